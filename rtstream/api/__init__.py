@@ -1,0 +1,1 @@
+"""The RTStream API as routes: HTTP, WebSocket, media files, player page."""

@@ -1,0 +1,53 @@
+"""What the engine can be told: each setting once, with its default, unit and one line of help.
+
+``server.settings`` adds where the values come from (environment, command line).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, Field
+
+
+class EngineConfig(BaseModel):
+    """Settings of the engine."""
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("rtstream-mcp", appauthor=False),
+        description="Folder for the database, recordings and the API key.",
+    )
+    api_key: str | None = Field(None, description="API key. When unset, one is made and kept in the data folder (mode 0600).")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None, description="Base URL in playback links, when it differs from the address listened on (a reverse proxy)."
+    )
+    allow_networks: str = Field(
+        "",
+        description=(
+            "Networks that stream URLs may point to besides public ones: comma-separated CIDR ranges, or the words "
+            "'private' and 'loopback'. Cameras usually need 'private'."
+        ),
+    )
+    media_folders: str = Field(
+        "", description="Folders below which local media files may be opened, separated like PATH. Empty: no local files."
+    )
+    tls_verify: bool = Field(True, description="Check TLS certificates of stream sources.")
+    max_streams: int = Field(128, ge=1, description="Streams that may run at the same time.")
+    stall_timeout_s: float = Field(10.0, gt=0, description="Seconds without data after which a source counts as stalled.")
+    open_timeout_s: float = Field(15.0, gt=0, description="Seconds a source may take to open.")
+    reconnect_max_s: float = Field(30.0, gt=0, description="Longest pause between two connection attempts, in seconds.")
+    segment_s: float = Field(4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
+    link_ttl_s: float = Field(7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
+    journal_keep: int = Field(1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
+    local_vision: bool = Field(True, description="Read text on screen with the embedded engine when it is installed.")
+    max_image_side: int = Field(1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels.")
+    evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
+    evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
+    webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer.")
+    webhook_allow_private: bool = Field(False, description="Webhooks may go to private networks.")
+    idle_exit_s: float | None = Field(
+        None, description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never."
+    )

@@ -1,0 +1,1 @@
+"""What runs: supervisor, indexers, transcriber, alerting, delivery, journal."""

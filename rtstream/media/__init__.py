@@ -1,0 +1,1 @@
+"""The worker process: open a source, record, sample frames, decode audio."""

@@ -1,0 +1,250 @@
+"""The objects of the RTStream API, once: engine, client, tools and tests share them.
+
+Field names are the wire's own (reference: VideoDB RTStream API). Unless a field says otherwise every time is a
+Unix timestamp in seconds (float) of when the picture or sound happened. Fields that the published API does not
+have are marked *extension*; clients that do not know them ignore them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MediaType = Literal["video", "audio"]
+HealthState = Literal["connecting", "connected", "reconnecting", "stopped", "error"]
+StreamStatus = Literal["connected", "stopped", "error"]
+IndexStatus = Literal["running", "stopped", "paused"]
+AlertStatus = Literal["enabled", "disabled"]
+Channel = Literal["scene_index", "transcript", "audio_index", "alert", "health", "catalogue"]
+"""Channels of the journal and the WebSocket. ``catalogue`` tells that a stream or index was added or removed."""
+
+Matching = Literal["rule", "model", "needs_model"]
+"""How an event is decided: by a deterministic rule, by a language model, or not at all until there is one."""
+
+
+class ApiModel(BaseModel):
+    """Base of every API object: unknown fields are ignored, so newer servers and clients mix."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class Collection(ApiModel):
+    """A group of streams and videos. ``default`` always exists."""
+
+    id: str
+    name: str
+    description: str = ""
+    is_public: bool = False
+
+
+class Health(ApiModel):
+    """State of a stream's connection to its source (extension)."""
+
+    state: HealthState = "connecting"
+    reason: str = Field("", description="Plain words; credentials removed.")
+    since: float = Field(0.0, description="Unix seconds when this state began.")
+    attempts: int = Field(0, description="Connection attempts since the last success.")
+    lag_s: float | None = Field(None, description="Seconds the newest recorded picture is behind the wall clock.")
+    skipped: dict[str, float] = Field(
+        default_factory=dict, description="What was skipped not to fall behind live, by kind, since the stream started."
+    )
+
+
+class MediaInfo(ApiModel):
+    """What the source carries (extension)."""
+
+    video_codec: str | None = None
+    width: int | None = Field(None, description="pixels")
+    height: int | None = Field(None, description="pixels")
+    fps: float | None = None
+    audio_codec: str | None = None
+    audio_rate: int | None = Field(None, description="Hz")
+
+
+class Stream(ApiModel):
+    """A live stream (API reference 2.2)."""
+
+    id: str
+    name: str
+    collection_id: str = "default"
+    created_at: str = Field("", description="ISO 8601 without zone, UTC")
+    sample_rate: float = 30
+    status: StreamStatus = "connected"
+    media_types: list[MediaType] = Field(default_factory=lambda: ["video"])  # pyright: ignore[reportArgumentType]
+    store: bool = False
+    enable_transcript: bool = False
+    channel_id: str | None = None
+    stream_url: str | None = None
+    player_url: str | None = None
+    # extensions
+    url: str = Field("", description="Source URL without credentials.")
+    health: Health = Field(default_factory=Health)
+    media: MediaInfo | None = None
+    recorded: list[tuple[float, float]] = Field(
+        default_factory=list, description="Newest recorded ranges [start, end], oldest first, at most 20."
+    )
+
+
+class Playback(ApiModel):
+    """Where a time range can be watched (API reference 2.6)."""
+
+    stream_url: str = Field(description="HLS manifest URL")
+    player_url: str = Field(description="Web player page URL")
+    start: float | None = None
+    end: float | None = None
+    covered: list[tuple[float, float]] = Field(default_factory=list, description="Recorded ranges inside the window.")
+    gaps: list[tuple[float, float]] = Field(default_factory=list, description="Ranges of the window without a recording.")
+
+
+class SceneIndex(ApiModel):
+    """A continuous analysis of a stream (API reference 2.8)."""
+
+    rtstream_index_id: str
+    rtstream_id: str
+    extraction_type: Literal["time", "transcript"]
+    extraction_config: dict[str, Any]
+    prompt: str | None = None
+    name: str | None = None
+    model_name: str | None = None
+    status: IndexStatus = "running"
+    sandbox_id: str | None = None
+    # extensions
+    model: str = Field("", description="The model that really answers, as provider:name; 'local' is the embedded default.")
+    status_reason: str = ""
+    windows_done: int = 0
+    windows_skipped: int = 0
+    windows_failed: int = 0
+    note: str = Field("", description="What the user should know about this index.")
+
+
+class Scene(ApiModel):
+    """One analysed window (API reference 2.11). ``text`` and ``description`` are the same, verbatim from the model."""
+
+    start: float
+    end: float
+    text: str
+    description: str
+    # extensions
+    id: int | None = None
+    rtstream_index_id: str | None = None
+    model: str = ""
+    status: Literal["ok", "failed"] = "ok"
+    data: dict[str, Any] | None = Field(None, description="Parsed object when the prompt asked for JSON.")
+    frame_times: list[float] = Field(default_factory=list)
+    latency_s: float | None = Field(None, description="Seconds the model took.")
+
+
+class TranscriptSegment(ApiModel):
+    """One utterance (API reference 2.14)."""
+
+    start: float
+    end: float
+    text: str
+    is_final: bool = True
+    engine: str = ""
+    confidence: float | None = None
+    low_confidence: bool = Field(False, description="The engine does not trust this text (for example another language).")
+    word_timestamps: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Event(ApiModel):
+    """A reusable detection rule (API reference 2.12)."""
+
+    event_id: str
+    event_prompt: str
+    label: str
+    # extensions
+    matching: Matching = "needs_model"
+    note: str = ""
+
+
+class Alert(ApiModel):
+    """An event watched on an index (API reference 2.13)."""
+
+    alert_id: str
+    event_id: str
+    prompt: str
+    label: str
+    callback_url: str | None = None
+    status: AlertStatus = "enabled"
+    # extensions
+    rtstream_id: str = ""
+    rtstream_index_id: str = ""
+    matching: Matching = "needs_model"
+    note: str = Field("", description="What the user should know, for example that a model is needed to decide this event.")
+    fired: int = 0
+
+
+class Message(ApiModel):
+    """One journal entry as it goes over the WebSocket (API reference 3.3) and out of ``GET rtstream/journal``."""
+
+    channel: Channel
+    timestamp: str = Field(description="ISO 8601 with offset, when it was written")
+    rtstream_id: str = ""
+    rtstream_name: str = ""
+    data: dict[str, Any]
+    seq: int = Field(0, description="Journal number; only grows (extension). 0: not in the journal (a partial transcript).")
+
+
+class JournalPage(ApiModel):
+    """Entries after a cursor (extension: ``GET rtstream/journal``)."""
+
+    entries: list[Message]
+    cursor: int = Field(description="Pass as `since` next time; nothing between two reads is lost.")
+    has_more: bool = False
+    truncated: bool = Field(False, description="Entries after `since` are no longer kept.")
+
+
+class ConnectStream(ApiModel):
+    """Body of ``POST rtstream``."""
+
+    url: str
+    name: str | None = None
+    collection_id: str = "default"
+    media_types: list[MediaType] | None = None
+    sample_rate: float | None = Field(None, gt=0, le=240)
+    store: bool = False
+    enable_transcript: bool | None = None
+    ws_connection_id: str | None = None
+
+
+class CreateIndex(ApiModel):
+    """Body of ``POST rtstream/{id}/index/scene``."""
+
+    extraction_type: str = "time"
+    extraction_config: dict[str, Any] | None = None
+    prompt: str | None = None
+    model_name: str | None = None
+    model_settings: dict[str, Any] | None = Field(None, alias="model_config")
+    name: str | None = None
+    ws_connection_id: str | None = None
+    sandbox_id: str | None = None
+
+
+class CreateEvent(ApiModel):
+    """Body of ``POST rtstream/event``."""
+
+    event_prompt: str = Field(min_length=1, max_length=4000)
+    label: str = Field(min_length=1, max_length=200)
+
+
+class CreateAlert(ApiModel):
+    """Body of ``POST rtstream/{id}/index/{index_id}/alert``."""
+
+    event_id: str
+    callback_url: str | None = None
+    ws_connection_id: str | None = None
+
+
+class EngineInfo(ApiModel):
+    """Answer of ``GET rtstream/engine`` (extension): tells a client that it talks to this engine and what it can do."""
+
+    engine: Literal["rtstream"] = "rtstream"
+    version: str
+    vision: str = Field(description="Vision model in use; 'local' is the embedded default.")
+    screen_text: bool = Field(description="Text on screen can be read.")
+    speech: str = Field("", description="Speech engine in use; empty when none is installed.")
+    language_model: str = Field("", description="Language model that decides events; empty when none is set.")
+    streams: int = 0
+    streams_running: int = 0

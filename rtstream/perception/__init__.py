@@ -1,0 +1,1 @@
+"""Vision, speech, language, embeddings: one small protocol each, providers beside it."""

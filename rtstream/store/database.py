@@ -1,0 +1,99 @@
+"""One database: opening it, its version, and running queries off the event loop.
+
+Queries are plain functions that take a SQLAlchemy connection (see the other modules of this folder).
+One thread writes, so that writes never wait for each other's locks; a few threads read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from rtstream.errors import Conflict
+from rtstream.store.tables import SCHEMA_VERSION, metadata
+
+T = TypeVar("T")
+
+READERS = 4
+
+
+def open_engine(url: str) -> Engine:
+    """Open ``url`` (SQLAlchemy form). SQLite gets write-ahead logging, foreign keys and full durability."""
+    engine = create_engine(url, pool_size=READERS + 1, max_overflow=0)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _pragmas(raw: Any, _record: Any) -> None:
+            raw.isolation_level = None  # SQLAlchemy's own BEGIN below, so that reads are snapshots too
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(conn: Connection) -> None:
+            conn.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Create the tables, or bring older ones up to date. Raises Conflict for a database of a newer program."""
+    with engine.begin() as conn:
+        if engine.dialect.name == "sqlite":
+            version = conn.execute(text("PRAGMA user_version")).scalar_one()
+            if version > SCHEMA_VERSION:
+                raise Conflict(
+                    f"The database is of a newer version ({version}) than this program knows ({SCHEMA_VERSION}). "
+                    "Install the newer rtstream-mcp, or use another data folder."
+                )
+        metadata.create_all(conn)
+        if engine.dialect.name == "sqlite":
+            conn.execute(text(f"PRAGMA user_version={SCHEMA_VERSION:d}"))
+
+
+class Database:
+    """Runs query functions in threads: ``await db.read(fn, *args)``, ``await db.write(fn, *args)``.
+
+    Each call is one transaction: ``fn(conn, *args)`` commits when it returns and leaves nothing when it raises.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="db-write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
+        migrate(self._engine)
+
+    @classmethod
+    def below(cls, data_dir: Path) -> Database:
+        """The database of a data folder."""
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(f"sqlite:///{data_dir / 'rtstream.db'}")
+
+    async def read(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run ``fn(conn, *args)`` as a reading transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, fn, *args)
+
+    async def write(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run ``fn(conn, *args)`` as a writing transaction; writes happen one after the other, in call order."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, fn, *args)
+
+    def _run(self, fn: Callable[..., T], *args: Any) -> T:
+        with self._engine.begin() as conn:
+            return fn(conn, *args)
+
+    async def aclose(self) -> None:
+        """Finish what was queued, then close."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        self._engine.dispose()

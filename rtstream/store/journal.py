@@ -1,0 +1,114 @@
+"""The journal table: numbered entries, appended and read in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
+
+from rtstream.models import Message
+from rtstream.store.tables import journal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is to be written. ``data`` is the payload as it goes on the wire."""
+
+    channel: str
+    data: dict[str, Any]
+    stream_id: str = ""
+    stream_name: str = ""
+    index_id: str = ""
+    alert_id: str = ""
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries to read; an empty field does not restrict. Label, text and confidence apply to alerts and scenes."""
+
+    streams: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    text: str = ""
+    min_confidence: float | None = None
+
+
+def append(conn: Connection, entry: Entry) -> int:
+    """Write one entry; returns its number."""
+    result = conn.execute(
+        journal.insert().values(
+            at=entry.at,
+            channel=entry.channel,
+            stream_id=entry.stream_id,
+            stream_name=entry.stream_name,
+            index_id=entry.index_id,
+            alert_id=entry.alert_id,
+            data=entry.data,
+        )
+    )
+    return int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
+
+
+def latest(conn: Connection) -> int:
+    """The newest number; 0 when there is none yet."""
+    return conn.execute(select(func.max(journal.c.seq))).scalar() or 0
+
+
+def oldest(conn: Connection) -> int:
+    """The oldest number still kept; 0 when there is none."""
+    return conn.execute(select(func.min(journal.c.seq))).scalar() or 0
+
+
+def _where(which: Filter) -> list[Any]:
+    conditions: list[Any] = []
+    if which.streams:
+        conditions.append(journal.c.stream_id.in_(which.streams))
+    if which.channels:
+        conditions.append(journal.c.channel.in_(which.channels))
+    if which.labels:
+        conditions.append(journal.c.data["label"].as_string().in_(which.labels))
+    if which.text:
+        pattern = "%" + which.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        conditions.append(journal.c.data["text"].as_string().ilike(pattern, escape="\\"))
+    if which.min_confidence is not None:
+        # Only alerts carry a confidence; other channels are not held back by it.
+        confidence = journal.c.data["confidence"].as_float()
+        conditions.append(or_(journal.c.channel != "alert", confidence >= which.min_confidence))
+    return conditions
+
+
+def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple[Message, Any]]:
+    """Up to ``limit`` entries with a number above ``since``, oldest first, each with its row."""
+    rows = conn.execute(
+        select(journal).where(and_(journal.c.seq > since, *_where(which))).order_by(journal.c.seq).limit(limit)
+    ).all()
+    return [(message(row), row) for row in rows]
+
+
+def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, Any]]:
+    """The newest ``limit`` entries, oldest first, each with its row."""
+    rows = conn.execute(select(journal).where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)).all()
+    return [(message(row), row) for row in reversed(rows)]
+
+
+def message(row: Any) -> Message:
+    """The wire form of a row."""
+    return Message(
+        channel=row.channel,
+        timestamp=datetime.fromtimestamp(row.at, UTC).isoformat(),
+        rtstream_id=row.stream_id,
+        rtstream_name=row.stream_name,
+        data=row.data,
+        seq=row.seq,
+    )
+
+
+def trim(conn: Connection, keep: int) -> int:
+    """Remove all but the newest ``keep`` entries; returns how many went."""
+    last = latest(conn)
+    return conn.execute(delete(journal).where(journal.c.seq <= last - keep)).rowcount

@@ -1,0 +1,252 @@
+"""The tables. Times are Unix seconds (float); JSON columns hold plain lists and objects."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+"""Raised with every change of a table; ``database.migrate`` knows the way from each older one."""
+
+metadata = MetaData()
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False, default=""),
+    Column("is_public", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    # With credentials: never leaves the store except into the worker that opens it.
+    Column("url", Text, nullable=False),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("media_types", JSON, nullable=False),
+    Column("sample_rate", Float, nullable=False),
+    Column("store", Boolean, nullable=False),
+    Column("enable_transcript", Boolean, nullable=False),
+    # What the user asked for; survives restarts: streams with "running" run again.
+    Column("desired", String, nullable=False),
+    Column("health", JSON, nullable=False),
+    Column("media", JSON),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    # The fMP4 initialisation segment (ftyp + moov) of this continuous run, and its codecs as in RFC 6381.
+    Column("init", LargeBinary, nullable=False),
+    Column("codecs", String, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    Column("start", Float, primary_key=True),
+    Column("duration", Float, nullable=False),
+    Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
+    # Where the bytes are: file below the media folder, byte offset and length. Fragments are whole (moof + mdat).
+    Column("path", String, nullable=False),
+    Column("offset", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+scene_indexes = Table(
+    "scene_indexes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String),
+    Column("extraction_type", String, nullable=False),
+    Column("extraction_config", JSON, nullable=False),
+    Column("prompt", Text),
+    Column("model_name", String),
+    Column("model_config", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("status_reason", String, nullable=False, default=""),
+    Column("counters", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+scenes = Table(
+    "scenes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), nullable=False),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("status", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("data", JSON),
+    # What a rule may look at besides the text: lines read on screen, changes, frame times, latency.
+    Column("detail", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("scenes_by_index", "index_id", "start"),
+    Index("scenes_by_stream", "stream_id", "start"),
+)
+
+transcript_jobs = Table(
+    "transcript_jobs",
+    metadata,
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    Column("engine", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("language", String),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+transcript_segments = Table(
+    "transcript_segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("engine", String, nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    # "speech", or "gap": seconds that were skipped not to fall behind live.
+    Column("kind", String, nullable=False, default="speech"),
+    Column("detail", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("transcripts_by_stream", "stream_id", "engine", "start"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("prompt", Text, nullable=False),
+    Column("label", String, nullable=False),
+    Column("rule", JSON),
+    Column("created_at", Float, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("callback_url", Text),
+    Column("status", String, nullable=False),
+    Column("options", JSON, nullable=False),
+    # Where the rule stands (last match, hits in a row): so that a restart neither repeats nor forgets.
+    Column("state", JSON, nullable=False),
+    Column("fired", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("scene_id", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    # "fired", "no_match", "needs_model", "suppressed", "failed"
+    Column("outcome", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("confidence", Float),
+    Column("explanation", Text, nullable=False, default=""),
+    # Journal number of the alert, when it fired.
+    Column("seq", Integer),
+    Index("decisions_by_alert", "alert_id", "at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("payload", JSON, nullable=False),
+    # "pending", "delivered", "dead"
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("deliveries_due", "state", "next_at"),
+    Index("deliveries_by_alert", "alert_id", "seq"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("status", Integer),
+    Column("latency_s", Float, nullable=False),
+    Column("error", String, nullable=False, default=""),
+)
+
+videos = Table(
+    "videos",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    # No foreign key: an exported video outlives its stream.
+    Column("stream_id", String, index=True),
+    Column("name", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("start", Float, nullable=False),
+    Column("duration", Float, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("channel", String, nullable=False),
+    # No foreign keys: the journal outlives what it speaks of.
+    Column("stream_id", String, nullable=False, default=""),
+    Column("stream_name", String, nullable=False, default=""),
+    Column("index_id", String, nullable=False, default=""),
+    Column("alert_id", String, nullable=False, default=""),
+    Column("data", JSON, nullable=False),
+    Index("journal_by_stream", "stream_id", "channel", "seq"),
+    # A number is never given twice, also when the newest rows were removed.
+    sqlite_autoincrement=True,
+)
+
+ws_bindings = Table(
+    "ws_bindings",
+    metadata,
+    Column("connection_id", String, primary_key=True),
+    # "stream", "index", "alert" or "transcript", and its id
+    Column("kind", String, primary_key=True),
+    Column("target_id", String, primary_key=True),
+    Column("created_at", Float, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The MCP face as a running program: command line, settings, transports, auth."""

@@ -1,0 +1,1 @@
+"""Typed MCP tools, one module a family."""
