@@ -57,7 +57,9 @@ recordings = Table(
     Column("id", String, primary_key=True),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("started_at", Float, nullable=False),
-    Column("ended_at", Float),
+    # End of its last segment; grows while the run goes on. ``closed``: nothing more will come.
+    Column("ended_at", Float, nullable=False),
+    Column("closed", Boolean, nullable=False, default=False),
     # The fMP4 initialisation segment (ftyp + moov) of this continuous run, and its codecs as in RFC 6381.
     Column("init", LargeBinary, nullable=False),
     Column("codecs", String, nullable=False),
@@ -159,8 +161,10 @@ alerts = Table(
     Column("callback_url", Text),
     Column("status", String, nullable=False),
     Column("options", JSON, nullable=False),
-    # Where the rule stands (last match, hits in a row): so that a restart neither repeats nor forgets.
+    # Where the rule stands (last match, hits in a row), and the newest scene it has judged: so that a restart neither
+    # repeats nor forgets.
     Column("state", JSON, nullable=False),
+    Column("judged_scene", Integer, nullable=False, default=0),
     Column("fired", Integer, nullable=False, default=0),
     Column("created_at", Float, nullable=False),
 )
@@ -188,6 +192,7 @@ deliveries = Table(
     Column("id", String, primary_key=True),
     Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("seq", Integer, nullable=False),
+    Column("url", Text, nullable=False),
     Column("payload", JSON, nullable=False),
     # "pending", "delivered", "dead"
     Column("state", String, nullable=False),

@@ -1,0 +1,76 @@
+"""Queries on scene indexes and scenes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from rtstream.errors import NotFound
+from rtstream.store.tables import scene_indexes, scenes
+
+
+def insert(conn: Connection, **values: Any) -> None:
+    """Add an index."""
+    conn.execute(scene_indexes.insert().values(**values))
+
+
+def get(conn: Connection, index_id: str, stream_id: str | None = None) -> Row[Any]:
+    """One index (of that stream). Raises NotFound."""
+    query = select(scene_indexes).where(scene_indexes.c.id == index_id)
+    if stream_id is not None:
+        query = query.where(scene_indexes.c.stream_id == stream_id)
+    row = conn.execute(query).first()
+    if row is None:
+        where = f" on stream {stream_id[:80]}" if stream_id is not None else ""
+        raise NotFound(f"There is no scene index {index_id[:80]}{where}. List the stream's scene indexes to see their ids.")
+    return row
+
+
+def of_stream(conn: Connection, stream_id: str) -> list[Row[Any]]:
+    """The indexes of a stream, oldest first."""
+    query = select(scene_indexes).where(scene_indexes.c.stream_id == stream_id)
+    return list(conn.execute(query.order_by(scene_indexes.c.created_at, scene_indexes.c.id)).all())
+
+
+def change(conn: Connection, index_id: str, **values: Any) -> None:
+    """Set columns of an index."""
+    conn.execute(update(scene_indexes).where(scene_indexes.c.id == index_id).values(**values))
+
+
+def count(conn: Connection, index_id: str, **add: float) -> None:
+    """Add to an index's counters."""
+    counters = dict(conn.execute(select(scene_indexes.c.counters).where(scene_indexes.c.id == index_id)).scalar() or {})
+    for key, amount in add.items():
+        counters[key] = counters.get(key, 0) + amount
+    change(conn, index_id, counters=counters)
+
+
+def add_scene(conn: Connection, **values: Any) -> int:
+    """Store a scene; returns its id, which only grows."""
+    return int(conn.execute(scenes.insert().values(**values)).inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
+
+
+def scene_page(
+    conn: Connection, index_id: str, start: float | None, end: float | None, page: int, page_size: int
+) -> tuple[list[Row[Any]], bool]:
+    """Scenes that share time with [start, end], newest first, and whether a next page exists."""
+    query = select(scenes).where(scenes.c.index_id == index_id)
+    if start is not None:
+        query = query.where(scenes.c.end > start)
+    if end is not None:
+        query = query.where(scenes.c.start < end)
+    query = query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
+    rows = list(conn.execute(query).all())
+    return rows[:page_size], len(rows) > page_size
+
+
+def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[Row[Any]]:
+    """Scenes of an index that were stored after ``scene_id``, in the order they were stored."""
+    query = select(scenes).where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
+    return list(conn.execute(query.order_by(scenes.c.id).limit(limit)).all())
+
+
+def last_scene_id(conn: Connection, index_id: str) -> int:
+    """Id of the newest scene of an index; 0 when it has none."""
+    return conn.execute(select(func.max(scenes.c.id)).where(scenes.c.index_id == index_id)).scalar() or 0

@@ -1,0 +1,89 @@
+"""Queries on recordings (continuous runs) and their segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from rtstream.store.tables import recordings, segments
+
+LONGEST_SEGMENT_S = 120.0
+"""No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
+
+
+def start_run(conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str) -> None:
+    """A continuous run begins."""
+    conn.execute(
+        recordings.insert().values(
+            id=recording_id,
+            stream_id=stream_id,
+            started_at=started_at,
+            ended_at=started_at,
+            closed=False,
+            init=init,
+            codecs=codecs,
+        )
+    )
+
+
+def close_run(conn: Connection, recording_id: str) -> None:
+    """Nothing more will be added to this run."""
+    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(closed=True))
+
+
+def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
+    """Close what a dead worker (or, without ``stream_id``, a dead engine) left open."""
+    where = [recordings.c.closed.is_(False)]
+    if stream_id is not None:
+        where.append(recordings.c.stream_id == stream_id)
+    conn.execute(update(recordings).where(*where).values(closed=True))
+
+
+def add_segment(conn: Connection, stream_id: str, **values: Any) -> None:
+    """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
+    conn.execute(segments.insert().prefix_with("OR REPLACE", dialect="sqlite").values(stream_id=stream_id, **values))
+    conn.execute(
+        update(recordings)
+        .where(recordings.c.id == values["recording_id"])
+        .values(ended_at=values["start"] + values["duration"])
+    )
+
+
+def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[Row[Any]]:
+    """Segments that share any time with [start, end), oldest first."""
+    rows = conn.execute(
+        select(segments)
+        .where(segments.c.stream_id == stream_id, segments.c.start >= start - LONGEST_SEGMENT_S, segments.c.start < end)
+        .order_by(segments.c.start)
+    ).all()
+    return [row for row in rows if row.start + row.duration > start]
+
+
+def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> Row[Any] | None:
+    """The newest segment (that begins before ``before``)."""
+    query = select(segments).where(segments.c.stream_id == stream_id)
+    if before is not None:
+        query = query.where(segments.c.start < before)
+    return conn.execute(query.order_by(segments.c.start.desc()).limit(1)).first()
+
+
+def init_of(conn: Connection, stream_id: str, recording_id: str) -> Row[Any] | None:
+    """The initialisation segment and codecs of a run."""
+    return conn.execute(
+        select(recordings).where(recordings.c.id == recording_id, recordings.c.stream_id == stream_id)
+    ).first()
+
+
+def ranges(conn: Connection, stream_id: str, limit: int = 20, around: float | None = None) -> list[tuple[float, float]]:
+    """Recorded [start, end] of the newest runs (or of those nearest to ``around``), oldest first."""
+    base = select(recordings.c.started_at, recordings.c.ended_at).where(
+        recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
+    )
+    if around is None:
+        rows = conn.execute(base.order_by(recordings.c.started_at.desc()).limit(limit)).all()
+    else:
+        before = base.where(recordings.c.started_at <= around).order_by(recordings.c.started_at.desc()).limit(limit)
+        after = base.where(recordings.c.started_at > around).order_by(recordings.c.started_at).limit(limit)
+        rows = [*conn.execute(before).all(), *conn.execute(after).all()]
+    return sorted((row.started_at, row.ended_at) for row in rows)
