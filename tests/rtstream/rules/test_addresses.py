@@ -1,0 +1,248 @@
+from ipaddress import ip_address, ip_network
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.errors import InvalidRequest
+from rtstream.rules.addresses import (
+    Allowed,
+    check_addresses,
+    check_local_path,
+    parse_allowed,
+    parse_source,
+    parse_webhook,
+    resolve_plan,
+)
+
+NOTHING = Allowed()
+
+
+@pytest.mark.parametrize(
+    ("url", "plan"),
+    [
+        ("rtsp://cam/stream", ("cam", 554)),
+        ("RTSP://User:p%40ss@CAM.example:8554/stream", ("cam.example", 8554)),
+        ("rtsps://cam/x", ("cam", 322)),
+        ("rtmp://host/app/key", ("host", 1935)),
+        ("rtmps://host/app/key", ("host", 443)),
+        ("http://[2001:db8::1]/live.m3u8", ("2001:db8::1", 80)),
+        ("https://bücher.example/live.m3u8?a=b", ("xn--bcher-kva.example", 443)),
+        ("srt://host:9000?streamid=x", ("host", 9000)),
+        ("srt://:9000?mode=listener", ("0.0.0.0", 9000)),
+        ("udp://@:5000", ("0.0.0.0", 5000)),
+        ("udp://@239.1.2.3:5000", ("239.1.2.3", 5000)),
+        ("tcp://host:5000", ("host", 5000)),
+        ("http://2130706433/", ("2130706433", 80)),
+        (" rtsp://cam/stream\n", ("cam", 554)),
+        ("file:///media/a%20b.ts", ("", 0)),
+    ],
+)
+def test_a_source_url_says_what_to_resolve(url: str, plan: tuple[str, int]) -> None:
+    assert resolve_plan(url) == plan
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/media/a b.ts", "/media/a b.ts"),
+        ("file:///media/a%20b.ts", "/media/a b.ts"),
+        ("file://localhost/media/a.ts", "/media/a.ts"),
+        ("C:\\media\\a.ts", "C:\\media\\a.ts"),
+        ("file:///C:/media/a.ts", "C:/media/a.ts"),
+    ],
+)
+def test_a_local_file_is_named_by_its_absolute_path(url: str, path: str) -> None:
+    source = parse_source(url)
+    assert (source.scheme, source.path, source.host) == ("file", path, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("cam/stream", "must begin with one of rtsp://"),
+        ("movies/a.ts", "must begin with"),
+        ("ftp://host/a", "must begin with one of rtsp://, rtsps://, rtmp://"),
+        ("concat:/etc/passwd|/etc/hosts", "must begin with"),
+        ("subfile,,start,0,end,9,,:/etc/passwd", "must begin with"),
+        ("lavfi:testsrc", "must begin with"),
+        ("pipe:0", "must begin with"),
+        ("data:text/plain,hello", "must begin with"),
+        ("hls+http://host/a.m3u8", "must begin with"),
+        ("crypto+file:///etc/passwd", "must begin with"),
+        ("rtsp:host", "must begin with"),
+        ("rtsp:///stream", "has no host"),
+        ("rtsp://user:pw@/stream", "has no host"),
+        ("tcp://:5000", "has no host"),
+        ("srt://:9000", "has no host"),
+        ("tcp://host", "needs a port"),
+        ("tcp://host:0", "needs a port"),
+        ("rtsp://host:99999/", "no valid host and port"),
+        ("rtsp://user:pa#ss@host/", "no valid host and port"),
+        ("rtsp://[::1/", "no valid host and port"),
+        ("rtsp://[fe80::zz]/", "no valid"),
+        ("rtsp://ho%73t/", "not a valid name"),
+        ("rtsp://-oops/", "not a valid name"),
+        ("rtsp://a..b/", "not a valid name"),
+        ("http://good\\@evil/", "backslash"),
+        ("rtmp://host/app live=1", "space"),
+        ("rtsp://host/a\x00b", "control characters"),
+        ("rtsp://host/a\r\nHost: b", "control characters"),
+        ("file:///a%00b", "control characters"),
+        ("file://server/share/a.ts", "may not name a host"),
+        ("//server/share/a.ts", "network shares"),
+        ("file:////server/share/a.ts", "network shares"),
+        ("file:", "must begin with"),
+        ("file://", "absolute path"),
+        ("rtsp://host/" + "a" * 3000, "longer than 2048"),
+    ],
+)
+def test_a_bad_source_url_gets_one_clear_sentence(url: str, says: str) -> None:
+    with pytest.raises(InvalidRequest) as failure:
+        parse_source(url)
+    assert says in failure.value.message
+    assert failure.value.message.endswith(".")
+    assert "\n" not in failure.value.message
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "rtsp://", "http://", "file://", "udp://", "rtsp://u:s3cretpw@"]))
+def test_any_text_is_either_checked_or_refused_without_repeating_it(text: str, scheme: str) -> None:
+    message, source = "", None
+    try:
+        source = parse_source(scheme + text)
+    except InvalidRequest as failure:
+        message = failure.message
+    assert "s3cretpw" not in message
+    assert message if source is None else bool(source.path) != bool(source.host)
+
+
+@pytest.mark.parametrize("url", ["rtsp://host/", "file:///a", "/a", "javascript:alert(1)", "host/path"])
+def test_a_webhook_is_http_only(url: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"webhook URL must begin with one of http://, https://\."):
+        parse_webhook(url)
+    assert parse_webhook("https://hooks.example/a?b=c").host == "hooks.example"
+
+
+LOOPBACK = ["127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
+PRIVATE = [
+    "10.1.2.3",
+    "172.31.255.255",
+    "192.168.0.1",
+    "100.64.0.1",
+    "fd12::1",
+    "::ffff:10.0.0.1",
+    "239.1.1.1",
+    "ff05::2",
+]
+NEVER_BY_WORDS = [
+    "169.254.169.254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "::ffff:169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+    "fd00:ec2::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "0.0.0.0",
+    "::",
+    "::ffff:0.0.0.0",
+    "224.0.0.1",
+    "ff02::1",
+    "255.255.255.255",
+    "240.0.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "2001:db8::1",
+    "2001::1",
+    "::7f00:1",
+]
+
+
+@pytest.mark.parametrize("address", LOOPBACK + PRIVATE + NEVER_BY_WORDS)
+def test_an_address_that_is_not_public_is_refused_unless_allowed(address: str) -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_ALLOW_NETWORKS="):
+        check_addresses([address], NOTHING)
+    with pytest.raises(InvalidRequest):
+        check_addresses(["93.184.216.34", address], NOTHING)
+    with pytest.raises(InvalidRequest):
+        check_addresses([address], NOTHING, "webhook")
+
+
+def test_public_addresses_need_no_setting() -> None:
+    check_addresses(["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"], NOTHING)
+
+
+def test_the_words_open_private_networks_and_this_machine_apart() -> None:
+    check_addresses(PRIVATE, parse_allowed("private"))
+    check_addresses(LOOPBACK, parse_allowed("loopback"))
+    check_addresses(PRIVATE + LOOPBACK, parse_allowed(" Private , loopback"))
+    for address in PRIVATE:
+        with pytest.raises(InvalidRequest, match="ALLOW_NETWORKS=private"):
+            check_addresses([address], parse_allowed("loopback"))
+    for address in LOOPBACK:
+        with pytest.raises(InvalidRequest, match="ALLOW_NETWORKS=loopback"):
+            check_addresses([address], parse_allowed("private"))
+
+
+@pytest.mark.parametrize("address", NEVER_BY_WORDS)
+def test_link_local_metadata_and_special_addresses_open_only_by_their_range(address: str) -> None:
+    with pytest.raises(InvalidRequest) as failure:
+        check_addresses([address], parse_allowed("private,loopback"))
+    setting = failure.value.message.rsplit("=", 1)[1].rstrip(".")
+    check_addresses([address.split("%")[0]], parse_allowed(setting))
+
+
+def test_a_range_opens_itself_and_nothing_else() -> None:
+    allowed = parse_allowed("192.168.1.0/24, fd12::/16")
+    check_addresses(["192.168.1.77", "::ffff:192.168.1.77", "fd12::9"], allowed)
+    with pytest.raises(InvalidRequest):
+        check_addresses(["192.168.2.77"], allowed)
+
+
+def test_a_webhook_error_names_its_own_setting() -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_WEBHOOK_ALLOW_PRIVATE=true"):
+        check_addresses(["10.0.0.1"], NOTHING, "webhook")
+    with pytest.raises(InvalidRequest, match="listens on loopback"):
+        check_addresses(["127.0.0.1"], NOTHING, "webhook")
+    check_addresses(["10.0.0.1", "127.0.0.1"], Allowed(private=True, loopback=True), "webhook")
+
+
+def test_a_host_without_addresses_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="has no address"):
+        check_addresses([], parse_allowed("private"))
+
+
+def test_a_setting_that_is_no_network_is_named() -> None:
+    with pytest.raises(InvalidRequest, match="'lan' is none of these"):
+        parse_allowed("private,lan")
+
+
+@given(st.ip_addresses(v=4) | st.ip_addresses(v=6))
+def test_what_python_calls_not_global_never_passes_by_default(address: object) -> None:
+    if not ip_address(str(address)).is_global:
+        with pytest.raises(InvalidRequest):
+            check_addresses([str(address)], NOTHING)
+    # the whole address space named in the setting lets everything through
+    check_addresses([str(address)], Allowed(networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+
+
+FOLDERS = [PurePosixPath("/media"), PurePosixPath("/srv/clips")]
+
+
+@pytest.mark.parametrize("path", ["/media/a.ts", "/srv/clips/x/y.mp4"])
+def test_a_file_below_a_media_folder_may_be_opened(path: str) -> None:
+    check_local_path(PurePosixPath(path), FOLDERS)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/mediaevil/a.ts", "/media/../etc/passwd", "/srv/a", "/"])
+def test_a_file_outside_the_media_folders_may_not(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="outside the media folders"):
+        check_local_path(PurePosixPath(path), FOLDERS)
+
+
+def test_without_media_folders_no_local_file_may_be_opened() -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_MEDIA_FOLDERS"):
+        check_local_path(PurePosixPath("/media/a.ts"), [])
