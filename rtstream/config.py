@@ -18,7 +18,9 @@ class EngineConfig(BaseModel):
         default_factory=lambda: user_data_path("rtstream-mcp", appauthor=False),
         description="Folder for the database, recordings and the API key.",
     )
-    api_key: str | None = Field(None, description="API key. When unset, one is made and kept in the data folder (mode 0600).")
+    api_key: str | None = Field(
+        None, description="API key. When unset, one is made and kept in the data folder (mode 0600)."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str | None = Field(
@@ -32,18 +34,23 @@ class EngineConfig(BaseModel):
         ),
     )
     media_folders: str = Field(
-        "", description="Folders below which local media files may be opened, separated like PATH. Empty: no local files."
+        "",
+        description="Folders below which local media files may be opened, separated like PATH. Empty: no local files.",
     )
     tls_verify: bool = Field(True, description="Check TLS certificates of stream sources.")
     max_streams: int = Field(128, ge=1, description="Streams that may run at the same time.")
-    stall_timeout_s: float = Field(10.0, gt=0, description="Seconds without data after which a source counts as stalled.")
+    stall_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds without data after which a source counts as stalled."
+    )
     open_timeout_s: float = Field(15.0, gt=0, description="Seconds a source may take to open.")
     reconnect_max_s: float = Field(30.0, gt=0, description="Longest pause between two connection attempts, in seconds.")
     segment_s: float = Field(4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
     link_ttl_s: float = Field(7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
     journal_keep: int = Field(1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(True, description="Read text on screen with the embedded engine when it is installed.")
-    max_image_side: int = Field(1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels.")
+    max_image_side: int = Field(
+        1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels."
+    )
     evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
     evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
     webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer.")

@@ -94,7 +94,9 @@ class Playback(ApiModel):
     start: float | None = None
     end: float | None = None
     covered: list[tuple[float, float]] = Field(default_factory=list, description="Recorded ranges inside the window.")
-    gaps: list[tuple[float, float]] = Field(default_factory=list, description="Ranges of the window without a recording.")
+    gaps: list[tuple[float, float]] = Field(
+        default_factory=list, description="Ranges of the window without a recording."
+    )
 
 
 class SceneIndex(ApiModel):
@@ -110,7 +112,9 @@ class SceneIndex(ApiModel):
     status: IndexStatus = "running"
     sandbox_id: str | None = None
     # extensions
-    model: str = Field("", description="The model that really answers, as provider:name; 'local' is the embedded default.")
+    model: str = Field(
+        "", description="The model that really answers, as provider:name; 'local' is the embedded default."
+    )
     status_reason: str = ""
     windows_done: int = 0
     windows_skipped: int = 0
@@ -144,7 +148,9 @@ class TranscriptSegment(ApiModel):
     is_final: bool = True
     engine: str = ""
     confidence: float | None = None
-    low_confidence: bool = Field(False, description="The engine does not trust this text (for example another language).")
+    low_confidence: bool = Field(
+        False, description="The engine does not trust this text (for example another language)."
+    )
     word_timestamps: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -172,7 +178,9 @@ class Alert(ApiModel):
     rtstream_id: str = ""
     rtstream_index_id: str = ""
     matching: Matching = "needs_model"
-    note: str = Field("", description="What the user should know, for example that a model is needed to decide this event.")
+    note: str = Field(
+        "", description="What the user should know, for example that a model is needed to decide this event."
+    )
     fired: int = 0
 
 
@@ -184,7 +192,9 @@ class Message(ApiModel):
     rtstream_id: str = ""
     rtstream_name: str = ""
     data: dict[str, Any]
-    seq: int = Field(0, description="Journal number; only grows (extension). 0: not in the journal (a partial transcript).")
+    seq: int = Field(
+        0, description="Journal number; only grows (extension). 0: not in the journal (a partial transcript)."
+    )
 
 
 class JournalPage(ApiModel):

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import logging
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+from sqlalchemy import Row
+
+from rtstream import __version__, apikey, ids
 from rtstream.config import EngineConfig
+from rtstream.engine.alerting import Alerting
+from rtstream.engine.bindings import Bindings
+from rtstream.engine.delivery import Delivery
+from rtstream.engine.indexes import Indexes
+from rtstream.engine.indexing import Indexers
 from rtstream.engine.journal import Journal
+from rtstream.engine.links import Links
+from rtstream.engine.playback import Recorded
+from rtstream.engine.sources import Addresses
+from rtstream.engine.streams import Streams
+from rtstream.engine.supervisor import Supervisor
+from rtstream.engine.watches import Watches
+from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,
     Collection,
@@ -18,32 +43,186 @@ from rtstream.models import (
     SceneIndex,
     Stream,
 )
+from rtstream.perception import registry
 from rtstream.perception.protocols import Picture
+from rtstream.store import indexes as index_rows
+from rtstream.store import journal as journal_rows
+from rtstream.store import recordings as recording_rows
+from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 60.0
 
 
 class Engine:
     """``async with Engine(config) as engine:`` runs it. Every call raises ``rtstream.errors.RTStreamError``."""
 
-    config: EngineConfig
-    api_key: str
-    base_url: str  # of playback links; set before serving
-    db: Database
-    journal: Journal
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self.base_url = config.public_url or f"http://{config.host}:{config.port}"
+        """Base of playback links; whoever serves sets it to where it really listens."""
+        self.api_key = ""
+        self.last_used = time.monotonic()
+        """When a client last called; kept by whoever serves, for stopping an engine nobody needs."""
+        self._exit = AsyncExitStack()
 
-    async def info(self) -> EngineInfo: ...
+    async def __aenter__(self) -> Engine:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._exit = stack.pop_all()
+        return self
 
-    # collections; "default" is an alias that always resolves
-    async def get_collection(self, collection_id: str) -> Collection: ...
-    async def list_collections(self) -> list[Collection]: ...
-    async def create_collection(self, name: str, description: str, is_public: bool) -> Collection: ...
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._exit.__aexit__(*exc)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        config = self.config
+        data_dir = Path(config.data_dir)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.api_key = apikey.load_or_create(data_dir, config.api_key)
+        media_dir = data_dir / "media"
+
+        self.db = Database.below(data_dir)
+        stack.push_async_callback(self.db.aclose)
+        await self.db.write(stream_rows.ensure_default_collection, time.time())
+        await self.db.write(recording_rows.close_runs_of, None)
+
+        self.journal = Journal(self.db)
+        self.bindings = Bindings(self.db)
+        self._links = Links(self._secret("links"), config.link_ttl_s)
+        self._addresses = Addresses(config)
+        self.recorded = Recorded(self.db, self._links, media_dir)
+        stack.push_async_callback(self.recorded.aclose)
+        self._language = registry.language(None, config)
+        stack.push_async_callback(self._language.aclose)
+        self._vision = registry.vision(None, config)
+        stack.push_async_callback(self._vision.aclose)
+
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        # Workers end before anything else does, so that their last segments are stored.
+        self.delivery = Delivery(tasks, self.db, self._addresses.webhook, self.webhook_secret, config.webhook_timeout_s)
+        self.alerting = Alerting(
+            tasks,
+            self.db,
+            self.journal,
+            self._language,
+            self._evidence,
+            self.delivery.wake,
+            config.evidence_pre_s,
+            config.evidence_post_s,
+        )
+        self._supervisor = Supervisor(tasks, self._handle)
+        self._indexers = Indexers(
+            tasks, self.db, self.journal, self.alerting.scene_stored, self._supervisor.set_taps, config.max_image_side
+        )
+        self.streams = Streams(
+            config, self.db, self.journal, self._supervisor, self._indexers, self._addresses.source, media_dir
+        )
+        self.indexes = Indexes(self.db, self.journal, self._indexers, self.bindings, self._vision_for)
+        self.watches = Watches(self.db, self._language, self.alerting, self.bindings, self._addresses.webhook)
+        stack.push_async_callback(self._stop_workers)
+
+        self.delivery.start()
+        await self.alerting.start()
+        await self.indexes.resume()
+        await self.streams.resume()
+        tasks.start_soon(self._keep_house)
+
+    async def _stop_workers(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._supervisor.stop_all()
+
+    async def _handle(self, stream_id: str, message: Any) -> None:
+        await self.streams.handle(stream_id, message)
+
+    def _secret(self, purpose: str) -> str:
+        return hmac.new(self.api_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def webhook_secret(self) -> str:
+        """Standard Webhooks secret (base64) that signs webhooks; derived from the API key."""
+        return base64.b64encode(bytes.fromhex(self._secret("webhooks"))).decode()
+
+    def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
+        return self._links.urls(self.base_url, stream_id, start, end, title)
+
+    def _vision_for(self, name: str | None) -> Any:
+        return self._vision if name is None else registry.vision(name, self.config)
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.db.write(journal_rows.trim, self.config.journal_keep)
+                await self.bindings.forget_old()
+            except Exception:
+                log.exception("housekeeping failed")
+            await anyio.sleep(HOUSEKEEPING_S)
+
+    async def info(self) -> EngineInfo:
+        """Version, engines in use, number of streams."""
+        total, running = await self.db.read(stream_rows.counts)
+        return EngineInfo(
+            version=__version__,
+            vision=self._vision.name,
+            screen_text=registry.screen_text(self.config),
+            language_model="" if self._language.name == "local" else self._language.name,
+            streams=total,
+            streams_running=running,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """A stream is running."""
+        return bool(self._supervisor.running)
+
+    # collections
+
+    async def get_collection(self, collection_id: str) -> Collection:
+        """One collection; ``default`` always exists."""
+        return _collection(await self.db.read(stream_rows.get_collection, collection_id))
+
+    async def list_collections(self) -> list[Collection]:
+        """All collections."""
+        return [_collection(row) for row in await self.db.read(stream_rows.list_collections)]
+
+    async def create_collection(self, name: str, description: str, is_public: bool) -> Collection:
+        """Add a collection."""
+        if not name.strip():
+            raise InvalidRequest("The collection needs a name.")
+        values = {"id": ids.collection_id(), "name": name.strip()[:200], "description": description[:2000]}
+        await self.db.write(
+            lambda conn: stream_rows.insert_collection(conn, **values, is_public=is_public, created_at=time.time())
+        )
+        return await self.get_collection(values["id"])
+
     async def update_collection(
-        self, collection_id: str, *, name: str | None = None, description: str | None = None, is_public: bool | None = None
-    ) -> Collection: ...
+        self,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        is_public: bool | None = None,
+    ) -> Collection:
+        """Change what is given of a collection."""
+        given = {"name": name, "description": description, "is_public": is_public}
+        changes = {key: value for key, value in given.items() if value is not None}
+        return _collection(await self.db.write(stream_rows.update_collection, collection_id, changes))
 
     # streams
-    async def connect_stream(self, request: ConnectStream) -> Stream: ...
-    async def get_stream(self, stream_id: str) -> Stream: ...
+
+    async def connect_stream(self, request: ConnectStream) -> Stream:
+        """Add a stream and run it."""
+        stream = await self.streams.connect(request)
+        await self.bindings.bind(request.ws_connection_id, "stream", stream.id)
+        return stream
+
+    async def get_stream(self, stream_id: str) -> Stream:
+        """One stream."""
+        return await self.streams.get(stream_id)
+
     async def list_streams(
         self,
         *,
@@ -55,32 +234,142 @@ class Engine:
         collection_id: str | None = None,
     ) -> tuple[list[Stream], int]:
         """One page and the total number that matches."""
-        ...
+        if not (1 <= limit <= 1000 and offset >= 0):
+            raise InvalidRequest("limit must be from 1 to 1000 and offset not negative.")
+        return await self.streams.page(
+            limit=limit, offset=offset, status=status, name=name, ordering=ordering, collection_id=collection_id
+        )
 
-    async def start_stream(self, stream_id: str) -> Stream: ...
-    async def stop_stream(self, stream_id: str) -> Stream: ...
+    async def update_stream(self, stream_id: str, *, name: str | None = None) -> Stream:
+        """Change what is given of a stream."""
+        return await self.streams.get(stream_id) if name is None else await self.streams.rename(stream_id, name)
+
+    async def start_stream(self, stream_id: str) -> Stream:
+        """Run a stream; harmless when it runs."""
+        return await self.streams.start(stream_id)
+
+    async def stop_stream(self, stream_id: str) -> Stream:
+        """Stop a stream; harmless when it is stopped."""
+        return await self.streams.stop(stream_id)
+
     async def generate_stream(
         self, stream_id: str, start: float | None, end: float | None, *, title: str = "", description: str = ""
-    ) -> Playback: ...
-    async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture: ...
+    ) -> Playback:
+        """Links that play [start, end] (Unix seconds)."""
+        return await self.recorded.playback(self.base_url, stream_id, start, end, title, description)
+
+    async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
+        """The current picture, or the one shown at Unix time ``at``; at most ``max_side`` pixels long."""
+        side = max(16, min(max_side or self.config.max_image_side, 4096))
+        if at is not None:
+            return await self.recorded.frame(stream_id, at, side)
+        await self.db.read(stream_rows.get, stream_id)
+        try:
+            taken = await self._supervisor.snapshot(stream_id, side)
+        except RTStreamError:
+            return await self._newest_or_raise(stream_id, side)
+        return Picture(taken.time, taken.payload, taken.width, taken.height)
+
+    async def _newest_or_raise(self, stream_id: str, side: int) -> Picture:
+        if stream_id in self._supervisor.running:
+            raise InvalidRequest(
+                "The stream has no picture at this moment; see its health. Or ask for a recorded moment."
+            )
+        try:
+            return await self.recorded.newest(stream_id, side)
+        except RTStreamError:
+            raise InvalidRequest(
+                "The stream is stopped and nothing was recorded, so there is no picture. Start it first."
+            ) from None
+
+    # playback of signed links
+
+    async def manifest(self, stream_id: str, window: str, token: str) -> str:
+        """HLS playlist of a granted window."""
+        return await self.recorded.manifest(stream_id, window, token)
+
+    async def init_segment(self, token: str, recording_id: str) -> bytes:
+        """Initialisation segment of a granted recording."""
+        return await self.recorded.init_segment(token, recording_id)
+
+    async def media_file(self, token: str, path: str) -> Path:
+        """A granted segment file."""
+        return self.recorded.file(token, path)
+
+    async def playback_data(self, token: str) -> dict[str, Any]:
+        """What the player page shows: fragments, gaps, and the alerts of the window as marks."""
+        grant = self.recorded.grant(token)
+        marks = await self.watches.marks(grant.stream_id, grant.start, grant.end)
+        return await self.recorded.page(token, marks)
 
     # scene indexes
-    async def create_index(self, stream_id: str, request: CreateIndex) -> SceneIndex: ...
-    async def list_indexes(self, stream_id: str) -> list[SceneIndex]: ...
-    async def get_index(self, stream_id: str, index_id: str) -> SceneIndex: ...
-    async def update_index(self, stream_id: str, index_id: str, *, prompt: str) -> SceneIndex: ...
-    async def start_index(self, stream_id: str, index_id: str) -> SceneIndex: ...
-    async def stop_index(self, stream_id: str, index_id: str) -> SceneIndex: ...
+
+    async def create_index(self, stream_id: str, request: CreateIndex) -> SceneIndex:
+        """Add an index and run it."""
+        return await self.indexes.create(stream_id, request)
+
+    async def list_indexes(self, stream_id: str) -> list[SceneIndex]:
+        """The indexes of a stream."""
+        await self.db.read(stream_rows.get, stream_id)
+        return await self.indexes.of_stream(stream_id)
+
+    async def get_index(self, stream_id: str, index_id: str) -> SceneIndex:
+        """One index."""
+        return await self.indexes.get(stream_id, index_id)
+
+    async def update_index(self, stream_id: str, index_id: str, *, prompt: str) -> SceneIndex:
+        """Change the prompt of an index, also while it runs."""
+        return await self.indexes.change_prompt(stream_id, index_id, prompt)
+
+    async def start_index(self, stream_id: str, index_id: str) -> SceneIndex:
+        """Run an index; harmless when it runs."""
+        return await self.indexes.start(stream_id, index_id)
+
+    async def stop_index(self, stream_id: str, index_id: str) -> SceneIndex:
+        """Stop an index; harmless when it is stopped."""
+        return await self.indexes.stop(stream_id, index_id)
+
     async def get_scenes(
-        self, stream_id: str, index_id: str, *, start: float | None, end: float | None, page: int, page_size: int
+        self,
+        stream_id: str,
+        index_id: str,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
     ) -> tuple[list[Scene], bool]:
         """One page, newest first, and whether there is a next one."""
-        ...
+        return await self.indexes.scenes(stream_id, index_id, start, end, page, page_size)
 
     # events and alerts
-    async def create_event(self, request: CreateEvent) -> Event: ...
-    async def list_events(self) -> list[Event]: ...
-    async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert: ...
-    async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]: ...
-    async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert: ...
-    async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert: ...
+
+    async def create_event(self, request: CreateEvent) -> Event:
+        """Add an event."""
+        return await self.watches.create_event(request)
+
+    async def list_events(self) -> list[Event]:
+        """All events."""
+        return await self.watches.list_events()
+
+    async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
+        """Watch an event on an index."""
+        await self.db.read(index_rows.get, index_id, stream_id)
+        return await self.watches.create_alert(stream_id, index_id, request)
+
+    async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
+        """The alerts of an index."""
+        await self.db.read(index_rows.get, index_id, stream_id)
+        return await self.watches.list_alerts(stream_id, index_id)
+
+    async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
+        """Let an alert fire again."""
+        return await self.watches.set_status(stream_id, index_id, alert_id, "enabled")
+
+    async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
+        """Keep an alert from firing; its decisions are still logged."""
+        return await self.watches.set_status(stream_id, index_id, alert_id, "disabled")
+
+
+def _collection(row: Row[Any]) -> Collection:
+    return Collection(id=row.id, name=row.name, description=row.description, is_public=row.is_public)

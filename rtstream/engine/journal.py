@@ -42,7 +42,12 @@ class Journal:
         return await self._db.read(rows.latest)
 
     async def read(
-        self, since: int | None, which: Filter = Filter(), limit: int = 100, *, wait_s: float = 0.0  # noqa: B008
+        self,
+        since: int | None,
+        which: Filter = Filter(),
+        limit: int = 100,
+        *,
+        wait_s: float = 0.0,
     ) -> JournalPage:
         """Entries after ``since`` that pass the filter, oldest first; without ``since`` the newest ones.
 

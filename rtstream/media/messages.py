@@ -86,7 +86,7 @@ class FrameTaken:
 
 @dataclass
 class ClockReached:
-    """Pictures up to this time were sampled, also when a tap had none: closes windows of a frozen or keyframe-poor source."""
+    """Pictures up to this time were sampled, also when a tap had none: so that windows close on any source."""
 
     time: float
     kind: ClassVar[str] = "clock"
@@ -129,7 +129,7 @@ class WorkerStats:
 
 @dataclass
 class SetTaps:
-    """Which pictures are wanted from now on: tap id -> {"interval_s": float, "max_side": pixels}; and whether sound is."""
+    """Which pictures are wanted from now on: tap id -> {"interval_s": seconds, "max_side": pixels}; and sound."""
 
     taps: dict[str, dict[str, float]]
     audio: bool = False

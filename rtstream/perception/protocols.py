@@ -61,7 +61,7 @@ class VisionAnswer:
     lines: Sequence[TextLine] = ()
     """Text on screen in the last picture, where the provider reads it."""
     changes: dict[str, Any] = field(default_factory=dict)
-    """Deterministic facts a rule may use: ``changed`` (bool), ``cut`` (bool), ``black``, ``frozen``, ``motion`` (0 to 1)."""
+    """Facts a rule may use: ``changed``, ``cut``, ``black``, ``frozen`` (bool), ``motion`` (0 to 1)."""
     data: dict[str, Any] | None = None
     tokens_in: int = 0
     tokens_out: int = 0
@@ -99,7 +99,7 @@ class SpeechSession(Protocol):
     """One live transcription: feed sound, read utterances."""
 
     async def feed(self, samples: bytes) -> None:
-        """16 kHz mono signed 16-bit little-endian samples, in order. Returns soon; what is behind is the caller's to bound."""
+        """16 kHz mono signed 16-bit little-endian samples, in order. Returns soon; the caller bounds the backlog."""
         ...
 
     def utterances(self) -> AsyncIterator[Utterance]:
@@ -147,7 +147,7 @@ class SceneFacts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one event. ``needs_model``: nothing here can decide it; ``candidate_score`` (0 to 1) only ranks."""
+    """The answer for one event. ``needs_model``: nothing here decides it; ``candidate_score`` (0 to 1) only ranks."""
 
     event_id: str
     outcome: Literal["match", "no_match", "needs_model"]

@@ -23,7 +23,9 @@ def get(conn: Connection, index_id: str, stream_id: str | None = None) -> Row[An
     row = conn.execute(query).first()
     if row is None:
         where = f" on stream {stream_id[:80]}" if stream_id is not None else ""
-        raise NotFound(f"There is no scene index {index_id[:80]}{where}. List the stream's scene indexes to see their ids.")
+        raise NotFound(
+            f"There is no scene index {index_id[:80]}{where}. List the stream's scene indexes to see their ids."
+        )
     return row
 
 
@@ -60,7 +62,9 @@ def scene_page(
         query = query.where(scenes.c.end > start)
     if end is not None:
         query = query.where(scenes.c.start < end)
-    query = query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
+    query = (
+        query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
+    )
     rows = list(conn.execute(query).all())
     return rows[:page_size], len(rows) > page_size
 

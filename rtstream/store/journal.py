@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which entries to read; an empty field does not restrict. Label, text and confidence apply to alerts and scenes."""
+    """Which entries to read; an empty field does not restrict."""
 
     streams: Sequence[str] = ()
     channels: Sequence[str] = ()
@@ -92,7 +92,9 @@ def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple
 
 def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, Any]]:
     """The newest ``limit`` entries, oldest first, each with its row."""
-    rows = conn.execute(select(journal).where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)).all()
+    rows = conn.execute(
+        select(journal).where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)
+    ).all()
     return [(message(row), row) for row in reversed(rows)]
 
 

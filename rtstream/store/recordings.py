@@ -12,7 +12,9 @@ LONGEST_SEGMENT_S = 120.0
 """No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
 
 
-def start_run(conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str) -> None:
+def start_run(
+    conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str
+) -> None:
     """A continuous run begins."""
     conn.execute(
         recordings.insert().values(

@@ -81,7 +81,9 @@ def change(conn: Connection, stream_id: str, **values: Any) -> None:
 
 def wanted(conn: Connection) -> list[Row[Any]]:
     """Streams that should be running."""
-    return list(conn.execute(select(streams).where(streams.c.desired == "running").order_by(streams.c.created_at)).all())
+    return list(
+        conn.execute(select(streams).where(streams.c.desired == "running").order_by(streams.c.created_at)).all()
+    )
 
 
 def page(
@@ -97,7 +99,9 @@ def page(
     """Streams of one page and the number of all that match. Raises InvalidRequest for an unknown ordering or status."""
     column = ORDERINGS.get(ordering.lstrip("-"))
     if column is None:
-        raise InvalidRequest(f"Streams cannot be ordered by that field. Use one of {', '.join(ORDERINGS)}, with - for descending.")
+        raise InvalidRequest(
+            f"Streams cannot be ordered by that field. Use one of {', '.join(ORDERINGS)}, with - for descending."
+        )
     where: list[Any] = []
     if status is not None:
         where.append(_has_status(status))
@@ -108,7 +112,9 @@ def page(
         where.append(streams.c.collection_id == collection_id)
     total = conn.execute(select(func.count()).select_from(streams).where(*where)).scalar_one()
     direction = column.desc() if ordering.startswith("-") else column.asc()
-    rows = conn.execute(select(streams).where(*where).order_by(direction, streams.c.id).limit(limit).offset(offset)).all()
+    rows = conn.execute(
+        select(streams).where(*where).order_by(direction, streams.c.id).limit(limit).offset(offset)
+    ).all()
     return list(rows), total
 
 

@@ -1,0 +1,224 @@
+"""What was on a stream: playlists, pages, files and single pictures of any recorded window."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import anyio
+from sqlalchemy import Connection, Row
+
+from rtstream.engine.links import Grant, LinkRefused, Links
+from rtstream.errors import InvalidRequest, NotFound, Unavailable
+from rtstream.media.extract import Piece, frame_at
+from rtstream.media.process import context
+from rtstream.models import Playback
+from rtstream.perception.protocols import Picture
+from rtstream.rules.playlist import Segment, coverage, nearest, playlist
+from rtstream.store import recordings as rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+MAX_WINDOW_S = 31 * 86400.0
+EXTRACT_TIMEOUT_S = 20.0
+MAX_MARKS = 500
+
+
+class Recorded:
+    """Reads recordings. ``media_dir / stream_id`` holds a stream's files."""
+
+    def __init__(self, db: Database, links: Links, media_dir: Path) -> None:
+        self._db = db
+        self._links = links
+        self._media_dir = media_dir
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def playback(
+        self,
+        base_url: str,
+        stream_id: str,
+        start: float | None,
+        end: float | None,
+        title: str = "",
+        description: str = "",
+    ) -> Playback:
+        """Links to a window. Raises InvalidRequest for an impossible one, NotFound for an empty one."""
+        stream = await self._db.read(stream_rows.get, stream_id)
+        start, end = _window(start, end)
+        segments = await self._segments(stream_id, start, end)
+        if not segments:
+            ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
+            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+        covered, gaps = coverage(segments, start, end)
+        links = self._links.urls(base_url, stream_id, start, end, title or stream.name, description)
+        return Playback(**links, start=start, end=end, covered=covered, gaps=gaps)
+
+    async def manifest(self, stream_id: str, window: str, token: str) -> str:
+        """HLS playlist of a granted window; addresses in it are relative to it."""
+        grant = self._links.read(token)
+        if grant.stream_id != stream_id or window != f"{round(grant.start * 1e6)}-{round(grant.end * 1e6)}":
+            raise LinkRefused("This playback link is not valid. Ask for a new one.")
+        segments = await self._segments(stream_id, grant.start, grant.end)
+        if not segments:
+            raise NotFound("Nothing is recorded in this window (any more).")
+
+        def build() -> str:
+            return playlist(
+                segments,
+                grant.start,
+                grant.end,
+                init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",
+                segment_url=lambda path: f"../../media/{token}/seg/{path}",
+            )
+
+        return await anyio.to_thread.run_sync(build)
+
+    async def page(self, token: str, marks: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+        """All the player page needs to play a granted window."""
+        grant = self._links.read(token)
+        segments = await self._segments(grant.stream_id, grant.start, grant.end)
+        covered, gaps = coverage(segments, grant.start, grant.end)
+        codecs = await self._db.read(self._codecs, grant.stream_id, {segment.recording_id for segment in segments})
+        links = self._links.urls("", grant.stream_id, grant.start, grant.end, grant.title, grant.description)
+        return {
+            "title": grant.title,
+            "description": grant.description,
+            "start": grant.start,
+            "end": grant.end,
+            "stream_url": links["stream_url"],
+            "covered": covered,
+            "gaps": gaps,
+            "live": False,
+            "fragments": [
+                {
+                    "start": segment.start,
+                    "duration": segment.duration,
+                    "recording_id": segment.recording_id,
+                    "init_url": f"/media/{token}/init/{segment.recording_id}.mp4",
+                    "url": f"/media/{token}/seg/{segment.path}",
+                    "offset": segment.offset,
+                    "length": segment.length,
+                    "mime": f'video/mp4; codecs="{codecs[segment.recording_id]}"',
+                }
+                for segment in segments
+            ],
+            "marks": (marks or [])[:MAX_MARKS],
+            "download_url": None,
+        }
+
+    def grant(self, token: str) -> Grant:
+        """What a link allows. Raises LinkRefused, LinkExpired."""
+        return self._links.read(token)
+
+    async def init_segment(self, token: str, recording_id: str) -> bytes:
+        """The fMP4 initialisation segment of a run of the granted stream."""
+        grant = self._links.read(token)
+        row = await self._db.read(rows.init_of, grant.stream_id, recording_id)
+        if row is None:
+            raise NotFound("There is no such recording.")
+        return row.init
+
+    def file(self, token: str, path: str) -> Path:
+        """A segment file of the granted stream; never one outside its folder."""
+        grant = self._links.read(token)
+        folder = (self._media_dir / grant.stream_id).resolve()
+        found = (folder / path).resolve()
+        if not found.is_relative_to(folder) or not found.is_file():
+            raise NotFound("There is no such media file (any more).")
+        return found
+
+    async def frame(self, stream_id: str, at: float, max_side: int) -> Picture:
+        """The picture shown at Unix time ``at``. Raises NotFound when nothing was recorded there."""
+        stream = await self._db.read(stream_rows.get, stream_id)
+        if not math.isfinite(at):
+            raise InvalidRequest("The time must be a Unix timestamp in seconds.")
+        segments = await self._segments(stream_id, at, at + 1e-3)
+        if not segments:
+            ranges = await self._db.read(rows.ranges, stream_id, 3, at)
+            raise NotFound(nearest(ranges, at, at, storing=stream.store))
+        segment = segments[0]
+        run = await self._db.read(rows.init_of, stream_id, segment.recording_id)
+        assert run is not None
+        path = str(self._media_dir / stream_id / segment.path)
+        piece = Piece(path, segment.offset, segment.length, segment.start)
+        found = await self._extract(frame_at, run.init, [piece], at, max_side)
+        return Picture(found.time, found.jpeg, found.width, found.height)
+
+    async def newest(self, stream_id: str, max_side: int) -> Picture:
+        """The last recorded picture. Raises NotFound."""
+        last = await self._db.read(rows.last_segment, stream_id)
+        if last is None:
+            raise NotFound("Nothing was recorded on this stream.")
+        return await self.frame(stream_id, last.start + max(0.0, last.duration - 0.001), max_side)
+
+    async def _segments(self, stream_id: str, start: float, end: float) -> list[Segment]:
+        found = await self._db.read(rows.segments_between, stream_id, start, end)
+        return [_segment(row) for row in found]
+
+    @staticmethod
+    def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
+        found = {recording_id: rows.init_of(conn, stream_id, recording_id) for recording_id in recording_ids}
+        return {recording_id: row.codecs for recording_id, row in found.items() if row is not None}
+
+    async def _extract(self, fn: Any, *args: Any) -> Any:
+        """Run ``fn`` in the media process; a crash there costs one retry, never the engine."""
+        for attempt in (1, 2):
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, mp_context=context(), initializer=_ignore_interrupt)
+            try:
+                future = self._pool.submit(fn, *args)
+                with anyio.fail_after(EXTRACT_TIMEOUT_S):
+                    return await asyncio.wrap_future(future)
+            except (BrokenProcessPool, TimeoutError):
+                log.warning("the picture extractor broke or hung (attempt %d)", attempt)
+                await self._drop_pool()
+            except ValueError as exc:
+                raise NotFound(f"That moment cannot be shown: {exc}") from exc
+        raise Unavailable("That moment cannot be decoded. Try another one nearby.")
+
+    async def _drop_pool(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((pool._processes or {}).values()):  # no public way to end a hung one
+                process.kill()
+            await anyio.to_thread.run_sync(lambda: pool.shutdown(wait=False, cancel_futures=True))
+
+    async def aclose(self) -> None:
+        """End the media process."""
+        await self._drop_pool()
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _segment(row: Row[Any]) -> Segment:
+    return Segment(row.start, row.duration, row.recording_id, row.path, row.offset, row.length)
+
+
+def _window(start: float | None, end: float | None) -> tuple[float, float]:
+    """The window asked for; one of no length becomes the second around it (API reference 2.6)."""
+    if start is None or end is None:
+        raise InvalidRequest("Give both start and end as Unix timestamps in seconds.")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise InvalidRequest("start and end must be Unix timestamps in seconds.")
+    if end < start:
+        raise InvalidRequest(
+            "The end of the window is before its start. Swap them: both are Unix timestamps in seconds."
+        )
+    if end - start > MAX_WINDOW_S:
+        raise InvalidRequest("The window is longer than 31 days. Ask for a shorter one.")
+    if start > time.time() + 1:
+        raise InvalidRequest("The window begins in the future. Times are Unix timestamps in seconds.")
+    if end == start:
+        start, end = math.floor(start), math.floor(start) + 1
+    return float(start), float(end)

@@ -1,0 +1,76 @@
+"""Where streams and webhooks really lead: resolves names and checks every address before anything connects."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from rtstream.config import EngineConfig
+from rtstream.errors import InvalidRequest
+from rtstream.rules.addresses import (
+    Allowed,
+    check_addresses,
+    check_local_path,
+    parse_allowed,
+    parse_source,
+    parse_webhook,
+)
+
+RESOLVE_TIMEOUT_S = 5.0
+
+
+class Addresses:
+    """The checks, with the engine's settings. Raises InvalidRequest for a setting that cannot be read."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._allowed = parse_allowed(config.allow_networks)
+        # A receiver on this machine is reachable for whoever may call the engine, as long as that is only this machine.
+        self._webhooks = Allowed(
+            private=config.webhook_allow_private or self._allowed.private,
+            loopback=_is_loopback(config.host),
+            networks=self._allowed.networks,
+        )
+        separator = ";" if ";" in config.media_folders else ":"
+        self._folders = [Path(part).expanduser().resolve() for part in config.media_folders.split(separator) if part]
+
+    async def source(self, url: str) -> str:
+        """Check the URL of a source; returns the one to open. Raises InvalidRequest with a sentence."""
+        source = parse_source(url)
+        if source.scheme == "file":
+            path = await anyio.to_thread.run_sync(lambda: Path(source.path).resolve())
+            check_local_path(path, self._folders)
+            if not await anyio.Path(path).is_file():
+                raise InvalidRequest("There is no such media file. Check the path.")
+            return path.as_uri()
+        check_addresses(await _resolve(source.host, source.port), self._allowed)
+        return source.url
+
+    async def webhook(self, url: str) -> str:
+        """Check the URL of a webhook receiver; returns the address to connect to. Raises InvalidRequest."""
+        source = parse_webhook(url)
+        found = await _resolve(source.host, source.port)
+        check_addresses(found, self._webhooks, "webhook")
+        return found[0]
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    """All addresses of a host."""
+    try:
+        with anyio.fail_after(RESOLVE_TIMEOUT_S):
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise InvalidRequest("The host name cannot be resolved. Check its spelling and the network.") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
