@@ -1,0 +1,63 @@
+"""Makes text that came out of a stream safe to store and show: nothing hidden, no control characters, bounded length.
+
+It removes what a reader cannot see but a model would read. It does not make the text true or harmless: what is left is
+still data, never instructions. The characters follow what GitHub's MCP server filters, widened to whole categories.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+ELLIPSIS = "…"
+
+# Letters and marks that show nothing: fillers, joiners, blank Braille.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
+_NEWLINES = str.maketrans({"\r": "\n", "\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n"})
+_EMOJI_BASE = frozenset("#*0123456789©®‼⁉")
+
+
+def clean(text: str, limit: int) -> str:
+    """``text`` in NFC without invisible characters, at most ``limit`` characters; ``…`` at its end means it was cut.
+
+    Kept: newline, tab, and a variation selector that follows the symbol it styles. Removed: control and format
+    characters (zero-width, bidirectional, tags, soft hyphens), surrogates, private use, blank fillers.
+    """
+    text = text.replace("\r\n", "\n").translate(_NEWLINES)
+    if not (text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()):
+        text = _strip(text)
+        # Composing can bring two characters together that were apart; once more settles it.
+        text = _strip(unicodedata.normalize("NFC", text))
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1].rstrip() + ELLIPSIS if limit > 0 else ""
+
+
+def _strip(text: str) -> str:
+    kept: list[str] = []
+    for char in text:
+        if "\ufe0e" <= char <= "\ufe0f":
+            if kept and _takes_selector(kept[-1]):
+                kept.append(char)
+        elif char in "\n\t" or not _invisible(char):
+            kept.append(char)
+    return "".join(kept)
+
+
+def _takes_selector(base: str) -> bool:
+    return base in _EMOJI_BASE or unicodedata.category(base) in ("So", "Sm", "Sk")
+
+
+def _invisible(char: str) -> bool:
+    code = ord(char)
+    if code < 0x7F:
+        return code < 0x20
+    return (
+        unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")
+        or char in _BLANK
+        or 0x180B <= code <= 0x180F  # Mongolian selectors
+        or 0xFE00 <= code <= 0xFE0D  # variation selectors
+        or 0xFFF0 <= code <= 0xFFF8  # default ignorable, unassigned
+        or 0xE0000 <= code <= 0xE0FFF  # tags, more variation selectors
+        or (code & 0xFFFE) == 0xFFFE  # noncharacters
+        or 0xFDD0 <= code <= 0xFDEF
+    )
