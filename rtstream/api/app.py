@@ -1,0 +1,139 @@
+"""The API as one Starlette application: the table of its routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from rtstream.api import collections, events, indexes, journal, media, streams, websocket
+from rtstream.api.envelope import failure, refusal
+from rtstream.api.feed import Feed
+from rtstream.api.routing import NormalPaths, check_key, open_path, path
+from rtstream.errors import NotFound, RTStreamError
+
+if TYPE_CHECKING:
+    from rtstream.engine.engine import Engine
+
+API_WORDS = frozenset({"rtstream", "collection", "video", "audio", "capture", "compile", "async-response", "job"})
+"""First words of the paths of the published API: what of it is missing here is answered as such."""
+
+
+def routes() -> list[BaseRoute]:
+    """The API in the order of matching: literal words before ids (API reference 1.12)."""
+    stream = "/rtstream/{stream_id}"
+    index = stream + "/index/{index_id}"
+    return [
+        path("/collection", GET=collections.listing, POST=collections.create),
+        path("/collection/{collection_id}", GET=collections.show, PATCH=collections.update),
+        path("/collection/{collection_id}/websocket", GET=websocket.address),
+        path("/rtstream", GET=streams.listing, POST=streams.connect),
+        path("/rtstream/event", GET=events.list_events, POST=events.create_event),
+        path("/rtstream/engine", GET=journal.info),
+        path("/rtstream/journal", GET=journal.read),
+        path(stream, GET=streams.show, PATCH=streams.update),
+        path(stream + "/status", PATCH=streams.switch),
+        path(stream + "/stream", GET=streams.playback),
+        path(stream + "/frame", GET=streams.frame),
+        path(stream + "/index/scene", GET=indexes.listing, POST=indexes.create),
+        path(stream + "/index/scene/{index_id}", GET=indexes.records, PATCH=indexes.update),
+        path(stream + "/index/scene/{index_id}/status", PATCH=indexes.switch),
+        path(index, GET=indexes.show),
+        path(index + "/alert", GET=events.list_alerts, POST=events.create_alert),
+        path(index + "/alert/{alert_id}/status", PATCH=events.switch_alert),
+        WebSocketRoute("/ws", websocket.connect),
+        Route("/health", journal.health),  # no sign of use: monitors call it for ever
+        open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
+        open_path("/media/{token}/init/{recording_id}.mp4", GET=media.init_segment),
+        open_path("/media/{token}/seg/{path:path}", GET=media.segment),
+        open_path("/playback.json", GET=media.playback_data),
+        open_path("/watch", GET=media.player),
+        open_path("/embed", GET=media.player),
+        Mount("/static", StaticFiles(directory=media.STATIC, check_dir=False)),
+    ]
+
+
+def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_timeout_s: float = 30.0) -> Starlette:
+    """The API over a running engine. The lifespan runs the WebSocket feed, not the engine.
+
+    ``extra_routes`` come first, see their paths as they were sent and guard themselves. A WebSocket client that takes
+    nothing for ``stall_timeout_s`` seconds is dropped.
+    """
+
+    def foreign(scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in extra_routes)
+
+    app = Starlette(
+        routes=[*extra_routes, *routes(), Route("/{path:path}", _Unknown())],
+        middleware=[Middleware(NormalPaths, foreign=foreign)],
+        exception_handlers={
+            RTStreamError: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _gone,
+            Exception: _crashed,
+        },
+        lifespan=_follow_journal,
+    )
+    app.router.redirect_slashes = False
+    app.state.engine = engine
+    app.state.feed = Feed(engine.journal)
+    app.state.closing = anyio.Event()
+    app.state.websockets = set()
+    app.state.stall_timeout_s = stall_timeout_s
+    app.state.drop = lambda _client: None  # the server knows how, see serve.py
+    return app
+
+
+@asynccontextmanager
+async def _follow_journal(app: Starlette) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app.state.feed.run)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+class _Unknown:
+    """Every path that nobody offers, with any method."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        word = request.url.path.strip("/").partition("/")[0]
+        if word not in API_WORDS:
+            raise _nothing_at(request)
+        check_key(request)
+        raise NotFound(f"This engine does not offer {request.method} {request.url.path[:200]}.")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RTStreamError)
+    return refusal(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return refusal(_nothing_at(request))
+    return failure(error.status_code, f"{error.detail}.", "INVALID_REQUEST", error.headers)
+
+
+def _nothing_at(request: Request) -> NotFound:
+    return NotFound(f"There is nothing at {request.url.path[:200]}.")
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return failure(400, "The request ended before its body did.", "INVALID_REQUEST")
+
+
+async def _crashed(_request: Request, _error: Exception) -> Response:
+    # The traceback is logged by the server, which gets the exception after this answer.
+    return failure(500, "Something went wrong inside the engine. Its log has the details.", "INTERNAL")

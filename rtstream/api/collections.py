@@ -1,0 +1,48 @@
+"""Collections (API reference 2.1)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.envelope import body, ok
+from rtstream.api.routing import engine_of
+
+
+class CreateCollection(BaseModel):
+    """Body of ``POST collection``."""
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field("", max_length=4000)
+    is_public: bool = False
+
+
+class UpdateCollection(BaseModel):
+    """Body of ``PATCH collection/{id}``; what is absent stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    description: str | None = Field(None, max_length=4000)
+    is_public: bool | None = None
+
+
+async def show(request: Request) -> Response:
+    """One collection."""
+    return ok(await engine_of(request).get_collection(request.path_params["collection_id"]))
+
+
+async def listing(request: Request) -> Response:
+    """All collections."""
+    return ok({"collections": await engine_of(request).list_collections(), "default_collection": "default"})
+
+
+async def create(request: Request) -> Response:
+    """A new collection."""
+    wanted = await body(request, CreateCollection)
+    return ok(await engine_of(request).create_collection(wanted.name, wanted.description, wanted.is_public), 201)
+
+
+async def update(request: Request) -> Response:
+    """Change name, description or visibility."""
+    change = await body(request, UpdateCollection)
+    return ok(await engine_of(request).update_collection(request.path_params["collection_id"], **change.model_dump()))

@@ -1,0 +1,73 @@
+"""Scene indexes and their records (API reference 2.8 to 2.11)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.routing import engine_of
+from rtstream.api.streams import Action
+from rtstream.models import CreateIndex
+
+
+class ChangePrompt(BaseModel):
+    """Body of ``PATCH rtstream/{id}/index/scene/{index_id}``."""
+
+    prompt: str = Field(min_length=1, max_length=20_000)
+
+
+class Records(BaseModel):
+    """Query of ``GET rtstream/{id}/index/scene/{index_id}``."""
+
+    start: UnixTime | None = None
+    end: UnixTime | None = None
+    page: int = Field(1, ge=1, le=1_000_000)
+    page_size: int = Field(100, ge=1, le=1000)
+
+
+def _ids(request: Request) -> tuple[str, str]:
+    return request.path_params["stream_id"], request.path_params["index_id"]
+
+
+async def create(request: Request) -> Response:
+    """Begin to analyse a stream."""
+    wanted = await body(request, CreateIndex)
+    if wanted.extraction_type == "time_based":  # as the Node client writes it
+        wanted.extraction_type = "time"
+    if wanted.extraction_config is not None:  # clients send null for what they leave to the server
+        wanted.extraction_config = {key: value for key, value in wanted.extraction_config.items() if value is not None}
+    return ok(await engine_of(request).create_index(request.path_params["stream_id"], wanted), 201)
+
+
+async def listing(request: Request) -> Response:
+    """All scene indexes of a stream, visual and audio ones."""
+    return ok({"scene_indexes": await engine_of(request).list_indexes(request.path_params["stream_id"])})
+
+
+async def show(request: Request) -> Response:
+    """One scene index."""
+    return ok(await engine_of(request).get_index(*_ids(request)))
+
+
+async def update(request: Request) -> Response:
+    """Change the prompt of a running index."""
+    change = await body(request, ChangePrompt)
+    return ok(await engine_of(request).update_index(*_ids(request), prompt=change.prompt))
+
+
+async def switch(request: Request) -> Response:
+    """Start or stop; doing it twice is fine."""
+    match (await body(request, Action)).action:
+        case "start":
+            return ok(await engine_of(request).start_index(*_ids(request)))
+        case "stop":
+            return ok(await engine_of(request).stop_index(*_ids(request)))
+
+
+async def records(request: Request) -> Response:
+    """One page of scenes, newest first."""
+    wanted = query(request, Records)
+    scenes, more = await engine_of(request).get_scenes(*_ids(request), **wanted.model_dump())
+    return ok({"scene_index_records": scenes, "next_page": more})

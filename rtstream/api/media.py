@@ -1,0 +1,85 @@
+"""Playlists, media files and the player page. The signed token in the address is the permission."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from rtstream.api.envelope import envelope
+from rtstream.api.routing import engine_of
+from rtstream.errors import NotFound
+
+STATIC = Path(__file__).parent / "static"
+PLAYLIST = "application/vnd.apple.mpegurl"
+TYPES = {".mp4": "video/mp4", ".m4s": "video/mp4", ".m4a": "audio/mp4", ".m3u8": PLAYLIST, ".jpg": "image/jpeg"}
+CHUNK = 64 * 1024
+
+PAGE_HEADERS = {
+    # The address holds the token: it must not travel on to other sites.
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+}
+
+
+async def manifest(request: Request) -> Response:
+    """The playlist of a time range."""
+    params = request.path_params
+    text = await engine_of(request).manifest(
+        params["stream_id"], params["window"], request.query_params.get("token", "")
+    )
+    return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
+
+
+async def init_segment(request: Request) -> Response:
+    """The initialisation segment of one continuous run."""
+    found = await engine_of(request).init_segment(request.path_params["token"], request.path_params["recording_id"])
+    return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
+
+
+async def segment(request: Request) -> Response:
+    """A media file, whole or the ranges asked for."""
+    found = await engine_of(request).media_file(request.path_params["token"], request.path_params["path"])
+    return await file_response(request, found)
+
+
+async def file_response(request: Request, file: Path) -> Response:
+    """A file with ranges. Raises NotFound when it has gone (recordings are removed when they are too old)."""
+    try:
+        found = await anyio.to_thread.run_sync(os.stat, file)
+    except OSError:
+        found = None
+    if found is None or not stat.S_ISREG(found.st_mode):
+        raise NotFound("This part of the recording is no longer kept.")
+    media_type = TYPES.get(file.suffix, "application/octet-stream")
+    if "range" in request.headers or request.method == "HEAD":
+        return FileResponse(file, media_type=media_type, stat_result=found)
+    # A file may still be growing: send what there was when the length was announced, not more.
+    headers = {"content-length": str(found.st_size), "accept-ranges": "bytes"}
+    return StreamingResponse(_beginning(file, found.st_size), media_type=media_type, headers=headers)
+
+
+async def _beginning(file: Path, size: int) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(file, "rb") as source:
+        while size > 0 and (chunk := await source.read(min(CHUNK, size))):
+            size -= len(chunk)
+            yield chunk
+
+
+async def player(_request: Request) -> Response:
+    """The page that plays a link; embedded and full it is the same page."""
+    page = STATIC / "player.html"
+    if not page.is_file():
+        raise NotFound("The player page is not part of this installation. Open the stream_url in a player instead.")
+    return FileResponse(page, media_type="text/html", headers=PAGE_HEADERS)
+
+
+async def playback_data(request: Request) -> Response:
+    """What the player page needs to know about its link."""
+    return envelope(await engine_of(request).playback_data(request.query_params.get("v", "")))

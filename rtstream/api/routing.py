@@ -1,0 +1,103 @@
+"""One path and the operations on it: authentication, the choice by HTTP method, expected failures."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rtstream.api.envelope import failure, refusal
+from rtstream.errors import RTStreamError, Unauthorized
+
+if TYPE_CHECKING:
+    from rtstream.engine.engine import Engine
+
+Operation = Callable[[Request], Awaitable[Response]]
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, HEAD, OPTIONS",
+    "access-control-allow-headers": "Range, If-Range",
+    "access-control-expose-headers": "Content-Length, Content-Range, Accept-Ranges",
+    "access-control-max-age": "86400",
+}
+"""For media: players on any page may read them; the token in the address is the permission."""
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine that this application serves."""
+    return request.app.state.engine
+
+
+def path(address: str, **operations: Operation) -> Route:
+    """A path that needs the API key: ``path("/rtstream", GET=list_streams, POST=connect)``."""
+    return Route(address, _Path(operations, key_needed=True))
+
+
+def open_path(address: str, **operations: Operation) -> Route:
+    """A path for everybody: what guards it, if anything, is a token in the address. Pages of any origin may read it."""
+    return Route(address, _Path(operations, key_needed=False))
+
+
+class _Path:
+    """The operations of one path by HTTP method, as an ASGI application."""
+
+    def __init__(self, operations: Mapping[str, Operation], *, key_needed: bool) -> None:
+        self._operations = operations
+        self._key_needed = key_needed
+        self._methods = ", ".join(operations)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except RTStreamError as error:
+            response = refusal(error)
+        if not self._key_needed:
+            response.headers.update(CORS)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if self._key_needed:
+            check_key(request)
+        elif request.method == "OPTIONS":
+            return Response(status_code=204)
+        operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
+        if operation is None:
+            message = f"{request.method} is not offered on {request.url.path}. Use {self._methods}."
+            return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self._methods})
+        response = await operation(request)
+        engine_of(request).last_used = time.monotonic()
+        return response
+
+
+def check_key(request: Request) -> None:
+    """Raises Unauthorized unless the header ``x-access-token`` carries the API key."""
+    given = request.headers.get("x-access-token")
+    if not given:
+        raise Unauthorized("The API key is missing. Send it in the header x-access-token.")
+    # As bytes: compare_digest refuses text outside ASCII.
+    if not hmac.compare_digest(given.encode(), engine_of(request).api_key.encode()):
+        raise Unauthorized("The API key is wrong. Use the key the engine was started with.")
+
+
+class NormalPaths:
+    """Middleware: ``//rtstream/`` is ``/rtstream``, answered directly. A redirect would turn a POST into a GET.
+
+    Paths of ``foreign`` routes (mounted by the caller) are passed on as they came.
+    """
+
+    def __init__(self, app: ASGIApp, foreign: Callable[[Scope], bool]) -> None:
+        self._app = app
+        self._foreign = foreign
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and not self._foreign(scope):
+            scope = {**scope, "path": "/" + scope["path"].strip("/")}
+        await self._app(scope, receive, send)

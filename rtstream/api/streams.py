@@ -1,0 +1,132 @@
+"""Streams: connect, list, start and stop, playback of a time range, one picture (API reference 2.2 to 2.6)."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.address import base_url, rebased
+from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.routing import engine_of
+from rtstream.models import ConnectStream, StreamStatus
+
+
+class ListStreams(BaseModel):
+    """Query of ``GET rtstream``."""
+
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    status: StreamStatus | None = None
+    name: str | None = None
+    ordering: str = Field("-created_at", max_length=50)
+    collection_id: str | None = None
+
+
+class UpdateStream(BaseModel):
+    """Body of ``PATCH rtstream/{id}``."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class Action(BaseModel):
+    """Body of the status calls of streams and indexes."""
+
+    action: Literal["start", "stop"]
+
+
+class Window(BaseModel):
+    """Query of ``GET rtstream/{id}/stream``."""
+
+    start: UnixTime | None = None
+    end: UnixTime | None = None
+    player_title: str = Field("", max_length=500)
+    player_description: str = Field("", max_length=4000)
+
+
+class Moment(BaseModel):
+    """Query of ``GET rtstream/{id}/frame``."""
+
+    at: UnixTime | None = None
+    max_side: int | None = Field(None, ge=16, le=8192)
+
+
+async def connect(request: Request) -> Response:
+    """Connect a live source."""
+    return ok(await engine_of(request).connect_stream(await body(request, ConnectStream)), 201)
+
+
+async def show(request: Request) -> Response:
+    """One stream."""
+    return ok(await engine_of(request).get_stream(request.path_params["stream_id"]))
+
+
+async def update(request: Request) -> Response:
+    """Change the name."""
+    change = await body(request, UpdateStream)
+    return ok(await engine_of(request).update_stream(request.path_params["stream_id"], name=change.name))
+
+
+async def listing(request: Request) -> Response:
+    """One page of streams; ``next`` and ``previous`` are addresses of the neighbouring pages, or null."""
+    wanted = query(request, ListStreams)
+    streams, count = await engine_of(request).list_streams(**wanted.model_dump())
+
+    def page(offset: int) -> str:
+        values = wanted.model_copy(update={"offset": offset}).model_dump(exclude_none=True)
+        return f"{base_url(request)}/rtstream?{urlencode(values)}"
+
+    return ok(
+        {
+            "results": streams,
+            "count": count,
+            "next": page(wanted.offset + wanted.limit) if wanted.offset + wanted.limit < count else None,
+            "previous": page(max(0, wanted.offset - wanted.limit)) if wanted.offset > 0 else None,
+        }
+    )
+
+
+async def switch(request: Request) -> Response:
+    """Start or stop; doing it twice is fine."""
+    engine, stream_id = engine_of(request), request.path_params["stream_id"]
+    match (await body(request, Action)).action:
+        case "start":
+            return ok(await engine.start_stream(stream_id))
+        case "stop":
+            return ok(await engine.stop_stream(stream_id))
+
+
+async def playback(request: Request) -> Response:
+    """Addresses under which a time range can be watched."""
+    wanted = query(request, Window)
+    found = await engine_of(request).generate_stream(
+        request.path_params["stream_id"],
+        wanted.start,
+        wanted.end,
+        title=wanted.player_title,
+        description=wanted.player_description,
+    )
+    return ok(
+        found.model_copy(
+            update={
+                "stream_url": rebased(found.stream_url, request),
+                "player_url": rebased(found.player_url, request),
+            }
+        )
+    )
+
+
+async def frame(request: Request) -> Response:
+    """One picture as JPEG: now, or at a Unix time."""
+    wanted = query(request, Moment)
+    picture = await engine_of(request).frame(request.path_params["stream_id"], wanted.at, wanted.max_side)
+    headers = {
+        "x-frame-time": repr(picture.time),
+        "x-frame-width": str(picture.width),
+        "x-frame-height": str(picture.height),
+        "cache-control": "no-store",
+    }
+    return Response(picture.jpeg, headers=headers, media_type="image/jpeg")

@@ -1,0 +1,138 @@
+"""The WebSocket: a ticket over HTTP, then every message bound to the connection (API reference 2.17, 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import anyio
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from rtstream import ids
+from rtstream.api.address import base_url
+from rtstream.api.envelope import ok, refusal, validated
+from rtstream.api.feed import Feed
+from rtstream.api.routing import engine_of
+from rtstream.errors import RTStreamError, Unauthorized
+
+if TYPE_CHECKING:
+    from rtstream.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+TICKET_TTL_S = 600
+MAX_CONNECTIONS = 1000
+
+
+class Wanted(BaseModel):
+    """Query of ``/ws``; all but the ticket are ours.
+
+    ``scope=all`` asks for every message, ``since`` for the stored ones with a higher number first; ``connection_id``
+    takes up what an earlier connection was bound to.
+    """
+
+    ticket: str = ""
+    scope: str = ""
+    since: int | None = Field(None, ge=0, lt=2**63)
+    connection_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+def _tickets(engine: Engine) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(engine.api_key, salt="websocket", signer_kwargs={"digest_method": hashlib.sha256})
+
+
+async def address(request: Request) -> Response:
+    """Where to connect; the ticket in the address stands for the API key for ten minutes."""
+    engine = engine_of(request)
+    collection = await engine.get_collection(request.path_params["collection_id"])
+    ticket = _tickets(engine).dumps(collection.id)
+    return ok({"websocket_url": f"ws{base_url(request).removeprefix('http')}/ws?ticket={ticket}"})
+
+
+async def connect(websocket: WebSocket) -> None:
+    """Deliver messages until the client leaves, stalls or the server closes."""
+    open_connections: set[WebSocket] = websocket.app.state.websockets
+    try:
+        wanted = validated(Wanted, websocket.query_params)
+        _check_ticket(websocket.app.state.engine, wanted.ticket)
+    except RTStreamError as error:
+        await websocket.send_denial_response(refusal(error))
+        return
+    await websocket.accept()
+    if len(open_connections) >= MAX_CONNECTIONS:
+        await websocket.close(1013, "too many connections")
+        return
+    open_connections.add(websocket)
+    try:
+        await _serve(websocket, wanted)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        open_connections.discard(websocket)
+
+
+def _check_ticket(engine: Engine, ticket: str) -> None:
+    try:
+        _tickets(engine).loads(ticket, max_age=TICKET_TTL_S)
+    except SignatureExpired:
+        raise Unauthorized("The WebSocket ticket has expired. Ask for a new address.") from None
+    except BadSignature:
+        raise Unauthorized("The WebSocket ticket is not valid. Ask for an address with the API key.") from None
+
+
+async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
+    engine: Engine = websocket.app.state.engine
+    latest = await engine.journal.latest()
+    connection_id = wanted.connection_id or ids.connection_id()
+    hello: dict[str, object] = {"connection_id": connection_id, "seq": latest}
+    cursor = latest
+    if wanted.since is not None:
+        cursor = min(wanted.since, latest)
+        hello["truncated"] = (await engine.journal.read(wanted.since, limit=1)).truncated
+    await engine.bindings.load(connection_id)
+    await websocket.send_text(to_json(hello).decode())
+    async with anyio.create_task_group() as tasks:
+
+        async def close_with_server() -> None:
+            await websocket.app.state.closing.wait()
+            with anyio.move_on_after(0.5):
+                await websocket.close(1001, "server is closing")
+            tasks.cancel_scope.cancel()
+
+        async def leave_with_client() -> None:
+            # What clients say is ignored (API reference 3.1).
+            while (await websocket.receive())["type"] != "websocket.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(close_with_server)
+        tasks.start_soon(leave_with_client)
+        await _deliver(websocket, connection_id, cursor, everything=wanted.scope == "all")
+        tasks.cancel_scope.cancel()
+
+
+async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, everything: bool) -> None:
+    """Send what the connection is bound to; returns when the client took nothing for the stall timeout."""
+    feed: Feed = websocket.app.state.feed
+    bindings = websocket.app.state.engine.bindings
+    timeout_s: float = websocket.app.state.stall_timeout_s
+    async with aclosing(feed.items(cursor)) as items:
+        async for item in items:
+            if not everything and item.targets.isdisjoint(bindings.targets(connection_id)):
+                continue
+            with anyio.move_on_after(timeout_s) as sending:
+                await websocket.send_text(item.text)
+            if sending.cancelled_caught:
+                break
+    logger.warning("closing a WebSocket that took nothing for %g s", timeout_s)
+    with anyio.move_on_after(0.5):
+        await websocket.close(1013, "too slow")
+    # A close frame does not get through to a client that does not read: the server drops the connection.
+    websocket.app.state.drop(websocket.scope["client"])
