@@ -80,7 +80,7 @@ class Engine:
     async def _open(self, stack: AsyncExitStack) -> None:
         config = self.config
         data_dir = Path(config.data_dir)
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
         self.api_key = apikey.load_or_create(data_dir, config.api_key)
         media_dir = data_dir / "media"
 

@@ -13,6 +13,7 @@ from rtstream.store.database import Database
 from rtstream.store.journal import Entry, Filter
 
 MAX_PAGE = 500
+EVERYTHING = Filter()
 
 
 class Journal:
@@ -44,7 +45,7 @@ class Journal:
     async def read(
         self,
         since: int | None,
-        which: Filter = Filter(),
+        which: Filter = EVERYTHING,
         limit: int = 100,
         *,
         wait_s: float = 0.0,
@@ -89,7 +90,7 @@ class Journal:
         """Every entry after ``since``, in order, without end, in batches of (message, row)."""
         while True:
             grown = self._grown
-            found = await self._db.read(rows.after, since, Filter(), batch)
+            found = await self._db.read(rows.after, since, EVERYTHING, batch)
             if found:
                 since = found[-1][0].seq
                 yield found
