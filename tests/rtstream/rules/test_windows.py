@@ -1,0 +1,50 @@
+"""Windows of pictures on the Unix time line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.windows import Window, Windows
+
+
+@dataclass(frozen=True)
+class Shot:
+    time: float
+
+
+times = st.lists(st.integers(0, 4000), max_size=120).map(lambda ticks: [1_000_000 + tick / 20 for tick in sorted(ticks)])
+
+
+@given(times, st.sampled_from([0.5, 1.0, 2.0, 5.0, 7.0]), st.integers(1, 8))
+def test_every_picture_is_in_the_window_of_its_time_and_none_is_doubled(moments: list[float], length: float, k: int) -> None:
+    windows = Windows[Shot](length, k)
+    done: list[Window[Shot]] = []
+    for moment in moments:
+        done += windows.add(Shot(moment))
+    done += windows.flush()
+
+    expected: dict[int, list[Shot]] = {}
+    for moment in moments:
+        expected.setdefault(int(moment / length + 1e-6), []).append(Shot(moment))
+    assert [(w.start, w.end, list(w.pictures)) for w in done] == [
+        (number * length, (number + 1) * length, shots[:k]) for number, shots in sorted(expected.items())
+    ]
+
+
+def test_a_window_is_done_when_the_clock_passes_its_end_without_another_picture() -> None:
+    windows = Windows[Shot](2.0, 5)
+    assert windows.add(Shot(100.5)) == []
+    assert windows.reach(101.9) == []
+    assert windows.reach(102.0) == [Window(100.0, 102.0, (Shot(100.5),))]
+    assert windows.reach(104.0) == []
+
+
+def test_a_picture_of_a_window_that_is_past_is_left_out() -> None:
+    windows = Windows[Shot](2.0, 5)
+    windows.add(Shot(100.5))
+    windows.add(Shot(102.5))
+    assert windows.add(Shot(101.0)) == []
+    assert windows.flush() == [Window(102.0, 104.0, (Shot(102.5),))]
