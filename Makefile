@@ -1,0 +1,43 @@
+# The commands of the project. Each sets up what it needs: a virtual environment of its own in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test lint docs bench setup clean
+
+demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
+	@$(BIN)/rtstream-mcp demo
+
+test: $(VENV)/.dev lint  ## lint, then all tests
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+docs: $(VENV)/.dev  ## write the generated tables of README.md and docs/ anew
+	$(BIN)/python -m server.cli.docs
+
+bench: $(VENV)/.dev  ## measure; see benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+setup: $(VENV)/.dev
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -U pip
+	touch $@
+
+$(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e ".[local]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	$(PIP) install -c constraints.txt -e ".[local]" --group dev
+	touch $@
