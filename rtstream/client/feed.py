@@ -1,0 +1,224 @@
+"""The engine's messages as they happen: one WebSocket that comes back by itself, and the journal read with a cursor.
+
+The engine numbers its messages, so a connection resumes where the last one ended. A service without numbers (the hosted
+one) gets local ones, and its journal is the ring of messages that were received here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import anyio
+
+from rtstream.client.client import MAX_WAIT_S, RTStreamClient
+from rtstream.client.journal import JournalFilter, Ring
+from rtstream.client.transport import is_loopback
+from rtstream.errors import RTStreamError, Unavailable
+from rtstream.models import Channel, JournalPage, Message
+
+logger = logging.getLogger(__name__)
+
+RING_SIZE = 5000
+RECONNECT_FIRST_S = 0.25
+RECONNECT_MAX_S = 15.0
+HELLO_TIMEOUT_S = 10.0
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+CHANNELS = frozenset(get_args(Channel))
+_SYNONYMS = {"visual_index": "scene_index", "spoken_index": "audio_index"}  # the hosted service's other names
+
+
+@dataclass(frozen=True)
+class FeedState:
+    """How the feed is: ``idle`` until somebody needs it. ``since``: Unix seconds when this state began."""
+
+    state: Literal["idle", "connected", "reconnecting"]
+    since: float
+    reason: str = ""
+
+
+class Feed:
+    """``async with feed.running(): ...``; it connects with the first ``need`` and stays connected from then on.
+
+    ``on_message`` gets every message that has a number, in order and once; it must not block or raise.
+    """
+
+    def __init__(
+        self, client: RTStreamClient, on_message: Callable[[Message], None] = lambda _: None, ring_size: int = RING_SIZE
+    ) -> None:
+        self.client = client
+        self.state = FeedState("idle", time.time())
+        self._on_message = on_message
+        self._ring = Ring(ring_size)
+        self._grown = anyio.Event()
+        self._needed = anyio.Event()
+        self._hurry = anyio.Event()  # somebody waits: no pause before the next attempt
+        self._ready = anyio.Event()
+        self._hosted: bool | None = None  # None: not known yet
+        self._cursor: int | None = None
+        self._connection_id: str | None = None
+        self._was_connected = False  # in the latest attempt
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the feed while the block is open."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._run)
+            try:
+                yield
+            finally:
+                tasks.cancel_scope.cancel()
+
+    async def need(self, wait_s: float = 0.0) -> bool:
+        """Ask for the feed. Waits up to ``wait_s`` until its position is known: from then on nothing is missed."""
+        self._needed.set()
+        self._hurry.set()
+        with anyio.move_on_after(wait_s):
+            await self._ready.wait()
+        return self._ready.is_set()
+
+    async def hosted(self) -> bool:
+        """Whether the service is without our additions: no journal, messages only for this connection."""
+        if self._hosted is None:
+            self._hosted = await self.client.info() is None
+        return self._hosted
+
+    async def connection_id(self) -> str | None:
+        """What to pass as ``ws_connection_id``: this connection's id with the hosted service, None with our engine."""
+        if not await self.hosted():
+            return None
+        if not await self.need(wait_s=HELLO_TIMEOUT_S):
+            raise Unavailable("The service's WebSocket cannot be reached, so its results would not arrive: try again.")
+        return self._connection_id
+
+    async def cursor(self) -> int:
+        """The number of the newest entry: a read after it gives what happens from now on."""
+        return (await self.read(None, limit=1)).cursor
+
+    async def read(
+        self,
+        since: int | None,
+        which: JournalFilter = JournalFilter(),  # noqa: B008 - a frozen value
+        limit: int = 100,
+        wait_s: float = 0.0,
+    ) -> JournalPage:
+        """Entries after ``since`` that pass the filter, oldest first (without ``since``: the newest).
+
+        Waits up to ``wait_s`` (at most 50) seconds for the first one.
+        """
+        self._needed.set()
+        if not await self.hosted():
+            return await self.client.journal(since, which, limit, wait_s)
+        await self.need(wait_s=HELLO_TIMEOUT_S)
+        with anyio.move_on_after(min(wait_s, MAX_WAIT_S)):
+            while True:
+                grown = self._grown  # taken before the read: a message in between is not missed
+                page = self._ring.page(since, which, limit)
+                if page.entries or wait_s <= 0:
+                    return page
+                since = page.cursor
+                await grown.wait()
+        return self._ring.page(since, which, limit)
+
+    async def _run(self) -> None:
+        await self._needed.wait()
+        attempt = 0
+        while True:
+            self._was_connected = False
+            try:
+                await self._follow()
+            except (RTStreamError, OSError) as exc:
+                self._lost(str(exc))
+            except Exception as exc:  # a defect must not end the feed for good
+                logger.exception("The feed failed")
+                self._lost(type(exc).__name__)
+            attempt = 0 if self._was_connected else attempt + 1
+            pause = min(RECONNECT_MAX_S, RECONNECT_FIRST_S * 2 ** min(attempt, 10))
+            self._hurry = anyio.Event()
+            with anyio.move_on_after(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - spreads reconnects, no secret
+                await self._hurry.wait()
+
+    async def _follow(self) -> None:
+        """One connection, from the handshake to its end."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import WebSocketException
+
+        # Following alone is no reason to start an engine: that would keep it from ever going idle.
+        url = await self._address()
+        options: dict[str, Any] = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
+        if is_loopback(urlsplit(url).hostname or ""):
+            options["proxy"] = None
+        try:
+            async with connect(url, **options) as socket:
+                with anyio.fail_after(HELLO_TIMEOUT_S):
+                    hello = _object(await socket.recv())
+                self._connection_id = str(hello.get("connection_id") or "") or None
+                self.state = FeedState("connected", time.time())
+                self._ready.set()
+                self._was_connected = True
+                async for raw in socket:
+                    self._take(_object(raw))
+            self._lost("the engine closed the connection")
+        except (WebSocketException, TimeoutError) as exc:
+            self._lost(f"{type(exc).__name__}")
+
+    async def _address(self) -> str:
+        self._hosted = await self.client.info(start=False) is None
+        url = await self.client.websocket_url(start=False)
+        if self._hosted:
+            return url
+        since = self._cursor
+        latest = (await self.client.journal(limit=1, start=False)).cursor
+        # A number from the future belongs to another data folder: go on from the newest one.
+        self._cursor = latest if since is None or since > latest else since
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query)) | {"scope": "all", "since": str(self._cursor)}
+        return urlunsplit(parts._replace(query=urlencode(query)))
+
+    def _take(self, raw: dict[str, Any]) -> None:
+        message = _message(raw)
+        if message is None:
+            return
+        if self._hosted:
+            message = self._ring.append(message)
+        elif message.seq <= (self._cursor or 0):
+            return  # a partial transcript (number 0), or seen before the connection was resumed
+        else:
+            self._cursor = message.seq
+        grown, self._grown = self._grown, anyio.Event()
+        grown.set()
+        self._on_message(message)
+
+    def _lost(self, reason: str) -> None:
+        if self.state.state != "reconnecting":
+            logger.info("The feed is reconnecting: %s", reason)
+            self.state = FeedState("reconnecting", time.time(), reason)
+        self._connection_id = None
+        if self._ready.is_set():
+            self._ready = anyio.Event()
+
+
+def _object(raw: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _message(raw: dict[str, Any]) -> Message | None:
+    """A journal message, or None for anything else."""
+    channel = _SYNONYMS.get(str(raw.get("channel")), raw.get("channel"))
+    if channel not in CHANNELS or not isinstance(raw.get("data"), dict):
+        return None
+    try:
+        return Message.model_validate({"timestamp": "", **raw, "channel": channel})
+    except ValueError:
+        return None

@@ -1,0 +1,229 @@
+"""One HTTP call of the RTStream API: key, envelope, bounded retries, and errors as sentences.
+
+httpx is imported with the first call, so that a program that only may need the engine starts fast.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+
+from rtstream.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    RTStreamError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from rtstream.rules.untrusted import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_S = 30.0
+ATTEMPTS = 3
+MAX_ERROR_CHARS = 600
+
+_BY_CODE: dict[str, type[RTStreamError]] = {
+    kind.code: kind for kind in (Conflict, InvalidRequest, NotFound, TooLarge, Unauthorized, Unavailable)
+}
+_BY_STATUS: dict[int, type[RTStreamError]] = {
+    401: Unauthorized,
+    403: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the API is. ``url`` is its base URL, without a trailing slash."""
+
+    url: str
+    api_key: str
+
+    @property
+    def shown(self) -> str:
+        """The base URL as it may be shown: without user, password and query."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def loopback(self) -> bool:
+        """The endpoint is on this machine."""
+        return is_loopback(urlsplit(self.url).hostname or "")
+
+
+Locate = Callable[[bool], Awaitable[Endpoint]]
+"""Finds the endpoint; the argument says whether an engine may be started for it. Raises Unavailable."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` (a name or an address, without port) is this machine."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+class Transport:
+    """Calls to one endpoint, which is looked up with the first call and again when nobody answers there."""
+
+    def __init__(self, locate: Locate) -> None:
+        self._locate = locate
+        self._lock = anyio.Lock()
+        self._endpoint: Endpoint | None = None
+        self._last: Endpoint | None = None  # for messages, once the endpoint in use was given up
+        self._http: httpx.AsyncClient | None = None
+
+    async def endpoint(self, *, start: bool = True) -> Endpoint:
+        """The endpoint in use."""
+        async with self._lock:
+            if self._endpoint is None:
+                self._endpoint = await self._locate(start)
+            return self._endpoint
+
+    async def data(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+        timeout_s: float = TIMEOUT_S,
+        start: bool = True,
+    ) -> Any:
+        """The ``data`` of an answer. Raises the fitting error of ``rtstream.errors``, with the server's sentence."""
+        response = await self.response(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Unavailable(f"{self._shown()} does not answer like the RTStream API: check the address.")
+        if not answer.get("success"):
+            raise self._error(response.status_code, answer)
+        return answer.get("data")
+
+    async def response(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+        timeout_s: float = TIMEOUT_S,
+        start: bool = True,
+    ) -> httpx.Response:
+        """A successful raw answer.
+
+        Refused connections are tried again for every method (nothing was sent), other failures for GET only.
+        """
+        import httpx
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        query = {key: value for key, value in (params or {}).items() if value is not None}
+
+        async def once() -> httpx.Response:
+            http = await self._client(start)
+            try:
+                answer = await http.request(
+                    method, path, params=query, json=body, timeout=httpx.Timeout(timeout_s, connect=5.0)
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                await self._forget()  # the engine may have come back elsewhere
+                raise
+            if answer.status_code in (502, 503, 504) and method == "GET":
+                answer.raise_for_status()
+            return answer
+
+        def may_retry(exc: BaseException) -> bool:
+            if isinstance(exc, httpx.ConnectError):
+                return True
+            return method == "GET" and isinstance(
+                exc, httpx.HTTPStatusError | httpx.ReadError | httpx.RemoteProtocolError
+            )
+
+        try:
+            answer = await AsyncRetrying(
+                stop=stop_after_attempt(ATTEMPTS),
+                wait=wait_random_exponential(0.1, max=1.0),
+                retry=retry_if_exception(may_retry),
+                reraise=True,
+            )(once)
+        except httpx.HTTPStatusError as exc:
+            answer = exc.response
+        except httpx.TimeoutException as exc:
+            raise Unavailable(f"{self._shown()} did not answer within {timeout_s:.0f} s: try again.") from exc
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Unavailable(self._unreachable(exc)) from exc
+        if answer.status_code >= 400:
+            raise self._error(answer.status_code, _parsed(answer.text))
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connections. The transport can be used again."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    async def _client(self, start: bool) -> httpx.AsyncClient:
+        import httpx
+
+        endpoint = await self.endpoint(start=start)
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                base_url=endpoint.url,
+                headers={"x-access-token": endpoint.api_key, "x-videodb-client": "rtstream-mcp"},
+                # Proxies are for the way out; loading certificates takes time that plain HTTP need not pay.
+                trust_env=not endpoint.loopback,
+                verify=endpoint.url.startswith("https:"),
+                follow_redirects=False,
+            )
+        return self._http
+
+    async def _forget(self) -> None:
+        self._last, self._endpoint = self._endpoint, None
+        await self.aclose()
+
+    def _shown(self) -> str:
+        endpoint = self._endpoint or self._last
+        return endpoint.shown if endpoint else "The engine"
+
+    def _unreachable(self, exc: Exception) -> str:
+        name = type(exc).__name__
+        if "Connect" in name:
+            return (
+                f"Nothing answers at {self._shown()}: start the engine with 'rtstream-mcp serve', "
+                "or correct RTSTREAM_API_URL."
+            )
+        return f"The connection to {self._shown()} broke ({name}): try again."
+
+    def _error(self, status: int, answer: Any) -> RTStreamError:
+        answer = answer if isinstance(answer, dict) else {}
+        message = clean(str(answer.get("message") or ""), MAX_ERROR_CHARS)
+        endpoint = self._endpoint or self._last
+        if endpoint and endpoint.api_key:
+            message = message.replace(endpoint.api_key, "***")
+        if status == 401:
+            message = message or f"{self._shown()} refuses the API key: set RTSTREAM_API_KEY to the engine's key."
+        kind = _BY_CODE.get(str(answer.get("error_code"))) or _BY_STATUS.get(status)
+        if kind is None:
+            kind = Unavailable if status >= 500 else InvalidRequest
+        error = kind(message or f"{self._shown()} answered with HTTP status {status}.")
+        error.status = status if status >= 400 else kind.status
+        return error
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        plain = re.sub(r"<[^>]*>", " ", text)
+        return {"message": " ".join(plain.split())[:200]}
