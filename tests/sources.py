@@ -1,0 +1,184 @@
+"""Fixtures that make media: clips, our own live source, and other people's RTMP and RTSP servers.
+
+A server that is not installed skips its test with the reason, but fails it where the environment says ``CI``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Most tests need no media: the codec library is imported by the fixtures that do.
+if TYPE_CHECKING:
+    from rtstream.media.testsource import ClipSpec, LiveSource
+
+NGINX_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+SYSTEM_PYTHON = "/usr/bin/python3"  # the GStreamer bindings belong to the system's own Python
+
+NGINX_CONFIG = """
+load_module {module};
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 64; }}
+rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size 4096; application live {{ live on; record off; }} }} }}
+"""
+
+GST_SERVER = """
+import sys
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service("0")
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(
+    f"( filesrc location={sys.argv[1]} ! qtdemux name=d"
+    "  d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1"
+    "  d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
+)
+factory.set_shared(True)
+server.get_mount_points().add_factory("/live", factory)
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
+"""
+
+
+@pytest.fixture(scope="session")
+def clip_of(pytestconfig: pytest.Config) -> Callable[[ClipSpec], Path]:
+    """The clip of a specification; kept between test runs."""
+    from rtstream.media.testsource import make_clip
+
+    cache = pytestconfig.cache
+    assert cache is not None
+    folder = cache.mkdir("clips")
+    return lambda spec: make_clip(spec, folder)
+
+
+@pytest.fixture(scope="session")
+def clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
+    """6 s of 320x180 at 30 pictures a second, a keyframe every 0.5 s, with tones."""
+    from rtstream.media.testsource import ClipSpec
+
+    return clip_of(ClipSpec(width=320, height=180, seconds=6, gop=15, bitrate=300_000, voice="tones"))
+
+
+@pytest.fixture(scope="session")
+def clip_720p(clip_of: Callable[[ClipSpec], Path]) -> Path:
+    """30 s of 1280x720 with all slides, a keyframe every 2 s, with tones."""
+    from rtstream.media.testsource import ClipSpec
+
+    return clip_of(ClipSpec(voice="tones"))
+
+
+@pytest.fixture
+def live_source(clip: Path) -> Iterator[LiveSource]:
+    """The small clip as a live source over HTTP, HLS and RTSP."""
+    from rtstream.media.testsource import LiveSource
+
+    with LiveSource(clip) as source:
+        yield source
+
+
+@pytest.fixture
+def nginx_rtmp(tmp_path: Path, clip: Path) -> Iterator[str]:
+    """The address of the small clip, looped, on nginx's RTMP server."""
+    nginx, ffmpeg = _need("nginx"), _need("ffmpeg")
+    if not NGINX_RTMP_MODULE.exists():
+        _missing(f"nginx has no RTMP module ({NGINX_RTMP_MODULE})")
+    port = _free_port()
+    config = tmp_path / "nginx.conf"
+    config.write_text(NGINX_CONFIG.format(module=NGINX_RTMP_MODULE, folder=tmp_path, port=port))
+    url = f"rtmp://127.0.0.1:{port}/live/cam1"
+    publish = [ffmpeg, "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy"]
+    with _process([nginx, "-c", str(config), "-p", str(tmp_path), "-e", str(tmp_path / "nginx.log")]):
+        _wait_for_port(port)
+        with _process([*publish, "-f", "flv", "-progress", "pipe:1", url]) as publisher:
+            _read_until(publisher, "frame=")
+            yield url
+
+
+@pytest.fixture
+def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
+    """The address of ten minutes of the small clip on GStreamer's RTSP server; the first client starts it."""
+    ffmpeg = _need("ffmpeg")
+    check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True).returncode:
+        _missing("the GStreamer RTSP server is not installed (gir1.2-gst-rtsp-server-1.0)")
+    longer = tmp_path / "longer.mp4"
+    loop = ["-stream_loop", "-1", "-i", str(clip), "-t", "600", "-c", "copy", str(longer)]
+    subprocess.run([ffmpeg, "-v", "error", *loop], check=True, timeout=60)
+    with _process([SYSTEM_PYTHON, "-c", GST_SERVER, str(longer)]) as server:
+        assert server.stdout is not None
+        yield f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
+
+
+def _need(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        _missing(f"{program} is not installed")
+    return str(path)
+
+
+def _missing(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; .ci/run installs it")
+    pytest.skip(reason)
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A running program; ended, if need be killed, when the block ends."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read the program's output until a line contains ``text``, then go on reading so that it never blocks."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            return
+    pytest.fail(f"{Path(process.args[0]).name} ended early")  # pyright: ignore[reportArgumentType, reportIndexIssue]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for_port(port: int) -> None:
+    """Another program's port gives no sign when it opens: try until it does."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            threading.Event().wait(0.02)
