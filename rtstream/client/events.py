@@ -36,13 +36,12 @@ class LiveEvent(BaseModel):
     stream_name: str = ""
     start: float | None = None
     end: float | None = None
-    label: str | None = Field(None, description="Alerts: label of the event that matched.")
+    label: str | None = Field(None, description="Alerts: the event that matched.")
     confidence: float | None = None
-    event_id: str | None = None
     alert_id: str | None = None
     index_id: str | None = None
-    stream_url: str | None = Field(None, description="Alerts: HLS clip of the evidence.")
-    player_url: str | None = Field(None, description="Alerts: page that plays the evidence.")
+    stream_url: str | None = Field(None, description="Alerts: clip of the evidence, HLS.")
+    player_url: str | None = Field(None, description="Alerts: page that plays it.")
     health: str | None = Field(None, description="Health: the new state.")
     reason: str | None = Field(None, description="Health: why, in plain words.")
     untrusted_text: str | None = Field(None, description=UNTRUSTED)
@@ -64,7 +63,6 @@ def live_event(message: Message) -> LiveEvent | None:
         end=_number(data.get("end")),
         label=_short(data.get("label") or data.get("event_label")),
         confidence=_number(data.get("confidence")),
-        event_id=_short(data.get("event_id")),
         alert_id=_short(data.get("alert_id")),
         index_id=_short(data.get("rtstream_index_id")),
         stream_url=_short(data.get("stream_url"), 2000),

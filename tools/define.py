@@ -1,0 +1,149 @@
+"""How a tool is defined: one typed async function that takes what it needs and returns a model.
+
+The function raises ``rtstream.errors``; here they become results a model can act on, and returned models become
+structured content with the same JSON, compact, as text (hosts differ in which of the two their model sees).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
+from pydantic import BaseModel, PrivateAttr, ValidationError
+
+from rtstream.client import Feed, RTStreamClient
+from rtstream.errors import RTStreamError
+
+ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
+
+
+@dataclass
+class Live:
+    """What every tool works with: the API, its messages, and how long a wait may take (seconds)."""
+
+    client: RTStreamClient
+    feed: Feed
+    wait_default_s: float = 20.0
+    wait_max_s: float = 50.0
+    waiting: int = 0
+
+
+ToolContext = Context[Live, Any]
+
+
+def live(ctx: ToolContext) -> Live:
+    """What this call works with."""
+    return ctx.request_context.lifespan_context
+
+
+class WithContent(BaseModel):
+    """A result with content beside it that is not JSON, such as a picture."""
+
+    _content: list[ContentBlock] = PrivateAttr(default_factory=list)
+
+    def beside(self, *content: ContentBlock) -> Self:
+        """This result, with that content."""
+        self._content = [*content]
+        return self
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a tool says about itself beside its function's signature and docstring."""
+
+    fn: Callable[..., Awaitable[Any]]
+    title: str
+    annotations: ToolAnnotations
+
+
+_defined: dict[str, list[Definition]] = {}
+
+
+def tool(
+    title: str, *, read_only: bool, destructive: bool = False, idempotent: bool = False, open_world: bool = False
+) -> Callable[[ToolFunction], ToolFunction]:
+    """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
+
+    ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
+    beyond the engine (a source, a webhook).
+    """
+
+    def define(fn: ToolFunction) -> ToolFunction:
+        hints = ToolAnnotations(
+            read_only_hint=read_only,
+            destructive_hint=destructive,
+            idempotent_hint=idempotent or read_only,
+            open_world_hint=open_world,
+        )
+        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints))
+        return fn
+
+    return define
+
+
+def defined_in(module: str) -> list[Tool]:
+    """The tools of a module, in the order they are written there."""
+    return [_build(definition) for definition in _defined[module]]
+
+
+class EngineTool(Tool):
+    """A tool whose expected failures are one sentence and whose text content is compact."""
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """As in the SDK, with the failures of ``rtstream.errors`` as they are worded."""
+        try:
+            result = await super().run(arguments, context)
+        except ToolError as exc:
+            cause = exc.__cause__
+            if isinstance(cause, RTStreamError):
+                raise ToolError(cause.message) from cause
+            if isinstance(cause, ValidationError):
+                raise ToolError(_rejected(self.name, cause)) from cause
+            raise
+        return _rendered(result) if convert_result else result
+
+
+def _build(definition: Definition) -> Tool:
+    fn = definition.fn
+    doc = " ".join((fn.__doc__ or "").split())
+    built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
+    built.parameters = _concise(built.parameters)
+    built.fn_metadata.output_schema = _concise(built.fn_metadata.output_schema)
+    return built
+
+
+def _concise(schema: Any) -> Any:
+    """A JSON schema without what says nothing, because every conversation loads it.
+
+    Titles repeat the names, and an object's description its tool's. Null is left out of results, and as an argument it
+    means the same as leaving the argument out.
+    """
+    if isinstance(schema, list):
+        return [_concise(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    silent = ("title", "description") if "properties" in schema else ("title",)
+    kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
+    options = kept.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options and len(options) == 2 and kept.get("default") is None:
+        option = next(option for option in options if option != {"type": "null"})
+        kept = option | {key: value for key, value in kept.items() if key not in ("anyOf", "default")}
+    return {key: _concise(value) for key, value in kept.items()}
+
+
+def _rendered(result: Any) -> CallToolResult:
+    assert isinstance(result, BaseModel), "a tool returns a model"
+    extra = result._content if isinstance(result, WithContent) else []
+    text = TextContent(type="text", text=result.model_dump_json(exclude_none=True))
+    structured = result.model_dump(mode="json", exclude_none=True)
+    return CallToolResult(content=[*extra, text], structured_content=structured)
+
+
+def _rejected(name: str, error: ValidationError) -> str:
+    parts = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:5]]
+    return f"{name} was not called, its arguments are wrong. {'; '.join(parts)}."

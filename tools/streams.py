@@ -1,0 +1,147 @@
+"""Tools for streams: connect, list, look up, start, stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from rtstream.models import ConnectStream, Stream
+from tools.define import ToolContext, live, tool
+from tools.parameters import Range, StreamId, name, note, ranges
+
+MAX_RANGES = 5
+
+
+class StreamState(BaseModel):
+    """Whether a stream runs."""
+
+    stream_id: str
+    name: str
+    status: str = Field(description="connected, stopped or error")
+    health: str = Field(description="connecting, connected, reconnecting, stopped or error")
+    reason: str | None = Field(None, description="Why the health is as it is.")
+
+
+class StreamInfo(StreamState):
+    """A live stream."""
+
+    url: str | None = Field(None, description="Source, without credentials.")
+    media: str | None = Field(None, description="What the source carries.")
+    recorded: list[Range] = Field(description="Newest recorded ranges [start, end], Unix seconds.")
+
+
+class StreamResult(StreamInfo):
+    """A live stream."""
+
+    now: float = Field(description="Unix seconds of this answer.")
+
+
+class ConnectedStream(StreamState):
+    """A new stream."""
+
+    media: str | None = Field(None, description="What the source carries.")
+    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
+    next: str
+
+
+class StreamList(BaseModel):
+    """Streams, newest first."""
+
+    streams: list[StreamInfo]
+    total: int
+    now: float
+
+
+@tool("Connect a live stream", read_only=False, open_world=True)
+async def connect_stream(
+    ctx: ToolContext,
+    url: Annotated[
+        str,
+        Field(
+            description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// address. Credentials stay hidden."
+        ),
+    ],
+    name: Annotated[str | None, Field(description="Short name people will know it by.")] = None,
+    audio: Annotated[bool, Field(description="Take the sound too.")] = False,
+    record: Annotated[bool, Field(description="Keep the recording for replay and export.")] = True,
+) -> ConnectedStream:
+    """Connect a live video source (camera, broadcast, screen share) and begin to record it. Returns when the source
+    has answered, with its stream_id, or fails saying why it could not be opened. Call list_streams first: do not
+    connect the same source twice. Next: look to see it, index_visuals to have it described continuously."""
+    request = ConnectStream(
+        url=url,
+        name=name,
+        media_types=["video", "audio"] if audio else ["video"],
+        sample_rate=None,
+        store=record,
+        ws_connection_id=await live(ctx).feed.connection_id(),
+    )
+    stream = await live(ctx).client.connect_stream(request)
+    cursor = await live(ctx).feed.cursor()
+    hint = "look shows it; index_visuals describes it continuously."
+    return ConnectedStream(**_fields(stream), cursor=cursor, next=hint)
+
+
+@tool("List streams", read_only=True)
+async def list_streams(
+    ctx: ToolContext,
+    status: Annotated[Literal["connected", "stopped"] | None, Field(description="Only these.")] = None,
+    name: Annotated[str | None, Field(description="Only names containing this.")] = None,
+    limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    offset: Annotated[int, Field(ge=0)] = 0,
+) -> StreamList:
+    """List the live streams that are connected here, with their health. Start here to find a stream_id."""
+    streams, total = await live(ctx).client.list_streams(limit=limit, offset=offset, status=status, name=name)
+    return StreamList(streams=[StreamInfo(**_fields(s)) for s in streams], total=total, now=_now())
+
+
+@tool("Look up a stream", read_only=True)
+async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
+    """Health, media and newest recorded ranges of one stream, and the current time."""
+    return StreamResult(**_fields(await live(ctx).client.get_stream(stream_id)), now=_now())
+
+
+@tool("Start a stream", read_only=False, idempotent=True, open_world=True)
+async def start_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
+    """Start a stopped stream again; its indexes and alerts go on. Harmless when it runs."""
+    return _state(await live(ctx).client.start_stream(stream_id))
+
+
+@tool("Stop a stream", read_only=False, idempotent=True)
+async def stop_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
+    """Stop recording and analysing a stream. What was recorded stays; start_stream goes on. Only on the user's
+    wish: nothing is seen while it is stopped."""
+    return _state(await live(ctx).client.stop_stream(stream_id))
+
+
+def _state(stream: Stream) -> StreamState:
+    return StreamState.model_validate(_fields(stream))
+
+
+def _fields(stream: Stream) -> dict[str, Any]:
+    return {
+        "stream_id": stream.id,
+        "name": name(stream.name),
+        "status": stream.status,
+        "health": stream.health.state,
+        "reason": note(stream.health.reason),
+        "url": note(stream.url),
+        "media": _media(stream),
+        "recorded": ranges(stream.recorded[-MAX_RANGES:]),
+    }
+
+
+def _media(stream: Stream) -> str | None:
+    media = stream.media
+    if media is None:
+        return None
+    video = f"{media.video_codec} {media.width}x{media.height}" if media.video_codec else ""
+    rate = f" {media.fps:.3g} fps" if video and media.fps else ""
+    sound = f"{media.audio_codec} {media.audio_rate} Hz" if media.audio_codec else ""
+    return name(", ".join(part for part in (video + rate, sound) if part)) or None
+
+
+def _now() -> float:
+    return round(time.time(), 3)
