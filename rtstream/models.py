@@ -182,6 +182,7 @@ class Alert(ApiModel):
         "", description="What the user should know, for example that a model is needed to decide this event."
     )
     fired: int = 0
+    options: dict[str, Any] = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
 
 
 class Message(ApiModel):
@@ -245,6 +246,14 @@ class CreateAlert(ApiModel):
     event_id: str
     callback_url: str | None = None
     ws_connection_id: str | None = None
+    # extensions; see rtstream.rules.firing for what they mean
+    cooldown_s: float | None = None
+    consecutive: int | float | None = None
+    min_confidence: float | None = None
+    dedupe: bool | None = None
+    quiet_hours: list[dict[str, Any]] | None = None
+    pre_s: float | None = Field(None, ge=0, le=600, description="Seconds of evidence before the matching scene.")
+    post_s: float | None = Field(None, ge=0, le=600, description="Seconds of evidence after the matching scene.")
 
 
 class EngineInfo(ApiModel):

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row
 from rtstream import ids
 from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import EventQuestion, LanguageProvider, ProviderError, SceneFacts, Verdict
+from rtstream.rules import firing
 from rtstream.rules.untrusted import clean
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -110,7 +111,9 @@ class Alerting:
             return False
         scene = scenes[0]
         due = [alert for alert in alerts if alert.judged_scene < scene.id]
-        open_questions = [alert for alert in due if alert.status == "enabled" and scene.status == "ok"]
+        # The embedded matcher costs nothing, so disabled alerts are judged too: the log says what they would have done.
+        free = self._language.name == "local"
+        open_questions = [a for a in due if scene.status == "ok" and (free or a.status == "enabled")]
         failure = ""
         verdicts: dict[str, Verdict] = {}
         if open_questions:
@@ -147,27 +150,24 @@ class Alerting:
             changes: dict[str, Any] = {"judged_scene": scene.id}
             decision: dict[str, Any] = {"alert_id": alert.id, "scene_id": scene.id, "at": time.time()}
             verdict = verdicts.get(alert.event_id)
-            if alert.status != "enabled":
-                decision |= {"outcome": "suppressed", "reason": "the alert is disabled"}
-            elif scene.status != "ok":
-                decision |= {"outcome": "failed", "reason": "the scene has no description"}
-            elif verdict is None:
-                decision |= {
-                    "outcome": "failed",
-                    "reason": failure or "the language model gave no answer for this event",
-                }
-            elif verdict.outcome == "match":
-                fired += 1
-                seq = self._fire(conn, scene, alert, verdict)
-                changes["fired"] = alert.fired + 1
-                decision |= {"outcome": "fired", "seq": seq}
+            if verdict is None:
+                decision |= _undecided(scene, alert, failure)
             else:
-                decision |= {"outcome": verdict.outcome}
-            if verdict is not None:
-                decision |= {
-                    "confidence": verdict.confidence if verdict.outcome != "needs_model" else verdict.candidate_score,
-                    "explanation": clean(verdict.explanation, MAX_EXPLANATION),
-                }
+                state, fires, reason = firing.step(
+                    firing.options(alert.options),
+                    firing.State.from_json(alert.state),
+                    verdict.confidence if verdict.outcome == "match" else None,
+                    scene.end,
+                    alert.status == "enabled",
+                )
+                changes["state"] = state.as_json()
+                decision |= {"outcome": "suppressed" if reason else verdict.outcome, "reason": firing.IN_WORDS[reason]}
+                if fires:
+                    fired += 1
+                    changes["fired"] = alert.fired + 1
+                    decision |= {"outcome": "fired", "seq": self._fire(conn, scene, alert, verdict)}
+                score = verdict.candidate_score if verdict.outcome == "needs_model" else verdict.confidence
+                decision |= {"confidence": score, "explanation": clean(verdict.explanation, MAX_EXPLANATION)}
             rows.add_decision(conn, **decision)
             rows.change_alert(conn, alert.id, **changes)
         return fired
@@ -175,7 +175,8 @@ class Alerting:
     def _fire(self, conn: Connection, scene: Row[Any], alert: Row[Any], verdict: Verdict) -> int:
         index = index_rows.get(conn, alert.index_id)
         name = stream_rows.get(conn, index.stream_id).name
-        start, end = scene.start - self._pre_s, scene.end + self._post_s
+        start = scene.start - alert.options.get("pre_s", self._pre_s)
+        end = scene.end + alert.options.get("post_s", self._post_s)
         links = self._links(index.stream_id, start, end, alert.event_label)
         now = time.time()
         explanation = clean(verdict.explanation, MAX_EXPLANATION)
@@ -227,6 +228,15 @@ class Alerting:
                 created_at=now,
             )
         return seq
+
+
+def _undecided(scene: Row[Any], alert: Row[Any], failure: str) -> dict[str, Any]:
+    """The decision when nobody was asked, or nobody answered."""
+    if alert.status != "enabled":
+        return {"outcome": "suppressed", "reason": firing.IN_WORDS["disabled"]}
+    if scene.status != "ok":
+        return {"outcome": "failed", "reason": "the scene has no description"}
+    return {"outcome": "failed", "reason": failure or "the language model gave no answer for this event"}
 
 
 def _iso(at: float) -> str:

@@ -14,6 +14,7 @@ from rtstream.engine.bindings import Bindings
 from rtstream.errors import InvalidRequest
 from rtstream.models import Alert, AlertStatus, CreateAlert, CreateEvent, Event, Matching
 from rtstream.perception.protocols import LanguageProvider
+from rtstream.rules import firing
 from rtstream.rules.phrases import plan
 from rtstream.rules.untrusted import clean
 from rtstream.store import alerts as rows
@@ -70,6 +71,7 @@ class Watches:
         if callback:
             await self._check_webhook(callback)
         alert_id = ids.alert_id()
+        options = _options(request)
 
         def insert(conn: Connection) -> Row[Any]:
             event = rows.get_event(conn, request.event_id)
@@ -80,7 +82,7 @@ class Watches:
                 event_id=event.id,
                 callback_url=callback or None,
                 status="enabled",
-                options={},
+                options=options,
                 state={},
                 judged_scene=index_rows.last_scene_id(conn, index_id),
                 fired=0,
@@ -155,4 +157,16 @@ class Watches:
             matching=matching,
             note=note,
             fired=row.fired,
+            options=row.options,
         )
+
+
+def _options(request: CreateAlert) -> dict[str, Any]:
+    """What was given of an alert's options. Raises InvalidRequest."""
+    names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "pre_s", "post_s")
+    given = {name: value for name in names if (value := getattr(request, name)) is not None}
+    try:
+        firing.options(given)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
+    return given
