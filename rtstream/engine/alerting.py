@@ -130,7 +130,8 @@ class Alerting:
         return True
 
     async def _ask(self, alerts: list[Row[Any]], scene: Row[Any]) -> dict[str, Verdict]:
-        questions = {alert.event_id: EventQuestion(alert.event_id, alert.event_prompt) for alert in alerts}
+        # An event on several alerts of one index is asked once; they share the same scenes, so what was there before too.
+        questions = {a.event_id: EventQuestion(a.event_id, a.event_prompt, a.state.get("present")) for a in alerts}
         facts = SceneFacts(
             text=scene.text,
             lines=scene.detail.get("lines", ()),
@@ -160,7 +161,7 @@ class Alerting:
                     scene.end,
                     alert.status == "enabled",
                 )
-                changes["state"] = state.as_json()
+                changes["state"] = {**state.as_json(), "present": verdict.present}
                 decision |= {"outcome": "suppressed" if reason else verdict.outcome, "reason": firing.IN_WORDS[reason]}
                 if fires:
                     fired += 1

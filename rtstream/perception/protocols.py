@@ -133,6 +133,8 @@ class EventQuestion:
 
     event_id: str
     prompt: str
+    previously: bool | None = None
+    """``Verdict.present`` of the scene before this one; None for the first."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class Verdict:
     confidence: float = 0.0
     explanation: str = ""
     candidate_score: float = 0.0
+    present: bool | None = None
+    """Whether what the event speaks of is there now, for events that appear or disappear; None when that is not asked."""
 
 
 class LanguageProvider(Protocol):
