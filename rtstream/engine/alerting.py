@@ -130,7 +130,7 @@ class Alerting:
         return True
 
     async def _ask(self, alerts: list[Row[Any]], scene: Row[Any]) -> dict[str, Verdict]:
-        # An event on several alerts of one index is asked once; they share the same scenes, so what was there before too.
+        # An event on several alerts of one index is asked once: they look at the same scenes.
         questions = {a.event_id: EventQuestion(a.event_id, a.event_prompt, a.state.get("present")) for a in alerts}
         facts = SceneFacts(
             text=scene.text,

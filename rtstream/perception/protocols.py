@@ -157,7 +157,7 @@ class Verdict:
     explanation: str = ""
     candidate_score: float = 0.0
     present: bool | None = None
-    """Whether what the event speaks of is there now, for events that appear or disappear; None when that is not asked."""
+    """Whether what the event speaks of is there now; None when that is not asked."""
 
 
 class LanguageProvider(Protocol):
