@@ -1,0 +1,162 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.misreads import find, fold
+
+FOUND = [
+    # as it stands; case, spacing, punctuation, accents, line breaks
+    ("Invoice 4711", "Invoice 4711", 0),
+    ("Invoice 4711", "ACME Corp\nINVOICE #4711 (due 1 May)\nTotal", 0),
+    ("Invoice 4711", "Invoice:4711.", 0),
+    ("Invoice 4711", "Invoice4711due", 0),
+    ("Invoice 4711", "see invoice\n4711 below", 0),
+    ("Invoice 4711", "Inv oice 4711", 0),
+    ("Invoice 4711", "Invoice 4711 2024-05-01", 0),
+    ("Invoice 4711", "Invoice 4711, 12 items", 0),
+    ("Invoice 4711", "Invoice 4,711", 0),
+    ("Payment failed", "Paymentfailed", 0),
+    ("Payment failed", "the payment--failed!", 0),
+    ("Zürich", "ZURICH", 0),
+    ("naive cafe", "Naïve Café", 0),
+    ("don't panic", "Don’t panic", 0),
+    ("Straße 5", "STRASSE 5", 0),
+    ("0800 123 456", "call 0800123456", 0),
+    ("0800 123 456", "call 0800-123-456", 0),
+    ("Total 12.50", "Total: 12,50 EUR", 0),
+    ("2024-01-05", "on 2024/01/05", 0),
+    ("OK", "ok", 0),
+    ("東京駅", "次は東京駅です。\n東京駅", 0),
+    # single misread letters and digits
+    ("Invoice 4711", "lnvoice 4711", 1),
+    ("Invoice 4711", "Invoice 47ll", 2),
+    ("Invoice 4711", "Invoice 47I1", 1),
+    ("Invoice 4711", "lnvo1ce 47l1", 3),
+    ("Invoice 4711", "lnv0ice 4711", 2),
+    ("Invoice 4711", "Invoioe 4711", 1),
+    ("Invoice 4711", "Invxice 4711", 1),
+    ("Invoice 4711", "Inoice 4711", 1),
+    ("Invoice 4711", "Invoicce 4711", 1),
+    ("Order 5080", "Order S08O", 2),
+    ("Confirm payment", "Confirrn payment", 1),
+    ("Payment failed", "Payrnent faiIed", 2),
+    ("Payment failed", "Payment fa1led", 1),
+    ("Meeting recorded", "Meetjng reoorded", 2),
+    ("Room 101", "Room 1O1", 1),
+    ("Step 1", "Step l", 1),
+    ("Build broken", "Bui1d brcken", 2),
+]
+
+NOT_FOUND = [
+    # another number
+    ("Invoice 4711", "Invoice 4712"),
+    ("Invoice 4711", "Invoice 4771"),
+    ("Invoice 4711", "Invoice 471"),
+    ("Invoice 4711", "Invoice 47110"),
+    ("Invoice 4711", "Invoice 14711"),
+    ("Invoice 4711", "Invoice S4711"),
+    ("Invoice 471", "Invoice 471l"),
+    ("Invoice 4711", "Invoice 47.11"),
+    ("Invoice 4711", "Invoice 4711-2"),
+    ("Invoice 4711", "Invoice 47 11"),
+    ("Invoice 4711", "Invoice 4Z11"),
+    ("Invoice 4711", "Invoice 4711.5"),
+    ("Invoice 4711", "4711 Invoice"),
+    ("Total 12.50", "Total 1250"),
+    ("Total 1250", "Total 12.50"),
+    ("Total 1250", "Total 125 0"),
+    ("10:45", "10:46"),
+    ("Page 2", "Page 12"),
+    ("Page 2", "Page 20"),
+    ("Room 101", "Room lol"),
+    ("Version 3.1", "Version 3.11"),
+    ("192.168.0.1", "192.168.0.11"),
+    # another word
+    ("art", "start"),
+    ("Total", "Subtotal 5"),
+    ("Total", "Totals"),
+    ("locked", "unlocked"),
+    ("locked", "clocked"),
+    ("unlocked", "locked"),
+    ("connected", "disconnected"),
+    ("authorized", "unauthorized"),
+    ("failed login", "mailed login"),
+    ("modem", "modern"),
+    ("Plan A", "Plan B"),
+    ("Gate B", "Gate 8"),
+    ("Gate 5", "Gate S"),
+    ("live show", "five show"),
+    ("Team red", "Team bed"),
+    ("paid", "pald"),
+    ("10", "IO"),
+    ("SOS", "505"),
+    ("Payment failed", "Payment succeeded"),
+    ("Payment failed", "Parnont faulad"),
+    ("Payment failed", "payment of the invoice failed"),
+    ("don", "don't"),
+    ("!?", "!?"),
+    ("", "anything"),
+    ("Invoice 4711", ""),
+]
+
+
+@pytest.mark.parametrize(("phrase", "text", "misreads"), FOUND)
+def test_a_phrase_is_found_despite_what_readers_get_wrong(phrase: str, text: str, misreads: int) -> None:
+    finding = find(phrase, fold(text))
+    assert finding is not None
+    assert finding.misreads == misreads
+    assert finding.line in text
+    assert 0.7 <= finding.confidence <= 0.99
+
+
+@pytest.mark.parametrize(("phrase", "text"), NOT_FOUND)
+def test_another_word_or_number_is_not_the_phrase(phrase: str, text: str) -> None:
+    assert find(phrase, fold(text)) is None
+
+
+def test_the_best_place_is_the_one_quoted() -> None:
+    finding = find("Invoice 4711", fold("lnvoice 471l\nold\nInvoice 4711 open\nInv0ice 4711"))
+    assert finding is not None
+    assert (finding.line, finding.misreads) == ("Invoice 4711 open", 0)
+
+
+WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyzABCXYZäöüéñ", min_size=1, max_size=9), min_size=1, max_size=4)
+NUMBERS = st.integers(0, 999_999).map(str)
+
+
+@given(WORDS, NUMBERS, st.sampled_from([" ", "\n", " - ", ": ", "  "]), st.text("abc 12.\n", max_size=20))
+def test_a_phrase_is_always_found_in_a_text_that_has_it(words: list[str], number: str, gap: str, around: str) -> None:
+    phrase = " ".join([*words, number])
+    shown = gap.join([*words, number])
+    finding = find(phrase, fold(f"{around}\n{shown.upper()} |\n{around}"))
+    assert finding is not None
+    assert finding.misreads == 0
+
+
+@given(st.integers(0, 99_999), st.integers(0, 99_999), st.sampled_from(["Invoice", "Order", "Ticket number", "No."]))
+def test_one_number_is_never_taken_for_another(one: int, other: int, word: str) -> None:
+    assert (find(f"{word} {one}", fold(f"{word} {other}")) is not None) == (one == other)
+
+
+CONFUSED = str.maketrans("0158", "OlSB")
+
+
+@given(st.integers(100, 999_999).map(str), st.data())
+def test_a_number_survives_classic_confusions_as_long_as_one_digit_is_read(number: str, data: st.DataObject) -> None:
+    keep = data.draw(st.integers(0, len(number) - 1))
+    shown = number[:keep].translate(CONFUSED) + number[keep] + number[keep + 1 :].translate(CONFUSED)
+    assert find(f"Invoice {number}", fold(f"the Invoice {shown} today")) is not None
+
+
+@given(st.data())
+def test_one_misread_letter_in_a_long_word_is_tolerated(data: st.DataObject) -> None:
+    phrase = "Connection established"
+    at = data.draw(st.sampled_from([i for i, c in enumerate(phrase) if c != " " and i not in (0, 11)]))
+    letter = data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
+    assert find(phrase, fold(f"{phrase[:at]}{letter}{phrase[at + 1 :]}")) is not None
+
+
+@given(st.text(max_size=40), st.text(max_size=200))
+def test_any_phrase_and_text_can_be_given(phrase: str, text: str) -> None:
+    finding = find(phrase, fold(text))
+    assert finding is None or finding.line in text
