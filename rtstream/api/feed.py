@@ -76,13 +76,17 @@ class Feed:
         """Place of the oldest kept item; places count every item that was ever added."""
         self._floor = 0
         """Every journal entry with a higher number is kept here, or will come."""
+        self._ready = anyio.Event()
         self._grown = anyio.Event()
 
     async def run(self) -> None:
         """Read the journal for everybody, from now on. Runs until cancelled."""
-        self._floor = last = await self._journal.latest()
+        last: int | None = None
         while True:
             try:
+                if last is None:
+                    self._floor = last = await self._journal.latest()
+                    self._ready.set()
                 async for batch in self._journal.follow(last):
                     for message, row in batch:
                         self.add(item(message, index_id=row.index_id, alert_id=row.alert_id))
@@ -105,6 +109,7 @@ class Feed:
 
     async def items(self, since: int) -> AsyncGenerator[Item]:
         """Every entry after ``since``, in order, each once, without end."""
+        await self._ready.wait()
         cursor = since
         while True:
             if cursor < self._floor:
