@@ -1,0 +1,128 @@
+"""What of a window is recorded, and the HLS playlist that plays it. Times are Unix seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+Range = tuple[float, float]
+
+HOLE_S = 0.25
+"""Holes shorter than this, in seconds, are none: segments of one recording rarely meet to the microsecond."""
+
+
+class Segment(NamedTuple):
+    """One recorded segment: where it is in time, and which bytes of which file it is."""
+
+    start: float
+    duration: float  # seconds
+    recording_id: str
+    path: str
+    offset: int  # bytes
+    length: int  # bytes
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
+
+
+def coverage(segments: Iterable[Segment], start: float, end: float) -> tuple[list[Range], list[Range]]:
+    """The recorded ranges of the window [start, end], and the gaps. Together they are the window.
+
+    ``segments`` are sorted by start. Holes shorter than ``HOLE_S`` are no gaps, unless nothing is recorded at all.
+    """
+    covered: list[Range] = []
+    gaps: list[Range] = []
+    begin = reached = start  # recorded without a gap from ``begin`` to ``reached``
+    found = False
+    for segment in segments:
+        if segment.end <= start or segment.start >= end:
+            continue
+        found = True
+        if segment.start - reached >= HOLE_S:
+            if reached > begin:
+                covered.append((begin, reached))
+            gaps.append((reached, segment.start))
+            begin = segment.start
+        reached = max(reached, min(segment.end, end))
+    if not found:
+        return [], [(start, end)]
+    if end - reached < HOLE_S:
+        reached = end
+    covered.append((begin, reached))
+    if reached < end:
+        gaps.append((reached, end))
+    return covered, gaps
+
+
+def playlist(
+    segments: Iterable[Segment],
+    start: float,
+    end: float,
+    *,
+    init_url: Callable[[str], str],
+    segment_url: Callable[[str], str],
+) -> str:
+    """The HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of the window [start, end].
+
+    ``segments`` are sorted by start; whole ones are listed, and EXT-X-START names the exact beginning (HLS knows no exact end).
+    ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is in the window.
+    """
+    chosen = [segment for segment in segments if segment.end > start and segment.start < end]
+    if not chosen:
+        raise ValueError("no segment is in the window")
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        f"#EXT-X-TARGETDURATION:{math.ceil(max(segment.duration for segment in chosen))}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f"#EXT-X-START:TIME-OFFSET={max(0.0, start - chosen[0].start):.6f},PRECISE=YES",
+    ]
+    recording, path, url = "", "", ""
+    reached = chosen[0].start
+    for segment in chosen:
+        if segment.recording_id != recording:
+            if recording:
+                lines.append("#EXT-X-DISCONTINUITY")
+            recording = segment.recording_id
+            lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
+        elif abs(segment.start - reached) >= HOLE_S:
+            lines.append("#EXT-X-DISCONTINUITY")
+        if segment.path != path:
+            path, url = segment.path, segment_url(segment.path)
+        lines.append(
+            f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.start)}\n"
+            f"#EXTINF:{segment.duration:.6f},\n"
+            f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}\n"
+            f"{url}"
+        )
+        reached = segment.end
+    lines.append("#EXT-X-ENDLIST\n")
+    return "\n".join(lines)
+
+
+def nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:
+    """What to tell who asked for a window without a recording: where the nearest of ``ranges`` are.
+
+    ``storing``: whether the stream is recorded at all.
+    """
+    if not ranges:
+        if storing:
+            return "Nothing is recorded on this stream yet. Wait until it is connected and has recorded a few seconds."
+        return "This stream is not recorded. Connect it with store=true to be able to play it back."
+    asked = f"at {_both(start)}" if start == end else f"between {_both(start)} and {_both(end)}"
+    near = sorted(ranges, key=lambda r: max(r[0] - end, start - r[1], 0.0))[:3]
+    listed = "; ".join(f"{_both(a)} to {_both(b)}" for a, b in sorted(near))
+    return f"Nothing is recorded {asked}. The nearest recorded ranges are: {listed}."
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _both(at: float) -> str:
+    """A time as a number that can be passed on, and readable."""
+    return f"{at:.3f} ({datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC)"
