@@ -131,10 +131,13 @@ class Recorded:
         """A segment file of the granted stream; never one outside its folder."""
         grant = self._links.read(token)
         folder = (self._media_dir / grant.stream_id).resolve()
-        found = (folder / path).resolve()
-        if not found.is_relative_to(folder) or not found.is_file():
-            raise NotFound("There is no such media file (any more).")
-        return found
+        try:
+            found = (folder / path).resolve()
+            if found.is_relative_to(folder) and found.is_file():
+                return found
+        except (OSError, ValueError):
+            pass  # no name a file can have: too long, or with a NUL
+        raise NotFound("There is no such media file (any more).")
 
     async def frame(self, stream_id: str, at: float, max_side: int) -> Picture:
         """The picture shown at Unix time ``at``. Raises NotFound when nothing was recorded there."""
