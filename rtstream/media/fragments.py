@@ -1,0 +1,203 @@
+"""Fragmented MP4 as bytes: cutting a muxer's output at fragments, reading their times, naming codecs (RFC 6381).
+
+Box layouts follow ISO/IEC 14496-12 (moov, moof, tfhd, tfdt, trun) and 14496-15 (avcC, hvcC).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrackRun:
+    """Times of one track in one fragment, in ticks of the track's timescale."""
+
+    track_id: int
+    first_dts: int
+    last_dts: int
+    end_dts: int
+    end_pts: int  # latest presentation time plus that sample's duration
+
+
+def boxes(data: bytes | memoryview, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of the body of each box in ``data[start:end]``. Raises ValueError on wrong sizes."""
+    end = len(data) if end is None else end
+    while start < end:
+        if end - start < 8:
+            raise ValueError("box header cut off")
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        if size < head or start + size > end:
+            raise ValueError("box larger than what contains it")
+        yield kind, start + head, start + size
+        start += size
+
+
+def find(data: bytes | memoryview, path: list[bytes], start: int = 0, end: int | None = None) -> tuple[int, int] | None:
+    """Start and end of the body of the first box at ``path``, outermost first; None when absent."""
+    for kind, body, stop in boxes(data, start, end):
+        if kind == path[0]:
+            return (body, stop) if len(path) == 1 else find(data, path[1:], body, stop)
+    return None
+
+
+class FragmentSplitter:
+    """A file object for a muxer: collects what it writes into the initialisation segment and whole fragments."""
+
+    def __init__(self) -> None:
+        self.init = b""
+        self.fragments: list[bytes] = []
+        self._buffer = bytearray()
+        self._pending = b""  # boxes that wait for their moov or mdat
+
+    def write(self, data: bytes) -> int:
+        """Take bytes of the muxer; whole fragments appear in ``fragments``."""
+        self._buffer += data
+        while len(self._buffer) >= 16:
+            size, kind = struct.unpack_from(">I4s", self._buffer)
+            if size == 1:
+                (size,) = struct.unpack_from(">Q", self._buffer, 8)
+            if len(self._buffer) < size:
+                break
+            self._pending += self._buffer[:size]
+            del self._buffer[:size]
+            if kind == b"moov":
+                self.init, self._pending = self._pending, b""
+            elif kind == b"mdat":
+                self.fragments.append(self._pending)
+                self._pending = b""
+        return len(data)
+
+
+def track_runs(fragment: bytes) -> list[TrackRun]:
+    """Times of each track in a fragment that begins with a moof box."""
+    moof = find(fragment, [b"moof"])
+    if moof is None:
+        raise ValueError("no moof in the fragment")
+    return [_track_run(fragment, body, stop) for kind, body, stop in boxes(fragment, *moof) if kind == b"traf"]
+
+
+def _track_run(data: bytes, start: int, end: int) -> TrackRun:
+    track_id = default_duration = dts = 0
+    first = last = end_pts = None
+    for kind, body, _ in boxes(data, start, end):
+        if kind == b"tfhd":
+            flags, track_id = struct.unpack_from(">II", data, body)
+            # Optional fields come in the order of their flag bits: base offset (8 bytes), description, duration.
+            at = body + 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
+            if flags & 8:
+                (default_duration,) = struct.unpack_from(">I", data, at)
+        elif kind == b"tfdt":
+            (dts,) = struct.unpack_from(">Q" if data[body] else ">I", data, body + 4)
+            first = dts
+        elif kind == b"trun":
+            for duration, offset in _samples(data, body, default_duration):
+                last = dts
+                end_pts = max(end_pts or 0, dts + offset + duration)
+                dts += duration
+    if first is None or last is None:
+        raise ValueError("fragment without samples")
+    return TrackRun(track_id, first, last, dts, end_pts or dts)
+
+
+def _samples(data: bytes, body: int, default_duration: int) -> Iterator[tuple[int, int]]:
+    """Duration and composition offset of each sample of a trun box."""
+    flags, count = struct.unpack_from(">II", data, body)
+    at = body + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+    columns = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+    row = struct.Struct(">" + "".join("i" if bit == 0x800 else "I" for bit in columns))
+    duration_at = columns.index(0x100) if 0x100 in columns else None
+    offset_at = columns.index(0x800) if 0x800 in columns else None
+    if not columns:
+        yield from ((default_duration, 0) for _ in range(count))
+        return
+    for values in row.iter_unpack(memoryview(data)[at : at + count * row.size]):
+        yield (
+            default_duration if duration_at is None else values[duration_at],
+            0 if offset_at is None else values[offset_at],
+        )
+
+
+def track_scales(init: bytes) -> dict[int, tuple[bytes, int]]:
+    """Handler type (``vide``, ``soun``) and timescale (ticks per second) of each track of an initialisation segment."""
+    scales: dict[int, tuple[bytes, int]] = {}
+    for body, stop in _traks(init):
+        tkhd, mdhd = find(init, [b"tkhd"], body, stop), find(init, [b"mdia", b"mdhd"], body, stop)
+        hdlr = find(init, [b"mdia", b"hdlr"], body, stop)
+        if tkhd and mdhd and hdlr:
+            (track_id,) = struct.unpack_from(">I", init, tkhd[0] + (20 if init[tkhd[0]] else 12))
+            (scale,) = struct.unpack_from(">I", init, mdhd[0] + (20 if init[mdhd[0]] else 12))
+            scales[track_id] = (init[hdlr[0] + 8 : hdlr[0] + 12], scale)
+    return scales
+
+
+def codecs(init: bytes) -> str:
+    """The codecs parameter (RFC 6381) of an initialisation segment, such as ``avc1.4D401F,mp4a.40.2``."""
+    names = []
+    for body, stop in _traks(init):
+        stsd = find(init, [b"mdia", b"minf", b"stbl", b"stsd"], body, stop)
+        if stsd:
+            for kind, entry, end in boxes(init, stsd[0] + 8, stsd[1]):
+                names.append(_codec(init, kind, entry, end))
+    return ",".join(names)
+
+
+def _traks(init: bytes) -> list[tuple[int, int]]:
+    moov = find(init, [b"moov"])
+    if moov is None:
+        raise ValueError("no moov in the initialisation segment")
+    return [(body, stop) for kind, body, stop in boxes(init, *moov) if kind == b"trak"]
+
+
+def _codec(init: bytes, kind: bytes, entry: int, end: int) -> str:
+    """One sample entry's name. Visual entries have 78 bytes before their boxes, audio entries 28."""
+    name = kind.decode("latin-1")
+    if kind in (b"avc1", b"avc3") and (box := find(init, [b"avcC"], entry + 78, end)):
+        return f"{name}.{init[box[0] + 1 : box[0] + 4].hex().upper()}"
+    if kind in (b"hvc1", b"hev1") and (box := find(init, [b"hvcC"], entry + 78, end)):
+        return f"{name}.{_hevc_profile(init[box[0] : box[1]])}"
+    if kind == b"av01" and (box := find(init, [b"av1C"], entry + 78, end)):
+        profile, flags = init[box[0] + 1], init[box[0] + 2]
+        depth = 12 if flags & 0x60 == 0x60 else 10 if flags & 0x40 else 8
+        return f"av01.{profile >> 5}.{profile & 31:02}{'H' if flags & 0x80 else 'M'}.{depth:02}"
+    if kind == b"vp09" and (box := find(init, [b"vpcC"], entry + 78, end)):
+        profile, level, depth = init[box[0] + 4], init[box[0] + 5], init[box[0] + 6] >> 4
+        return f"vp09.{profile:02}.{level:02}.{depth:02}"
+    if kind == b"mp4a" and (box := find(init, [b"esds"], entry + 28, end)):
+        return f"mp4a.{_audio_object(init[box[0] + 4 : box[1]])}"
+    return {"Opus": "opus"}.get(name, name)
+
+
+def _hevc_profile(hvcc: bytes) -> str:
+    """ISO/IEC 14496-15 annex E.3: profile space, profile, compatibility bits reversed, tier, level, constraints."""
+    space, tier, profile = hvcc[1] >> 6, hvcc[1] >> 5 & 1, hvcc[1] & 31
+    compatible = int(f"{struct.unpack_from('>I', hvcc, 2)[0]:032b}"[::-1], 2)
+    constraints = [f"{byte:X}" for byte in hvcc[6:12].rstrip(b"\0")]
+    head = f"{['', 'A', 'B', 'C'][space]}{profile}.{compatible:X}.{'H' if tier else 'L'}{hvcc[12]}"
+    return ".".join([head, *constraints])
+
+
+def _audio_object(esds: bytes) -> str:
+    """Object type indication, and for MPEG-4 audio the audio object type (ISO/IEC 14496-1 7.2.6)."""
+    at, indication = 0, 0
+    while at + 2 <= len(esds):
+        tag, at = esds[at], at + 1
+        while esds[at] & 0x80:
+            at += 1
+        at += 1
+        if tag == 3:
+            at += 3
+        elif tag == 4:
+            indication = esds[at]
+            at += 13
+        elif tag == 5 and indication == 0x40:
+            kind = esds[at] >> 3
+            return f"40.{32 + ((esds[at] & 7) << 3 | esds[at + 1] >> 5) if kind == 31 else kind}"
+        else:
+            break
+    return f"{indication:02X}"

@@ -1,0 +1,68 @@
+"""Starting media processes without ever loading the codec library in the process that starts them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+import types
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+
+from rtstream.media.messages import WorkerSpec
+
+_starting = threading.Lock()
+
+
+def context() -> BaseContext:
+    """How media processes are made: forked from a server that has loaded the codec library already.
+
+    That makes a worker cheap (its pages are shared) and safe (the server has no threads). Windows has no fork.
+    """
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["rtstream.media.worker"])
+    return forkserver
+
+
+def start_worker(spec: WorkerSpec) -> tuple[BaseProcess, Connection]:
+    """Start the worker of one stream. Blocks: about half a second the first time, milliseconds later.
+
+    The connection carries ``rtstream.media.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
+    itself when the connection closes; ended any other way it is for the caller to join. Raises OSError when no process starts.
+    """
+    ours, theirs = multiprocessing.Pipe()
+    process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]
+        target=_enter, args=(theirs, spec), name=f"media-{spec.stream_id}", daemon=True
+    )
+    try:
+        with _starting:
+            _start_without_main(process)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
+
+
+def _start_without_main(process: BaseProcess) -> None:
+    """Start a process that does not import our main module.
+
+    A child usually imports the parent's main module once more; for a worker that is only time and memory, and a program
+    without a ``__name__`` guard would start itself again. An empty main module has nothing to import.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _enter(connection: Connection, spec: WorkerSpec) -> None:
+    from rtstream.media.worker import main
+
+    main(connection, spec)

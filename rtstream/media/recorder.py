@@ -1,0 +1,227 @@
+"""Recording without re-encoding: packets in, fragmented MP4 segments in files out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from rtstream.ids import recording_id
+from rtstream.media.fragments import FragmentSplitter, codecs, track_runs, track_scales
+from rtstream.media.messages import Message, RunEnded, RunStarted, SegmentClosed
+from rtstream.rules.timestamps import WallClock
+
+VIDEO_RATE = 90_000  # ticks per second of recorded video
+
+# What MP4 carries and this muxer writes. Everything else is analysed but not recorded.
+RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"}
+RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
+
+# One fragment per GOP; GOPs under half a second are joined, longer than 10 s split, so that memory stays bounded.
+# Decode times are written absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
+MUXER_OPTIONS = {
+    "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont",
+    "use_editlist": "0",
+    "min_frag_duration": "500000",
+    "max_interleave_delta": "1000000",
+    "flush_packets": "1",
+}
+LONGEST_FRAGMENT_S = 10.0
+LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
+FILE_SPAN_S = 60.0
+
+
+@dataclass
+class _OpenSegment:
+    start: float  # seconds on the run
+    path: str
+    offset: int
+    length: int = 0
+
+
+class Run:
+    """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
+
+    Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
+    own time starts at 0 with its first keyframe, or with the first audio packet where there is no video.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        segment_s: float,
+        clock: WallClock,
+        send: Callable[[Message], None],
+        video: Any | None,
+        audio: Any | None,
+    ) -> None:
+        self.id = recording_id()
+        self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
+        self._origin: float | None = None  # seconds on the time line
+        self._sink = FragmentSplitter()
+        fragment_s = LONGEST_FRAGMENT_S if video is not None else segment_s
+        options = MUXER_OPTIONS | {"frag_duration": str(int(fragment_s * 1e6))}
+        self._muxer = av.open(self._sink, "w", format="mp4", options=options)
+        self._video = self._audio = self._unwrap_adts = None
+        self._audio_rate = 0
+        if video is not None:
+            self._video = self._muxer.add_stream_from_template(video, opaque=True)
+            self._video.time_base = Fraction(1, VIDEO_RATE)
+            if video.codec_context.name == "hevc":
+                self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
+        if audio is not None:
+            self._audio = self._muxer.add_stream_from_template(audio)
+            self._audio_rate = audio.codec_context.sample_rate
+            self._audio.time_base = Fraction(1, self._audio_rate)
+            if audio.codec_context.name == "aac" and not audio.codec_context.extradata:
+                self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
+        self._lead_id = 0  # track id of the video, else of the audio
+        self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate
+        # Decode and presentation ticks of muxed keyframes whose fragment has not come out yet.
+        self._keyframes: deque[tuple[int, int]] = deque()
+        self._segment: _OpenSegment | None = None
+        self._unsent: list[Message] = []  # until the clock has settled
+        self._next_start: float | None = None  # segments of a run follow each other without a hole
+        self._end = 0.0
+        self._file: int | None = None
+        self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
+
+    def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
+        """Record a packet. Raises OSError when the disk refuses, ``av.FFmpegError`` when the muxer does."""
+        rate = VIDEO_RATE if is_video else self._audio_rate
+        if self._origin is None:
+            if self._video is not None and not (is_video and packet.is_keyframe):
+                return
+            self._origin = dts / rate
+        base = round(self._origin * rate)
+        if dts < base:
+            return
+        stream = self._video if is_video else self._audio
+        if stream is None:
+            return
+        if is_video and packet.is_keyframe:
+            self._keyframes.append((dts - base, pts - base))
+        packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
+        for ready in packets:
+            ready.time_base = Fraction(1, rate)
+            ready.dts, ready.pts = dts - base, pts - base
+            ready.stream = stream
+            self._muxer.mux_one(ready)
+        self._write_fragments()
+        self._flush()
+
+    def finish(self) -> None:
+        """Write what the muxer still holds, close the last segment and the run."""
+        try:
+            self._muxer.close()
+            self._write_fragments()
+            if self._segment is not None:
+                self._close_segment(self._end)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """End the run without writing more; the segment being written is lost."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if self._origin is not None and self._lead_id:
+            self._unsent.append(RunEnded(self.id, self._end))
+        if self._clock.offset is None:
+            self._clock.offset = self._clock.estimate()
+        self._flush()
+
+    def _write_fragments(self) -> None:
+        if not self._sink.fragments:
+            return
+        if not self._lead_id:
+            handler = b"vide" if self._video is not None else b"soun"
+            scales = track_scales(self._sink.init)
+            self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in scales.items() if kind == handler)
+            self._unsent.append(RunStarted(self.id, 0.0, codecs(self._sink.init), self._sink.init))
+        fragments, self._sink.fragments = self._sink.fragments, []
+        for fragment in fragments:
+            self._write_fragment(fragment)
+
+    def _write_fragment(self, fragment: bytes) -> None:
+        """Append one fragment to the open segment; close that when it is long enough and a keyframe follows."""
+        times = next((run for run in track_runs(fragment) if run.track_id == self._lead_id), None)
+        if times is None:
+            # Audio alone, at the end of a run: it belongs to the segment being written.
+            if self._segment is not None:
+                self._append(fragment)
+            return
+        first_pts = times.first_dts
+        while self._keyframes and self._keyframes[0][0] <= times.last_dts:
+            dts, pts = self._keyframes.popleft()
+            if dts <= times.first_dts:
+                first_pts = pts
+        if self._segment is None:
+            start = first_pts / self._lead_rate if self._next_start is None else self._next_start
+            self._segment = _OpenSegment(start, *self._place(start))
+        self._append(fragment)
+        # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.
+        cut = self._keyframes[0][1] if self._keyframes else None
+        if self._video is None:
+            cut = times.end_dts
+        self._end = (times.end_pts if cut is None else cut) / self._lead_rate
+        length_s = self._end - self._segment.start
+        if (cut is not None and length_s >= self._segment_s - 0.05) or length_s >= LONGEST_SEGMENT_S:
+            self._close_segment(self._end)
+
+    def _place(self, start: float) -> tuple[str, int]:
+        """File and offset for a segment starting at ``start`` seconds on the run; a file spans about a minute."""
+        if self._file is None or start - self._file_start >= FILE_SPAN_S:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+            self._file_name, self._file_start, self._file_size = f"{self.id}/{self._file_count:06d}.m4s", start, 0
+            self._file_count += 1
+            path = self._folder / self._file_name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+        return self._file_name, self._file_size
+
+    def _append(self, fragment: bytes) -> None:
+        """Hand the bytes to the operating system: from here on a killed process loses nothing.
+
+        Not synced to the disk: a power cut may cost the last seconds, and a sync for each segment of each stream would
+        make every stream wait for the slowest disk.
+        """
+        assert self._segment is not None
+        assert self._file is not None
+        rest = memoryview(fragment)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        self._segment.length += len(fragment)
+        self._file_size += len(fragment)
+
+    def _close_segment(self, end: float) -> None:
+        segment = self._segment
+        assert segment is not None
+        self._segment, self._next_start = None, end
+        self._unsent.append(
+            SegmentClosed(self.id, segment.start, end - segment.start, segment.path, segment.offset, segment.length)
+        )
+
+    def _flush(self) -> None:
+        """Send what waited for the clock, with run times turned into Unix times."""
+        if self._clock.offset is None or self._origin is None or not self._unsent:
+            return
+        base = self._clock.offset + self._origin
+        unsent, self._unsent = self._unsent, []
+        for message in unsent:
+            if isinstance(message, RunStarted):
+                message.started_at += base
+            elif isinstance(message, RunEnded):
+                message.ended_at += base
+            elif isinstance(message, SegmentClosed):
+                message.start += base
+            self._send(message)

@@ -1,0 +1,239 @@
+"""One connection to a source: places its packets in time and hands them to recording, pictures and sound."""
+
+from __future__ import annotations
+
+import logging
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from rtstream.media.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
+from rtstream.media.outbox import Outbox
+from rtstream.media.parameters import parameter_sets
+from rtstream.media.pictures import CurrentGop, JpegEncoder, Sampler
+from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
+from rtstream.media.sound import SoundTap
+from rtstream.media.source import Source
+from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock
+
+log = logging.getLogger(__name__)
+
+PACE_S = 0.2  # reads of a buffered source are bundled: waking up is what costs
+BEHIND_S = 2.0
+RECORDING_RETRY_S = 10.0
+BURST_S = 30.0  # a source that is this much faster than time at its start is a recording, not live
+AHEAD_S = 0.5
+
+
+class FormatChanged(Exception):
+    """The pictures or the sound are coded differently from now on: open the source again."""
+
+
+class Session:
+    """State of one connection. Calls are serialised by the worker, except :meth:`snapshot`."""
+
+    def __init__(self, spec: WorkerSpec, source: Source, outbox: Outbox) -> None:
+        self.source = source
+        self._spec, self._outbox = spec, outbox
+        tracks: dict[int, Track] = {}
+        self._video = self._audio = -1
+        self._sampler = self._sound = self._gop = None
+        if source.video is not None:
+            self._video = source.video.index
+            tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
+            self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
+            self._gop = CurrentGop(source.video.codec_context)
+        if source.audio is not None:
+            rate = source.audio.codec_context.sample_rate
+            self._audio = source.audio.index
+            tracks[self._audio] = Track(source.audio.time_base, rate)
+            self._sound = SoundTap(source.audio.codec_context, rate, outbox.send, outbox.count)
+        self._bases = {index: Fraction(1, track.rate) for index, track in tracks.items()}
+        self._lead = self._video if source.video is not None else self._audio
+        self._timeline = Timeline(tracks, self._lead)
+        self._held: Any = None
+        self._clock = self._new_clock()
+        self._clock_moved = False
+        self._first_arrival: float | None = None
+        self._parameters = b""
+        self._run: Run | None = None
+        self._paused_until = 0.0  # monotonic; recording waits after a failure
+        self._lead_at = 0.0
+        self._last_idle = time.monotonic()
+        self.lag_s = 0.0
+
+    def _new_clock(self) -> WallClock:
+        # HLS arrives in bursts of whole segments.
+        return WallClock(tolerance_s=15.0 if self.source.hls else 1.0, window_s=30.0 if self.source.hls else 10.0)
+
+    def set_taps(self, taps: SetTaps) -> None:
+        """Which pictures are wanted, and whether sound is."""
+        if self._sampler is not None:
+            self._sampler.set_taps(taps.taps)
+        if self._sound is not None:
+            self._sound.set_on(taps.audio)
+
+    def process(self, packet: Any, arrival: float, blocked_s: float) -> None:
+        """Take one packet that arrived at Unix time ``arrival`` after a read of ``blocked_s`` seconds.
+
+        Raises FormatChanged.
+        """
+        if blocked_s > 0.005:
+            self._last_idle = time.monotonic()
+        index = packet.stream_index
+        if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
+            self._restart("the source's clock moved")
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        placed = self._timeline.place(index, packet.dts, packet.pts)
+        if placed is Verdict.JUMP:
+            held, self._held = self._held, None
+            self._restart("timestamps jumped")
+            if held is not None:
+                self.process(held, arrival, 0.0)
+            self.process(packet, arrival, 0.0)
+        elif placed is Verdict.HOLD:
+            self._held = packet
+        elif isinstance(placed, Placed):
+            if self._held is not None and index == self._lead:
+                self._held = None
+                self._outbox.count("timestamps_wild")
+            self._place(packet, index, placed, arrival, stamp)
+        else:
+            self._outbox.count("timestamps_wild")
+
+    def _place(self, packet: Any, index: int, placed: Placed, arrival: float, stamp: int) -> None:
+        base = self._bases[index]
+        at = placed.dts / base.denominator
+        if index == self._lead:
+            self._keep_time(at, arrival, stamp * packet.time_base - placed.pts * base)
+        packet.dts, packet.pts, packet.time_base = placed.dts, placed.pts, base
+        is_video = index == self._video
+        if is_video and self._sampler is not None and self._gop is not None:
+            if packet.is_keyframe or packet.has_sidedata("new_extradata"):
+                self._check_format(packet)
+            self._gop.add(packet, placed.pts / VIDEO_RATE)
+            behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
+            self._sampler.add(packet, at, self._clock.offset, behind)
+        elif self._sound is not None:
+            self._sound.add(packet, self._clock.offset)
+        if self._spec.record:
+            self._record(packet, is_video, placed)
+
+    def _keep_time(self, at: float, arrival: float, source_zero: Fraction) -> None:
+        """Learn where on the wall clock the time line is. ``source_zero``: the source's own time of its 0 (seconds)."""
+        self._lead_at = at
+        clock = self._clock
+        if self._first_arrival is None:
+            self._first_arrival = arrival
+            if self.source.paced:
+                clock.offset = arrival - at
+        if clock.offset is None:
+            real = self.source.container.start_time_realtime
+            if real:
+                clock.believe(real / 1e6 + float(source_zero), 0.0, arrival - at)
+            if at - (arrival - self._first_arrival) > BURST_S:
+                self.source.paced = True
+                clock.offset = self._first_arrival
+        if self.source.paced:
+            self.lag_s = arrival - at - (clock.offset or 0.0)
+        else:
+            self._clock_moved |= not clock.observe(arrival, at)
+            self.lag_s = clock.lag(arrival, at)
+
+    def pause(self, blocked_s: float) -> float:
+        """Seconds to wait before the next read, which took ``blocked_s`` this time."""
+        offset = self._clock.offset
+        if offset is None:
+            return 0.0
+        ahead = self._lead_at + offset - time.time()
+        if self.source.paced:
+            # A little more than needed, then several packets at once.
+            wait = ahead + PACE_S / 2 if ahead > 0 else 0.0
+        elif self.source.hls:
+            return 0.0
+        elif ahead > AHEAD_S:
+            wait = min(ahead - AHEAD_S, 1.0)
+        elif self.source.buffered and blocked_s > 0.001 and self.lag_s < 0.75 * PACE_S:
+            wait = PACE_S
+        else:
+            return 0.0
+        self._last_idle = time.monotonic() + wait
+        return wait
+
+    def _check_format(self, packet: Any) -> None:
+        found = parameter_sets(packet, self.source.media["video_codec"])
+        if found and self._parameters and found != self._parameters:
+            raise FormatChanged
+        self._parameters = found or self._parameters
+
+    def _restart(self, reason: str) -> None:
+        """A new time line: a new run, anchored anew."""
+        log.info("new run: %s", reason)
+        self.finish()
+        self._timeline.restart()
+        self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
+        if self._sampler is not None and self._gop is not None:
+            self._sampler.restart()
+            self._gop.clear()
+        if self._sound is not None:
+            self._sound.restart()
+
+    def _record(self, packet: Any, is_video: bool, placed: Placed) -> None:
+        if self._run is None:
+            if time.monotonic() < self._paused_until:
+                return
+            video, audio = self._recordable()
+            if video is None and audio is None:
+                return
+            self._run = Run(Path(self._spec.folder), self._spec.segment_s, self._clock, self._outbox.send, video, audio)
+        try:
+            self._run.add(packet, is_video, placed.dts, placed.pts)
+        except (OSError, ValueError, av.FFmpegError) as exc:
+            self._recording_failed(exc)
+
+    def _recordable(self) -> tuple[Any, Any]:
+        video, audio = self.source.video, self.source.audio
+        if video is not None and video.name not in RECORDABLE_VIDEO:
+            video = None
+        if audio is not None and audio.name not in RECORDABLE_AUDIO:
+            audio = None
+        return video, audio
+
+    def _recording_failed(self, exc: Exception) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.abandon()
+        self._paused_until = time.monotonic() + RECORDING_RETRY_S
+        log.warning("recording failed: %s", type(exc).__name__)
+        reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
+        reason = reason or "recording is paused: the stream could not be stored"
+        self._outbox.send(WorkerHealth("connected", reason, 0, self.source.media))
+
+    def finish(self) -> None:
+        """Close the run, if one is open."""
+        run, self._run = self._run, None
+        self._held = None
+        if run is not None:
+            try:
+                run.finish()
+            except (OSError, ValueError, av.FFmpegError) as exc:
+                log.warning("the last segment could not be finished: %s", type(exc).__name__)
+
+    def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:
+        """The current picture. May run beside :meth:`process`."""
+        offset = self._clock.estimate()
+        if self._sampler is None or self._gop is None:
+            return SnapshotTaken(request, reason="the stream has no pictures")
+        if offset is None:
+            return SnapshotTaken(request, reason="no picture has arrived yet")
+        found = self._sampler.newest
+        if found is None or found[1] < offset + self._lead_at - 1.0:
+            newest = self._gop.newest()
+            found = None if newest is None else (newest[0], newest[1] + offset)
+        if found is None:
+            return SnapshotTaken(request, reason="no whole picture has arrived yet")
+        jpeg, width, height = encoder.encode(found[0], max_side)
+        return SnapshotTaken(request, found[1], width, height, "", jpeg)
