@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -68,7 +69,7 @@ def test_covered_ranges_and_gaps_are_what_counting_step_by_step_says(
     edges = sorted(covered + gaps)
     assert edges[0][0] == start
     assert edges[-1][1] == end
-    assert all(left[1] == right[0] for left, right in zip(edges, edges[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(edges))
 
 
 @given(recorded(), windows)
@@ -159,8 +160,12 @@ def test_an_empty_window_is_one_gap() -> None:
 
 def test_an_empty_window_names_the_nearest_recorded_ranges() -> None:
     ranges = [(T0 - 900, T0 - 800), (T0 - 60, T0 - 30), (T0 + 100, T0 + 200), (T0 + 9000, T0 + 9100)]
-    assert nearest(ranges, T0, T0 + 10) == snapshot(
-        "Nothing is recorded between 1700000000.000 (2023-11-14 22:13:20 UTC) and 1700000010.000 (2023-11-14 22:13:30 UTC). The nearest recorded ranges are: 1699999100.000 (2023-11-14 21:58:20 UTC) to 1699999200.000 (2023-11-14 22:00:00 UTC); 1699999940.000 (2023-11-14 22:12:20 UTC) to 1699999970.000 (2023-11-14 22:12:50 UTC); 1700000100.000 (2023-11-14 22:15:00 UTC) to 1700000200.000 (2023-11-14 22:16:40 UTC)."
+    assert nearest(ranges, T0, T0 + 10) == (
+        "Nothing is recorded between 1700000000.000 (2023-11-14 22:13:20 UTC) "
+        "and 1700000010.000 (2023-11-14 22:13:30 UTC). The nearest recorded ranges are: "
+        "1699999100.000 (2023-11-14 21:58:20 UTC) to 1699999200.000 (2023-11-14 22:00:00 UTC); "
+        "1699999940.000 (2023-11-14 22:12:20 UTC) to 1699999970.000 (2023-11-14 22:12:50 UTC); "
+        "1700000100.000 (2023-11-14 22:15:00 UTC) to 1700000200.000 (2023-11-14 22:16:40 UTC)."
     )
     assert nearest(ranges[:1], T0, T0).startswith("Nothing is recorded at 1700000000.000 (2023-11-14 22:13:20 UTC). ")
 
