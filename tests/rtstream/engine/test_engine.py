@@ -1,0 +1,261 @@
+"""The engine on real live sources: recorded, watched, alerted on, through cuts, kills and restarts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Message
+from rtstream.store.journal import Filter
+
+if TYPE_CHECKING:
+    from rtstream.media.testsource import LiveSource
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_S = 45.0
+
+
+def config(folder: Path, **settings: Any) -> EngineConfig:
+    base = {"allow_networks": "loopback", "segment_s": 1.0, "stall_timeout_s": 2.0, "reconnect_max_s": 1.0}
+    return EngineConfig(data_dir=folder, **{**base, **settings})
+
+
+@asynccontextmanager
+async def running(folder: Path, **settings: Any) -> AsyncIterator[Engine]:
+    async with Engine(config(folder, **settings)) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    async with running(tmp_path) as engine:
+        yield engine
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    """The state that has no event of its own to wait on."""
+    with anyio.fail_after(LIMIT_S):
+        while not await check():
+            await anyio.sleep(0.05)
+
+
+async def journal(engine: Engine, channel: str, wanted: Callable[[Message], bool]) -> Message:
+    """The first entry of a channel that is wanted, from the beginning."""
+    cursor = 0
+    with anyio.fail_after(LIMIT_S):
+        while True:
+            page = await engine.journal.read(cursor, Filter(channels=[channel]), wait_s=10)
+            cursor = page.cursor
+            for message in page.entries:
+                if wanted(message):
+                    return message
+
+
+async def recorded_s(engine: Engine, stream_id: str) -> float:
+    return sum(end - start for start, end in (await engine.get_stream(stream_id)).recorded)
+
+
+async def test_a_live_stream_is_recorded_and_its_window_plays(engine: Engine, live_source: LiveSource) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, name="Desk", store=True))
+    assert (stream.status, stream.health.state, stream.media and stream.media.width) == ("connected", "connected", 320)
+
+    async def enough() -> bool:
+        return await recorded_s(engine, stream.id) > 3
+
+    await until(enough)
+    start, end = (await engine.get_stream(stream.id)).recorded[-1]
+    playback = await engine.generate_stream(stream.id, start + 0.5, end - 0.5)
+    assert playback.gaps == []
+    assert playback.covered == [(pytest.approx(start + 0.5), pytest.approx(end - 0.5))]
+    token = playback.player_url.partition("v=")[2]
+    page = await engine.playback_data(token)
+    assert sum(fragment["duration"] for fragment in page["fragments"]) >= end - start - 1
+    file = await engine.media_file(token, page["fragments"][0]["url"].partition("/seg/")[2])
+    assert file.stat().st_size >= page["fragments"][0]["offset"] + page["fragments"][0]["length"]
+
+
+async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(
+    engine: Engine, live_source: LiveSource
+) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
+    now = await engine.frame(stream.id, None)
+    assert abs(now.time - time.time()) < 3
+    assert now.jpeg.startswith(b"\xff\xd8")
+
+    async def enough() -> bool:
+        return await recorded_s(engine, stream.id) > 2
+
+    await until(enough)
+    at = (await engine.get_stream(stream.id)).recorded[-1][0] + 1.0
+    then = await engine.frame(stream.id, at)
+    assert 0 <= at - then.time < 0.1
+    assert (then.width, then.height) == (320, 180)
+
+
+async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
+    engine: Engine, clip_720p: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("rapidocr", reason="reading screen text needs the extra 'local'")
+    from rtstream.media.testsource import LiveSource
+
+    with LiveSource(clip_720p) as source:
+        stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, name="Desk", store=True))
+        index = await engine.create_index(
+            stream.id, CreateIndex(prompt="What is on screen?", extraction_config={"time": 2, "frame_count": 2})
+        )
+        assert (index.status, index.model) == ("running", "local")
+        assert "does not follow the prompt" in index.note
+        event = await engine.create_event(CreateEvent(event_prompt='"Invoice 4711" is on the screen', label="invoice"))
+        assert event.matching == "rule"
+        alert = await engine.create_alert(stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id))
+
+        fired = await journal(engine, "alert", lambda message: True)
+        scene = await journal(engine, "scene_index", lambda message: "4711" in message.data["text"])
+
+    assert fired.data["alert_id"] == alert.alert_id
+    assert fired.data["label"] == "invoice"
+    assert "4711" in fired.data["explanation"]
+    assert fired.data["confidence"] > 0.8
+    assert scene.data["model"] == "local"
+    page = await engine.playback_data(fired.data["player_url"].partition("v=")[2])
+    assert page["marks"][0]["label"] == "invoice"
+    assert page["covered"]
+
+
+async def test_an_event_nobody_can_decide_says_so_at_once_and_never_fires(
+    engine: Engine, live_source: LiveSource
+) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
+    index = await engine.create_index(stream.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
+    event = await engine.create_event(CreateEvent(event_prompt="The user looks unhappy", label="unhappy"))
+    alert = await engine.create_alert(stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id))
+    assert alert.matching == "needs_model"
+    assert "cannot be decided without a language model" in alert.note
+    await journal(engine, "scene_index", lambda message: message.seq > 3)
+    assert (await engine.journal.read(0, Filter(channels=["alert"]))).entries == []
+
+
+async def test_a_source_that_stalls_and_comes_back_is_recorded_in_two_runs_with_a_gap(
+    engine: Engine, live_source: LiveSource
+) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
+
+    async def recorded() -> bool:
+        return await recorded_s(engine, stream.id) > 1
+
+    await until(recorded)
+    live_source.stall(True)
+    lost = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
+    assert lost.data["reason"]
+    live_source.stall(False)
+    await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > lost.seq)
+
+    async def twice() -> bool:
+        return len((await engine.get_stream(stream.id)).recorded) == 2
+
+    await until(twice)
+    first, second = (await engine.get_stream(stream.id)).recorded
+    playback = await engine.generate_stream(stream.id, first[0], second[1])
+    [(gap_start, gap_end)] = playback.gaps
+    assert gap_end - gap_start > 1
+
+
+async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
+    engine: Engine, live_source: LiveSource
+) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
+
+    async def recorded() -> bool:
+        return await recorded_s(engine, stream.id) > 1
+
+    await until(recorded)
+    [run] = engine._supervisor._runs.values()
+    os.kill(run.process.pid, signal.SIGKILL)
+    died = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
+    assert "worker ended unexpectedly" in died.data["reason"]
+    await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > died.seq)
+
+    async def twice() -> bool:
+        return len((await engine.get_stream(stream.id)).recorded) == 2
+
+    await until(twice)
+
+
+async def test_streams_and_indexes_that_ran_run_again_after_a_restart_and_stopped_ones_do_not(
+    tmp_path: Path, live_source: LiveSource
+) -> None:
+    async with running(tmp_path) as engine:
+        stays = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, name="stays", store=True))
+        stops = await engine.connect_stream(ConnectStream(url=live_source.http_url, name="stops"))
+        await engine.stop_stream(stops.id)
+        index = await engine.create_index(stays.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
+        before = await journal(engine, "scene_index", lambda message: True)
+    async with running(tmp_path) as engine:
+        await journal(
+            engine, "scene_index", lambda message: message.seq > before.seq and message.data["start"] > time.time() - 3
+        )
+        assert (await engine.get_stream(stops.id)).status == "stopped"
+        assert (await engine.get_stream(stays.id)).health.state == "connected"
+        assert (await engine.get_index(stays.id, index.rtstream_index_id)).windows_done >= 2
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("gopher://example.com/x", "must begin with one of rtsp://"),
+        ("rtsp://127.0.0.1:1/none", "could not be opened"),
+        ("rtsp://no-such-host.invalid/x", "cannot be resolved"),
+        ("/etc/passwd", "Local files may not be opened"),
+        ("http://10.1.2.3/live.ts", "RTSTREAM_ALLOW_NETWORKS=private"),
+    ],
+)
+async def test_a_source_that_cannot_be_opened_is_refused_with_a_sentence_and_not_kept(
+    engine: Engine, url: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        await engine.connect_stream(ConnectStream(url=url))
+    assert (await engine.list_streams())[1] == 0
+
+
+async def test_credentials_of_a_source_show_up_nowhere(
+    engine: Engine, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rtstream.media.testsource import LiveSource
+
+    with LiveSource(clip, auth="camera:hunter2secret") as source:
+        url = source.rtsp_url.replace("rtsp://", "rtsp://camera:hunter2secret@")
+        stream = await engine.connect_stream(ConnectStream(url=url))
+        with pytest.raises(InvalidRequest) as refused:
+            await engine.connect_stream(ConnectStream(url=url.replace("hunter2secret", "wrongpass99")))
+    entries = (await engine.journal.read(0)).model_dump_json()
+    shown = f"{stream.model_dump_json()} {refused.value} {entries} {caplog.text}"
+    assert "hunter2secret" not in shown
+    assert "wrongpass99" not in shown
+
+
+async def test_a_window_that_cannot_be_played_says_why(engine: Engine, live_source: LiveSource) -> None:
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
+
+    async def recorded() -> bool:
+        return await recorded_s(engine, stream.id) > 1
+
+    await until(recorded)
+    now = time.time()
+    with pytest.raises(InvalidRequest, match="end of the window is before its start"):
+        await engine.generate_stream(stream.id, now, now - 10)
+    with pytest.raises(NotFound, match="nearest"):
+        await engine.generate_stream(stream.id, now - 1000, now - 900)
+    with pytest.raises(NotFound, match="no stream rts-none"):
+        await engine.generate_stream("rts-none", now - 10, now)
