@@ -68,7 +68,8 @@ def playlist(
     """The HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of the window [start, end].
 
     ``segments`` are sorted by start. Whole ones are listed, and EXT-X-START names the exact beginning; HLS knows no
-    exact end. ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is in the window.
+    exact end. ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is
+    in the window.
     """
     chosen = [segment for segment in segments if segment.end > start and segment.start < end]
     if not chosen:
