@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 
 class EngineConfig(BaseModel):
@@ -45,11 +45,51 @@ class EngineConfig(BaseModel):
     open_timeout_s: float = Field(15.0, gt=0, description="Seconds a source may take to open.")
     reconnect_max_s: float = Field(30.0, gt=0, description="Longest pause between two connection attempts, in seconds.")
     segment_s: float = Field(4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
+    retain_days: float | None = Field(
+        None, gt=0, description="Days recordings are kept. Unset: as long as there is room."
+    )
+    retain_gb: float | None = Field(None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take.")
     link_ttl_s: float = Field(7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
     journal_keep: int = Field(1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(True, description="Read text on screen with the embedded engine when it is installed.")
     max_image_side: int = Field(
         1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels."
+    )
+    vision_model: str = Field(
+        "",
+        description=(
+            "Vision model as provider:model, for example 'openai:gpt-6-luna' or 'ollama:gemma3'. "
+            "Empty or 'local': the embedded default."
+        ),
+    )
+    language_model: str = Field(
+        "",
+        description=(
+            "Language model that decides events and writes summaries, as provider:model. Empty: the vision model; "
+            "'local': the embedded rules."
+        ),
+    )
+    model_base_url: str = Field(
+        "", description="Address of an OpenAI-compatible server, used by every model that speaks that protocol."
+    )
+    vision_base_url: str = Field("", description="The same for the vision model only.")
+    language_base_url: str = Field("", description="The same for the language model only.")
+    model_api_key: str | None = Field(
+        None, repr=False, description="Key for the server at these addresses. Unset: the provider's usual variable."
+    )
+    model_mini: str = Field("", description="Model of the tier 'mini', as provider:model. Empty: see the models page.")
+    model_basic: str = Field("", description="Model of the tier 'basic'.")
+    model_pro: str = Field("", description="Model of the tier 'pro'.")
+    model_ultra: str = Field("", description="Model of the tier 'ultra'.")
+    model_timeout_s: float = Field(60.0, gt=0, le=600, description="Seconds a model may take to answer.")
+    model_max_tokens: int = Field(
+        8192, ge=16, description="Tokens a model may answer with; for models that think first, thinking included."
+    )
+    model_calls_per_hour: int | None = Field(
+        None, ge=1, description="Most calls to models in any hour, over all streams. Unset: no cap."
+    )
+    model_calls_per_day: int | None = Field(
+        None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
     )
     evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
     evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
@@ -58,3 +98,20 @@ class EngineConfig(BaseModel):
     idle_exit_s: float | None = Field(
         None, description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never."
     )
+
+    @field_validator("vision_model", "language_model", "model_mini", "model_basic", "model_pro", "model_ultra")
+    @classmethod
+    def _names_a_model(cls, name: str) -> str:
+        name = name.strip()
+        provider, _, model = name.partition(":")
+        if name in ("", "local") or (provider.strip() and model.strip()):
+            return name
+        raise ValueError("A model is named provider:model, for example openai:gpt-6-luna; 'local' is the embedded one.")
+
+    @field_validator("model_base_url", "vision_base_url", "language_base_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        url = url.strip()
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("The address of a model server begins with http:// or https://.")
+        return url

@@ -25,6 +25,7 @@ from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
+from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry
@@ -198,6 +199,7 @@ class Alerting:
             "index_name": index.name or "",
             **links,
         }
+        recording_rows.pin(conn, index.stream_id, start, end, alert.id)
         entry = Entry("alert", data, index.stream_id, name, index.id, alert.id, at=now)
         seq = journal_rows.append(conn, entry)
         if alert.callback_url:

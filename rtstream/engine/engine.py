@@ -24,6 +24,7 @@ from rtstream.engine.indexing import Indexers
 from rtstream.engine.journal import Journal
 from rtstream.engine.links import Links
 from rtstream.engine.playback import Recorded
+from rtstream.engine.retention import Retention
 from rtstream.engine.sources import Addresses
 from rtstream.engine.streams import Streams
 from rtstream.engine.supervisor import Supervisor
@@ -83,6 +84,7 @@ class Engine:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
         self.api_key = apikey.load_or_create(data_dir, config.api_key)
         media_dir = data_dir / "media"
+        media_dir.mkdir(exist_ok=True, mode=0o700)
 
         self.db = Database.below(data_dir)
         stack.push_async_callback(self.db.aclose)
@@ -123,13 +125,16 @@ class Engine:
         )
         self.indexes = Indexes(self.db, self.journal, self._indexers, self.bindings, self._vision_for)
         self.watches = Watches(self.db, self._language, self.alerting, self.bindings, self._addresses.webhook)
+        self._retention = Retention(config, self.db, media_dir)
         stack.push_async_callback(self._stop_workers)
 
+        await self._retention.agree()
         self.delivery.start()
         await self.alerting.start()
         await self.indexes.resume()
         await self.streams.resume()
         tasks.start_soon(self._keep_house)
+        tasks.start_soon(self._retention.run)
 
     async def _stop_workers(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
-from rtstream.store.tables import recordings, segments
+from rtstream.store.tables import pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
 """No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
@@ -45,11 +46,62 @@ def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
 def add_segment(conn: Connection, stream_id: str, **values: Any) -> None:
     """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
     conn.execute(segments.insert().prefix_with("OR REPLACE", dialect="sqlite").values(stream_id=stream_id, **values))
+    _grow(conn, stream_id, values["length"])
     conn.execute(
         update(recordings)
         .where(recordings.c.id == values["recording_id"])
         .values(ended_at=values["start"] + values["duration"])
     )
+
+
+def _grow(conn: Connection, stream_id: str, by: int) -> None:
+    conn.execute(update(streams).where(streams.c.id == stream_id).values(recorded_bytes=streams.c.recorded_bytes + by))
+
+
+def oldest_segments(conn: Connection, stream_id: str, limit: int) -> list[Row[Any]]:
+    """The oldest segments of a stream, oldest first."""
+    query = select(segments).where(segments.c.stream_id == stream_id).order_by(segments.c.start).limit(limit)
+    return list(conn.execute(query).all())
+
+
+def file_ends(conn: Connection, stream_id: str) -> dict[str, int]:
+    """Every file of a stream with the bytes it must have at least."""
+    query = select(segments.c.path, func.max(segments.c.offset + segments.c.length))
+    return {
+        path: end
+        for path, end in conn.execute(query.where(segments.c.stream_id == stream_id).group_by(segments.c.path))
+    }
+
+
+def pinned(conn: Connection, stream_id: str, before: float) -> list[tuple[float, float]]:
+    """Ranges that must stay and begin before ``before``."""
+    rows = conn.execute(select(pins).where(pins.c.stream_id == stream_id, pins.c.start < before)).all()
+    return [(row.start, row.end) for row in rows]
+
+
+def pin(conn: Connection, stream_id: str, start: float, end: float, alert_id: str) -> None:
+    """Keep this range as long as its stream: it is the evidence of an alert."""
+    conn.execute(pins.insert().values(stream_id=stream_id, start=start, end=end, alert_id=alert_id))
+
+
+def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) -> None:
+    """Forget the segments in these files; the runs they belonged to begin where the next one does, or are gone."""
+    gone = select(segments.c.recording_id, func.sum(segments.c.length).label("bytes")).where(
+        segments.c.stream_id == stream_id, segments.c.path.in_(paths)
+    )
+    runs = conn.execute(gone.group_by(segments.c.recording_id)).all()
+    conn.execute(delete(segments).where(segments.c.stream_id == stream_id, segments.c.path.in_(paths)))
+    for run in runs:
+        _grow(conn, stream_id, -run.bytes)
+        first = conn.execute(
+            select(func.min(segments.c.start)).where(
+                segments.c.stream_id == stream_id, segments.c.recording_id == run.recording_id
+            )
+        ).scalar()
+        if first is not None:
+            conn.execute(update(recordings).where(recordings.c.id == run.recording_id).values(started_at=first))
+        else:
+            conn.execute(delete(recordings).where(recordings.c.id == run.recording_id, recordings.c.closed))
 
 
 def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[Row[Any]]:

@@ -49,6 +49,10 @@ streams = Table(
     Column("desired", String, nullable=False),
     Column("health", JSON, nullable=False),
     Column("media", JSON),
+    # {"max_age_s", "max_bytes"}: this stream's own limits; what is absent is the engine's.
+    Column("retention", JSON, nullable=False, default=dict),
+    # Bytes of all its segments, kept with them: adding millions of rows up would take seconds.
+    Column("recorded_bytes", Integer, nullable=False, default=0),
 )
 
 recordings = Table(
@@ -212,6 +216,18 @@ delivery_attempts = Table(
     Column("status", Integer),
     Column("latency_s", Float, nullable=False),
     Column("error", String, nullable=False, default=""),
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    # What retention must not remove: evidence of alerts. Ends with its stream.
+    Column("id", Integer, primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("alert_id", String, nullable=False, default=""),
+    Index("pins_by_stream", "stream_id", "start"),
 )
 
 videos = Table(

@@ -1,0 +1,128 @@
+"""The disk is bounded, evidence stays, and table and disk agree after a crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rtstream.config import EngineConfig
+from rtstream.engine.retention import Retention
+from rtstream.store import recordings as rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+STREAM = "rts-1"
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    db = Database.below(tmp_path)
+    await db.write(stream_rows.ensure_default_collection, 0.0)
+    await db.write(
+        lambda conn: stream_rows.insert(
+            conn,
+            id=STREAM,
+            name="s",
+            url="u",
+            collection_id="default",
+            created_at=0,
+            media_types=[],
+            sample_rate=1,
+            store=True,
+            enable_transcript=False,
+            desired="stopped",
+            health={},
+        )
+    )
+    yield db
+    await db.aclose()
+
+
+async def record(db: Database, media: Path, files: int, *, age_s: float, size: int = 1000) -> list[Path]:
+    """``files`` files of one minute, the oldest ``age_s`` old."""
+    begin = time.time() - age_s
+    await db.write(
+        lambda conn: rows.start_run(
+            conn, recording_id="rec-1", stream_id=STREAM, started_at=begin, init=b"", codecs="avc1"
+        )
+    )
+    paths = []
+    for n in range(files):
+        path = media / STREAM / "rec-1" / f"{n:06}.m4s"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+        paths.append(path)
+        for part in range(2):
+            await db.write(
+                lambda conn, n=n, part=part: rows.add_segment(
+                    conn,
+                    STREAM,
+                    start=begin + n * 60 + part * 30,
+                    duration=30.0,
+                    recording_id="rec-1",
+                    path=f"rec-1/{n:06}.m4s",
+                    offset=part * size // 2,
+                    length=size // 2,
+                )
+            )
+    await db.write(rows.close_run, "rec-1")
+    return paths
+
+
+def retention(db: Database, media: Path, **settings: float) -> Retention:
+    return Retention(EngineConfig.model_validate(settings), db, media)
+
+
+def left(paths: list[Path]) -> list[bool]:
+    return [path.exists() for path in paths]
+
+
+async def test_what_is_older_than_the_limit_goes_with_its_rows(db: Database, tmp_path: Path) -> None:
+    paths = await record(db, tmp_path, 4, age_s=86400 + 90)
+    assert await retention(db, tmp_path, retain_days=1).round() == 1
+    assert left(paths) == [False, True, True, True]
+    assert (await db.read(stream_rows.get, STREAM)).recorded_bytes == 3000
+    [(start, _)] = await db.read(rows.ranges, STREAM)
+    assert start == pytest.approx(time.time() - 86400 - 30, abs=5)
+
+
+async def test_over_the_limit_of_bytes_the_oldest_go(db: Database, tmp_path: Path) -> None:
+    paths = await record(db, tmp_path, 4, age_s=600)
+    await retention(db, tmp_path, retain_gb=2100 / 1e9).round()
+    assert left(paths) == [False, False, True, True]
+
+
+async def test_a_streams_own_limits_come_before_the_engines(db: Database, tmp_path: Path) -> None:
+    paths = await record(db, tmp_path, 4, age_s=600)
+    await db.write(lambda conn: stream_rows.change(conn, STREAM, retention={"max_bytes": 1000}))
+    await retention(db, tmp_path).round()
+    assert left(paths) == [False, False, False, True]
+
+
+async def test_evidence_of_an_alert_outlives_all_limits(db: Database, tmp_path: Path) -> None:
+    paths = await record(db, tmp_path, 3, age_s=10 * 86400)
+    start = time.time() - 10 * 86400
+    await db.write(lambda conn: rows.pin(conn, STREAM, start + 70, start + 80, "alert-1"))
+    await retention(db, tmp_path, retain_days=1, retain_gb=1e-9).round()
+    assert left(paths) == [False, True, False]
+
+
+async def test_after_a_crash_segments_without_bytes_and_files_without_segments_are_gone(
+    db: Database, tmp_path: Path
+) -> None:
+    paths = await record(db, tmp_path, 3, age_s=600)
+    paths[0].unlink()
+    paths[1].write_bytes(bytes(700))
+    stray = tmp_path / STREAM / "rec-0" / "000000.m4s"
+    stray.parent.mkdir()
+    stray.write_bytes(b"half a segment")
+    await retention(db, tmp_path).agree()
+    assert not stray.exists()
+    found = await db.read(rows.segments_between, STREAM, 0.0, time.time())
+    assert {row.path for row in found} == {"rec-1/000002.m4s"}
+    assert (await db.read(stream_rows.get, STREAM)).recorded_bytes == 1000
