@@ -26,7 +26,7 @@ def load_or_create(data_dir: Path, given: str | None = None) -> str:
         return given
     path = key_file(data_dir)
     try:
-        return _read(path) or _create(path)
+        return read(data_dir) or _create(path)
     except OSError as exc:
         raise Unavailable(
             f"The API key cannot be kept in {path}: {exc.strerror or exc}. Set RTSTREAM_API_KEY, or a data folder "
@@ -34,9 +34,10 @@ def load_or_create(data_dir: Path, given: str | None = None) -> str:
         ) from exc
 
 
-def _read(path: Path) -> str:
+def read(data_dir: Path) -> str:
+    """The key kept in the data folder; empty when there is none."""
     try:
-        return path.read_text(encoding="ascii").strip()
+        return key_file(data_dir).read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return ""
 
@@ -52,8 +53,8 @@ def _create(path: Path) -> str:
             # A hard link, unlike a rename, fails when the name is taken: the first one wins, whole.
             os.link(draft, path)
         except FileExistsError:
-            if not _read(path):  # an empty file is no key
+            if not read(path.parent):  # an empty file is no key
                 draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    return _read(path)
+    return read(path.parent)

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.events import clean
 from rtstream.models import Alert, CreateAlert, Event
+from rtstream.rules.untrusted import clean
 from tools.define import ToolContext, live, tool
 from tools.parameters import IndexId, StreamId, name, note
 
@@ -87,7 +87,8 @@ async def create_alert(
     """Watch an event on a scene index from now on. Each match becomes an alert with an evidence clip. Next:
     wait_for_events with channels=['alerts'] and the cursor of this result."""
     feed = live(ctx).feed
-    request = CreateAlert(event_id=event_id, callback_url=callback_url, ws_connection_id=await feed.connection_id())
+    wanted = {"event_id": event_id, "callback_url": callback_url, "ws_connection_id": await feed.connection_id()}
+    request = CreateAlert.model_validate(wanted)
     cursor = await feed.cursor()
     alert = await live(ctx).client.create_alert(stream_id, index_id, request)
     hint = f"wait_for_events(streams=['{stream_id}'], channels=['alerts'], since={cursor}) waits for it."

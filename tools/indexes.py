@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.events import MAX_TEXT, UNTRUSTED, clean
+from rtstream.client.events import MAX_TEXT, UNTRUSTED
 from rtstream.models import CreateIndex, SceneIndex
+from rtstream.rules.untrusted import clean
 from tools.define import ToolContext, live, tool
 from tools.parameters import IndexId, StreamId, name, note
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rtstream.client.events import clean
+from rtstream.rules.untrusted import clean
 
 StreamId = Annotated[str, Field(description="From list_streams (rts-…).")]
 IndexId = Annotated[str, Field(description="From index_visuals or list_scene_indexes.")]

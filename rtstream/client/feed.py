@@ -23,11 +23,11 @@ from rtstream.client.journal import JournalFilter, Ring
 from rtstream.client.transport import is_loopback
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.models import Channel, JournalPage, Message
+from rtstream.rules.backoff import delay
 
 logger = logging.getLogger(__name__)
 
 RING_SIZE = 5000
-RECONNECT_FIRST_S = 0.25
 RECONNECT_MAX_S = 15.0
 HELLO_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -47,15 +47,21 @@ class FeedState:
 class Feed:
     """``async with feed.running(): ...``; it connects with the first ``need`` and stays connected from then on.
 
-    ``on_message`` gets every message that has a number, in order and once; it must not block or raise.
+    ``on_message`` gets every message that has a number, in order and once. ``on_gap`` is called when messages may have
+    been missed: at the first connection, and after one that could not be resumed. Neither may block or raise.
     """
 
     def __init__(
-        self, client: RTStreamClient, on_message: Callable[[Message], None] = lambda _: None, ring_size: int = RING_SIZE
+        self,
+        client: RTStreamClient,
+        on_message: Callable[[Message], None] = lambda _: None,
+        on_gap: Callable[[], None] = lambda: None,
+        ring_size: int = RING_SIZE,
     ) -> None:
         self.client = client
         self.state = FeedState("idle", time.time())
         self._on_message = on_message
+        self._on_gap = on_gap
         self._ring = Ring(ring_size)
         self._grown = anyio.Event()
         self._needed = anyio.Event()
@@ -139,10 +145,9 @@ class Feed:
             except Exception as exc:  # a defect must not end the feed for good
                 logger.exception("The feed failed")
                 self._lost(type(exc).__name__)
-            attempt = 0 if self._was_connected else attempt + 1
-            pause = min(RECONNECT_MAX_S, RECONNECT_FIRST_S * 2 ** min(attempt, 10))
+            attempt = 1 if self._was_connected else attempt + 1
             self._hurry = anyio.Event()
-            with anyio.move_on_after(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - spreads reconnects, no secret
+            with anyio.move_on_after(delay(attempt, RECONNECT_MAX_S, random.random())):  # noqa: S311 - no secret
                 await self._hurry.wait()
 
     async def _follow(self) -> None:
@@ -151,7 +156,7 @@ class Feed:
         from websockets.exceptions import WebSocketException
 
         # Following alone is no reason to start an engine: that would keep it from ever going idle.
-        url = await self._address()
+        url, gap = await self._address()
         options: dict[str, Any] = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
         if is_loopback(urlsplit(url).hostname or ""):
             options["proxy"] = None
@@ -161,6 +166,8 @@ class Feed:
                     hello = _object(await socket.recv())
                 self._connection_id = str(hello.get("connection_id") or "") or None
                 self.state = FeedState("connected", time.time())
+                if gap:
+                    self._on_gap()
                 self._ready.set()
                 self._was_connected = True
                 async for raw in socket:
@@ -169,18 +176,20 @@ class Feed:
         except (WebSocketException, TimeoutError) as exc:
             self._lost(f"{type(exc).__name__}")
 
-    async def _address(self) -> str:
+    async def _address(self) -> tuple[str, bool]:
+        """Where to connect, and whether what happened since the last connection cannot be had."""
         self._hosted = await self.client.info(start=False) is None
         url = await self.client.websocket_url(start=False)
         if self._hosted:
-            return url
-        since = self._cursor
-        latest = (await self.client.journal(limit=1, start=False)).cursor
+            return url, True
+        page = await self.client.journal(self._cursor, limit=1, start=False)
         # A number from the future belongs to another data folder: go on from the newest one.
-        self._cursor = latest if since is None or since > latest else since
+        gap = self._cursor is None or page.truncated
+        if self._cursor is None or page.cursor < self._cursor:
+            self._cursor = page.cursor
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query)) | {"scope": "all", "since": str(self._cursor)}
-        return urlunsplit(parts._replace(query=urlencode(query)))
+        return urlunsplit(parts._replace(query=urlencode(query))), gap
 
     def _take(self, raw: dict[str, Any]) -> None:
         message = _message(raw)

@@ -1,0 +1,92 @@
+"""The catalogue: which streams there are, each stream, and the list of everything that can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, ListResourcesResult, Resource
+
+from resources import uris
+from rtstream.client import Feed, RTStreamClient
+from rtstream.client.events import LIVE_CHANNELS
+from rtstream.errors import NotFound, Unavailable
+from rtstream.models import Stream
+from rtstream.rules.untrusted import clean
+
+PAGE = 20
+"""Streams on one page of the list; each brings its channels."""
+MAX_STREAMS = 200
+JSON = "application/json"
+
+ABOUT = {
+    "scenes": "What the visual indexes saw.",
+    "transcript": "Spoken words.",
+    "audio": "What the audio indexes heard.",
+    "alerts": "Events that matched, with evidence clips.",
+    "health": "Changes of the connection to the source.",
+}
+
+
+async def streams(client: RTStreamClient, feed: Feed) -> dict[str, Any]:
+    """All streams with their health, newest first."""
+    cursor = await feed.cursor()
+    found, total = await client.list_streams(limit=MAX_STREAMS)
+    return {"streams": [_described(stream) for stream in found], "total": total, "cursor": cursor}
+
+
+async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> dict[str, Any]:
+    """One stream and the URIs of its live channels. Raises NotFound."""
+    cursor = await feed.cursor()
+    found = await client.get_stream(stream_id)
+    channels = {name: uris.channel(found.id, name) for name in LIVE_CHANNELS}
+    return {**_described(found), "channels": channels, "cursor": cursor}
+
+
+async def listing(client: RTStreamClient, cursor: str | None) -> ListResourcesResult:
+    """One page of all resources, always in the same order. Never starts an engine: without one only the catalogue."""
+    offset = _offset(cursor)
+    resources = [] if offset else [_resource(uris.STREAMS, "streams", "Live streams", "All streams with their health.")]
+    try:
+        found, total = await client.list_streams(limit=PAGE, offset=offset, ordering="created_at", start=False)
+    except Unavailable:
+        return ListResourcesResult(resources=resources)
+    for one in found:
+        name = clean(one.name, 100)
+        resources.append(_resource(uris.stream(one.id), one.id, name, "A live stream, with its health."))
+        resources += [
+            _resource(uris.channel(one.id, channel), f"{one.id}/{channel}", f"{name}: {channel}", ABOUT[channel])
+            for channel in LIVE_CHANNELS
+        ]
+    following = offset + len(found)
+    return ListResourcesResult(resources=resources, next_cursor=str(following) if found and following < total else None)
+
+
+async def subscribable(client: RTStreamClient, uri: str) -> bool:
+    """Whether ``uri`` is one whose changes are published."""
+    place = uris.parse(uri)
+    if place is None:
+        return False
+    try:
+        if place.stream_id:
+            await client.get_stream(place.stream_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _described(stream: Stream) -> dict[str, Any]:
+    described = stream.model_dump(mode="json", exclude_none=True, exclude={"player_url", "stream_url", "channel_id"})
+    return described | {"name": clean(stream.name, 100), "uri": uris.stream(stream.id)}
+
+
+def _resource(uri: str, name: str, title: str, description: str) -> Resource:
+    return Resource(uri=uri, name=name, title=title, description=description, mime_type=JSON)
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 9:
+        raise MCPError(INVALID_PARAMS, "That cursor is not from this list: list again without one.")
+    return int(cursor)

@@ -1,0 +1,54 @@
+"""The URIs of what can be read and subscribed to. Only these exact spellings are subscribable."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rtstream.client.events import LIVE_CHANNEL, LIVE_CHANNELS
+from rtstream.models import Message
+
+STREAMS = "rtstream://streams"
+STREAM_TEMPLATE = "rtstream://streams/{stream_id}"
+CHANNEL_TEMPLATE = "rtstream://streams/{stream_id}/{channel}{?since,limit}"
+
+_URI = re.compile(r"rtstream://streams(?:/([A-Za-z0-9_.-]{1,100})(?:/([a-z]+))?)?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a URI names: the catalogue (both empty), a stream, or one live channel of it."""
+
+    stream_id: str = ""
+    channel: str = ""
+
+
+def stream(stream_id: str) -> str:
+    """URI of a stream as a whole: updated with everything that happens on it."""
+    return f"{STREAMS}/{stream_id}"
+
+
+def channel(stream_id: str, name: str) -> str:
+    """URI of a live channel."""
+    return f"{STREAMS}/{stream_id}/{name}"
+
+
+def parse(uri: str) -> Place | None:
+    """What a canonical URI names; None for every other spelling."""
+    match = _URI.fullmatch(uri)
+    if match is None or (match[2] and match[2] not in LIVE_CHANNELS):
+        return None
+    return Place(match[1] or "", match[2] or "")
+
+
+def touched_by(message: Message) -> list[str]:
+    """The URIs whose content changed with a journal message."""
+    if message.channel == "catalogue":
+        kind, identifier = message.data.get("kind"), message.rtstream_id or str(message.data.get("id") or "")
+        return [STREAMS, *([stream(identifier)] if identifier and kind in ("stream", "index") else [])]
+    if not message.rtstream_id:
+        return []
+    uris = [stream(message.rtstream_id)]
+    if message.channel in LIVE_CHANNEL:
+        uris.append(channel(message.rtstream_id, LIVE_CHANNEL[message.channel]))
+    return [STREAMS, *uris] if message.channel == "health" else uris

@@ -1,0 +1,99 @@
+"""The command line: ``rtstream-mcp`` is MCP over stdio, ``rtstream-mcp serve`` the engine and all on one port."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+EPILOG = """\
+Without a command: MCP over stdin and stdout, as a chat client starts it.
+
+commands:
+  serve    engine, HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
+  demo     a live stream, watched and alerted on, driven by a real MCP client
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in ``argv``; gives the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    try:
+        match command:
+            case "":
+                return _stdio(arguments)
+            case "serve":
+                return _serve(arguments[1:])
+            case "demo":
+                from server.cli.demo import main as demo  # pyright: ignore[reportMissingImports]
+
+                return demo(arguments[1:])
+        sys.stderr.write(f"rtstream-mcp: there is no command '{command[:50]}': see rtstream-mcp --help.\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _stdio(arguments: list[str]) -> int:
+    from server.stdio import serve_stdio
+
+    given = _parsed("rtstream-mcp", EPILOG, "STDIO", arguments)
+    return _run(serve_stdio, given)
+
+
+def _serve(arguments: list[str]) -> int:
+    given = _parsed("rtstream-mcp serve", "Engine, HTTP API and MCP at /mcp on one port.", "SERVE", arguments)
+
+    async def serve(settings: Any) -> None:
+        from server.http import serve_http
+
+        await serve_http(settings)
+
+    return _run(serve, given)
+
+
+def _parsed(program: str, about: str, group: str, arguments: list[str]) -> dict[str, Any]:
+    """The settings given as options. The parser costs time that a start without options need not pay."""
+    if not arguments:
+        return {}
+    import argparse
+
+    from server.cli import options
+
+    parser = argparse.ArgumentParser(
+        program, description=about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    options.add_options(parser, getattr(options, group))
+    return vars(parser.parse_args(arguments))
+
+
+def _run(program: Any, given: dict[str, Any]) -> int:
+    import anyio
+
+    from rtstream.errors import RTStreamError
+    from server.settings import load
+
+    try:
+        settings = load(given)
+        _log_to_stderr(settings.log_level)
+        anyio.run(program, settings)
+    except RTStreamError as exc:
+        sys.stderr.write(f"rtstream-mcp: {exc.message}\n")
+        return 2
+    return 0
+
+
+def _log_to_stderr(level: str) -> None:
+    # Before the SDK does, which would log requests with their addresses.
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "httpcore", "websockets"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    from rtstream_mcp import own_packages_first
+
+    own_packages_first()
+    sys.exit(main())

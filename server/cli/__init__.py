@@ -1,0 +1,1 @@
+"""The commands of ``rtstream-mcp``, one module each."""

@@ -1,0 +1,28 @@
+"""Command-line options made from the settings: same names, same help."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from server.settings import PREFIX, Settings, option
+
+ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
+"""A key on the command line would be seen by everybody who lists processes."""
+BACKGROUND = frozenset({"api_url", "engine_start_timeout_s", "engine_idle_exit_s"})
+STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s"}) | BACKGROUND
+SERVE = frozenset(Settings.model_fields) - ENVIRONMENT_ONLY - BACKGROUND
+
+
+def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
+    """Give ``parser`` the options of these settings, in the order they are defined."""
+    for name, field in Settings.model_fields.items():
+        if name not in names:
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = f" (default {default})" if default not in (None, "", True, False) else ""
+        text = f"{field.description}{shown} [{PREFIX}{name.upper()}]".replace("%", "%%")
+        kind: dict[str, Any] = {"metavar": name.rsplit("_", 1)[-1].upper()}
+        if field.annotation is bool:
+            kind = {"action": argparse.BooleanOptionalAction}
+        parser.add_argument(option(name), dest=name, default=argparse.SUPPRESS, help=text, **kind)

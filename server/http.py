@@ -1,0 +1,225 @@
+"""Engine, HTTP API and MCP at /mcp on one port. The MCP face is a client of the API here too, over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rtstream import apikey
+from rtstream.api.serve import serve
+from rtstream.client import Endpoint, RTStreamClient
+from rtstream.engine.engine import Engine
+from rtstream.errors import Conflict, InvalidRequest
+from server.attach import ENGINE_LOCK, read_engine_file, remove_engine_file, write_engine_file
+from server.face import Face, create_face
+from server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+MCP_PATH = "/mcp"
+
+
+async def serve_http(settings: Settings) -> None:
+    """Run the engine and serve it until SIGTERM or SIGINT, or until nobody has used it for ``idle_exit_s``.
+
+    Raises InvalidRequest for an address that must not be opened like this, Conflict when the folder has an engine.
+    """
+    check_address(settings)
+    stop = anyio.Event()
+    with _only_engine(settings), _signals(stop):
+        async with Engine(settings) as engine:
+            face, ready = _face(settings, engine)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_stop_when_idle, engine, stop)
+                async with _sessions(face, stop) as finished:
+                    route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
+                    await serve(
+                        engine,
+                        host=settings.host,
+                        port=settings.port,
+                        extra_routes=[route],
+                        on_ready=ready,
+                        should_exit=finished,
+                    )
+                tasks.cancel_scope.cancel()
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse to listen where others can reach the engine unless the key was chosen by the user."""
+    if _is_loopback(settings.host):
+        return
+    if not settings.api_key:
+        raise InvalidRequest(
+            f"Listening on {settings.host} lets other machines in: set RTSTREAM_API_KEY to a key of your own first, "
+            "or use --host 127.0.0.1."
+        )
+    if not settings.mcp_require_key:
+        raise InvalidRequest(
+            f"On {settings.host} the key cannot be switched off: leave RTSTREAM_MCP_REQUIRE_KEY unset."
+        )
+
+
+def transport_security(settings: Settings) -> TransportSecuritySettings:
+    """Which Host and Origin headers /mcp accepts: this machine's own, and those the settings name."""
+    named = [part.strip() for part in settings.allowed_hosts.split(",") if part.strip()]
+    public = urlsplit(settings.public_url or "").hostname
+    own = f"[{settings.host}]" if ":" in settings.host else settings.host
+    hosts = dict.fromkeys([*LOCAL_HOSTS, own, public or own, *named])
+    origins = [part.strip().rstrip("/") for part in settings.allowed_origins.split(",") if part.strip()]
+    return TransportSecuritySettings(
+        allowed_hosts=[form for host in hosts for form in (host, f"{host}:*")],
+        allowed_origins=[*(f"http://{host}:*" for host in LOCAL_HOSTS), *origins],
+    )
+
+
+def _face(settings: Settings, engine: Engine) -> tuple[Face, Callable[[str], None]]:
+    """The face, and what to call with the engine's address once it listens."""
+    listening = anyio.Event()
+    url = ""
+
+    async def here(start: bool) -> Endpoint:
+        await listening.wait()
+        return Endpoint(url, engine.api_key)
+
+    def ready(address: str) -> None:
+        nonlocal url
+        url = address
+        listening.set()
+        write_engine_file(settings.data_dir, address)
+        _announce(settings, address)
+
+    client = RTStreamClient.located_by(here)
+    return create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s), ready
+
+
+def _guarded(face: Face, settings: Settings, engine: Engine) -> ASGIApp:
+    app = face.mcp.streamable_http_app(
+        streamable_http_path=MCP_PATH, transport_security=transport_security(settings), host=settings.host
+    )
+    return KeyGuard(app, engine.api_key) if settings.mcp_require_key else app
+
+
+@asynccontextmanager
+async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
+    """Serve MCP sessions until ``stop``; gives an event that says they are closed.
+
+    They end before the HTTP server does: it would wait for their open streams.
+    """
+    opened, closed = anyio.Event(), anyio.Event()
+
+    async def run() -> None:
+        async with face.mcp.session_manager.run():
+            opened.set()
+            await stop.wait()
+            face.eras.close()
+            await anyio.sleep(0.1)  # listen streams say that they end
+        closed.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        yield closed
+        stop.set()
+
+
+class KeyGuard:
+    """Lets through who has the API key, as a bearer token or in ``x-access-token``."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        headers = dict(scope["headers"])
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-access-token", b"")
+        if hmac.compare_digest(given, self._key):
+            await self._app(scope, receive, send)
+            return
+        message = "The API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
+        body = {"success": False, "message": message, "error_code": "UNAUTHORIZED"}
+        refusal = JSONResponse(body, status_code=401, headers={"www-authenticate": 'Bearer realm="rtstream"'})
+        await refusal(scope, receive, send)
+
+
+@contextmanager
+def _only_engine(settings: Settings) -> Any:
+    from filelock import FileLock, Timeout
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(settings.data_dir / ENGINE_LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        where = read_engine_file(settings.data_dir).get("url", "another port")
+        raise Conflict(
+            f"An engine already runs on {settings.data_dir} (at {where}): use that one, or another --data-dir."
+        ) from None
+    try:
+        yield
+    finally:
+        remove_engine_file(settings.data_dir)
+        lock.release()
+
+
+@contextmanager
+def _signals(stop: anyio.Event) -> Any:
+    """SIGTERM and SIGINT set ``stop``, on every platform."""
+    loop = asyncio.get_running_loop()
+
+    def end(_number: int, _frame: Any) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _stop_when_idle(engine: Engine, stop: anyio.Event) -> None:
+    idle_s = engine.config.idle_exit_s
+    while idle_s is not None:
+        await anyio.sleep(min(5.0, idle_s / 4))
+        if engine.busy:
+            engine.last_used = time.monotonic()
+        elif time.monotonic() - engine.last_used > idle_s:
+            logger.warning("Nobody has used the engine for %g s and no stream runs: it ends.", idle_s)
+            stop.set()
+
+
+def _announce(settings: Settings, url: str) -> None:
+    key = "the one in RTSTREAM_API_KEY" if settings.api_key else f"kept in {apikey.key_file(settings.data_dir)}"
+    lines = (
+        f"rtstream-mcp listens on {url}",
+        f"  API key:  {key}",
+        f"  MCP:      {url}{MCP_PATH}  (Authorization: Bearer KEY)",
+        f'  SDK:      videodb.connect(api_key=KEY, base_url="{url}")',
+        "  Stop:     Ctrl-C",
+    )
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

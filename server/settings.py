@@ -1,0 +1,64 @@
+"""Every setting of the program, once: default, unit and one line of help. Environment, options and docs come from here.
+
+The engine's settings are those of ``rtstream.config``; each is also an environment variable with the prefix RTSTREAM_.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rtstream.config import EngineConfig
+from rtstream.errors import InvalidRequest
+
+PREFIX = "RTSTREAM_"
+
+
+class Settings(EngineConfig, BaseSettings):
+    """Settings of the engine and of the MCP face."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
+
+    api_url: str | None = Field(
+        None,
+        description="Base URL of the API to use. Unset: the engine of this machine, started when it is needed.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="What to log, to stderr.")
+    wait_default_s: float = Field(20.0, ge=0, le=50, description="Seconds wait_for_events waits when not told.")
+    wait_max_s: float = Field(50.0, ge=0, le=50, description="Longest wait of wait_for_events, in seconds.")
+    engine_start_timeout_s: float = Field(
+        20.0, gt=0, description="Seconds an engine may take to start in the background."
+    )
+    engine_idle_exit_s: float = Field(
+        900.0, gt=0, description="Seconds without a running stream and without use after which such an engine ends."
+    )
+    mcp_require_key: bool = Field(
+        True, description="Ask for the API key at /mcp. Off is possible on a loopback address only."
+    )
+    allowed_hosts: str = Field(
+        "", description="Host names, besides this machine's own, under which /mcp may be called; comma-separated."
+    )
+    allowed_origins: str = Field(
+        "", description="Origins of web pages that may call /mcp, such as https://app.example.org; comma-separated."
+    )
+
+
+def load(given: dict[str, Any] | None = None) -> Settings:
+    """The settings in force: what was given on the command line, then the environment, then defaults.
+
+    Raises InvalidRequest with a sentence that names the setting.
+    """
+    try:
+        return Settings(**(given or {}))
+    except ValidationError as exc:
+        problem = exc.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        message = problem["msg"][:1].lower() + problem["msg"][1:]
+        raise InvalidRequest(f"{PREFIX}{name.upper()} (option {option(name)}): {message}.") from exc
+
+
+def option(name: str) -> str:
+    """The command-line option of a setting."""
+    return "--" + name.replace("_", "-")

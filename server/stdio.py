@@ -1,0 +1,36 @@
+"""MCP over stdin and stdout, for a chat client or an IDE. Contacts no engine before a request needs one."""
+
+from __future__ import annotations
+
+from rtstream import apikey
+from rtstream.client import Endpoint, Locate, RTStreamClient
+from rtstream.errors import Unauthorized
+from server.attach import LocalEngine
+from server.face import create_face
+from server.settings import Settings
+
+
+async def serve_stdio(settings: Settings) -> None:
+    """Serve until stdin closes."""
+    client = RTStreamClient.located_by(_locate(settings))
+    face = create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s)
+    await face.mcp.run_stdio_async()
+
+
+def _locate(settings: Settings) -> Locate:
+    url = settings.api_url
+    if url is None:
+        return LocalEngine(
+            settings.data_dir,
+            settings.api_key,
+            start_timeout_s=settings.engine_start_timeout_s,
+            idle_exit_s=settings.engine_idle_exit_s,
+        )
+
+    async def given(start: bool) -> Endpoint:
+        key = settings.api_key or apikey.read(settings.data_dir)
+        if not key:
+            raise Unauthorized("There is no API key for RTSTREAM_API_URL: set RTSTREAM_API_KEY.")
+        return Endpoint(url.rstrip("/"), key)
+
+    return given
