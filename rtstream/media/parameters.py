@@ -7,21 +7,22 @@ from typing import Any
 SCANNED_BYTES = 4096  # parameter sets stand at the beginning of a keyframe
 
 
-def parameter_sets(packet: Any, codec: str) -> bytes:
+def parameter_sets(packet: Any, codec: str) -> frozenset[bytes]:
     """The sequence parameter sets a packet announces: new extradata, or those in its Annex B bytes; empty when none."""
     if packet.has_sidedata("new_extradata"):
-        return bytes(packet.get_sidedata("new_extradata"))
+        return frozenset([bytes(packet.get_sidedata("new_extradata"))])
     if codec not in ("h264", "hevc"):
-        return b""
+        return frozenset()
     data = bytes(memoryview(packet)[:SCANNED_BYTES])
     if not data.startswith((b"\0\0\1", b"\0\0\0\1")):
-        return b""  # length-prefixed: the sets come as side data
-    return b"".join(_sets(data, codec))
+        return frozenset()  # length-prefixed: the sets come as side data
+    # A set: encoders repeat them, some in every other keyframe twice.
+    return frozenset(_sets(data, codec))
 
 
 def _sets(data: bytes, codec: str) -> list[bytes]:
     """Units of type 7 (H.264 table 7-1) or 33 (H.265 table 7-1), each ending where the next start code begins."""
-    found = []
+    found: list[bytes] = []
     for unit in data.split(b"\0\0\1")[1:]:
         if not unit:
             continue

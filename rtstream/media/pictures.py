@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import simplejpeg
+from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from rtstream.media.messages import ClockReached, FrameTaken, Message
@@ -109,7 +110,7 @@ class Sampler:
                 frames += self._context.decode(None)
                 self._context.flush_buffers()
                 self._synced = False
-        except av.FFmpegError:
+        except FFmpegError:
             self._count("pictures_corrupt")
             self._context.flush_buffers()
             self._synced = False
@@ -187,7 +188,7 @@ class CurrentGop:
             try:
                 for frame in context.decode(packet):
                     newest, frames = frame, frames + 1
-            except av.FFmpegError:
+            except FFmpegError:
                 continue
         if newest is None:
             return None

@@ -31,7 +31,7 @@ def start_worker(spec: WorkerSpec) -> tuple[BaseProcess, Connection]:
     """Start the worker of one stream. Blocks: about half a second the first time, milliseconds later.
 
     The connection carries ``rtstream.media.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
-    itself when the connection closes; ended any other way it is for the caller to join. Raises OSError when no process starts.
+    itself when the connection closes; the caller joins it. Raises OSError when no process can be started.
     """
     ours, theirs = multiprocessing.Pipe()
     process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]

@@ -70,7 +70,7 @@ class Run:
         options = MUXER_OPTIONS | {"frag_duration": str(int(fragment_s * 1e6))}
         self._muxer = av.open(self._sink, "w", format="mp4", options=options)
         self._video = self._audio = self._unwrap_adts = None
-        self._audio_rate = 0
+        self._audio_rate: int = 0
         if video is not None:
             self._video = self._muxer.add_stream_from_template(video, opaque=True)
             self._video.time_base = Fraction(1, VIDEO_RATE)
@@ -94,7 +94,7 @@ class Run:
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
 
     def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
-        """Record a packet. Raises OSError when the disk refuses, ``av.FFmpegError`` when the muxer does."""
+        """Record a packet. Raises OSError when the disk refuses, ``av.error.FFmpegError`` when the muxer does."""
         rate = VIDEO_RATE if is_video else self._audio_rate
         if self._origin is None:
             if self._video is not None and not (is_video and packet.is_keyframe):

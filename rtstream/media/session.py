@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
+from av.error import FFmpegError
 
 from rtstream.media.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
 from rtstream.media.outbox import Outbox
@@ -17,7 +17,7 @@ from rtstream.media.pictures import CurrentGop, JpegEncoder, Sampler
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
 from rtstream.media.sound import SoundTap
 from rtstream.media.source import Source
-from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock
+from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
 BURST_S = 30.0  # a source that is this much faster than time at its start is a recording, not live
 AHEAD_S = 0.5
+STABLE_S = 5.0  # a change of format this soon after connecting is not followed
+UNDATED = 16
 
 
 class FormatChanged(Exception):
@@ -58,7 +60,9 @@ class Session:
         self._clock = self._new_clock()
         self._clock_moved = False
         self._first_arrival: float | None = None
-        self._parameters = b""
+        self._parameters: frozenset[bytes] = frozenset()
+        self._opened = time.monotonic()
+        self._undated: list[Any] = []
         self._run: Run | None = None
         self._paused_until = 0.0  # monotonic; recording waits after a failure
         self._lead_at = 0.0
@@ -86,7 +90,13 @@ class Session:
         index = packet.stream_index
         if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
             self._restart("the source's clock moved")
-        stamp = packet.pts if packet.pts is not None else packet.dts
+        if self._timeline.origin is None and index == self._video:
+            if packet.dts is None and len(self._undated) < UNDATED:
+                self._undated.append(packet)
+                return
+            if packet.dts is not None:
+                self._date(packet, arrival)
+        stamp = packet.pts if packet.pts is not None else packet.dts or 0
         placed = self._timeline.place(index, packet.dts, packet.pts)
         if placed is Verdict.JUMP:
             held, self._held = self._held, None
@@ -101,14 +111,22 @@ class Session:
                 self._held = None
                 self._outbox.count("timestamps_wild")
             self._place(packet, index, placed, arrival, stamp)
-        else:
+        elif placed is Verdict.DROP:
             self._outbox.count("timestamps_wild")
+
+    def _date(self, packet: Any, arrival: float) -> None:
+        """Process the packets that came without a decode time before ``packet``, the first that has one."""
+        undated, self._undated = self._undated, []
+        step = round(1 / ((self.source.media["fps"] or 25.0) * float(packet.time_base)))
+        times = backdate([earlier.pts for earlier in undated], packet.dts, step)
+        for earlier, (earlier.dts, earlier.pts) in zip(undated, times, strict=True):
+            self.process(earlier, arrival, 0.0)
 
     def _place(self, packet: Any, index: int, placed: Placed, arrival: float, stamp: int) -> None:
         base = self._bases[index]
         at = placed.dts / base.denominator
         if index == self._lead:
-            self._keep_time(at, arrival, stamp * packet.time_base - placed.pts * base)
+            self._keep_time(at, placed.pts / base.denominator, arrival, stamp * packet.time_base - placed.pts * base)
         packet.dts, packet.pts, packet.time_base = placed.dts, placed.pts, base
         is_video = index == self._video
         if is_video and self._sampler is not None and self._gop is not None:
@@ -122,7 +140,7 @@ class Session:
         if self._spec.record:
             self._record(packet, is_video, placed)
 
-    def _keep_time(self, at: float, arrival: float, source_zero: Fraction) -> None:
+    def _keep_time(self, at: float, shown_at: float, arrival: float, source_zero: Fraction) -> None:
         """Learn where on the wall clock the time line is. ``source_zero``: the source's own time of its 0 (seconds)."""
         self._lead_at = at
         clock = self._clock
@@ -140,7 +158,7 @@ class Session:
         if self.source.paced:
             self.lag_s = arrival - at - (clock.offset or 0.0)
         else:
-            self._clock_moved |= not clock.observe(arrival, at)
+            self._clock_moved |= not clock.observe(arrival, at, shown_at)
             self.lag_s = clock.lag(arrival, at)
 
     def pause(self, blocked_s: float) -> float:
@@ -165,8 +183,11 @@ class Session:
 
     def _check_format(self, packet: Any) -> None:
         found = parameter_sets(packet, self.source.media["video_codec"])
-        if found and self._parameters and found != self._parameters:
-            raise FormatChanged
+        if found and self._parameters and not found & self._parameters:
+            # An encoder that never repeats itself must not make us connect for ever: it stays in the run.
+            if time.monotonic() - self._opened > STABLE_S:
+                raise FormatChanged
+            self._outbox.count("format_changes_ignored")
         self._parameters = found or self._parameters
 
     def _restart(self, reason: str) -> None:
@@ -174,6 +195,7 @@ class Session:
         log.info("new run: %s", reason)
         self.finish()
         self._timeline.restart()
+        self._undated = []
         self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
         if self._sampler is not None and self._gop is not None:
             self._sampler.restart()
@@ -191,7 +213,7 @@ class Session:
             self._run = Run(Path(self._spec.folder), self._spec.segment_s, self._clock, self._outbox.send, video, audio)
         try:
             self._run.add(packet, is_video, placed.dts, placed.pts)
-        except (OSError, ValueError, av.FFmpegError) as exc:
+        except (OSError, ValueError, FFmpegError) as exc:
             self._recording_failed(exc)
 
     def _recordable(self) -> tuple[Any, Any]:
@@ -219,7 +241,7 @@ class Session:
         if run is not None:
             try:
                 run.finish()
-            except (OSError, ValueError, av.FFmpegError) as exc:
+            except (OSError, ValueError, FFmpegError) as exc:
                 log.warning("the last segment could not be finished: %s", type(exc).__name__)
 
     def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:

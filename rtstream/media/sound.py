@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import av
 from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
 
 from rtstream.media.messages import AudioTaken, Message
 
@@ -49,7 +49,7 @@ class SoundTap:
                 self._align(time)
                 for resampled in self._resampler.resample(frame):
                     self._samples += memoryview(resampled.planes[0])[: resampled.samples * 2]
-        except (av.FFmpegError, ValueError):
+        except (FFmpegError, ValueError):
             # ValueError: the source changed its sample format, which a resampler cannot follow.
             self._count("audio_corrupt")
             self.restart()

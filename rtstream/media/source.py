@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import av
+from av import error as averror
+from av.stream import Discard, Disposition
 
 from rtstream.media.messages import WorkerSpec
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO
@@ -78,7 +80,7 @@ def open_source(spec: WorkerSpec) -> Source:
             options["fd"] = str(bridge.stdout.fileno())
         container_format = "mpegts" if scheme in ("srt", "udp") else None
         container = av.open(url, format=container_format, options=options)
-    except (av.FFmpegError, OSError, ValueError) as exc:
+    except (averror.FFmpegError, OSError, ValueError) as exc:
         raise _failed(exc, spec, scheme, bridge) from None
     try:
         return _described(container, spec, scheme, bridge)
@@ -202,7 +204,7 @@ def _described(container: Any, spec: WorkerSpec, scheme: str, bridge: subprocess
     """Choose the streams to read and say what they are."""
     video = container.streams.best("video") if "video" in spec.media_types else None
     audio = container.streams.best("audio") if "audio" in spec.media_types else None
-    if video is not None and (video.codec_context is None or video.disposition & av.stream.Disposition.attached_pic):
+    if video is not None and (video.codec_context is None or video.disposition & Disposition.attached_pic):
         video = None
     if audio is not None and (audio.codec_context is None or not audio.codec_context.sample_rate):
         audio = None
@@ -212,7 +214,7 @@ def _described(container: Any, spec: WorkerSpec, scheme: str, bridge: subprocess
     for stream in container.streams:
         # Not only are they skipped: of an HLS source only the chosen variant is downloaded.
         if stream is not video and stream is not audio:
-            stream.discard = av.stream.Discard.all
+            stream.discard = Discard.all
     media: dict[str, Any] = {}
     notes = []
     if video is not None:
@@ -252,13 +254,13 @@ def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
     number = getattr(exc, "errno", None)
     if isinstance(exc, SourceFailed):
         return exc
-    if isinstance(exc, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
+    if isinstance(exc, averror.HTTPUnauthorizedError | averror.HTTPForbiddenError):
         return SourceFailed("the source wants a user name and password, or does not accept those in the URL", True)
-    if isinstance(exc, av.HTTPNotFoundError):
+    if isinstance(exc, averror.HTTPNotFoundError):
         return SourceFailed("there is no stream at this path (404): check the path, or the sender is not live yet")
-    if isinstance(exc, av.HTTPServerError):
+    if isinstance(exc, averror.HTTPServerError):
         return SourceFailed("the server of the source reports an error of its own (5xx)")
-    if isinstance(exc, av.HTTPClientError):
+    if isinstance(exc, averror.HTTPClientError):
         return SourceFailed("the server of the source refuses the request (4xx)")
     if isinstance(exc, TimeoutError) or number in (errno.ETIMEDOUT, errno.EAGAIN):
         return SourceFailed(f"the source sent nothing for {spec.stall_timeout_s:g} s")
@@ -276,9 +278,9 @@ def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
         return SourceFailed("the source closed the connection")
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return SourceFailed("the host cannot be reached from this machine")
-    if isinstance(exc, av.InvalidDataError):
+    if isinstance(exc, averror.InvalidDataError):
         return SourceFailed("what the source sends is not a media stream that can be read", scheme == "file")
-    if isinstance(exc, av.ProtocolNotFoundError | av.DemuxerNotFoundError | ValueError):
+    if isinstance(exc, averror.ProtocolNotFoundError | averror.DemuxerNotFoundError | ValueError):
         return SourceFailed("this kind of source is not supported", True)
     if isinstance(exc, EOFError):
         return SourceFailed("the source ended before it sent a picture or sound")

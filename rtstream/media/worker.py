@@ -15,7 +15,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-import av
+from av.error import FFmpegError
 
 from rtstream.media.messages import (
     SetTaps,
@@ -146,7 +146,7 @@ class Worker:
             except (StopIteration, IndexError):
                 # IndexError: how the flush at the end fails when a stream appeared in the middle.
                 return
-            except (av.FFmpegError, OSError) as exc:
+            except (FFmpegError, OSError) as exc:
                 raise explain(exc, self.spec, source.scheme) from None
             finally:
                 self._deadline = math.inf
@@ -190,7 +190,7 @@ class Worker:
             return SnapshotTaken(asked.request, reason="the source is not connected")
         try:
             return session.snapshot(asked.request, asked.max_side, self._encoder)
-        except (av.FFmpegError, ValueError) as exc:
+        except (FFmpegError, ValueError) as exc:
             log.warning("no snapshot: %s", type(exc).__name__)
             return SnapshotTaken(asked.request, reason="the current picture could not be decoded")
 

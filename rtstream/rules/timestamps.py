@@ -20,6 +20,7 @@ class Verdict(Enum):
     """What to do with a packet that got no place on the time line."""
 
     DROP = "drop"
+    EARLY = "early"  # drop it too: the leading track has not begun
     HOLD = "hold"  # keep it aside: the next packet of the track tells a single wild timestamp from a jump
     JUMP = "jump"  # the time line broke: restart, then place the held packet and this one
 
@@ -81,12 +82,14 @@ class Timeline:
             return self._place_lead(track, dts, pts)
         leader = self.tracks[self.lead]
         if self.origin is None or leader.last is None:
-            return Verdict.DROP
+            return Verdict.EARLY
         reference = Fraction(leader.last, leader.rate) + self.origin
         dts += self._unwrap(track, dts, round(reference / track.time_base))
         at = track.ticks(dts) - round(self.origin * track.rate)
         allowed = FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S
-        if at < 0 or abs(at / track.rate - leader.last / leader.rate) > allowed:
+        if at < 0:
+            return Verdict.EARLY
+        if abs(at / track.rate - leader.last / leader.rate) > allowed:
             return Verdict.DROP
         return self._settle(track, dts, pts, at)
 
@@ -131,12 +134,28 @@ class Timeline:
         return Placed(at, shown if shown - at <= LONGEST_REORDER_S * track.rate else at)
 
 
+def backdate(pts: list[int | None], first_dts: int, step: int) -> list[tuple[int, int]]:
+    """Decode and presentation times for the packets before the first one that has a decode time.
+
+    RTSP carries none: libavformat knows them only after it has seen how pictures are reordered, and the first keyframe
+    with reordered pictures comes without any time. ``pts``: what these packets say, ``step``: ticks per picture.
+    """
+    known = [stamp for stamp in pts if stamp is not None]
+    # The first packet is the first picture shown, one step before the earliest of the others.
+    missing = min(known) - step if known else first_dts - len(pts) * step
+    times = []
+    for index, stamp in enumerate(pts):
+        dts = first_dts - (len(pts) - index) * step
+        times.append((dts, missing if stamp is None else stamp))
+    return times
+
+
 @dataclass
 class WallClock:
     """Finds the Unix time of a time line's start from when its packets arrived, and notices when it no longer holds.
 
-    A packet cannot arrive before it happened, and the quickest of the first ``settle_s`` seconds was delayed least: its
-    arrival minus its decode time is the offset. A burst of older pictures at connecting only adds larger values.
+    A picture cannot arrive before it happened, and the quickest of the first ``settle_s`` seconds was delayed least:
+    its arrival minus its presentation time is the offset. Older pictures sent in a burst at connecting give larger ones.
     The sender's own clock (RTCP, RFC 3550 6.4.1) is believed instead when it is within a few seconds of ours.
     """
 
@@ -145,13 +164,14 @@ class WallClock:
     window_s: float = 10.0
     offset: float | None = None  # Unix seconds of the time line's 0; None until settled
     _first: float | None = None
+    _earliest: float = float("inf")  # arrival minus presentation
     _settled: float = 0.0
-    _smallest: float = float("inf")
+    _smallest: float = float("inf")  # arrival minus decoding, in the window that runs
     _windows: deque[float] = field(default_factory=lambda: deque(maxlen=2))
     _window_end: float = float("inf")
 
-    def observe(self, arrival: float, at: float) -> bool:
-        """A packet of decode time ``at`` (seconds on the time line) arrived at ``arrival`` (Unix seconds).
+    def observe(self, arrival: float, at: float, shown_at: float) -> bool:
+        """A packet to be decoded at ``at`` and shown at ``shown_at`` (seconds on the time line) arrived (Unix seconds).
 
         Returns False once the offset has proved wrong (the source paused, or its clock drifts): start anew.
         """
@@ -159,13 +179,15 @@ class WallClock:
         if self._first is None:
             self._first, self._window_end = arrival, arrival + self.settle_s
         self._smallest = min(self._smallest, delay)
+        if not self._windows:
+            self._earliest = min(self._earliest, arrival - shown_at)
         if arrival < self._window_end:
             return True
         smallest, self._smallest, self._window_end = self._smallest, delay, arrival + self.window_s
         if not self._windows:
             self._settled = smallest
             if self.offset is None:
-                self.offset = smallest
+                self.offset = self._earliest
         self._windows.append(smallest)
         return abs(smallest - self._settled) <= self.tolerance_s
 
@@ -180,7 +202,7 @@ class WallClock:
         """The offset, or the best guess so far; None before the first packet."""
         if self.offset is not None:
             return self.offset
-        return None if self._first is None else self._smallest
+        return None if self._first is None else self._earliest
 
     def lag(self, arrival: float, at: float) -> float:
         """Seconds by which a packet came later than the quickest ones of late."""
