@@ -23,7 +23,8 @@ def base_url(request: Request) -> str:
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         return engine.base_url.rstrip("/")
-    return f"{request.scope['scheme']}://{host}"
+    scheme = "https" if request.scope["scheme"] in ("https", "wss") else "http"  # a proxy may say wss
+    return f"{scheme}://{host}"
 
 
 def rebased(url: str, request: Request) -> str:

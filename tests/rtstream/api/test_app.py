@@ -1,0 +1,247 @@
+"""What holds for every path: the key, the envelope, methods, spellings, bodies, errors."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from rtstream.api.app import create_app, routes
+from rtstream.engine.engine import Engine
+
+pytestmark = pytest.mark.anyio
+
+
+def refusal(answer: httpx.Response, status: int) -> str:
+    """The message of an error body, after checking its form."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"success", "message", "error_code"}
+    assert body["success"] is False
+    assert answer.headers["content-type"] == "application/json"
+    return body["message"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-access-token": ""}, {"x-access-token": "wrong"}, {"x-access-token": "ü"}])
+@pytest.mark.parametrize("path", ["/rtstream", "/collection/default", "/rtstream/x/index/scene", "/video/m-1"])
+async def test_without_the_key_nothing_is_answered(engine: Engine, path: str, headers: dict[str, str]) -> None:
+    transport = httpx.ASGITransport(create_app(engine))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        answer = await client.get(path, headers={k: v.encode() for k, v in headers.items()})
+    assert "API key is" in refusal(answer, 401)
+
+
+async def test_every_route_that_needs_the_key_refuses_without_it(engine: Engine) -> None:
+    open_to_all = {
+        "/health",
+        "/manifests/{stream_id}/{window}.m3u8",
+        "/media/{token}/init/{recording_id}.mp4",
+        "/media/{token}/seg/{path:path}",
+        "/playback.json",
+        "/watch",
+        "/embed",
+    }
+    guarded = [route.path for route in routes() if isinstance(route, Route) and route.path not in open_to_all]
+    assert len(guarded) >= 17
+    transport = httpx.ASGITransport(create_app(engine))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        for path in guarded:
+            for method in ("GET", "POST", "PATCH", "DELETE", "OPTIONS"):
+                answer = await client.request(method, path.replace("{", "").replace("}", ""))
+                assert answer.status_code == 401, (method, path)
+
+
+async def test_health_needs_no_key(engine: Engine) -> None:
+    transport = httpx.ASGITransport(create_app(engine))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+
+
+@pytest.mark.parametrize("path", ["/rtstream", "/rtstream/", "//rtstream", "//rtstream//"])
+async def test_all_spellings_of_a_path_are_answered_directly(api: httpx.AsyncClient, path: str) -> None:
+    answer = await api.get(f"http://api.test{path}", headers={"content-type": "application/json"})
+    assert answer.status_code == 200
+    assert answer.json()["data"]["results"] == []
+
+
+async def test_a_post_keeps_its_body_with_a_trailing_slash(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/rtstream/event/", json={"event_prompt": "a dog", "label": "dog"})
+    assert answer.status_code == 201
+    assert answer.json()["data"]["label"] == "dog"
+
+
+async def test_an_unknown_path_is_named(api: httpx.AsyncClient) -> None:
+    assert refusal(await api.get("/nowhere/at/all"), 404) == "There is nothing at /nowhere/at/all."
+    assert refusal(await api.get("/static/nothing.js"), 404) == "There is nothing at /static/nothing.js."
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/rtstream/rts-1/sing"),
+        ("POST", "/video/m-1/understand"),
+        ("GET", "/audio/a-1"),
+        ("POST", "/capture/session/token"),
+        ("GET", "/job/1"),
+    ],
+)
+async def test_an_operation_of_the_published_api_that_is_missing_is_said_to_be(
+    api: httpx.AsyncClient, method: str, path: str
+) -> None:
+    assert refusal(await api.request(method, path), 404) == f"This engine does not offer {method} {path}."
+
+
+async def test_a_wrong_method_names_the_right_ones(api: httpx.AsyncClient) -> None:
+    answer = await api.delete("/rtstream/event")
+    assert refusal(answer, 405) == "DELETE is not offered on /rtstream/event. Use GET, POST."
+    assert answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "event_prompt is missing (1 more field is wrong)."),
+        (b"{", "The request body is not JSON: EOF while parsing an object at line 1 column 1."),
+        (b"[]", "The request body must be a JSON object."),
+        (b'"text"', "The request body must be a JSON object."),
+        (b"null", "The request body must be a JSON object."),
+        (b"\xff\xfe", "The request body is not JSON: expected value at line 1 column 1."),
+        (b'{"event_prompt": NaN}', "The request body is not JSON: expected value at line 1 column 18."),
+        (b'{"event_prompt": "a", "label": ""}', "label: String should have at least 1 character."),
+        (b'{"event_prompt": "a", "label": 5}', "label: Input should be a valid string."),
+        (b'{"event_prompt": "a", "label": null}', "label is missing."),
+    ],
+)
+async def test_a_bad_body_gets_one_clear_sentence(api: httpx.AsyncClient, body: bytes, message: str) -> None:
+    assert refusal(await api.post("/rtstream/event", content=body), 400) == message
+
+
+async def test_deep_json_and_lone_surrogates_are_refused(api: httpx.AsyncClient) -> None:
+    deep = b'{"a":' * 100_000
+    assert "recursion limit" in refusal(await api.post("/rtstream/event", content=deep), 400)
+    lone = rb'{"event_prompt": "\ud800", "label": "a"}'
+    assert "not JSON" in refusal(await api.post("/rtstream/event", content=lone), 400)
+
+
+async def test_a_body_over_a_mebibyte_is_refused_also_when_it_comes_in_chunks(api: httpx.AsyncClient) -> None:
+    too_much = b'{"event_prompt": "' + b"a" * 1024 * 1024 + b'"}'
+
+    async def chunks():
+        for begin in range(0, len(too_much), 65536):
+            yield too_much[begin : begin + 65536]
+
+    message = "The request body is over 1024 KiB. Send less."
+    assert refusal(await api.post("/rtstream/event", content=too_much), 413) == message
+    assert refusal(await api.post("/rtstream/event", content=chunks()), 413) == message
+
+
+async def test_the_value_of_a_wrong_field_is_not_repeated(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/rtstream", json={"url": ["rtsp://user:secret@cam"], "name": "a"})
+    assert "secret" not in answer.text
+    assert refusal(answer, 400) == "url: Input should be a valid string."
+
+
+async def test_a_crash_is_answered_neutrally_and_left_to_the_server_to_log(engine: Engine) -> None:
+    async def crash(_request: Request) -> Response:
+        raise RuntimeError("rtsp://user:secret@cam")
+
+    app = create_app(engine, [Route("/crash", crash)])
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        answer = await client.get("/crash")
+        assert refusal(answer, 500) == "Something went wrong inside the engine. Its log has the details."
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/crash")
+
+
+async def test_routes_of_others_come_first_and_see_their_paths_as_sent(engine: Engine) -> None:
+    async def fine(_request: Request) -> Response:
+        return PlainTextResponse("fine")
+
+    transport = httpx.ASGITransport(create_app(engine, [Route("/rtstream/", fine)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        assert (await client.get("/rtstream/")).text == "fine"
+        assert refusal(await client.get("/rtstream"), 401)
+
+
+HOSTILE_IDS = [
+    "..",
+    "%2e%2e",
+    "a%00b",
+    "%ff%fe",
+    "x" * 5000,
+    "'; DROP TABLE streams; --",
+    "%F0%9F%8E%A5",
+    "{id}",
+    "*",
+    " ",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_IDS)
+async def test_hostile_ids_are_no_server_error(api: httpx.AsyncClient, hostile: str) -> None:
+    for method, path, body in [
+        ("GET", "/collection/{}", None),
+        ("PATCH", "/collection/{}", {"name": "a"}),
+        ("GET", "/collection/{}/websocket", None),
+        ("GET", "/rtstream/{}", None),
+        ("PATCH", "/rtstream/{}", {"name": "a"}),
+        ("PATCH", "/rtstream/{}/status", {"action": "start"}),
+        ("GET", "/rtstream/{}/stream?start=1&end=2", None),
+        ("GET", "/rtstream/{}/frame", None),
+        ("POST", "/rtstream/{}/index/scene", {}),
+        ("GET", "/rtstream/rts-1/index/{}", None),
+        ("GET", "/rtstream/rts-1/index/scene/{}", None),
+        ("POST", "/rtstream/rts-1/index/{}/alert", {"event_id": hostile}),
+        ("PATCH", "/rtstream/rts-1/index/scene-idx-1/alert/{}/status", {"action": "enable"}),
+        ("GET", "/manifests/rts-1/{}.m3u8?token=x", None),
+        ("GET", "/media/{}/init/rec-1.mp4", None),
+        ("GET", "/playback.json?v={}", None),
+    ]:
+        answer = await api.request(method, path.format(hostile), json=body)
+        # Some ids make another path; whatever that is, it is answered, and not with a crash.
+        assert answer.status_code < 500, (method, path, answer.text)
+        assert answer.json()["success"] is (answer.status_code < 400)
+        if answer.status_code >= 400:
+            assert answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=1e9",
+        "limit=99999999999999999999999",
+        "offset=-5",
+        "offset=99999999999999999999999",
+        "status=asleep",
+        "ordering=url",
+        "ordering=-",
+        "ordering=" + "x" * 100,
+    ],
+)
+async def test_bad_list_queries_get_a_sentence(api: httpx.AsyncClient, query: str) -> None:
+    assert refusal(await api.get(f"/rtstream?{query}"), 400).endswith(".")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e300", "yesterday", "2026-03-02", "9" * 400])
+async def test_bad_times_get_a_sentence(api: httpx.AsyncClient, value: str) -> None:
+    assert "start: " in refusal(await api.get(f"/rtstream/rts-1/stream?start={value}&end=5"), 400)
+    assert "at: " in refusal(await api.get(f"/rtstream/rts-1/frame?at={value}"), 400)
+
+
+async def test_a_call_with_the_key_counts_as_use_and_a_health_check_does_not(
+    engine: Engine, api: httpx.AsyncClient
+) -> None:
+    engine.last_used = 0.0
+    await api.get("/health")
+    await api.get("/rtstream", headers={"x-access-token": "wrong"})
+    assert engine.last_used == 0.0
+    await api.get("/rtstream")
+    assert engine.last_used > 0.0
