@@ -20,7 +20,7 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "rtstream/rules": ("rtstream.models", "rtstream.errors"),
     "rtstream/perception": ("rtstream.rules", "rtstream.errors", "rtstream.config"),
     "rtstream/store": ("rtstream.models", "rtstream.errors"),
-    "rtstream/media": ("rtstream.rules", "rtstream.errors"),
+    "rtstream/media": ("rtstream.rules", "rtstream.errors", "rtstream.ids"),
     "rtstream/client": ("rtstream.models", "rtstream.errors", "rtstream.rules"),
 }
 NO_IO = ("socket", "asyncio", "anyio", "httpx", "websockets", "sqlalchemy", "av", "threading", "subprocess", "requests")

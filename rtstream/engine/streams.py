@@ -210,7 +210,7 @@ class Streams:
     async def _worker_health(self, stream_id: str, message: m.WorkerHealth) -> None:
         if message.state == "reconnecting":
             await self._after_end(stream_id)
-        if message.state == "stopped" and message.reason != "stopped by request":
+        if message.state == "stopped":  # by itself: at the end of a file
             await self._db.write(lambda conn: rows.change(conn, stream_id, desired="stopped"))
             await self._after_end(stream_id)
         media = message.media

@@ -185,6 +185,8 @@ class Supervisor:
                 waiting[0].set()
             return
         if isinstance(message, m.WorkerHealth) and message.state == "stopped":
+            if run.stopping:
+                return  # as asked; whoever asked says why
             run.stopping = True  # the source ended by itself (a file): nothing to restart
         try:
             await self._handle(run.spec.stream_id, message)
