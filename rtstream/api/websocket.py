@@ -131,8 +131,8 @@ async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, eve
                 await websocket.send_text(item.text)
             if sending.cancelled_caught:
                 break
-    logger.warning("closing a WebSocket that took nothing for %g s", timeout_s)
     with anyio.move_on_after(0.5):
         await websocket.close(1013, "too slow")
     # A close frame does not get through to a client that does not read: the server drops the connection.
     websocket.app.state.drop(websocket.scope["client"])
+    logger.warning("dropped a WebSocket client that took nothing for %g s", timeout_s)
