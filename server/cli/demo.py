@@ -1,0 +1,227 @@
+"""``rtstream-mcp demo``: a live stream, watched and alerted on, driven by a real MCP client over stdio."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+
+from server.attach import read_engine_file
+
+PROMPT = "What is on the screen?"
+EVENT = '"Amount due" is on the screen'
+LABEL = "invoice_on_screen"
+WINDOW = {"type": "time", "value": 2, "frame_count": 2}
+FIRST_ALERT_S = 60.0
+END_S = 8.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the demo; gives the exit status: 0 when an alert came."""
+    parser = argparse.ArgumentParser("rtstream-mcp demo", description=__doc__)
+    parser.add_argument(
+        "--once", action="store_true", help="end after the first alert instead of going on until Ctrl-C"
+    )
+    options = parser.parse_args(arguments)
+    return anyio.run(_until_interrupted, options.once)
+
+
+async def _until_interrupted(once: bool) -> int:
+    """Ctrl-C and SIGTERM end the demo in an orderly way: everything it started ends with it."""
+    status = 130
+    async with anyio.create_task_group() as tasks:
+
+        async def interrupted() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    tasks.cancel_scope.cancel()
+                    return
+
+        if sys.platform != "win32":
+            tasks.start_soon(interrupted)
+        try:
+            status = await _demo(once)
+        except* _Failed as group:
+            _say(str(_innermost(group)))
+            status = 1
+        tasks.cancel_scope.cancel()
+    return status
+
+
+async def _demo(once: bool) -> int:
+    from mcp import Client, StdioServerParameters
+
+    async with AsyncExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="rtstream-demo-", ignore_cleanup_errors=True))
+        )
+        _say("Drawing the slides and speaking the text of a test stream (the first time takes a few seconds) ...")
+        source = await stack.enter_async_context(_live_source())
+        began = time.monotonic()
+        _say(f"A live stream runs at {source['rtsp_url']} (sound: {source['voice']}).")
+        stack.push_async_callback(_end_engine, folder)
+        # Exactly as a chat client starts it, with a data folder of its own and this machine's own stream allowed.
+        server = StdioServerParameters(
+            command=sys.executable,
+            args=["-P", "-m", "rtstream_mcp"],
+            env={**os.environ, "RTSTREAM_DATA_DIR": str(folder), "RTSTREAM_ALLOW_NETWORKS": "loopback"},
+        )
+        client = await stack.enter_async_context(Client(server))
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        _say(f"The MCP server answers over stdio with {len(names)} tools: {', '.join(names)}.", began)
+        return await _Assistant(client, began).work(source["rtsp_url"], once)
+
+
+class _Failed(Exception):
+    """The demo cannot go on."""
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Assistant:
+    """Does what a chat model would do, and prints what it would see."""
+
+    def __init__(self, client: Any, began: float) -> None:
+        self._client = client
+        self._began = began
+
+    async def work(self, url: str, once: bool) -> int:
+        stream = await self._call("connect_stream", url=url, name="Demo desk", audio=True)
+        index = await self._call("index_visuals", stream_id=stream["stream_id"], prompt=PROMPT, every_s=2)
+        event = await self._call("create_event", prompt=EVENT, label=LABEL)
+        await self._call(
+            "create_alert", index_id=index["index_id"], stream_id=stream["stream_id"], event_id=event["event_id"]
+        )
+        cursor = stream["cursor"]
+        alerted = False
+        _say("Waiting for events ...", self._began)
+        while True:
+            if not alerted and time.monotonic() - self._began > FIRST_ALERT_S * 2:
+                _say("No alert came. `RTSTREAM_LOG_LEVEL=INFO` shows more.", self._began)
+                return 1
+            found = await self._call(
+                "wait_for_events", streams=[stream["stream_id"]], since=cursor, timeout_s=10, show=False
+            )
+            cursor = found["cursor"]
+            for entry in found["events"]:
+                first = entry["channel"] == "alerts" and not alerted
+                alerted = alerted or first
+                self._show(entry)
+                if first:
+                    _say(f"First alert {time.monotonic() - self._began:.1f} s after the stream started.")
+                    if once:
+                        return 0
+                    _say("Open the clip above in a browser. The stream goes on; Ctrl-C ends everything.")
+
+    async def _call(self, name: str, /, show: bool = True, **arguments: Any) -> dict[str, Any]:
+        if show:
+            given = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items())
+            _say(f"→ {name}({given})", self._began)
+        waited = _Waited(self._began)
+        result = await self._client.call_tool(name, arguments, progress_callback=waited)
+        waited.clear()
+        if result.is_error:
+            text = " ".join(getattr(block, "text", "") for block in result.content)
+            raise _Failed(f"{name} failed: {text}")
+        answer = result.structured_content or {}
+        if show and answer.get("note"):
+            _say(f"  note: {answer['note']}", self._began)
+        return answer
+
+    def _show(self, entry: dict[str, Any]) -> None:
+        text = (entry.get("untrusted_text") or "").replace("\n", " ")
+        match entry["channel"]:
+            case "alerts":
+                at = datetime.fromtimestamp(entry["start"], UTC)
+                _say(
+                    f"★ ALERT {entry['label']} at {at:%H:%M:%S} UTC, confidence {entry['confidence']}: {text}",
+                    self._began,
+                )
+                _say(f"  evidence: {entry['player_url']}")
+                _say(f"  as HLS:   {entry['stream_url']}")
+            case "health":
+                _say(f"  health: {entry['health']}{': ' + entry['reason'] if entry.get('reason') else ''}", self._began)
+            case channel:
+                _say(f"  {channel}: {text[:240]}{'…' if len(text) > 240 else ''}", self._began)
+
+
+class _Waited:
+    """Shows the progress a tool reports, on one line that the next output replaces."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._shown = 0
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        if sys.stdout.isatty():
+            text = (
+                f"{time.monotonic() - self._began:6.1f} s    {message or 'working'} {progress:.0f}/{total or 0:.0f} s"
+            )
+            sys.stdout.write("\r" + text)
+            sys.stdout.flush()
+            self._shown = max(self._shown, len(text))
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stdout.write("\r" + " " * self._shown + "\r")
+
+
+def _say(text: str, began: float | None = None) -> None:
+    prefix = f"{time.monotonic() - began:6.1f} s  " if began is not None else " " * 10
+    print(prefix + text, flush=True)
+
+
+@asynccontextmanager
+async def _live_source() -> AsyncIterator[dict[str, Any]]:
+    """The synthetic live source as a process of its own; gives its addresses."""
+    command = [sys.executable, "-P", "-m", "rtstream.media.testsource"]
+    async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield json.loads(await _line(process))
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(END_S):
+                await process.wait()
+
+
+async def _line(process: Process) -> bytes:
+    assert process.stdout is not None
+    line = b""
+    async for chunk in process.stdout:
+        line += chunk
+        if b"\n" in line:
+            return line
+    raise _Failed("The test stream could not be started.")
+
+
+async def _end_engine(folder: Path) -> None:
+    """The engine outlives the MCP server on purpose; the demo's own ends with the demo."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(END_S):
+        pid = read_engine_file(folder).get("pid")
+        if isinstance(pid, int):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+                while True:
+                    os.kill(pid, 0)
+                    await anyio.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
