@@ -145,7 +145,6 @@ class Run:
             handler = b"vide" if self._video is not None else b"soun"
             scales = track_scales(self._sink.init)
             self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in scales.items() if kind == handler)
-            self._unsent.append(RunStarted(self.id, 0.0, codecs(self._sink.init), self._sink.init))
         fragments, self._sink.fragments = self._sink.fragments, []
         for fragment in fragments:
             self._write_fragment(fragment)
@@ -165,6 +164,8 @@ class Run:
                 first_pts = pts
         if self._segment is None:
             start = first_pts / self._lead_rate if self._next_start is None else self._next_start
+            if self._next_start is None:
+                self._unsent.append(RunStarted(self.id, start, codecs(self._sink.init), self._sink.init))
             self._segment = _OpenSegment(start, *self._place(start))
         self._append(fragment)
         # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.

@@ -155,7 +155,7 @@ class WallClock:
     """Finds the Unix time of a time line's start from when its packets arrived, and notices when it no longer holds.
 
     A picture cannot arrive before it happened, and the quickest of the first ``settle_s`` seconds was delayed least:
-    its arrival minus its presentation time is the offset. Older pictures sent in a burst at connecting give larger ones.
+    its arrival minus its presentation time is the offset. A burst of older pictures at connecting gives larger ones.
     The sender's own clock (RTCP, RFC 3550 6.4.1) is believed instead when it is within a few seconds of ours.
     """
 

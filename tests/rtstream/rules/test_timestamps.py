@@ -1,0 +1,207 @@
+"""Timestamps of live sources, as bad as they come."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
+
+VIDEO, AUDIO = 0, 1
+NOW = 1_800_000_000.0
+
+
+def mpegts() -> Timeline:
+    return Timeline({VIDEO: Track(Fraction(1, 90000), 90000), AUDIO: Track(Fraction(1, 90000), 48000)}, VIDEO)
+
+
+def rtmp() -> Timeline:
+    return Timeline({VIDEO: Track(Fraction(1, 1000), 90000), AUDIO: Track(Fraction(1, 1000), 44100)}, VIDEO)
+
+
+def feed(timeline: Timeline, stamps: list[tuple[int, int | None, int | None]]) -> list[Placed | Verdict]:
+    return [timeline.place(*stamp) for stamp in stamps]
+
+
+stamps = st.one_of(
+    st.none(),
+    st.integers(-(2**62), 2**62),
+    st.integers(0, 2**33),
+    st.integers(0, 900_000),
+    st.integers(0, 3000).map(lambda n: n * 3000),
+)
+
+
+@given(
+    st.sampled_from([mpegts, rtmp]),
+    st.lists(st.tuples(st.sampled_from([VIDEO, AUDIO]), stamps, stamps), max_size=80),
+)
+def test_whatever_comes_in_a_muxer_can_trust_what_comes_out(make: object, packets: list) -> None:
+    timeline = make()  # pyright: ignore[reportCallIssue]
+    last: dict[int, int] = {}
+    for index, dts, pts in packets:
+        placed = timeline.place(index, dts, pts)
+        if placed is Verdict.JUMP:
+            timeline.restart()
+            last.clear()
+        if not isinstance(placed, Placed):
+            continue
+        rate = timeline.tracks[index].rate
+        assert placed.dts >= 0
+        assert 0 <= placed.pts - placed.dts <= 5 * rate
+        assert placed.dts <= 10_000_010 * rate
+        if index in last:
+            assert placed.dts > last[index]
+            if index == VIDEO:
+                assert placed.dts - last[index] <= 10 * rate
+        last[index] = placed.dts
+        if VIDEO in last and AUDIO in last:
+            assert abs(last[AUDIO] / timeline.tracks[AUDIO].rate - last[VIDEO] / 90000) <= 20.1
+
+
+@given(st.integers(0, 2**33), st.integers(1, 200))
+def test_a_healthy_source_passes_unchanged(start: int, count: int) -> None:
+    timeline = mpegts()
+    placed = feed(timeline, [(VIDEO, start + n * 3000, start + n * 3000 + 6000) for n in range(count)])
+    assert placed == [Placed(n * 3000, n * 3000 + 6000) for n in range(count)]
+
+
+def test_ticks_are_converted_without_drift() -> None:
+    timeline = rtmp()
+    placed = feed(timeline, [(VIDEO, n * 1000 // 30, None) for n in range(3000)])
+    last = placed[-1]
+    assert isinstance(last, Placed)
+    assert last.dts == 2999 * 1000 // 30 * 90
+
+
+@pytest.mark.parametrize(("make", "wrap", "step"), [(mpegts, 2**33, 3000), (rtmp, 2**32, 33)])
+def test_a_counter_that_wraps_goes_on(make: object, wrap: int, step: int) -> None:
+    timeline = make()  # pyright: ignore[reportCallIssue]
+    start = wrap - 10 * step
+    packets = [(VIDEO, (start + n * step) % wrap, (start + (n + 2) * step) % wrap) for n in range(20)]
+    sound = [(AUDIO, (start + n * step) % wrap, None) for n in range(20)]
+    placed = feed(timeline, [packet for both in zip(packets, sound, strict=True) for packet in both])
+    scale = timeline.tracks[VIDEO].ticks(1)
+    assert placed[::2] == [Placed(n * step * scale, (n + 2) * step * scale) for n in range(20)]
+    assert all(isinstance(p, Placed) for p in placed[1::2])
+
+
+def test_sound_that_wraps_before_the_picture_does_is_not_lost() -> None:
+    timeline = mpegts()
+    start = 2**33 - 4000
+    placed = feed(timeline, [(VIDEO, start, start), (AUDIO, (start + 4500) % 2**33, None), (VIDEO, start + 3000, None)])
+    assert placed == [Placed(0, 0), Placed(2400, 2400), Placed(3000, 3000)]
+
+
+def test_one_wild_packet_is_left_out_and_a_jump_is_told_from_it() -> None:
+    timeline = mpegts()
+    wild = 4_000_000_000
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, wild, wild), (VIDEO, 3000, 3000)]) == [
+        Placed(0, 0),
+        Verdict.HOLD,
+        Placed(3000, 3000),
+    ]
+    assert feed(timeline, [(VIDEO, wild, wild), (VIDEO, wild + 3000, wild + 3000)]) == [Verdict.HOLD, Verdict.JUMP]
+    timeline.restart()
+    assert feed(timeline, [(VIDEO, wild, wild), (VIDEO, wild + 3000, wild + 3000)]) == [
+        Placed(0, 0),
+        Placed(3000, 3000),
+    ]
+
+
+def test_a_publisher_that_starts_again_is_a_jump_backwards() -> None:
+    timeline = rtmp()
+    feed(timeline, [(VIDEO, n * 33, n * 33) for n in range(300)])
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 33, 33)]) == [Verdict.HOLD, Verdict.JUMP]
+
+
+def test_equal_decode_times_are_told_apart_in_output_ticks() -> None:
+    timeline = mpegts()
+    feed(timeline, [(VIDEO, 0, 0)])
+    assert feed(timeline, [(AUDIO, 0, 0), (AUDIO, 1, 1), (AUDIO, 1, 1)]) == [Placed(0, 0), Placed(1, 1), Placed(2, 2)]
+
+
+def test_late_packets_are_dropped() -> None:
+    timeline = mpegts()
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 90000, 90000), (VIDEO, 45000, 45000)])[2] is Verdict.DROP
+
+
+def test_sound_before_the_first_picture_is_early_and_sound_far_away_is_dropped() -> None:
+    timeline = mpegts()
+    assert feed(timeline, [(AUDIO, 0, 0), (VIDEO, 90000, 90000), (AUDIO, 45000, 45000), (AUDIO, 9_000_000, None)]) == [
+        Verdict.EARLY,
+        Placed(0, 0),
+        Verdict.EARLY,
+        Verdict.DROP,
+    ]
+
+
+def test_sound_goes_on_after_a_long_silence() -> None:
+    timeline = mpegts()
+    feed(timeline, [(VIDEO, 0, 0), (AUDIO, 0, 0)])
+    feed(timeline, [(VIDEO, n * 90000, None) for n in range(1, 60)])
+    assert timeline.place(AUDIO, 59 * 90000, None) == Placed(59 * 48000, 59 * 48000)
+
+
+def test_presentation_before_decoding_and_far_after_it_are_mended() -> None:
+    timeline = mpegts()
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 3000, 2000), (VIDEO, 6000, 900_000)]) == [
+        Placed(0, 0),
+        Placed(3000, 3000),
+        Placed(6000, 6000),
+    ]
+
+
+def test_the_first_rtsp_pictures_get_the_times_they_did_not_bring() -> None:
+    # Measured: keyframe without any time, two reordered pictures without a decode time, then one with both.
+    assert backdate([None, -141240, -147240], -147240, 3000) == [
+        (-156240, -150240),
+        (-153240, -141240),
+        (-150240, -147240),
+    ]
+    assert backdate([None], 416, 3000) == [(-2584, -2584)]
+    assert backdate([], 0, 3000) == []
+
+
+def test_the_quickest_picture_sets_the_clock() -> None:
+    clock = WallClock()
+    for n in range(90):
+        late = 0.4 if n < 30 else 0.2 * (n % 7) / 7  # a burst at first, then jitter
+        assert clock.observe(NOW + n / 30 + late, n / 30, n / 30)
+    assert clock.offset == pytest.approx(NOW, abs=0.001)
+
+
+def test_reordered_pictures_do_not_shift_the_clock() -> None:
+    clock = WallClock()
+    # Decode order I P B B, two frames of reordering; each is sent when it has been shown to the encoder.
+    for n in range(90):
+        shown = n + 2 if n % 3 == 0 else n - 1
+        clock.observe(NOW + (n + 2) / 30, n / 30, shown / 30)
+    assert clock.offset == pytest.approx(NOW, abs=0.001)
+
+
+def test_a_source_that_paused_or_drifts_is_noticed() -> None:
+    clock = WallClock()
+    steady = [clock.observe(NOW + n / 10, n / 10, n / 10) for n in range(600)]
+    assert all(steady)
+    paused = [clock.observe(NOW + 5 + n / 10, n / 10, n / 10) for n in range(600, 900)]
+    assert not all(paused)
+
+
+def test_a_hiccup_that_is_made_up_for_is_no_reason_to_start_anew() -> None:
+    clock = WallClock()
+    for n in range(1200):
+        late = 3.0 if 400 < n < 460 else 0.0
+        assert clock.observe(NOW + n / 10 + late, n / 10, n / 10)
+
+
+def test_the_senders_clock_is_believed_when_it_is_plausible() -> None:
+    clock = WallClock()
+    assert not clock.believe(NOW - 3600, 0.0, NOW)
+    assert clock.offset is None
+    assert clock.believe(NOW - 0.3, 1.0, NOW)
+    assert clock.offset == pytest.approx(NOW - 1.3)
+    assert not clock.believe(NOW + 1, 1.0, NOW)
