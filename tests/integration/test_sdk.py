@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import threading
 import time
@@ -12,8 +13,11 @@ from typing import Any
 
 import anyio
 import av
+import httpx
+import numpy as np
 import pytest
 import videodb
+from PIL import Image
 from videodb import AuthenticationError, InvalidRequestError
 from videodb.client import Connection
 from videodb.collection import Collection
@@ -191,6 +195,26 @@ def test_a_time_range_plays_with_the_right_pictures(conn: Connection, stream: RT
     assert all((b - a) % 300 == 1 for a, b in itertools.pairwise(numbers))
     # The wanted moment is among the pictures: the source itself says which one it showed then.
     assert source.frame_number(start + 1.5) in numbers
+
+
+def test_a_picture_can_be_looked_at_now_and_in_the_recording(
+    service: Service, conn: Connection, stream: RTStream, source: LiveSource
+) -> None:
+    start, _ = recorded(conn, stream, 4.0)
+    at = start + 2.0
+    with httpx.Client(base_url=service.url, headers={"x-access-token": KEY}, timeout=START_S) as client:
+        now = client.get(f"/rtstream/{stream.id}/frame")
+        then = client.get(f"/rtstream/{stream.id}/frame", params={"at": at, "max_side": 320})
+        never = client.get(f"/rtstream/{stream.id}/frame", params={"at": at - 90_000})
+    for answer, size in ((now, (640, 360)), (then, (320, 180))):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+        picture = Image.open(io.BytesIO(answer.content))
+        assert picture.size == size == (int(answer.headers["x-frame-width"]), int(answer.headers["x-frame-height"]))
+    assert abs(float(now.headers["x-frame-time"]) - time.time()) < START_S
+    assert abs(float(then.headers["x-frame-time"]) - at) <= 0.1
+    shown = read_barcode(np.asarray(Image.open(io.BytesIO(then.content)).convert("RGB")))
+    assert (shown - source.frame_number(at) + 3) % 300 <= 6  # within three pictures
+    assert never.status_code == 404
 
 
 def test_a_hit_of_no_length_plays_the_second_around_it(conn: Connection, stream: RTStream) -> None:

@@ -88,6 +88,7 @@ async def test_memory_is_bounded_in_bytes(journal: Journal) -> None:
 
 async def test_a_message_outside_the_journal_reaches_those_who_keep_up(journal: Journal) -> None:
     async with running(Feed(journal)) as feed, aclosing(feed.items(0)) as items:
+        await feed._ready.wait()
         await journal.append(*entries(0, 1))
         seqs = [(await anext(items)).seq]
         feed.add(Item(0, "{}", frozenset()))
