@@ -132,7 +132,7 @@ class Alerting:
 
     async def _ask(self, alerts: list[Row[Any]], scene: Row[Any]) -> dict[str, Verdict]:
         # An event on several alerts of one index is asked once: they look at the same scenes.
-        questions = {a.event_id: EventQuestion(a.event_id, a.event_prompt, a.state.get("present")) for a in alerts}
+        questions = {alert.event_id: EventQuestion(alert.event_id, alert.event_prompt) for alert in alerts}
         facts = SceneFacts(
             text=scene.text,
             lines=scene.detail.get("lines", ()),
@@ -162,7 +162,7 @@ class Alerting:
                     scene.end,
                     alert.status == "enabled",
                 )
-                changes["state"] = {**state.as_json(), "present": verdict.present}
+                changes["state"] = state.as_json()
                 decision |= {"outcome": "suppressed" if reason else verdict.outcome, "reason": firing.IN_WORDS[reason]}
                 if fires:
                     fired += 1

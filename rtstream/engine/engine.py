@@ -45,7 +45,7 @@ from rtstream.models import (
     Stream,
 )
 from rtstream.perception import registry
-from rtstream.perception.protocols import Picture
+from rtstream.perception.protocols import Picture, VisionProvider
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -99,8 +99,8 @@ class Engine:
         stack.push_async_callback(self.recorded.aclose)
         self._language = registry.language(None, config)
         stack.push_async_callback(self._language.aclose)
-        self._vision = registry.vision(None, config)
-        stack.push_async_callback(self._vision.aclose)
+        self._visions: dict[str, VisionProvider] = {}
+        stack.push_async_callback(self._close_visions)
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -154,8 +154,16 @@ class Engine:
     def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
         return self._links.urls(self.base_url, stream_id, start, end, title)
 
-    def _vision_for(self, name: str | None) -> Any:
-        return self._vision if name is None else registry.vision(name, self.config)
+    def _vision_for(self, name: str | None) -> VisionProvider:
+        """One provider a model, shared by all indexes that use it."""
+        resolved = registry.resolve(name)
+        if resolved not in self._visions:
+            self._visions[resolved] = registry.vision(resolved, self.config)
+        return self._visions[resolved]
+
+    async def _close_visions(self) -> None:
+        for provider in self._visions.values():
+            await provider.aclose()
 
     async def _keep_house(self) -> None:
         while True:
@@ -171,7 +179,7 @@ class Engine:
         total, running = await self.db.read(stream_rows.counts)
         return EngineInfo(
             version=__version__,
-            vision=self._vision.name,
+            vision=self._vision_for(None).name,
             screen_text=registry.screen_text(self.config),
             language_model="" if self._language.name == "local" else self._language.name,
             streams=total,

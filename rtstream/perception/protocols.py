@@ -63,6 +63,9 @@ class VisionAnswer:
     changes: dict[str, Any] = field(default_factory=dict)
     """Facts a rule may use: ``changed``, ``cut``, ``black``, ``frozen`` (bool), ``motion`` (0 to 1)."""
     data: dict[str, Any] | None = None
+    """The JSON object in the answer, when one was asked for."""
+    data_error: str = ""
+    """Why ``data`` is missing although JSON was asked for; the answer itself is in ``text``."""
     tokens_in: int = 0
     tokens_out: int = 0
 
@@ -133,8 +136,6 @@ class EventQuestion:
 
     event_id: str
     prompt: str
-    previously: bool | None = None
-    """``Verdict.present`` of the scene before this one; None for the first."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,6 @@ class Verdict:
     confidence: float = 0.0
     explanation: str = ""
     candidate_score: float = 0.0
-    present: bool | None = None
-    """Whether what the event speaks of is there now; None when that is not asked."""
 
 
 class LanguageProvider(Protocol):
