@@ -72,7 +72,7 @@ async def connect(websocket: WebSocket) -> None:
     open_connections.add(websocket)
     try:
         await _serve(websocket, wanted)
-    except WebSocketDisconnect:
+    except* WebSocketDisconnect:
         pass
     finally:
         open_connections.discard(websocket)
@@ -98,24 +98,26 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
         hello["truncated"] = (await engine.journal.read(wanted.since, limit=1)).truncated
     await engine.bindings.load(connection_id)
     await websocket.send_text(to_json(hello).decode())
+    closing: anyio.Event = websocket.app.state.closing
     async with anyio.create_task_group() as tasks:
 
-        async def close_with_server() -> None:
-            await websocket.app.state.closing.wait()
-            with anyio.move_on_after(0.5):
-                await websocket.close(1001, "server is closing")
+        async def end_with_server() -> None:
+            await closing.wait()
             tasks.cancel_scope.cancel()
 
-        async def leave_with_client() -> None:
+        async def end_with_client() -> None:
             # What clients say is ignored (API reference 3.1).
             while (await websocket.receive())["type"] != "websocket.disconnect":
                 pass
             tasks.cancel_scope.cancel()
 
-        tasks.start_soon(close_with_server)
-        tasks.start_soon(leave_with_client)
+        tasks.start_soon(end_with_server)
+        tasks.start_soon(end_with_client)
         await _deliver(websocket, connection_id, cursor, everything=wanted.scope == "all")
         tasks.cancel_scope.cancel()
+    if closing.is_set():
+        with anyio.move_on_after(0.4):
+            await websocket.close(1001, "the server is closing")
 
 
 async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, everything: bool) -> None:

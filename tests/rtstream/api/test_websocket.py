@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -182,6 +183,25 @@ async def test_a_client_that_stalls_is_dropped_and_holds_up_nobody(
             assert await next_text(client) == "goes on"
     finally:
         stalled.close()
+
+
+async def test_a_client_that_vanishes_in_the_middle_leaves_no_trace(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = await anyio.to_thread.run_sync(raw_websocket, await served.ws_url(scope="all"))
+    async with connected(await served.ws_url(scope="all")) as (client, _):
+        for number in range(12):
+            await served.engine.journal.append(scene("rts-1", text=str(number) + "x" * 500_000))
+        assert (await next_text(client)).startswith("0")
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not a goodbye
+        gone.close()
+        for number in range(1, 12):
+            assert (await next_text(client)).startswith(str(number))
+    served.stop.set()
+    with anyio.fail_after(5):
+        await served.closed.wait()
+    assert "Traceback" not in caplog.text
+    assert "took nothing" not in caplog.text
 
 
 async def test_closing_the_server_closes_connections_normally(served: Served) -> None:
