@@ -1,0 +1,146 @@
+"""Which model a name means: roles, tiers, providers, addresses and keys. Reads settings and key variables only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from rtstream.config import EngineConfig
+from rtstream.perception.protocols import ProviderError
+
+Role = Literal["vision", "language"]
+LOCAL = "local"
+"""Name of the embedded default."""
+TIERS = ("mini", "basic", "pro", "ultra")
+
+_SPELLINGS = {
+    "google-gla": "google",
+    "gemini": "google",
+    "google-vertex": "google-cloud",
+    "openai-chat": "openai",
+    "lm-studio": "lmstudio",
+    "llama.cpp": "llamacpp",
+    "llama-cpp": "llamacpp",
+}
+# Servers people run themselves: where each listens unless told otherwise, by its own documentation.
+_OWN_SERVERS = {
+    "ollama": "http://127.0.0.1:11434/v1",
+    "lmstudio": "http://127.0.0.1:1234/v1",
+    "vllm": "http://127.0.0.1:8000/v1",
+    "llamacpp": "http://127.0.0.1:8080/v1",
+}
+OPENAI_COMPATIBLE = frozenset({"openai", *_OWN_SERVERS})
+_KEYS = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    **{provider: (f"{provider.upper()}_API_KEY",) for provider in _OWN_SERVERS},
+}
+# From the providers' own overviews: cheapest for many calls, balanced, strong, strongest.
+_TIERS = {
+    "openai": dict(zip(TIERS, ("gpt-6-luna", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra"), strict=True)),
+    "anthropic": dict(
+        zip(TIERS, ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-2"), strict=True)
+    ),
+    "google": dict(
+        zip(TIERS, ("gemini-3.5-flash-lite", "gemini-3.8-flash", "gemini-4-argon", "gemini-4-argon"), strict=True)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model and how to reach it."""
+
+    name: str
+    """As the user wrote it: ``provider:model``."""
+    provider: str
+    model: str
+    base_url: str = field(default="", repr=False)
+    """Empty: the provider's own address."""
+    api_key: str = field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port of ``base_url`` for messages, without what may be secret in it."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """Environment variables that may hold the key; the first is the usual one."""
+        return _KEYS.get(self.provider, ())
+
+    @property
+    def needs_key(self) -> bool:
+        """A key must be set before the first call."""
+        return self.provider in ("openai", "anthropic", "google") and not self.base_url
+
+
+def choose(config: EngineConfig, role: Role, name: str | None = None) -> str:
+    """``provider:model`` or ``local`` for what was asked: None, a tier, ``local``, ``provider:model``.
+
+    Raises ProviderError for any other name.
+    """
+    default = config.vision_model or LOCAL
+    if role == "language":
+        default = config.language_model or default
+    name = (name or "").strip()
+    if not name:
+        return default
+    if name == LOCAL:
+        return LOCAL
+    if name in TIERS:
+        return _tier(config, role, name, default)
+    provider, _, model = name.partition(":")
+    if not (provider and model):
+        raise ProviderError(
+            f"A model is named {', '.join(TIERS)}, local or provider:model, for example openai:gpt-6-luna.",
+            permanent=True,
+        )
+    return name
+
+
+def target(config: EngineConfig, role: Role, name: str) -> Target:
+    """How to reach the model that ``choose`` named (not ``local``)."""
+    provider, _, model = name.partition(":")
+    provider = _SPELLINGS.get(provider.strip().lower(), provider.strip().lower())
+    base_url = _base_url(config, role, provider)
+    key = next((os.environ[variable] for variable in _KEYS.get(provider, ()) if os.environ.get(variable)), "")
+    if provider in OPENAI_COMPATIBLE and _set_address(config, role):
+        key = config.model_api_key or key
+    return Target(name, provider, model.strip(), base_url, key)
+
+
+def tiers(config: EngineConfig) -> dict[str, str]:
+    """The model that answers for each tier."""
+    return {tier: choose(config, "vision", tier) for tier in TIERS}
+
+
+def _tier(config: EngineConfig, role: Role, tier: str, default: str) -> str:
+    configured = {
+        "mini": config.model_mini,
+        "basic": config.model_basic,
+        "pro": config.model_pro,
+        "ultra": config.model_ultra,
+    }[tier]
+    if configured or default == LOCAL:
+        return configured or LOCAL
+    chosen = target(config, role, default)
+    model = None if chosen.base_url else _TIERS.get(chosen.provider, {}).get(tier)
+    return f"{default.partition(':')[0]}:{model}" if model else default
+
+
+def _set_address(config: EngineConfig, role: Role) -> str:
+    own = config.vision_base_url if role == "vision" else config.language_base_url
+    return own or config.model_base_url
+
+
+def _base_url(config: EngineConfig, role: Role, provider: str) -> str:
+    if provider not in OPENAI_COMPATIBLE:
+        return ""  # the clients of these providers read their own variables
+    url = _set_address(config, role) or os.environ.get(f"{provider.upper()}_BASE_URL", "")
+    url = url.strip().rstrip("/") or _OWN_SERVERS.get(provider, "")
+    # http://host:port alone is how these servers print their address; the protocol lives below /v1.
+    return f"{url}/v1" if url and not urlsplit(url).path else url
