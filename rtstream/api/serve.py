@@ -78,6 +78,7 @@ async def serve(
         # Not cancelled with the caller: it is told to exit, and then closes in order.
         with anyio.CancelScope(shield=True):
             await server.serve([listener])
+            server.drop_all()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
@@ -92,7 +93,6 @@ async def serve(
                 while app.state.websockets:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             server.should_exit = True
-    server.drop_all()
 
 
 def _config(app: object) -> uvicorn.Config:

@@ -160,3 +160,16 @@ async def test_no_path_leads_out_of_the_folder(
         assert answer.status_code == 404, answer.text
     assert (await player.get("/static/../app.py")).status_code == 404
     assert (await player.get("/static/%2e%2e/app.py")).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/watch?v=x", "/embed?v=x"])
+async def test_the_player_page_runs_only_our_own_files_and_keeps_its_address(
+    player: httpx.AsyncClient, address: str
+) -> None:
+    page = await player.get(address)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    for file in ("static/player.js", "static/player.css"):
+        assert f'"{file}"' in page.text
+        assert (await player.get(f"/{file}")).status_code == 200
