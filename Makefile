@@ -15,7 +15,7 @@ test: $(VENV)/.dev lint  ## lint, then all tests
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.dev  ## write the generated tables of README.md and docs/ anew
 	$(BIN)/python -m server.cli.docs

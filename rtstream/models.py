@@ -42,10 +42,12 @@ class Health(ApiModel):
     """State of a stream's connection to its source (extension)."""
 
     state: HealthState = "connecting"
-    reason: str = Field("", description="Plain words; credentials removed.")
-    since: float = Field(0.0, description="Unix seconds when this state began.")
-    attempts: int = Field(0, description="Connection attempts since the last success.")
-    lag_s: float | None = Field(None, description="Seconds the newest recorded picture is behind the wall clock.")
+    reason: str = Field(default="", description="Plain words; credentials removed.")
+    since: float = Field(default=0.0, description="Unix seconds when this state began.")
+    attempts: int = Field(default=0, description="Connection attempts since the last success.")
+    lag_s: float | None = Field(
+        default=None, description="Seconds the newest recorded picture is behind the wall clock."
+    )
     skipped: dict[str, float] = Field(
         default_factory=dict, description="What was skipped not to fall behind live, by kind, since the stream started."
     )
@@ -55,11 +57,11 @@ class MediaInfo(ApiModel):
     """What the source carries (extension)."""
 
     video_codec: str | None = None
-    width: int | None = Field(None, description="pixels")
-    height: int | None = Field(None, description="pixels")
+    width: int | None = Field(default=None, description="pixels")
+    height: int | None = Field(default=None, description="pixels")
     fps: float | None = None
     audio_codec: str | None = None
-    audio_rate: int | None = Field(None, description="Hz")
+    audio_rate: int | None = Field(default=None, description="Hz")
 
 
 class Stream(ApiModel):
@@ -68,7 +70,7 @@ class Stream(ApiModel):
     id: str
     name: str
     collection_id: str = "default"
-    created_at: str = Field("", description="ISO 8601 without zone, UTC")
+    created_at: str = Field(default="", description="ISO 8601 without zone, UTC")
     sample_rate: float = 30
     status: StreamStatus = "connected"
     media_types: list[MediaType] = Field(default_factory=lambda: ["video"])  # pyright: ignore[reportArgumentType]
@@ -78,8 +80,8 @@ class Stream(ApiModel):
     stream_url: str | None = None
     player_url: str | None = None
     # extensions
-    url: str = Field("", description="Source URL without credentials.")
-    health: Health = Field(default_factory=Health)
+    url: str = Field(default="", description="Source URL without credentials.")
+    health: Health = Field(default_factory=lambda: Health())
     media: MediaInfo | None = None
     recorded: list[tuple[float, float]] = Field(
         default_factory=list, description="Newest recorded ranges [start, end], oldest first, at most 20."
@@ -119,7 +121,7 @@ class SceneIndex(ApiModel):
     windows_done: int = 0
     windows_skipped: int = 0
     windows_failed: int = 0
-    note: str = Field("", description="What the user should know about this index.")
+    note: str = Field(default="", description="What the user should know about this index.")
 
 
 class Scene(ApiModel):
@@ -134,9 +136,9 @@ class Scene(ApiModel):
     rtstream_index_id: str | None = None
     model: str = ""
     status: Literal["ok", "failed"] = "ok"
-    data: dict[str, Any] | None = Field(None, description="Parsed object when the prompt asked for JSON.")
+    data: dict[str, Any] | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
     frame_times: list[float] = Field(default_factory=list)
-    latency_s: float | None = Field(None, description="Seconds the model took.")
+    latency_s: float | None = Field(default=None, description="Seconds the model took.")
 
 
 class TranscriptSegment(ApiModel):
@@ -183,6 +185,57 @@ class Alert(ApiModel):
     )
     fired: int = 0
     options: dict[str, Any] = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
+    deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
+
+
+class Decision(ApiModel):
+    """What was decided about one scene for one alert (extension)."""
+
+    at: float = Field(description="Unix seconds when it was decided.")
+    start: float | None = Field(default=None, description="Of the scene; null when the scene is gone.")
+    end: float | None = None
+    outcome: Literal["fired", "match", "no_match", "needs_model", "suppressed", "failed"]
+    reason: str = Field(default="", description="Why a match did not fire, or why nothing could be decided.")
+    confidence: float | None = None
+    explanation: str = Field(default="", description="Untrusted: it quotes the stream.")
+    text: str = Field(default="", description="The scene's text. Untrusted.")
+    seq: int | None = Field(default=None, description="Journal number of the alert, when it fired.")
+
+
+class DeliveryAttempt(ApiModel):
+    """One try to reach a webhook's receiver (extension)."""
+
+    at: float
+    status: int | None = Field(default=None, description="HTTP status of the answer; null when there was none.")
+    latency_s: float
+    error: str = ""
+
+
+class Delivery(ApiModel):
+    """One webhook of an alert (extension)."""
+
+    delivery_id: str = Field(description="Sent as webhook-id: the idempotency key.")
+    seq: int
+    state: Literal["pending", "delivered", "dead"]
+    attempts: list[DeliveryAttempt]
+    next_at: float | None = Field(default=None, description="When it is tried next, while pending.")
+
+
+class EventTest(ApiModel):
+    """Body of ``POST rtstream/{id}/event/test`` (extension): a dry run on scenes of the past."""
+
+    event_prompt: str = Field(min_length=1, max_length=4000)
+    rtstream_index_id: str | None = None
+    start: float | None = None
+    end: float | None = None
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+class UpdateEvent(ApiModel):
+    """Body of ``PATCH rtstream/event/{id}`` (extension)."""
+
+    event_prompt: str | None = Field(default=None, min_length=1, max_length=4000)
+    label: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class Message(ApiModel):
@@ -204,7 +257,7 @@ class JournalPage(ApiModel):
     entries: list[Message]
     cursor: int = Field(description="Pass as `since` next time; nothing between two reads is lost.")
     has_more: bool = False
-    truncated: bool = Field(False, description="Entries after `since` are no longer kept.")
+    truncated: bool = Field(default=False, description="Entries after `since` are no longer kept.")
 
 
 class ConnectStream(ApiModel):
@@ -214,7 +267,7 @@ class ConnectStream(ApiModel):
     name: str | None = None
     collection_id: str = "default"
     media_types: list[MediaType] | None = None
-    sample_rate: float | None = Field(None, gt=0, le=240)
+    sample_rate: float | None = Field(default=None, gt=0, le=240)
     store: bool = False
     enable_transcript: bool | None = None
     ws_connection_id: str | None = None
@@ -227,7 +280,7 @@ class CreateIndex(ApiModel):
     extraction_config: dict[str, Any] | None = None
     prompt: str | None = None
     model_name: str | None = None
-    model_settings: dict[str, Any] | None = Field(None, alias="model_config")
+    model_settings: dict[str, Any] | None = Field(default=None, alias="model_config")
     name: str | None = None
     ws_connection_id: str | None = None
     sandbox_id: str | None = None
@@ -252,8 +305,12 @@ class CreateAlert(ApiModel):
     min_confidence: float | None = None
     dedupe: bool | None = None
     quiet_hours: list[dict[str, Any]] | None = None
-    pre_s: float | None = Field(None, ge=0, le=600, description="Seconds of evidence before the matching scene.")
-    post_s: float | None = Field(None, ge=0, le=600, description="Seconds of evidence after the matching scene.")
+    pre_s: float | None = Field(
+        default=None, ge=0, le=600, description="Seconds of evidence before the matching scene."
+    )
+    post_s: float | None = Field(
+        default=None, ge=0, le=600, description="Seconds of evidence after the matching scene."
+    )
 
 
 class EngineInfo(ApiModel):
@@ -263,7 +320,7 @@ class EngineInfo(ApiModel):
     version: str
     vision: str = Field(description="Vision model in use; 'local' is the embedded default.")
     screen_text: bool = Field(description="Text on screen can be read.")
-    speech: str = Field("", description="Speech engine in use; empty when none is installed.")
-    language_model: str = Field("", description="Language model that decides events; empty when none is set.")
+    speech: str = Field(default="", description="Speech engine in use; empty when none is installed.")
+    language_model: str = Field(default="", description="Language model that decides events; empty when none is set.")
     streams: int = 0
     streams_running: int = 0

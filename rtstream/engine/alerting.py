@@ -133,11 +133,7 @@ class Alerting:
     async def _ask(self, alerts: list[Row[Any]], scene: Row[Any]) -> dict[str, Verdict]:
         # An event on several alerts of one index is asked once: they look at the same scenes.
         questions = {alert.event_id: EventQuestion(alert.event_id, alert.event_prompt) for alert in alerts}
-        facts = SceneFacts(
-            text=scene.text,
-            lines=scene.detail.get("lines", ()),
-            changes=scene.detail.get("changes", {}),
-        )
+        facts = scene_facts(scene)
         with anyio.fail_after(MODEL_TIMEOUT_S):
             return {
                 verdict.event_id: verdict for verdict in await self._language.judge(list(questions.values()), facts)
@@ -231,6 +227,12 @@ class Alerting:
                 created_at=now,
             )
         return seq
+
+
+def scene_facts(scene: Row[Any]) -> SceneFacts:
+    """What a matcher may look at of a stored scene."""
+    detail = scene.detail
+    return SceneFacts(text=scene.text, lines=detail.get("lines", ()), changes=detail.get("changes", {}))
 
 
 def _undecided(scene: Row[Any], alert: Row[Any], failure: str) -> dict[str, Any]:

@@ -124,7 +124,9 @@ class Engine:
             config, self.db, self.journal, self._supervisor, self._indexers, self._addresses.source, media_dir
         )
         self.indexes = Indexes(self.db, self.journal, self._indexers, self.bindings, self._vision_for)
-        self.watches = Watches(self.db, self._language, self.alerting, self.bindings, self._addresses.webhook)
+        self.watches = Watches(
+            self.db, self._language, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
+        )
         self._retention = Retention(config, self.db, media_dir)
         stack.push_async_callback(self._stop_workers)
 
@@ -264,6 +266,13 @@ class Engine:
     async def stop_stream(self, stream_id: str) -> Stream:
         """Stop a stream; harmless when it is stopped."""
         return await self.streams.stop(stream_id)
+
+    async def delete_stream(self, stream_id: str) -> None:
+        """Remove a stream with all that was recorded and found; exported videos stay."""
+        indexes = await self.indexes.of_stream(stream_id)
+        await self.streams.delete(stream_id)
+        for index in indexes:
+            self.alerting.scene_stored(index.rtstream_index_id)  # its judge sees that the alerts are gone, and ends
 
     async def generate_stream(
         self, stream_id: str, start: float | None, end: float | None, *, title: str = "", description: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from sqlalchemy import Connection, Row
 
 from rtstream import ids
@@ -159,6 +161,22 @@ class Streams:
         if self._health.get(stream_id, Health()).state != "stopped":
             await self._set_health(stream_id, "stopped", "stopped by request")
         return await self.get(stream_id)
+
+    async def delete(self, stream_id: str) -> None:
+        """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
+        row = await self._db.read(rows.get, stream_id)
+        await self._supervisor.stop(stream_id)
+        for index in self._indexers.of_stream(stream_id):
+            await self._indexers.stop(index.id)
+
+        def write(conn: Connection) -> None:
+            rows.delete(conn, stream_id)
+            journal_rows.append(conn, self._catalogue("removed", stream_id, row.name))
+
+        await self._db.write(write)
+        self._journal.wake()
+        self._forget(stream_id)
+        await anyio.to_thread.run_sync(shutil.rmtree, self._media_dir / stream_id, True)
 
     async def rename(self, stream_id: str, name: str) -> Stream:
         """Give a stream another name."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from rtstream.errors import NotFound
-from rtstream.store.tables import alerts, decisions, events
+from rtstream.store.tables import alerts, decisions, events, scenes
 
 
 def insert_event(conn: Connection, **values: Any) -> None:
@@ -26,6 +26,16 @@ def get_event(conn: Connection, event_id: str) -> Row[Any]:
 def list_events(conn: Connection) -> list[Row[Any]]:
     """All events, oldest first."""
     return list(conn.execute(select(events).order_by(events.c.created_at, events.c.id)).all())
+
+
+def change_event(conn: Connection, event_id: str, **values: Any) -> None:
+    """Set columns of an event."""
+    conn.execute(update(events).where(events.c.id == event_id).values(**values))
+
+
+def delete_event(conn: Connection, event_id: str) -> None:
+    """Remove an event with its alerts, their decisions and deliveries."""
+    conn.execute(events.delete().where(events.c.id == event_id))
 
 
 _WITH_EVENT = (
@@ -64,6 +74,29 @@ def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> R
 def change_alert(conn: Connection, alert_id: str, **values: Any) -> None:
     """Set columns of an alert."""
     conn.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
+
+
+def delete_alert(conn: Connection, alert_id: str) -> None:
+    """Remove an alert with its decisions and deliveries."""
+    conn.execute(alerts.delete().where(alerts.c.id == alert_id))
+
+
+def decisions_of(
+    conn: Connection, alert_id: str, start: float | None, end: float | None, page: int, page_size: int
+) -> tuple[list[Row[Any]], bool]:
+    """Decisions on scenes that share time with [start, end), newest first, with the scene's times and text; more?"""
+    query = (
+        select(decisions, scenes.c.start, scenes.c.end, scenes.c.text)
+        .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
+        .where(decisions.c.alert_id == alert_id)
+    )
+    if start is not None:
+        query = query.where(scenes.c.end > start)
+    if end is not None:
+        query = query.where(scenes.c.start < end)
+    query = query.order_by(decisions.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
+    rows = list(conn.execute(query).all())
+    return rows[:page_size], len(rows) > page_size
 
 
 def indexes_with_alerts(conn: Connection) -> list[str]:

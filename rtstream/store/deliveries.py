@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -39,6 +40,34 @@ def next_due(conn: Connection, busy: set[str]) -> float | None:
             deliveries.c.state == "pending", deliveries.c.alert_id.not_in(busy)
         )
     ).scalar()
+
+
+def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[Row[Any], list[Row[Any]]]]:
+    """The newest webhooks of an alert, newest first, each with its attempts, oldest first."""
+    query = select(deliveries).where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq.desc()).limit(limit)
+    found = list(conn.execute(query).all())
+    attempts: dict[str, list[Row[Any]]] = {row.id: [] for row in found}
+    of_these = delivery_attempts.c.delivery_id.in_(attempts)
+    for attempt in conn.execute(select(delivery_attempts).where(of_these).order_by(delivery_attempts.c.id)):
+        attempts[attempt.delivery_id].append(attempt)
+    return [(row, attempts[row.id]) for row in found]
+
+
+def again(conn: Connection, alert_id: str, delivery_id: str | None, now: float) -> int:
+    """Send a webhook once more, or all that were given up; returns how many."""
+    which = [deliveries.c.alert_id == alert_id]
+    which.append(deliveries.c.id == delivery_id if delivery_id is not None else deliveries.c.state == "dead")
+    return conn.execute(update(deliveries).where(*which).values(state="pending", attempts=0, next_at=now)).rowcount
+
+
+def states(conn: Connection, alert_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """How many webhooks of each alert are in which state."""
+    query = select(deliveries.c.alert_id, deliveries.c.state, func.count().label("number"))
+    found: dict[str, dict[str, int]] = {}
+    grouped = query.where(deliveries.c.alert_id.in_(alert_ids)).group_by(deliveries.c.alert_id, deliveries.c.state)
+    for row in conn.execute(grouped):
+        found.setdefault(row.alert_id, {})[row.state] = row.number
+    return found
 
 
 def attempted(

@@ -37,7 +37,7 @@ def close_run(conn: Connection, recording_id: str) -> None:
 
 def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
     """Close what a dead worker (or, without ``stream_id``, a dead engine) left open."""
-    where = [recordings.c.closed.is_(False)]
+    where: list[Any] = [recordings.c.closed.is_(False)]
     if stream_id is not None:
         where.append(recordings.c.stream_id == stream_id)
     conn.execute(update(recordings).where(*where).values(closed=True))
