@@ -81,6 +81,22 @@ async def test_anthropic_decides_events(server: ModelServer, monkeypatch: pytest
     await judge.aclose()
 
 
+async def test_a_model_without_structured_output_answers_through_a_tool(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+    called = json.loads(anthropic_message("").body)
+    called["content"] = [{"type": "tool_use", "id": "t1", "name": "answer", "input": json.loads(VERDICT)}]
+    server.answers.append(Answer(json.dumps(called | {"stop_reason": "tool_use"})))
+    judge = ModelLanguage("anthropic:claude-3-haiku-20240307", EngineConfig(model_timeout_s=5))
+    (verdict,) = await judge.judge([EventQuestion("e", "x")], SceneFacts("x"))
+    assert (verdict.outcome, verdict.explanation) == ("match", "seen")
+    (tool,) = server.calls[0].body["tools"]
+    assert "verdicts" in tool["input_schema"]["properties"]
+    await judge.aclose()
+
+
 async def test_gemini_is_asked_in_its_own_format(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
