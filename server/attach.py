@@ -32,7 +32,7 @@ class LocalEngine:
         self._api_key = api_key
         self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
-        self._started: subprocess.Popen[Any] | None = None  # kept so that its end is noticed
+        self.started: subprocess.Popen[Any] | None = None  # the engine, when this object started it
 
     async def __call__(self, start: bool) -> Endpoint:
         """Where the engine is. Without ``start``, or when it cannot be started, raises Unavailable."""
@@ -44,6 +44,8 @@ class LocalEngine:
         return Endpoint(url, apikey.load_or_create(self._data_dir, self._api_key))
 
     async def _running(self) -> str | None:
+        if self.started is not None:
+            self.started.poll()  # one that ended leaves the list of processes
         url = read_engine_file(self._data_dir).get("url")
         return url if isinstance(url, str) and await _healthy(url) else None
 
@@ -69,7 +71,7 @@ class LocalEngine:
 
     async def _launch(self) -> str:
         with self._log() as log:
-            process = self._started = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+            process = self.started = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

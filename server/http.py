@@ -42,22 +42,47 @@ async def serve_http(settings: Settings) -> None:
     """
     check_address(settings)
     stop = anyio.Event()
+
+    def ready(url: str) -> None:
+        write_engine_file(settings.data_dir, url)
+        _announce(settings, url)
+
     with _only_engine(settings), _signals(stop):
-        async with Engine(settings) as engine:
-            face, ready = _face(settings, engine)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_stop_when_idle, engine, stop)
-                async with _sessions(face, stop) as finished:
-                    route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
-                    await serve(
-                        engine,
-                        host=settings.host,
-                        port=settings.port,
-                        extra_routes=[route],
-                        on_ready=ready,
-                        should_exit=finished,
-                    )
-                tasks.cancel_scope.cancel()
+        async with Engine(settings) as engine, anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_when_idle, engine, stop)
+            await serve_engine(engine, settings, stop, ready)
+            tasks.cancel_scope.cancel()
+
+
+async def serve_engine(
+    engine: Engine, settings: Settings, stop: anyio.Event, on_ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve the API of a running engine and MCP at /mcp until ``stop``; ``on_ready`` gets the address."""
+    listening = anyio.Event()
+    address = ""
+
+    async def here(start: bool) -> Endpoint:
+        await listening.wait()
+        return Endpoint(address, engine.api_key)
+
+    def ready(url: str) -> None:
+        nonlocal address
+        address = url
+        listening.set()
+        on_ready(url)
+
+    client = RTStreamClient.located_by(here)
+    face = create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s)
+    route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
+    async with _sessions(face, stop) as closed:
+        await serve(
+            engine,
+            host=settings.host,
+            port=settings.port,
+            extra_routes=[route],
+            on_ready=ready,
+            should_exit=closed,
+        )
 
 
 def check_address(settings: Settings) -> None:
@@ -86,26 +111,6 @@ def transport_security(settings: Settings) -> TransportSecuritySettings:
         allowed_hosts=[form for host in hosts for form in (host, f"{host}:*")],
         allowed_origins=[*(f"http://{host}:*" for host in LOCAL_HOSTS), *origins],
     )
-
-
-def _face(settings: Settings, engine: Engine) -> tuple[Face, Callable[[str], None]]:
-    """The face, and what to call with the engine's address once it listens."""
-    listening = anyio.Event()
-    url = ""
-
-    async def here(start: bool) -> Endpoint:
-        await listening.wait()
-        return Endpoint(url, engine.api_key)
-
-    def ready(address: str) -> None:
-        nonlocal url
-        url = address
-        listening.set()
-        write_engine_file(settings.data_dir, address)
-        _announce(settings, address)
-
-    client = RTStreamClient.located_by(here)
-    return create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s), ready
 
 
 def _guarded(face: Face, settings: Settings, engine: Engine) -> ASGIApp:

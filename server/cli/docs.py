@@ -1,0 +1,70 @@
+"""Writes the generated parts of README.md anew: the table of tools and the table of settings.
+
+``python -m server.cli.docs`` writes; with ``--check`` it only says whether something would change (exit status 1).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from server.settings import PREFIX, Settings
+from tools.toolset import toolset
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def tools_table() -> str:
+    """One line a tool: its name, what it does, and whether it changes anything."""
+    lines = ["| Tool | What it does | |", "|---|---|---|"]
+    for tool in toolset():
+        hints = tool.annotations
+        reads = "reads" if hints is not None and hints.read_only_hint else "changes"
+        what = _cell(tool.description.split(". ")[0].rstrip("."))
+        lines.append(f"| `{tool.name}` | {what}. | {reads} |")
+    return "\n".join(lines)
+
+
+def settings_table() -> str:
+    """One line a setting: its environment variable, default and help."""
+    lines = ["| Variable | Default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        # The default folder differs from machine to machine.
+        default = "user data folder" if name == "data_dir" else field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "") else f"`{default}`" if name != "data_dir" else default
+        lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {_cell(field.description)} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|")
+
+
+TABLES = {"tools": tools_table, "settings": settings_table}
+
+
+def filled(text: str) -> str:
+    """``text`` with each table between its markers: ``<!-- tools:begin -->`` and ``<!-- tools:end -->``."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, found, rest = text.partition(begin)
+        if found and end in rest:
+            text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check; gives the exit status."""
+    text = README.read_text(encoding="utf-8")
+    fresh = filled(text)
+    if fresh == text:
+        return 0
+    if "--check" in arguments:
+        sys.stderr.write("README.md is not up to date: run 'make docs'.\n")
+        return 1
+    README.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

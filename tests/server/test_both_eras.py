@@ -1,0 +1,134 @@
+"""The product as clients see it: {stdio, HTTP} x {handshake era, 2026-07-28} against a real engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+
+from tests.server.faces import WAYS, Era, Heard, Served, Transport, call, connected, refusal, serving, subscribed
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed"),
+    pytest.mark.parametrize(("transport", "era"), WAYS),
+]
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path / "data") as running:
+        yield running
+
+
+async def test_tools_work_on_what_the_engine_has(served: Served, transport: Transport, era: Era) -> None:
+    stream_id = await served.add_stream("Front door")
+    index_id = await served.add_index(stream_id, "an empty porch", "a courier\u202e with a parcel")
+    async with connected(served, transport, era) as client:
+        listed = await call(client, "list_streams")
+        assert [(s["stream_id"], s["name"], s["health"]) for s in listed["streams"]] == [
+            (stream_id, "Front door", "stopped")
+        ]
+        assert "secret" not in json.dumps(listed)
+        scenes = await call(client, "get_scenes", stream_id=stream_id, index_id=index_id)
+        assert [scene["untrusted_text"] for scene in scenes["scenes"]] == ["a courier with a parcel", "an empty porch"]
+        event = await call(client, "create_event", prompt='"Invoice 4711" is on the screen', label="invoice")
+        assert event["matching"] == "rule"
+        alert = await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
+        assert (alert["label"], alert["status"]) == ("invoice", "enabled")
+        listed = await call(client, "list_alerts", stream_id=stream_id, index_id=index_id)
+        assert [a["alert_id"] for a in listed["alerts"]] == [alert["alert_id"]]
+
+
+async def test_a_failure_is_one_sentence_a_model_can_act_on(served: Served, transport: Transport, era: Era) -> None:
+    stream_id = await served.add_stream()
+    async with connected(served, transport, era) as client:
+        assert "rts-unknown" not in await refusal(client, "get_stream", stream_id="no such/id")
+        said = await refusal(client, "connect_stream", url="gopher://user:hunter2@192.0.2.1/x")
+        assert "must begin with one of rtsp://" in said
+        assert "hunter2" not in said
+        said = await refusal(client, "generate_stream", stream_id=stream_id, start=2000, end=1000)
+        assert "before its start" in said
+        said = await refusal(client, "wait_for_events", timeout_s=3600)
+        assert said.startswith("wait_for_events was not called, its arguments are wrong. timeout_s:")
+        assert "\n" not in said
+
+
+async def test_a_subscriber_is_told_and_reads_what_happened(served: Served, transport: Transport, era: Era) -> None:
+    stream_id = await served.add_stream()
+    uri = f"rtstream://streams/{stream_id}/alerts"
+    heard = Heard()
+    async with connected(served, transport, era, heard) as client, subscribed(client, era, heard, uri):
+        seq = await served.happen("alert", stream_id, label="invoice", confidence=0.9, text="Invoice 4711")
+        await heard.until(uri)
+        read = await client.read_resource(uri)
+        content = json.loads(read.contents[0].text)  # pyright: ignore[reportAttributeAccessIssue]
+        assert [(e["seq"], e["label"], e["untrusted_text"]) for e in content["events"]] == [
+            (seq, "invoice", "Invoice 4711")
+        ]
+        later = await client.read_resource(f"{uri}?since={content['cursor']}")
+        assert json.loads(later.contents[0].text)["events"] == []  # pyright: ignore[reportAttributeAccessIssue]
+        await served.happen("catalogue", stream_id, change="added", kind="stream", id=stream_id)
+        await heard.until("")
+
+
+async def test_the_list_has_every_stream_and_nothing_else_is_found(
+    served: Served, transport: Transport, era: Era
+) -> None:
+    ids = [await served.add_stream(f"Camera {number}") for number in range(21)]
+    async with connected(served, transport, era) as client:
+        await call(client, "list_streams")  # the list alone never starts an engine, so it waits for the first call
+        page = await client.list_resources()
+        uris = [str(resource.uri) for resource in page.resources]
+        while page.next_cursor:
+            page = await client.list_resources(cursor=page.next_cursor)
+            uris += [str(resource.uri) for resource in page.resources]
+        assert uris[0] == "rtstream://streams"
+        assert uris[1::6] == [f"rtstream://streams/{stream_id}" for stream_id in ids]
+        assert len(uris) == len(set(uris)) == 1 + 6 * 21
+        with pytest.raises(MCPError) as refused:
+            await client.list_resources(cursor="elsewhere")
+        assert refused.value.error.code == INVALID_PARAMS
+        for uri in ("rtstream://streams/rts-none", f"rtstream://streams/{ids[0]}/smells", "rtstream://elsewhere"):
+            with pytest.raises(MCPError) as refused:
+                await client.read_resource(uri)
+            assert refused.value.error.code == INVALID_PARAMS
+            assert refused.value.error.data == {"uri": uri}
+
+
+async def test_a_wait_ends_with_what_happened_and_reports_progress(
+    served: Served, transport: Transport, era: Era
+) -> None:
+    stream_id = await served.add_stream()
+    cursor = await served.happen("alert", stream_id, label="before", confidence=1.0, text="before")
+    progress: list[float] = []
+    moving = anyio.Event()
+
+    async def on_progress(value: float, total: float | None, message: str | None) -> None:
+        progress.append(value)
+        moving.set()
+
+    async with connected(served, transport, era) as client, anyio.create_task_group() as tasks:
+        results = []
+
+        async def wait() -> None:
+            arguments = {"channels": ["alerts"], "since": cursor, "timeout_s": 20, "min_confidence": 0.5}
+            result = await client.call_tool("wait_for_events", arguments, progress_callback=on_progress)
+            results.append(result.structured_content)
+
+        tasks.start_soon(wait)
+        with anyio.fail_after(15):
+            await moving.wait()
+        await served.happen("health", stream_id, state="connected", since=1.0)
+        await served.happen("alert", stream_id, label="faint", confidence=0.1, text="faint")
+        await served.happen("alert", stream_id, label="one", confidence=0.9, text="one")
+        second = await served.happen("alert", stream_id, label="two", confidence=0.9, text="two")
+    (found,) = results
+    assert [event["label"] for event in found["events"]] == ["one", "two"]
+    assert (found["cursor"], found["has_more"], found["timed_out"]) == (second, False, False)
+    assert progress == sorted(set(progress))

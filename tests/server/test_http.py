@@ -1,0 +1,94 @@
+"""Who may call /mcp: the key, the Host and Origin headers, the size of a request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rtstream.errors import InvalidRequest
+from server.http import check_address
+from server.settings import Settings
+from tests.server.faces import KEY, Served, serving
+
+pytestmark = pytest.mark.anyio
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path / "data", allowed_hosts="cam.example.org", allowed_origins="https://app.test/") as it:
+        yield it
+
+
+async def post(served: Served, body: Any = INITIALIZE, **headers: str) -> httpx.Response:
+    headers = {**HEADERS, **headers}
+    async with httpx.AsyncClient(timeout=10) as http:
+        return await http.post(f"{served.url}/mcp", headers=headers, json=body)
+
+
+async def test_only_the_holder_of_the_key_is_let_in(served: Served) -> None:
+    for headers in (
+        {},
+        {"authorization": "Bearer sk-other"},
+        {"authorization": f"Basic {KEY}"},
+        {"x-access-token": ""},
+    ):
+        refused = await post(served, **headers)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        assert refused.json()["error_code"] == "UNAUTHORIZED"
+    for headers in ({"authorization": f"Bearer {KEY}"}, {"x-access-token": KEY}):
+        assert (await post(served, **headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example.org"}, 421),
+        ({"host": "cam.example.org"}, 200),
+        ({"host": "cam.example.org:8740"}, 200),
+        ({"origin": "https://evil.example.org"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://app.test"}, 200),
+        ({"origin": "http://localhost:5173"}, 200),
+    ],
+)
+async def test_a_web_page_elsewhere_cannot_reach_it(served: Served, headers: dict[str, str], status: int) -> None:
+    assert (await post(served, **{"x-access-token": KEY, **headers})).status_code == status
+
+
+async def test_a_request_that_is_too_large_is_not_read(served: Served) -> None:
+    body = {**INITIALIZE, "params": {"padding": "x" * (5 * 1024 * 1024)}}
+    assert (await post(served, body, **{"x-access-token": KEY})).status_code == 413
+
+
+async def test_the_key_can_be_switched_off_for_this_machine_only(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data", mcp_require_key=False) as served:
+        assert (await post(served)).status_code == 200
+        assert (await post(served, host="evil.example.org")).status_code == 421
+    open_to_all = Settings(data_dir=tmp_path, host="0.0.0.0", api_key=KEY, mcp_require_key=False)
+    with pytest.raises(InvalidRequest, match="cannot be switched off"):
+        check_address(open_to_all)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
+def test_other_machines_are_let_in_only_with_a_key_of_the_users_own(tmp_path: Path, host: str) -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_API_KEY"):
+        check_address(Settings(data_dir=tmp_path, host=host, api_key=None))
+    check_address(Settings(data_dir=tmp_path, host=host, api_key=KEY))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_this_machine_needs_no_key_of_its_own(tmp_path: Path, host: str) -> None:
+    check_address(Settings(data_dir=tmp_path, host=host, api_key=None))

@@ -1,0 +1,73 @@
+"""What the tools say of themselves: it is read by every model in every conversation, so no change goes unseen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.server import MCPServer
+from mcp_types import Tool
+
+from server.cli.docs import README, filled, tools_table
+from tools.toolset import toolset
+
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"
+MAX_BYTES = 20_000
+NAMES = [tool.name for tool in toolset()]
+
+
+@pytest.fixture
+async def listed() -> list[Tool]:
+    return await MCPServer("test", tools=list(toolset())).list_tools()
+
+
+def wire(tool: Tool) -> dict[str, Any]:
+    return tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_definition_is_the_one_that_was_agreed_on(listed: list[Tool], name: str, update: bool) -> None:
+    (tool,) = [tool for tool in listed if tool.name == name]
+    text = json.dumps(wire(tool), indent=2, ensure_ascii=False) + "\n"
+    path = SNAPSHOTS / f"{name}.json"
+    if update:
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, "UPDATE_SNAPSHOTS=1 pytest tests/tools accepts the change"
+
+
+def test_no_definition_is_kept_of_a_tool_that_is_gone() -> None:
+    assert sorted(path.stem for path in SNAPSHOTS.glob("*.json")) == sorted(NAMES)
+
+
+@pytest.mark.anyio
+async def test_all_definitions_together_stay_small(listed: list[Tool]) -> None:
+    size = sum(len(json.dumps(wire(tool), ensure_ascii=False, separators=(",", ":")).encode()) for tool in listed)
+    assert size < MAX_BYTES
+
+
+@pytest.mark.anyio
+async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[Tool]) -> None:
+    for tool in listed:
+        assert tool.title
+        assert tool.description
+        hints = tool.annotations
+        assert hints is not None
+        assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
+        assert tool.output_schema is not None
+        assert tool.output_schema["type"] == "object"
+        assert tool.input_schema["type"] == "object"
+
+
+@pytest.mark.anyio
+async def test_two_lists_are_the_same(listed: list[Tool]) -> None:
+    again = await MCPServer("test", tools=list(toolset())).list_tools()
+    assert [wire(tool) for tool in again] == [wire(tool) for tool in listed]
+
+
+def test_the_readme_lists_the_tools() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert filled(text) == text, "run 'make docs'"
+    assert tools_table() in text
