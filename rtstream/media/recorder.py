@@ -94,7 +94,10 @@ class Run:
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
 
     def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
-        """Record a packet. Raises OSError when the disk refuses, ``av.error.FFmpegError`` when the muxer does."""
+        """Record a packet.
+
+        Raises ``av.error.FFmpegError`` when it is too damaged to be stored (the run goes on), OSError when the disk refuses.
+        """
         rate = VIDEO_RATE if is_video else self._audio_rate
         if self._origin is None:
             if self._video is not None and not (is_video and packet.is_keyframe):
@@ -106,14 +109,14 @@ class Run:
         stream = self._video if is_video else self._audio
         if stream is None:
             return
-        if is_video and packet.is_keyframe:
-            self._keyframes.append((dts - base, pts - base))
         packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
         for ready in packets:
             ready.time_base = Fraction(1, rate)
             ready.dts, ready.pts = dts - base, pts - base
             ready.stream = stream
             self._muxer.mux_one(ready)
+        if is_video and packet.is_keyframe:
+            self._keyframes.append((dts - base, pts - base))
         self._write_fragments()
         self._flush()
 

@@ -24,9 +24,10 @@ log = logging.getLogger(__name__)
 PACE_S = 0.2  # reads of a buffered source are bundled: waking up is what costs
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
+MOST_REFUSED = 200
 BURST_S = 30.0  # a source that is this much faster than time at its start is a recording, not live
 AHEAD_S = 0.5
-STABLE_S = 5.0  # a change of format this soon after connecting is not followed
+STABLE_S = 2.0  # a change of format this soon after connecting is not followed
 UNDATED = 16
 
 
@@ -64,6 +65,7 @@ class Session:
         self._opened = time.monotonic()
         self._undated: list[Any] = []
         self._run: Run | None = None
+        self._refused = 0  # packets in a row that the muxer did not take
         self._paused_until = 0.0  # monotonic; recording waits after a failure
         self._lead_at = 0.0
         self._last_idle = time.monotonic()
@@ -213,7 +215,13 @@ class Session:
             self._run = Run(Path(self._spec.folder), self._spec.segment_s, self._clock, self._outbox.send, video, audio)
         try:
             self._run.add(packet, is_video, placed.dts, placed.pts)
-        except (OSError, ValueError, FFmpegError) as exc:
+            self._refused = 0
+        except FFmpegError as exc:  # first: some of them are OSErrors too
+            self._refused += 1
+            self._outbox.count("packets_unstorable")
+            if self._refused > MOST_REFUSED:
+                self._recording_failed(exc)
+        except (OSError, ValueError) as exc:
             self._recording_failed(exc)
 
     def _recordable(self) -> tuple[Any, Any]:
@@ -229,6 +237,7 @@ class Session:
         if run is not None:
             run.abandon()
         self._paused_until = time.monotonic() + RECORDING_RETRY_S
+        self._refused = 0
         log.warning("recording failed: %s", type(exc).__name__)
         reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
         reason = reason or "recording is paused: the stream could not be stored"

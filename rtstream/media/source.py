@@ -268,6 +268,8 @@ def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
         return SourceFailed(
             "there is no such file" if scheme == "file" else "there is no such stream", scheme == "file"
         )
+    if isinstance(exc, IsADirectoryError):
+        return SourceFailed("this is a folder: name a media file in it", True)
     if isinstance(exc, PermissionError):
         return SourceFailed(
             "the file may not be read" if scheme == "file" else "the connection was not permitted", True
@@ -288,4 +290,4 @@ def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
         return SourceFailed(
             "the source cannot be reached or stopped answering: check the host name, and that it is live"
         )
-    return SourceFailed(f"the source could not be read ({type(exc).__name__})")
+    return SourceFailed(f"the source could not be read ({type(exc).__name__})", scheme == "file")

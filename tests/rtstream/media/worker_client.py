@@ -69,7 +69,7 @@ class WorkerClient:
                 if len(found) >= count:
                     return found[count - 1]
                 left = deadline - time.monotonic()
-                assert left > 0, f"no {kind.__name__} number {count} among {[m for m in self.messages[-20:]]}"
+                assert left > 0, f"no {kind.__name__} number {count} after {[m.kind for m in self.messages[-20:]]}"
                 self._changed.wait(left)
 
     def wait_for_state(self, state: str, count: int = 1) -> WorkerHealth:

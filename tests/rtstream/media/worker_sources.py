@@ -1,0 +1,114 @@
+"""Sources made for one test of the worker: transport streams with chosen faults, on sockets and in files."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from rtstream.media.testsource.pictures import Painter
+
+
+def transport_stream(clip: Path, offset_s: float = 0.0, seconds: float = 60.0) -> bytes:
+    """``clip`` as MPEG-TS whose timestamps begin near ``offset_s``."""
+    sink = io.BytesIO()
+    options = {"output_ts_offset": str(offset_s), "mpegts_flags": "resend_headers"}
+    with (
+        av.open(str(clip)) as source,
+        av.open(sink, "w", format="mpegts", options=options) as out,
+    ):
+        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams if stream.type != "data"}
+        for packet in source.demux(*copies):
+            if packet.dts is None or packet.dts * packet.time_base >= seconds:
+                continue
+            packet.stream = copies[packet.stream]
+            out.mux(packet)
+    return sink.getvalue()
+
+
+def video_file(
+    path: Path, codec: str, audio: str | None = None, seconds: int = 2, gop: int = 15, **settings: Any
+) -> Path:
+    """A file of 320x180 pictures at 30 a second, a barcode in each; ``settings`` are options of the codec."""
+    painter = Painter(320, 180, 30)
+    with av.open(str(path), "w") as out:
+        video: Any = out.add_stream(codec, rate=30)
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        video.codec_context.thread_type, video.codec_context.gop_size = "FRAME", gop
+        video.options = {name.replace("_", "-"): str(value) for name, value in settings.items()}
+        sound: Any = None
+        if audio is not None:
+            sound = out.add_stream(audio, rate=8000 if audio.startswith("pcm") else 48000)
+            sound.layout = "mono"
+        for number in range(seconds * 30):
+            frame = painter.frame(number)
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            out.mux(video.encode(frame))
+        if sound is not None:
+            out.mux(_tone(sound, seconds))
+            out.mux(sound.encode())
+        out.mux(video.encode())
+    return path
+
+
+def _tone(sound: Any, seconds: int) -> list[Any]:
+    rate = sound.codec_context.sample_rate
+    times = np.arange(rate * seconds) / rate
+    frame = av.AudioFrame.from_ndarray((8000 * np.sin(2764.6 * times)).astype(np.int16)[None], "s16", "mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    resampler = av.AudioResampler(sound.codec_context.format.name, "mono", rate, sound.codec_context.frame_size or None)
+    return [packet for part in resampler.resample(frame) for packet in sound.encode(part)]
+
+
+@contextmanager
+def served(*parts: tuple[bytes, float]) -> Iterator[str]:
+    """A TCP server that sends these bytes, each part spread over its seconds, then closes. Gives the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def run() -> None:
+            while not ended.is_set():
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client:
+                    _send(client, parts, ended)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        ended.set()
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def _send(client: socket.socket, parts: tuple[tuple[bytes, float], ...], ended: threading.Event) -> None:
+    try:
+        for data, seconds in parts:
+            begin, sent = time.monotonic(), 0
+            while sent < len(data):
+                share = min(1.0, (time.monotonic() - begin) / seconds) if seconds else 1.0
+                due = max(sent + 1, int(len(data) * share))
+                client.sendall(data[sent:due])
+                sent = due
+                if ended.wait(0.02):
+                    return
+    except OSError:
+        pass
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """A TCP server that takes connections and never says a word. Gives the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
