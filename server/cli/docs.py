@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md anew: the table of tools and the table of settings.
+"""Writes the generated parts of README.md and docs/ anew: the table of tools and the table of settings.
 
 ``python -m server.cli.docs`` writes; with ``--check`` it only says whether something would change (exit status 1).
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 from server.settings import PREFIX, Settings
 from tools.toolset import toolset
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md")
 
 
 def tools_table() -> str:
@@ -55,15 +56,18 @@ def filled(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write, or check; gives the exit status."""
-    text = README.read_text(encoding="utf-8")
-    fresh = filled(text)
-    if fresh == text:
-        return 0
-    if "--check" in arguments:
-        sys.stderr.write("README.md is not up to date: run 'make docs'.\n")
-        return 1
-    README.write_text(fresh, encoding="utf-8")
-    return 0
+    stale = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fresh = filled(text)
+        if fresh == text:
+            continue
+        if "--check" in arguments:
+            sys.stderr.write(f"{page.name} is not up to date: run 'make docs'.\n")
+            stale = 1
+        else:
+            page.write_text(fresh, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":

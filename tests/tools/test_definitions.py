@@ -10,7 +10,6 @@ import pytest
 from mcp.server import MCPServer
 from mcp_types import Tool
 
-from server.cli.docs import README, filled, tools_table
 from tools.toolset import toolset
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"
@@ -65,9 +64,3 @@ async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[To
 async def test_two_lists_are_the_same(listed: list[Tool]) -> None:
     again = await MCPServer("test", tools=list(toolset())).list_tools()
     assert [wire(tool) for tool in again] == [wire(tool) for tool in listed]
-
-
-def test_the_readme_lists_the_tools() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert filled(text) == text, "run 'make docs'"
-    assert tools_table() in text
