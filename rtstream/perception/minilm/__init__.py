@@ -1,0 +1,1 @@
+"""Sentence embeddings in plain numpy: the embedded default of search by meaning."""
