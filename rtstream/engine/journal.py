@@ -38,6 +38,11 @@ class Journal:
         grown, self._grown = self._grown, anyio.Event()
         grown.set()
 
+    @property
+    def grown(self) -> anyio.Event:
+        """Set at the next append. Take it, then read, then wait for it: nothing in between is missed."""
+        return self._grown
+
     async def latest(self) -> int:
         """The newest number; 0 when there is none yet."""
         return await self._db.read(rows.latest)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from rtstream.errors import Conflict
+from rtstream.store import search_tables
 from rtstream.store.tables import SCHEMA_VERSION, metadata
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ def migrate(engine: Engine) -> None:
                     "Install the newer rtstream-mcp, or use another data folder."
                 )
         metadata.create_all(conn)
+        search_tables.create(conn)
         if engine.dialect.name == "sqlite":
             conn.execute(text(f"PRAGMA user_version={SCHEMA_VERSION:d}"))
 

@@ -1,0 +1,228 @@
+"""One search over the store: coarse candidates from words and sign bits, exact scores, joined hits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from rtstream.rules import fusion
+from rtstream.rules.conditions import holds
+from rtstream.rules.fusion import Moment
+from rtstream.rules.query import Query
+from rtstream.store import search as rows
+from rtstream.store.documents import FAR, Documents, View, sign_bits
+from rtstream.store.search import Detail
+
+CANDIDATES = (400, 1600, 6400)
+"""Candidates that are scored exactly; more only when joining or filtering left too few hits, and all were good."""
+GOOD_SHARE = 0.9
+POSTINGS = 10_000
+"""Documents read for one word, newest first. Of a more common word the older ones count only for candidates."""
+PHRASE_POSTINGS = 50_000
+"""The same for a quoted phrase: documents older than the newest of these are not found by it."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A checked search. ``places``: numbers of the places to look in; None: all."""
+
+    query: Query
+    places: Sequence[int] | None
+    start: float | None
+    end: float | None
+    limit: int
+    score_threshold: float | None
+    dynamic_score_percentage: float | None
+    filter: Any
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The query as a vector (float32, unit length) and the number of its model."""
+
+    vector: NDArray[np.float32]
+    model: int
+
+
+@dataclass(frozen=True)
+class Words:
+    """Which words of the query stand in which rows. ``weights`` sum to 1."""
+
+    weights: list[float]
+    rows: list[NDArray[np.int64]]
+    horizons: list[int]
+    """Rows before this one were not looked at for the word."""
+
+    def shares(self, size: int) -> NDArray[np.float32]:
+        """float32 [size]: weighted share of the query's words that are known to be in each row."""
+        shares = np.zeros(size, np.float32)
+        for weight, found in zip(self.weights, self.rows, strict=True):
+            shares[found] += weight
+        return shares
+
+
+def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[Moment, Detail]]:
+    """The hits, best first, each with where it comes from."""
+    view = documents.view()
+    mask = view.allowed(ask.places, ask.start, ask.end)
+    inside = np.flatnonzero(mask)
+    if not len(inside):
+        return []
+    first, last = int(inside[0]), int(inside[-1])
+    for phrase in ask.query.required:
+        found = rows.postings(conn, phrase.match, PHRASE_POSTINGS, int(view.ids[first]), int(view.ids[last]))
+        held = np.zeros(len(mask), np.bool_)
+        held[view.rows(found)] = True
+        mask &= held
+    words = _look_up(conn, view, ask.query, mask, first, last)
+    shares = words.shares(len(mask))
+    order = _order(view, mask, shares, meaning)
+    hits: list[tuple[Moment, Detail]] = []
+    for size in CANDIDATES:
+        chosen = _best(order, size)
+        hits, all_good = _hits(conn, ask, meaning, view, words, shares, chosen)
+        if len(hits) >= ask.limit or len(chosen) < size or not all_good:
+            break
+    hits = hits[: ask.limit]
+    least = fusion.cut((moment.score for moment, _ in hits), ask.score_threshold, ask.dynamic_score_percentage)
+    return [hit for hit in hits if hit[0].score >= least]
+
+
+def _look_up(conn: Connection, view: View, query: Query, mask: NDArray[np.bool_], first: int, last: int) -> Words:
+    found_rows: list[NDArray[np.int64]] = []
+    horizons: list[int] = []
+    counts: list[float] = []
+    span = last - first + 1
+    for term in query.terms:
+        found = rows.postings(conn, term.match, POSTINGS, int(view.ids[first]), int(view.ids[last]))
+        horizon = first
+        count = float(len(found))
+        if len(found) == POSTINGS:
+            horizon = int(np.searchsorted(view.ids, found[-1]))
+            count *= span / max(1, last - horizon + 1)  # as common before as since then
+        at = view.rows(found)
+        found_rows.append(at[mask[at]])
+        horizons.append(horizon)
+        counts.append(count)
+    return Words(fusion.weights(counts, span), found_rows, horizons)
+
+
+def _order(
+    view: View, mask: NDArray[np.bool_], shares: NDArray[np.float32], meaning: Meaning | None
+) -> NDArray[np.int16]:
+    """int16 [rows]: estimated badness, as differing bits; words found count as bits that agree. ``FAR``: no hit."""
+    if meaning is None:
+        return np.where(mask & (shares > 0), np.rint(10_000 * (1 - shares)), FAR).astype(np.int16)
+    dimensions = len(meaning.vector)
+    order = view.distances(sign_bits(meaning.vector[None])[0], mask)
+    worded = np.flatnonzero((shares > 0) & mask)
+    assumed = np.arccos(fusion.UNEMBEDDED * shares[worded]) * dimensions / math.pi
+    known = np.where(order[worded] == FAR, assumed, order[worded])
+    # Near 90 degrees one bit is a cosine of pi / dimensions.
+    order[worded] = np.rint(known - fusion.WORD_WEIGHT * shares[worded] * dimensions / math.pi)
+    return order
+
+
+def _best(order: NDArray[np.int16], size: int) -> NDArray[np.int64]:
+    """Rows of the ``size`` best, newest first among equals."""
+    limit = order.max() if len(order) <= size else np.partition(order, size)[size]
+    close = np.flatnonzero((order <= limit) & (order < FAR))[::-1]
+    return close[np.argsort(order[close], kind="stable")][:size]
+
+
+def _hits(
+    conn: Connection,
+    ask: Ask,
+    meaning: Meaning | None,
+    view: View,
+    words: Words,
+    shares: NDArray[np.float32],
+    chosen: NDArray[np.int64],
+) -> tuple[list[tuple[Moment, Detail]], bool]:
+    """Score candidates exactly, leave out noise and what the filter does not let through, join, add the details.
+
+    Also says whether nearly all candidates were good enough, so that more may be found further down.
+    """
+    cosines = _cosines(conn, view.ids[chosen].tolist(), meaning)
+    scored: list[tuple[float, int, int]] = []
+    for doc, row, share in zip(view.ids[chosen].tolist(), chosen.tolist(), shares[chosen].tolist(), strict=True):
+        value = fusion.score(cosines.get(doc), share, by_meaning=meaning is not None)
+        if ask.score_threshold is not None:
+            noise = value < ask.score_threshold - fusion.WORD_WEIGHT  # common words may still be added to it
+        else:
+            noise = meaning is not None and fusion.is_noise(cosines.get(doc), share)
+        if not noise:
+            scored.append((value, doc, row))
+    scored.sort(reverse=True)
+    all_good = len(scored) >= GOOD_SHARE * len(chosen)
+    if not ask.filter and len(chosen) <= CANDIDATES[0]:
+        scored = scored[: max(100, 5 * ask.limit)]
+    texts = rows.texts(conn, (doc for _, doc, _ in scored))
+    common = _older_words(words, ask.query, scored, texts)
+    moments: list[Moment] = []
+    for _, doc, row in scored:
+        if doc in texts:
+            place, start, end, text = texts[doc]
+            share = float(shares[row]) + common.get(doc, 0.0)
+            value = fusion.score(cosines.get(doc), share, by_meaning=meaning is not None)
+            moments.append(Moment(doc, place, start, end, text, value))
+    if ask.filter:
+        facts = rows.details(conn, (moment.doc for moment in moments))
+        moments = [m for m in moments if m.doc in facts and holds(ask.filter, record(m, facts[m.doc]))]
+    joined = fusion.merge(moments)[: ask.limit]
+    facts = rows.details(conn, (moment.doc for moment in joined))
+    return [(moment, facts[moment.doc]) for moment in joined if moment.doc in facts], all_good
+
+
+def _cosines(conn: Connection, ids: Sequence[int], meaning: Meaning | None) -> dict[int, float]:
+    if meaning is None:
+        return {}
+    found = rows.vectors(conn, ids, meaning.model)
+    found = {doc: vector for doc, vector in found.items() if len(vector) == len(meaning.vector)}
+    if not found:
+        return {}
+    cosines = np.stack(list(found.values())).astype(np.float32) @ meaning.vector
+    return dict(zip(found, cosines.tolist(), strict=True))
+
+
+def _older_words(
+    words: Words,
+    query: Query,
+    scored: Sequence[tuple[float, int, int]],
+    texts: dict[int, tuple[int, float, float, str]],
+) -> dict[int, float]:
+    """Weights of common words in candidates that are older than the postings that were read."""
+    common = [number for number, horizon in enumerate(words.horizons) if any(row < horizon for _, _, row in scored)]
+    if not common:
+        return {}
+    oldest = max(words.horizons[number] for number in common)
+    old = {doc: row for _, doc, row in scored if row < oldest and doc in texts}
+    found = rows.matching({doc: texts[doc][3] for doc in old}, [query.terms[number].match for number in common])
+    missing: dict[int, float] = {}
+    for number, docs in zip(common, found, strict=True):
+        for doc in docs:
+            if old[doc] < words.horizons[number]:
+                missing[doc] = missing.get(doc, 0.0) + words.weights[number]
+    return missing
+
+
+def record(moment: Moment, detail: Detail) -> dict[str, Any]:
+    """What a filter may ask about a hit."""
+    return {
+        **detail.metadata.get("data", {}),
+        "kind": detail.kind,
+        "stream_id": detail.stream_id,
+        "stream_name": detail.stream_name,
+        "index_id": detail.index_id,
+        "index_name": detail.index_name,
+        "start": moment.start,
+        "end": moment.end,
+        "text": moment.text,
+        "metadata": detail.metadata,
+    }

@@ -1,0 +1,343 @@
+"""Search over everything that was seen, said and alerted: one object that runs the indexing and answers queries."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import anyio
+from anyio.abc import TaskGroup
+from sqlalchemy import Connection
+
+from rtstream.engine.journal import Journal
+from rtstream.engine.ranking import Ask, Meaning, find
+from rtstream.engine.search_indexing import DocumentIndexer, VectorIndexer, embed_stored
+from rtstream.errors import InvalidRequest, Unavailable
+from rtstream.perception.protocols import EmbeddingProvider, ProviderError
+from rtstream.rules import conditions, fusion
+from rtstream.rules.query import Query, parse
+from rtstream.rules.untrusted import clean
+from rtstream.store import indexes as index_rows
+from rtstream.store import search as rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+from rtstream.store.documents import Documents
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["visual", "audio", "transcript", "alert"]
+MAX_QUERY = 10_000
+"""Characters of a query that are looked at."""
+MAX_LIMIT = 200
+POLL_S = 0.5
+"""Longest time until new rows are seen when nobody says that there are some."""
+PAUSE_S = 0.1
+"""Between two readings of new rows: a burst becomes one transaction."""
+RETRY_S = 5.0
+MAX_RETRY_S = 60.0
+LOAD_TIMEOUT_S = 20.0
+QUERY_TIMEOUT_S = 5.0
+"""For the vector of a query; after it the search goes on by words only."""
+AT_ONCE = 2
+"""Searches that run at the same time; they share the database's reading threads with everything else."""
+MAX_WAITING = 64
+CACHED_QUERIES = 256
+
+NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddings` to search by meaning as well."
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A moment that was found. Times are Unix seconds; ``score`` is 0 to 1; ``text`` is untrusted stream text."""
+
+    stream_id: str
+    stream_name: str
+    index_id: str
+    """Empty for a transcript."""
+    index_name: str
+    kind: str
+    start: float
+    end: float
+    text: str
+    score: float
+    ref: int
+    """The scene, the transcript segment, or the journal number of the alert."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """``model``, ``data`` (parsed JSON) of a scene; ``engine`` of a transcript; ``alert_id``, ``label`` of an alert."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Hits, best first. ``note``: what the user should know about them, in plain words; often empty."""
+
+    hits: list[Hit]
+    by: Literal["words", "words and meaning"]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """Where the indexing stands."""
+
+    documents: int
+    unread: int
+    """Stored results that are not searchable yet (about)."""
+    model: str
+    """Embeddings model; empty: by words only."""
+    without_vector: int
+    """Documents that still wait for a vector of this model."""
+    refused: int
+    """Documents the model gave no vector for; they are found by words."""
+    trouble: str
+    """Why there are no new vectors at the moment."""
+
+
+class Search:
+    """``start`` it in a task group, then ``search``. Whoever gives an embeddings provider also closes it."""
+
+    def __init__(self, db: Database, journal: Journal, embeddings: EmbeddingProvider | None = None) -> None:
+        self._db = db
+        self._journal = journal
+        self._provider = embeddings
+        self._model = 0
+        self._documents = Documents()
+        self._indexer = DocumentIndexer(db, self._documents)
+        self._vectors = VectorIndexer(db, self._documents)
+        self._trouble = ""
+        self._loaded = anyio.Event()
+        self._grown = anyio.Event()
+        self._changing = anyio.Lock()
+        self._embedding: anyio.CancelScope | None = None
+        self._slots = anyio.CapacityLimiter(AT_ONCE)
+        self._known: OrderedDict[tuple[int, str], Any] = OrderedDict()
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Begin indexing; searches wait until what is stored is in memory."""
+        tasks.start_soon(self._index)
+        tasks.start_soon(self._embed)
+
+    async def use(self, embeddings: EmbeddingProvider | None) -> None:
+        """Another embeddings model from now on: documents get new vectors in the background, newest first.
+
+        Searches go on; until a document has its new vector it is found by its words.
+        """
+        await self._loaded.wait()
+        async with self._changing:
+            self._provider = embeddings
+            if self._embedding is not None:
+                self._embedding.cancel()
+            self._trouble = ""
+            self._documents.forget_vectors()
+            await self._name_model()
+            after: int | None = 0
+            while after is not None and embeddings is not None:
+                after = await self._db.read(self._load_vectors, after, self._model)
+        self._wake()
+
+    async def progress(self) -> SearchProgress:
+        """Where the indexing stands."""
+        return SearchProgress(
+            documents=self._documents.count,
+            unread=await self._db.read(rows.unread),
+            model=self._provider.name if self._provider else "",
+            without_vector=self._documents.waiting if self._provider else 0,
+            refused=self._vectors.refused,
+            trouble=self._trouble,
+        )
+
+    async def search(
+        self,
+        query: str,
+        *,
+        streams: Sequence[str] | None = None,
+        indexes: Sequence[str] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        kinds: Sequence[Kind] | None = None,
+        limit: int = 10,
+        score_threshold: float | None = None,
+        dynamic_score_percentage: float | None = None,
+        filter: Any = None,
+    ) -> SearchResult:
+        """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.
+
+        ``limit`` is the API's ``result_threshold``; see ``rules.fusion.cut`` for the two score limits and
+        ``rules.conditions`` for ``filter``. Raises InvalidRequest, NotFound (stream, index), Unavailable.
+        """
+        parsed = parse(clean(query, MAX_QUERY))
+        _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)
+        if filter:
+            conditions.check(filter)
+        with anyio.move_on_after(LOAD_TIMEOUT_S):
+            await self._loaded.wait()
+        if not self._loaded.is_set():
+            raise Unavailable("Search is still reading what is stored. Try again in a minute.")
+        if self._slots.statistics().tasks_waiting >= MAX_WAITING:
+            raise Unavailable("Too many searches are waiting. Try again in a moment.")
+        meaning, notes = await self._meaning(parsed)
+
+        def run(conn: Connection) -> list[Hit]:
+            places = _places(conn, streams, indexes, kinds)
+            ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
+            return [
+                Hit(
+                    stream_id=detail.stream_id,
+                    stream_name=detail.stream_name,
+                    index_id=detail.index_id,
+                    index_name=detail.index_name,
+                    kind=detail.kind,
+                    start=moment.start,
+                    end=moment.end,
+                    text=moment.text,
+                    score=round(moment.score, 4),
+                    ref=detail.ref,
+                    metadata=detail.metadata,
+                )
+                for moment, detail in find(conn, self._documents, ask, meaning)
+            ]
+
+        async with self._slots:
+            hits = await self._db.read(run)
+        if meaning is not None and hits and fusion.is_weak(hits[0].score):
+            notes.append("Only weak matches: there may be no answer to this.")
+        return SearchResult(hits, "words" if meaning is None else "words and meaning", " ".join(notes))
+
+    async def _meaning(self, query: Query) -> tuple[Meaning | None, list[str]]:
+        """The query's vector, and what the user should know."""
+        provider, model = self._provider, self._model
+        notes: list[str] = []
+        if self._documents.dropped:
+            notes.append(f"The oldest {self._documents.dropped} results are beyond what search can hold.")
+        if provider is None:
+            return None, [*notes, f"By words only. {NO_MODEL}"]
+        vector = self._known.get((model, query.text))
+        if vector is None:
+            try:
+                with anyio.fail_after(QUERY_TIMEOUT_S):
+                    vector = (await provider.embed([query.text]))[0]
+            except (ProviderError, TimeoutError) as exc:
+                why = str(exc) or f"{provider.name} did not answer within {QUERY_TIMEOUT_S:g} s."
+                return None, [*notes, f"By words only. {why}"]
+            self._known[model, query.text] = vector
+            while len(self._known) > CACHED_QUERIES:
+                self._known.popitem(last=False)
+        waiting = self._documents.waiting
+        if waiting:
+            share = waiting / max(1, self._documents.count)
+            notes.append(f"{waiting} results ({share:.0%}) are searched by words only until they are embedded.")
+        return Meaning(vector, model), notes
+
+    async def _name_model(self) -> None:
+        self._model = await self._db.write(rows.model_id, self._provider.name) if self._provider else 0
+
+    def _load_vectors(self, conn: Connection, after: int, model: int) -> int | None:
+        page = rows.page(conn, after, 50_000, model)
+        if not page:
+            return None
+        embed_stored(self._documents, [row[0] for row in page], [row[4] for row in page])
+        return page[-1][0]
+
+    def _wake(self) -> None:
+        grown, self._grown = self._grown, anyio.Event()
+        grown.set()
+
+    async def _index(self) -> None:
+        """Read what is stored, then what is new, for ever."""
+        while True:
+            try:
+                if not self._loaded.is_set():
+                    await self._name_model()
+                    await self._indexer.load(self._model)
+                    self._loaded.set()
+                arrived = self._journal.grown  # taken before reading: what is written in between is not missed
+                more = await self._indexer.tick()
+                if self._documents.waiting:
+                    self._wake()
+                if not more:
+                    with anyio.move_on_after(POLL_S):
+                        await arrived.wait()
+                    await anyio.sleep(PAUSE_S)
+            except Exception:
+                log.exception("results could not be made searchable")
+                await anyio.sleep(RETRY_S)
+
+    async def _embed(self) -> None:
+        """Give documents their vectors, for ever; after a failure wait longer and longer."""
+        failures = 0
+        while True:
+            grown = self._grown
+            pause = math.inf
+            try:
+                if self._loaded.is_set() and await self._embed_batch():
+                    pause = 0.0
+                failures, self._trouble = 0, ""
+            except ProviderError as exc:
+                failures += 1
+                pause = MAX_RETRY_S if exc.permanent else min(RETRY_S * 2 ** min(failures, 10), MAX_RETRY_S)
+                pause = max(pause, exc.retry_after_s or 0.0)
+                if str(exc) != self._trouble:
+                    log.warning("documents get no vectors: %s", exc)
+                self._trouble = str(exc)
+            except Exception:
+                log.exception("documents could not be embedded")
+                pause = RETRY_S
+            if pause == math.inf:
+                await grown.wait()
+            else:
+                await anyio.sleep(pause)
+
+    async def _embed_batch(self) -> bool:
+        """One batch; ``use`` cancels it, so that no vector of the old model comes after."""
+        async with self._changing:
+            provider, model = self._provider, self._model
+            self._embedding = anyio.CancelScope()
+        if provider is None:
+            return False
+        with self._embedding as scope:
+            return await self._vectors.step(provider, model)
+        return scope.cancelled_caught
+
+
+def _check(
+    start: float | None,
+    end: float | None,
+    kinds: Sequence[str] | None,
+    limit: int,
+    score_threshold: float | None,
+    dynamic_score_percentage: float | None,
+) -> None:
+    """Raise InvalidRequest for what cannot be meant."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest(f"The number of results must be from 1 to {MAX_LIMIT}.")
+    numbers = [start, end, score_threshold, dynamic_score_percentage]
+    if any(number is not None and not math.isfinite(number) for number in numbers):
+        raise InvalidRequest("Times and score limits must be finite numbers.")
+    if start is not None and end is not None and start > end:
+        raise InvalidRequest("The search range ends before it starts. Swap start and end.")
+    if dynamic_score_percentage is not None and not 0 <= dynamic_score_percentage <= 100:
+        raise InvalidRequest("dynamic_score_percentage must be from 0 to 100.")
+    if kinds is not None and not set(kinds) <= set(get_args(Kind)):
+        raise InvalidRequest(f"Kinds of results are {', '.join(get_args(Kind))}.")
+
+
+def _places(
+    conn: Connection, streams: Sequence[str] | None, indexes: Sequence[str] | None, kinds: Sequence[str] | None
+) -> list[int] | None:
+    """Numbers of the places to look in; None: all. Raises NotFound for an unknown stream or index."""
+    for stream_id in streams or ():
+        stream_rows.get(conn, stream_id)
+    for index_id in indexes or ():
+        index_rows.get(conn, index_id)
+    if streams is None and indexes is None and kinds is None:
+        return None
+    return [
+        place.id
+        for place in rows.all_places(conn)
+        if (streams is None or place.stream_id in streams)
+        and (indexes is None or place.index_id in indexes)
+        and (kinds is None or place.kind in kinds)
+    ]

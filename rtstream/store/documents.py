@@ -1,0 +1,227 @@
+"""Every searchable document in memory, as arrays: filters and the first, coarse pass of search by meaning.
+
+Of a vector only the signs of its components are kept here (one bit a dimension): the number of differing bits h of d
+estimates the cosine as cos(pi h / d) (Charikar, 2002). The best by that estimate are then scored with their
+true vectors from the database. A document takes 33 bytes and one bit a dimension: 81 bytes with 384 dimensions.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint64]
+
+MAX_DOCUMENTS = 4_000_000
+"""Documents kept in memory (about 330 MB with 384 dimensions); beyond it the oldest cannot be found any more."""
+CHUNK = 16_384
+"""Rows that are compared at once: their bits and distances stay in the processor's cache."""
+FAR = np.int16(0x7FFF)
+
+
+def sign_bits(vectors: NDArray[np.float32]) -> Bits:
+    """uint64 [rows, ceil(dimensions / 64)]: the sign of each component."""
+    packed = np.packbits(vectors > 0, axis=1)
+    padding = -packed.shape[1] % 8
+    return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, padding)))).view(np.uint64)
+
+
+@dataclass(frozen=True)
+class View:
+    """The documents at one moment; stays valid while documents are added. Rows are in the order of their numbers."""
+
+    ids: NDArray[np.int64]
+    places: NDArray[np.int32]
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    alive: NDArray[np.bool_]
+    embedded: NDArray[np.bool_]
+    bits: Bits
+    """[words, rows]: one row of memory per 64 dimensions."""
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row numbers of those documents that are here; others are left out."""
+        if not len(self.ids):
+            return np.zeros(0, np.int64)
+        found = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return found[(self.ids[found] == ids) & self.alive[found]]
+
+    def allowed(self, places: Sequence[int] | None, start: float | None, end: float | None) -> NDArray[np.bool_]:
+        """bool [rows]: of one of the places, and sharing time with [start, end] (Unix seconds); None: any."""
+        mask = self.alive.copy()
+        if places is not None:
+            size = int(self.places.max(initial=0)) + 1
+            wanted = np.zeros(size, np.bool_)
+            wanted[[place for place in places if place < size]] = True
+            mask &= wanted[self.places]
+        if start is not None:
+            mask &= self.ends >= start
+        if end is not None:
+            mask &= self.starts <= end
+        return mask
+
+    def distances(self, query: Bits, mask: NDArray[np.bool_]) -> NDArray[np.int16]:
+        """int16 [rows]: bits that differ from ``query``; ``FAR`` where masked out or without a vector."""
+        result = np.full(len(self.ids), FAR, np.int16)
+        if len(self.bits) != len(query):
+            return result
+        usable = mask & self.embedded
+        for begin in range(0, len(self.ids), CHUNK):
+            chunk = slice(begin, begin + CHUNK)
+            here = usable[chunk]
+            if not here.any():
+                continue
+            total = np.zeros(len(here), np.int16)
+            for word, of_query in zip(self.bits[:, chunk], query, strict=True):
+                total += np.bitwise_count(word ^ of_query)
+            np.copyto(result[chunk], total, where=here)
+        return result
+
+
+class Documents:
+    """Grows at its end. One thread changes it; ``view`` may be taken in any thread."""
+
+    def __init__(self, limit: int = MAX_DOCUMENTS) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._count = 0
+        self._dead = 0
+        self.dropped = 0
+        """Oldest documents left out because of the limit."""
+        self._ids = np.zeros(0, np.int64)
+        self._places = np.zeros(0, np.int32)
+        self._starts = np.zeros(0, np.float64)
+        self._ends = np.zeros(0, np.float64)
+        self._alive = np.zeros(0, np.bool_)
+        self._embedded = np.zeros(0, np.bool_)
+        # Rows that wait for a vector: neither embedded nor given up.
+        self._waiting = np.zeros(0, np.bool_)
+        self._bits: Bits = np.zeros((0, 0), np.uint64)
+
+    def view(self) -> View:
+        """What is here now."""
+        with self._lock:
+            end = self._count
+            return View(
+                self._ids[:end],
+                self._places[:end],
+                self._starts[:end],
+                self._ends[:end],
+                self._alive[:end],
+                self._embedded[:end],
+                self._bits[:, :end],
+            )
+
+    @property
+    def count(self) -> int:
+        """Documents that can be found."""
+        return self._count - self._dead
+
+    @property
+    def waiting(self) -> int:
+        """Documents without a vector that shall get one."""
+        return int(np.count_nonzero(self._waiting[: self._count]))
+
+    def add(self, ids: Any, places: Any, starts: Any, ends: Any) -> None:
+        """Append documents; their numbers ascend and are above all that are here."""
+        size = len(ids)
+        with self._lock:
+            if self._count + size > len(self._ids):
+                self._grow(size)
+            rows = slice(self._count, self._count + size)
+            for array, values in (
+                (self._ids, ids),
+                (self._places, places),
+                (self._starts, starts),
+                (self._ends, ends),
+                (self._alive, True),
+                (self._embedded, False),
+                (self._waiting, True),
+            ):
+                array[rows] = values
+            self._count += size
+
+    def extend(self, doc: int, end: float) -> None:
+        """A document goes on to a later end."""
+        with self._lock:
+            rows = self._rows([doc])
+            self._ends[rows] = end
+
+    def embed(self, ids: Sequence[int], bits: Bits) -> None:
+        """Set the sign bits [documents, words] of documents; those that are gone are passed over."""
+        with self._lock:
+            if len(self._bits) != bits.shape[1]:
+                if len(self._bits):
+                    self._waiting[: self._count] = self._alive[: self._count]
+                self._bits = np.zeros((bits.shape[1], len(self._ids)), np.uint64)
+                self._embedded[:] = False
+            rows = self._rows(ids)
+            here = np.isin(np.asarray(ids), self._ids[rows])
+            self._bits[:, rows] = bits[here].T
+            self._embedded[rows] = True
+            self._waiting[rows] = False
+
+    def give_up(self, ids: Sequence[int]) -> None:
+        """These get no vector."""
+        with self._lock:
+            self._waiting[self._rows(ids)] = False
+
+    def forget_vectors(self) -> None:
+        """The model changed: every document waits for a new vector."""
+        with self._lock:
+            self._bits = np.zeros((0, len(self._ids)), np.uint64)
+            self._embedded = np.zeros_like(self._embedded)
+            self._waiting = self._alive.copy()
+
+    def next_waiting(self, limit: int) -> list[int]:
+        """Newest documents that wait for a vector: what was just seen is found first."""
+        with self._lock:
+            end = self._count
+            while end > 0:
+                begin = max(0, end - CHUNK)
+                rows = np.flatnonzero(self._waiting[begin:end])
+                if len(rows):
+                    return self._ids[begin + rows[::-1][:limit]].tolist()
+                end = begin
+        return []
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Documents are gone."""
+        with self._lock:
+            rows = self._rows(ids)
+            self._dead += int(np.count_nonzero(self._alive[rows]))
+            self._alive[rows] = False
+            self._waiting[rows] = False
+
+    def _rows(self, ids: Sequence[int]) -> NDArray[np.int64]:
+        known = self._ids[: self._count]
+        if not len(known):
+            return np.zeros(0, np.int64)
+        wanted = np.asarray(ids, np.int64)
+        found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return found[known[found] == wanted]
+
+    def _grow(self, more: int) -> None:
+        """Room for ``more`` rows in new arrays (views keep the old ones); the dead and, at the limit, the oldest go."""
+        keep = np.flatnonzero(self._alive[: self._count])
+        surplus = max(0, len(keep) + more - self._limit)
+        if surplus:
+            surplus = min(len(keep), surplus + self._limit // 20)  # not at every call
+            keep = keep[surplus:]
+            self.dropped += surplus
+        room = max(len(keep) + more, min(int(len(keep) * 1.25) + CHUNK, self._limit))
+        for name in ("_ids", "_places", "_starts", "_ends", "_alive", "_embedded", "_waiting"):
+            old = getattr(self, name)
+            new = np.zeros(room, old.dtype)
+            new[: len(keep)] = old[keep]
+            setattr(self, name, new)
+        bits = np.zeros((len(self._bits), room), np.uint64)
+        for word, old_word in zip(bits, self._bits, strict=True):
+            word[: len(keep)] = old_word[keep]
+        self._bits = bits
+        self._count, self._dead = len(keep), 0

@@ -1,0 +1,324 @@
+"""Queries of search: what is new, what holds these words, vectors, and what a hit shows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from rtstream.store import documents as memory
+from rtstream.store.search_tables import (
+    DECISIONS,
+    SCENES,
+    TOKENIZER,
+    TRANSCRIPTS,
+    search_cursors,
+    search_docs,
+    search_models,
+    search_places,
+    search_removed,
+)
+from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes, transcript_segments
+
+Place = tuple[str, str, str]
+"""Kind, stream and index (empty for a transcript) of a document."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row of an origin that becomes a document (or, when ``text`` is empty, does not)."""
+
+    ref: int
+    place: Place
+    start: float
+    end: float
+    text: str
+    stored_text: str | None = None
+    """The text, where no other row holds it."""
+
+
+def new_sources(conn: Connection, origin: int, limit: int) -> list[Source]:
+    """The next rows of an origin that were not read yet, in the order they were written."""
+    reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
+    return _READ[origin](conn, reached, limit)
+
+
+def _new_scenes(conn: Connection, reached: int, limit: int) -> list[Source]:
+    rows = conn.execute(
+        select(scenes, scene_indexes.c.extraction_type)
+        .join(scene_indexes, scene_indexes.c.id == scenes.c.index_id)
+        .where(scenes.c.id > reached)
+        .order_by(scenes.c.id)
+        .limit(limit)
+    ).all()
+    return [
+        Source(
+            row.id,
+            ("audio" if row.extraction_type == "transcript" else "visual", row.stream_id, row.index_id),
+            row.start,
+            row.end,
+            row.text if row.status == "ok" else "",
+        )
+        for row in rows
+    ]
+
+
+def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[Source]:
+    rows = conn.execute(
+        select(transcript_segments)
+        .where(transcript_segments.c.id > reached)
+        .order_by(transcript_segments.c.id)
+        .limit(limit)
+    ).all()
+    return [
+        Source(
+            row.id,
+            ("transcript", row.stream_id, ""),
+            row.start,
+            row.end,
+            row.text if row.kind == "speech" else "",
+        )
+        for row in rows
+    ]
+
+
+def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
+    rows = conn.execute(
+        select(
+            decisions.c.id,
+            decisions.c.outcome,
+            decisions.c.explanation,
+            events.c.label,
+            alerts.c.index_id,
+            scene_indexes.c.stream_id,
+            scenes.c.start,
+            scenes.c.end,
+        )
+        .join(alerts, alerts.c.id == decisions.c.alert_id)
+        .join(events, events.c.id == alerts.c.event_id)
+        .join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
+        .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
+        .where(decisions.c.id > reached)
+        .order_by(decisions.c.id)
+        .limit(limit)
+    ).all()
+    sources: list[Source] = []
+    for row in rows:
+        fired = row.outcome == "fired" and row.start is not None
+        text = f"{row.label}: {row.explanation}" if row.explanation else row.label
+        place = ("alert", row.stream_id, row.index_id)
+        sources.append(Source(row.id, place, row.start or 0.0, row.end or 0.0, text if fired else "", text))
+    return sources
+
+
+_READ: dict[int, Callable[[Connection, int, int], list[Source]]] = {
+    SCENES: _new_scenes,
+    TRANSCRIPTS: _new_transcripts,
+    DECISIONS: _new_alerts,
+}
+
+
+def place_ids(conn: Connection, wanted: Iterable[Place]) -> dict[Place, int]:
+    """Numbers of places; those that have none get one."""
+    ids: dict[Place, int] = {}
+    for place in set(wanted):
+        kind, stream_id, index_id = place
+        key = {"kind": kind, "stream_id": stream_id, "index_id": index_id}
+        conn.execute(insert(search_places).prefix_with("OR IGNORE", dialect="sqlite").values(**key))
+        ids[place] = conn.execute(select(search_places.c.id).filter_by(**key)).scalar_one()
+    return ids
+
+
+def all_places(conn: Connection) -> list[Row[Any]]:
+    """Every place that has documents."""
+    return list(conn.execute(select(search_places)).all())
+
+
+def add_document(conn: Connection, origin: int, place: int, source: Source) -> int:
+    """Make a row of an origin searchable by its words; returns the document's number, which only grows."""
+    result = conn.execute(
+        insert(search_docs).values(
+            place=place,
+            origin=origin,
+            ref=source.ref,
+            start=source.start,
+            end=source.end,
+            text=source.stored_text,
+        )
+    )
+    doc = int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
+    conn.exec_driver_sql("INSERT INTO search_words(rowid, text) VALUES (?, ?)", (doc, source.text))
+    return doc
+
+
+def extend_document(conn: Connection, doc: int, source: Source) -> bool:
+    """A document goes on with an equal text; False when it is gone."""
+    changed = conn.execute(update(search_docs).where(search_docs.c.id == doc).values(end=source.end, ref=source.ref))
+    return changed.rowcount > 0
+
+
+def set_reached(conn: Connection, origin: int, ref: int) -> None:
+    """Rows of the origin up to this one were read."""
+    conn.execute(update(search_cursors).where(search_cursors.c.origin == origin).values(reached=ref))
+
+
+def has_removed(conn: Connection) -> bool:
+    """Documents went away since ``take_removed``."""
+    return conn.execute(select(search_removed.c.id).limit(1)).first() is not None
+
+
+def take_removed(conn: Connection, limit: int) -> list[int]:
+    """Documents that went away; they are told once."""
+    ids = list(conn.execute(select(search_removed.c.id).order_by(search_removed.c.id).limit(limit)).scalars())
+    if ids:
+        conn.execute(delete(search_removed).where(search_removed.c.id <= ids[-1]))
+    return ids
+
+
+def model_id(conn: Connection, name: str) -> int:
+    """The number that vectors of this model carry."""
+    conn.execute(insert(search_models).prefix_with("OR IGNORE", dialect="sqlite").values(name=name))
+    return conn.execute(select(search_models.c.id).where(search_models.c.name == name)).scalar_one()
+
+
+def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tuple[Any, ...]]:
+    """Documents after this one: (id, place, start, end, sign bits of ``model`` or None)."""
+    return _raw(
+        conn,
+        'SELECT id, place, start, "end", CASE WHEN model = ? THEN bits END FROM search_docs '
+        "WHERE id > ? ORDER BY id LIMIT ?",
+        (model, after, limit),
+    )
+
+
+def postings(conn: Connection, match: str, limit: int, first: int, last: int) -> NDArray[np.int64]:
+    """Documents from ``first`` to ``last`` that match an FTS5 expression, newest first, at most ``limit``."""
+    rows = _raw(
+        conn,
+        "SELECT rowid FROM search_words WHERE search_words MATCH ? AND rowid BETWEEN ? AND ? "
+        "ORDER BY rowid DESC LIMIT ?",
+        (match, first, last, limit),
+    )
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def matching(texts: dict[int, str], matches: Sequence[str]) -> list[set[int]]:
+    """For each FTS5 expression, which of a few texts match: by the word index's own rules, in memory."""
+    scratch = sqlite3.connect(":memory:")
+    try:
+        scratch.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='{TOKENIZER}')")
+        scratch.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", texts.items())
+        found = "SELECT rowid FROM words WHERE words MATCH ?"
+        return [{row[0] for row in scratch.execute(found, (match,))} for match in matches]
+    finally:
+        scratch.close()
+
+
+def vectors(conn: Connection, ids: Iterable[int], model: int) -> dict[int, NDArray[np.float16]]:
+    """Vectors of those documents that have one of this model."""
+    rows = _raw(
+        conn,
+        "SELECT doc_id, vector FROM search_vectors WHERE model = ? AND doc_id IN (SELECT value FROM json_each(?))",
+        (model, _numbers(ids)),
+    )
+    return {row[0]: np.frombuffer(row[1], "<f2") for row in rows}
+
+
+def set_vectors(conn: Connection, model: int, ids: Sequence[int], values: NDArray[np.float32]) -> None:
+    """Store vectors (float32 [documents, dimensions], unit length) of documents that still exist."""
+    halves = values.astype("<f2")
+    bits = memory.sign_bits(values)
+    cursor = conn.connection.cursor()
+    for doc, half, sign in zip(ids, halves, bits, strict=True):
+        cursor.execute("UPDATE search_docs SET model = ?, bits = ? WHERE id = ?", (model, sign.tobytes(), int(doc)))
+        if cursor.rowcount:
+            cursor.execute(
+                "INSERT OR REPLACE INTO search_vectors(doc_id, model, vector) VALUES (?, ?, ?)",
+                (int(doc), model, half.tobytes()),
+            )
+    cursor.close()
+
+
+_TEXTS = """
+SELECT d.id, d.place, d.start, d."end", coalesce(d.text, s.text, t.text, '')
+FROM search_docs d
+LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
+LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
+WHERE d.id IN (SELECT value FROM json_each(?))"""
+
+_DETAILS = """
+SELECT d.id, p.kind, p.stream_id, st.name, p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref),
+    s.model, s.data, t.engine, c.alert_id, e.label
+FROM search_docs d
+JOIN search_places p ON p.id = d.place
+JOIN streams st ON st.id = p.stream_id
+LEFT JOIN scene_indexes i ON i.id = p.index_id
+LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
+LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
+LEFT JOIN decisions c ON d.origin = 2 AND c.id = d.ref
+LEFT JOIN alerts a ON a.id = c.alert_id
+LEFT JOIN events e ON e.id = a.event_id
+WHERE d.id IN (SELECT value FROM json_each(?))"""
+
+
+def texts(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[int, float, float, str]]:
+    """Place, start, end and text of documents; those that are gone are missing."""
+    return {row[0]: row[1:] for row in _raw(conn, _TEXTS, (_numbers(ids),))}
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What a hit shows besides its text and times."""
+
+    kind: str
+    stream_id: str
+    stream_name: str
+    index_id: str
+    index_name: str
+    ref: int
+    metadata: dict[str, Any]
+
+
+def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
+    """Where documents come from. ``ref``: the scene, the transcript segment, or the alert's journal number."""
+    rows = _raw(conn, _DETAILS, (_numbers(ids),))
+    found: dict[int, Detail] = {}
+    for doc, kind, stream_id, stream_name, index_id, index_name, ref, model, data, engine, alert_id, label in rows:
+        facts = {"model": model, "engine": engine, "alert_id": alert_id, "label": label}
+        metadata = {key: value for key, value in facts.items() if value}
+        parsed = json.loads(data) if data else None
+        if parsed:
+            metadata["data"] = parsed
+        found[doc] = Detail(kind, stream_id, stream_name, index_id, index_name, ref, metadata)
+    return found
+
+
+def unread(conn: Connection) -> int:
+    """Rows of the origins that are not documents yet; about, because numbers may have gaps. 0 is exact."""
+    total = 0
+    for origin, table in ((SCENES, scenes), (TRANSCRIPTS, transcript_segments), (DECISIONS, decisions)):
+        newest = conn.execute(select(func.max(table.c.id))).scalar() or 0
+        reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
+        total += max(0, newest - reached)
+    return total
+
+
+def _numbers(ids: Iterable[int]) -> str:
+    """For json_each: one parameter, however many numbers."""
+    return json.dumps([int(doc) for doc in ids])
+
+
+def _raw(conn: Connection, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Plain tuples: thousands of rows a query are cheaper without SQLAlchemy's row objects."""
+    cursor = conn.connection.cursor()
+    try:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
