@@ -1,0 +1,1 @@
+"""The embedded default: what can be said of pictures, speech and text without a model server, and nothing more."""

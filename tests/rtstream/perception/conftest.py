@@ -1,0 +1,34 @@
+"""Pictures with known text, and the text reader loaded once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+
+@pytest.fixture(scope="session")
+def screen() -> Callable[..., bytes]:
+    """``screen(lines, background=, ink=)``: JPEG 1280x720 with one line below the other."""
+
+    def draw(lines: Sequence[str], *, background: str = "white", ink: str = "black", size: int = 26) -> bytes:
+        image = Image.new("RGB", (1280, 720), background)
+        font = ImageFont.load_default(size)
+        for row, line in enumerate(lines):
+            ImageDraw.Draw(image).text((60, 40 + row * 50), line, fill=ink, font=font)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=85)
+        return buffer.getvalue()
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def reader() -> Any:
+    pytest.importorskip("rapidocr", reason='needs the extra "local"')
+    from rtstream.perception.local.reading import Reader
+
+    return Reader()

@@ -1,0 +1,97 @@
+import pytest
+
+from rtstream.config import EngineConfig
+from rtstream.perception import registry
+from rtstream.perception.local.language import LocalLanguage
+from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict
+
+pytestmark = pytest.mark.anyio
+
+
+async def judge(prompt: str, scene: SceneFacts) -> Verdict:
+    [verdict] = await LocalLanguage().judge([EventQuestion("e", prompt)], scene)
+    return verdict
+
+
+SEEN = {"text_read": True, "first": False, "appeared": [], "disappeared": []}
+
+
+async def test_a_quoted_phrase_is_looked_for_in_the_lines_on_screen() -> None:
+    scene = SceneFacts("Text on screen: “lnvoice 4711”.", ["ACME", "lnvoice 4711"], SEEN)
+    verdict = await judge('"Invoice 4711" is on the screen', scene)
+    assert (verdict.event_id, verdict.outcome) == ("e", "match")
+    assert "lnvoice 4711" in verdict.explanation
+    assert (await judge('"Invoice 4712" is on the screen', scene)).outcome == "no_match"
+
+
+async def test_a_line_that_is_gone_is_not_found_in_the_description() -> None:
+    scene = SceneFacts("Gone since the last look: “Invoice 4711”.", [], SEEN | {"disappeared": ["Invoice 4711"]})
+    assert (await judge('"Invoice 4711" is on the screen', scene)).outcome == "no_match"
+
+
+async def test_appearing_and_disappearing_follow_the_lines_that_came_and_went() -> None:
+    came = SceneFacts("", ["Live", "REC"], SEEN | {"appeared": ["REC"]})
+    stays = SceneFacts("", ["Live", "REC"], SEEN)
+    went = SceneFacts("", ["Live"], SEEN | {"disappeared": ["REC"]})
+    first = SceneFacts("", ["Live"], SEEN | {"first": True})
+    for scene, appears, disappears in (
+        (came, "no_match", "no_match"),
+        (stays, "no_match", "no_match"),
+        (went, "no_match", "match"),
+        (first, "no_match", "no_match"),
+    ):
+        if scene is came:
+            appears = "match"
+        assert (await judge('"REC" appears', scene)).outcome == appears
+        assert (await judge('"REC" disappears', scene)).outcome == disappears
+
+
+async def test_any_other_prompt_needs_a_model_and_is_only_ranked() -> None:
+    scene = SceneFacts("a delivery van stops at the gate")
+    near = await judge("a delivery van is at the gate", scene)
+    far = await judge("the dog sleeps on its blanket", scene)
+    assert (near.outcome, far.outcome) == ("needs_model", "needs_model")
+    assert 0 <= far.candidate_score < near.candidate_score <= 1
+    assert near.confidence == 0
+
+
+async def test_a_phrase_is_not_decided_where_text_was_not_read() -> None:
+    scene = SceneFacts("First look.", [], {"text_read": False})
+    assert (await judge('"REC" is not on the screen', scene)).outcome == "needs_model"
+
+
+async def test_a_description_of_a_model_is_searched_when_no_lines_are_known() -> None:
+    assert (await judge('"Invoice 4711"', SceneFacts("The invoice 4711 is open"))).outcome == "match"
+
+
+async def test_verdicts_come_in_the_order_asked() -> None:
+    questions = [EventQuestion("a", '"one"'), EventQuestion("b", "two"), EventQuestion("c", '"three"')]
+    verdicts = await LocalLanguage().judge(questions, SceneFacts("one", ["one"]))
+    assert [(v.event_id, v.outcome) for v in verdicts] == [("a", "match"), ("b", "needs_model"), ("c", "no_match")]
+
+
+async def test_a_summary_is_an_extract_and_says_so() -> None:
+    answer = await LocalLanguage().summarise("Summarise", "So no deploys\u202e after six.")
+    assert answer.text == "Extract (no language model is set): “So no deploys after six.”"
+    long = await LocalLanguage().summarise("Summarise", "word " * 5000)
+    assert len(long.text) < 1300
+    with pytest.raises(ProviderError, match="need a language model"):
+        await LocalLanguage().summarise("Summarise", "text", json_schema={"type": "object"})
+
+
+@pytest.mark.parametrize("name", [None, "", "local", "mini", "basic", "pro", "ultra"])
+async def test_without_models_every_tier_is_the_embedded_default(name: str | None) -> None:
+    config = EngineConfig()
+    for provider in (registry.vision(name, config), registry.language(name, config)):
+        assert provider.name == "local"
+        await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("openai:gpt-4o", "not supported by this version"), ("gpt", "provider:model")]
+)
+def test_other_models_say_what_is_missing(name: str, says: str) -> None:
+    for find in (registry.vision, registry.language):
+        with pytest.raises(ProviderError, match=says) as failure:
+            find(name, EngineConfig())
+        assert failure.value.permanent
