@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from rtstream.engine.engine import Engine
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
+from server.attach import read_engine_file
 from server.http import serve_engine
 from server.settings import Settings
 
@@ -134,9 +137,9 @@ class Heard:
                 await self.something.wait()
 
 
-def program(*arguments: str, url: str = "", **environment: str) -> StdioServerParameters:
-    """How a host starts the program over stdio, on the engine at ``url``."""
-    env = {"RTSTREAM_API_URL": url, "RTSTREAM_API_KEY": KEY, **environment}
+def program(*arguments: str, **environment: str) -> StdioServerParameters:
+    """How a host starts the program over stdio."""
+    env = {"RTSTREAM_API_KEY": KEY, **environment}
     return StdioServerParameters(command=str(SCRIPT), args=list(arguments), env=env)
 
 
@@ -149,7 +152,7 @@ async def connected(
 
     options: dict[str, Any] = {"mode": era, "message_handler": heard, "read_timeout_seconds": LIMIT_S, "cache": None}
     if transport == "stdio":
-        async with Client(stdio_client(program(url=served.url)), **options) as client:
+        async with Client(stdio_client(program(RTSTREAM_API_URL=served.url)), **options) as client:
             yield client
         return
     headers = {"authorization": f"Bearer {key}"}
@@ -160,18 +163,18 @@ async def connected(
         yield client
 
 
-async def call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
+async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
     """The structured result of a tool that is to succeed."""
-    result = await client.call_tool(name, arguments)
+    result = await client.call_tool(tool, arguments)
     assert isinstance(result, CallToolResult)
     assert not result.is_error, result.content
     assert isinstance(result.structured_content, dict)
     return result.structured_content
 
 
-async def refusal(client: Client, name: str, **arguments: Any) -> str:
+async def refusal(client: Client, tool: str, /, **arguments: Any) -> str:
     """The sentence of a tool that is to fail."""
-    result = await client.call_tool(name, arguments)
+    result = await client.call_tool(tool, arguments)
     assert isinstance(result, CallToolResult)
     assert result.is_error, result.structured_content
     return "".join(getattr(part, "text", "") for part in result.content)
@@ -199,3 +202,18 @@ async def subscribed(client: Client, era: Era, heard: Heard, *uris: str) -> Asyn
         tasks.start_soon(follow)
         yield
         tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def engine_ended(data_dir: Path) -> Iterator[None]:
+    """Ends the engine of the folder, however it was started, and waits until it is gone."""
+    try:
+        yield
+    finally:
+        pid = read_engine_file(data_dir).get("pid")
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + LIMIT_S
+            while (data_dir / "engine.json").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not (data_dir / "engine.json").exists()

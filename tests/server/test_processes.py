@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -23,7 +22,7 @@ from mcp.client.stdio import stdio_client
 from rtstream import apikey
 from rtstream.errors import Unavailable
 from server.attach import LocalEngine, read_engine_file
-from tests.server.faces import KEY, LIMIT_S, SCRIPT, call, program
+from tests.server.faces import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
 
 pytestmark = pytest.mark.anyio
 
@@ -40,27 +39,11 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
-@contextmanager
-def engine_ended(data_dir: Path) -> Iterator[None]:
-    """Ends the engine of the folder, however it was started, and waits until it is gone."""
-    try:
-        yield
-    finally:
-        pid = read_engine_file(data_dir).get("pid")
-        if pid:
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + LIMIT_S
-            while (data_dir / "engine.json").exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert not (data_dir / "engine.json").exists()
-
-
 async def test_an_ide_can_start_it_inside_a_project_with_packages_of_the_same_names(
     hostile: Path, tmp_path: Path
 ) -> None:
     data_dir = tmp_path / "data"
     params = program(RTSTREAM_DATA_DIR=str(data_dir), PYTHONPATH=str(hostile))
-    params.env.pop("RTSTREAM_API_URL")  # pyright: ignore[reportOptionalMemberAccess]
     params.cwd = hostile
     with engine_ended(data_dir):
         async with Client(stdio_client(params), read_timeout_seconds=LIMIT_S) as client:

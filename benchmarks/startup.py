@@ -1,0 +1,78 @@
+"""How long until ``rtstream-mcp`` over stdio answers its first request, beside a bare ``MCPServer`` with one tool.
+
+``python benchmarks/startup.py [runs]``. Both are started alternately, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BARE = """
+from mcp.server import MCPServer
+mcp = MCPServer("bare")
+@mcp.tool()
+def add(a: int, b: int) -> int:
+    "Add two numbers"
+    return a + b
+mcp.run("stdio")
+"""
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "startup", "version": "1"},
+}
+DISCOVER = {
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "startup", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+}
+
+
+def first_answer_s(command: list[str], method: str, params: dict[str, object], env: dict[str, str]) -> float:
+    """Seconds from starting the process to its answer to the first request."""
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n"
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request)
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        took = time.perf_counter() - began
+        assert "result" in answer, answer
+        process.stdin.close()
+        process.wait(10)
+    return took
+
+
+def main(runs: int = 9) -> None:
+    """Measure and print a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder) / "bare.py"
+        bare.write_text(BARE)
+        env = {**os.environ, "RTSTREAM_DATA_DIR": folder}
+        commands = {"bare": [sys.executable, str(bare)], "ours": [sys.executable, "-m", "rtstream_mcp"]}
+        print("| First request | bare MCPServer | rtstream-mcp | ratio |")
+        print("|---|---|---|---|")
+        for method, params in (("initialize", INITIALIZE), ("server/discover", DISCOVER)):
+            times: dict[str, list[float]] = {name: [] for name in commands}
+            for _ in range(runs):
+                for name, command in commands.items():
+                    times[name].append(first_answer_s(command, method, params, env))
+            bare_s, ours_s = (statistics.median(times[name]) for name in ("bare", "ours"))
+            print(f"| {method} | {bare_s:.3f} s | {ours_s:.3f} s | {ours_s / bare_s:.2f} |")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
