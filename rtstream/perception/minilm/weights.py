@@ -75,7 +75,11 @@ def _download(into: Path) -> Path:
         )
     try:
         subprocess.run(
-            [*command, str(into), *options], check=True, timeout=DOWNLOAD_TIMEOUT_S, stdin=subprocess.DEVNULL
+            [*command, str(into), *options],
+            check=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError):
         raise Unavailable(
