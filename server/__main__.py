@@ -39,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _stdio(arguments: list[str]) -> int:
     from server.stdio import serve_stdio
 
-    given = _parsed("rtstream-mcp", EPILOG, "STDIO", arguments)
+    given = _parsed("", EPILOG, arguments)
     return _run(serve_stdio, given)
 
 
 def _serve(arguments: list[str]) -> int:
-    given = _parsed("rtstream-mcp serve", "Engine, HTTP API and MCP at /mcp on one port.", "SERVE", arguments)
+    given = _parsed("serve", "Engine, HTTP API and MCP at /mcp on one port.", arguments)
 
     async def serve(settings: Any) -> None:
         from server.http import serve_http
@@ -54,7 +54,7 @@ def _serve(arguments: list[str]) -> int:
     return _run(serve, given)
 
 
-def _parsed(program: str, about: str, group: str, arguments: list[str]) -> dict[str, Any]:
+def _parsed(command: str, about: str, arguments: list[str]) -> dict[str, Any]:
     """The settings given as options. The parser costs time that a start without options need not pay."""
     if not arguments:
         return {}
@@ -62,10 +62,10 @@ def _parsed(program: str, about: str, group: str, arguments: list[str]) -> dict[
 
     from server.cli import options
 
-    parser = argparse.ArgumentParser(
-        program, description=about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    options.add_options(parser, getattr(options, group))
+    layout = argparse.RawDescriptionHelpFormatter
+    program = f"rtstream-mcp {command}".strip()
+    parser = argparse.ArgumentParser(program, description=about, formatter_class=layout, allow_abbrev=False)
+    options.add_options(parser, options.COMMANDS[command])
     return vars(parser.parse_args(arguments))
 
 

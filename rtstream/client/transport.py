@@ -137,7 +137,7 @@ class Transport:
                     method, path, params=query, json=body, timeout=httpx.Timeout(timeout_s, connect=5.0)
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                await self._forget()  # the engine may have come back elsewhere
+                await self._forget(http)  # the engine may have come back elsewhere
                 raise
             if answer.status_code in (502, 503, 504) and method == "GET":
                 answer.raise_for_status()
@@ -188,9 +188,10 @@ class Transport:
             )
         return self._http
 
-    async def _forget(self) -> None:
-        self._last, self._endpoint = self._endpoint, None
-        await self.aclose()
+    async def _forget(self, http: httpx.AsyncClient) -> None:
+        if self._http is http:  # else another call has already found the new place
+            self._last, self._endpoint = self._endpoint, None
+            await self.aclose()
 
     def _shown(self) -> str:
         endpoint = self._endpoint or self._last

@@ -12,6 +12,8 @@ ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.ends
 BACKGROUND = frozenset({"api_url", "engine_start_timeout_s", "engine_idle_exit_s"})
 STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s"}) | BACKGROUND
 SERVE = frozenset(Settings.model_fields) - ENVIRONMENT_ONLY - BACKGROUND
+COMMANDS = {"": STDIO, "serve": SERVE}
+"""The settings that are options of each command; the empty one is MCP over stdio."""
 
 
 def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
