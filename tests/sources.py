@@ -20,6 +20,7 @@ import pytest
 
 # Most tests need no media: the codec library is imported by the fixtures that do.
 if TYPE_CHECKING:
+    from rtstream.media.extract import Run
     from rtstream.media.testsource import ClipSpec, LiveSource
 
 NGINX_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
@@ -126,6 +127,45 @@ def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
     with _process([SYSTEM_PYTHON, "-c", GST_SERVER, str(longer)]) as server:
         assert server.stdout is not None
         yield f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
+
+
+def record(clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool = False) -> Run:
+    """The clip as one file of fragments, ``gops`` GOPs a piece; ``start``: Unix seconds of its first picture."""
+    import av
+
+    from rtstream.media.extract import Piece, Run
+    from rtstream.media.fragments import FragmentSplitter
+
+    sink = FragmentSplitter()
+    flags = "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont"
+    keyframes: list[float] = []
+    with (
+        av.open(str(clip)) as source,
+        av.open(sink, "w", format="mp4", options={"movflags": flags, "use_editlist": "0"}) as muxer,
+    ):
+        video = source.streams.video[0]
+        streams = [video, *source.streams.audio[: int(audio)]]
+        out = {stream.index: muxer.add_stream_from_template(stream) for stream in streams}
+        for packet in source.demux(streams):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if packet.stream is not video and packet.pts < 0:
+                continue  # the encoder warms up; a recording begins with a picture
+            if packet.stream is video and packet.is_keyframe:
+                keyframes.append(float(packet.pts * packet.time_base))
+            packet.stream = out[packet.stream.index]
+            muxer.mux(packet)
+    folder.mkdir(exist_ok=True)
+    path = folder / "run.m4s"
+    path.write_bytes(b"".join(sink.fragments))
+    pieces, offset = [], 0
+    for index in range(0, len(keyframes), gops):
+        # What comes after the last keyframe's fragment is its sound.
+        last = index + gops >= len(keyframes)
+        length = sum(len(fragment) for fragment in sink.fragments[index : None if last else index + gops])
+        pieces.append(Piece(str(path), offset, length, start + keyframes[index] - keyframes[0]))
+        offset += length
+    return Run(sink.init, pieces)
 
 
 def _need(program: str) -> str:

@@ -187,5 +187,7 @@ def _burn_in(image: Image.Image, time: float) -> None:
     text = f"{stamp:%Y-%m-%d %H:%M:%S}.{stamp.microsecond // 100_000} UTC"
     draw = ImageDraw.Draw(image)
     left, top, right, bottom = draw.textbbox((6, 4), text, font=font)
+    # A line at the edge tells it from its neighbours.
+    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline="black", width=max(1, image.height // 180))
     draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill="black")
     draw.text((6, 4), text, font=font, fill="white")

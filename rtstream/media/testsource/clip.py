@@ -23,7 +23,7 @@ from rtstream.media.testsource.sound import RATE, Voice, available_voice, sound
 log = logging.getLogger(__name__)
 
 # Raised when the clips of the same parameters change: old cached files are then not used.
-_VERSION = 1
+_VERSION = 2
 _VIDEO_CLOCK = 90000
 
 

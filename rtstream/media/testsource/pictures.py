@@ -183,7 +183,7 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _glyphs(size: int) -> dict[str, Bytes]:
     """The clock's characters as luma cells of one size."""
-    font, width, height = _font(size), _even(size * 0.7), _even(size * 1.2)
+    font, width, height = _font(size), _even(size * 0.6) + 2, _even(size * 1.2)
     cells: dict[str, Bytes] = {}
     for character in "0123456789:.":
         image = Image.new("L", (width, height), 53)

@@ -21,34 +21,10 @@ from rtstream.media.extract import ContactSheet, ExtractedFrame, Piece, Run, con
 from rtstream.media.fragments import FragmentSplitter
 from rtstream.media.process import context
 from rtstream.media.testsource import ClipSpec, read_barcode
+from tests.sources import record
 
 START = 1_700_000_000.25
 FPS = 30
-
-
-def record(clip: Path, folder: Path, *, gops: int = 2, start: float = START) -> Run:
-    """The clip's video as fragments of one GOP, ``gops`` of them a piece, all in one file."""
-    sink = FragmentSplitter()
-    options = {"movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer", "use_editlist": "0"}
-    keyframes: list[float] = []
-    with av.open(str(clip)) as source, av.open(sink, "w", format="mp4", options=options) as muxer:
-        video = source.streams.video[0]
-        out = muxer.add_stream_from_template(video)
-        for packet in source.demux(video):
-            if packet.dts is None or packet.pts is None or packet.time_base is None:
-                continue
-            if packet.is_keyframe:
-                keyframes.append(float(packet.pts * packet.time_base))
-            packet.stream = out
-            muxer.mux(packet)
-    path = folder / "run.m4s"
-    path.write_bytes(b"".join(sink.fragments))
-    pieces, offset = [], 0
-    for index in range(0, len(sink.fragments), gops):
-        length = sum(len(fragment) for fragment in sink.fragments[index : index + gops])
-        pieces.append(Piece(str(path), offset, length, start + keyframes[index] - keyframes[0]))
-        offset += length
-    return Run(sink.init, pieces)
 
 
 def number(frame: ExtractedFrame) -> int:
@@ -60,7 +36,7 @@ def test_the_picture_is_the_one_shown_at_that_time(
     clip_of: Callable[[ClipSpec], Path], tmp_path: Path, bframes: int
 ) -> None:
     clip = clip_of(ClipSpec(width=320, height=180, seconds=3, gop=15, bframes=bframes, bitrate=300_000, audio=False))
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     for wanted in (0, 1, 14, 15, 29, 30, 44, 45, 61, 89):
         exactly = START + wanted / FPS
         for at in (exactly, exactly + 0.016, exactly + 0.032):
@@ -70,13 +46,13 @@ def test_the_picture_is_the_one_shown_at_that_time(
 
 
 def test_before_the_recording_the_first_picture_is_shown_and_after_it_the_last(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     assert number(frame_at(run.init, run.pieces, START - 5, 320)) == 0
     assert number(frame_at(run.init, run.pieces, START + 99, 320)) == 179
 
 
 def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     small, whole = (frame_at(run.init, run.pieces, START + 1, side) for side in (160, 4000))
     assert (small.width, small.height) == (160, 90)
     assert simplejpeg.decode_jpeg_header(small.jpeg)[:2] == (90, 160)
@@ -84,7 +60,7 @@ def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) 
 
 
 def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_library(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     with ProcessPoolExecutor(1, mp_context=context()) as pool:
         frame = pool.submit(frame_at, run.init, run.pieces, START + 1, 320).result(30)
         refused = pool.submit(frame_at, run.init, [], START, 320)
@@ -96,7 +72,7 @@ def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_librar
 
 
 def test_damage_is_shown_around_and_what_cannot_be_read_is_one_sentence(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     path = Path(run.pieces[0].path)
     good = path.read_bytes()
     bad = bytearray(good)
@@ -126,8 +102,7 @@ def test_sound_alone_has_no_picture(clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: Path) -> None:
-    first = record(clip, tmp_path)
-    (tmp_path / "later").mkdir()
+    first = record(clip, tmp_path, start=START)
     second = record(clip, tmp_path / "later", start=START + 100)
     times = [START + t for t in (0.5, 2.0, 4.0, 101.0, 103.5)]
     sheet = contact_sheet([first, second], times, 960)
@@ -142,7 +117,7 @@ def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: P
 
 
 def test_a_contact_sheet_leaves_out_what_cannot_be_decoded(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path)
+    run = record(clip, tmp_path, start=START)
     lost = Run(run.init, [replace(run.pieces[0], path=str(tmp_path / "gone"), start=START + 50)])
     sheet = contact_sheet([run, lost], [START + 1, START + 50], 640)
     assert isinstance(sheet, ContactSheet)
