@@ -15,11 +15,15 @@ class Shot:
     time: float
 
 
-times = st.lists(st.integers(0, 4000), max_size=120).map(lambda ticks: [1_000_000 + tick / 20 for tick in sorted(ticks)])
+times = st.lists(st.integers(0, 4000), max_size=120).map(
+    lambda ticks: [1_000_000 + tick / 20 for tick in sorted(ticks)]
+)
 
 
 @given(times, st.sampled_from([0.5, 1.0, 2.0, 5.0, 7.0]), st.integers(1, 8))
-def test_every_picture_is_in_the_window_of_its_time_and_none_is_doubled(moments: list[float], length: float, k: int) -> None:
+def test_every_picture_is_in_the_window_of_its_time_and_none_is_doubled(
+    moments: list[float], length: float, k: int
+) -> None:
     windows = Windows[Shot](length, k)
     done: list[Window[Shot]] = []
     for moment in moments:
