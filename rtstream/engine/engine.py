@@ -158,7 +158,7 @@ class Engine:
 
     def _vision_for(self, name: str | None) -> VisionProvider:
         """One provider a model, shared by all indexes that use it."""
-        resolved = registry.resolve(name)
+        resolved = registry.resolve(name, self.config)
         if resolved not in self._visions:
             self._visions[resolved] = registry.vision(resolved, self.config)
         return self._visions[resolved]

@@ -87,11 +87,21 @@ async def test_without_models_every_tier_is_the_embedded_default(name: str | Non
         await provider.aclose()
 
 
-@pytest.mark.parametrize(
-    ("name", "says"), [("openai:gpt-4o", "not supported by this version"), ("gpt", "provider:model")]
-)
-def test_other_models_say_what_is_missing(name: str, says: str) -> None:
+def test_a_name_that_is_no_model_says_how_models_are_named() -> None:
     for find in (registry.vision, registry.language):
-        with pytest.raises(ProviderError, match=says) as failure:
-            find(name, EngineConfig())
+        with pytest.raises(ProviderError, match="provider:model") as failure:
+            find("gpt", EngineConfig())
         assert failure.value.permanent
+
+
+async def test_a_configured_model_answers_for_what_is_not_named() -> None:
+    config = EngineConfig(vision_model="ollama:eye", language_model="ollama:mind")
+    for provider, name in (
+        (registry.vision(None, config), "ollama:eye"),
+        (registry.vision("pro", config), "ollama:eye"),
+        (registry.vision("local", config), "local"),
+        (registry.vision("openai:other", config), "openai:other"),
+        (registry.language(None, config), "ollama:mind"),
+    ):
+        assert provider.name == name
+        await provider.aclose()
