@@ -1,0 +1,88 @@
+"""Batches of a transcript."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.batches import Batches, Segmenter, Word, config, words_of
+
+word = st.text("abcdefgh'", min_size=1, max_size=8)
+marks = st.sampled_from(["", "", "", ".", "!", "?", '."'])
+
+
+@st.composite
+def utterances(draw: st.DrawFn) -> list[list[Word]]:
+    at = 1_700_000_000.0
+    found = []
+    for _ in range(draw(st.integers(0, 8))):
+        at += draw(st.floats(0.1, 30))
+        text = " ".join(w + m for w, m in draw(st.lists(st.tuples(word, marks), min_size=1, max_size=12)))
+        end = at + draw(st.floats(0.1, 6))
+        found.append(words_of(text, at, end))
+        at = end
+    return found
+
+
+segmenters = st.sampled_from(["word", "sentence", "time"])
+
+
+@given(utterances(), segmenters, st.integers(1, 15))
+def test_no_word_is_lost_or_doubled_and_the_order_is_kept(said: list[list[Word]], by: Segmenter, value: int) -> None:
+    batches = Batches(by, value)
+    done = [batch for words in said for batch in batches.add(words)] + batches.flush()
+    assert [w for batch in done for w in batch.words] == [w for words in said for w in words]
+    assert batches.flush() == []
+
+
+@given(utterances(), segmenters, st.integers(1, 15))
+def test_every_batch_but_the_last_is_exactly_full(said: list[list[Word]], by: Segmenter, value: int) -> None:
+    batches = Batches(by, value)
+    done = [batch for words in said for batch in batches.add(words)]
+    for batch in done:
+        if by == "word":
+            assert len(batch.words) == value
+        elif by == "sentence":
+            assert sum(w.ends_sentence for w in batch.words) == value
+            assert batch.words[-1].ends_sentence
+        else:
+            assert len({w.start // value for w in batch.words}) == 1
+    if by == "time":
+        windows = [batch.start // value for batch in done + batches.flush()]
+        assert windows == sorted(set(windows))
+
+
+def test_a_silent_stretch_does_not_hold_back_a_batch_by_time() -> None:
+    batches = Batches("time", 10)
+    assert batches.add(words_of("hello there", 100.0, 101.0)) == []
+    assert batches.reach(109.0) == []
+    [batch] = batches.reach(110.0)
+    assert (batch.text, batch.start, batch.end) == ("hello there", 100.0, 101.0)
+
+
+def test_words_without_times_are_spread_over_their_utterance_in_order() -> None:
+    words = words_of("a bb ccc", 10.0, 19.0)
+    assert [(w.start, w.end) for w in words] == [(10.0, 12.0), (12.0, 15.0), (15.0, 19.0)]
+
+
+def test_an_utterance_without_marks_is_one_sentence_and_quotes_do_not_hide_a_mark() -> None:
+    assert [w.ends_sentence for w in words_of("no marks here", 0, 1)] == [False, False, True]
+    assert [w.ends_sentence for w in words_of('He said "stop." Then left', 0, 1)] == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("given_", "sentence"),
+    [
+        ({"segmenter": "page"}, "'word', 'sentence' or 'time'"),
+        ({"segmenter": "word", "segmentation_value": 0}, "whole number"),
+        ({"segmenter": "word", "segmentation_value": 2.5}, "whole number"),
+        ({"segmenter": "time", "segmentation_value": 0.1}, "1 to 3600 seconds"),
+        ({"segmentation_value": "many"}, "must be a number"),
+    ],
+)
+def test_a_batch_that_makes_no_sense_is_refused_with_a_sentence(given_: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        config(given_)
