@@ -25,7 +25,7 @@ import rtstream.api
 from rtstream.media.extract import Run
 from rtstream.media.fragments import codecs
 from rtstream.media.testsource import ClipSpec, read_barcode
-from rtstream.rules.playlist import Segment, coverage
+from rtstream.rules.playlist import Segment, coverage, playlist
 from tests.sources import record
 
 pytestmark = pytest.mark.browser
@@ -117,7 +117,7 @@ def window(segments: list[Segment], start: float, end: float, runs: dict[str, Ru
         "description": "What was on the screen",
         "start": start,
         "end": end,
-        "stream_url": "/none.m3u8",
+        "stream_url": "/good.m3u8",
         "covered": covered,
         "gaps": gaps,
         "live": False,
@@ -142,11 +142,19 @@ def window(segments: list[Segment], start: float, end: float, runs: dict[str, Ru
     }
 
 
-@pytest.fixture(params=[0, 2], ids=["no B-frames", "B-frames"])
+@pytest.fixture
 def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path], tmp_path: Path) -> Iterator[str]:
     """A server with the page and its window."""
     clip = clip_of(
-        ClipSpec(width=320, height=180, seconds=6, gop=15, bframes=request.param, bitrate=300_000, voice="tones")
+        ClipSpec(
+            width=320,
+            height=180,
+            seconds=6,
+            gop=15,
+            bframes=getattr(request, "param", 2),
+            bitrate=300_000,
+            voice="tones",
+        )
     )
     starts = {"a": T0, "b": GAP[1]}
     runs = {name: record(clip, tmp_path / name, start=start, audio=True) for name, start in starts.items()}
@@ -175,6 +183,10 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
     async def init(request: Request) -> Response:
         return Response(runs[request.path_params["name"][0]].init)
 
+    async def manifest(_: Request) -> Response:
+        made = playlist(segments, START, END, init_url="/init/{}".format, segment_url="/media/{}".format)
+        return Response(made, media_type="application/vnd.apple.mpegurl")
+
     async def page(_: Request) -> Response:
         return FileResponse(STATIC / "player.html", headers={"content-security-policy": POLICY})
 
@@ -184,6 +196,7 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
         Route("/playback.json", playback),
         Route("/init/{name}", init),
         Route("/media/{name}", media),
+        Route("/good.m3u8", manifest),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     with serving(Starlette(routes=routes)) as url:
@@ -208,12 +221,13 @@ def serving(app: Starlette) -> Iterator[str]:
 def open_page(browser: Any, base_url: str) -> Iterator[Callable[..., Shown]]:
     contexts = []
 
-    def visit(path: str, strict: bool = False) -> Shown:
+    def visit(path: str, strict: bool = False, before: str = "") -> Shown:
         # The driver's wait_for_function needs eval, which the page's policy forbids: ``strict`` keeps the policy.
         look = {"viewport": {"width": 1000, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         context = browser.new_context(**look, bypass_csp=not strict)
         contexts.append(context)
         shown = Shown(context.new_page())
+        shown.page.add_init_script(before)
         shown.page.goto(base_url + path)
         return shown
 
@@ -222,6 +236,7 @@ def open_page(browser: Any, base_url: str) -> Iterator[Callable[..., Shown]]:
         context.close()
 
 
+@pytest.mark.parametrize("base_url", [0, 2], ids=["no B-frames", "B-frames"], indirect=True)
 def test_the_window_plays_from_its_exact_start_over_the_gap_to_its_exact_end(open_page: Callable[..., Shown]) -> None:
     shown = open_page("/embed?v=good")
     shown.until_state("ready")
@@ -296,6 +311,22 @@ def test_recordings_follow_each_other_and_the_buffer_stays_bounded(open_page: Ca
         "(b => [...Array(b.length).keys()].reduce((sum, i) => sum + b.end(i) - b.start(i), 0))(video.buffered)"
     )
     assert 20 < total < 75
+    assert shown.errors == []
+
+
+def test_a_browser_without_media_source_extensions_plays_the_playlist(open_page: Callable[..., Shown]) -> None:
+    shown = open_page("/embed?v=good", before="delete window.MediaSource; delete window.ManagedMediaSource")
+    shown.until_state("ready")
+    shown.until_still()
+    assert shown.picture() == int(1.37 * FPS)
+    shown.page.keyboard.press("ArrowRight")  # 5 s: in the gap
+    shown.until_still()
+    assert shown.page.get_attribute("#clock", "datetime") == "2023-11-14T22:13:30.000Z"
+    assert shown.picture() == pytest.approx(0, abs=1)
+    shown.page.evaluate("document.querySelector('video').currentTime += 2.5")
+    shown.page.keyboard.press(" ")
+    shown.until_state("ended")
+    assert shown.time() == pytest.approx(END - START, abs=0.3)
     assert shown.errors == []
 
 
