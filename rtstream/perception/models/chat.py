@@ -132,7 +132,7 @@ class Chat:
         name = self.target.name
         texts = [part.content for part in response.parts if isinstance(part, TextPart)]
         called = [part.args_as_json_str() for part in response.parts if isinstance(part, ToolCallPart)]
-        text = "\n\n".join(called or texts).strip()
+        text = "".join(called or texts).strip()
         if response.finish_reason == "content_filter":
             raise ProviderError(f"{name} refused to describe this (content filter).", permanent=True)
         cut = response.finish_reason == "length"

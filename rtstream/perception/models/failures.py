@@ -40,7 +40,7 @@ def _sentence(exc: Exception, target: Target, where: str, status: int | None, ti
         case theirs.ModelRateLimitError():
             return f"{name} answers fewer calls than are made (rate limit). Use longer windows or fewer indexes.", False
         case theirs.ModelAuthenticationError():
-            return f"{name} refused the key (HTTP {status}){where}. {_key_advice(target)}", True
+            return f"{name} refused the key{where}. {_key_advice(target)}", True
         case theirs.ModelNotFoundError():
             return f"There is no model {target.model}{where}. Check its name and the address of the server.", True
         case theirs.ModelContextWindowExceededError():
