@@ -1,0 +1,285 @@
+"""Live transcripts: sound of a stream goes into a speech session, utterances come out, stored once and in order.
+
+Falling behind is bounded: when more sound waits than ``max_lag_s``, the oldest is skipped, counted, and a gap is
+written into the transcript. A cut in the sound (reconnect, skip) ends the sentence under way and opens a new session.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from sqlalchemy import Connection
+
+from rtstream.engine.journal import Journal
+from rtstream.media import messages as m
+from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
+from rtstream.rules.untrusted import clean
+from rtstream.store import journal as journal_rows
+from rtstream.store import transcripts as rows
+from rtstream.store.database import Database
+from rtstream.store.journal import Entry
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
+CUT_S = 0.5
+"""A hole in the sound from which on a sentence does not go on."""
+FINISH_TIMEOUT_S = 30.0
+REOPEN_S = 5.0
+SILENT_S = 2.0
+"""Without sound for this long (a lost stream, not a silent one) a session ends."""
+MAX_TEXT = 4000
+
+OnPartial = Callable[[Entry], None]
+"""Shows a partial utterance: it is delivered to who listens now, and kept nowhere."""
+
+
+@dataclass
+class Transcript:
+    """One running transcript of a stream."""
+
+    stream_id: str
+    stream_name: str
+    engine: str
+    """The name it is stored under."""
+    provider: SpeechProvider
+    language: str | None
+    on_final: Callable[[str, str, dict[str, Any]], None]
+    """Called with stream id, engine and the stored record of each final segment."""
+    blocks: deque[m.AudioTaken] = field(default_factory=deque)
+    waiting: int = 0  # bytes
+    arrived: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    stopping: bool = False
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    skipped_s: float = 0.0
+    state: str = "running"
+    reason: str = ""
+
+
+class _Clock:
+    """Which Unix time a position in a session's sound is, also when small holes or drift make the two run apart."""
+
+    def __init__(self) -> None:
+        self._fed = 0.0
+        self._positions: list[float] = []
+        self._offsets: list[float] = []
+
+    def fits(self, at: float) -> bool:
+        """Whether sound of Unix time ``at`` goes on from what was fed."""
+        return not self._offsets or abs(self._offsets[-1] + self._fed - at) <= CUT_S
+
+    def feed(self, at: float, seconds: float) -> None:
+        """``seconds`` of sound of Unix time ``at`` are fed."""
+        if not self._offsets or abs(self._offsets[-1] + self._fed - at) > 0.02:
+            self._positions.append(self._fed)
+            self._offsets.append(at - self._fed)
+        self._fed += seconds
+
+    def unix(self, position: float) -> float:
+        """Unix seconds of a position in the session's sound."""
+        return self._offsets[max(0, bisect_right(self._positions, position) - 1)] + position
+
+
+class Transcribers:
+    """All running transcripts. One per stream and engine."""
+
+    def __init__(
+        self, tasks: TaskGroup, db: Database, journal: Journal, on_partial: OnPartial, max_lag_s: float
+    ) -> None:
+        self._tasks = tasks
+        self._db = db
+        self._journal = journal
+        self._on_partial = on_partial
+        self._max_waiting = int(max_lag_s * BYTES_PER_S)
+        self._running: dict[tuple[str, str], Transcript] = {}
+
+    def start(self, transcript: Transcript) -> None:
+        """Begin; nothing happens when it runs already."""
+        key = (transcript.stream_id, transcript.engine)
+        if key not in self._running:
+            self._running[key] = transcript
+            self._tasks.start_soon(self._work, transcript)
+
+    async def stop(self, stream_id: str, engine: str) -> None:
+        """End a transcript after what was said so far is final."""
+        transcript = self._running.pop((stream_id, engine), None)
+        if transcript is None:
+            return
+        transcript.stopping = True
+        transcript.arrived.set()
+        with anyio.move_on_after(FINISH_TIMEOUT_S):
+            await transcript.ended.wait()
+            return
+        transcript.scope.cancel()
+
+    def of_stream(self, stream_id: str) -> list[Transcript]:
+        """The running transcripts of a stream."""
+        return [transcript for (owner, _), transcript in self._running.items() if owner == stream_id]
+
+    async def audio(self, stream_id: str, block: m.AudioTaken) -> None:
+        """Sound arrived."""
+        for transcript in self.of_stream(stream_id):
+            transcript.blocks.append(block)
+            transcript.waiting += len(block.payload)
+            transcript.arrived.set()
+            while transcript.waiting > self._max_waiting:
+                await self._skip(transcript)
+
+    async def _skip(self, transcript: Transcript) -> None:
+        """Too far behind live: drop half of what waits, oldest first, as one gap."""
+        begin, end = transcript.blocks[0].time, transcript.blocks[0].time
+        while transcript.blocks and transcript.waiting > self._max_waiting // 2:
+            block = transcript.blocks.popleft()
+            transcript.waiting -= len(block.payload)
+            end = block.time + len(block.payload) / BYTES_PER_S
+        transcript.skipped_s += end - begin
+        await self._store(transcript, "gap", begin, end, "", {"reason": "transcribing fell behind live"})
+
+    async def _work(self, transcript: Transcript) -> None:
+        try:
+            with transcript.scope:
+                while not transcript.stopping or transcript.blocks:
+                    if not await self._sound(transcript):
+                        break
+                    try:
+                        await self._session(transcript)
+                        transcript.state, transcript.reason = "running", ""
+                    except ProviderError as exc:
+                        transcript.state, transcript.reason = "error", str(exc)
+                        await self._set_aside(transcript, REOPEN_S)
+                    except Exception:
+                        log.exception("transcript of %s failed", transcript.stream_id)
+                        transcript.state, transcript.reason = "error", "internal error"
+                        await self._set_aside(transcript, REOPEN_S)
+        finally:
+            self._running.pop((transcript.stream_id, transcript.engine), None)
+            transcript.ended.set()
+
+    async def _set_aside(self, transcript: Transcript, seconds: float) -> None:
+        """After a failure wait; sound goes on being bounded by ``_skip``. A stop is not kept waiting."""
+        with anyio.move_on_after(seconds):
+            while not transcript.stopping:
+                transcript.arrived = anyio.Event()
+                await transcript.arrived.wait()
+        if transcript.stopping:
+            transcript.blocks.clear()
+            transcript.waiting = 0
+
+    async def _sound(self, transcript: Transcript) -> bool:
+        """Wait for sound; False when the transcript stops and there is none left."""
+        while not transcript.blocks:
+            if transcript.stopping:
+                return False
+            transcript.arrived = anyio.Event()
+            await transcript.arrived.wait()
+        return True
+
+    async def _session(self, transcript: Transcript) -> None:
+        """One speech session: from the first block to a cut in the sound or the stop."""
+        session = await transcript.provider.open(language=transcript.language)
+        clock = _Clock()
+        failure: ProviderError | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+
+                async def read() -> None:
+                    nonlocal failure
+                    try:
+                        async for utterance in session.utterances():
+                            await self._heard(transcript, clock, utterance)
+                    except ProviderError as exc:
+                        failure = exc
+                        tasks.cancel_scope.cancel()
+
+                tasks.start_soon(read)
+                await self._feed(transcript, session, clock)
+                with anyio.fail_after(FINISH_TIMEOUT_S):
+                    await session.finish()
+        except* ProviderError as group:
+            failure = group.exceptions[0]  # pyright: ignore[reportAssignmentType]
+        finally:
+            with anyio.CancelScope(shield=True):
+                await session.aclose()
+        if failure is not None:
+            raise failure
+
+    async def _feed(self, transcript: Transcript, session: SpeechSession, clock: _Clock) -> None:
+        """Give the session its sound until a cut, a pause of the stream, or the stop."""
+        while True:
+            with anyio.move_on_after(SILENT_S) as silent:
+                if not await self._sound(transcript):
+                    return
+            if silent.cancelled_caught:
+                return  # the stream was lost: what was said until then is final now, not when it comes back
+            block = transcript.blocks[0]
+            if not clock.fits(block.time):
+                return
+            transcript.blocks.popleft()
+            transcript.waiting -= len(block.payload)
+            clock.feed(block.time, len(block.payload) / BYTES_PER_S)
+            await session.feed(block.payload)
+
+    async def _heard(self, transcript: Transcript, clock: _Clock, utterance: Utterance) -> None:
+        text = clean(utterance.text, MAX_TEXT).strip()
+        if not text:
+            return
+        start, end = clock.unix(utterance.start), clock.unix(utterance.end)
+        if not utterance.is_final:
+            data = {"text": text, "is_final": False, "start": start, "end": end, "engine": transcript.engine}
+            self._on_partial(
+                Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
+            )
+            return
+        words = [
+            {**word, "start": clock.unix(word["start"]), "end": clock.unix(word["end"])} for word in utterance.words
+        ]
+        detail = {
+            "confidence": utterance.confidence,
+            "low_confidence": utterance.low_confidence,
+            "words": words,
+            "language": transcript.language,
+        }
+        await self._store(transcript, "speech", start, end, text, detail)
+
+    async def _store(
+        self, transcript: Transcript, kind: str, start: float, end: float, text: str, detail: dict[str, Any]
+    ) -> None:
+        """A final segment or a gap, with its journal entry, in one transaction."""
+        values = {
+            "stream_id": transcript.stream_id,
+            "engine": transcript.engine,
+            "start": start,
+            "end": end,
+            "text": text,
+            "kind": kind,
+            "detail": detail,
+            "created_at": time.time(),
+        }
+        data = {
+            "text": text,
+            "is_final": True,
+            "start": start,
+            "end": end,
+            "engine": transcript.engine,
+            "kind": kind,
+            **{key: detail[key] for key in ("confidence", "low_confidence", "words", "reason") if detail.get(key)},
+        }
+        entry = Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
+
+        def write(conn: Connection) -> int:
+            journal_rows.append(conn, entry)
+            return rows.add(conn, **values)
+
+        segment_id = await self._db.write(write)
+        self._journal.wake()
+        if kind == "speech":
+            transcript.on_final(transcript.stream_id, transcript.engine, {**values, "id": segment_id})
