@@ -96,7 +96,8 @@ class Run:
     def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
         """Record a packet.
 
-        Raises ``av.error.FFmpegError`` when it is too damaged to be stored (the run goes on), OSError when the disk refuses.
+        Its time base must be that of its ticks. Raises ``av.error.FFmpegError`` when it is too damaged to be stored
+        (the run goes on), OSError when the disk refuses.
         """
         rate = VIDEO_RATE if is_video else self._audio_rate
         if self._origin is None:
@@ -111,14 +112,16 @@ class Run:
             return
         packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
         for ready in packets:
-            ready.time_base = Fraction(1, rate)
-            ready.dts, ready.pts = dts - base, pts - base
-            ready.stream = stream
+            if ready is not packet:
+                ready.time_base = stream.time_base
+            ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
             self._muxer.mux_one(ready)
         if is_video and packet.is_keyframe:
             self._keyframes.append((dts - base, pts - base))
-        self._write_fragments()
-        self._flush()
+        if self._sink.fragments:
+            self._write_fragments()
+        if self._unsent:
+            self._flush()
 
     def finish(self) -> None:
         """Write what the muxer still holds, close the last segment and the run."""

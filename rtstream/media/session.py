@@ -54,7 +54,7 @@ class Session:
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = SoundTap(source.audio.codec_context, rate, outbox.send, outbox.count)
-        self._bases = {index: Fraction(1, track.rate) for index, track in tracks.items()}
+        self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
         self._held: Any = None
@@ -92,13 +92,12 @@ class Session:
         index = packet.stream_index
         if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
             self._restart("the source's clock moved")
-        if self._timeline.origin is None and index == self._video:
+        if not self._timeline.begun and index == self._video:
             if packet.dts is None and len(self._undated) < UNDATED:
                 self._undated.append(packet)
                 return
             if packet.dts is not None:
                 self._date(packet, arrival)
-        stamp = packet.pts if packet.pts is not None else packet.dts or 0
         placed = self._timeline.place(index, packet.dts, packet.pts)
         if placed is Verdict.JUMP:
             held, self._held = self._held, None
@@ -112,7 +111,7 @@ class Session:
             if self._held is not None and index == self._lead:
                 self._held = None
                 self._outbox.count("timestamps_wild")
-            self._place(packet, index, placed, arrival, stamp)
+            self._place(packet, index, placed, arrival)
         elif placed is Verdict.DROP:
             self._outbox.count("timestamps_wild")
 
@@ -124,17 +123,19 @@ class Session:
         for earlier, (earlier.dts, earlier.pts) in zip(undated, times, strict=True):
             self.process(earlier, arrival, 0.0)
 
-    def _place(self, packet: Any, index: int, placed: Placed, arrival: float, stamp: int) -> None:
-        base = self._bases[index]
-        at = placed.dts / base.denominator
+    def _place(self, packet: Any, index: int, placed: Placed, arrival: float) -> None:
+        rate, base = self._rates[index]
+        at, shown_at = placed.dts / rate, placed.pts / rate
         if index == self._lead:
-            self._keep_time(at, placed.pts / base.denominator, arrival, stamp * packet.time_base - placed.pts * base)
+            if self._clock.offset is None:
+                self._ask_sender(packet, shown_at, arrival)
+            self._keep_time(at, shown_at, arrival)
         packet.dts, packet.pts, packet.time_base = placed.dts, placed.pts, base
         is_video = index == self._video
         if is_video and self._sampler is not None and self._gop is not None:
-            if packet.is_keyframe or packet.has_sidedata("new_extradata"):
+            if packet.is_keyframe:
                 self._check_format(packet)
-            self._gop.add(packet, placed.pts / VIDEO_RATE)
+            self._gop.add(packet, shown_at)
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
@@ -142,21 +143,23 @@ class Session:
         if self._spec.record:
             self._record(packet, is_video, placed)
 
-    def _keep_time(self, at: float, shown_at: float, arrival: float, source_zero: Fraction) -> None:
-        """Learn where on the wall clock the time line is. ``source_zero``: the source's own time of its 0 (seconds)."""
+    def _ask_sender(self, packet: Any, shown_at: float, arrival: float) -> None:
+        """Take the sender's own word for the time, where it gives one: RTSP with RTCP sender reports."""
+        zero = self.source.container.start_time_realtime  # microseconds: when the source's time stamps were 0
+        if zero and packet.pts is not None:
+            self._clock.believe(zero / 1e6 + float(packet.pts * packet.time_base), shown_at, arrival)
+
+    def _keep_time(self, at: float, shown_at: float, arrival: float) -> None:
+        """Learn where on the wall clock the time line is, and how far behind we are."""
         self._lead_at = at
         clock = self._clock
         if self._first_arrival is None:
             self._first_arrival = arrival
             if self.source.paced:
                 clock.offset = arrival - at
-        if clock.offset is None:
-            real = self.source.container.start_time_realtime
-            if real:
-                clock.believe(real / 1e6 + float(source_zero), 0.0, arrival - at)
-            if at - (arrival - self._first_arrival) > BURST_S:
-                self.source.paced = True
-                clock.offset = self._first_arrival
+        if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
+            self.source.paced = True
+            clock.offset = self._first_arrival
         if self.source.paced:
             self.lag_s = arrival - at - (clock.offset or 0.0)
         else:
@@ -165,10 +168,11 @@ class Session:
 
     def pause(self, blocked_s: float) -> float:
         """Seconds to wait before the next read, which took ``blocked_s`` this time."""
-        offset = self._clock.offset
-        if offset is None:
+        # Not the offset itself: that may be the sender's clock, and differ from ours.
+        start = self._clock.offset if self.source.paced else self._clock.settled
+        if start is None:
             return 0.0
-        ahead = self._lead_at + offset - time.time()
+        ahead = self._lead_at + start - time.time()
         if self.source.paced:
             # A little more than needed, then several packets at once.
             wait = ahead + PACE_S / 2 if ahead > 0 else 0.0

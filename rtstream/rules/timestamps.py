@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 LONGEST_STEP_S = 10  # a larger forward step of the leading track is a jump
 BACK_STEP_S = 1  # so is a larger backward one; smaller ones are late packets
@@ -25,37 +26,38 @@ class Verdict(Enum):
     JUMP = "jump"  # the time line broke: restart, then place the held packet and this one
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """Repaired times of a packet, in ticks of its track's output rate since the start of the time line."""
 
     dts: int
     pts: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Track:
     """One elementary stream. ``time_base``: seconds per input tick. ``rate``: output ticks per second."""
 
     time_base: Fraction
     rate: int
+    base: int = 0  # output ticks of the time line's 0
     wrapped: int = 0  # input ticks added because the counter wrapped
-    last_input: int | None = None
     last: int | None = None
     suspect: int | None = None
+    wrap: int = field(init=False)
+    _scale: int = field(init=False)
+    _den: int = field(init=False)
 
-    @property
-    def wrap(self) -> int:
-        """Input ticks after which the counter starts over: 33 bits at 90 kHz (MPEG-TS), 32 of ms (RTMP), else 0."""
-        return {90000: 1 << 33, 1000: 1 << 32}.get(self.time_base.denominator, 0)
+    def __post_init__(self) -> None:
+        self._scale, self._den = 2 * self.time_base.numerator * self.rate, self.time_base.denominator
+        # Input ticks after which the counter starts over: 33 bits at 90 kHz (MPEG-TS), 32 bits of milliseconds (RTMP).
+        self.wrap = {90000: 1 << 33, 1000: 1 << 32}.get(self._den, 0)
 
     def ticks(self, stamp: int) -> int:
         """``stamp`` in output ticks, rounded."""
-        scaled, den = stamp * self.time_base.numerator * self.rate, self.time_base.denominator
-        return (2 * scaled + den) // (2 * den)
+        return (stamp * self._scale + self._den) // (2 * self._den)
 
 
-@dataclass
+@dataclass(slots=True)
 class Timeline:
     """Places packets of several tracks on one time line that begins at 0 with the first packet of the leading track.
 
@@ -63,74 +65,77 @@ class Timeline:
     most 10 s at a step, presentation is 0 to 5 s after decoding. Counter wraps are undone.
     """
 
+    # Integers throughout: this runs for every packet of every stream.
     tracks: dict[int, Track]
     lead: int
-    origin: Fraction | None = field(default=None, init=False)
+    begun: bool = False
 
     def restart(self) -> None:
         """Forget the past: the next packet of the leading track is at 0."""
-        self.origin = None
+        self.begun = False
         for track in self.tracks.values():
-            track.wrapped, track.last_input, track.last, track.suspect = 0, None, None, None
+            track.wrapped, track.last, track.suspect = 0, None, None
 
     def place(self, index: int, dts: int | None, pts: int | None) -> Placed | Verdict:
         """The place of a packet of track ``index`` with these input timestamps, or what to do with it."""
-        track = self.tracks[index]
         if dts is None:
             return Verdict.DROP
+        track = self.tracks[index]
         if index == self.lead:
             return self._place_lead(track, dts, pts)
         leader = self.tracks[self.lead]
-        if self.origin is None or leader.last is None:
+        if not self.begun or leader.last is None:
             return Verdict.EARLY
-        reference = Fraction(leader.last, leader.rate) + self.origin
-        dts += self._unwrap(track, dts, round(reference / track.time_base))
-        at = track.ticks(dts) - round(self.origin * track.rate)
-        allowed = FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S
+        expected = leader.last * track.rate // leader.rate
+        at = self._unwrapped(track, dts, expected)
         if at < 0:
             return Verdict.EARLY
-        if abs(at / track.rate - leader.last / leader.rate) > allowed:
+        if abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
             return Verdict.DROP
         return self._settle(track, dts, pts, at)
 
     def _place_lead(self, track: Track, dts: int, pts: int | None) -> Placed | Verdict:
-        if track.last_input is not None:
-            dts += self._unwrap(track, dts, track.last_input)
-        if self.origin is None:
-            self.origin = dts * track.time_base
-        at = track.ticks(dts) - round(self.origin * track.rate)
-        step = 0.0 if track.last is None else (at - track.last) / track.rate
-        if step > LONGEST_STEP_S or step < -BACK_STEP_S or at > LONGEST_RUN_S * track.rate:
-            if track.suspect is not None and abs(at - track.suspect) <= BACK_STEP_S * track.rate:
+        if not self.begun:
+            self.begun = True
+            origin = dts * track.time_base
+            for each in self.tracks.values():
+                each.base = round(origin * each.rate)
+        last = 0 if track.last is None else track.last
+        at = self._unwrapped(track, dts, last)
+        rate = track.rate
+        if at - last > LONGEST_STEP_S * rate or at - last < -BACK_STEP_S * rate or at > LONGEST_RUN_S * rate:
+            if track.suspect is not None and abs(at - track.suspect) <= BACK_STEP_S * rate:
                 return Verdict.JUMP
             track.suspect = at
             return Verdict.HOLD
         track.suspect = None
         return self._settle(track, dts, pts, at)
 
-    def _unwrap(self, track: Track, dts: int, reference: int) -> int:
-        """Input ticks to add to ``dts`` so that it continues ``reference``; remembers a wrap."""
-        wrap, near = track.wrap, LARGEST_SKEW_S / track.time_base
-        if wrap:
-            for turn in (-wrap, wrap):
-                if abs(dts + track.wrapped + turn - reference) < near:
+    @staticmethod
+    def _unwrapped(track: Track, dts: int, expected: int) -> int:
+        """Output ticks of ``dts`` on the time line, which should be near ``expected``; notices a wrap."""
+        at, near = track.ticks(dts + track.wrapped) - track.base, LARGEST_SKEW_S * track.rate
+        if track.wrap and abs(at - expected) > near:
+            for turn in (track.wrap, -track.wrap):
+                turned = track.ticks(dts + track.wrapped + turn) - track.base
+                if abs(turned - expected) < near:
                     track.wrapped += turn
-                    break
-        return track.wrapped
+                    return turned
+        return at
 
-    def _settle(self, track: Track, dts: int, pts: int | None, at: int) -> Placed | Verdict:
+    @staticmethod
+    def _settle(track: Track, dts: int, pts: int | None, at: int) -> Placed | Verdict:
         """The last repairs, of a packet whose unwrapped ``dts`` is at ``at`` output ticks."""
         if track.last is not None and at <= track.last:
             if track.last - at > REPAIRABLE_S * track.rate:
                 return Verdict.DROP
             at = track.last + 1
-        track.last, track.last_input = at, dts
-        if pts is None or self.origin is None:
+        track.last = at
+        if pts is None:
             return Placed(at, at)
-        pts += track.wrapped
         if track.wrap and pts - dts < -(track.wrap // 2):
-            pts += track.wrap
-        shown = max(at, track.ticks(pts) - round(self.origin * track.rate))
+            pts += track.wrap  # a reordered picture shown after the wrap and decoded before it
+        shown = max(at, track.ticks(pts + track.wrapped) - track.base)
         return Placed(at, shown if shown - at <= LONGEST_REORDER_S * track.rate else at)
 
 
@@ -165,7 +170,7 @@ class WallClock:
     offset: float | None = None  # Unix seconds of the time line's 0; None until settled
     _first: float | None = None
     _earliest: float = float("inf")  # arrival minus presentation
-    _settled: float = 0.0
+    settled: float | None = None  # the same from arrival alone, and from decode times
     _smallest: float = float("inf")  # arrival minus decoding, in the window that runs
     _windows: deque[float] = field(default_factory=lambda: deque(maxlen=2))
     _window_end: float = float("inf")
@@ -185,11 +190,12 @@ class WallClock:
             return True
         smallest, self._smallest, self._window_end = self._smallest, delay, arrival + self.window_s
         if not self._windows:
-            self._settled = smallest
+            self.settled = smallest
             if self.offset is None:
                 self.offset = self._earliest
         self._windows.append(smallest)
-        return abs(smallest - self._settled) <= self.tolerance_s
+        assert self.settled is not None
+        return abs(smallest - self.settled) <= self.tolerance_s
 
     def believe(self, source_time: float, at: float, now: float, plausible_s: float = 5.0) -> bool:
         """The sender says ``at`` was at Unix time ``source_time``: ignored once settled, or when far from ``now``."""
