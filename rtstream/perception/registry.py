@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtstream.config import EngineConfig
 from rtstream.perception.local.language import LocalLanguage
+from rtstream.perception.local.speech import LocalSpeech
 from rtstream.perception.local.vision import LocalVision, can_read_text
 from rtstream.perception.models.language import ModelLanguage
 from rtstream.perception.models.names import LOCAL, Role, choose
@@ -30,7 +31,9 @@ def language(name: str | None, config: EngineConfig) -> LanguageProvider:
 
 def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
     """The provider that turns sound into text; the caller closes it. Raises ProviderError."""
-    raise ProviderError("Transcripts are not offered yet.", permanent=True)
+    if (name or "").strip() in ("", LOCAL):
+        return LocalSpeech()
+    raise ProviderError("This speech engine is not supported; leave it out for the embedded default.", permanent=True)
 
 
 def screen_text(config: EngineConfig) -> bool:

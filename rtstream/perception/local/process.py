@@ -72,6 +72,12 @@ class ChildProcess:
         finally:
             self._turn.release()
 
+    async def forget(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function that frees something, if there is a child; nobody waits for it, and its failure is no news."""
+        if self._pool is not None and self._pid:
+            with suppress(RuntimeError):  # just broken or closed: freed already
+                self._pool.submit(function, *args)
+
     async def aclose(self) -> None:
         """End the child, whatever it does."""
         self._closed = True
