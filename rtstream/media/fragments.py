@@ -168,8 +168,8 @@ def _codec(init: bytes, kind: bytes, entry: int, end: int) -> str:
     if kind == b"vp09" and (box := find(init, [b"vpcC"], entry + 78, end)):
         profile, level, depth = init[box[0] + 4], init[box[0] + 5], init[box[0] + 6] >> 4
         return f"vp09.{profile:02}.{level:02}.{depth:02}"
-    if kind == b"mp4a" and (box := find(init, [b"esds"], entry + 28, end)):
-        return f"mp4a.{_audio_object(init[box[0] + 4 : box[1]])}"
+    if kind in (b"mp4a", b"mp4v") and (box := find(init, [b"esds"], entry + (28 if kind == b"mp4a" else 78), end)):
+        return f"{name}.{_object_type(init[box[0] + 4 : box[1]])}"
     return {"Opus": "opus"}.get(name, name)
 
 
@@ -182,7 +182,7 @@ def _hevc_profile(hvcc: bytes) -> str:
     return ".".join([head, *constraints])
 
 
-def _audio_object(esds: bytes) -> str:
+def _object_type(esds: bytes) -> str:
     """Object type indication, and for MPEG-4 audio the audio object type (ISO/IEC 14496-1 7.2.6)."""
     at, indication = 0, 0
     while at + 2 <= len(esds):

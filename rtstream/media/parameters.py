@@ -20,6 +20,16 @@ def parameter_sets(packet: Any, codec: str) -> frozenset[bytes]:
     return frozenset(_sets(data, codec))
 
 
+def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
+    """What side data is later compared with: the extradata of a length-prefixed stream.
+
+    Not that of an Annex B stream: what a session description announces is often not what the camera then sends.
+    """
+    if not extradata or extradata.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return frozenset()
+    return frozenset([extradata])
+
+
 def _sets(data: bytes, codec: str) -> list[bytes]:
     """Units of type 7 (H.264 table 7-1) or 33 (H.265 table 7-1), each ending where the next start code begins."""
     found: list[bytes] = []

@@ -17,6 +17,8 @@ from rtstream.rules.sampling import grid_cell, keyframes_suffice, scaled_size
 JPEG_QUALITY = 80
 GOP_BYTES = 16 << 20
 CLOCK_EVERY_S = 1.0
+REORDER_S = 0.5  # how long a decoder may hold back a picture
+MISSING_GOPS, MISSING_S = 5, 10.0
 
 
 class JpegEncoder:
@@ -85,17 +87,36 @@ class Sampler:
         if not self._taps or offset is None:
             return
         keyframes_only = keyframes_suffice((tap["interval_s"] for tap in self._taps.values()), self._gop_s)
+        if keyframes_only and not self._any_due(packet, offset):
+            self._synced = False
+            self._tell_clock(at + offset)
+            return
         if behind or self._skipping:
             self._skipping = behind or not packet.is_keyframe
             keyframes_only = self._skipping
             if keyframes_only and not packet.is_keyframe:
                 self._count("pictures_behind")
         self._decode(packet, offset, keyframes_only)
-        now = at + offset
-        if now - self._clock >= CLOCK_EVERY_S or now < self._clock:
-            self._clock = now
-            # What is still inside the decoder (reordered pictures) is at most a few frames younger than ``at``.
-            self._send(ClockReached(now if keyframes_only or self.newest is None else min(now, self.newest[1])))
+        # Reordered pictures may still be inside the decoder.
+        self._tell_clock(at + offset - (0.0 if keyframes_only else REORDER_S))
+
+    def keyframes_missing(self, at: float) -> bool:
+        """Whether keyframes, regular until then, have stopped coming: the stream is coded differently now."""
+        if self._gop_s is None or self._last_keyframe is None:
+            return False
+        return at - self._last_keyframe > MISSING_GOPS * self._gop_s + MISSING_S
+
+    def _any_due(self, packet: Any, offset: float) -> bool:
+        """Whether a tap wants the picture in this packet."""
+        if not packet.is_keyframe:
+            return False
+        time = packet.pts / self._rate + offset
+        return any(self._cells.get(tap) != grid_cell(time, wanted["interval_s"]) for tap, wanted in self._taps.items())
+
+    def _tell_clock(self, reached: float) -> None:
+        if reached - self._clock >= CLOCK_EVERY_S or reached < self._clock - CLOCK_EVERY_S:
+            self._clock = reached
+            self._send(ClockReached(reached))
 
     def _decode(self, packet: Any, offset: float, keyframes_only: bool) -> None:
         if packet.is_keyframe and not self._synced:

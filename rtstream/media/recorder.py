@@ -90,6 +90,7 @@ class Run:
         self._unsent: list[Message] = []  # until the clock has settled
         self._next_start: float | None = None  # segments of a run follow each other without a hole
         self._end = 0.0
+        self.closed_segments = 0
         self._file: int | None = None
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
 
@@ -213,6 +214,7 @@ class Run:
     def _close_segment(self, end: float) -> None:
         segment = self._segment
         assert segment is not None
+        self.closed_segments += 1
         self._segment, self._next_start = None, end
         self._unsent.append(
             SegmentClosed(self.id, segment.start, end - segment.start, segment.path, segment.offset, segment.length)

@@ -12,11 +12,11 @@ from av.error import FFmpegError
 
 from rtstream.media.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
 from rtstream.media.outbox import Outbox
-from rtstream.media.parameters import parameter_sets
+from rtstream.media.parameters import known_at_opening, parameter_sets
 from rtstream.media.pictures import CurrentGop, JpegEncoder, Sampler
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
 from rtstream.media.sound import SoundTap
-from rtstream.media.source import Source
+from rtstream.media.source import Source, SourceFailed
 from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,14 @@ class Session:
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
         self._video = self._audio = -1
+        self._parameters: frozenset[bytes] = frozenset()
         self._sampler = self._sound = self._gop = None
         if source.video is not None:
             self._video = source.video.index
             tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
             self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
             self._gop = CurrentGop(source.video.codec_context)
+            self._parameters = known_at_opening(source.video.codec_context.extradata)
         if source.audio is not None:
             rate = source.audio.codec_context.sample_rate
             self._audio = source.audio.index
@@ -61,13 +63,14 @@ class Session:
         self._clock = self._new_clock()
         self._clock_moved = False
         self._first_arrival: float | None = None
-        self._parameters: frozenset[bytes] = frozenset()
         self._opened = time.monotonic()
         self._undated: list[Any] = []
         self._run: Run | None = None
+        self._failed = False
         self._refused = 0  # packets in a row that the muxer did not take
         self._paused_until = 0.0  # monotonic; recording waits after a failure
         self._lead_at = 0.0
+        self._last_lead = time.time()
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
 
@@ -85,11 +88,15 @@ class Session:
     def process(self, packet: Any, arrival: float, blocked_s: float) -> None:
         """Take one packet that arrived at Unix time ``arrival`` after a read of ``blocked_s`` seconds.
 
-        Raises FormatChanged.
+        Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
         """
+        index = packet.stream_index
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
-        index = packet.stream_index
+        if index == self._lead:
+            self._last_lead = arrival
+        elif arrival - self._last_lead > self._spec.stall_timeout_s:
+            raise SourceFailed(f"the source sent sound but no picture for {self._spec.stall_timeout_s:g} s")
         if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
             self._restart("the source's clock moved")
         if not self._timeline.begun and index == self._video:
@@ -135,6 +142,8 @@ class Session:
         if is_video and self._sampler is not None and self._gop is not None:
             if packet.is_keyframe:
                 self._check_format(packet)
+            elif self._sampler.keyframes_missing(at):
+                raise FormatChanged
             self._gop.add(packet, shown_at)
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)
@@ -220,6 +229,9 @@ class Session:
         try:
             self._run.add(packet, is_video, placed.dts, placed.pts)
             self._refused = 0
+            if self._failed and self._run.closed_segments:
+                self._failed = False
+                self._outbox.send(WorkerHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
         except FFmpegError as exc:  # first: some of them are OSErrors too
             self._refused += 1
             self._outbox.count("packets_unstorable")
@@ -241,7 +253,7 @@ class Session:
         if run is not None:
             run.abandon()
         self._paused_until = time.monotonic() + RECORDING_RETRY_S
-        self._refused = 0
+        self._refused, self._failed = 0, True
         log.warning("recording failed: %s", type(exc).__name__)
         reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
         reason = reason or "recording is paused: the stream could not be stored"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import ssl
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,20 +15,13 @@ import av
 from av import error as averror
 from av.stream import Discard, Disposition
 
+from rtstream.media.bridge import Bridge, SourceFailed
 from rtstream.media.messages import WorkerSpec
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO
 
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
 CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg"
 HTTP_CONTAINERS = f"hls,webvtt,{CONTAINERS}"
-
-
-class SourceFailed(Exception):
-    """The source cannot be read now. ``reason``: plain words, no URL. ``lasting``: retrying soon cannot mend it."""
-
-    def __init__(self, reason: str, lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.lasting = reason, lasting
 
 
 @dataclass
@@ -45,20 +36,18 @@ class Source:
     hls: bool
     media: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-    bridge: subprocess.Popen[bytes] | None = None
+    bridge: Bridge | None = None
+    datagrams: bool = False  # UDP below: what is not read at once is lost
 
     @property
     def buffered(self) -> bool:
         """Whether the kernel keeps what is not read at once (TCP), so that reads may be bundled."""
-        return not self.paced and not self.hls and self.scheme != "udp" and self.bridge is None
+        return not self.paced and not self.hls and not self.datagrams and self.bridge is None
 
     def close(self) -> None:
         """Let go of the connection."""
         if self.bridge is not None:
-            self.bridge.kill()
-            self.bridge.wait()
-            if self.bridge.stdout is not None:
-                self.bridge.stdout.close()
+            self.bridge.close()
         self.container.close()
 
 
@@ -75,21 +64,22 @@ def open_source(spec: WorkerSpec) -> Source:
     bridge = None
     try:
         if scheme == "srt":
-            bridge = _srt_bridge(spec)
-            assert bridge.stdout is not None
-            options["fd"] = str(bridge.stdout.fileno())
+            bridge = Bridge(spec)
+            options["fd"] = str(bridge.output)
         container_format = "mpegts" if scheme in ("srt", "udp") else None
         container = av.open(url, format=container_format, options=options)
     except (averror.FFmpegError, OSError, ValueError) as exc:
         raise _failed(exc, spec, scheme, bridge) from None
     try:
-        return _described(container, spec, scheme, bridge)
+        source = _described(container, spec, scheme)
     except SourceFailed:
         container.close()
         if bridge is not None:
-            bridge.kill()
-            bridge.wait()
+            bridge.close()
         raise
+    source.bridge = bridge
+    source.datagrams = scheme == "udp" or options.get("rtsp_transport") == "udp"
+    return source
 
 
 def open_options(spec: WorkerSpec, scheme: str) -> tuple[str, dict[str, str]]:
@@ -173,34 +163,7 @@ def _certificates() -> str | None:
     return certifi.where()
 
 
-def _srt_bridge(spec: WorkerSpec) -> subprocess.Popen[bytes]:
-    """An ffmpeg process that turns SRT, which the bundled library lacks, into MPEG-TS on a pipe."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise SourceFailed("SRT needs the ffmpeg program, and it is not on PATH: install ffmpeg with SRT support", True)
-    listed = subprocess.run(
-        [ffmpeg, "-hide_banner", "-protocols"], capture_output=True, text=True, timeout=10, check=False
-    )
-    if "srt" not in listed.stdout.split():
-        raise SourceFailed("SRT needs an ffmpeg with SRT support (libsrt), and the one on PATH has none", True)
-    stall = str(int(spec.stall_timeout_s * 1e6))
-    command = [
-        ffmpeg,
-        "-nostdin",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-protocol_whitelist",
-        "srt",
-        "-timeout",
-        stall,
-    ]
-    command += ["-f", "mpegts", "-i", spec.url, "-map", "0:v?", "-map", "0:a?", "-c", "copy"]
-    command += ["-copyts", "-flush_packets", "1", "-f", "mpegts", "pipe:1"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def _described(container: Any, spec: WorkerSpec, scheme: str, bridge: subprocess.Popen[bytes] | None) -> Source:
+def _described(container: Any, spec: WorkerSpec, scheme: str) -> Source:
     """Choose the streams to read and say what they are."""
     video = container.streams.best("video") if "video" in spec.media_types else None
     audio = container.streams.best("audio") if "audio" in spec.media_types else None
@@ -231,22 +194,14 @@ def _described(container: Any, spec: WorkerSpec, scheme: str, bridge: subprocess
             notes.append(f"{audio.codec_context.name} audio cannot be stored in MP4: sound is analysed, not recorded")
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)
-    return Source(container, video, audio, scheme, paced, hls, media, notes, bridge)
+    return Source(container, video, audio, scheme, paced, hls, media, notes)
 
 
-def _failed(exc: Exception, spec: WorkerSpec, scheme: str, bridge: subprocess.Popen[bytes] | None) -> SourceFailed:
+def _failed(exc: Exception, spec: WorkerSpec, scheme: str, bridge: Bridge | None) -> SourceFailed:
     if bridge is None:
         return explain(exc, spec, scheme)
-    bridge.kill()
-    _, said = bridge.communicate()
-    for words, reason in (
-        (b"timed out", f"the source did not answer within {spec.stall_timeout_s:g} s"),
-        (b"refused", "the source refused the connection: is it running on that port?"),
-        (b"rejected", "the SRT source rejected the connection: check the stream id and the passphrase"),
-    ):
-        if words in said.lower():
-            return SourceFailed(reason)
-    return SourceFailed("the SRT source could not be read")
+    bridge.close()
+    return SourceFailed(bridge.reason())
 
 
 def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
