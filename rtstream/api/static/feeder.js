@@ -24,7 +24,7 @@ export class Feeder {
   #busy = false;
   #fetching = null; // {fragment, abort}
 
-  /** `fragments` are sorted; `end` is the Unix time after which nothing is shown; `fail` is told what cannot be mended. */
+  /** `fragments` are sorted; `end` is the Unix time after which nothing is needed; `fail` is told what cannot be mended. */
   constructor(video, fragments, start, end, fail) {
     this.#video = video;
     this.#fragments = fragments;
@@ -46,10 +46,9 @@ export class Feeder {
     this.#video.src = URL.createObjectURL(this.#source);
     await opened;
     URL.revokeObjectURL(this.#video.src);
-    this.#source.duration = this.#end - this.origin;
     this.#buffer = this.#source.addSourceBuffer(this.#mime);
-    // Pictures that reach past the end are dropped; one that ends there to the tick is not.
-    this.#buffer.appendWindowEnd = this.#end - this.origin + 0.002;
+    // A second past the end: pictures before it may be coded as the difference to one after it. The page stops in time.
+    this.#source.duration = this.#buffer.appendWindowEnd = this.#end - this.origin + 1;
     this.#video.addEventListener("seeking", () => this.#dropFetchOutOfReach());
   }
 

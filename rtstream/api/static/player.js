@@ -162,6 +162,18 @@ class Player {
     }
   }
 
+  #watchEnd() {
+    if (!video.paused && !this.#stopAtEnd()) requestAnimationFrame(() => this.#watchEnd());
+  }
+
+  /** Stop when the window is over, on its last picture. */
+  #stopAtEnd() {
+    if (video.paused || this.#playback.toUnix(video.currentTime) < this.#data.end) return false;
+    video.pause();
+    video.currentTime = this.#playback.toMedia(this.#data.end) - 0.001;
+    return true;
+  }
+
   #show() {
     const now = this.now();
     this.#timeline.show(now);
@@ -177,12 +189,13 @@ class Player {
   }
 
   #listen() {
-    video.addEventListener("play", () => setState("playing"));
+    video.addEventListener("play", () => {
+      setState("playing");
+      this.#watchEnd();
+    });
     video.addEventListener("pause", () => setState(this.#atEnd() ? "ended" : "paused"));
     video.addEventListener("ended", () => setState("ended"));
-    video.addEventListener("timeupdate", () => {
-      if (!video.ended && this.#playback.toUnix(video.currentTime) >= this.#data.end) video.pause();
-    });
+    video.addEventListener("timeupdate", () => this.#stopAtEnd()); // also in a tab that is not painted
     video.addEventListener("error", () => showFailure("This browser cannot play the recording."));
     video.addEventListener("volumechange", () => page.toggleAttribute("data-muted", video.muted));
     video.addEventListener("click", () => this.toggle());
