@@ -1,4 +1,4 @@
-"""Event prompts that can be decided without a model: quoted phrases that are, appear, disappear or are missing.
+"""Event prompts with quoted phrases that are, appear, disappear or are missing.
 
 The documented form is a prompt with at least one phrase in quotation marks, straight or typographic::
 
@@ -10,67 +10,16 @@ The documented form is a prompt with at least one phrase in quotation marks, str
 Several phrases: all must be there, unless "or" stands between them; a negated or vanishing form means none of them is
 there. What else the prompt says is not judged, and ``Rule.describe`` tells the user so. Prompts whose other words would
 change the meaning (counts, durations, conditions, two negations, user actions) give no rule: they need a model.
-
-A new kind of condition (a regular expression, a changed or black picture, speech) is a further class in ``Condition``
-with its case in ``_observe``; forms, joining and explanations stay as they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from rtstream.rules.misreads import Finding, Folded, find, fold
-from rtstream.rules.untrusted import clean
+from rtstream.rules.detection import Form, Phrase, Rule
 
 MAX_PHRASES = 10
-MAX_QUOTE = 160
-"""Characters of a found line that an explanation quotes."""
-
-Form = Literal["present", "appears", "absent", "disappears"]
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """The phrase is among the texts."""
-
-    text: str
-
-
-Condition = Phrase
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What decides an event."""
-
-    conditions: tuple[Condition, ...]
-    join: Literal["all", "any"] = "all"
-    form: Form = "present"
-
-    def describe(self) -> str:
-        """One sentence for the user: what is looked for, and nothing else."""
-        phrases = f" {'and' if self.join == 'all' else 'or'} ".join(f'"{c.text}"' for c in self.conditions)
-        verb = {
-            "present": "is there",
-            "appears": "appears (is there, and was not at the last look)",
-            "absent": "is missing",
-            "disappears": "disappears (is missing, and was there at the last look)",
-        }[self.form]
-        return f"Decided by looking for the phrase only: true when {phrases} {verb}."
-
-
-@dataclass(frozen=True)
-class Decision:
-    """``explanation`` quotes stream text: untrusted. ``present`` is the ``previously`` of the next look."""
-
-    outcome: Literal["match", "no_match"]
-    confidence: float
-    explanation: str
-    present: bool
-
 
 _DOUBLE = re.compile(r'["“”„‟«»＂]([^"“”„‟«»＂]{1,300})["“”‟«»＂]|「([^」]{1,300})」')
 _SINGLE = re.compile(r"(?<!\w)['‘‚‹`]((?:[^'‘’‚‹›`]|(?<=\w)['’](?=\w)){1,300})['’›`](?!\w)")
@@ -103,31 +52,6 @@ def plan(prompt: str) -> Rule | None:
     return Rule(tuple(Phrase(phrase) for phrase in phrases), join, form)
 
 
-def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> Decision:
-    """Whether ``rule`` is true of ``texts`` (lines in reading order; a phrase may run over line breaks).
-
-    ``previously`` is ``present`` of the last look, None when there was none: then what is there appears, and nothing
-    disappears.
-    """
-    text = fold("\n".join(texts))
-    findings = [_observe(condition, text) for condition in rule.conditions]
-    negative = rule.form in ("absent", "disappears")
-    present = any(findings) if negative or rule.join == "any" else all(findings)
-    match = {
-        "present": present,
-        "appears": present and previously is not True,
-        "absent": not present,
-        "disappears": not present and previously is True,
-    }[rule.form]
-    sure = [finding.confidence for finding in findings if finding]
-    confidence = (min(sure) if rule.join == "all" else max(sure)) if present else 0.9
-    return Decision("match" if match else "no_match", confidence, _explain(rule, findings, previously), present)
-
-
-def _observe(condition: Condition, text: Folded) -> Finding | None:
-    return find(condition.text, text)
-
-
 def _join(rest: str) -> Literal["all", "any"] | None:
     """How the phrases are joined; None when both ways."""
     between = rest.split(_HOLE)[1:-1]
@@ -151,24 +75,3 @@ def _form(rest: str) -> Form | None:
     if negations:
         return "absent"
     return "appears" if _APPEARS.search(rest) else "present"
-
-
-def _explain(rule: Rule, findings: Sequence[Finding | None], previously: bool | None) -> str:
-    parts = []
-    for condition, finding in zip(rule.conditions, findings, strict=True):
-        if finding is None:
-            parts.append(f'"{condition.text}" was not found')
-            continue
-        quote = clean(finding.line.replace("\n", " / "), MAX_QUOTE)
-        letters = f" (misread characters allowed for: {finding.misreads})" if finding.misreads else ""
-        parts.append(f'"{condition.text}" was found in the line: {quote}{letters}')
-    if rule.form in ("appears", "disappears"):
-        parts.append(_LAST_LOOK[previously])
-    return "; ".join(parts) + "."
-
-
-_LAST_LOOK = {
-    None: "this is the first look",
-    True: "it was there at the last look",
-    False: "it was missing at the last look",
-}

@@ -8,18 +8,20 @@ from typing import Any
 from rapidfuzz import fuzz, utils
 
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict, VisionAnswer
-from rtstream.rules import phrases
+from rtstream.rules import detection, event_rules
 from rtstream.rules.untrusted import clean
 
 MAX_EXTRACT = 1200  # characters
 NEEDS_MODEL = "This event needs a language model; the score only ranks candidates."
-NOT_READ = "Text on screen was not read, so the phrase could not be looked for."
 
 
 class LocalLanguage:
     """LanguageProvider ``local``."""
 
     name = "local"
+
+    def ready(self) -> None:
+        """Nothing is missing: it is a set of rules."""
 
     async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
         """Verbatim beginning and end of ``text``, labelled as an extract. It does not follow the prompt."""
@@ -30,7 +32,7 @@ class LocalLanguage:
         return VisionAnswer(f"Extract (no language model is set): {_extract(text)}", self.name)
 
     async def judge(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
-        """Quoted phrases are looked for; any other event is ``needs_model`` with a score that only ranks."""
+        """Prompts in a documented form are decided; any other event is ``needs_model`` with a score that only ranks."""
         return [_judge(question, scene) for question in questions]
 
     async def aclose(self) -> None:
@@ -38,35 +40,15 @@ class LocalLanguage:
 
 
 def _judge(question: EventQuestion, scene: SceneFacts) -> Verdict:
-    rule = phrases.plan(question.prompt)
-    if rule is None:
+    rule = event_rules.from_prompt(question.prompt)
+    if rule is None or rule.of_journal:
         return Verdict(question.event_id, "needs_model", 0.0, NEEDS_MODEL, candidate_score(question.prompt, scene))
-    if scene.kind == "visual" and scene.changes.get("text_read") is False:
-        return Verdict(question.event_id, "needs_model", 0.0, NOT_READ)
-    decision = phrases.decide(rule, _texts(scene), _previously(rule, scene))
+    facts = detection.scene_facts(scene.text, scene.lines, scene.changes, scene.kind)
+    seen = detection.observe(rule, facts)
+    if seen is None:
+        return Verdict(question.event_id, "needs_model", 0.0, rule.conditions[0].unknown)
+    decision = detection.conclude(rule, seen, detection.last_look(rule, facts))
     return Verdict(question.event_id, decision.outcome, decision.confidence, decision.explanation)
-
-
-def _texts(scene: SceneFacts) -> list[str]:
-    """The lines read on screen; what a model or a speaker said where no lines are known."""
-    if scene.lines or scene.changes.get("text_read"):
-        return list(scene.lines)
-    return [scene.text]
-
-
-def _previously(rule: phrases.Rule, scene: SceneFacts) -> bool | None:
-    """Whether the phrases were there at the last look, as the lines that came and went tell; None when they do not."""
-    appeared, disappeared = scene.changes.get("appeared"), scene.changes.get("disappeared")
-    if appeared is None or disappeared is None or scene.changes.get("first"):
-        return None
-    came = list(appeared)
-    before = []
-    for line in scene.lines:
-        if line in came:
-            came.remove(line)
-        else:
-            before.append(line)
-    return phrases.decide(rule, [*before, *disappeared]).present
 
 
 def candidate_score(prompt: str, scene: SceneFacts) -> float:

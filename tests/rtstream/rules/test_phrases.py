@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.phrases import Phrase, Rule, decide, plan
+from rtstream.rules.detection import Phrase, Rule, decide
+from rtstream.rules.phrases import plan
 
 
 def rule(*phrases: str, join: str = "all", form: str = "present") -> Rule:

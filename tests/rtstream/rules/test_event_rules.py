@@ -1,0 +1,223 @@
+"""Which events are decided by rule, and how the rules decide."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules import expressions
+from rtstream.rules.detection import (
+    Connection,
+    Expression,
+    Facts,
+    Phrase,
+    Picture,
+    Rule,
+    Speech,
+    conclude,
+    last_look,
+    observe,
+)
+from rtstream.rules.event_rules import exact, from_json, from_prompt, of_event
+
+STILL_4, STILL_6 = {"frozen": True, "still_s": 4}, {"frozen": True, "still_s": 6}
+
+
+def said(rule: Rule, facts: Facts, previously: bool | None = None) -> tuple[str, str]:
+    seen = observe(rule, facts)
+    assert seen is not None
+    decision = conclude(rule, seen, previously)
+    return decision.outcome, decision.explanation
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rule"),
+    [
+        ("the text matches /ERR-[0-9]+/", Rule((Expression("ERR-[0-9]+"),))),
+        ("Alert me when text matching /err-\\d+/i appears.", Rule((Expression("(?i)err-\\d+"),), form="appears")),
+        ("regex /a/b/ is missing", Rule((Expression("a/b"),), form="absent")),
+        ("any line matches /x+/ disappears", Rule((Expression("x+"),), form="disappears")),
+        ("the picture changes", Rule((Picture("changed"),))),
+        ("When the screen is black", Rule((Picture("black"),))),
+        ("The video turns black!", Rule((Picture("black"),), form="appears")),
+        ("the picture is no longer black", Rule((Picture("black"),), form="disappears")),
+        ("the picture is frozen for 30 s", Rule((Picture("frozen", 30),))),
+        ("the picture is frozen for at least 5 seconds", Rule((Picture("frozen", 5),))),
+        ("the image freezes", Rule((Picture("frozen"),), form="appears")),
+        ("speech starts", Rule((Speech(),), form="appears")),
+        ("someone starts speaking", Rule((Speech(),), form="appears")),
+        ("speech stops for 20 s", Rule((Speech(20),), form="disappears")),
+        ("the stream is lost", Rule((Connection(),), form="absent")),
+        ("tell me if the stream comes back", Rule((Connection(),), form="appears")),
+        ('"Invoice 4711" appears', Rule((Phrase("Invoice 4711"),), form="appears")),
+    ],
+)
+def test_a_prompt_in_a_documented_form_is_a_rule(prompt: str, rule: Rule) -> None:
+    assert from_prompt(prompt) == rule
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "the picture changes a lot",
+        "the picture is nearly black",
+        "a black car is in the picture",
+        "the text matches /(?=x)/",
+        "the text matches /a(/",
+        "the text matches /x/ three times",
+        "either/or is on the screen",
+        "the stream is lost in thought",
+        "speech",
+        "somebody speaks about the picture is black",
+    ],
+)
+def test_a_prompt_that_says_more_needs_a_model(prompt: str) -> None:
+    assert from_prompt(prompt) is None
+
+
+@pytest.mark.parametrize(
+    ("given_", "rule"),
+    [
+        ({"text": "Invoice"}, Rule((Phrase("Invoice"),))),
+        (
+            {"text": ["A1", "B2"], "join": "any", "when": "appears"},
+            Rule((Phrase("A1"), Phrase("B2")), "any", "appears"),
+        ),
+        ({"regex": "ERR", "when": "absent"}, Rule((Expression("ERR"),), form="absent")),
+        ({"picture": "frozen", "for_s": 30}, Rule((Picture("frozen", 30),))),
+        ({"picture": "black", "when": "appears"}, Rule((Picture("black"),), form="appears")),
+        ({"speech": "stopped", "for_s": 20}, Rule((Speech(20),), form="disappears")),
+        ({"stream": "back"}, Rule((Connection(),), form="appears")),
+    ],
+)
+def test_a_structured_rule_says_the_same(given_: dict[str, Any], rule: Rule) -> None:
+    assert from_json(given_) == rule
+    assert of_event("whatever the prompt says", given_) == rule
+    assert rule.describe().startswith("Decided by ")
+
+
+@pytest.mark.parametrize(
+    ("given_", "sentence"),
+    [
+        ({}, "exactly one of text, regex, picture, speech, stream"),
+        ({"text": "a", "stream": "lost"}, "exactly one of"),
+        ({"txt": "a"}, "exactly one of"),
+        ({"text": "?!"}, "with a letter or digit"),
+        ({"text": [f"p{n}" for n in range(11)]}, "a list of at most 10"),
+        ({"text": 5}, "text is a phrase"),
+        ({"text": "a", "when": "soon"}, "when must be one of present, appears"),
+        ({"text": ["a", "b"], "join": "any", "when": "absent"}, "two meanings"),
+        ({"text": "a", "for_s": 5}, "takes only join, when beside it"),
+        ({"regex": 5}, "regex must be a text"),
+        ({"regex": "("}, "RE2 syntax"),
+        ({"regex": "(a)\\1"}, "back references are not supported"),
+        ({"regex": "a" * 501}, "1 to 500 characters"),
+        ({"picture": "upside down"}, "picture must be one of changed, black, frozen"),
+        ({"picture": "changed", "when": "absent"}, "has no other form"),
+        ({"picture": "black", "for_s": 3}, "with a frozen picture only"),
+        ({"picture": "frozen", "for_s": "long"}, "for_s must be a number"),
+        ({"speech": "loud"}, "speech must be one of started, stopped"),
+        ({"stream": "lost", "when": "present"}, "takes nothing beside it"),
+        ({"stream": ["lost"]}, "stream must be one of lost, back"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(given_: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as refused:
+        from_json(given_)
+    assert str(refused.value).endswith((".", ")."))
+
+
+def test_quoted_phrases_leave_the_rest_of_a_prompt_to_a_model_where_there_is_one() -> None:
+    quoted = from_prompt('an angry man shouts "stop"')
+    pattern = from_prompt("the text matches /stop/")
+    assert quoted is not None
+    assert pattern is not None
+    assert not exact(quoted, None)
+    assert exact(quoted, {"text": "stop"})
+    assert exact(pattern, None)
+
+
+def test_a_regular_expression_quotes_the_line_it_found() -> None:
+    rule = Rule((Expression(r"ERR-\d{3}\b"),))
+    assert said(rule, Facts(["all well", "at 9:15 ERR-404 in pump\u202e 2", "x"])) == (
+        "match",
+        r"/ERR-\d{3}\b/ was found in the line: at 9:15 ERR-404 in pump 2.",
+    )
+    assert said(rule, Facts(["ERR-40", "4"]))[0] == "no_match"
+
+
+def test_no_pattern_takes_long_on_any_text() -> None:
+    began = time.perf_counter()
+    for pattern in ("(a+)+$", "(x+x+)+y", "(?:a|ab|abc|b){300}x", "(.*)*c"):
+        assert expressions.find(pattern, "a" * 19_000 + "b") is None
+    assert time.perf_counter() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("given_", "picture", "previously", "outcome", "explanation"),
+    [
+        ({"picture": "black"}, {"black": True}, None, "match", "The picture is black."),
+        ({"picture": "black", "when": "absent"}, {"black": True}, None, "no_match", "The picture is black."),
+        ({"picture": "changed"}, {"changed": False}, None, "no_match", "The picture did not change."),
+        ({"picture": "frozen", "for_s": 5}, STILL_4, True, "no_match", "The picture stood still for 4 s."),
+        ({"picture": "frozen", "for_s": 5}, STILL_6, True, "match", "The picture has stood still for 6 s."),
+        ({"picture": "frozen", "when": "disappears"}, {"frozen": False}, True, "match",
+         "The picture moves; it was there at the last look."),
+    ],
+)  # fmt: skip
+def test_the_picture_is_decided_by_what_was_measured(
+    given_: dict[str, Any], picture: dict[str, Any], previously: bool | None, outcome: str, explanation: str
+) -> None:
+    assert said(from_json(given_), Facts(picture=picture), previously) == (outcome, explanation)
+
+
+def test_what_was_not_looked_at_is_not_decided() -> None:
+    for rule in (
+        Rule((Phrase("x1"),)),
+        Rule((Expression("x"),), form="absent"),
+        Rule((Picture("black"),)),
+        Rule((Speech(),)),
+        Rule((Connection(),)),
+    ):
+        assert observe(rule, Facts()) is None
+        assert rule.conditions[0].unknown.endswith(".")
+
+
+def test_a_stream_is_lost_until_it_is_connected_and_back_only_after_it_was_lost() -> None:
+    lost, back = from_json({"stream": "lost"}), from_json({"stream": "back"})
+    gone, there = Facts(connected=False, reason="no answer"), Facts(connected=True)
+    assert said(lost, gone) == ("match", "The stream is lost: no answer.")
+    assert said(lost, there)[0] == "no_match"
+    assert said(back, there, last_look(back, there))[0] == "no_match"
+    assert said(back, there, False)[0] == "match"
+
+
+def test_a_short_pause_is_no_end_of_speech() -> None:
+    stopped = from_json({"speech": "stopped", "for_s": 10})
+    assert observe(stopped, Facts(speech=False, silence_s=9)) is None
+    assert said(stopped, Facts(speech=False, silence_s=10), True)[0] == "match"
+    assert said(stopped, Facts(speech=True), True)[0] == "no_match"
+
+
+WORDS = ["lost", "black", "frozen", "appears", "any", "started"]
+KEYS = ["text", "regex", "picture", "speech", "stream", "when", "join", "for_s", "x"]
+values = st.one_of(
+    st.text(max_size=8), st.integers(), st.none(), st.lists(st.text(max_size=3), max_size=3), st.sampled_from(WORDS)
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), values))
+def test_any_json_is_a_rule_or_refused(given_: dict[str, Any]) -> None:
+    try:
+        rule = from_json(given_)
+    except ValueError:
+        return
+    assert rule.describe()
+    facts = Facts(["some text"], None, {"black": True, "frozen": True, "changed": True, "still_s": 1e6}, True, 0, True)
+    seen = observe(rule, facts)
+    assert seen is not None
+    assert conclude(rule, seen, None).explanation.endswith(".")
