@@ -73,9 +73,9 @@ async def test_a_hanging_child_is_replaced() -> None:
         await child.aclose()
 
 
-async def test_work_waits_its_turn_and_the_queue_is_bounded() -> None:
+async def test_work_is_done_in_the_order_asked() -> None:
     child = ChildProcess("The worker", int)
-    done: list[int] = []
+    done: list[tuple[int, int]] = []
 
     async def work(n: int) -> None:
         done.append(await child.run(divmod, n, 1, timeout_s=20))
@@ -85,12 +85,30 @@ async def test_work_waits_its_turn_and_the_queue_is_bounded() -> None:
             async with anyio.create_task_group() as tasks:
                 for n in range(4):
                     tasks.start_soon(work, n)
-                await anyio.wait_all_tasks_blocked()
-                with pytest.raises(ProviderError, match="more to do than it can"):
-                    await child.run(os.getpid, timeout_s=20, max_waiting=3)
     finally:
         await child.aclose()
     assert done == [(0, 0), (1, 0), (2, 0), (3, 0)]
+
+
+async def test_those_who_wait_for_their_turn_are_bounded_and_let_go_at_the_end() -> None:
+    child = ChildProcess("The worker", int)
+    let_go: list[str] = []
+
+    async def work() -> None:
+        with pytest.raises(ProviderError) as failure:
+            await child.run(select.select, [], [], [], 60, timeout_s=50)
+        let_go.append(str(failure.value))
+
+    with anyio.fail_after(30):
+        await child.run(os.getpid, timeout_s=20)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(work)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ProviderError, match="more to do than it can"):
+                await child.run(os.getpid, timeout_s=20, max_waiting=3)
+            await child.aclose()
+    assert len(let_go) == 4
 
 
 async def test_a_caller_may_leave_and_closing_ends_even_busy_children() -> None:
