@@ -37,8 +37,11 @@ DISCOVER = {
 }
 
 
-def first_answer_s(command: list[str], method: str, params: dict[str, object], env: dict[str, str]) -> float:
-    """Seconds from starting the process to its answer to the first request."""
+def first_answer(
+    command: list[str], method: str, params: dict[str, object], env: dict[str, str]
+) -> tuple[float, float]:
+    """Seconds from starting the process to its answer to the first request, and CPU seconds until its end."""
+    used = os.times()
     request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n"
     began = time.perf_counter()
     with subprocess.Popen(
@@ -53,7 +56,8 @@ def first_answer_s(command: list[str], method: str, params: dict[str, object], e
         assert "result" in answer, answer
         process.stdin.close()
         process.wait(10)
-    return took
+    now = os.times()
+    return took, now.children_user + now.children_system - used.children_user - used.children_system
 
 
 def main(runs: int = 9) -> None:
@@ -63,15 +67,18 @@ def main(runs: int = 9) -> None:
         bare.write_text(BARE)
         env = {**os.environ, "RTSTREAM_DATA_DIR": folder}
         commands = {"bare": [sys.executable, str(bare)], "ours": [sys.executable, "-m", "rtstream_mcp"]}
-        print("| First request | bare MCPServer | rtstream-mcp | ratio |")
-        print("|---|---|---|---|")
+        print("| First request | bare MCPServer | rtstream-mcp | ratio | CPU bare | CPU ours | ratio |")
+        print("|---|---|---|---|---|---|---|")
         for method, params in (("initialize", INITIALIZE), ("server/discover", DISCOVER)):
-            times: dict[str, list[float]] = {name: [] for name in commands}
+            times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
             for _ in range(runs):
                 for name, command in commands.items():
-                    times[name].append(first_answer_s(command, method, params, env))
-            bare_s, ours_s = (statistics.median(times[name]) for name in ("bare", "ours"))
-            print(f"| {method} | {bare_s:.3f} s | {ours_s:.3f} s | {ours_s / bare_s:.2f} |")
+                    times[name].append(first_answer(command, method, params, env))
+            cells = [method]
+            for kind in range(2):
+                bare_s, ours_s = (statistics.median(run[kind] for run in times[name]) for name in ("bare", "ours"))
+                cells += [f"{bare_s:.3f} s", f"{ours_s:.3f} s", f"{ours_s / bare_s:.2f}"]
+            print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.server import MCPServer
 from mcp_types import Tool
 
+from rtstream.client import RTStreamClient
+from server.face import create_face
 from tools.toolset import toolset
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"
@@ -19,7 +20,7 @@ NAMES = [tool.name for tool in toolset()]
 
 @pytest.fixture
 async def listed() -> list[Tool]:
-    return await MCPServer("test", tools=list(toolset())).list_tools()
+    return await create_face(RTStreamClient("http://127.0.0.1:1", "key")).mcp.list_tools()
 
 
 def wire(tool: Tool) -> dict[str, Any]:
@@ -62,5 +63,5 @@ async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[To
 
 @pytest.mark.anyio
 async def test_two_lists_are_the_same(listed: list[Tool]) -> None:
-    again = await MCPServer("test", tools=list(toolset())).list_tools()
+    again = await create_face(RTStreamClient("http://127.0.0.1:2", "key")).mcp.list_tools()
     assert [wire(tool) for tool in again] == [wire(tool) for tool in listed]
