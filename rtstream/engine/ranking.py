@@ -19,10 +19,10 @@ from rtstream.store import search as rows
 from rtstream.store.documents import FAR, Documents, View, sign_bits
 from rtstream.store.search import Detail
 
-CANDIDATES = (400, 1600, 6400)
+CANDIDATES = (250, 1000, 5000)
 """Candidates that are scored exactly; more only when joining or filtering left too few hits, and all were good."""
 GOOD_SHARE = 0.9
-POSTINGS = 10_000
+POSTINGS = 3_000
 """Documents read for one word, newest first. Of a more common word the older ones count only for candidates."""
 PHRASE_POSTINGS = 50_000
 """The same for a quoted phrase: documents older than the newest of these are not found by it."""
@@ -80,7 +80,7 @@ def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | No
         held = np.zeros(len(mask), np.bool_)
         held[view.rows(found)] = True
         mask &= held
-    words = _look_up(conn, view, ask.query, mask, first, last)
+    words = _look_up(conn, view, ask.query, mask, first, last, all_of_them=meaning is None)
     shares = words.shares(len(mask))
     order = _order(view, mask, shares, meaning)
     hits: list[tuple[Moment, Detail]] = []
@@ -94,7 +94,20 @@ def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | No
     return [hit for hit in hits if hit[0].score >= least]
 
 
-def _look_up(conn: Connection, view: View, query: Query, mask: NDArray[np.bool_], first: int, last: int) -> Words:
+def _look_up(
+    conn: Connection,
+    view: View,
+    query: Query,
+    mask: NDArray[np.bool_],
+    first: int,
+    last: int,
+    *,
+    all_of_them: bool,
+) -> Words:
+    """Where the words stand, in rows ``first`` to ``last``.
+
+    ``all_of_them``: look as well for older documents that hold all common words; by meaning they are found anyway.
+    """
     found_rows: list[NDArray[np.int64]] = []
     horizons: list[int] = []
     counts: list[float] = []
@@ -110,6 +123,12 @@ def _look_up(conn: Connection, view: View, query: Query, mask: NDArray[np.bool_]
         found_rows.append(at[mask[at]])
         horizons.append(horizon)
         counts.append(count)
+    common = [number for number, horizon in enumerate(horizons) if horizon > first]
+    if all_of_them and len(common) > 1:
+        match = " AND ".join(query.terms[number].match for number in common)
+        both = view.rows(rows.postings(conn, match, POSTINGS, int(view.ids[first]), int(view.ids[last])))
+        for number in common:
+            found_rows[number] = np.union1d(found_rows[number], both[mask[both]])
     return Words(fusion.weights(counts, span), found_rows, horizons)
 
 
@@ -162,7 +181,7 @@ def _hits(
     scored.sort(reverse=True)
     all_good = len(scored) >= GOOD_SHARE * len(chosen)
     if not ask.filter and len(chosen) <= CANDIDATES[0]:
-        scored = scored[: max(100, 5 * ask.limit)]
+        scored = scored[: max(50, 4 * ask.limit)]
     texts = rows.texts(conn, (doc for _, doc, _ in scored))
     common = _older_words(words, ask.query, scored, texts)
     moments: list[Moment] = []

@@ -45,6 +45,7 @@ QUERY_TIMEOUT_S = 5.0
 AT_ONCE = 2
 """Searches that run at the same time; they share the database's reading threads with everything else."""
 MAX_WAITING = 64
+QUERY_BATCH = 16
 CACHED_QUERIES = 256
 
 NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddings` to search by meaning as well."
@@ -113,7 +114,10 @@ class Search:
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
         self._slots = anyio.CapacityLimiter(AT_ONCE)
+        # Vectors of queries by model and text: the newest ones, and those being asked for.
         self._known: OrderedDict[tuple[int, str], Any] = OrderedDict()
+        self._asked: list[tuple[int, str]] = []
+        self._asking = anyio.Lock()
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin indexing; searches wait until what is stored is in memory."""
@@ -214,22 +218,40 @@ class Search:
             notes.append(f"The oldest {self._documents.dropped} results are beyond what search can hold.")
         if provider is None:
             return None, [*notes, f"By words only. {NO_MODEL}"]
-        vector = self._known.get((model, query.text))
-        if vector is None:
-            try:
-                with anyio.fail_after(QUERY_TIMEOUT_S):
-                    vector = (await provider.embed([query.text]))[0]
-            except (ProviderError, TimeoutError) as exc:
-                why = str(exc) or f"{provider.name} did not answer within {QUERY_TIMEOUT_S:g} s."
-                return None, [*notes, f"By words only. {why}"]
-            self._known[model, query.text] = vector
-            while len(self._known) > CACHED_QUERIES:
-                self._known.popitem(last=False)
+        try:
+            with anyio.fail_after(QUERY_TIMEOUT_S):
+                vector = await self._vector(provider, model, query.text)
+        except (ProviderError, TimeoutError) as exc:
+            why = str(exc) or f"{provider.name} did not answer within {QUERY_TIMEOUT_S:g} s."
+            return None, [*notes, f"By words only. {why}"]
         waiting = self._documents.waiting
         if waiting:
             share = waiting / max(1, self._documents.count)
             notes.append(f"{waiting} results ({share:.0%}) are searched by words only until they are embedded.")
         return Meaning(vector, model), notes
+
+    async def _vector(self, provider: EmbeddingProvider, model: int, query: str) -> Any:
+        """One query's vector. Queries that wait for the same model go to it together: that costs it hardly more."""
+        key = (model, query)
+        self._asked.append(key)
+        try:
+            async with self._asking:
+                if key not in self._known:
+                    together = {text for number, text in self._asked if number == model and (number, text) != key}
+                    batch = [query, *list(together)[: QUERY_BATCH - 1]]
+                    try:
+                        vectors = await provider.embed(batch)
+                    except ProviderError:
+                        if len(batch) == 1:
+                            raise
+                        batch, vectors = [query], await provider.embed([query])
+                    self._known |= {(model, text): vector for text, vector in zip(batch, vectors, strict=True)}
+                vector = self._known[key]
+                while len(self._known) > CACHED_QUERIES:
+                    self._known.popitem(last=False)
+                return vector
+        finally:
+            self._asked.remove(key)
 
     async def _name_model(self) -> None:
         self._model = await self._db.write(rows.model_id, self._provider.name) if self._provider else 0

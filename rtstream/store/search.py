@@ -51,7 +51,16 @@ def new_sources(conn: Connection, origin: int, limit: int) -> list[Source]:
 
 def _new_scenes(conn: Connection, reached: int, limit: int) -> list[Source]:
     rows = conn.execute(
-        select(scenes, scene_indexes.c.extraction_type)
+        select(
+            scenes.c.id,
+            scenes.c.stream_id,
+            scenes.c.index_id,
+            scenes.c.start,
+            scenes.c.end,
+            scenes.c.text,
+            scenes.c.status,
+            scene_indexes.c.extraction_type,
+        )
         .join(scene_indexes, scene_indexes.c.id == scenes.c.index_id)
         .where(scenes.c.id > reached)
         .order_by(scenes.c.id)
@@ -142,18 +151,14 @@ def all_places(conn: Connection) -> list[Row[Any]]:
 
 def add_document(conn: Connection, origin: int, place: int, source: Source) -> int:
     """Make a row of an origin searchable by its words; returns the document's number, which only grows."""
-    result = conn.execute(
-        insert(search_docs).values(
-            place=place,
-            origin=origin,
-            ref=source.ref,
-            start=source.start,
-            end=source.end,
-            text=source.stored_text,
-        )
+    cursor = conn.connection.cursor()
+    cursor.execute(
+        'INSERT INTO search_docs(place, origin, ref, start, "end", text) VALUES (?, ?, ?, ?, ?, ?)',
+        (place, origin, source.ref, source.start, source.end, source.stored_text),
     )
-    doc = int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
-    conn.exec_driver_sql("INSERT INTO search_words(rowid, text) VALUES (?, ?)", (doc, source.text))
+    doc = int(cursor.lastrowid)  # pyright: ignore[reportAttributeAccessIssue] - of SQLite's cursor
+    cursor.execute("INSERT INTO search_words(rowid, text) VALUES (?, ?)", (doc, source.text))
+    cursor.close()
     return doc
 
 
@@ -199,13 +204,14 @@ def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tu
 
 def postings(conn: Connection, match: str, limit: int, first: int, last: int) -> NDArray[np.int64]:
     """Documents from ``first`` to ``last`` that match an FTS5 expression, newest first, at most ``limit``."""
-    rows = _raw(
+    # One row for all: the driver hands Python's lock over at each row, which is slow when others are busy.
+    [(found,)] = _raw(
         conn,
-        "SELECT rowid FROM search_words WHERE search_words MATCH ? AND rowid BETWEEN ? AND ? "
-        "ORDER BY rowid DESC LIMIT ?",
+        "SELECT group_concat(doc) FROM (SELECT rowid AS doc FROM search_words WHERE search_words MATCH ? "
+        "AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?)",
         (match, first, last, limit),
     )
-    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+    return np.fromstring(found, np.int64, sep=",") if found else np.zeros(0, np.int64)
 
 
 def matching(texts: dict[int, str], matches: Sequence[str]) -> list[set[int]]:

@@ -503,6 +503,20 @@ async def test_common_words_count_in_old_documents_as_in_new_ones(
         assert (await search.search("zebra meeting")).hits[0].score == 1.0
 
 
+async def test_an_old_document_that_holds_all_common_words_comes_before_new_ones_that_hold_one(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "POSTINGS", 20)
+    await db.write(add_stream, "rts-1", "idx-1")
+    later = [f"{word} {n}" for n in range(50) for word in ("meeting", "budget")]
+    await db.write(add_scenes, "rts-1", "idx-1", "meeting with budget", *later)
+    async with searching(db) as search:
+        await settled(search)
+        result = await search.search("meeting budget")
+        assert (result.hits[0].text, result.hits[0].score) == ("meeting with budget", 1.0)
+        assert result.hits[1].score < 1.0
+
+
 async def test_many_searches_at_once_all_get_their_answer(db: Database, server: EmbeddingsServer) -> None:
     await db.write(add_stream, "rts-1", "idx-1")
     await db.write(add_scenes, "rts-1", "idx-1", *(f"dog number {n}" for n in range(50)))
