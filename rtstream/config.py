@@ -91,6 +91,13 @@ class EngineConfig(BaseModel):
     model_calls_per_day: int | None = Field(
         None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
     )
+    speech_engine: str = Field(
+        "",
+        description="Engine of transcripts, such as 'local', 'faster-whisper:small' or 'assemblyai'. Empty: 'local'.",
+    )
+    transcript_max_lag_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds a transcript may be behind live; then the oldest sound is skipped."
+    )
     evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
     evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
     webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer.")

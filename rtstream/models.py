@@ -121,6 +121,13 @@ class SceneIndex(ApiModel):
     windows_done: int = 0
     windows_skipped: int = 0
     windows_failed: int = 0
+    windows_unchanged: int = Field(
+        default=0, description="Windows without a change, so no model was asked."
+    )
+    windows_capped: int = Field(default=0, description="Windows left out because the cap of model calls was reached.")
+    model_calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
     note: str = Field(default="", description="What the user should know about this index.")
 
 
@@ -139,6 +146,8 @@ class Scene(ApiModel):
     data: dict[str, Any] | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
     frame_times: list[float] = Field(default_factory=list)
     latency_s: float | None = Field(default=None, description="Seconds the model took.")
+    data_error: str = Field(default="", description="Why the JSON asked for could not be read; the text is verbatim.")
+    unchanged: bool = Field(default=False, description="The picture had not changed: the text is the last answer's.")
 
 
 class TranscriptSegment(ApiModel):
@@ -149,11 +158,40 @@ class TranscriptSegment(ApiModel):
     text: str
     is_final: bool = True
     engine: str = ""
+    kind: Literal["speech", "gap"] = Field(
+        default="speech", description="gap: sound that was skipped not to fall behind live; it has no text."
+    )
     confidence: float | None = None
     low_confidence: bool = Field(
         False, description="The engine does not trust this text (for example another language)."
     )
     word_timestamps: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class TranscriptPage(ApiModel):
+    """One page of a transcript, oldest first (API reference 2.14)."""
+
+    transcription_records: list[TranscriptSegment]
+    next_page: bool
+    total_count: int
+    page: int
+    page_size: int
+
+
+class TranscriptStatus(ApiModel):
+    """How a transcript stands (API reference 2.14)."""
+
+    status: Literal["running", "stopped", "not_configured"]
+    engine: str
+    language: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    # extensions
+    state: Literal["running", "error", "stopped"] = "stopped"
+    reason: str = Field(default="", description="Why the engine cannot transcribe now.")
+    skipped_s: float = Field(default=0.0, description="Seconds skipped not to fall behind live.")
 
 
 class Event(ApiModel):

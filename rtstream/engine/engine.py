@@ -17,17 +17,22 @@ from sqlalchemy import Row
 from rtstream import __version__, apikey, ids
 from rtstream.config import EngineConfig
 from rtstream.engine.alerting import Alerting
+from rtstream.engine.audio import AudioIndexes
 from rtstream.engine.bindings import Bindings
 from rtstream.engine.delivery import Delivery
 from rtstream.engine.indexes import Indexes
-from rtstream.engine.indexing import Indexers
+from rtstream.engine.indexing import Indexing
 from rtstream.engine.journal import Journal
 from rtstream.engine.links import Links
+from rtstream.engine.modelcalls import ModelCalls
 from rtstream.engine.playback import Recorded
 from rtstream.engine.retention import Retention
 from rtstream.engine.sources import Addresses
 from rtstream.engine.streams import Streams
 from rtstream.engine.supervisor import Supervisor
+from rtstream.engine.transcribing import OnPartial, Transcribers
+from rtstream.engine.transcripts import Transcripts
+from rtstream.engine.visual import VisualIndexes
 from rtstream.engine.watches import Watches
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
@@ -45,7 +50,7 @@ from rtstream.models import (
     Stream,
 )
 from rtstream.perception import registry
-from rtstream.perception.protocols import Picture, VisionProvider
+from rtstream.perception.protocols import Picture
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -67,6 +72,8 @@ class Engine:
         self.api_key = ""
         self.last_used = time.monotonic()
         """When a client last called; kept by whoever serves, for stopping an engine nobody needs."""
+        self.on_partial: OnPartial = lambda entry: None
+        """Shows partial transcripts to who listens now; set by whoever serves."""
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -97,10 +104,9 @@ class Engine:
         self._addresses = Addresses(config)
         self.recorded = Recorded(self.db, self._links, media_dir)
         stack.push_async_callback(self.recorded.aclose)
-        self._language = registry.language(None, config)
-        stack.push_async_callback(self._language.aclose)
-        self._visions: dict[str, VisionProvider] = {}
-        stack.push_async_callback(self._close_visions)
+        self.calls = ModelCalls(config, self.db)
+        stack.push_async_callback(self.calls.aclose)
+        await self.calls.load()
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -110,22 +116,34 @@ class Engine:
             tasks,
             self.db,
             self.journal,
-            self._language,
+            self.calls.language,
             self._evidence,
             self.delivery.wake,
             config.evidence_pre_s,
             config.evidence_post_s,
         )
         self._supervisor = Supervisor(tasks, self._handle)
-        self._indexers = Indexers(
-            tasks, self.db, self.journal, self.alerting.scene_stored, self._supervisor.set_taps, config.max_image_side
+        indexing = Indexing(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
+        visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
+        audio = AudioIndexes(indexing)
+        transcribers = Transcribers(
+            tasks, self.db, self.journal, audio, lambda entry: self.on_partial(entry), config.transcript_max_lag_s
         )
         self.streams = Streams(
-            config, self.db, self.journal, self._supervisor, self._indexers, self._addresses.source, media_dir
+            config, self.db, self.journal, self._supervisor, visual, transcribers, self._addresses.source, media_dir
         )
-        self.indexes = Indexes(self.db, self.journal, self._indexers, self.bindings, self._vision_for)
+        self.transcripts = Transcripts(
+            self.db,
+            self.bindings,
+            transcribers,
+            audio,
+            self.calls.speech,
+            config.speech_engine or "local",
+            self._supervisor.set_sound,
+        )
+        self.indexes = Indexes(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
         self.watches = Watches(
-            self.db, self._language, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
+            self.db, self.calls.language, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
         )
         self._retention = Retention(config, self.db, media_dir)
         stack.push_async_callback(self._stop_workers)
@@ -134,6 +152,7 @@ class Engine:
         self.delivery.start()
         await self.alerting.start()
         await self.indexes.resume()
+        await self.transcripts.resume()
         await self.streams.resume()
         tasks.start_soon(self._keep_house)
         tasks.start_soon(self._retention.run)
@@ -156,22 +175,12 @@ class Engine:
     def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
         return self._links.urls(self.base_url, stream_id, start, end, title)
 
-    def _vision_for(self, name: str | None) -> VisionProvider:
-        """One provider a model, shared by all indexes that use it."""
-        resolved = registry.resolve(name, self.config)
-        if resolved not in self._visions:
-            self._visions[resolved] = registry.vision(resolved, self.config)
-        return self._visions[resolved]
-
-    async def _close_visions(self) -> None:
-        for provider in self._visions.values():
-            await provider.aclose()
-
     async def _keep_house(self) -> None:
         while True:
             try:
                 await self.db.write(journal_rows.trim, self.config.journal_keep)
                 await self.bindings.forget_old()
+                await self.calls.save()
             except Exception:
                 log.exception("housekeeping failed")
             await anyio.sleep(HOUSEKEEPING_S)
@@ -181,9 +190,9 @@ class Engine:
         total, running = await self.db.read(stream_rows.counts)
         return EngineInfo(
             version=__version__,
-            vision=self._vision_for(None).name,
+            vision=self.calls.vision(None).name,
             screen_text=registry.screen_text(self.config),
-            language_model="" if self._language.name == "local" else self._language.name,
+            language_model="" if self.calls.language.name == "local" else self.calls.language.name,
             streams=total,
             streams_running=running,
         )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from rtstream import ids
+from rtstream.engine.audio import AudioIndexes, audio_index
 from rtstream.engine.bindings import Bindings
-from rtstream.engine.indexing import Indexers, extraction_config, visual_index
 from rtstream.engine.journal import Journal
+from rtstream.engine.modelcalls import ModelCalls
+from rtstream.engine.transcripts import Transcripts
+from rtstream.engine.visual import VisualIndexes, extraction_config, visual_index
 from rtstream.errors import InvalidRequest
 from rtstream.models import CreateIndex, Scene, SceneIndex
-from rtstream.perception.protocols import ProviderError, VisionProvider
+from rtstream.perception.models.answers import check_schema
+from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
+from rtstream.rules import batches
 from rtstream.rules.untrusted import clean
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
@@ -25,6 +29,9 @@ from rtstream.store.journal import Entry
 
 MAX_PROMPT = 20_000
 MAX_PAGE_SIZE = 1000
+LOCAL_AUDIO_NOTE = (
+    "No language model is set, so each scene is an extract of what was said. It does not follow the prompt."
+)
 LOCAL_NOTE = (
     "No vision model is set, so the embedded default describes: text on screen, changes, motion, colours. "
     "It does not follow the prompt."
@@ -32,21 +39,25 @@ LOCAL_NOTE = (
 
 
 class Indexes:
-    """All scene indexes. ``vision(model_name)`` gives the provider for a name, None for the default."""
+    """All scene indexes, of pictures (extraction type ``time``) and of speech (``transcript``)."""
 
     def __init__(
         self,
         db: Database,
         journal: Journal,
-        indexers: Indexers,
+        visual: VisualIndexes,
+        audio: AudioIndexes,
+        transcripts: Transcripts,
         bindings: Bindings,
-        vision: Callable[[str | None], VisionProvider],
+        calls: ModelCalls,
     ) -> None:
         self._db = db
         self._journal = journal
-        self._indexers = indexers
+        self._visual = visual
+        self._audio = audio
+        self._transcripts = transcripts
         self._bindings = bindings
-        self._vision = vision
+        self._calls = calls
 
     async def resume(self) -> None:
         """Run again what ran when the engine ended."""
@@ -58,7 +69,7 @@ class Indexes:
             return [(row, stream.name) for stream in streams for row in rows.of_stream(conn, stream.id)]
 
         for row, name in await self._db.read(query):
-            if row.status == "running" and row.extraction_type == "time":
+            if row.status in ("running", "paused"):
                 await self._run(row, name)
 
     async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
@@ -68,14 +79,17 @@ class Indexes:
         if kind is None:
             raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
         if kind == "transcript":
-            raise InvalidRequest("Audio indexes are not offered yet. Use a visual index (extraction_type 'time').")
-        if "video" not in stream.media_types:
+            self._transcripts.check_sound(stream)
+        elif "video" not in stream.media_types:
             raise InvalidRequest("This stream was connected without video. Connect it with media_types=['video'].")
         if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
             raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
+        options = request.model_settings or {}
         try:
-            config = extraction_config(request.extraction_config)
-            self._vision(request.model_name)
+            config = (extraction_config if kind == "time" else batches.config)(request.extraction_config)
+            if options.get("json_schema") is not None:
+                check_schema(options["json_schema"])
+            self._provider(kind, request.model_name).ready()
         except (ValueError, ProviderError) as exc:
             raise InvalidRequest(str(exc)) from exc
         values: dict[str, Any] = {
@@ -86,7 +100,7 @@ class Indexes:
             "extraction_config": config,
             "prompt": request.prompt,
             "model_name": request.model_name,
-            "model_config": request.model_settings or {},
+            "model_config": options,
             "status": "running",
             "status_reason": "",
             "counters": {},
@@ -117,15 +131,15 @@ class Indexes:
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
         """Run an index; harmless when it runs."""
         row = await self._db.read(rows.get, index_id, stream_id)
-        if row.status != "running":
+        if row.status == "stopped":
             row = await self._change(index_id, status="running", status_reason="")
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
         """Stop an index; harmless when it is stopped."""
-        await self._db.read(rows.get, index_id, stream_id)
-        await self._indexers.stop(index_id)
+        row = await self._db.read(rows.get, index_id, stream_id)
+        await self._halt(row)
         return self._index(await self._change(index_id, status="stopped", status_reason="stopped by request"))
 
     async def change_prompt(self, stream_id: str, index_id: str, prompt: str) -> SceneIndex:
@@ -134,7 +148,7 @@ class Indexes:
             raise InvalidRequest(f"The prompt must have 1 to {MAX_PROMPT} characters.")
         await self._db.read(rows.get, index_id, stream_id)
         row = await self._change(index_id, prompt=prompt)
-        if row.status == "running":
+        if row.status != "stopped":
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
@@ -162,18 +176,35 @@ class Indexes:
 
     async def _run(self, row: Row[Any], stream_name: str) -> None:
         try:
-            provider = self._vision(row.model_name)
-        except ProviderError as exc:
+            provider: Any = self._provider(row.extraction_type, row.model_name)
+            engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
+        except (ProviderError, InvalidRequest) as exc:
             await self._change(row.id, status="stopped", status_reason=str(exc))
             return
-        await self._indexers.start(visual_index(row, stream_name, provider))
+        if row.extraction_type == "time":
+            await self._visual.start(visual_index(row, stream_name, provider))
+        else:
+            await self._audio.start(audio_index(row, stream_name, provider, engine))
+            await self._transcripts.need(row.stream_id, engine)
+
+    async def _halt(self, row: Row[Any]) -> None:
+        if row.extraction_type == "time":
+            await self._visual.stop(row.id)
+            return
+        engines = {index.engine for index in self._audio.of_stream(row.stream_id) if index.id == row.id}
+        await self._audio.stop(row.id)
+        for engine in engines:
+            await self._transcripts.release(row.stream_id, engine)
+
+    def _provider(self, kind: str, name: str | None) -> VisionProvider | LanguageProvider:
+        return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
 
     def _index(self, row: Row[Any]) -> SceneIndex:
         try:
-            model = self._vision(row.model_name).name
+            model = self._provider(row.extraction_type, row.model_name).name
         except ProviderError:
             model = row.model_name or ""
-        counters = row.counters or {}
+        counters = {key: int(value) for key, value in (row.counters or {}).items()}
         return SceneIndex(
             rtstream_index_id=row.id,
             rtstream_id=row.stream_id,
@@ -185,10 +216,15 @@ class Indexes:
             status=row.status,
             model=model,
             status_reason=row.status_reason,
-            windows_done=int(counters.get("done", 0)),
-            windows_skipped=int(counters.get("skipped", 0)),
-            windows_failed=int(counters.get("failed", 0)),
-            note=LOCAL_NOTE if model == "local" else "",
+            windows_done=counters.get("done", 0),
+            windows_skipped=counters.get("skipped", 0),
+            windows_failed=counters.get("failed", 0),
+            windows_unchanged=counters.get("unchanged", 0),
+            windows_capped=counters.get("capped", 0),
+            model_calls=counters.get("calls", 0) if model != "local" else 0,
+            tokens_in=counters.get("tokens_in", 0),
+            tokens_out=counters.get("tokens_out", 0),
+            note="" if model != "local" else LOCAL_NOTE if row.extraction_type == "time" else LOCAL_AUDIO_NOTE,
         )
 
 
@@ -206,4 +242,6 @@ def _scene(row: Row[Any]) -> Scene:
         data=row.data,
         frame_times=row.detail.get("frame_times", []),
         latency_s=row.detail.get("latency_s"),
+        data_error=row.detail.get("data_error", ""),
+        unchanged=row.detail.get("unchanged", False),
     )

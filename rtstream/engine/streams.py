@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Row
 
 from rtstream import ids
 from rtstream.config import EngineConfig
-from rtstream.engine.indexing import Indexers
 from rtstream.engine.journal import Journal
 from rtstream.engine.supervisor import Supervisor
+from rtstream.engine.transcribing import Transcribers
+from rtstream.engine.visual import VisualIndexes
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.media import messages as m
 from rtstream.models import ConnectStream, Health, MediaInfo, Stream, StreamStatus
@@ -51,7 +52,8 @@ class Streams:
         db: Database,
         journal: Journal,
         supervisor: Supervisor,
-        indexers: Indexers,
+        visual: VisualIndexes,
+        transcribers: Transcribers,
         check_source: CheckSource,
         media_dir: Path,
     ) -> None:
@@ -59,7 +61,8 @@ class Streams:
         self._db = db
         self._journal = journal
         self._supervisor = supervisor
-        self._indexers = indexers
+        self._visual = visual
+        self._transcribers = transcribers
         self._check_source = check_source
         self._media_dir = media_dir
         self._health: dict[str, Health] = {}
@@ -166,8 +169,8 @@ class Streams:
         """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
         row = await self._db.read(rows.get, stream_id)
         await self._supervisor.stop(stream_id)
-        for index in self._indexers.of_stream(stream_id):
-            await self._indexers.stop(index.id)
+        for index in self._visual.of_stream(stream_id):
+            await self._visual.stop(index.id)
 
         def write(conn: Connection) -> None:
             rows.delete(conn, stream_id)
@@ -198,9 +201,11 @@ class Streams:
         """One message of a stream's worker."""
         match message:
             case m.FrameTaken():
-                await self._indexers.frame(stream_id, message)
+                await self._visual.frame(stream_id, message)
             case m.ClockReached():
-                await self._indexers.clock(stream_id, message.time)
+                await self._visual.clock(stream_id, message.time)
+            case m.AudioTaken():
+                await self._transcribers.audio(stream_id, message)
             case m.SegmentClosed():
                 segment = asdict(message)
                 await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
@@ -217,7 +222,7 @@ class Streams:
                 )
             case m.RunEnded():
                 await self._db.write(recording_rows.close_run, message.recording_id)
-                await self._indexers.run_ended(stream_id)
+                await self._visual.run_ended(stream_id)
             case m.WorkerHealth():
                 await self._worker_health(stream_id, message)
             case m.WorkerStats():
@@ -245,7 +250,7 @@ class Streams:
     async def _after_end(self, stream_id: str) -> None:
         """A run is over, cleanly or not."""
         await self._db.write(recording_rows.close_runs_of, stream_id)
-        await self._indexers.run_ended(stream_id)
+        await self._visual.run_ended(stream_id)
 
     async def _set_health(self, stream_id: str, state: Any, reason: str, *, attempts: int = 0) -> None:
         before = self._health.get(stream_id)
@@ -293,7 +298,6 @@ class Streams:
                 tls_verify=config.tls_verify,
             )
         )
-        await self._indexers.retap(row.id)
 
     def _forget(self, stream_id: str) -> None:
         for table in (self._health, self._changed, self._names, self._urls):

@@ -40,7 +40,6 @@ class Run:
     stopping: bool = False
     connection: Any = None
     process: Any = None
-    taps: m.SetTaps = field(default_factory=lambda: m.SetTaps({}))
     snapshots: dict[int, Any] = field(default_factory=dict)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
@@ -57,6 +56,7 @@ class Supervisor:
         self._tasks = tasks
         self._handle = handle
         self._runs: dict[str, Run] = {}
+        self._taps: dict[str, m.SetTaps] = {}
         self._numbers = itertools.count(1)
         # One thread a running stream sits in its pipe; the default limit of 40 would starve everything else.
         self._threads = anyio.CapacityLimiter(1_000_000)
@@ -93,12 +93,25 @@ class Supervisor:
             for stream_id in list(self._runs):
                 tasks.start_soon(self.stop, stream_id)
 
-    async def set_taps(self, stream_id: str, taps: m.SetTaps) -> None:
-        """Say which pictures and sound the worker should send; remembered for its restarts."""
+    async def set_pictures(self, stream_id: str, taps: dict[str, dict[str, float]]) -> None:
+        """Say which pictures the worker should send (``messages.SetTaps``); remembered through restarts and stops."""
+        await self._set_taps(stream_id, m.SetTaps(taps, self._wanted(stream_id).audio))
+
+    async def set_sound(self, stream_id: str, on: bool) -> None:
+        """Say whether the worker should send sound; remembered through restarts and stops."""
+        await self._set_taps(stream_id, m.SetTaps(self._wanted(stream_id).taps, on))
+
+    def _wanted(self, stream_id: str) -> m.SetTaps:
+        return self._taps.get(stream_id) or m.SetTaps({})
+
+    async def _set_taps(self, stream_id: str, wanted: m.SetTaps) -> None:
+        if wanted.taps or wanted.audio:
+            self._taps[stream_id] = wanted
+        else:
+            self._taps.pop(stream_id, None)
         run = self._runs.get(stream_id)
         if run is not None:
-            run.taps = taps
-            await self._send(run, taps)
+            await self._send(run, wanted)
 
     async def snapshot(self, stream_id: str, max_side: int) -> m.SnapshotTaken:
         """The current picture. Raises Unavailable when the stream has none."""
@@ -153,8 +166,8 @@ class Supervisor:
         """One worker process from its start to its end."""
         run.process, run.connection = await anyio.to_thread.run_sync(start_worker, run.spec, limiter=self._threads)
         try:
-            if run.taps.taps or run.taps.audio:
-                await self._send(run, run.taps)
+            if run.spec.stream_id in self._taps:
+                await self._send(run, self._taps[run.spec.stream_id])
             if run.stopping:
                 await self._send(run, m.StopWorker())
             await anyio.to_thread.run_sync(self._read, run, abandon_on_cancel=True, limiter=self._threads)

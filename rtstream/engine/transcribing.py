@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -37,9 +37,27 @@ REOPEN_S = 5.0
 SILENT_S = 2.0
 """Without sound for this long (a lost stream, not a silent one) a session ends."""
 MAX_TEXT = 4000
+SETTLED_S = 20.0
+MAX_ANCHORS = 1000
 
 OnPartial = Callable[[Entry], None]
 """Shows a partial utterance: it is delivered to who listens now, and kept nowhere."""
+
+
+class Listener(Protocol):
+    """Who goes on with what was said (the audio indexes)."""
+
+    async def said(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
+        """A final segment was stored."""
+        ...
+
+    async def clock(self, stream_id: str, engine: str, reached: float) -> None:
+        """All that was said before Unix time ``reached`` is final."""
+        ...
+
+    async def transcript_ended(self, stream_id: str, engine: str) -> None:
+        """Nothing more comes for now."""
+        ...
 
 
 @dataclass
@@ -52,8 +70,6 @@ class Transcript:
     """The name it is stored under."""
     provider: SpeechProvider
     language: str | None
-    on_final: Callable[[str, str, dict[str, Any]], None]
-    """Called with stream id, engine and the stored record of each final segment."""
     blocks: deque[m.AudioTaken] = field(default_factory=deque)
     waiting: int = 0  # bytes
     arrived: anyio.Event = field(default_factory=anyio.Event)
@@ -61,7 +77,7 @@ class Transcript:
     stopping: bool = False
     ended: anyio.Event = field(default_factory=anyio.Event)
     skipped_s: float = 0.0
-    state: str = "running"
+    state: Literal["running", "error", "stopped"] = "running"
     reason: str = ""
 
 
@@ -82,6 +98,7 @@ class _Clock:
         if not self._offsets or abs(self._offsets[-1] + self._fed - at) > 0.02:
             self._positions.append(self._fed)
             self._offsets.append(at - self._fed)
+            del self._positions[:-MAX_ANCHORS], self._offsets[:-MAX_ANCHORS]
         self._fed += seconds
 
     def unix(self, position: float) -> float:
@@ -93,11 +110,18 @@ class Transcribers:
     """All running transcripts. One per stream and engine."""
 
     def __init__(
-        self, tasks: TaskGroup, db: Database, journal: Journal, on_partial: OnPartial, max_lag_s: float
+        self,
+        tasks: TaskGroup,
+        db: Database,
+        journal: Journal,
+        listener: Listener,
+        on_partial: OnPartial,
+        max_lag_s: float,
     ) -> None:
         self._tasks = tasks
         self._db = db
         self._journal = journal
+        self._listener = listener
         self._on_partial = on_partial
         self._max_waiting = int(max_lag_s * BYTES_PER_S)
         self._running: dict[tuple[str, str], Transcript] = {}
@@ -209,6 +233,7 @@ class Transcribers:
         finally:
             with anyio.CancelScope(shield=True):
                 await session.aclose()
+            await self._listener.transcript_ended(transcript.stream_id, transcript.engine)
         if failure is not None:
             raise failure
 
@@ -227,6 +252,8 @@ class Transcribers:
             transcript.waiting -= len(block.payload)
             clock.feed(block.time, len(block.payload) / BYTES_PER_S)
             await session.feed(block.payload)
+            # Utterances are shorter than this, so what was said before is final.
+            await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
 
     async def _heard(self, transcript: Transcript, clock: _Clock, utterance: Utterance) -> None:
         text = clean(utterance.text, MAX_TEXT).strip()
@@ -282,4 +309,4 @@ class Transcribers:
         segment_id = await self._db.write(write)
         self._journal.wake()
         if kind == "speech":
-            transcript.on_final(transcript.stream_id, transcript.engine, {**values, "id": segment_id})
+            await self._listener.said(transcript.stream_id, transcript.engine, {**values, "id": segment_id})

@@ -75,6 +75,10 @@ class VisionProvider(Protocol):
 
     name: str
 
+    def ready(self) -> None:
+        """Raise ProviderError when a package or a key is missing; nothing is called."""
+        ...
+
     async def describe(self, request: VisionRequest) -> VisionAnswer:
         """Describe the window. Cancellable; raises ProviderError."""
         ...
@@ -123,6 +127,10 @@ class SpeechProvider(Protocol):
 
     name: str
 
+    def ready(self) -> None:
+        """Raise ProviderError when a package or a key is missing; nothing is called."""
+        ...
+
     async def open(self, *, language: str | None = None) -> SpeechSession:
         """Begin a live transcription. Raises ProviderError (missing package, key or model)."""
         ...
@@ -163,6 +171,10 @@ class LanguageProvider(Protocol):
     """Summarises text and decides events."""
 
     name: str
+
+    def ready(self) -> None:
+        """Raise ProviderError when a package or a key is missing; nothing is called."""
+        ...
 
     async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
         """Answer ``prompt`` about ``text`` (untrusted)."""

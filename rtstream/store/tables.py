@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 SCHEMA_VERSION = 1
@@ -203,8 +204,15 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
-    Index("deliveries_due", "state", "next_at"),
     Index("deliveries_by_alert", "alert_id", "seq"),
+    # The outbox: small, however many were delivered.
+    Index(
+        "deliveries_pending",
+        "alert_id",
+        "seq",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
 )
 
 delivery_attempts = Table(
@@ -260,6 +268,14 @@ journal = Table(
     Index("journal_by_stream", "stream_id", "channel", "seq"),
     # A number is never given twice, also when the newest rows were removed.
     sqlite_autoincrement=True,
+)
+
+kept = Table(
+    "kept",
+    metadata,
+    # Small things that survive a restart, by name.
+    Column("key", String, primary_key=True),
+    Column("value", JSON, nullable=False),
 )
 
 ws_bindings = Table(

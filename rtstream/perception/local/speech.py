@@ -39,13 +39,17 @@ class LocalSpeech:
     def __init__(self) -> None:
         self._child = ChildProcess("The embedded speech recogniser", _load)
 
-    async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
+    def ready(self) -> None:
+        """Raises ProviderError without the extra ``local``."""
         if not can_hear():
             raise ProviderError(
                 'The embedded speech recogniser takes the extra "local" (pip install "rtstream-mcp[local]").',
                 permanent=True,
             )
+
+    async def open(self, *, language: str | None = None) -> SpeechSession:
+        """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
+        self.ready()
         if language and language.lower().split("-")[0] not in ("en", "english"):
             raise ProviderError(
                 "The embedded speech recogniser understands English only; choose another engine for other languages.",

@@ -28,6 +28,9 @@ class LocalVision:
 
     name = "local"
 
+    def ready(self) -> None:
+        """Nothing is missing: without the reader of screen text it describes the rest, and says so."""
+
     def __init__(self, *, read_text: bool = True) -> None:
         self._child = ChildProcess("The embedded picture reader", _load, (read_text and can_read_text(),))
 
