@@ -12,7 +12,9 @@ export function isoText(unix) {
   return new Date(unix * 1000).toISOString();
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const clock = new Intl.DateTimeFormat(undefined, parts);
+const fineClock = new Intl.DateTimeFormat(undefined, { ...parts, fractionalSecondDigits: 1 });
 const date = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", timeZoneName: "short" });
 
 /** The viewer's local time of day. */
@@ -31,7 +33,7 @@ export class Clock {
     const iso = isoText(unix);
     if (iso === this.#shown) return;
     this.#shown = this.#element.dateTime = this.#element.title = iso;
-    this.#element.textContent = `${clockText(unix)}.${iso.slice(-4, -3)} · ${date.format(unix * 1000)}`;
+    this.#element.textContent = `${fineClock.format(unix * 1000)} · ${date.format(unix * 1000)}`;
   }
 }
 
