@@ -75,14 +75,21 @@ def _run(program: Any, given: dict[str, Any]) -> int:
     from rtstream.errors import RTStreamError
     from server.settings import load
 
+    status = 0
     try:
         settings = load(given)
         _log_to_stderr(settings.log_level)
         anyio.run(program, settings)
-    except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc.message}\n")
-        return 2
-    return 0
+    except* RTStreamError as group:  # out of task groups it comes wrapped
+        sys.stderr.write(f"rtstream-mcp: {_first(group)}\n")
+        status = 2
+    return status
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 def _log_to_stderr(level: str) -> None:

@@ -52,7 +52,7 @@ class LocalEngine:
     async def _start(self) -> str:
         from filelock import FileLock, Timeout
 
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._data_dir)
         lock = FileLock(self._data_dir / START_LOCK)
         with anyio.move_on_after(self._start_timeout_s):
             while True:
@@ -104,6 +104,16 @@ class LocalEngine:
 
     def _failed(self, what: str) -> Unavailable:
         return Unavailable(f"The engine was started but {what}: {self._data_dir / LOG_FILE} says why.")
+
+
+def make_folder(data_dir: Path) -> None:
+    """Make the data folder, for this user only. Raises Unavailable when it cannot be made or written to."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise Unavailable(f"The data folder {data_dir} cannot be made: {exc.strerror}. Set RTSTREAM_DATA_DIR.") from exc
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise Unavailable(f"The data folder {data_dir} cannot be written to. Set RTSTREAM_DATA_DIR.")
 
 
 def read_engine_file(data_dir: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from rtstream.api.serve import serve
 from rtstream.client import Endpoint, RTStreamClient
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
-from server.attach import ENGINE_LOCK, read_engine_file, remove_engine_file, write_engine_file
+from server.attach import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
 from server.face import Face, create_face
 from server.settings import Settings
 
@@ -167,7 +167,7 @@ class KeyGuard:
 def _only_engine(settings: Settings) -> Any:
     from filelock import FileLock, Timeout
 
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
     lock = FileLock(settings.data_dir / ENGINE_LOCK)
     try:
         lock.acquire(blocking=False)

@@ -110,6 +110,18 @@ def test_a_wrong_start_is_refused_in_one_sentence(tmp_path: Path, arguments: lis
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_server_that_cannot_listen_or_keep_data_says_so_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for folder, sentence in (("data", f"Cannot listen on 127.0.0.1 port {port}"), ("file/data", "cannot be made")):
+            command = [SCRIPT, "serve", "--port", port, "--data-dir", str(tmp_path / folder)]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+            assert ended.returncode == 2
+            assert sentence in ended.stderr
+            assert ended.stderr.count("\n") == 1
+
+
 def test_the_help_names_every_setting_of_a_command_but_no_secret() -> None:
     for arguments in ([], ["serve"]):
         shown = subprocess.run([SCRIPT, *arguments, "--help"], capture_output=True, text=True, check=True).stdout
