@@ -138,6 +138,7 @@ async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
+        await opened.wait()
         yield closed
         stop.set()
 
