@@ -72,7 +72,7 @@ class Sampler:
     def restart(self) -> None:
         """The time line starts anew."""
         self._reset()
-        self._last_keyframe = self._gop_s = None
+        self._last_keyframe = None
         self._clock = 0.0
 
     def add(self, packet: Any, at: float, offset: float | None, behind: bool) -> None:
@@ -102,9 +102,9 @@ class Sampler:
 
     def keyframes_missing(self, at: float) -> bool:
         """Whether keyframes, regular until then, have stopped coming: the stream is coded differently now."""
-        if self._gop_s is None or self._last_keyframe is None:
+        if self._gop_s is None:
             return False
-        return at - self._last_keyframe > MISSING_GOPS * self._gop_s + MISSING_S
+        return at - (self._last_keyframe or 0.0) > MISSING_GOPS * self._gop_s + MISSING_S
 
     def _any_due(self, packet: Any, offset: float) -> bool:
         """Whether a tap wants the picture in this packet."""

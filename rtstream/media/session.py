@@ -12,7 +12,7 @@ from av.error import FFmpegError
 
 from rtstream.media.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
 from rtstream.media.outbox import Outbox
-from rtstream.media.parameters import known_at_opening, parameter_sets
+from rtstream.media.parameters import holds_picture, known_at_opening, parameter_sets
 from rtstream.media.pictures import CurrentGop, JpegEncoder, Sampler
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
 from rtstream.media.sound import SoundTap
@@ -29,6 +29,7 @@ BURST_S = 30.0  # a source that is this much faster than time at its start is a 
 AHEAD_S = 0.5
 STABLE_S = 2.0  # a change of format this soon after connecting is not followed
 UNDATED = 16
+MOST_EMPTY = 3
 
 
 class FormatChanged(Exception):
@@ -43,6 +44,7 @@ class Session:
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
         self._video = self._audio = -1
+        self._empty_keyframes = 0  # in a row
         self._parameters: frozenset[bytes] = frozenset()
         self._sampler = self._sound = self._gop = None
         if source.video is not None:
@@ -197,7 +199,11 @@ class Session:
         return wait
 
     def _check_format(self, packet: Any) -> None:
-        found = parameter_sets(packet, self.source.media["video_codec"])
+        codec = self.source.media["video_codec"]
+        self._empty_keyframes = 0 if holds_picture(packet, codec) else self._empty_keyframes + 1
+        if self._empty_keyframes >= MOST_EMPTY:
+            raise FormatChanged
+        found = parameter_sets(packet, codec)
         if found and self._parameters and not found & self._parameters:
             # An encoder that never repeats itself must not make us connect for ever: it stays in the run.
             if time.monotonic() - self._opened > STABLE_S:

@@ -16,7 +16,7 @@ from rtstream.media.messages import AudioTaken, RunStarted, SegmentClosed, Worke
 from rtstream.media.source import SourceFailed, open_source
 from rtstream.media.testsource import ClipSpec, LiveSource
 from tests.rtstream.media.worker_client import decoded, worker
-from tests.rtstream.media.worker_sources import served, transport_stream, video_file
+from tests.rtstream.media.worker_sources import served, served_folder, transport_stream, video_file
 
 
 def test_a_file_plays_at_the_pace_of_time_and_ends(clip: Path, tmp_path: Path) -> None:
@@ -38,6 +38,27 @@ def test_hls_is_recorded_without_a_hole(live_source: LiveSource, tmp_path: Path)
     segments = client.of(SegmentClosed)
     for before, after in pairwise(segments):
         assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_an_hls_source_that_publishes_nothing_new_counts_as_ended(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "0.ts").write_bytes(transport_stream(clip, 10, 2))
+    playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:2.0,\n0.ts\n"
+    (folder / "live.m3u8").write_text(playlist)
+    with served_folder(folder) as url, worker(f"{url}/live.m3u8", tmp_path, stall_timeout_s=1.0) as client:
+        client.wait_for_state("connected")
+        ended = client.wait_for_state("reconnecting")
+        assert client.process.is_alive()
+    assert ended.reason == "the source ended the stream"
+
+
+def test_rtsp_over_udp_is_recorded_when_asked_for(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(f"{live_source.rtsp_url}?rtstream_transport=udp", tmp_path) as client:
+        client.wait_for(SegmentClosed, 2)
+        client.stop()
     numbers = [number for _, number in decoded(client.recorded())]
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
 
@@ -101,6 +122,21 @@ def test_a_change_of_picture_size_begins_a_new_run(
         first = client.of(RunStarted)[0]
         client.wait_for(SegmentClosed, len(client.segments(first)) + 1)
         assert {number for _, number in decoded(client.recorded(first))} <= set(range(180))
+
+
+def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp_path: Path) -> None:
+    other = video_file(tmp_path / "h265.ts", "libx265", seconds=3, x265_params="log-level=none:keyint=15")
+    parts = (transport_stream(clip, 10, 2), 2.0), (other.read_bytes(), 3.0)
+    with served(*parts) as url, worker(url, tmp_path, segment_s=0.5) as client:
+        changed = client.wait_for_state("reconnecting")
+        client.process.kill()
+        client.wait_end()
+    assert changed.reason == "the format of the stream changed"
+    numbers = [number for _, number in decoded(client.recorded(client.of(RunStarted)[0]))]
+    # The last picture of the old codec and the first of the new one reach us as one packet.
+    assert numbers[:-3] == list(range(numbers[0], numbers[0] + len(numbers) - 3))
+    assert 40 < len(numbers) <= 62
+    assert len(client.of(RunStarted)) == 1
 
 
 def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp_path: Path) -> None:
