@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .PHONY: demo test lint docs bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
-	@$(BIN)/rtstream-mcp demo
+	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: $(VENV)/.dev lint  ## lint, then all tests
 	$(BIN)/pytest -n auto
