@@ -113,27 +113,28 @@ def _build(definition: Definition) -> Tool:
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
     built.parameters = _concise(built.parameters)
-    built.fn_metadata.output_schema = _concise(built.fn_metadata.output_schema)
+    built.fn_metadata.output_schema = _concise(built.fn_metadata.output_schema, described=False)
     return built
 
 
-def _concise(schema: Any) -> Any:
+def _concise(schema: Any, *, described: bool = True) -> Any:
     """A JSON schema without what says nothing, because every conversation loads it.
 
     Titles repeat the names, and an object's description its tool's. Null is left out of results, and as an argument it
-    means the same as leaving the argument out.
+    means the same as leaving the argument out. Results go without any descriptions: models read results, not their
+    schemas, and what they must know is in the names.
     """
     if isinstance(schema, list):
-        return [_concise(part) for part in schema]
+        return [_concise(part, described=described) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    silent = ("title", "description") if "properties" in schema else ("title",)
+    silent = ("title", "description") if "properties" in schema or not described else ("title",)
     kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
     options = kept.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options and len(options) == 2 and kept.get("default") is None:
         option = next(option for option in options if option != {"type": "null"})
         kept = option | {key: value for key, value in kept.items() if key not in ("anyOf", "default")}
-    return {key: _concise(value) for key, value in kept.items()}
+    return {key: _concise(value, described=described) for key, value in kept.items()}
 
 
 def _rendered(result: Any) -> CallToolResult:
