@@ -64,9 +64,9 @@ class DocumentIndexer:
     async def tick(self) -> bool:
         """Read the next batch of each origin; True when there is more."""
         if await self._db.read(rows.has_removed):
-            self._documents.remove(await self._db.write(rows.take_removed, LOAD_PAGE))
+            self._documents.remove(await self._db.write(rows.take_removed, BATCH))
         if not await self._db.read(rows.unread):
-            return False
+            return await self._db.read(rows.has_removed)
         for origin in (TRANSCRIPTS, DECISIONS, SCENES):
             await self._add(origin)
         return await self._db.read(rows.unread) > 0

@@ -106,8 +106,9 @@ def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
             events.c.label,
             alerts.c.index_id,
             scene_indexes.c.stream_id,
-            scenes.c.start,
-            scenes.c.end,
+            # An alert may outlive its scene, or never had one.
+            func.coalesce(scenes.c.start, decisions.c.at).label("start"),
+            func.coalesce(scenes.c.end, decisions.c.at).label("end"),
         )
         .join(alerts, alerts.c.id == decisions.c.alert_id)
         .join(events, events.c.id == alerts.c.event_id)
@@ -119,10 +120,9 @@ def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
     ).all()
     sources: list[Source] = []
     for row in rows:
-        fired = row.outcome == "fired" and row.start is not None
         text = f"{row.label}: {row.explanation}" if row.explanation else row.label
         place = ("alert", row.stream_id, row.index_id)
-        sources.append(Source(row.id, place, row.start or 0.0, row.end or 0.0, text if fired else "", text))
+        sources.append(Source(row.id, place, row.start, row.end, text if row.outcome == "fired" else "", text))
     return sources
 
 
@@ -179,11 +179,14 @@ def has_removed(conn: Connection) -> bool:
 
 
 def take_removed(conn: Connection, limit: int) -> list[int]:
-    """Documents that went away; they are told once."""
-    ids = list(conn.execute(select(search_removed.c.id).order_by(search_removed.c.id).limit(limit)).scalars())
-    if ids:
-        conn.execute(delete(search_removed).where(search_removed.c.id <= ids[-1]))
-    return ids
+    """Take the words of documents that went away out of the index; returns those documents, each once."""
+    gone = _raw(conn, "SELECT id, text FROM search_removed ORDER BY id LIMIT ?", (limit,))
+    if gone:
+        cursor = conn.connection.cursor()
+        cursor.executemany("INSERT INTO search_words(search_words, rowid, text) VALUES ('delete', ?, ?)", gone)
+        cursor.close()
+        conn.execute(delete(search_removed).where(search_removed.c.id <= gone[-1][0]))
+    return [doc for doc, _ in gone]
 
 
 def model_id(conn: Connection, name: str) -> int:

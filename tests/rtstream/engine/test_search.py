@@ -29,7 +29,7 @@ from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry
-from rtstream.store.tables import scenes, transcript_segments
+from rtstream.store.tables import decisions, scenes, transcript_segments
 
 pytestmark = pytest.mark.anyio
 
@@ -174,9 +174,13 @@ def add_alert(conn: Connection, index_id: str) -> int:
         created_at=0.0,
     )
     seq = journal_rows.append(conn, Entry("alert", {}))
-    decision = {"alert_id": "alert-1", "scene_id": scene, "at": 0.0}
-    alert_rows.add_decision(conn, **decision, outcome="no_match", explanation="no courier here")
-    alert_rows.add_decision(conn, **decision, outcome="fired", explanation="a courier rang the bell", seq=seq)
+    decision = {"alert_id": "alert-1", "scene_id": scene, "at": 7000.0}
+    for more in (
+        {"outcome": "no_match", "explanation": "no courier here"},
+        {"outcome": "fired", "explanation": "a courier rang the bell", "seq": seq},
+        {"outcome": "fired", "explanation": "a silence, without a scene", "seq": seq + 1, "scene_id": 0},
+    ):
+        conn.execute(decisions.insert().values(**decision | more))
     return seq
 
 
@@ -240,13 +244,15 @@ async def test_every_kind_is_found_with_what_leads_to_it(db: Database) -> None:
         await settled(search)
         hits = {hit.kind: hit for hit in (await search.search("courier")).hits}
         only = await search.search("courier", kinds=["transcript", "alert"])
+        without_scene = await search.search("silence")
     assert set(hits) == {"visual", "audio", "transcript", "alert"}
     assert hits["visual"].metadata == {"model": "openai:x", "data": {"people": 1}}
     assert hits["transcript"].metadata == {"engine": "local"}
     assert hits["transcript"].index_id == ""
     assert hits["alert"].metadata == {"alert_id": "alert-1", "label": "parcel-seen"}
     assert hits["alert"].text == "parcel-seen: a courier rang the bell"
-    assert hits["alert"].ref == seq
+    assert (hits["alert"].ref, hits["alert"].start) == (seq, 1000.0)
+    assert [(hit.ref, hit.start) for hit in without_scene.hits] == [(seq + 1, 7000.0)]
     assert {hit.kind for hit in only.hits} == {"transcript", "alert"}
 
 
