@@ -151,7 +151,7 @@ class Session:
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
             self._sound.add(packet, self._clock.offset)
-        if self._spec.record:
+        if self._spec.record and not self._empty_keyframes:
             self._record(packet, is_video, placed)
 
     def _ask_sender(self, packet: Any, shown_at: float, arrival: float) -> None:

@@ -36,6 +36,7 @@ def test_hls_is_recorded_without_a_hole(live_source: LiveSource, tmp_path: Path)
         client.wait_for(SegmentClosed, 3)
         client.stop()
     segments = client.of(SegmentClosed)
+    assert len(client.of(RunStarted)) == 1, client.of(WorkerHealth)
     for before, after in pairwise(segments):
         assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
     numbers = [number for _, number in decoded(client.recorded())]
