@@ -22,6 +22,7 @@ from rtstream.store.search import Detail
 CANDIDATES = (250, 1000, 5000)
 """Candidates that are scored exactly; more only when joining or filtering left too few hits, and all were good."""
 GOOD_SHARE = 0.9
+"""Share of candidates that must be worth showing for more to be looked for."""
 POSTINGS = 3_000
 """Documents read for one word, newest first. Of a more common word the older ones count only for candidates."""
 PHRASE_POSTINGS = 50_000
@@ -216,7 +217,7 @@ def _older_words(
     scored: Sequence[tuple[float, int, int]],
     texts: dict[int, tuple[int, float, float, str]],
 ) -> dict[int, float]:
-    """Weights of common words in candidates that are older than the postings that were read."""
+    """Weights of common words in candidates that are older than the postings that were read, where not counted yet."""
     common = [number for number, horizon in enumerate(words.horizons) if any(row < horizon for _, _, row in scored)]
     if not common:
         return {}
@@ -225,8 +226,9 @@ def _older_words(
     found = rows.matching({doc: texts[doc][3] for doc in old}, [query.terms[number].match for number in common])
     missing: dict[int, float] = {}
     for number, docs in zip(common, found, strict=True):
+        counted = set(words.rows[number].tolist())
         for doc in docs:
-            if old[doc] < words.horizons[number]:
+            if old[doc] not in counted:
                 missing[doc] = missing.get(doc, 0.0) + words.weights[number]
     return missing
 

@@ -237,8 +237,8 @@ class Search:
         try:
             async with self._asking:
                 if key not in self._known:
-                    together = {text for number, text in self._asked if number == model and (number, text) != key}
-                    batch = [query, *list(together)[: QUERY_BATCH - 1]]
+                    others = {other[1] for other in self._asked if other[0] == model and other not in self._known}
+                    batch = [query, *list(others - {query})[: QUERY_BATCH - 1]]
                     try:
                         vectors = await provider.embed(batch)
                     except ProviderError:

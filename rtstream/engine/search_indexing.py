@@ -47,8 +47,8 @@ class DocumentIndexer:
         self._runs: dict[rows.Place, _Run] = {}
 
     async def load(self, model: int | None) -> None:
-        """Read what is stored into memory."""
-        after: int | None = 0
+        """Read what is stored into memory; called again after a failure, it goes on."""
+        after: int | None = self._documents.last
         while after is not None:
             after = await self._db.read(self._load_page, after, model)
 

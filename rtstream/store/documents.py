@@ -123,6 +123,11 @@ class Documents:
         return self._count - self._dead
 
     @property
+    def last(self) -> int:
+        """Number of the newest document; 0 when there is none."""
+        return int(self._ids[self._count - 1]) if self._count else 0
+
+    @property
     def waiting(self) -> int:
         """Documents without a vector that shall get one."""
         return int(np.count_nonzero(self._waiting[: self._count]))

@@ -302,7 +302,7 @@ def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
         facts = {"model": model, "engine": engine, "alert_id": alert_id, "label": label}
         metadata = {key: value for key, value in facts.items() if value}
         parsed = json.loads(data) if data else None
-        if parsed:
+        if parsed and isinstance(parsed, dict):
             metadata["data"] = parsed
         found[doc] = Detail(kind, stream_id, stream_name, index_id, index_name, ref, metadata)
     return found

@@ -521,6 +521,8 @@ async def test_an_old_document_that_holds_all_common_words_comes_before_new_ones
         result = await search.search("meeting budget")
         assert (result.hits[0].text, result.hits[0].score) == ("meeting with budget", 1.0)
         assert result.hits[1].score < 1.0
+        three = await search.search("meeting budget zebra")
+        assert (three.hits[0].text, three.hits[0].score < 0.9) == ("meeting with budget", True)
 
 
 async def test_many_searches_at_once_all_get_their_answer(db: Database, server: EmbeddingsServer) -> None:
