@@ -91,9 +91,31 @@ class EngineConfig(BaseModel):
     model_calls_per_day: int | None = Field(
         None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
     )
+    model_similarity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description=(
+            "Likeness to an event (0 to 1, by their words) below which scenes are not shown to a language model. "
+            "0: all are shown."
+        ),
+    )
     speech_engine: str = Field(
         "",
-        description="Engine of transcripts, such as 'local', 'faster-whisper:small' or 'assemblyai'. Empty: 'local'.",
+        description=(
+            "Engine of transcripts, such as 'local', 'faster-whisper:small', 'openai:whisper-1' or 'assemblyai'. "
+            "Empty: 'local'."
+        ),
+    )
+    speech_language: str = Field(
+        "", description="Language that is spoken, as a code such as 'en' or 'de'. Empty: the engine's own choice."
+    )
+    speech_base_url: str = Field(
+        "",
+        description=(
+            "Address of the OpenAI-compatible server that transcribes. Empty: RTSTREAM_MODEL_BASE_URL, "
+            "else the provider's own."
+        ),
     )
     transcript_max_lag_s: float = Field(
         10.0, gt=0, le=600, description="Seconds a transcript may be behind live; then the oldest sound is skipped."
@@ -115,7 +137,7 @@ class EngineConfig(BaseModel):
             return name
         raise ValueError("A model is named provider:model, for example openai:gpt-6-luna; 'local' is the embedded one.")
 
-    @field_validator("model_base_url", "vision_base_url", "language_base_url")
+    @field_validator("model_base_url", "vision_base_url", "language_base_url", "speech_base_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
         url = url.strip()

@@ -64,6 +64,25 @@ class MediaInfo(ApiModel):
     audio_rate: int | None = Field(default=None, description="Hz")
 
 
+class IndexProgress(ApiModel):
+    """How an index keeps up (extension). Windows are counted since the index was made."""
+
+    rtstream_index_id: str
+    name: str | None = None
+    status: IndexStatus = "running"
+    status_reason: str = Field(
+        default="", description="Why it is stopped or paused, or why its last window failed; in plain words."
+    )
+    model: str = Field(
+        "", description="The model that really answers, as provider:name; 'local' is the embedded default."
+    )
+    windows_done: int = 0
+    windows_skipped: int = Field(default=0, description="Windows left out because the model was slower than live.")
+    windows_failed: int = 0
+    windows_unchanged: int = Field(default=0, description="Windows without a change, so no model was asked.")
+    windows_capped: int = Field(default=0, description="Windows left out because the cap of model calls was reached.")
+
+
 class Stream(ApiModel):
     """A live stream (API reference 2.2)."""
 
@@ -86,6 +105,9 @@ class Stream(ApiModel):
     recorded: list[tuple[float, float]] = Field(
         default_factory=list, description="Newest recorded ranges [start, end], oldest first, at most 20."
     )
+    indexes: list[IndexProgress] = Field(
+        default_factory=list, description="How its indexes keep up; only when one stream is asked for."
+    )
 
 
 class Playback(ApiModel):
@@ -101,31 +123,17 @@ class Playback(ApiModel):
     )
 
 
-class SceneIndex(ApiModel):
+class SceneIndex(IndexProgress):
     """A continuous analysis of a stream (API reference 2.8)."""
 
-    rtstream_index_id: str
     rtstream_id: str
     extraction_type: Literal["time", "transcript"]
     extraction_config: dict[str, Any]
     prompt: str | None = None
-    name: str | None = None
     model_name: str | None = None
-    status: IndexStatus = "running"
     sandbox_id: str | None = None
     # extensions
-    model: str = Field(
-        "", description="The model that really answers, as provider:name; 'local' is the embedded default."
-    )
-    status_reason: str = ""
-    windows_done: int = 0
-    windows_skipped: int = 0
-    windows_failed: int = 0
-    windows_unchanged: int = Field(
-        default=0, description="Windows without a change, so no model was asked."
-    )
-    windows_capped: int = Field(default=0, description="Windows left out because the cap of model calls was reached.")
-    model_calls: int = 0
+    model_calls: int = Field(default=0, description="Requests to the model, repeated ones included.")
     tokens_in: int = 0
     tokens_out: int = 0
     note: str = Field(default="", description="What the user should know about this index.")
@@ -201,6 +209,7 @@ class Event(ApiModel):
     event_prompt: str
     label: str
     # extensions
+    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it, when given.")
     matching: Matching = "needs_model"
     note: str = ""
 
@@ -224,13 +233,14 @@ class Alert(ApiModel):
     fired: int = 0
     options: dict[str, Any] = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
     deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
+    last_delivery_error: str = Field(default="", description="Why the newest attempt failed; empty when it did not.")
 
 
 class Decision(ApiModel):
     """What was decided about one scene for one alert (extension)."""
 
     at: float = Field(description="Unix seconds when it was decided.")
-    start: float | None = Field(default=None, description="Of the scene; null when the scene is gone.")
+    start: float | None = Field(default=None, description="Of the scene; ``at`` when there is none, or no more.")
     end: float | None = None
     outcome: Literal["fired", "match", "no_match", "needs_model", "suppressed", "failed"]
     reason: str = Field(default="", description="Why a match did not fire, or why nothing could be decided.")
@@ -263,6 +273,7 @@ class EventTest(ApiModel):
     """Body of ``POST rtstream/{id}/event/test`` (extension): a dry run on scenes of the past."""
 
     event_prompt: str = Field(min_length=1, max_length=4000)
+    rule: dict[str, Any] | None = None
     rtstream_index_id: str | None = None
     start: float | None = None
     end: float | None = None
@@ -274,6 +285,7 @@ class UpdateEvent(ApiModel):
 
     event_prompt: str | None = Field(default=None, min_length=1, max_length=4000)
     label: str | None = Field(default=None, min_length=1, max_length=200)
+    rule: dict[str, Any] | None = Field(default=None, description="{} takes the rule away.")
 
 
 class Message(ApiModel):
@@ -311,6 +323,30 @@ class ConnectStream(ApiModel):
     ws_connection_id: str | None = None
 
 
+class AskLook(ApiModel):
+    """Body of ``POST rtstream/{id}/look`` (extension): a question about one moment, or about a range.
+
+    Without times it is about now; ``at``, ``start`` and ``end`` are Unix seconds.
+    """
+
+    question: str = Field(min_length=1, max_length=4000)
+    at: float | None = None
+    start: float | None = None
+    end: float | None = None
+    count: int = Field(default=9, ge=1, le=64, description="Pictures of the contact sheet of a range.")
+    model_name: str | None = None
+
+
+class LookAnswer(ApiModel):
+    """A model's answer to a question about pictures (extension)."""
+
+    text: str = Field(description="Untrusted: it may quote the stream.")
+    model: str
+    times: list[float] = Field(description="Unix seconds of the pictures that were looked at.")
+    latency_s: float
+    note: str = Field(default="", description="What the user should know, for example that there is no model.")
+
+
 class CreateIndex(ApiModel):
     """Body of ``POST rtstream/{id}/index/scene``."""
 
@@ -318,7 +354,11 @@ class CreateIndex(ApiModel):
     extraction_config: dict[str, Any] | None = None
     prompt: str | None = None
     model_name: str | None = None
-    model_settings: dict[str, Any] | None = Field(default=None, alias="model_config")
+    model_settings: dict[str, Any] | None = Field(
+        default=None,
+        alias="model_config",
+        description="Extensions: json_schema (an object), and skip_unchanged (bool; pictures only).",
+    )
     name: str | None = None
     ws_connection_id: str | None = None
     sandbox_id: str | None = None
@@ -329,6 +369,7 @@ class CreateEvent(ApiModel):
 
     event_prompt: str = Field(min_length=1, max_length=4000)
     label: str = Field(min_length=1, max_length=200)
+    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it (extension).")
 
 
 class CreateAlert(ApiModel):

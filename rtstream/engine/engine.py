@@ -20,9 +20,11 @@ from rtstream.engine.alerting import Alerting
 from rtstream.engine.audio import AudioIndexes
 from rtstream.engine.bindings import Bindings
 from rtstream.engine.delivery import Delivery
+from rtstream.engine.firing import Firing
 from rtstream.engine.indexes import Indexes
 from rtstream.engine.indexing import Indexing
 from rtstream.engine.journal import Journal
+from rtstream.engine.judging import Judge
 from rtstream.engine.links import Links
 from rtstream.engine.modelcalls import ModelCalls
 from rtstream.engine.playback import Recorded
@@ -112,16 +114,9 @@ class Engine:
         stack.callback(tasks.cancel_scope.cancel)
         # Workers end before anything else does, so that their last segments are stored.
         self.delivery = Delivery(tasks, self.db, self._addresses.webhook, self.webhook_secret, config.webhook_timeout_s)
-        self.alerting = Alerting(
-            tasks,
-            self.db,
-            self.journal,
-            self.calls.language,
-            self._evidence,
-            self.delivery.wake,
-            config.evidence_pre_s,
-            config.evidence_post_s,
-        )
+        judge = Judge(self.calls.language, self.calls.call, config.model_similarity)
+        firing = Firing(self._evidence, config.evidence_pre_s, config.evidence_post_s)
+        self.alerting = Alerting(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
         self._supervisor = Supervisor(tasks, self._handle)
         indexing = Indexing(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
@@ -139,11 +134,12 @@ class Engine:
             audio,
             self.calls.speech,
             config.speech_engine or "local",
+            config.speech_language,
             self._supervisor.set_sound,
         )
         self.indexes = Indexes(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
         self.watches = Watches(
-            self.db, self.calls.language, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
+            self.db, judge, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
         )
         self._retention = Retention(config, self.db, media_dir)
         stack.push_async_callback(self._stop_workers)
@@ -192,6 +188,7 @@ class Engine:
             version=__version__,
             vision=self.calls.vision(None).name,
             screen_text=registry.screen_text(self.config),
+            speech=self.transcripts.usable(),
             language_model="" if self.calls.language.name == "local" else self.calls.language.name,
             streams=total,
             streams_running=running,
@@ -238,9 +235,17 @@ class Engine:
     # streams
 
     async def connect_stream(self, request: ConnectStream) -> Stream:
-        """Add a stream and run it."""
+        """Add a stream and run it; with ``enable_transcript`` its transcript, too, or nothing is added."""
+        if request.enable_transcript:
+            self.transcripts.check_wanted(request)
         stream = await self.streams.connect(request)
         await self.bindings.bind(request.ws_connection_id, "stream", stream.id)
+        if request.enable_transcript:
+            try:
+                await self.transcripts.start(stream.id, None)
+            except RTStreamError:
+                await self.delete_stream(stream.id)
+                raise
         return stream
 
     async def get_stream(self, stream_id: str) -> Stream:
@@ -279,6 +284,7 @@ class Engine:
     async def delete_stream(self, stream_id: str) -> None:
         """Remove a stream with all that was recorded and found; exported videos stay."""
         indexes = await self.indexes.of_stream(stream_id)
+        await self.transcripts.forget(stream_id)
         await self.streams.delete(stream_id)
         for index in indexes:
             self.alerting.scene_stored(index.rtstream_index_id)  # its judge sees that the alerts are gone, and ends

@@ -49,12 +49,12 @@ class Addresses:
         check_addresses(await _resolve(source.host, source.port), self._allowed)
         return source.url
 
-    async def webhook(self, url: str) -> str:
-        """Check the URL of a webhook receiver; returns the address to connect to. Raises InvalidRequest."""
+    async def webhook(self, url: str) -> list[str]:
+        """Check the URL of a webhook receiver; returns the addresses to connect to. Raises InvalidRequest."""
         source = parse_webhook(url)
         found = await _resolve(source.host, source.port)
         check_addresses(found, self._webhooks, "webhook")
-        return found[0]
+        return found
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from rtstream import ids
-from rtstream.engine.alerting import MAX_EXPLANATION, Alerting, scene_facts
+from rtstream.engine.alerting import Alerting
 from rtstream.engine.bindings import Bindings
+from rtstream.engine.judging import Judge, Judgement, Question
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import (
     Alert,
@@ -22,27 +23,19 @@ from rtstream.models import (
     DeliveryAttempt,
     Event,
     EventTest,
-    Matching,
     UpdateEvent,
 )
-from rtstream.perception.protocols import EventQuestion, LanguageProvider, ProviderError, Verdict
-from rtstream.rules import firing
-from rtstream.rules.phrases import plan
+from rtstream.perception.protocols import ProviderError
+from rtstream.rules import event_rules, firing
+from rtstream.rules.detection import Picture, Rule, Speech
 from rtstream.rules.untrusted import clean
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
+from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.tables import journal
 
-NEEDS_MODEL = (
-    "This event cannot be decided without a language model, so it will not fire: scenes are only ranked as candidates. "
-    'Set a model, or name what must be seen in quotation marks, for example: "Invoice 4711" is on the screen.'
-)
-BY_RULE = (
-    "Decided by looking for the quoted text in what is seen; "
-    "capital letters, spacing and single misread letters do not matter."
-)
 MAX_MARKS = 500
 MAX_PAGE_SIZE = 1000
 
@@ -53,28 +46,24 @@ class Watches:
     def __init__(
         self,
         db: Database,
-        language: LanguageProvider,
+        judge: Judge,
         alerting: Alerting,
         bindings: Bindings,
-        check_webhook: Callable[[str], Awaitable[str]],
-        on_delivery: Callable[[], None],
+        check_webhook: Callable[[str], Awaitable[Any]],
+        on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._db = db
-        self._language = language
+        self._judge = judge
         self._alerting = alerting
         self._bindings = bindings
         self._check_webhook = check_webhook
-        self._on_delivery = on_delivery
+        self._on_webhooks = on_webhooks
 
     async def create_event(self, request: CreateEvent) -> Event:
-        """Add an event."""
-        prompt, label = request.event_prompt.strip(), clean(request.label, 200).strip()
-        if not prompt or not label:
-            raise InvalidRequest("An event needs a prompt that says what to watch for, and a label.")
+        """Add an event. Raises InvalidRequest."""
+        values = {"prompt": _prompt(request.event_prompt), "label": _label(request.label), "rule": _rule(request.rule)}
         event_id = ids.event_id()
-        await self._db.write(
-            lambda conn: rows.insert_event(conn, id=event_id, prompt=prompt, label=label, created_at=time.time())
-        )
+        await self._db.write(lambda conn: rows.insert_event(conn, id=event_id, **values, created_at=time.time()))
         return self._event(await self._db.read(rows.get_event, event_id))
 
     async def list_events(self) -> list[Event]:
@@ -82,31 +71,44 @@ class Watches:
         return [self._event(row) for row in await self._db.read(rows.list_events)]
 
     async def update_event(self, event_id: str, request: UpdateEvent) -> Event:
-        """Change what is given of an event; its alerts go by the new prompt from their next scene on."""
+        """Change what is given of an event; its alerts go by it from their next scene on. Raises NotFound."""
         changes: dict[str, Any] = {}
         if request.event_prompt is not None:
-            changes["prompt"] = request.event_prompt.strip()
+            changes["prompt"] = _prompt(request.event_prompt)
         if request.label is not None:
-            changes["label"] = clean(request.label, 200).strip()
-        if not all(changes.values()):
-            raise InvalidRequest("An event needs a prompt that says what to watch for, and a label.")
+            changes["label"] = _label(request.label)
+        if request.rule is not None:
+            changes["rule"] = _rule(request.rule)
 
-        def change(conn: Connection) -> Row[Any]:
+        def change(conn: Connection) -> tuple[Row[Any], list[Row[Any]]]:
             event = rows.get_event(conn, event_id)
             if changes:
                 rows.change_event(conn, event.id, **changes)
-            return rows.get_event(conn, event.id)
+            watching = rows.of_event(conn, event.id)
+            if changes.keys() & {"prompt", "rule"}:
+                for alert in watching:  # what was seen of another event says nothing of this one
+                    last = index_rows.last_scene_id(conn, alert.index_id)
+                    rows.change_alert(conn, alert.id, state={}, judged_scene=last)
+            return rows.get_event(conn, event.id), watching
 
-        return self._event(await self._db.write(change))
+        row, watching = await self._db.write(change)
+        for alert in watching:
+            self._alerting.watch(alert.index_id)
+        return self._event(row)
 
     async def delete_event(self, event_id: str) -> None:
         """Remove an event and its alerts. Raises NotFound."""
         await self._db.write(lambda conn: rows.delete_event(conn, rows.get_event(conn, event_id).id))
 
     async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
-        """Decide an event on past scenes without creating anything; newest first."""
+        """Decide an event on past scenes without creating anything; newest first. Raises NotFound, InvalidRequest."""
+        prompt, given = _prompt(request.event_prompt), _rule(request.rule)
+        rule = event_rules.of_event(prompt, given)
+        if rule is not None and rule.of_journal:
+            raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
 
         def query(conn: Connection) -> list[Row[Any]]:
+            stream_rows.get(conn, stream_id)
             indexes = [row.id for row in index_rows.of_stream(conn, stream_id)]
             if request.rtstream_index_id is not None:
                 indexes = [index_rows.get(conn, request.rtstream_index_id, stream_id).id]
@@ -117,21 +119,36 @@ class Watches:
             ]
             return sorted(found, key=lambda scene: -scene.start)[: request.limit]
 
-        question = EventQuestion("event-test", request.event_prompt)
         decided: list[Decision] = []
-        for scene in await self._db.read(query):
-            verdict: Verdict | None = None
-            reason = "the scene has no description"
-            if scene.status == "ok":
-                try:
-                    [verdict] = await self._language.judge([question], scene_facts(scene))
-                except ProviderError as exc:
-                    reason = str(exc)
-            decided.append(_dry_decision(scene, verdict, reason))
-        return decided
+        last: dict[str, bool | None] = {}  # by index: what the rule saw at the look before
+        for scene in reversed(await self._db.read(query)):
+            question = Question("event-test", prompt, given, last.get(scene.index_id))
+            judgement = await self._dry(question, scene)
+            last[scene.index_id] = judgement.present
+            decided.append(
+                Decision(
+                    at=time.time(),
+                    start=scene.start,
+                    end=scene.end,
+                    outcome=judgement.outcome,
+                    reason=judgement.reason,
+                    confidence=None if judgement.outcome == "failed" else judgement.confidence,
+                    explanation=judgement.explanation,
+                    text=scene.text,
+                )
+            )
+        return decided[::-1]
+
+    async def _dry(self, question: Question, scene: Row[Any]) -> Judgement:
+        if scene.status != "ok":
+            return Judgement("failed", reason="the scene has no description", present=question.previously)
+        try:
+            return (await self._judge.judge([question], scene))[0]
+        except ProviderError as exc:
+            return Judgement("failed", reason=str(exc), present=question.previously)
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
-        """Watch an event on an index, from its next scene on."""
+        """Watch an event on an index, from its next scene on. Raises NotFound, InvalidRequest."""
         callback = (request.callback_url or "").strip()
         if callback:
             await self._check_webhook(callback)
@@ -140,6 +157,8 @@ class Watches:
 
         def insert(conn: Connection) -> Row[Any]:
             event = rows.get_event(conn, request.event_id)
+            index = index_rows.get(conn, index_id, stream_id)
+            _check_fits(event_rules.of_event(event.prompt, event.rule), index.extraction_type, options)
             rows.insert_alert(
                 conn,
                 id=alert_id,
@@ -163,12 +182,14 @@ class Watches:
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
         """The alerts of an index, oldest first."""
 
-        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, dict[str, int]]]:
+        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, dict[str, int]], dict[str, str]]:
+            index_rows.get(conn, index_id, stream_id)
             found = rows.of_index(conn, index_id)
-            return found, outbox.states(conn, [row.id for row in found])
+            alert_ids = [row.id for row in found]
+            return found, outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
 
-        found, sent = await self._db.read(query)
-        return [self._alert(row, stream_id, sent.get(row.id)) for row in found]
+        found, sent, errors = await self._db.read(query)
+        return [self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, "")) for row in found]
 
     async def set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
         """Enable or disable an alert. Raises NotFound."""
@@ -191,10 +212,11 @@ class Watches:
         stream_id: str,
         index_id: str,
         alert_id: str,
-        start: float | None,
-        end: float | None,
-        page: int,
-        page_size: int,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
     ) -> tuple[list[Decision], bool]:
         """What was decided about each scene of a time range and why, newest first; and whether there is more."""
         if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
@@ -204,8 +226,8 @@ class Watches:
         return [
             Decision(
                 at=row.at,
-                start=row.start,
-                end=row.end,
+                start=row.start if row.start is not None else row.at,
+                end=row.end if row.end is not None else row.at,
                 outcome=row.outcome,
                 reason=row.reason,
                 confidence=row.confidence,
@@ -239,7 +261,7 @@ class Watches:
         number = await self._db.write(outbox.again, alert_id, delivery_id, time.time())
         if delivery_id is not None and not number:
             raise NotFound(f"This alert has no delivery {delivery_id[:80]}. List its deliveries to see their ids.")
-        self._on_delivery()
+        self._on_webhooks([alert_id])
         return number
 
     async def _own(self, stream_id: str, index_id: str, alert_id: str) -> None:
@@ -272,20 +294,14 @@ class Watches:
 
         return await self._db.read(query)
 
-    def _matching(self, prompt: str) -> tuple[Matching, str]:
-        """How an event is decided, and what the user should know about it."""
-        if self._language.name != "local":
-            return "model", ""
-        if plan(prompt) is not None:
-            return "rule", BY_RULE
-        return "needs_model", NEEDS_MODEL
-
     def _event(self, row: Row[Any]) -> Event:
-        matching, note = self._matching(row.prompt)
-        return Event(event_id=row.id, event_prompt=row.prompt, label=row.label, matching=matching, note=note)
+        matching, note = self._judge.matching(row.prompt, row.rule)
+        return Event(
+            event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
+        )
 
-    def _alert(self, row: Row[Any], stream_id: str, sent: dict[str, int] | None = None) -> Alert:
-        matching, note = self._matching(row.event_prompt)
+    def _alert(self, row: Row[Any], stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
+        matching, note = self._judge.matching(row.event_prompt, row.event_rule)
         return Alert(
             alert_id=row.id,
             event_id=row.event_id,
@@ -300,23 +316,47 @@ class Watches:
             fired=row.fired,
             options=row.options,
             deliveries=sent or {},
+            last_delivery_error=last_error,
         )
 
 
-def _dry_decision(scene: Row[Any], verdict: Verdict | None, reason: str) -> Decision:
-    if verdict is None:
-        return Decision(
-            at=time.time(), start=scene.start, end=scene.end, outcome="failed", reason=reason, text=scene.text
+def _prompt(given: str) -> str:
+    if not given.strip():
+        raise InvalidRequest("An event needs a prompt that says what to watch for.")
+    return given.strip()
+
+
+def _label(given: str) -> str:
+    label = clean(given, 200).strip()
+    if not label:
+        raise InvalidRequest("An event needs a label: a short name that its alerts carry.")
+    return label
+
+
+def _rule(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A structured rule that was checked; None for none, ``{}`` included. Raises InvalidRequest."""
+    if not given:
+        return None
+    try:
+        event_rules.from_json(given)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
+    return given
+
+
+def _check_fits(rule: Rule | None, extraction_type: str, options: dict[str, Any]) -> None:
+    """Raises InvalidRequest for an alert that could never fire."""
+    if rule is None:
+        return
+    if isinstance(rule.conditions[0], Picture) and extraction_type == "transcript":
+        raise InvalidRequest("This event looks at the picture, and this is an audio index. Use a visual index.")
+    if isinstance(rule.conditions[0], Speech) and extraction_type != "transcript":
+        raise InvalidRequest("This event listens for speech, and this is a visual index. Use an audio index.")
+    if rule.momentary and options.get("consecutive", 1) > 1:
+        raise InvalidRequest(
+            "This event is over at once (it appears, disappears, starts or stops), so it is never there several times "
+            "in a row. Leave consecutive out, or watch for what stays."
         )
-    return Decision(
-        at=time.time(),
-        start=scene.start,
-        end=scene.end,
-        outcome=verdict.outcome,
-        confidence=verdict.candidate_score if verdict.outcome == "needs_model" else verdict.confidence,
-        explanation=clean(verdict.explanation, MAX_EXPLANATION),
-        text=scene.text,
-    )
 
 
 def _options(request: CreateAlert) -> dict[str, Any]:

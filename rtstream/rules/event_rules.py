@@ -58,9 +58,9 @@ def _cached(prompt: str, given: str) -> Rule | None:
 def exact(rule: Rule, given: dict[str, Any] | None) -> bool:
     """The rule says all that the event means, so that no model is asked even where there is one.
 
-    A prompt with quoted phrases may mean more than its phrases.
+    A prompt with quoted phrases may mean more than its phrases, and a model can judge a picture nobody measured.
     """
-    return bool(given) or not isinstance(rule.conditions[0], Phrase)
+    return bool(given) or not isinstance(rule.conditions[0], Phrase | Picture)
 
 
 # prompts

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from rtstream.errors import NotFound
-from rtstream.store.tables import alerts, decisions, events, scenes
+from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes
 
 
 def insert_event(conn: Connection, **values: Any) -> None:
@@ -60,6 +61,21 @@ def of_index(conn: Connection, index_id: str) -> list[Row[Any]]:
     return list(conn.execute(_WITH_EVENT.where(alerts.c.index_id == index_id)).all())
 
 
+def with_stream(conn: Connection, stream_id: str | None = None) -> list[Row[Any]]:
+    """All alerts (of a stream) as in ``of_index``, with their ``stream_id``."""
+    query = _WITH_EVENT.add_columns(scene_indexes.c.stream_id).join(
+        scene_indexes, scene_indexes.c.id == alerts.c.index_id
+    )
+    if stream_id is not None:
+        query = query.where(scene_indexes.c.stream_id == stream_id)
+    return list(conn.execute(query).all())
+
+
+def of_event(conn: Connection, event_id: str) -> list[Row[Any]]:
+    """The alerts of an event as in ``of_index``."""
+    return list(conn.execute(_WITH_EVENT.where(alerts.c.event_id == event_id)).all())
+
+
 def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> Row[Any]:
     """One alert with its event's columns. Raises NotFound."""
     query = _WITH_EVENT.where(alerts.c.id == alert_id)
@@ -81,19 +97,54 @@ def delete_alert(conn: Connection, alert_id: str) -> None:
     conn.execute(alerts.delete().where(alerts.c.id == alert_id))
 
 
+def statuses(conn: Connection, alert_ids: Sequence[str]) -> dict[str, str]:
+    """The status of those of these alerts that exist."""
+    found = conn.execute(select(alerts.c.id, alerts.c.status).where(alerts.c.id.in_(alert_ids)))
+    return {row.id: row.status for row in found}
+
+
+_JUDGED = (
+    update(alerts)
+    .where(alerts.c.id == bindparam("alert_id"))
+    .values(judged_scene=bindparam("judged_scene"), state=bindparam("state"), fired=bindparam("fired"))
+)
+
+
+def judged(conn: Connection, changes: Sequence[dict[str, Any]]) -> None:
+    """Set where alerts stand: ``alert_id``, ``judged_scene``, ``state`` and ``fired`` of each."""
+    if changes:
+        conn.execute(_JUDGED, changes)
+
+
+def add_decisions(conn: Connection, logged: Sequence[dict[str, Any]]) -> None:
+    """Log what was decided; all with the same columns."""
+    if logged:
+        conn.execute(decisions.insert(), logged)
+
+
+def trim_decisions(conn: Connection, before: float, limit: int) -> int:
+    """Remove up to ``limit`` decisions made before a time; those that fired stay. Returns how many went."""
+    old = select(decisions.c.id).where(decisions.c.at < before, decisions.c.outcome != "fired").limit(limit)
+    return conn.execute(decisions.delete().where(decisions.c.id.in_(old))).rowcount
+
+
 def decisions_of(
     conn: Connection, alert_id: str, start: float | None, end: float | None, page: int, page_size: int
 ) -> tuple[list[Row[Any]], bool]:
-    """Decisions on scenes that share time with [start, end), newest first, with the scene's times and text; more?"""
+    """Decisions on what shares time with [start, end), newest first, with its times and text; more?
+
+    Where the scene is gone, or there was none, the time of the decision stands for it.
+    """
+    began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
     query = (
         select(decisions, scenes.c.start, scenes.c.end, scenes.c.text)
         .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
         .where(decisions.c.alert_id == alert_id)
     )
     if start is not None:
-        query = query.where(scenes.c.end > start)
+        query = query.where(ended > start)
     if end is not None:
-        query = query.where(scenes.c.start < end)
+        query = query.where(began < end)
     query = query.order_by(decisions.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
     rows = list(conn.execute(query).all())
     return rows[:page_size], len(rows) > page_size
@@ -102,8 +153,3 @@ def decisions_of(
 def indexes_with_alerts(conn: Connection) -> list[str]:
     """Ids of the indexes that have at least one alert."""
     return list(conn.execute(select(alerts.c.index_id).distinct()).scalars())
-
-
-def add_decision(conn: Connection, **values: Any) -> None:
-    """Log what was decided about a scene."""
-    conn.execute(decisions.insert().values(**values))

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, literal, select, update
 
 from rtstream.store.tables import deliveries, delivery_attempts
 
 
-def insert(conn: Connection, **values: Any) -> None:
-    """Put a webhook into the outbox (in the transaction that writes the alert)."""
-    conn.execute(deliveries.insert().values(**values))
+def insert(conn: Connection, *rows: dict[str, Any]) -> None:
+    """Put webhooks into the outbox (in the transaction that writes their alerts)."""
+    if rows:
+        conn.execute(deliveries.insert(), rows)
 
 
-def due(conn: Connection, now: float, busy: set[str], limit: int) -> list[Row[Any]]:
-    """The next webhook of each alert that is due and has none under way: order is kept per alert."""
-    heads = (
-        select(func.min(deliveries.c.seq).label("seq"), deliveries.c.alert_id)
-        .where(deliveries.c.state == "pending")
-        .group_by(deliveries.c.alert_id)
-        .subquery()
-    )
-    query = (
-        select(deliveries)
-        .join(heads, (heads.c.seq == deliveries.c.seq) & (heads.c.alert_id == deliveries.c.alert_id))
-        .where(deliveries.c.state == "pending", deliveries.c.next_at <= now, deliveries.c.alert_id.not_in(busy))
-        .order_by(deliveries.c.next_at)
-        .limit(limit)
-    )
-    return list(conn.execute(query).all())
+def waiting(conn: Connection) -> list[str]:
+    """Ids of the alerts that have a webhook to send."""
+    return list(conn.execute(select(deliveries.c.alert_id).where(deliveries.c.state == "pending").distinct()).scalars())
 
 
-def next_due(conn: Connection, busy: set[str]) -> float | None:
-    """When the next webhook falls due, of alerts that have none under way."""
-    return conn.execute(
-        select(func.min(deliveries.c.next_at)).where(
-            deliveries.c.state == "pending", deliveries.c.alert_id.not_in(busy)
-        )
-    ).scalar()
+def pending(conn: Connection, alert_id: str, limit: int) -> list[Row[Any]]:
+    """The next webhooks of an alert, in the order of its alerts."""
+    of_alert = and_(deliveries.c.alert_id == alert_id, deliveries.c.state == "pending")
+    return list(conn.execute(select(deliveries).where(of_alert).order_by(deliveries.c.seq).limit(limit)).all())
 
 
 def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[Row[Any], list[Row[Any]]]]:
@@ -70,25 +55,67 @@ def states(conn: Connection, alert_ids: Collection[str]) -> dict[str, dict[str, 
     return found
 
 
-def attempted(
-    conn: Connection,
-    delivery_id: str,
-    *,
-    at: float,
-    latency_s: float,
-    status: int | None,
-    error: str,
-    state: str,
-    next_at: float,
-) -> None:
-    """Log one attempt and say where the webhook stands now."""
-    conn.execute(
-        delivery_attempts.insert().values(
-            delivery_id=delivery_id, at=at, latency_s=latency_s, status=status, error=error
+def last_errors(conn: Connection, alert_ids: Collection[str]) -> dict[str, str]:
+    """Why the newest attempt failed, of the alerts whose newest attempt did."""
+    newest = (
+        select(deliveries.c.alert_id, func.max(delivery_attempts.c.id).label("attempt"))
+        .join(delivery_attempts, delivery_attempts.c.delivery_id == deliveries.c.id)
+        .where(deliveries.c.alert_id.in_(alert_ids))
+        .group_by(deliveries.c.alert_id)
+        .subquery()
+    )
+    query = select(newest.c.alert_id, delivery_attempts.c.error).join(
+        delivery_attempts, delivery_attempts.c.id == newest.c.attempt
+    )
+    return {row.alert_id: row.error for row in conn.execute(query) if row.error}
+
+
+_STANDS = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery_id"))
+    .values(state=bindparam("to_state"), attempts=deliveries.c.attempts + 1, next_at=bindparam("to_next_at"))
+)
+
+
+def attempted(conn: Connection, attempts: Sequence[dict[str, Any]]) -> None:
+    """Log attempts and say where their webhooks stand now.
+
+    Each: ``delivery_id``, ``at``, ``latency_s``, ``status``, ``error``, ``state``, ``next_at``. What was removed in
+    the meantime stays removed.
+    """
+    for attempt in attempts:
+        values = [attempt[name] for name in ("at", "latency_s", "status", "error")]
+        there = select(deliveries.c.id, *(literal(value) for value in values)).where(
+            deliveries.c.id == attempt["delivery_id"]
         )
-    )
+        conn.execute(
+            delivery_attempts.insert().from_select(("delivery_id", "at", "latency_s", "status", "error"), there)
+        )
     conn.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery_id)
-        .values(state=state, attempts=deliveries.c.attempts + 1, next_at=next_at)
+        _STANDS,
+        [
+            {"delivery_id": one["delivery_id"], "to_state": one["state"], "to_next_at": one["next_at"]}
+            for one in attempts
+        ],
     )
+
+
+def trim(conn: Connection, before: float, most_pending: int, limit: int) -> None:
+    """Remove up to ``limit`` finished webhooks made before a time; give up the oldest of those that wait beyond
+    ``most_pending`` of one alert."""
+    old = select(deliveries.c.id).where(deliveries.c.state != "pending", deliveries.c.created_at < before).limit(limit)
+    conn.execute(deliveries.delete().where(deliveries.c.id.in_(old)))
+    crowded = (
+        select(deliveries.c.alert_id, func.count().label("number"))
+        .where(deliveries.c.state == "pending")
+        .group_by(deliveries.c.alert_id)
+        .having(func.count() > most_pending)
+    )
+    for row in conn.execute(crowded).all():
+        oldest = (
+            select(deliveries.c.id)
+            .where(deliveries.c.alert_id == row.alert_id, deliveries.c.state == "pending")
+            .order_by(deliveries.c.seq)
+            .limit(row.number - most_pending)
+        )
+        conn.execute(update(deliveries).where(deliveries.c.id.in_(oldest)).values(state="dead"))

@@ -75,6 +75,12 @@ def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> 
     return list(conn.execute(query.order_by(scenes.c.id).limit(limit)).all())
 
 
+def more_scenes_than(conn: Connection, index_id: str, scene_id: int, number: int) -> bool:
+    """Whether more than ``number`` scenes of an index were stored after ``scene_id``."""
+    query = select(scenes.c.id).where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
+    return conn.execute(query.offset(number).limit(1)).first() is not None
+
+
 def last_scene_id(conn: Connection, index_id: str) -> int:
     """Id of the newest scene of an index; 0 when it has none."""
     return conn.execute(select(func.max(scenes.c.id)).where(scenes.c.index_id == index_id)).scalar() or 0

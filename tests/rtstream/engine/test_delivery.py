@@ -138,20 +138,9 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def put(db: Database, seq: int, url: str, alert_id: str = "alert-a") -> None:
     now = time.time()
-    await db.write(
-        lambda conn: outbox.insert(
-            conn,
-            id=ids.delivery_id(),
-            alert_id=alert_id,
-            seq=seq,
-            url=url,
-            payload={"seq": seq},
-            state="pending",
-            attempts=0,
-            next_at=now,
-            created_at=now,
-        )
-    )
+    webhook = {"id": ids.delivery_id(), "alert_id": alert_id, "seq": seq, "url": url, "payload": {"seq": seq}}
+    standing = {"state": "pending", "attempts": 0, "next_at": now, "created_at": now}
+    await db.write(outbox.insert, webhook | standing)
 
 
 @asynccontextmanager
