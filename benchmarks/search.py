@@ -88,7 +88,7 @@ async def settled(search: Search) -> None:
     """All that is stored is searchable."""
     while True:
         progress = await search.progress()
-        if not progress.unread and not progress.without_vector:
+        if progress.documents and not progress.unread and not progress.without_vector:
             return
         await anyio.sleep(0.05)
 
