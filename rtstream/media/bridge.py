@@ -30,7 +30,10 @@ class Bridge:
             raise SourceFailed(
                 "SRT needs the ffmpeg program, and it is not on PATH: install ffmpeg with SRT support", True
             )
-        listed = subprocess.run([ffmpeg, "-hide_banner", "-protocols"], capture_output=True, text=True, timeout=10)
+        try:
+            listed = subprocess.run([ffmpeg, "-hide_banner", "-protocols"], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            raise SourceFailed("SRT needs the ffmpeg program, and the one on PATH cannot be run", True) from None
         if "srt" not in listed.stdout.split():
             raise SourceFailed("SRT needs an ffmpeg with SRT support (libsrt), and the one on PATH has none", True)
         self._stall_s = spec.stall_timeout_s

@@ -25,7 +25,7 @@ PACE_S = 0.2  # reads of a buffered source are bundled: waking up is what costs
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
 MOST_REFUSED = 200
-BURST_S = 30.0  # a source that is this much faster than time at its start is a recording, not live
+BURST_S = 30.0  # a source that is this much faster than time at its start is read at the pace of time
 AHEAD_S = 0.5
 STABLE_S = 2.0  # a change of format this soon after connecting is not followed
 UNDATED = 16
@@ -58,6 +58,7 @@ class Session:
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = SoundTap(source.audio.codec_context, rate, outbox.send, outbox.count)
+        self._paced = source.paced
         self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
@@ -166,12 +167,13 @@ class Session:
         clock = self._clock
         if self._first_arrival is None:
             self._first_arrival = arrival
-            if self.source.paced:
+            if self._paced:
                 clock.offset = arrival - at
         if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
-            self.source.paced = True
-            clock.offset = self._first_arrival
-        if self.source.paced:
+            # What came in the burst is past; the newest is now.
+            self._paced = True
+            clock.offset = arrival - at
+        if self._paced:
             self.lag_s = arrival - at - (clock.offset or 0.0)
         else:
             self._clock_moved |= not clock.observe(arrival, at, shown_at)
@@ -180,11 +182,11 @@ class Session:
     def pause(self, blocked_s: float) -> float:
         """Seconds to wait before the next read, which took ``blocked_s`` this time."""
         # Not the offset itself: that may be the sender's clock, and differ from ours.
-        start = self._clock.offset if self.source.paced else self._clock.settled
+        start = self._clock.offset if self._paced else self._clock.settled
         if start is None:
             return 0.0
         ahead = self._lead_at + start - time.time()
-        if self.source.paced:
+        if self._paced:
             # A little more than needed, then several packets at once.
             wait = ahead + PACE_S / 2 if ahead > 0 else 0.0
         elif self.source.hls:

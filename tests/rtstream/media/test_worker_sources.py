@@ -236,3 +236,17 @@ def test_what_cannot_be_opened_is_said_in_plain_words(
     assert health.state == state
     assert reason in health.reason
     assert not any("secret" in said.reason or "127.0.0.1" in said.reason for said in client.of(WorkerHealth))
+
+
+def test_a_source_faster_than_time_is_read_at_the_pace_of_time(clip: Path, tmp_path: Path) -> None:
+    # Twenty times the clip, at once: two minutes that would be over in a moment.
+    parts = [(transport_stream(clip, 10 + 6 * n), 0.0) for n in range(20)]
+    with served(*parts) as url, worker(url, tmp_path) as client:
+        began = time.time()
+        client.wait_for(SegmentClosed, where=lambda segment: segment.start > began + 1.0)
+        client.stop()
+        ended = time.time()
+    segments = client.of(SegmentClosed)
+    assert segments[-1].start + segments[-1].duration == pytest.approx(ended, abs=1.5)
+    assert segments[0].start == pytest.approx(began - 30, abs=2.0)  # the burst it began with
+    assert len(client.of(RunStarted)) == 1
