@@ -45,6 +45,8 @@ def routes() -> list[BaseRoute]:
         path(stream + "/status", PATCH=streams.switch),
         path(stream + "/stream", GET=streams.playback),
         path(stream + "/frame", GET=streams.frame),
+        path(stream + "/sheet", GET=streams.sheet),
+        path(stream + "/look", POST=streams.look),
         path(stream + "/index/scene", GET=indexes.listing, POST=indexes.create),
         path(stream + "/index/scene/{index_id}", GET=indexes.records, PATCH=indexes.update),
         path(stream + "/index/scene/{index_id}/status", PATCH=indexes.switch),

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from rtstream.api.address import base_url, rebased
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.routing import engine_of
-from rtstream.models import ConnectStream, StreamStatus
+from rtstream.models import AskLook, ConnectStream, StreamStatus
 
 
 class ListStreams(BaseModel):
@@ -52,6 +52,15 @@ class Moment(BaseModel):
 
     at: UnixTime | None = None
     max_side: int | None = Field(None, ge=16, le=8192)
+
+
+class Range(BaseModel):
+    """Query of ``GET rtstream/{id}/sheet``."""
+
+    start: UnixTime
+    end: UnixTime
+    count: int = Field(9, ge=1, le=64)
+    max_side: int | None = Field(None, ge=64, le=4096)
 
 
 async def connect(request: Request) -> Response:
@@ -130,3 +139,22 @@ async def frame(request: Request) -> Response:
         "cache-control": "no-store",
     }
     return Response(picture.jpeg, headers=headers, media_type="image/jpeg")
+
+
+async def sheet(request: Request) -> Response:
+    """A contact sheet of a range as JPEG."""
+    wanted = query(request, Range)
+    found = await engine_of(request).sheet(request.path_params["stream_id"], **wanted.model_dump())
+    headers = {
+        "x-frame-times": ",".join(map(repr, found.times)),
+        "x-frame-width": str(found.width),
+        "x-frame-height": str(found.height),
+        "cache-control": "no-store",
+    }
+    return Response(found.jpeg, headers=headers, media_type="image/jpeg")
+
+
+async def look(request: Request) -> Response:
+    """A question about one moment, or a range, answered by the vision model."""
+    asked = await body(request, AskLook)
+    return ok(await engine_of(request).look(request.path_params["stream_id"], asked))

@@ -13,6 +13,7 @@ from rtstream.client.transport import Endpoint, Locate, Transport
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
     Alert,
+    AskLook,
     Collection,
     ConnectStream,
     CreateAlert,
@@ -21,6 +22,7 @@ from rtstream.models import (
     EngineInfo,
     Event,
     JournalPage,
+    LookAnswer,
     Playback,
     Scene,
     SceneIndex,
@@ -29,6 +31,8 @@ from rtstream.models import (
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_WAIT_S = 50.0
+LOOK_S = 55.0
+"""Longer than the engine gives a model for an answer."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Frame:
 
     jpeg: bytes
     time: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet. ``times``: Unix seconds of its pictures, row by row."""
+
+    jpeg: bytes
+    times: Sequence[float]
     width: int
     height: int
 
@@ -185,15 +199,32 @@ class RTStreamClient:
         """The picture at ``at`` (Unix seconds), or now; its longest side at most ``max_side`` pixels."""
         params = {"at": at, "max_side": max_side}
         answer = await self._transport.response("GET", f"/rtstream/{_id(stream_id)}/frame", params=params)
-        if answer.headers.get("content-type", "").split(";")[0] != "image/jpeg":
-            raise Unavailable("This service gives no single pictures: use generate_stream to watch the stream.")
-        header = answer.headers
+        header = _picture_header(answer)
         return Frame(
             jpeg=answer.content,
             time=float(header.get("x-frame-time", 0)),
             width=int(header.get("x-frame-width", 0)),
             height=int(header.get("x-frame-height", 0)),
         )
+
+    async def sheet(
+        self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
+    ) -> Sheet:
+        """Up to ``count`` pictures, evenly from ``start`` to ``end`` (Unix seconds), in one image."""
+        params = {"start": start, "end": end, "count": count, "max_side": max_side}
+        answer = await self._transport.response("GET", f"/rtstream/{_id(stream_id)}/sheet", params=params)
+        header = _picture_header(answer)
+        return Sheet(
+            jpeg=answer.content,
+            times=[float(at) for at in header.get("x-frame-times", "").split(",") if at],
+            width=int(header.get("x-frame-width", 0)),
+            height=int(header.get("x-frame-height", 0)),
+        )
+
+    async def look(self, stream_id: str, request: AskLook) -> LookAnswer:
+        """A question about one moment, or a range, answered by the vision model."""
+        path = f"/rtstream/{_id(stream_id)}/look"
+        return _as(LookAnswer, await self._transport.data("POST", path, body=_body(request), timeout_s=LOOK_S))
 
     # scene indexes
 
@@ -303,6 +334,12 @@ def _id(value: str) -> str:
 
 def _body(request: BaseModel) -> dict[str, Any]:
     return request.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _picture_header(answer: Any) -> Any:
+    if answer.headers.get("content-type", "").split(";")[0] != "image/jpeg":
+        raise Unavailable("This service gives no single pictures: use generate_stream to watch the stream.")
+    return answer.headers
 
 
 def _as(model: type[ModelT], data: Any) -> ModelT:

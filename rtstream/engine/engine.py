@@ -26,8 +26,9 @@ from rtstream.engine.indexing import Indexing
 from rtstream.engine.journal import Journal
 from rtstream.engine.judging import Judge
 from rtstream.engine.links import Links
+from rtstream.engine.looking import Questions
 from rtstream.engine.modelcalls import ModelCalls
-from rtstream.engine.playback import Recorded
+from rtstream.engine.playback import Recorded, Sheet
 from rtstream.engine.retention import Retention
 from rtstream.engine.sources import Addresses
 from rtstream.engine.streams import Streams
@@ -39,6 +40,7 @@ from rtstream.engine.watches import Watches
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,
+    AskLook,
     Collection,
     ConnectStream,
     CreateAlert,
@@ -46,6 +48,7 @@ from rtstream.models import (
     CreateIndex,
     EngineInfo,
     Event,
+    LookAnswer,
     Playback,
     Scene,
     SceneIndex,
@@ -109,6 +112,7 @@ class Engine:
         self.calls = ModelCalls(config, self.db)
         stack.push_async_callback(self.calls.aclose)
         await self.calls.load()
+        self._questions = Questions(self.calls, self.frame, self.sheet)
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -249,8 +253,9 @@ class Engine:
         return stream
 
     async def get_stream(self, stream_id: str) -> Stream:
-        """One stream."""
-        return await self.streams.get(stream_id)
+        """One stream, with how its indexes keep up."""
+        stream = await self.streams.get(stream_id)
+        return stream.model_copy(update={"indexes": await self.indexes.progress(stream_id)})
 
     async def list_streams(
         self,
@@ -306,6 +311,17 @@ class Engine:
         except RTStreamError:
             return await self._newest_or_raise(stream_id, side)
         return Picture(taken.time, taken.payload, taken.width, taken.height)
+
+    async def sheet(
+        self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
+    ) -> Sheet:
+        """A contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
+        side = max(64, min(max_side or self.config.max_image_side, 4096))
+        return await self.recorded.sheet(stream_id, start, end, count, side)
+
+    async def look(self, stream_id: str, request: AskLook) -> LookAnswer:
+        """Answer a question about one moment, or a range, with the vision model."""
+        return await self._questions.answer(stream_id, request)
 
     async def _newest_or_raise(self, stream_id: str, side: int) -> Picture:
         if stream_id in self._supervisor.running:

@@ -16,7 +16,7 @@ from rtstream.engine.modelcalls import ModelCalls
 from rtstream.engine.transcripts import Transcripts
 from rtstream.engine.visual import VisualIndexes, extraction_config, visual_index
 from rtstream.errors import InvalidRequest
-from rtstream.models import CreateIndex, Scene, SceneIndex
+from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.perception.models.answers import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
 from rtstream.rules import batches
@@ -84,11 +84,9 @@ class Indexes:
             raise InvalidRequest("This stream was connected without video. Connect it with media_types=['video'].")
         if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
             raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
-        options = request.model_settings or {}
         try:
             config = (extraction_config if kind == "time" else batches.config)(request.extraction_config)
-            if options.get("json_schema") is not None:
-                check_schema(options["json_schema"])
+            options = _options(request.model_settings or {}, kind)
             self._provider(kind, request.model_name).ready()
         except (ValueError, ProviderError) as exc:
             raise InvalidRequest(str(exc)) from exc
@@ -181,6 +179,8 @@ class Indexes:
         except (ProviderError, InvalidRequest) as exc:
             await self._change(row.id, status="stopped", status_reason=str(exc))
             return
+        if row.status != "running" or row.status_reason:  # a pause, or a failure, of an earlier run
+            await self._change(row.id, status="running", status_reason="")
         if row.extraction_type == "time":
             await self._visual.start(visual_index(row, stream_name, provider))
         else:
@@ -198,6 +198,11 @@ class Indexes:
 
     def _provider(self, kind: str, name: str | None) -> VisionProvider | LanguageProvider:
         return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
+
+    async def progress(self, stream_id: str) -> list[IndexProgress]:
+        """How the indexes of a stream keep up, oldest first."""
+        fields = set(IndexProgress.model_fields)
+        return [IndexProgress(**index.model_dump(include=fields)) for index in await self.of_stream(stream_id)]
 
     def _index(self, row: Row[Any]) -> SceneIndex:
         try:
@@ -221,7 +226,7 @@ class Indexes:
             windows_failed=counters.get("failed", 0),
             windows_unchanged=counters.get("unchanged", 0),
             windows_capped=counters.get("capped", 0),
-            model_calls=counters.get("calls", 0) if model != "local" else 0,
+            model_calls=counters.get("calls", 0),
             tokens_in=counters.get("tokens_in", 0),
             tokens_out=counters.get("tokens_out", 0),
             note="" if model != "local" else LOCAL_NOTE if row.extraction_type == "time" else LOCAL_AUDIO_NOTE,
@@ -245,3 +250,21 @@ def _scene(row: Row[Any]) -> Scene:
         data_error=row.detail.get("data_error", ""),
         unchanged=row.detail.get("unchanged", False),
     )
+
+
+def _options(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What of ``model_config`` is known here. Raises ValueError with a sentence."""
+    options: dict[str, Any] = {}
+    schema, skip = given.get("json_schema"), given.get("skip_unchanged")
+    if schema is not None:
+        if not isinstance(schema, dict):
+            raise ValueError("json_schema must be a JSON object: the schema of the answer.")
+        check_schema(schema)
+        options["json_schema"] = schema
+    if skip is not None:
+        if not isinstance(skip, bool):
+            raise ValueError("skip_unchanged must be true or false.")
+        if kind != "time":
+            raise ValueError("skip_unchanged is for pictures only. Leave it out for an index of speech.")
+        options["skip_unchanged"] = skip
+    return options

@@ -31,6 +31,8 @@ MAX_WAITING = 2
 MAX_TEXT = 20_000
 """Characters of a model's answer that are kept."""
 MAX_LINES = 500
+RESUME_SLACK_S = 0.1
+"""After a pause for the cap: clocks and timers are not exact, and asking too early would pause again."""
 
 
 @dataclass
@@ -41,8 +43,8 @@ class Job:
     end: float
     ask: Callable[[], Awaitable[VisionAnswer]] | None
     detail: dict[str, Any]
-    text: str = ""
-    """The scene's text when nobody needs to be asked (``ask`` is None)."""
+    answer: VisionAnswer | None = None
+    """The answer when nobody needs to be asked (``ask`` is None)."""
 
 
 @dataclass
@@ -57,6 +59,10 @@ class RunningIndex:
     """Where its scenes go: ``scene_index`` or ``audio_index``."""
     provider: VisionProvider | LanguageProvider
     waiting: deque[Job] = field(default_factory=deque)
+    paused: bool = False
+    """The cap of model calls is reached: what must be left out now is counted as capped, not as skipped."""
+    failing: bool = False
+    """The last window failed, and the index says why."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
@@ -83,7 +89,7 @@ class Indexing:
         index.arrived.set()
         if len(index.waiting) > MAX_WAITING:
             index.waiting.popleft()
-            await self._count(index, skipped=1)
+            await self._count(index, **{"capped" if index.paused else "skipped": 1})
 
     async def _count(self, index: RunningIndex, **add: float) -> None:
         await self._db.write(lambda conn: rows.count(conn, index.id, **add))
@@ -104,33 +110,34 @@ class Indexing:
                     await self._count(index, failed=1)
 
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
-        """The cap of model calls is reached: say so, skip and count what comes, go on when there is room."""
+        """The cap of model calls is reached: say so, leave out and count what comes, go on when there is room."""
+        index.paused = True
         await self._state(index, "paused", str(capped))
-        await self._count(index, capped=1)
-        await anyio.sleep(max(1.0, capped.until - time.time()))
+        await anyio.sleep(max(0.0, capped.until - time.time()) + RESUME_SLACK_S)
+        index.paused = False
         await self._state(index, "running", "")
 
     async def _state(self, index: RunningIndex, status: str, reason: str) -> None:
+        index.failing = False
         await self._db.write(lambda conn: rows.change(conn, index.id, status=status, status_reason=reason))
 
     async def _scene(self, index: RunningIndex, job: Job) -> None:
-        began = time.monotonic()
+        attempts = _Attempts(job)
         failure = ""
-        answer = VisionAnswer(text=job.text, model=index.provider.name)
+        answer = job.answer or VisionAnswer(text="", model=index.provider.name)
         if job.ask is not None:
             try:
-                answer = await self._calls.call(index.provider, job.ask)
+                answer = await self._calls.call(index.provider, attempts)
             except Capped:
+                await self._count(index, capped=1, calls=attempts.count)
                 raise
             except ProviderError as exc:
                 failure = str(exc)
         detail = {
             **job.detail,
-            "latency_s": round(time.monotonic() - began, 3),
+            "latency_s": round(attempts.latency_s, 3) if attempts.count else None,
             "lines": [clean(line.text, 1000) for line in answer.lines[:MAX_LINES]],
-            "changes": answer.changes,
-            "tokens_in": answer.tokens_in,
-            "tokens_out": answer.tokens_out,
+            "changes": answer.changes if job.ask is not None else {"changed": False},
         }
         if failure:
             detail["failure"] = failure
@@ -148,22 +155,26 @@ class Indexing:
             "detail": detail,
             "created_at": time.time(),
         }
-        await self._db.write(self._store, index, values, job.ask is None)
+        counts: dict[str, float] = {"failed": 1} if failure else {"done": 1}
+        if job.ask is None:
+            counts["unchanged"] = 1
+        elif not self._calls.free(index.provider):
+            counts |= {"calls": attempts.count, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
+        await self._db.write(self._store, index, values, counts)
+        index.failing = bool(failure)
         self._journal.wake()
         self._on_scene(index.id)
 
     @staticmethod
-    def _store(conn: Connection, index: RunningIndex, values: dict[str, Any], unasked: bool) -> None:
+    def _store(conn: Connection, index: RunningIndex, values: dict[str, Any], counts: dict[str, float]) -> None:
         """The scene, its journal entry and the index's counters, in one transaction."""
         scene_id = rows.add_scene(conn, **values)
         detail = values["detail"]
-        if values["status"] == "failed":
-            rows.count(conn, index.id, failed=1, calls=1)
-        elif unasked:
-            rows.count(conn, index.id, done=1, unchanged=1)
-        else:
-            tokens = {"tokens_in": detail["tokens_in"], "tokens_out": detail["tokens_out"]}
-            rows.count(conn, index.id, done=1, calls=1, **tokens)
+        rows.count(conn, index.id, **counts)
+        failure = detail.get("failure", "")
+        if failure or index.failing:
+            reason = f"The last window failed: {failure}" if failure else ""
+            rows.change(conn, index.id, status_reason=reason)
         data = {
             "text": values["text"],
             "start": values["start"],
@@ -179,3 +190,21 @@ class Indexing:
             data["data"] = values["data"]
         entry = Entry(index.channel, data, index.stream_id, index.stream_name, index.id)
         journal_rows.append(conn, entry)
+
+
+class _Attempts:
+    """Asks for one window, as often as it is called: counts that, and measures the last one."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.count = 0
+        self.latency_s = 0.0
+
+    async def __call__(self) -> VisionAnswer:
+        assert self._job.ask is not None
+        self.count += 1
+        began = time.monotonic()
+        try:
+            return await self._job.ask()
+        finally:
+            self.latency_s = time.monotonic() - began

@@ -94,12 +94,16 @@ class ModelCalls:
         """Calls in the last hour and day."""
         return self._budget.used(time.time())
 
+    @staticmethod
+    def free(provider: VisionProvider | LanguageProvider) -> bool:
+        """The provider is an embedded one: its calls cost nothing and are not counted."""
+        return provider.name == registry.LOCAL
+
     async def call(self, provider: VisionProvider | LanguageProvider, ask: Callable[[], Awaitable[T]]) -> T:
         """What ``ask`` gives; each attempt counts against the budget, but for the embedded providers'.
 
         Raises ProviderError, Capped.
         """
-        free = provider.name == registry.LOCAL
         limit = self._config.model_timeout_s + SLACK_S
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(_worth_another),
@@ -109,14 +113,21 @@ class ModelCalls:
             reraise=True,
         ):
             with attempt:
-                if not free and (refusal := self._budget.take(time.time())):
-                    raise Capped(refusal.reason, refusal.until)
+                if not self.free(provider):
+                    await self._spend()
                 try:
                     with anyio.fail_after(limit):
                         return await ask()
                 except TimeoutError:
                     raise ProviderError(f"The model did not answer within {limit:.0f} s.") from None
         raise AssertionError("unreachable")
+
+    async def _spend(self) -> None:
+        """Count one call. Raises Capped."""
+        if refusal := self._budget.take(time.time()):
+            raise Capped(refusal.reason, refusal.until)
+        if self._config.model_calls_per_hour or self._config.model_calls_per_day:
+            await self.save()  # before the call: an engine that is killed again and again must not call without end
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -9,6 +9,7 @@ import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Row
 
 from rtstream.engine.links import Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.media.extract import Piece, frame_at
+from rtstream.media.extract import MAX_SHEET_PICTURES, Piece, Run, contact_sheet, frame_at
 from rtstream.media.process import context
 from rtstream.models import Playback
 from rtstream.perception.protocols import Picture
@@ -31,6 +32,16 @@ log = logging.getLogger(__name__)
 MAX_WINDOW_S = 31 * 86400.0
 EXTRACT_TIMEOUT_S = 20.0
 MAX_MARKS = 500
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet; ``times``: Unix seconds of its pictures, row by row."""
+
+    times: list[float]
+    jpeg: bytes
+    width: int
+    height: int
 
 
 class Recorded:
@@ -155,6 +166,37 @@ class Recorded:
         piece = Piece(path, segment.offset, segment.length, segment.start)
         found = await self._extract(frame_at, run.init, [piece], at, max_side)
         return Picture(found.time, found.jpeg, found.width, found.height)
+
+    async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> Sheet:
+        """Up to ``count`` pictures, evenly from [start, end], in one; moments without a recording are left out."""
+        stream = await self._db.read(stream_rows.get, stream_id)
+        start, end = _window(start, end)
+        if not 1 <= count <= MAX_SHEET_PICTURES:
+            raise InvalidRequest(f"A contact sheet shows 1 to {MAX_SHEET_PICTURES} pictures.")
+        step = (end - start) / count
+
+        def query(conn: Connection) -> tuple[dict[str, Run], list[float]]:
+            runs: dict[str, Run] = {}
+            times: list[float] = []
+            for at in (start + (number + 0.5) * step for number in range(count)):
+                for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[:1]:
+                    times.append(at)
+                    piece = Piece(str(self._media_dir / stream_id / row.path), row.offset, row.length, row.start)
+                    run = runs.get(row.recording_id)
+                    if run is None:
+                        found = rows.init_of(conn, stream_id, row.recording_id)
+                        assert found is not None
+                        runs[row.recording_id] = Run(found.init, [piece])
+                    elif run.pieces[-1] != piece:
+                        runs[row.recording_id] = Run(run.init, [*run.pieces, piece])
+            return runs, times
+
+        runs, times = await self._db.read(query)
+        if not times:
+            ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
+            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+        found = await self._extract(contact_sheet, list(runs.values()), times, max_side)
+        return Sheet(found.times, found.jpeg, found.width, found.height)
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
         """The last recorded picture. Raises NotFound."""

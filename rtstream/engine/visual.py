@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio.to_thread
-import numpy as np
-import simplejpeg
 from sqlalchemy import Row
 
 from rtstream.engine.indexing import Indexing, Job, RunningIndex
+from rtstream.engine.modelcalls import ModelCalls
 from rtstream.media import messages as m
+from rtstream.perception.models.answers import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
 from rtstream.rules.windows import Window, Windows
 
-UNCHANGED = 2.0
-"""Mean difference of brightness (0 to 255) in every tile of a picture up to which it counts as unchanged."""
-TILES = (9, 16)
+NO_JSON = "The embedded default gives no JSON: set a vision model."
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The last window a model has answered: a grey thumbnail of its last picture, and the answer."""
+
+    thumbnail: Any
+    answer: VisionAnswer
 
 
 @dataclass
@@ -31,8 +37,8 @@ class VisualIndex(RunningIndex):
     frame_count: int = 5
     json_schema: dict[str, Any] | None = None
     skip_unchanged: bool = False
-    last_tiles: Any = None
-    last_text: str = ""
+    answered: Answered | None = None
+    """Kept while ``skip_unchanged``."""
     windows: Windows[Picture] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,44 +102,44 @@ class VisualIndexes:
 
     async def _complete(self, index: VisualIndex, windows: list[Window[Picture]]) -> None:
         for window in windows:
-            detail: dict[str, Any] = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
-            if index.skip_unchanged and await self._unchanged(index, window):
-                detail["unchanged"] = True
-                await self._indexing.put(index, Job(window.start, window.end, None, detail, index.last_text))
-            else:
-                await self._indexing.put(index, Job(window.start, window.end, _question(index, window), detail))
-
-    async def _unchanged(self, index: VisualIndex, window: Window[Picture]) -> bool:
-        """Whether every picture of the window looks like the last one a model was asked about."""
-        seen = await anyio.to_thread.run_sync(lambda: [_tiles(picture.jpeg) for picture in window.pictures])
-        before, index.last_tiles = index.last_tiles, seen[-1]
-        return bool(index.last_text) and before is not None and all(_alike(before, tiles) for tiles in seen)
+            await self._indexing.put(index, await _job(index, window))
 
 
-def _question(index: VisualIndex, window: Window[Picture]) -> Callable[[], Awaitable[VisionAnswer]]:
+async def _job(index: VisualIndex, window: Window[Picture]) -> Job:
+    detail: dict[str, Any] = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
+    last = None
+    if index.skip_unchanged:
+        unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
+        if unchanged and index.answered is not None:
+            return Job(window.start, window.end, None, {**detail, "unchanged": True}, index.answered.answer)
+    return Job(window.start, window.end, _question(index, window, last), detail)
+
+
+def _question(index: VisualIndex, window: Window[Picture], last: Any) -> Callable[[], Awaitable[VisionAnswer]]:
+    """The call for a window. ``last``: thumbnail of its last picture, where one is needed."""
     request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
     provider: Any = index.provider
+    json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
 
     async def ask() -> VisionAnswer:
         answer: VisionAnswer = await provider.describe(request)
-        index.last_text = answer.text
-        return answer
+        if last is not None:
+            index.answered = Answered(last, answer)
+        return replace(answer, data_error=NO_JSON) if json_wanted and ModelCalls.free(provider) else answer
 
     return ask
 
 
-def _tiles(jpeg: bytes) -> Any:
-    """Mean brightness of 9 x 16 tiles: float32 [9, 16]."""
-    grey = simplejpeg.decode_jpeg(jpeg, "GRAY", min_height=72, min_width=128, min_factor=1)[:, :, 0]
-    rows, columns = TILES
-    high, wide = grey.shape[0] // rows, grey.shape[1] // columns
-    if not high or not wide:
-        return grey.astype(np.float32)
-    return grey[: high * rows, : wide * columns].reshape(rows, high, columns, wide).mean((1, 3), dtype=np.float32)
+def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Any]:
+    """Whether every picture looks like the one last answered for, and the thumbnail of the last one, if it has one."""
+    from rtstream.perception.local import features  # here, in a thread: the libraries take a moment to load
 
-
-def _alike(a: Any, b: Any) -> bool:
-    return a.shape == b.shape and float(np.abs(a - b).max()) <= UNCHANGED
+    try:
+        seen = [features.thumbnail(picture.jpeg) for picture in pictures]
+    except features.BadPicture:
+        return False, None
+    alike = answered is not None and not any(features.changed_tiles(answered.thumbnail, one).any() for one in seen)
+    return alike, seen[-1]
 
 
 def extraction_config(given: dict[str, Any] | None) -> dict[str, Any]:
@@ -175,5 +181,6 @@ def visual_index(row: Row[Any], stream_name: str, provider: VisionProvider) -> V
         length=float(config["time"]),
         frame_count=int(config["frame_count"]),
         json_schema=options.get("json_schema"),
-        skip_unchanged=bool(options.get("skip_unchanged")),
+        # The embedded default is always asked: it is free, and reads again only what changed.
+        skip_unchanged=bool(options.get("skip_unchanged")) and not ModelCalls.free(provider),
     )

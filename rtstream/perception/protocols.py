@@ -165,6 +165,9 @@ class Verdict:
     confidence: float = 0.0
     explanation: str = ""
     candidate_score: float = 0.0
+    tokens_in: int = 0
+    """Of the whole call, on its first verdict only: the sum over the verdicts is what the call took."""
+    tokens_out: int = 0
 
 
 class LanguageProvider(Protocol):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rtstream.perception.models.names import INSTALL
 from rtstream.rules.untrusted import clean
 
 MAX_SCHEMA = 20_000
@@ -26,8 +27,11 @@ def asks_for_json(prompt: str) -> bool:
 
 def check_schema(schema: dict[str, Any]) -> None:
     """Raise ValueError with one sentence when the schema cannot be used."""
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator
+    try:
+        from jsonschema.exceptions import SchemaError
+        from jsonschema.validators import Draft202012Validator
+    except ModuleNotFoundError:
+        raise ValueError(f"A JSON schema needs packages that are not installed. Run: {INSTALL}") from None
 
     try:
         size = len(json.dumps(schema, allow_nan=False))

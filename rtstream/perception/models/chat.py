@@ -12,14 +12,13 @@ import anyio
 
 from rtstream.config import EngineConfig
 from rtstream.perception.models import answers
-from rtstream.perception.models.names import OPENAI_COMPATIBLE, Role, Target, target
+from rtstream.perception.models.names import INSTALL, OPENAI_COMPATIBLE, Role, Target, target
 from rtstream.perception.protocols import ProviderError, VisionAnswer
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
 
-INSTALL = 'pip install "rtstream-mcp[models]"'
 _CLIENTS = {"anthropic": "anthropic", "google": "google.genai", "google-cloud": "google.genai"}
 
 

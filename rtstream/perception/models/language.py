@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rtstream.config import EngineConfig
@@ -61,7 +62,8 @@ class ModelLanguage:
         given = {verdict["event"]: verdict for verdict in found["verdicts"]}
         if len(found["verdicts"]) != len(questions) or given.keys() != set(range(1, len(questions) + 1)):
             raise ProviderError(f"{self.name} did not answer exactly once for each of {len(questions)} events.")
-        return [_verdict(question, given[number]) for number, question in enumerate(questions, 1)]
+        first, *others = [_verdict(question, given[number]) for number, question in enumerate(questions, 1)]
+        return [replace(first, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out), *others]
 
     async def aclose(self) -> None:
         """Close the connections."""

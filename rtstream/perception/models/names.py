@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from rtstream.config import EngineConfig
 from rtstream.perception.protocols import ProviderError
 
-Role = Literal["vision", "language"]
+Role = Literal["vision", "language", "speech"]
+INSTALL = 'pip install "rtstream-mcp[models]"'
 LOCAL = "local"
 """Name of the embedded default."""
 TIERS = ("mini", "basic", "pro", "ultra")
@@ -133,7 +134,11 @@ def _tier(config: EngineConfig, role: Role, tier: str, default: str) -> str:
 
 
 def _set_address(config: EngineConfig, role: Role) -> str:
-    own = config.vision_base_url if role == "vision" else config.language_base_url
+    own = {
+        "vision": config.vision_base_url,
+        "language": config.language_base_url,
+        "speech": config.speech_base_url,
+    }[role]
     return own or config.model_base_url
 
 
