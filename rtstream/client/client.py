@@ -19,14 +19,18 @@ from rtstream.models import (
     CreateAlert,
     CreateEvent,
     CreateIndex,
+    Decision,
+    Delivery,
     EngineInfo,
     Event,
+    EventTest,
     JournalPage,
     LookAnswer,
     Playback,
     Scene,
     SceneIndex,
     Stream,
+    UpdateEvent,
 )
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -289,15 +293,28 @@ class RTStreamClient:
 
     # events and alerts
 
-    async def create_event(self, event_prompt: str, label: str) -> Event:
-        """Add a detection rule."""
-        request = CreateEvent(event_prompt=event_prompt, label=label)
+    async def create_event(self, event_prompt: str, label: str, rule: dict[str, Any] | None = None) -> Event:
+        """Add a detection rule; ``rule`` is the structured form of what decides it."""
+        request = CreateEvent(event_prompt=event_prompt, label=label, rule=rule)
         data = await self._transport.data("POST", "/rtstream/event", body=_body(request))
         return _as(Event, {"event_prompt": event_prompt, "label": label, **(data or {})})
 
     async def list_events(self) -> list[Event]:
         """All detection rules."""
         return _list(Event, await self._get("/rtstream/event"), "events")
+
+    async def update_event(self, event_id: str, change: UpdateEvent) -> Event:
+        """Change what is given of a detection rule."""
+        return _as(Event, await self._transport.data("PATCH", f"/rtstream/event/{_id(event_id)}", body=_body(change)))
+
+    async def delete_event(self, event_id: str) -> None:
+        """Remove a detection rule and its alerts."""
+        await self._transport.data("DELETE", f"/rtstream/event/{_id(event_id)}")
+
+    async def test_event(self, stream_id: str, test: EventTest) -> list[Decision]:
+        """Decide on past scenes without creating anything, newest first."""
+        data = await self._transport.data("POST", f"/rtstream/{_id(stream_id)}/event/test", body=_body(test))
+        return _list(Decision, data, "decisions")
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
         """Watch an event on an index."""
@@ -319,6 +336,38 @@ class RTStreamClient:
         """Keep an alert from firing."""
         path = f"{_alerts(stream_id, index_id)}/{_id(alert_id)}/status"
         await self._transport.data("PATCH", path, body={"action": "disable"})
+
+    async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
+        """Remove an alert with its logs."""
+        await self._transport.data("DELETE", f"{_alerts(stream_id, index_id)}/{_id(alert_id)}")
+
+    async def decisions(
+        self,
+        stream_id: str,
+        index_id: str,
+        alert_id: str,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
+    ) -> tuple[list[Decision], bool]:
+        """One page (from 1) of what was decided and why, newest first, and whether there is a next one."""
+        path = f"{_alerts(stream_id, index_id)}/{_id(alert_id)}/decisions"
+        params = {"start": start, "end": end, "page": page, "page_size": page_size}
+        data = await self._transport.data("GET", path, params=params)
+        return _list(Decision, data, "decisions"), bool((data or {}).get("next_page"))
+
+    async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int = 20) -> list[Delivery]:
+        """The newest webhooks of an alert with every attempt, newest first."""
+        path = f"{_alerts(stream_id, index_id)}/{_id(alert_id)}/deliveries"
+        return _list(Delivery, await self._get(path, limit=limit), "deliveries")
+
+    async def redeliver(self, stream_id: str, index_id: str, alert_id: str, delivery_id: str | None = None) -> int:
+        """Send one webhook again, or all that were given up; gives how many."""
+        path = f"{_alerts(stream_id, index_id)}/{_id(alert_id)}/redeliver"
+        body = {} if delivery_id is None else {"delivery_id": delivery_id}
+        return int((await self._transport.data("POST", path, body=body) or {}).get("redelivered") or 0)
 
 
 def _alerts(stream_id: str, index_id: str) -> str:

@@ -56,15 +56,16 @@ class Firing:
 
     def record(self, conn: Connection, moment: Moment, judged: Sequence[Judged]) -> list[str] | None:
         """Write all that follows; gives the alerts that have a webhook to send, None when none fired at all."""
-        now = rows.statuses(conn, [one.alert.id for one in judged])
+        # Alerts that were deleted, or given another event, while they were judged are left out.
+        status = rows.unjudged(conn, [one.alert.id for one in judged], moment.scene_id)
         decisions: list[dict[str, Any]] = []
         changes: list[dict[str, Any]] = []
         fired: list[tuple[Row[Any], Judgement, dict[str, Any]]] = []
         for one in judged:
             alert = one.alert
-            if alert.id not in now:  # deleted while it was judged
+            if alert.id not in status:
                 continue
-            decision, state, fires = _step(moment, one, enabled=now[alert.id] == "enabled")
+            decision, state, fires = _step(moment, one, enabled=status[alert.id] == "enabled")
             decisions.append(decision)
             changes.append(
                 {

@@ -23,6 +23,7 @@ from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import of_event
 from rtstream.store import alerts as rows
+from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -73,9 +74,6 @@ class Signals:
             self._asked = False
             try:
                 alerts = await self._db.read(_watching)
-                if any("journal" not in alert.state for alert in alerts):
-                    await self._db.write(_begin)
-                    continue
                 if not alerts:
                     if self._asked:
                         continue
@@ -100,7 +98,7 @@ class Signals:
 
         def due(conn: Connection) -> list[Row[Any]]:
             found = _watching(conn, message.rtstream_id)
-            return [alert for alert in found if alert.state.get("journal", message.seq) < message.seq]
+            return [alert for alert in found if alert.state["journal"] < message.seq]
 
         alerts = [alert for alert in await self._db.read(due) if isinstance(_rule(alert).conditions[0], kind)]
         data = message.data
@@ -135,21 +133,21 @@ class Signals:
                 self._journal.wake()
 
 
-def _begin(conn: Connection) -> None:
-    """New alerts look at what comes from now on; how their stream stands now is their last look."""
-    for alert in _watching(conn):
-        if "journal" in alert.state:
-            continue
-        state = {"journal": journal_rows.latest(conn)}
-        connected = CONNECTED.get(stream_rows.get(conn, alert.stream_id).health.get("state"))
-        if isinstance(_rule(alert).conditions[0], Connected) and connected is not None:
-            state["present"] = connected
-        rows.change_alert(conn, alert.id, state={**alert.state, **state})
+def begin(conn: Connection, alert: Row[Any]) -> None:
+    """Let an alert on a stream itself look at what comes from now on; how the stream stands now is its last look."""
+    if not _of_journal(alert):
+        return
+    state: dict[str, Any] = {"journal": journal_rows.latest(conn)}
+    stream = stream_rows.get(conn, index_rows.get(conn, alert.index_id).stream_id)
+    connected = CONNECTED.get(stream.health.get("state"))
+    if isinstance(_rule(alert).conditions[0], Connected) and connected is not None:
+        state["present"] = connected
+    rows.change_alert(conn, alert.id, state=state)
 
 
 def _watching(conn: Connection, stream_id: str | None = None) -> list[Row[Any]]:
     """The alerts on streams themselves, by index."""
-    found = [alert for alert in rows.with_stream(conn, stream_id) if _of_journal(alert)]
+    found = [alert for alert in rows.with_stream(conn, stream_id) if "journal" in alert.state and _of_journal(alert)]
     return sorted(found, key=lambda alert: alert.index_id)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from rtstream import ids
+from rtstream.engine import signals
 from rtstream.engine.alerting import Alerting
 from rtstream.engine.bindings import Bindings
 from rtstream.engine.judging import Judge, Judgement, Question
@@ -89,6 +90,7 @@ class Watches:
                 for alert in watching:  # what was seen of another event says nothing of this one
                     last = index_rows.last_scene_id(conn, alert.index_id)
                     rows.change_alert(conn, alert.id, state={}, judged_scene=last)
+                    signals.begin(conn, rows.get_alert(conn, alert.id))
             return rows.get_event(conn, event.id), watching
 
         row, watching = await self._db.write(change)
@@ -172,6 +174,7 @@ class Watches:
                 fired=0,
                 created_at=time.time(),
             )
+            signals.begin(conn, rows.get_alert(conn, alert_id))
             return rows.get_alert(conn, alert_id)
 
         row = await self._db.write(insert)

@@ -97,10 +97,12 @@ def delete_alert(conn: Connection, alert_id: str) -> None:
     conn.execute(alerts.delete().where(alerts.c.id == alert_id))
 
 
-def statuses(conn: Connection, alert_ids: Sequence[str]) -> dict[str, str]:
-    """The status of those of these alerts that exist."""
-    found = conn.execute(select(alerts.c.id, alerts.c.status).where(alerts.c.id.in_(alert_ids)))
-    return {row.id: row.status for row in found}
+def unjudged(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, str]:
+    """The status of those of these alerts that exist and have not judged this scene (0: whatever they have)."""
+    query = select(alerts.c.id, alerts.c.status).where(alerts.c.id.in_(alert_ids))
+    if scene_id:
+        query = query.where(alerts.c.judged_scene < scene_id)
+    return {row.id: row.status for row in conn.execute(query)}
 
 
 _JUDGED = (
