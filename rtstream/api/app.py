@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from rtstream.api import collections, events, indexes, journal, media, streams, websocket
+from rtstream.api import collections, events, indexes, journal, media, streams, transcripts, websocket
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import Feed
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
@@ -48,6 +48,8 @@ def routes() -> list[BaseRoute]:
         path(stream + "/frame", GET=streams.frame),
         path(stream + "/sheet", GET=streams.sheet),
         path(stream + "/look", POST=streams.look),
+        path(stream + "/transcription", GET=transcripts.read, POST=transcripts.switch),
+        path(stream + "/transcription/status", GET=transcripts.status),
         path(stream + "/index/scene", GET=indexes.listing, POST=indexes.create),
         path(stream + "/index/scene/{index_id}", GET=indexes.records, PATCH=indexes.update),
         path(stream + "/index/scene/{index_id}/status", PATCH=indexes.switch),
@@ -104,6 +106,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
 
 @asynccontextmanager
 async def _follow_journal(app: Starlette) -> AsyncIterator[None]:
+    app.state.engine.on_partial = transcripts.show_partials(app.state.feed)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.feed.run)
         yield

@@ -30,6 +30,8 @@ from rtstream.models import (
     Scene,
     SceneIndex,
     Stream,
+    TranscriptPage,
+    TranscriptStatus,
     UpdateEvent,
 )
 
@@ -290,6 +292,54 @@ class RTStreamClient:
             text = row.get("text") or row.get("description") or ""
             rows.append(_as(Scene, {**row, "text": text, "description": text}))
         return ScenePage(rows, bool((data or {}).get("next_page")))
+
+    # transcripts
+
+    async def start_transcript(
+        self,
+        stream_id: str,
+        engine: str | None = None,
+        *,
+        language: str | None = None,
+        ws_connection_id: str | None = None,
+    ) -> TranscriptStatus:
+        """Transcribe a stream from now on; harmless when it is transcribed."""
+        return await self._switch_transcript(
+            stream_id, "start", engine=engine, language=language, ws_connection_id=ws_connection_id
+        )
+
+    async def stop_transcript(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
+        """Stop transcribing; what was said is kept."""
+        return await self._switch_transcript(stream_id, "stop", engine=engine)
+
+    async def _switch_transcript(self, stream_id: str, action: str, **given: str | None) -> TranscriptStatus:
+        body = {"action": action, **{key: value for key, value in given.items() if value}}
+        path = f"/rtstream/{_id(stream_id)}/transcription"
+        # Stopping waits until the last words are final.
+        data = await self._transport.data("POST", path, body=body, timeout_s=60.0)
+        return _as(TranscriptStatus, {"engine": given.get("engine") or "", **(data or {})})
+
+    async def transcript_status(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
+        """How a transcript stands."""
+        data = await self._get(f"/rtstream/{_id(stream_id)}/transcription/status", engine=engine)
+        return _as(TranscriptStatus, {"engine": engine or "", **(data or {})})
+
+    async def get_transcript(
+        self,
+        stream_id: str,
+        *,
+        engine: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        since: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
+    ) -> TranscriptPage:
+        """One page (from 1), oldest first: what was said inside ``start`` to ``end``, or ended after ``since``."""
+        params = {"page": page, "page_size": page_size, "engine": engine, "start": start, "end": end, "since": since}
+        data = await self._get(f"/rtstream/{_id(stream_id)}/transcription", **params)
+        empty = {"transcription_records": [], "next_page": False, "page": page, "page_size": page_size}
+        return _as(TranscriptPage, {"total_count": 0, **empty, **(data or {})})
 
     # events and alerts
 

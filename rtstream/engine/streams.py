@@ -309,6 +309,9 @@ class Streams:
 
     def _stream(self, row: Row[Any], ranges: list[tuple[float, float]]) -> Stream:
         health = self._health.get(row.id) or Health.model_validate(row.health)
+        if skipped_s := self._transcribers.skipped_s(row.id):
+            skipped = {**health.skipped, "transcript_s": round(skipped_s, 1)}
+            health = health.model_copy(update={"skipped": skipped})
         status: StreamStatus = "connected"
         if row.desired == "stopped":
             status = "stopped"

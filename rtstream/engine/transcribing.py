@@ -32,8 +32,12 @@ log = logging.getLogger(__name__)
 BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
 CUT_S = 0.5
 """A hole in the sound from which on a sentence does not go on."""
-FINISH_TIMEOUT_S = 30.0
+FINISH_TIMEOUT_S = 20.0
 REOPEN_S = 5.0
+REOPEN_MAX_S = 60.0
+"""Pause after a failure: the first, doubled with each further one up to the longest."""
+MAX_GAP_S = 60.0
+"""A gap is one record; while it goes on it is written this often."""
 SILENT_S = 2.0
 """Without sound for this long (a lost stream, not a silent one) a session ends."""
 MAX_TEXT = 4000
@@ -77,8 +81,14 @@ class Transcript:
     stopping: bool = False
     ended: anyio.Event = field(default_factory=anyio.Event)
     skipped_s: float = 0.0
+    gap: tuple[float, float, str] | None = None
+    """Start, end and reason of what was skipped and is not written yet."""
     state: Literal["running", "error", "stopped"] = "running"
     reason: str = ""
+    failures: int = 0
+    """In a row."""
+    heard_at: float = field(default_factory=time.monotonic)
+    """When sound came last."""
 
 
 class _Clock:
@@ -125,6 +135,7 @@ class Transcribers:
         self._on_partial = on_partial
         self._max_waiting = int(max_lag_s * BYTES_PER_S)
         self._running: dict[tuple[str, str], Transcript] = {}
+        self._skipped: dict[str, float] = {}
 
     def start(self, transcript: Transcript) -> None:
         """Begin; nothing happens when it runs already."""
@@ -149,9 +160,18 @@ class Transcribers:
         """The running transcripts of a stream."""
         return [transcript for (owner, _), transcript in self._running.items() if owner == stream_id]
 
+    def skipped_s(self, stream_id: str) -> float:
+        """Seconds of the stream's sound that no transcript heard, since the engine began."""
+        return self._skipped.get(stream_id, 0.0)
+
+    def forget(self, stream_id: str) -> None:
+        """The stream was removed."""
+        self._skipped.pop(stream_id, None)
+
     async def audio(self, stream_id: str, block: m.AudioTaken) -> None:
         """Sound arrived."""
         for transcript in self.of_stream(stream_id):
+            transcript.heard_at = time.monotonic()
             transcript.blocks.append(block)
             transcript.waiting += len(block.payload)
             transcript.arrived.set()
@@ -160,13 +180,28 @@ class Transcribers:
 
     async def _skip(self, transcript: Transcript) -> None:
         """Too far behind live: drop half of what waits, oldest first, as one gap."""
+        reason = "transcribing fell behind live" if transcript.state == "running" else transcript.reason
         begin, end = transcript.blocks[0].time, transcript.blocks[0].time
+        seconds = 0.0
         while transcript.blocks and transcript.waiting > self._max_waiting // 2:
             block = transcript.blocks.popleft()
             transcript.waiting -= len(block.payload)
+            seconds += len(block.payload) / BYTES_PER_S
             end = block.time + len(block.payload) / BYTES_PER_S
-        transcript.skipped_s += end - begin
-        await self._store(transcript, "gap", begin, end, "", {"reason": "transcribing fell behind live"})
+        transcript.skipped_s += seconds
+        self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
+        if transcript.gap is not None and begin - transcript.gap[1] <= CUT_S:
+            transcript.gap = (transcript.gap[0], end, transcript.gap[2])
+        else:
+            await self._write_gap(transcript)
+            transcript.gap = (begin, end, reason)
+        if end - transcript.gap[0] >= MAX_GAP_S:
+            await self._write_gap(transcript)
+
+    async def _write_gap(self, transcript: Transcript) -> None:
+        gap, transcript.gap = transcript.gap, None
+        if gap is not None:
+            await self._store(transcript, "gap", gap[0], gap[1], "", {"reason": gap[2]})
 
     async def _work(self, transcript: Transcript) -> None:
         try:
@@ -176,17 +211,24 @@ class Transcribers:
                         break
                     try:
                         await self._session(transcript)
-                        transcript.state, transcript.reason = "running", ""
+                        transcript.state, transcript.reason, transcript.failures = "running", "", 0
                     except ProviderError as exc:
-                        transcript.state, transcript.reason = "error", str(exc)
-                        await self._set_aside(transcript, REOPEN_S)
+                        await self._failed(transcript, str(exc), exc.retry_after_s or 0.0)
                     except Exception:
                         log.exception("transcript of %s failed", transcript.stream_id)
-                        transcript.state, transcript.reason = "error", "internal error"
-                        await self._set_aside(transcript, REOPEN_S)
+                        await self._failed(transcript, "Transcribing failed inside the engine; its log has details.")
+                await self._write_gap(transcript)
         finally:
-            self._running.pop((transcript.stream_id, transcript.engine), None)
+            key = (transcript.stream_id, transcript.engine)
+            if self._running.get(key) is transcript:  # it may have been started anew while this one ended
+                del self._running[key]
             transcript.ended.set()
+
+    async def _failed(self, transcript: Transcript, reason: str, wait_s: float = 0.0) -> None:
+        transcript.state, transcript.reason = "error", reason
+        pause = min(REOPEN_MAX_S, max(wait_s, REOPEN_S * 2**transcript.failures))
+        transcript.failures = min(transcript.failures + 1, 10)
+        await self._set_aside(transcript, pause)
 
     async def _set_aside(self, transcript: Transcript, seconds: float) -> None:
         """After a failure wait; sound goes on being bounded by ``_skip``. A stop is not kept waiting."""
@@ -250,12 +292,15 @@ class Transcribers:
                 return
             transcript.blocks.popleft()
             transcript.waiting -= len(block.payload)
+            if transcript.gap is not None and transcript.gap[1] <= block.time:
+                await self._write_gap(transcript)
             clock.feed(block.time, len(block.payload) / BYTES_PER_S)
             await session.feed(block.payload)
             # Utterances are shorter than this, so what was said before is final.
             await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
 
     async def _heard(self, transcript: Transcript, clock: _Clock, utterance: Utterance) -> None:
+        transcript.state, transcript.reason, transcript.failures = "running", "", 0
         text = clean(utterance.text, MAX_TEXT).strip()
         if not text:
             return
@@ -267,7 +312,8 @@ class Transcribers:
             )
             return
         words = [
-            {**word, "start": clock.unix(word["start"]), "end": clock.unix(word["end"])} for word in utterance.words
+            {**word, "start": round(clock.unix(word["start"]), 3), "end": round(clock.unix(word["end"]), 3)}
+            for word in utterance.words
         ]
         detail = {
             "confidence": utterance.confidence,

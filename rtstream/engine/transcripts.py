@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -14,13 +14,16 @@ from rtstream.engine.audio import AudioIndexes
 from rtstream.engine.bindings import Bindings
 from rtstream.engine.transcribing import Transcribers, Transcript
 from rtstream.errors import InvalidRequest
-from rtstream.models import TranscriptPage, TranscriptSegment, TranscriptStatus
+from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from rtstream.store import streams as stream_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.database import Database
+from rtstream.store.journal import iso
 
 MAX_PAGE_SIZE = 1000
+NO_SOUND_S = 10.0
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 DEFAULT_NAMES = ("", "default", "aais")
 """Names of the published API that mean the engine of the settings (reference 6, row 16)."""
 
@@ -36,6 +39,7 @@ class Transcripts:
         audio: AudioIndexes,
         speech: Callable[[str], SpeechProvider],
         default: str,
+        language: str | None,
         set_sound: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._db = db
@@ -44,16 +48,26 @@ class Transcripts:
         self._audio = audio
         self._speech = speech
         self._default = default
+        self._language = language or None
         self._set_sound = set_sound
 
-    def engine(self, name: str | None) -> str:
+    def engine(self, name: str | None, language: str | None = None) -> str:
         """The engine a name means. Raises InvalidRequest for one that cannot be used, saying what is missing."""
-        name = (name or "").strip()
-        name = self._default if name.lower() in DEFAULT_NAMES else name
         try:
-            provider = self._speech(name)
-            provider.ready()
+            provider = self._speech(self._named(name))
+            provider.ready(language)
             return provider.name
+        except ProviderError as exc:
+            raise InvalidRequest(str(exc)) from exc
+
+    def _named(self, name: str | None) -> str:
+        name = (name or "").strip()
+        return self._default if name.lower() in DEFAULT_NAMES else name
+
+    def _known(self, name: str | None) -> str:
+        """The name an engine's records have, also when it cannot be used now. Raises InvalidRequest."""
+        try:
+            return self._speech(self._named(name)).name
         except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
 
@@ -68,19 +82,50 @@ class Transcripts:
     ) -> TranscriptStatus:
         """Transcribe a stream from now on; harmless when it is transcribed. Raises NotFound, InvalidRequest."""
         self.check_sound(await self._db.read(stream_rows.get, stream_id))
-        name = self.engine(engine)
-        await self._db.write(rows.start_job, stream_id, name, language, time.time())
+        language = language or self._language
+        if language and not _LANGUAGE.fullmatch(language):
+            raise InvalidRequest("language must be a code such as 'en', 'de' or 'pt-BR'.")
+        name = self.engine(engine, language)
         await self._bindings.bind(ws_connection_id, "transcript", stream_id)
+        running = self._running(stream_id, name)
+        if running is not None and running.language != language:
+            await self._transcribers.stop(stream_id, name)
+        await self._db.write(rows.start_job, stream_id, name, language, time.time())
         await self._run(stream_id, name, language)
         return await self.status(stream_id, name)
 
     async def stop(self, stream_id: str, engine: str | None) -> TranscriptStatus:
         """Transcribe no longer, unless an audio index listens; harmless when it is not transcribed."""
         await self._db.read(stream_rows.get, stream_id)
-        name = self.engine(engine)
+        name = self._known(engine)
         await self._db.write(rows.stop_job, stream_id, name, time.time())
         await self.release(stream_id, name)
         return await self.status(stream_id, name)
+
+    async def forget(self, stream_id: str) -> None:
+        """The stream is being removed: end what listens to it."""
+        for index in self._audio.of_stream(stream_id):
+            await self._audio.stop(index.id)
+        for transcript in self._transcribers.of_stream(stream_id):
+            await self._transcribers.stop(stream_id, transcript.engine)
+        await self._set_sound(stream_id, False)
+        self._transcribers.forget(stream_id)
+
+    def _running(self, stream_id: str, engine: str) -> Transcript | None:
+        return next((t for t in self._transcribers.of_stream(stream_id) if t.engine == engine), None)
+
+    def usable(self) -> str:
+        """The engine that transcribes unless another is named; empty when it cannot be used."""
+        try:
+            return self.engine(None)
+        except InvalidRequest:
+            return ""
+
+    def check_wanted(self, request: ConnectStream) -> None:
+        """Raises InvalidRequest when a stream connected like this cannot be transcribed."""
+        if "audio" not in (request.media_types or ()):
+            raise InvalidRequest("enable_transcript needs sound: connect with media_types=['video', 'audio'].")
+        self.engine(None, self._language)
 
     @staticmethod
     def check_sound(stream: Row[Any]) -> None:
@@ -95,7 +140,7 @@ class Transcripts:
     async def need(self, stream_id: str, engine: str) -> None:
         """An audio index listens: run the transcript, whoever else wants it."""
         job = await self._db.read(rows.job, stream_id, engine)
-        await self._run(stream_id, engine, job.language if job else None)
+        await self._run(stream_id, engine, job.language if job else self._language)
 
     async def release(self, stream_id: str, engine: str) -> None:
         """Stop the transcript when neither a user nor an audio index wants it."""
@@ -108,22 +153,40 @@ class Transcripts:
 
     async def status(self, stream_id: str, engine: str | None) -> TranscriptStatus:
         """How a transcript stands."""
-        name = self.engine(engine)
-        await self._db.read(stream_rows.get, stream_id)
+        name = self._known(engine)
+        stream = await self._db.read(stream_rows.get, stream_id)
         job = await self._db.read(rows.job, stream_id, name)
-        running = next((t for t in self._transcribers.of_stream(stream_id) if t.engine == name), None)
+        running = self._running(stream_id, name)
         return TranscriptStatus(
             status="not_configured" if job is None else job.status,
             engine=name,
             language=job.language if job else None,
             start_time=job.created_at if job else None,
             end_time=job.updated_at if job and job.status == "stopped" else None,
-            created_at=_iso(job.created_at) if job else None,
-            updated_at=_iso(job.updated_at) if job else None,
+            created_at=iso(job.created_at) if job else None,
+            updated_at=iso(job.updated_at) if job else None,
             state=running.state if running else "stopped",
-            reason=running.reason if running else "",
+            reason=self._reason(stream, name, job, running),
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
         )
+
+    def _reason(self, stream: Row[Any], engine: str, job: Row[Any] | None, running: Transcript | None) -> str:
+        """Why nothing is heard now, when nothing is."""
+        if running is None:
+            if job is None or job.status != "running":
+                return ""
+            try:
+                self.engine(engine)
+            except InvalidRequest as exc:
+                return exc.message
+            return ""
+        if running.reason:
+            return running.reason
+        if time.monotonic() - running.heard_at < NO_SOUND_S:
+            return ""
+        if stream.desired == "stopped":
+            return "The stream is stopped; its transcript goes on when it is started."
+        return "No sound comes from the stream; see its health and media."
 
     async def page(
         self,
@@ -142,7 +205,7 @@ class Transcripts:
         if any(bound is not None and not math.isfinite(bound) for bound in (start, end, since)):
             raise InvalidRequest("start, end and since must be Unix timestamps in seconds.")
         await self._db.read(stream_rows.get, stream_id)
-        name = self.engine(engine) if engine else None
+        name = self._known(engine) if engine else None
 
         def query(conn: Connection) -> tuple[list[Row[Any]], int]:
             return rows.page(conn, stream_id, name, start=start, end=end, since=since, page=page, page_size=page_size)
@@ -182,7 +245,3 @@ def _segment(row: Row[Any]) -> TranscriptSegment:
         low_confidence=bool(detail.get("low_confidence")),
         word_timestamps=detail.get("words") or [],
     )
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat()

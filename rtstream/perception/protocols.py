@@ -106,7 +106,11 @@ class SpeechSession(Protocol):
     """One live transcription: feed sound, read utterances."""
 
     async def feed(self, samples: bytes) -> None:
-        """16 kHz mono signed 16-bit little-endian samples, in order. Returns soon; the caller bounds the backlog."""
+        """16 kHz mono signed 16-bit little-endian samples, in order.
+
+        Waits while the engine is more than about two seconds behind, so that the caller's bounded backlog decides
+        what is skipped.
+        """
         ...
 
     def utterances(self) -> AsyncIterator[Utterance]:
@@ -127,15 +131,20 @@ class SpeechProvider(Protocol):
 
     name: str
 
-    def ready(self) -> None:
-        """Raise ProviderError when a package or a key is missing; nothing is called."""
+    def ready(self, language: str | None = None) -> None:
+        """Raise ProviderError when a package or a key is missing, or for a language it cannot; nothing is called."""
         ...
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError (missing package, key or model)."""
+        """Begin a live transcription of ``language`` (a code such as ``en``; None: the engine's own choice).
+
+        Raises ProviderError (missing package, key or model).
+        """
         ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Free models, processes and connections."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from rtstream.perception.local.language import LocalLanguage
 from rtstream.perception.local.speech import LocalSpeech
 from rtstream.perception.local.vision import LocalVision, can_read_text
 from rtstream.perception.models.language import ModelLanguage
-from rtstream.perception.models.names import LOCAL, Role, choose
+from rtstream.perception.models.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
 from rtstream.perception.models.vision import ModelVision
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
+from rtstream.perception.speech.assemblyai import AssemblyAI
+from rtstream.perception.speech.server import ServerSpeech
+from rtstream.perception.speech.whisper import FasterWhisper, is_folder
 
 
 def resolve(name: str | None, config: EngineConfig, role: Role = "vision") -> str:
@@ -30,10 +33,29 @@ def language(name: str | None, config: EngineConfig) -> LanguageProvider:
 
 
 def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
-    """The provider that turns sound into text; the caller closes it. Raises ProviderError."""
-    if (name or "").strip() in ("", LOCAL):
+    """The provider that turns sound into text; the caller closes it. Raises ProviderError.
+
+    Names: ``local``, ``faster-whisper:<model or folder>``, ``assemblyai``, ``<provider>:<model>`` of a server with the
+    OpenAI call.
+    """
+    name = (name or "").strip()
+    engine, _, model = name.partition(":")
+    engine = engine.strip().lower()
+    if engine in ("", LOCAL) and not model:
         return LocalSpeech()
-    raise ProviderError("This speech engine is not supported; leave it out for the embedded default.", permanent=True)
+    if engine in ("faster-whisper", "whisper"):
+        if is_folder(model) and model != config.speech_engine.partition(":")[2]:
+            raise ProviderError("A model in a folder is chosen with RTSTREAM_SPEECH_ENGINE only.", permanent=True)
+        return FasterWhisper(model.strip())
+    if engine == "assemblyai":
+        return AssemblyAI(model.strip())
+    if model.strip() and target(config, "speech", name).provider in OPENAI_COMPATIBLE:
+        return ServerSpeech(target(config, "speech", name))
+    raise ProviderError(
+        "This speech engine is not supported. There are: local, faster-whisper:<model>, openai:<model> (or another "
+        "server with OpenAI's transcription call), assemblyai.",
+        permanent=True,
+    )
 
 
 def screen_text(config: EngineConfig) -> bool:

@@ -98,11 +98,16 @@ def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, A
     return [(message(row), row) for row in reversed(rows)]
 
 
+def iso(at: float) -> str:
+    """A Unix time as messages carry it: ISO 8601, UTC, with offset."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
 def message(row: Any) -> Message:
     """The wire form of a row."""
     return Message(
         channel=row.channel,
-        timestamp=datetime.fromtimestamp(row.at, UTC).isoformat(),
+        timestamp=iso(row.at),
         rtstream_id=row.stream_id,
         rtstream_name=row.stream_name,
         data=row.data,

@@ -10,14 +10,15 @@ from rtstream.store.tables import transcript_jobs, transcript_segments
 
 
 def start_job(conn: Connection, stream_id: str, engine: str, language: str | None, now: float) -> None:
-    """A transcript is wanted from now on; harmless when it is already."""
-    if job(conn, stream_id, engine) is None:
+    """A transcript is wanted from now on; nothing changes when it is already."""
+    before = job(conn, stream_id, engine)
+    if before is None:
         conn.execute(
             transcript_jobs.insert().values(
                 stream_id=stream_id, engine=engine, status="running", language=language, created_at=now, updated_at=now
             )
         )
-    else:
+    elif (before.status, before.language) != ("running", language):
         _change(conn, stream_id, engine, status="running", language=language, created_at=now, updated_at=now)
 
 

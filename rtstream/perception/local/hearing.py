@@ -18,6 +18,12 @@ from rtstream.rules.untrusted import clean
 RATE = 16_000  # Hz
 UPDATE_S = 1.0
 """Stream time between two partial texts; each costs about a fifth of a second of one core."""
+PAUSE_S = (0.4, 1.3)
+"""While a pause is this long the text is asked for with every piece of sound: the recogniser ends a line in it."""
+BLOCK_S = 0.1
+SOFT = 0.2
+"""Sound is a pause when it is softer than this share of what is loud in the last seconds."""
+SILENT = 0.001  # root mean square of full scale
 MAX_SESSIONS = 64
 KEEP_S = 60.0  # seconds of sound kept for the alignment of a line
 MAX_LINES = 50
@@ -40,7 +46,8 @@ class Hearer:
 
         # The weights that travel inside the package; its own look-up would download others.
         folder = Path(moonshine_voice.__file__).parent / "assets" / "tiny-en"
-        options = {"return_audio_data": "false", "identify_speakers": "false"}
+        # The pace is ours, so that nothing has to wait for the library's own interval.
+        options = {"return_audio_data": "false", "identify_speakers": "false", "transcription_interval": "0.1"}
         self._transcriber = Transcriber(str(folder), ModelArch.TINY, options=options)
         self._aligner = Aligner()
         self._sessions: OrderedDict[str, _Live] = OrderedDict()
@@ -68,6 +75,7 @@ class _Live:
         self._transcriber = transcriber
         self._aligner = aligner
         self._trust = Trust()
+        self._pause = Pause()
         self._sound = np.zeros(0, np.int16)
         self._heard_to = since  # session time of the end of ``_sound``
         self._open(since)
@@ -79,13 +87,16 @@ class _Live:
         if len(samples):
             self._stream.add_audio((samples.astype(np.float32) / 32768).tolist(), RATE)
             self._unheard += len(samples) / RATE
+            self._pause.add(samples)
         if end:
             # Stopping on an open line can lose it; after a pause it is complete.
             self._stream.add_audio([0.0] * RATE, RATE)
             self._collect(self._stream.update_transcription(), lines)
-        elif self._unheard >= UPDATE_S:
+        elif self._unheard >= UPDATE_S or (self._pause.after_speech and PAUSE_S[0] <= self._pause.seconds):
             self._unheard = 0.0
             self._collect(self._stream.update_transcription(), lines)
+            if (not self._talking and self._pause.seconds >= PAUSE_S[0]) or self._pause.seconds > PAUSE_S[1]:
+                self._pause.after_speech = False
         found = [self._utterance(line, end) for line in lines.values()]
         if self._may_begin_anew():
             self.close()
@@ -132,6 +143,31 @@ class _Live:
         first = self._heard_to - len(self._sound) / RATE
         begin = max(0, int((start - MARGIN_S - first) * RATE))
         return first + begin / RATE, self._sound[begin : max(0, int((end + MARGIN_S - first) * RATE))]
+
+
+class Pause:
+    """How long it has been quiet, and whether anything was said before that has not been asked for."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.after_speech = False
+        self._levels: deque[float] = deque(maxlen=round(3.0 / BLOCK_S))
+        self._rest = np.zeros(0, np.int16)
+
+    def add(self, samples: Samples) -> None:
+        """Take sound in any pieces."""
+        size = int(BLOCK_S * RATE)
+        sound = np.concatenate([self._rest, samples])
+        whole = len(sound) // size
+        self._rest = sound[whole * size :]
+        for block in sound[: whole * size].reshape(whole, size).astype(np.float32) / 32768:
+            level = float(np.sqrt(np.mean(block**2)))
+            self._levels.append(level)
+            loud = sorted(self._levels)[int(0.9 * (len(self._levels) - 1))]
+            if level > max(SILENT, SOFT * loud):
+                self.seconds, self.after_speech = 0.0, True
+            else:
+                self.seconds += BLOCK_S
 
 
 class Trust:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:  # numpy stays out of the engine process
 log = logging.getLogger(__name__)
 
 BYTES_PER_S = 32_000
-CHUNK = BYTES_PER_S // 2
+CHUNK = BYTES_PER_S // 4
 """Bytes handed to the child at a time, at least."""
-MAX_CHUNK = 10 * BYTES_PER_S
-MAX_BEHIND = 30 * BYTES_PER_S
+MAX_BEHIND = 2 * BYTES_PER_S
 TIMEOUT_S = 30.0
+MAX_CHILDREN = max(1, min(4, os.cpu_count() or 1))
+FULL = 2
+"""Sessions of a child from which on the next one gets a child of its own, as long as there is a core for it."""
 
 
 def can_hear() -> bool:
@@ -32,39 +35,48 @@ def can_hear() -> bool:
 
 
 class LocalSpeech:
-    """SpeechProvider ``local``: all its sessions share one child process."""
+    """SpeechProvider ``local``: its sessions share a few child processes, at most one a core."""
 
     name = "local"
 
     def __init__(self) -> None:
-        self._child = ChildProcess("The embedded speech recogniser", _load)
+        self._sessions: dict[ChildProcess, set[_Session]] = {}
 
-    def ready(self) -> None:
-        """Raises ProviderError without the extra ``local``."""
+    def ready(self, language: str | None = None) -> None:
+        """Raises ProviderError without the extra ``local``, and for other languages than English."""
         if not can_hear():
             raise ProviderError(
                 'The embedded speech recogniser takes the extra "local" (pip install "rtstream-mcp[local]").',
                 permanent=True,
             )
 
-    async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
-        self.ready()
-        if language and language.lower().split("-")[0] not in ("en", "english"):
+        if language and language.lower().replace("_", "-").split("-")[0] not in ("en", "english"):
             raise ProviderError(
                 "The embedded speech recogniser understands English only; choose another engine for other languages.",
                 permanent=True,
             )
-        return _Session(self._child)
+
+    async def open(self, *, language: str | None = None) -> SpeechSession:
+        """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
+        self.ready(language)
+        child = min(self._sessions, key=lambda child: len(self._sessions[child]), default=None)
+        if child is None or (len(self._sessions[child]) >= FULL and len(self._sessions) < MAX_CHILDREN):
+            child = ChildProcess("The embedded speech recogniser", _load)
+        of_child = self._sessions.setdefault(child, set())
+        session = _Session(child, of_child.discard)
+        of_child.add(session)
+        return session
 
     async def aclose(self) -> None:
-        """End the child process."""
-        await self._child.aclose()
+        """End the child processes."""
+        for child in self._sessions:
+            await child.aclose()
 
 
 class _Session:
-    def __init__(self, child: ChildProcess) -> None:
+    def __init__(self, child: ChildProcess, on_close: Callable[[_Session], None]) -> None:
         self._child = child
+        self._on_close = on_close
         self._id = secrets.token_hex(8)
         self._waiting = bytearray()
         self._sent = 0  # bytes
@@ -78,18 +90,13 @@ class _Session:
         self._waiting += samples
         self._wake()
 
-    @property
-    def behind_s(self) -> float:
-        """Seconds of sound that wait to be heard."""
-        return len(self._waiting) / BYTES_PER_S
-
     async def utterances(self) -> AsyncIterator[Utterance]:
         """Partials and finals in order. Raises ProviderError when the recogniser broke; go on with a new session."""
         while not self._closed:
             if len(self._waiting) < CHUNK and not self._finished:
                 await self._changed.wait()
                 continue
-            samples = bytes(self._waiting[: min(len(self._waiting) & ~1, MAX_CHUNK)])
+            samples = bytes(self._waiting[: len(self._waiting) & ~1])
             del self._waiting[: len(samples)]
             end = self._finished and len(self._waiting) < 2
             since = self._sent / BYTES_PER_S
@@ -107,6 +114,7 @@ class _Session:
 
     async def aclose(self) -> None:
         """Drop everything at once."""
+        self._on_close(self)
         if not self._closed:
             self._closed = True
             self._wake()

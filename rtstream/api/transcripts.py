@@ -1,0 +1,85 @@
+"""Live transcripts: start, stop, read, and how one stands (API reference 2.14); partial texts for who listens now."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.feed import Feed, item
+from rtstream.api.routing import engine_of
+from rtstream.engine.transcribing import OnPartial
+from rtstream.models import Message
+from rtstream.store.journal import Entry, iso
+
+EngineName = Field(None, max_length=300)
+
+
+class SwitchTranscript(BaseModel):
+    """Body of ``POST rtstream/{id}/transcription``. Clients also send ``mode``, which changes nothing."""
+
+    action: Literal["start", "stop"]
+    engine: str | None = EngineName
+    ws_connection_id: str | None = None
+    language: str | None = Field(None, max_length=20)
+
+
+class ReadTranscript(BaseModel):
+    """Query of ``GET rtstream/{id}/transcription``."""
+
+    engine: str | None = EngineName
+    start: UnixTime | None = None
+    end: UnixTime | None = None
+    since: UnixTime | None = None
+    page: int = Field(1, ge=1, le=1_000_000)
+    page_size: int = Field(100, ge=1, le=1000)
+
+
+class OfEngine(BaseModel):
+    """Query of ``GET rtstream/{id}/transcription/status``."""
+
+    engine: str | None = EngineName
+
+
+async def switch(request: Request) -> Response:
+    """Start or stop; doing it twice is fine."""
+    wanted = await body(request, SwitchTranscript)
+    transcripts, stream_id = engine_of(request).transcripts, request.path_params["stream_id"]
+    if wanted.action == "stop":
+        return ok(await transcripts.stop(stream_id, wanted.engine))
+    return ok(
+        await transcripts.start(
+            stream_id, wanted.engine, language=wanted.language, ws_connection_id=wanted.ws_connection_id
+        )
+    )
+
+
+async def read(request: Request) -> Response:
+    """One page of what was said, oldest first."""
+    wanted = query(request, ReadTranscript)
+    return ok(await engine_of(request).transcripts.page(request.path_params["stream_id"], **wanted.model_dump()))
+
+
+async def status(request: Request) -> Response:
+    """How a transcript stands."""
+    wanted = query(request, OfEngine)
+    return ok(await engine_of(request).transcripts.status(request.path_params["stream_id"], wanted.engine))
+
+
+def show_partials(feed: Feed) -> OnPartial:
+    """Hands partial texts to the WebSockets: number 0, in no journal."""
+
+    def show(entry: Entry) -> None:
+        message = Message(
+            channel="transcript",
+            timestamp=iso(entry.at),
+            rtstream_id=entry.stream_id,
+            rtstream_name=entry.stream_name,
+            data=entry.data,
+        )
+        feed.add(item(message))
+
+    return show

@@ -1,0 +1,182 @@
+"""Servers with OpenAI's call ``POST /v1/audio/transcriptions``, once an utterance. The sound leaves the machine."""
+
+from __future__ import annotations
+
+import io
+import math
+import wave
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from rtstream.perception.models.names import Target
+from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
+from rtstream.perception.speech.trust import doubtful, empty
+
+if TYPE_CHECKING:
+    import httpx
+
+    from rtstream.perception.speech.segments import Segment
+
+OPENAI = "https://api.openai.com/v1"
+RATE = 16_000  # Hz
+TIMEOUT_S = 30.0
+ATTEMPTS = 3
+PAUSE_S = 0.5
+MAX_PAUSE_S = 5.0
+MAX_ANSWER = 2_000_000  # bytes
+
+
+class ServerSpeech:
+    """SpeechProvider ``provider:model``, for example ``openai:whisper-1``."""
+
+    def __init__(self, target: Target) -> None:
+        self.name = target.name
+        self._target = target
+        self._client: httpx.AsyncClient | None = None
+        # Words with times and figures of trust come with this format only; servers without it say so with a 400.
+        self._verbose = True
+
+    def ready(self, language: str | None = None) -> None:
+        """Raises ProviderError without a key where one is needed."""
+        if self._target.needs_key and not self._target.api_key:
+            raise ProviderError(
+                f"{self.name} needs a key: set {self._target.key_variables[0]} where the engine runs, or "
+                "RTSTREAM_SPEECH_BASE_URL for a server of your own.",
+                permanent=True,
+            )
+
+    async def open(self, *, language: str | None = None) -> SpeechSession:
+        """Begin a live transcription. Raises ProviderError."""
+        from rtstream.perception.speech.session import SegmentedSession
+
+        self.ready(language)
+
+        async def recognise(segment: Segment) -> Sequence[Utterance]:
+            return await self._recognise(segment, language)
+
+        return SegmentedSession(recognise)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _recognise(self, segment: Segment, language: str | None) -> Sequence[Utterance]:
+        sound = wav(segment.samples)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = await self._call(sound, language)
+                break
+            except ProviderError as exc:
+                pause = max(PAUSE_S, exc.retry_after_s or 0.0)
+                if exc.permanent or attempt == ATTEMPTS or pause > MAX_PAUSE_S:
+                    raise
+                await anyio.sleep(pause)
+        return _utterances(answer, segment.seconds)  # pyright: ignore[reportPossiblyUnbound]
+
+    async def _call(self, sound: bytes, language: str | None) -> dict[str, Any]:
+        import httpx
+
+        if self._client is None:
+            headers = {"authorization": f"Bearer {self._target.api_key}"} if self._target.api_key else {}
+            self._client = httpx.AsyncClient(timeout=TIMEOUT_S, headers=headers)
+        form: dict[str, Any] = {"model": self._target.model, "response_format": "json"}
+        if self._verbose:
+            form |= {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+        if language:
+            form["language"] = language.replace("_", "-").split("-")[0].lower()
+        url = f"{self._target.base_url or OPENAI}/audio/transcriptions"
+        try:
+            with anyio.fail_after(TIMEOUT_S):
+                response = await self._client.post(url, data=form, files={"file": ("speech.wav", sound, "audio/wav")})
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            raise ProviderError(
+                f"{self.name} cannot be reached or did not answer within {TIMEOUT_S:g} s. Check that its server runs."
+            ) from None
+        if response.status_code in (400, 422) and self._verbose:
+            self._verbose = False
+            return await self._call(sound, language)
+        if response.status_code != 200:
+            raise self._refusal(response)
+        try:
+            answer = response.json() if len(response.content) <= MAX_ANSWER else None
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
+            raise ProviderError(f"{self.name} did not answer with a text. Is it a transcription model?")
+        return answer
+
+    def _refusal(self, response: httpx.Response) -> ProviderError:
+        """What the status says; the body is left out because it may repeat what was sent."""
+        status = response.status_code
+        if status in (401, 403):
+            return ProviderError(f"{self.name} refused the key (HTTP {status}). Check the key.", permanent=True)
+        if status == 404:
+            return ProviderError(
+                f"{self.name} is not known at its server (HTTP 404). Check the model's name and the address.",
+                permanent=True,
+            )
+        try:
+            wait = float(response.headers.get("retry-after", ""))
+        except ValueError:
+            wait = math.nan
+        return ProviderError(
+            f"{self.name} could not transcribe (HTTP {status}).",
+            retry_after_s=wait if math.isfinite(wait) and wait >= 0 else None,
+            permanent=status < 500 and status not in (408, 409, 425, 429),
+        )
+
+
+def wav(samples: bytes) -> bytes:
+    """A WAV file of 16 kHz mono, 16 bit."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples)
+    return buffer.getvalue()
+
+
+def _utterances(answer: dict[str, Any], seconds: float) -> list[Utterance]:
+    """One utterance, with words where the answer has them; none when the model took the sound for silence."""
+    text = answer["text"].strip()
+    parts = [part for part in answer.get("segments") or () if isinstance(part, dict)]
+    figures = [
+        tuple(_number(part.get(key), default) for key, default in _FIGURES.items())
+        for part in parts
+        if "avg_logprob" in part
+    ]
+    if not text or (figures and all(empty(logprob, silence) for logprob, silence, _ in figures)):
+        return []
+    words = [
+        {
+            "word": str(word["word"]).strip(),
+            "start": min(seconds, _number(word.get("start"), 0.0)),
+            "end": min(seconds, _number(word.get("end"), seconds)),
+        }
+        for word in answer.get("words") or ()
+        if isinstance(word, dict) and "word" in word
+    ]
+    logprob = sum(figure[0] for figure in figures) / len(figures) if figures else 0.0
+    return [
+        Utterance(
+            start=words[0]["start"] if words else 0.0,
+            end=words[-1]["end"] if words else seconds,
+            text=text,
+            is_final=True,
+            confidence=round(math.exp(min(0.0, logprob)), 3) if figures else None,
+            low_confidence=any(doubtful(*figure) for figure in figures),
+            words=words,
+        )
+    ]
+
+
+_FIGURES = {"avg_logprob": 0.0, "no_speech_prob": 0.0, "compression_ratio": 1.0}
+
+
+def _number(value: Any, default: float) -> float:
+    good = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if good else default

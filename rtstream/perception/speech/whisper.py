@@ -1,0 +1,134 @@
+"""faster-whisper: any of its models, by name or as a local folder, in a child process."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rtstream.perception.local.process import ChildProcess
+from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
+from rtstream.perception.speech.trust import doubtful, empty
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "small"
+LOAD_TIMEOUT_S = 900.0
+"""The first use of a named model downloads it."""
+TIMEOUT_S = 120.0
+
+
+class FasterWhisper:
+    """SpeechProvider ``faster-whisper:<model>``. Its sessions share one child process, an utterance at a time."""
+
+    def __init__(self, model: str = "") -> None:
+        self._model = model or DEFAULT_MODEL
+        self.name = f"faster-whisper:{self._model}"
+        self._child = ChildProcess("faster-whisper", _load, (self._model,))
+
+    def ready(self, language: str | None = None) -> None:
+        """Raises ProviderError without the extra ``whisper``, for a folder that is no model, for a wrong language."""
+        if find_spec("faster_whisper") is None:
+            raise ProviderError(
+                'faster-whisper takes the extra "whisper" (pip install "rtstream-mcp[whisper]").', permanent=True
+            )
+        if is_folder(self._model) and not (Path(self._model).expanduser() / "model.bin").is_file():
+            raise ProviderError(
+                "The folder named for faster-whisper holds no CTranslate2 model (model.bin).", permanent=True
+            )
+        if self._model.endswith(".en") and _short(language) not in (None, "en"):
+            raise ProviderError(f"The model {self._model} understands English only; take one without '.en'.")
+
+    async def open(self, *, language: str | None = None) -> SpeechSession:
+        """Begin a live transcription; loads the model first. Raises ProviderError."""
+        from rtstream.perception.speech.segments import Segment
+        from rtstream.perception.speech.session import SegmentedSession
+
+        self.ready(language)
+        await self._run(_loaded, timeout_s=LOAD_TIMEOUT_S)
+
+        async def recognise(segment: Segment) -> Sequence[Utterance]:
+            return await self._run(_recognise, segment.samples, _short(language), timeout_s=TIMEOUT_S)
+
+        return SegmentedSession(recognise)
+
+    async def _run(self, function: Any, *args: Any, timeout_s: float) -> Any:
+        try:
+            return await self._child.run(function, *args, timeout_s=timeout_s)
+        except ProviderError:
+            raise
+        except Exception as exc:  # the edge of another process: whatever its libraries raise
+            log.exception("faster-whisper failed")
+            raise ProviderError(
+                f"faster-whisper could not use the model {self._model} ({type(exc).__name__}). Check its name, or that "
+                "it can be downloaded; the engine's log has details.",
+                retry_after_s=30.0,
+            ) from exc
+
+    async def aclose(self) -> None:
+        """End the child process."""
+        await self._child.aclose()
+
+
+def is_folder(model: str) -> bool:
+    """Whether a model is named by a path. Names on the model hub have one slash and no other sign of a path."""
+    return model.startswith(("/", ".", "~")) or "\\" in model or model.count("/") > 1
+
+
+def _short(language: str | None) -> str | None:
+    return language.replace("_", "-").split("-")[0].lower() if language else None
+
+
+_model: Any = None  # of the child process
+
+
+def _load(name: str) -> None:
+    global _model
+    from faster_whisper import WhisperModel
+
+    where = str(Path(name).expanduser()) if is_folder(name) else name
+    _model = WhisperModel(where, device="auto", compute_type="int8")
+
+
+def _loaded() -> bool:
+    return _model is not None
+
+
+def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
+    import numpy as np
+
+    sound = np.frombuffer(samples, "<i2").astype(np.float32) / 32768
+    # One temperature and no text of before: the time an utterance takes stays bounded, and no error feeds the next.
+    segments, _ = _model.transcribe(
+        sound,
+        language=language,
+        beam_size=1,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        word_timestamps=True,
+        vad_filter=True,
+    )
+    return [
+        Utterance(
+            start=float(part.start),
+            end=float(part.end),
+            text=part.text.strip(),
+            is_final=True,
+            confidence=round(math.exp(min(0.0, part.avg_logprob)), 3),
+            low_confidence=doubtful(part.avg_logprob, part.no_speech_prob, part.compression_ratio),
+            words=[
+                {
+                    "word": word.word.strip(),
+                    "start": float(word.start),
+                    "end": float(word.end),
+                    "confidence": round(float(word.probability), 3),
+                }
+                for word in part.words or ()
+            ],
+        )
+        for part in segments
+        if part.text.strip() and not empty(part.avg_logprob, part.no_speech_prob)
+    ]
