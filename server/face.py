@@ -26,7 +26,9 @@ from rtstream import __version__
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
 from server.eras import Eras
+from server.settings import Settings
 from tools.define import Live
+from tools.groups import ALL
 
 NAME = "rtstream"
 TITLE = "RTStream: live video"
@@ -46,11 +48,14 @@ LONG = CacheHint(ttl_ms=300_000, scope="public")
 class _Server(MCPServer[Live]):
     """A server whose tools are built when somebody asks for them: the first answer should not wait for them."""
 
+    groups = ALL
+    read_only = False
+
     @cached_property
     def _tools(self) -> dict[str, Tool]:
         from tools.toolset import toolset
 
-        return {tool.name: tool for tool in toolset()}
+        return {tool.name: tool for tool in toolset(self.groups, read_only=self.read_only)}
 
     async def list_tools(self) -> list[ListedTool]:
         """As in the SDK."""
@@ -86,8 +91,18 @@ class Face:
     feed: Feed
 
 
-def create_face(client: RTStreamClient, *, wait_default_s: float = 20.0, wait_max_s: float = 50.0) -> Face:
-    """A server on ``client``. It calls the engine with the first request that needs it, not before."""
+def create_face(
+    client: RTStreamClient,
+    *,
+    wait_default_s: float = 20.0,
+    wait_max_s: float = 50.0,
+    toolsets: str = ALL,
+    read_only: bool = False,
+) -> Face:
+    """A server on ``client``. It calls the engine with the first request that needs it, not before.
+
+    ``toolsets`` and ``read_only`` choose the tools, see ``tools.toolset``.
+    """
     bus = InMemorySubscriptionBus()
 
     async def interest(uris: list[str]) -> list[str]:
@@ -123,7 +138,18 @@ def create_face(client: RTStreamClient, *, wait_default_s: float = 20.0, wait_ma
         cache_hints={"tools/list": LONG, "resources/templates/list": LONG},
         log_level="WARNING",
     )
+    mcp.groups, mcp.read_only = toolsets, read_only
     install(mcp, client, feed)
-
     eras.install(mcp, lambda cursor: catalogue.listing(client, cursor))
     return Face(mcp, eras, client, feed)
+
+
+def face_of(settings: Settings, client: RTStreamClient) -> Face:
+    """The server that the settings ask for."""
+    return create_face(
+        client,
+        wait_default_s=settings.wait_default_s,
+        wait_max_s=settings.wait_max_s,
+        toolsets=settings.toolsets,
+        read_only=settings.read_only,
+    )

@@ -26,7 +26,7 @@ from rtstream.client import Endpoint, RTStreamClient
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
 from server.attach import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
-from server.face import Face, create_face
+from server.face import Face, face_of
 from server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ async def serve_engine(
         on_ready(url)
 
     client = RTStreamClient.located_by(here)
-    face = create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s)
+    face = face_of(settings, client)
     route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
     async with _sessions(face, stop) as closed:
         await serve(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
+from tools.groups import DEFAULT, GROUPS, chosen
 
 PREFIX = "RTSTREAM_"
 
@@ -28,6 +29,13 @@ class Settings(EngineConfig, BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="What to log, to stderr.")
     wait_default_s: float = Field(20.0, ge=0, le=50, description="Seconds wait_for_events waits when not told.")
     wait_max_s: float = Field(50.0, ge=0, le=50, description="Longest wait of wait_for_events, in seconds.")
+    toolsets: str = Field(
+        DEFAULT,
+        description="Groups of tools to offer, comma-separated: default (the main job), all, or some of "
+        + ", ".join(GROUPS)
+        + ".",
+    )
+    read_only: bool = Field(False, description="Offer no tool that changes anything, whatever groups are chosen.")
     engine_start_timeout_s: float = Field(
         20.0, gt=0, description="Seconds an engine may take to start in the background."
     )
@@ -44,6 +52,12 @@ class Settings(EngineConfig, BaseSettings):
         "", description="Origins of web pages that may call /mcp, such as https://app.example.org; comma-separated."
     )
 
+    @field_validator("toolsets")
+    @classmethod
+    def _groups_exist(cls, value: str) -> str:
+        chosen(value)
+        return value
+
 
 def load(given: dict[str, Any] | None = None) -> Settings:
     """The settings in force: what was given on the command line, then the environment, then defaults.
@@ -55,7 +69,8 @@ def load(given: dict[str, Any] | None = None) -> Settings:
     except ValidationError as exc:
         problem = exc.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        message = problem["msg"][:1].lower() + problem["msg"][1:]
+        message = problem["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
         raise InvalidRequest(f"{PREFIX}{name.upper()} (option {option(name)}): {message}.") from exc
 
 

@@ -6,14 +6,14 @@ from rtstream import apikey
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
 from server.attach import LocalEngine
-from server.face import create_face
+from server.face import face_of
 from server.settings import Settings
 
 
 async def serve_stdio(settings: Settings) -> None:
     """Serve until stdin closes."""
     client = RTStreamClient.located_by(_locate(settings))
-    face = create_face(client, wait_default_s=settings.wait_default_s, wait_max_s=settings.wait_max_s)
+    face = face_of(settings, client)
     await face.mcp.run_stdio_async()
 
 

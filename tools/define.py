@@ -18,6 +18,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
+from tools.groups import GROUPS
 
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
 
@@ -59,18 +60,28 @@ class Definition:
     fn: Callable[..., Awaitable[Any]]
     title: str
     annotations: ToolAnnotations
+    group: str
+    default: bool
 
 
 _defined: dict[str, list[Definition]] = {}
 
 
 def tool(
-    title: str, *, read_only: bool, destructive: bool = False, idempotent: bool = False, open_world: bool = False
+    title: str,
+    *,
+    read_only: bool,
+    destructive: bool = False,
+    idempotent: bool = False,
+    open_world: bool = False,
+    group: str = "",
+    default: bool = False,
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
 
     ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
-    beyond the engine (a source, a webhook).
+    beyond the engine (a source, a webhook). ``group``: one of ``tools.groups.GROUPS``, the module's name when not
+    given. ``default``: belongs to the few tools that every conversation loads; the others are asked for by group.
     """
 
     def define(fn: ToolFunction) -> ToolFunction:
@@ -80,15 +91,17 @@ def tool(
             idempotent_hint=idempotent or read_only,
             open_world_hint=open_world,
         )
-        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints))
+        family = group or fn.__module__.rpartition(".")[2]
+        assert family in GROUPS, f"{fn.__module__}: '{family}' is not a group of tools"
+        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default))
         return fn
 
     return define
 
 
-def defined_in(module: str) -> list[Tool]:
+def defined_in(module: str) -> list[Definition]:
     """The tools of a module, in the order they are written there."""
-    return [_build(definition) for definition in _defined[module]]
+    return _defined[module]
 
 
 class EngineTool(Tool):
@@ -108,7 +121,8 @@ class EngineTool(Tool):
         return _rendered(result) if convert_result else result
 
 
-def _build(definition: Definition) -> Tool:
+def build(definition: Definition) -> Tool:
+    """The tool of a definition."""
     fn = definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)

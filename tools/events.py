@@ -54,7 +54,7 @@ class AlertList(BaseModel):
     alerts: list[AlertInfo]
 
 
-@tool("Define an event", read_only=False)
+@tool("Define an event", read_only=False, default=True)
 async def create_event(
     ctx: ToolContext,
     prompt: Annotated[
@@ -73,7 +73,7 @@ async def list_events(ctx: ToolContext) -> EventList:
     return EventList(events=[_event(event) for event in await live(ctx).client.list_events()])
 
 
-@tool("Watch for an event", read_only=False, open_world=True)
+@tool("Watch for an event", read_only=False, open_world=True, group="alerts", default=True)
 async def create_alert(
     ctx: ToolContext,
     stream_id: StreamId,
@@ -95,7 +95,7 @@ async def create_alert(
     return AlertResult(**_alert_fields(alert), cursor=cursor, next=hint)
 
 
-@tool("List alerts", read_only=True)
+@tool("List alerts", read_only=True, group="alerts", default=True)
 async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
     """List the alerts of a scene index and how often each has fired. For what they saw use wait_for_events."""
     alerts = await live(ctx).client.list_alerts(stream_id, index_id)

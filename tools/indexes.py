@@ -57,7 +57,7 @@ class SceneList(BaseModel):
     cursor: int = Field(description="Pass as since to wait_for_events to get what comes after these.")
 
 
-@tool("Describe a stream continuously", read_only=False)
+@tool("Describe a stream continuously", read_only=False, default=True)
 async def index_visuals(
     ctx: ToolContext,
     stream_id: StreamId,
@@ -86,13 +86,13 @@ async def index_visuals(
     )
 
 
-@tool("List scene indexes", read_only=True)
+@tool("List scene indexes", read_only=True, default=True)
 async def list_scene_indexes(ctx: ToolContext, stream_id: StreamId) -> IndexList:
     """List the continuous analyses of a stream, with what each looks for and how it keeps up."""
     return IndexList(indexes=[IndexInfo(**_fields(index)) for index in await live(ctx).client.list_indexes(stream_id)])
 
 
-@tool("Read scenes", read_only=True)
+@tool("Read scenes", read_only=True, default=True)
 async def get_scenes(
     ctx: ToolContext,
     stream_id: StreamId,

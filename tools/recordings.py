@@ -30,7 +30,7 @@ class Clip(BaseModel):
     gaps: list[Range] = Field(description="Ranges of the window without a recording.")
 
 
-@tool("Look at a stream", read_only=True)
+@tool("Look at a stream", read_only=True, default=True)
 async def look(
     ctx: ToolContext,
     stream_id: StreamId,
@@ -46,7 +46,7 @@ async def look(
     return picture.beside(ImageContent(type="image", data=data, mime_type="image/jpeg"))
 
 
-@tool("Make a playback link", read_only=True)
+@tool("Make a playback link", read_only=True, default=True)
 async def generate_stream(
     ctx: ToolContext,
     stream_id: StreamId,

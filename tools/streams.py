@@ -54,7 +54,7 @@ class StreamList(BaseModel):
     now: float
 
 
-@tool("Connect a live stream", read_only=False, open_world=True)
+@tool("Connect a live stream", read_only=False, open_world=True, default=True)
 async def connect_stream(
     ctx: ToolContext,
     url: Annotated[
@@ -84,7 +84,7 @@ async def connect_stream(
     return ConnectedStream(**_fields(stream), cursor=cursor, next=hint)
 
 
-@tool("List streams", read_only=True)
+@tool("List streams", read_only=True, default=True)
 async def list_streams(
     ctx: ToolContext,
     status: Annotated[Literal["connected", "stopped"] | None, Field(description="Only these.")] = None,
@@ -97,19 +97,19 @@ async def list_streams(
     return StreamList(streams=[StreamInfo(**_fields(s)) for s in streams], total=total, now=_now())
 
 
-@tool("Look up a stream", read_only=True)
+@tool("Look up a stream", read_only=True, default=True)
 async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
     """Health, media and newest recorded ranges of one stream, and the current time."""
     return StreamResult(**_fields(await live(ctx).client.get_stream(stream_id)), now=_now())
 
 
-@tool("Start a stream", read_only=False, idempotent=True, open_world=True)
+@tool("Start a stream", read_only=False, idempotent=True, open_world=True, default=True)
 async def start_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
     """Start a stopped stream again; its indexes and alerts go on. Harmless when it runs."""
     return _state(await live(ctx).client.start_stream(stream_id))
 
 
-@tool("Stop a stream", read_only=False, idempotent=True)
+@tool("Stop a stream", read_only=False, idempotent=True, default=True)
 async def stop_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
     """Stop recording and analysing a stream. What was recorded stays; start_stream goes on. Only on the user's
     wish: nothing is seen while it is stopped."""

@@ -1,15 +1,30 @@
-"""All tools, in the order a client lists them."""
+"""All tools, in the order a client lists them, and those of a user's choice."""
 
 from __future__ import annotations
 
 from mcp.server.mcpserver.tools import Tool
 
 from tools import events, indexes, live, recordings, streams
-from tools.define import defined_in
+from tools.define import Definition, build, defined_in
+from tools.groups import ALL, DEFAULT, chosen
 
 FAMILIES = (streams, recordings, indexes, events, live)
 
 
-def toolset() -> list[Tool]:
-    """The tools of every family."""
-    return [built for family in FAMILIES for built in defined_in(family.__name__)]
+def definitions() -> list[Definition]:
+    """Every tool there is."""
+    return [definition for family in FAMILIES for definition in defined_in(family.__name__)]
+
+
+def toolset(groups: str = ALL, *, read_only: bool = False) -> list[Tool]:
+    """The tools of the groups (comma-separated; ``default``: the few of the main job; ``all``).
+
+    ``read_only`` leaves out every tool that changes something, whatever was chosen.
+    """
+    names = chosen(groups)
+    return [
+        build(definition)
+        for definition in definitions()
+        if (ALL in names or definition.group in names or (DEFAULT in names and definition.default))
+        and (definition.annotations.read_only_hint or not read_only)
+    ]

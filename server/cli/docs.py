@@ -9,20 +9,22 @@ import sys
 from pathlib import Path
 
 from server.settings import PREFIX, Settings
-from tools.toolset import toolset
+from tools.define import build
+from tools.toolset import definitions
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md")
 
 
 def tools_table() -> str:
-    """One line a tool: its name, what it does, and whether it changes anything."""
-    lines = ["| Tool | What it does | |", "|---|---|---|"]
-    for tool in toolset():
-        hints = tool.annotations
-        reads = "reads" if hints is not None and hints.read_only_hint else "changes"
-        what = _cell(tool.description.split(". ")[0].rstrip("."))
-        lines.append(f"| `{tool.name}` | {what}. | {reads} |")
+    """One line a tool: its name, what it does, its group, and whether it changes anything."""
+    lines = ["| Tool | What it does | Group | |", "|---|---|---|---|"]
+    for definition in definitions():
+        hints = definition.annotations
+        reads = "reads" if hints.read_only_hint else "removes" if hints.destructive_hint else "changes"
+        what = _cell(build(definition).description.split(". ")[0].rstrip("."))
+        group = f"{definition.group}, default" if definition.default else definition.group
+        lines.append(f"| `{definition.fn.__name__}` | {what}. | {group} | {reads} |")
     return "\n".join(lines)
 
 

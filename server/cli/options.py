@@ -10,7 +10,7 @@ from server.settings import PREFIX, Settings, option
 ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
 """A key on the command line would be seen by everybody who lists processes."""
 BACKGROUND = frozenset({"api_url", "engine_start_timeout_s", "engine_idle_exit_s"})
-STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s"}) | BACKGROUND
+STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s", "toolsets", "read_only"}) | BACKGROUND
 SERVE = frozenset(Settings.model_fields) - ENVIRONMENT_ONLY - BACKGROUND
 COMMANDS = {"": STDIO, "serve": SERVE}
 """The settings that are options of each command; the empty one is MCP over stdio."""

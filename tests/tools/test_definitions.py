@@ -11,6 +11,7 @@ from mcp_types import Tool
 
 from rtstream.client import RTStreamClient
 from server.face import create_face
+from tools.groups import GROUPS
 from tools.toolset import toolset
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"
@@ -42,10 +43,41 @@ def test_no_definition_is_kept_of_a_tool_that_is_gone() -> None:
     assert sorted(path.stem for path in SNAPSHOTS.glob("*.json")) == sorted(NAMES)
 
 
+async def offered(**choice: Any) -> list[Tool]:
+    """The tools of a server that was told which to offer."""
+    return await create_face(RTStreamClient("http://127.0.0.1:1", "key"), **choice).mcp.list_tools()
+
+
 @pytest.mark.anyio
-async def test_all_definitions_together_stay_small(listed: list[Tool]) -> None:
-    size = sum(len(json.dumps(wire(tool), ensure_ascii=False, separators=(",", ":")).encode()) for tool in listed)
-    assert size < MAX_BYTES
+async def test_the_tools_that_every_conversation_loads_stay_small() -> None:
+    answer = {"tools": [wire(tool) for tool in await offered(toolsets="default")]}
+    assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()) < MAX_BYTES
+
+
+@pytest.mark.anyio
+async def test_a_user_chooses_groups_and_the_main_job_is_what_is_offered_first() -> None:
+    main_job = {"connect_stream", "list_streams", "look", "index_visuals", "create_alert", "wait_for_events"}
+    default = {tool.name for tool in await offered(toolsets="default")}
+    assert main_job <= default < set(NAMES)
+    alerts = {tool.name for tool in await offered(toolsets="alerts")}
+    assert alerts >= {"create_alert", "list_alerts"}
+    assert alerts.isdisjoint({"connect_stream", "wait_for_events"})
+    assert {tool.name for tool in await offered(toolsets="default, alerts")} == default | alerts
+    assert [tool.name for tool in await offered(toolsets=",".join(GROUPS))] == NAMES
+    with pytest.raises(ValueError, match="no group of tools 'weather': use default, all, streams"):
+        await offered(toolsets="streams,weather")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("toolsets", ["default", "all", "alerts,streams"])
+async def test_read_only_offers_nothing_that_changes_anything_whatever_was_chosen(toolsets: str) -> None:
+    tools = await offered(toolsets=toolsets, read_only=True)
+    assert {tool.name for tool in tools} >= {"list_alerts", "list_streams"}
+    assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
+    kept = {tool.name for tool in tools}
+    assert kept == {
+        tool.name for tool in await offered(toolsets=toolsets) if tool.annotations and tool.annotations.read_only_hint
+    }
 
 
 @pytest.mark.anyio
