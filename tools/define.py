@@ -13,11 +13,12 @@ from typing import Any, Self, TypeVar
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
+from tools.confirm import confirmed
 from tools.groups import GROUPS
 
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
@@ -62,6 +63,7 @@ class Definition:
     annotations: ToolAnnotations
     group: str
     default: bool
+    confirm: str
 
 
 _defined: dict[str, list[Definition]] = {}
@@ -76,12 +78,16 @@ def tool(
     open_world: bool = False,
     group: str = "",
     default: bool = False,
+    confirm: str = "",
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
 
     ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
     beyond the engine (a source, a webhook). ``group``: one of ``tools.groups.GROUPS``, the module's name when not
     given. ``default``: belongs to the few tools that every conversation loads; the others are asked for by group.
+    ``confirm``: the question a user has to agree to first, as a format string with names of the tool's parameters, for
+    example ``"Delete the stream {stream_id} and everything recorded of it?"``; every destructive tool has one. The tool
+    gets a parameter ``confirm`` by it and needs to do nothing itself, see ``tools.confirm``.
     """
 
     def define(fn: ToolFunction) -> ToolFunction:
@@ -93,7 +99,8 @@ def tool(
         )
         family = group or fn.__module__.rpartition(".")[2]
         assert family in GROUPS, f"{fn.__module__}: '{family}' is not a group of tools"
-        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default))
+        assert bool(confirm) == destructive, f"{fn.__name__}: what is destructive asks first, and nothing else does"
+        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default, confirm))
         return fn
 
     return define
@@ -117,13 +124,17 @@ class EngineTool(Tool):
                 raise ToolError(cause.message) from cause
             if isinstance(cause, ValidationError):
                 raise ToolError(_rejected(self.name, cause)) from cause
+            if isinstance(cause, ToolError):
+                raise cause from None
             raise
+        if isinstance(result, InputRequiredResult):
+            return result
         return _rendered(result) if convert_result else result
 
 
 def build(definition: Definition) -> Tool:
     """The tool of a definition."""
-    fn = definition.fn
+    fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
     built.parameters = _concise(built.parameters)

@@ -1,0 +1,85 @@
+"""Asking before something is lost: the user where the client can ask, else the model must have asked."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, get_type_hints
+
+from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.mcpserver import Context, Elicit, Resolve
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import BaseModel, Field
+
+Confirm = Annotated[bool, Field(description="True only after the user has agreed to exactly this.")]
+
+
+class Permission(BaseModel):
+    """What a user is asked to fill in."""
+
+    confirm: bool = Field(description="Yes, go ahead. This cannot be undone.")
+
+
+Answer = ElicitationResult[Permission]
+
+
+def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[..., Awaitable[Any]]:
+    """``fn`` with a parameter ``confirm`` more, run only with permission.
+
+    A client that can ask its user is made to ask ``question``, whatever the model says; with any other the model has
+    to pass ``confirm=true``. ``question`` is a format string with names of parameters of ``fn``.
+    """
+    named = [name for _, name, _, _ in string.Formatter().parse(question) if name]
+    hints = get_type_hints(fn, include_extras=True)
+
+    async def permission(ctx: Context[Any, Any], confirm: bool, **arguments: Any) -> Any:
+        asked = question.format(**arguments)
+        if _can_ask(ctx):
+            return Elicit(asked, Permission)
+        if not confirm:
+            raise ToolError(
+                f"Nothing was done. Ask the user first: {asked} If they agree, call again with confirm=true."
+            )
+        return Permission(confirm=True)
+
+    async def run(*, confirm: bool, permission: Answer, **arguments: Any) -> Any:
+        if not (isinstance(permission, AcceptedElicitation) and permission.data.confirm):
+            raise ToolError("Nothing was done: the user did not agree. Do not try again unless they ask for it.")
+        return await fn(**arguments)
+
+    asks = {name: hints[name] for name in named}
+    _declare(permission, {"ctx": Context[Any, Any], "confirm": bool, **asks}, Elicit[Permission] | Permission)
+    given = {name: hints[name] for name in inspect.signature(fn).parameters}
+    _declare(
+        run,
+        {**given, "confirm": Confirm, "permission": Annotated[Answer, Resolve(permission)]},
+        hints["return"],
+        {name: p.default for name, p in inspect.signature(fn).parameters.items()} | {"confirm": False},
+    )
+    run.__name__ = fn.__name__
+    run.__doc__ = fn.__doc__
+    run.__module__ = fn.__module__
+    return run
+
+
+def _declare(
+    fn: Callable[..., Any], parameters: dict[str, Any], gives: Any, defaults: dict[str, Any] | None = None
+) -> None:
+    """Let ``fn`` say that it has these parameters, for the SDK builds schemas from what functions say."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    fn.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
+        [
+            inspect.Parameter(name, kind, annotation=hint, default=(defaults or {}).get(name, inspect.Parameter.empty))
+            for name, hint in parameters.items()
+        ],
+        return_annotation=gives,
+    )
+    fn.__annotations__ = {**parameters, "return": gives}
+
+
+def _can_ask(ctx: Context[Any, Any]) -> bool:
+    """Whether the client shows forms to its user; a bare capability means that it does."""
+    capabilities = ctx.client_capabilities
+    asking = capabilities.elicitation if capabilities is not None else None
+    return asking is not None and (asking.form is not None or asking.url is None)
