@@ -117,6 +117,17 @@ class EngineConfig(BaseModel):
             "else the provider's own."
         ),
     )
+    embedding_model: str = Field(
+        "",
+        description=(
+            "Embeddings model of search, as provider:model, for example 'ollama:nomic-embed-text'. Empty: the embedded "
+            "one once it is installed; 'none': search by words only."
+        ),
+    )
+    embedding_base_url: str = Field(
+        "",
+        description="Address of the OpenAI-compatible server of the embeddings model. Empty: RTSTREAM_MODEL_BASE_URL.",
+    )
     transcript_max_lag_s: float = Field(
         10.0, gt=0, le=600, description="Seconds a transcript may be behind live; then the oldest sound is skipped."
     )
@@ -137,7 +148,12 @@ class EngineConfig(BaseModel):
             return name
         raise ValueError("A model is named provider:model, for example openai:gpt-6-luna; 'local' is the embedded one.")
 
-    @field_validator("model_base_url", "vision_base_url", "language_base_url", "speech_base_url")
+    @field_validator("embedding_model")
+    @classmethod
+    def _names_an_embeddings_model(cls, name: str) -> str:
+        return name.strip() if name.strip() == "none" else cls._names_a_model(name)
+
+    @field_validator("model_base_url", "vision_base_url", "language_base_url", "speech_base_url", "embedding_base_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
         url = url.strip()

@@ -392,6 +392,17 @@ class CreateAlert(ApiModel):
     )
 
 
+class SearchState(ApiModel):
+    """What search can do now, and how far its indexing is (extension)."""
+
+    model: str = Field(default="", description="Embeddings model; empty: search goes by words only.")
+    documents: int = Field(default=0, description="Results that can be found.")
+    unread: int = Field(default=0, description="Stored results that cannot be found yet (about).")
+    without_vector: int = Field(default=0, description="Results found by their words only until they are embedded.")
+    refused: int = Field(default=0, description="Results the model gave no vector for: found by their words only.")
+    trouble: str = Field(default="", description="Why nothing is embedded at the moment.")
+
+
 class EngineInfo(ApiModel):
     """Answer of ``GET rtstream/engine`` (extension): tells a client that it talks to this engine and what it can do."""
 
@@ -401,5 +412,6 @@ class EngineInfo(ApiModel):
     screen_text: bool = Field(description="Text on screen can be read.")
     speech: str = Field(default="", description="Speech engine in use; empty when none is installed.")
     language_model: str = Field(default="", description="Language model that decides events; empty when none is set.")
+    search: SearchState = Field(default_factory=lambda: SearchState())
     streams: int = 0
     streams_running: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,8 @@ Without a command: MCP over stdin and stdout, as a chat client starts it.
 commands:
   serve    engine, HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
   demo     a live stream, watched and alerted on, driven by a real MCP client
+  install-embeddings
+           the weights that let search go by meaning as well as by words
 """
 
 
@@ -30,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from server.cli.demo import main as demo  # pyright: ignore[reportMissingImports]
 
                 return demo(arguments[1:])
+            case "install-embeddings":
+                from server.cli.embeddings import main as install_embeddings
+
+                return install_embeddings(arguments[1:])
         sys.stderr.write(f"rtstream-mcp: there is no command '{command[:50]}': see rtstream-mcp --help.\n")
         return 2
     except KeyboardInterrupt:
@@ -45,6 +52,8 @@ def _stdio(arguments: list[str]) -> int:
 
 def _serve(arguments: list[str]) -> int:
     given = _parsed("serve", "Engine, HTTP API and MCP at /mcp on one port.", arguments)
+    # Read when numpy is loaded. Small matrices in many threads: more threads inside each only fight for the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     async def serve(settings: Any) -> None:
         from server.http import serve_http

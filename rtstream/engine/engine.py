@@ -30,6 +30,7 @@ from rtstream.engine.looking import Questions
 from rtstream.engine.modelcalls import ModelCalls
 from rtstream.engine.playback import Recorded, Sheet
 from rtstream.engine.retention import Retention
+from rtstream.engine.search import NO_MODEL, Search
 from rtstream.engine.sources import Addresses
 from rtstream.engine.streams import Streams
 from rtstream.engine.supervisor import Supervisor
@@ -55,7 +56,7 @@ from rtstream.models import (
     Stream,
 )
 from rtstream.perception import registry
-from rtstream.perception.protocols import Picture
+from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -113,6 +114,12 @@ class Engine:
         stack.push_async_callback(self.calls.aclose)
         await self.calls.load()
         self._questions = Questions(self.calls, self.frame, self.sheet)
+        self.search = Search(
+            self.db,
+            self.journal,
+            self._embeddings(stack),
+            "" if config.embedding_model == registry.NO_EMBEDDINGS else NO_MODEL,
+        )
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -154,8 +161,18 @@ class Engine:
         await self.indexes.resume()
         await self.transcripts.resume()
         await self.streams.resume()
+        self.search.start(tasks)
         tasks.start_soon(self._keep_house)
         tasks.start_soon(self._retention.run)
+
+    def _embeddings(self, stack: AsyncExitStack) -> EmbeddingProvider | None:
+        try:
+            provider = registry.embeddings(self.config)
+        except ProviderError as exc:
+            raise InvalidRequest(str(exc)) from exc
+        if provider is not None:
+            stack.push_async_callback(provider.aclose)
+        return provider
 
     async def _stop_workers(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -181,6 +198,8 @@ class Engine:
                 await self.db.write(journal_rows.trim, self.config.journal_keep)
                 await self.bindings.forget_old()
                 await self.calls.save()
+                if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
+                    await self.search.use(installed)  # install-embeddings was run meanwhile
             except Exception:
                 log.exception("housekeeping failed")
             await anyio.sleep(HOUSEKEEPING_S)
@@ -194,6 +213,7 @@ class Engine:
             screen_text=registry.screen_text(self.config),
             speech=self.transcripts.usable(),
             language_model="" if self.calls.language.name == "local" else self.calls.language.name,
+            search=await self.search.progress(),
             streams=total,
             streams_running=running,
         )

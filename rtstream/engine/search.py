@@ -17,6 +17,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.ranking import Ask, Meaning, find
 from rtstream.engine.search_indexing import DocumentIndexer, VectorIndexer, embed_stored
 from rtstream.errors import InvalidRequest, Unavailable
+from rtstream.models import SearchState
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.rules import conditions, fusion
 from rtstream.rules.query import Query, parse
@@ -80,28 +81,14 @@ class SearchResult:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class SearchProgress:
-    """Where the indexing stands."""
-
-    documents: int
-    unread: int
-    """Stored results that are not searchable yet (about)."""
-    model: str
-    """Embeddings model; empty: by words only."""
-    without_vector: int
-    """Documents that still wait for a vector of this model."""
-    refused: int
-    """Documents the model gave no vector for; they are found by words."""
-    trouble: str
-    """Why there are no new vectors at the moment."""
-
-
 class Search:
     """``start`` it in a task group, then ``search``. Whoever gives an embeddings provider also closes it."""
 
-    def __init__(self, db: Database, journal: Journal, embeddings: EmbeddingProvider | None = None) -> None:
+    def __init__(
+        self, db: Database, journal: Journal, embeddings: EmbeddingProvider | None = None, no_model: str = NO_MODEL
+    ) -> None:
         self._db = db
+        self._no_model = no_model  # told with every search that goes without one
         self._journal = journal
         self._provider = embeddings
         self._model = 0
@@ -124,6 +111,11 @@ class Search:
         tasks.start_soon(self._index)
         tasks.start_soon(self._embed)
 
+    @property
+    def by_meaning(self) -> bool:
+        """There is an embeddings model."""
+        return self._provider is not None
+
     async def use(self, embeddings: EmbeddingProvider | None) -> None:
         """Another embeddings model from now on: documents get new vectors in the background, newest first.
 
@@ -142,9 +134,9 @@ class Search:
                 after = await self._db.read(self._load_vectors, after, self._model)
         self._wake()
 
-    async def progress(self) -> SearchProgress:
+    async def progress(self) -> SearchState:
         """Where the indexing stands."""
-        return SearchProgress(
+        return SearchState(
             documents=self._documents.count,
             unread=await self._db.read(rows.unread),
             model=self._provider.name if self._provider else "",
@@ -217,7 +209,7 @@ class Search:
         if self._documents.dropped:
             notes.append(f"The oldest {self._documents.dropped} results are beyond what search can hold.")
         if provider is None:
-            return None, [*notes, f"By words only. {NO_MODEL}"]
+            return None, [*notes, f"By words only. {self._no_model}".rstrip()]
         try:
             with anyio.fail_after(QUERY_TIMEOUT_S):
                 vector = await self._vector(provider, model, query.text)

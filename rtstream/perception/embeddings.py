@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rtstream.perception.minilm.encoder import Encoder
 
 LOCAL_NAME = "local:all-MiniLM-L6-v2"
+OPENAI = "https://api.openai.com/v1"
 MAX_TEXTS = 64
 """Texts of one call to a server."""
 MAX_CHARACTERS = 8000

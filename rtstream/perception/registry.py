@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from rtstream.config import EngineConfig
+from rtstream.perception import embeddings as embedding
 from rtstream.perception.local.language import LocalLanguage
 from rtstream.perception.local.speech import LocalSpeech
 from rtstream.perception.local.vision import LocalVision, can_read_text
 from rtstream.perception.models.language import ModelLanguage
 from rtstream.perception.models.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
 from rtstream.perception.models.vision import ModelVision
-from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
+from rtstream.perception.protocols import (
+    EmbeddingProvider,
+    LanguageProvider,
+    ProviderError,
+    SpeechProvider,
+    VisionProvider,
+)
 from rtstream.perception.speech.assemblyai import AssemblyAI
 from rtstream.perception.speech.server import ServerSpeech
 from rtstream.perception.speech.whisper import FasterWhisper, is_folder
+
+NO_EMBEDDINGS = "none"
 
 
 def resolve(name: str | None, config: EngineConfig, role: Role = "vision") -> str:
@@ -56,6 +65,26 @@ def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
         "server with OpenAI's transcription call), assemblyai.",
         permanent=True,
     )
+
+
+def embeddings(config: EngineConfig) -> EmbeddingProvider | None:
+    """The provider of search by meaning; the caller closes it. None: there is none, search goes by words only.
+
+    Raises ProviderError for a provider whose servers do not speak OpenAI's embeddings call.
+    """
+    name = config.embedding_model
+    if name in ("", LOCAL):
+        return embedding.local(config.data_dir)
+    if name == NO_EMBEDDINGS:
+        return None
+    server = target(config, "embedding", name)
+    if server.provider not in OPENAI_COMPATIBLE:
+        raise ProviderError(
+            f"Embeddings come from {', '.join(sorted(OPENAI_COMPATIBLE))} or the embedded model; choose one of them "
+            "with RTSTREAM_EMBEDDING_MODEL.",
+            permanent=True,
+        )
+    return embedding.ServerEmbeddings(name, server.model, server.base_url or embedding.OPENAI, server.api_key)
 
 
 def screen_text(config: EngineConfig) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rtstream.config import EngineConfig
 from rtstream.perception.protocols import ProviderError
 
-Role = Literal["vision", "language", "speech"]
+Role = Literal["vision", "language", "speech", "embedding"]
 INSTALL = 'pip install "rtstream-mcp[models]"'
 LOCAL = "local"
 """Name of the embedded default."""
@@ -138,6 +138,7 @@ def _set_address(config: EngineConfig, role: Role) -> str:
         "vision": config.vision_base_url,
         "language": config.language_base_url,
         "speech": config.speech_base_url,
+        "embedding": config.embedding_base_url,
     }[role]
     return own or config.model_base_url
 
