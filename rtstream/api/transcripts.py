@@ -79,6 +79,7 @@ def show_partials(feed: Feed) -> OnPartial:
             rtstream_id=entry.stream_id,
             rtstream_name=entry.stream_name,
             data=entry.data,
+            seq=0,
         )
         feed.add(item(message))
 

@@ -38,6 +38,8 @@ REOPEN_MAX_S = 60.0
 """Pause after a failure: the first, doubled with each further one up to the longest."""
 MAX_GAP_S = 60.0
 """A gap is one record; while it goes on it is written this often."""
+MAX_LOST_S = 30.0
+"""Most of a broken session's last sound that counts as not heard: an utterance is shorter."""
 SILENT_S = 2.0
 """Without sound for this long (a lost stream, not a silent one) a session ends."""
 MAX_TEXT = 4000
@@ -98,6 +100,8 @@ class _Clock:
         self._fed = 0.0
         self._positions: list[float] = []
         self._offsets: list[float] = []
+        self.said = 0.0
+        """Unix time of the end of the last final utterance."""
 
     def fits(self, at: float) -> bool:
         """Whether sound of Unix time ``at`` goes on from what was fed."""
@@ -110,6 +114,16 @@ class _Clock:
             self._offsets.append(at - self._fed)
             del self._positions[:-MAX_ANCHORS], self._offsets[:-MAX_ANCHORS]
         self._fed += seconds
+
+    @property
+    def reached(self) -> float:
+        """Unix time of the end of what was fed."""
+        return self._offsets[-1] + self._fed if self._offsets else 0.0
+
+    @property
+    def begin(self) -> float:
+        """Unix time of the session's first sound."""
+        return self._offsets[0] + self._positions[0] if self._offsets else 0.0
 
     def unix(self, position: float) -> float:
         """Unix seconds of a position in the session's sound."""
@@ -188,8 +202,7 @@ class Transcribers:
             transcript.waiting -= len(block.payload)
             seconds += len(block.payload) / BYTES_PER_S
             end = block.time + len(block.payload) / BYTES_PER_S
-        transcript.skipped_s += seconds
-        self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
+        self._count_skipped(transcript, seconds)
         if transcript.gap is not None and begin - transcript.gap[1] <= CUT_S:
             transcript.gap = (transcript.gap[0], end, transcript.gap[2])
         else:
@@ -277,7 +290,20 @@ class Transcribers:
                 await session.aclose()
             await self._listener.transcript_ended(transcript.stream_id, transcript.engine)
         if failure is not None:
+            self._lose(transcript, clock, str(failure))
             raise failure
+
+    def _lose(self, transcript: Transcript, clock: _Clock, reason: str) -> None:
+        """The session broke: what was fed and did not become text was not heard."""
+        begin, end = max(clock.begin, clock.said, clock.reached - MAX_LOST_S), clock.reached
+        if end > begin:
+            self._count_skipped(transcript, end - begin)
+            later = transcript.gap
+            transcript.gap = (begin, max(end, later[1]) if later else end, reason)
+
+    def _count_skipped(self, transcript: Transcript, seconds: float) -> None:
+        transcript.skipped_s += seconds
+        self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
     async def _feed(self, transcript: Transcript, session: SpeechSession, clock: _Clock) -> None:
         """Give the session its sound until a cut, a pause of the stream, or the stop."""
@@ -321,6 +347,7 @@ class Transcribers:
             "words": words,
             "language": transcript.language,
         }
+        clock.said = end
         await self._store(transcript, "speech", start, end, text, detail)
 
     async def _store(

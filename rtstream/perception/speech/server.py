@@ -65,16 +65,15 @@ class ServerSpeech:
 
     async def _recognise(self, segment: Segment, language: str | None) -> Sequence[Utterance]:
         sound = wav(segment.samples)
-        for attempt in range(1, ATTEMPTS + 1):
+        for _ in range(ATTEMPTS - 1):
             try:
-                answer = await self._call(sound, language)
-                break
+                return _utterances(await self._call(sound, language), segment.seconds)
             except ProviderError as exc:
                 pause = max(PAUSE_S, exc.retry_after_s or 0.0)
-                if exc.permanent or attempt == ATTEMPTS or pause > MAX_PAUSE_S:
+                if exc.permanent or pause > MAX_PAUSE_S:
                     raise
-                await anyio.sleep(pause)
-        return _utterances(answer, segment.seconds)  # pyright: ignore[reportPossiblyUnbound]
+            await anyio.sleep(pause)
+        return _utterances(await self._call(sound, language), segment.seconds)
 
     async def _call(self, sound: bytes, language: str | None) -> dict[str, Any]:
         import httpx

@@ -1,0 +1,188 @@
+"""Tools for what is said: transcripts, and continuous summaries of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from rtstream.client.events import MAX_TEXT, UNTRUSTED
+from rtstream.models import CreateIndex, TranscriptSegment, TranscriptStatus
+from rtstream.rules.untrusted import clean
+from tools.define import ToolContext, live, tool
+from tools.parameters import StreamId, name, note
+
+MAX_RESULT_CHARS = 40_000
+"""About 10,000 tokens: far below what hosts cut off."""
+
+Engine = Annotated[
+    str | None,
+    Field(description="local, faster-whisper:small, openai:whisper-1, assemblyai; omit for the configured one."),
+]
+
+
+class TranscriptState(BaseModel):
+    """How a transcript stands."""
+
+    status: str
+    engine: str
+    note: str | None = None
+
+
+class StartedTranscript(TranscriptState):
+    """A transcript that runs."""
+
+    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
+
+
+class Said(BaseModel):
+    """One utterance, Unix seconds."""
+
+    start: float
+    end: float
+    engine: str | None = Field(None, description="Only when it is not the result's engine.")
+    gap: bool | None = Field(None, description="This time was not heard.")
+    doubtful: bool | None = Field(None, description="The engine does not trust this text.")
+    untrusted_text: str | None = Field(None, description=UNTRUSTED)
+
+
+class Transcript(BaseModel):
+    """What was said, oldest first."""
+
+    engine: str
+    said: list[Said]
+    total: int
+    has_more: bool = Field(description="More is on the next page.")
+    next: str | None = None
+
+
+class Batch(BaseModel):
+    """How much is summarised at a time."""
+
+    type: Literal["word", "sentence", "time"] = "time"
+    value: Annotated[float, Field(gt=0, description="Words, sentences or seconds.")] = 30
+
+
+class AudioIndex(BaseModel):
+    """A continuous summary of what is said."""
+
+    index_id: str
+    stream_id: str
+    status: str
+    model: str | None = Field(None, description="local quotes what was said and does not follow the prompt.")
+    note: str | None = None
+    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
+
+
+@tool("Start a transcript", read_only=False, idempotent=True, open_world=True, default=True)
+async def start_transcript(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    engine: Engine = None,
+    language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
+) -> StartedTranscript:
+    """Write down what is said on a stream, which must be connected with sound, from now on. The default engine knows
+    English only. Next: wait_for_events with channels=['transcript']."""
+    feed = live(ctx).feed
+    cursor = await feed.cursor()
+    status = await live(ctx).client.start_transcript(
+        stream_id, engine, language=language, ws_connection_id=await feed.connection_id()
+    )
+    return StartedTranscript(**_state(status).model_dump(), cursor=cursor)
+
+
+@tool("Read a transcript", read_only=True)
+async def get_transcript(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    start: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    since: Annotated[float | None, Field(description="Only what ended after this, Unix seconds.")] = None,
+    page: Annotated[int, Field(ge=1)] = 1,
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 100,
+    engine: Engine = None,
+) -> Transcript:
+    """Read what was said on a stream, oldest first. To follow speech use wait_for_events."""
+    found = await live(ctx).client.get_transcript(
+        stream_id, engine=engine, start=start, end=end, since=since, page=page, page_size=page_size
+    )
+    records = _within(found.transcription_records)
+    cut = len(records) < len(found.transcription_records)
+    main = records[-1].engine if records else engine or ""
+    hint = f"Long: call again with since={records[-1].end - 0.001:.3f} and page=1 for the rest." if cut else None
+    return Transcript(
+        engine=name(main),
+        said=[_said(record, main) for record in records],
+        total=found.total_count,
+        has_more=cut or found.next_page,
+        next=hint,
+    )
+
+
+@tool("Stop a transcript", read_only=False, idempotent=True)
+async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine = None) -> TranscriptState:
+    """Stop writing down what is said. What was said stays; audio indexes go on."""
+    return _state(await live(ctx).client.stop_transcript(stream_id, engine))
+
+
+@tool("Summarise speech continuously", read_only=False, open_world=True)
+async def index_audio(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    prompt: Annotated[str, Field(max_length=4000, description="What to say about each part, or what to look for.")],
+    batch_config: Annotated[Batch | None, Field(description="Default: 30 seconds.")] = None,
+    model_name: Annotated[str | None, Field(description="provider:model; omit for the configured one.")] = None,
+    name: Annotated[str | None, Field(description="Short name.")] = None,
+) -> AudioIndex:
+    """Have what is said on a stream summarised continuously: one scene a batch, until stopped. Starts the transcript
+    it needs. Next: get_scenes, create_alert, or wait_for_events with channels=['audio']."""
+    feed, batch = live(ctx).feed, batch_config or Batch()
+    cursor = await feed.cursor()
+    request = CreateIndex.model_validate(
+        {
+            "extraction_type": "transcript",
+            "extraction_config": {"segmenter": batch.type, "segmentation_value": batch.value},
+            "prompt": prompt,
+            "model_name": model_name,
+            "name": name,
+            "ws_connection_id": await feed.connection_id(),
+        }
+    )
+    index = await live(ctx).client.create_index(stream_id, request)
+    return AudioIndex(
+        index_id=index.rtstream_index_id,
+        stream_id=stream_id,
+        status=index.status,
+        model=clean(index.model, 100) or None,
+        note=note(" ".join(part for part in (index.status_reason, index.note) if part)),
+        cursor=cursor,
+    )
+
+
+def _state(status: TranscriptStatus) -> TranscriptState:
+    return TranscriptState(
+        status=status.status,
+        engine=name(status.engine),
+        note=note(status.reason),
+    )
+
+
+def _said(record: TranscriptSegment, main: str) -> Said:
+    return Said(
+        start=round(record.start, 3),
+        end=round(record.end, 3),
+        engine=name(record.engine) if record.engine != main else None,
+        gap=True if record.kind == "gap" else None,
+        doubtful=True if record.low_confidence else None,
+        untrusted_text=clean(record.text, MAX_TEXT) or None,
+    )
+
+
+def _within(records: list[TranscriptSegment]) -> list[TranscriptSegment]:
+    """The first records whose text is not more than ``MAX_RESULT_CHARS`` together, at least one."""
+    used = 0
+    for count, record in enumerate(records):
+        used += 80 + min(len(record.text), MAX_TEXT)
+        if used > MAX_RESULT_CHARS and count > 0:
+            return records[:count]
+    return records
