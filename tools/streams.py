@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from rtstream.models import ConnectStream, Stream
 from tools.define import ToolContext, live, tool
+from tools.indexes import IndexState, index_state
 from tools.parameters import Range, StreamId, name, note, ranges
 
 MAX_RANGES = 5
@@ -33,8 +34,9 @@ class StreamInfo(StreamState):
 
 
 class StreamResult(StreamInfo):
-    """A live stream."""
+    """A live stream, with how its indexes keep up."""
 
+    indexes: list[IndexState]
     now: float = Field(description="Unix seconds of this answer.")
 
 
@@ -99,8 +101,9 @@ async def list_streams(
 
 @tool("Look up a stream", read_only=True, default=True)
 async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
-    """Health, media and newest recorded ranges of one stream, and the current time."""
-    return StreamResult(**_fields(await live(ctx).client.get_stream(stream_id)), now=_now())
+    """Health, media, newest recorded ranges of one stream and how its indexes keep up, and the current time."""
+    stream = await live(ctx).client.get_stream(stream_id)
+    return StreamResult(**_fields(stream), indexes=[index_state(index) for index in stream.indexes], now=_now())
 
 
 @tool("Start a stream", read_only=False, idempotent=True, open_world=True, default=True)

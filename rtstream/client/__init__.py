@@ -1,8 +1,8 @@
 """The RTStream API as a Python client: HTTP calls and the WebSocket feed with resume."""
 
-from rtstream.client.client import Frame, RTStreamClient, ScenePage
+from rtstream.client.client import Frame, RTStreamClient, ScenePage, Sheet
 from rtstream.client.feed import Feed, FeedState
 from rtstream.client.journal import JournalFilter
 from rtstream.client.transport import Endpoint, Locate
 
-__all__ = ["Endpoint", "Feed", "FeedState", "Frame", "JournalFilter", "Locate", "RTStreamClient", "ScenePage"]
+__all__ = ["Endpoint", "Feed", "FeedState", "Frame", "JournalFilter", "Locate", "RTStreamClient", "ScenePage", "Sheet"]

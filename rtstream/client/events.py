@@ -43,7 +43,8 @@ class LiveEvent(BaseModel):
     stream_url: str | None = Field(None, description="Alerts: clip of the evidence, HLS.")
     player_url: str | None = Field(None, description="Alerts: page that plays it.")
     health: str | None = Field(None, description="Health: the new state.")
-    reason: str | None = Field(None, description="Health: why, in plain words.")
+    reason: str | None = Field(None, description="Health: why. Scenes: why a window could not be described.")
+    unchanged: bool | None = Field(None, description="Scenes: the picture had not changed, this is the last answer.")
     untrusted_text: str | None = Field(None, description=UNTRUSTED)
 
 
@@ -68,7 +69,8 @@ def live_event(message: Message) -> LiveEvent | None:
         stream_url=_short(data.get("stream_url"), 2000),
         player_url=_short(data.get("player_url"), 2000),
         health=_short(data.get("state")),
-        reason=_short(data.get("reason"), 300),
+        reason=_short(data.get("reason") or data.get("failure"), 300),
+        unchanged=True if data.get("unchanged") is True else None,
         untrusted_text=clean(str(text), MAX_TEXT) if text and channel != "health" else None,
     )
 

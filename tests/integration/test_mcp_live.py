@@ -40,9 +40,15 @@ async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(cl
             assert base64.b64decode(image.data).startswith(b"\xff\xd8")
             assert seen.structured_content is not None
             assert (seen.structured_content["width"], seen.structured_content["height"]) == (640, 360)
-            assert abs(seen.structured_content["time"] - time.time()) < 5
+            assert abs(seen.structured_content["times"][0] - time.time()) < 5
 
-            index = await call(client, "index_visuals", stream_id=stream_id, prompt="What is on screen?", every_s=2)
+            index = await call(
+                client,
+                "index_visuals",
+                stream_id=stream_id,
+                prompt="What is on screen?",
+                batch_config={"type": "time", "value": 2, "frame_count": 2},
+            )
             prompt = '"Invoice 4711" is on the screen'
             event = await call(client, "create_event", prompt=prompt, label="invoice")
             alert = await call(
