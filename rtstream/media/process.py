@@ -6,9 +6,11 @@ import multiprocessing
 import sys
 import threading
 import types
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from rtstream.media.messages import WorkerSpec
 
@@ -33,9 +35,17 @@ def start_worker(spec: WorkerSpec) -> tuple[BaseProcess, Connection]:
     The connection carries ``rtstream.media.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
     itself when the connection closes; the caller joins it. Raises OSError when no process can be started.
     """
+    return start_process(_enter, spec, f"media-{spec.stream_id}")
+
+
+def start_process(target: Callable[[Connection, Any], None], job: Any, name: str) -> tuple[BaseProcess, Connection]:
+    """Start ``target(connection, job)`` in a media process; gives the process and our end of the connection.
+
+    ``target`` is a function of a module, ``job`` can be pickled. Raises OSError when no process can be started.
+    """
     ours, theirs = multiprocessing.Pipe()
     process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]
-        target=_enter, args=(theirs, spec), name=f"media-{spec.stream_id}", daemon=True
+        target=target, args=(theirs, job), name=name, daemon=True
     )
     try:
         with _starting:
