@@ -392,6 +392,52 @@ class CreateAlert(ApiModel):
     )
 
 
+class SearchStreams(ApiModel):
+    """Body of ``POST rtstream/{id}/search`` and ``POST rtstream/collection/{id}/search`` (API reference 2.16)."""
+
+    query: str
+    scene_index_id: str | None = None
+    result_threshold: int = 10
+    score_threshold: float | None = None
+    dynamic_score_percentage: float | None = None
+    filter: Any = None
+    # extensions
+    start: float | None = Field(default=None, description="Only what shares time with [start, end].")
+    end: float | None = None
+    kinds: list[Literal["visual", "audio", "transcript", "alert"]] | None = None
+    streams: list[str] | None = Field(default=None, max_length=1000)
+    indexes: list[str] | None = Field(default=None, max_length=1000)
+    all_collections: bool = Field(default=False, description="Search every stream, whatever collection is in the path.")
+
+
+class SearchHit(ApiModel):
+    """A moment that was found (API reference 2.16). ``text`` is untrusted."""
+
+    rtstream_id: str = ""
+    rtstream_name: str = ""
+    start: float
+    end: float
+    text: str
+    score: float = 0.0
+    scene_index_id: str | None = Field(default=None, description="Null for a transcript.")
+    scene_index_name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    # extensions
+    kind: str = ""
+    ref: int | None = Field(
+        default=None, description="The scene, the transcript segment, or the journal number of the alert."
+    )
+
+
+class SearchResults(ApiModel):
+    """Hits, best first."""
+
+    results: list[SearchHit]
+    # extensions
+    by: str = Field(default="", description="'words', or 'words and meaning'.")
+    note: str = Field(default="", description="What the user should know about these hits.")
+
+
 class SearchState(ApiModel):
     """What search can do now, and how far its indexing is (extension)."""
 

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from rtstream.api import collections, events, indexes, journal, media, streams, transcripts, websocket
+from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, websocket
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import Feed
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
@@ -40,6 +40,7 @@ def routes() -> list[BaseRoute]:
         path("/rtstream", GET=streams.listing, POST=streams.connect),
         path("/rtstream/event", GET=events.list_events, POST=events.create_event),
         path("/rtstream/event/{event_id}", PATCH=events.update_event, DELETE=events.delete_event),
+        path("/rtstream/collection/{collection_id}/search", POST=search.streams),
         path("/rtstream/engine", GET=journal.info),
         path("/rtstream/journal", GET=journal.read),
         path(stream, GET=streams.show, PATCH=streams.update),
@@ -48,6 +49,7 @@ def routes() -> list[BaseRoute]:
         path(stream + "/frame", GET=streams.frame),
         path(stream + "/sheet", GET=streams.sheet),
         path(stream + "/look", POST=streams.look),
+        path(stream + "/search", POST=search.one_stream),
         path(stream + "/transcription", GET=transcripts.read, POST=transcripts.switch),
         path(stream + "/transcription/status", GET=transcripts.status),
         path(stream + "/index/scene", GET=indexes.listing, POST=indexes.create),

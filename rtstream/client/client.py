@@ -29,6 +29,8 @@ from rtstream.models import (
     Playback,
     Scene,
     SceneIndex,
+    SearchResults,
+    SearchStreams,
     Stream,
     TranscriptPage,
     TranscriptStatus,
@@ -340,6 +342,21 @@ class RTStreamClient:
         data = await self._get(f"/rtstream/{_id(stream_id)}/transcription", **params)
         empty = {"transcription_records": [], "next_page": False, "page": page, "page_size": page_size}
         return _as(TranscriptPage, {"total_count": 0, **empty, **(data or {})})
+
+    # search
+
+    async def search(self, request: SearchStreams, *, collection_id: str = "default") -> SearchResults:
+        """Moments that fit a query: of ``request.streams``, or of all streams (of the collection)."""
+        streams = request.streams or []
+        if len(streams) == 1:
+            path = f"/rtstream/{_id(streams[0])}/search"
+        else:
+            path = f"/rtstream/collection/{_id(collection_id)}/search"
+        found = _as(SearchResults, await self._transport.data("POST", path, body=_body(request)))
+        if len(streams) == 1:  # the published API leaves out what is known
+            for hit in found.results:
+                hit.rtstream_id = hit.rtstream_id or streams[0]
+        return found
 
     # events and alerts
 

@@ -98,6 +98,9 @@ class Search:
         self._trouble = ""
         self._loaded = anyio.Event()
         self._grown = anyio.Event()
+        # Readings of new rows: how many began, the newest that left nothing unread, and an event for each such one.
+        self._readings = self._settled = 0
+        self._read_all = anyio.Event()
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
         self._slots = anyio.CapacityLimiter(AT_ONCE)
@@ -134,6 +137,13 @@ class Search:
                 after = await self._db.read(self._load_vectors, after, self._model)
         self._wake()
 
+    async def caught_up(self) -> None:
+        """Wait until all that is stored by now is found by its words."""
+        goal = self._readings + 1  # one that is under way may have passed what was just stored
+        self._journal.wake()
+        while self._settled < goal:
+            await self._read_all.wait()
+
     async def progress(self) -> SearchState:
         """Where the indexing stands."""
         return SearchState(
@@ -151,6 +161,7 @@ class Search:
         *,
         streams: Sequence[str] | None = None,
         indexes: Sequence[str] | None = None,
+        collection: str | None = None,
         start: float | None = None,
         end: float | None = None,
         kinds: Sequence[Kind] | None = None,
@@ -161,8 +172,9 @@ class Search:
     ) -> SearchResult:
         """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.
 
-        ``limit`` is the API's ``result_threshold``; see ``rules.fusion.cut`` for the two score limits and
-        ``rules.conditions`` for ``filter``. Raises InvalidRequest, NotFound (stream, index), Unavailable.
+        ``streams``, ``indexes``, ``collection`` are ids. ``limit`` is the API's ``result_threshold``; see
+        ``rules.fusion.cut`` for the two score limits and ``rules.conditions`` for ``filter``. Raises InvalidRequest,
+        NotFound (an id), Unavailable.
         """
         parsed = parse(clean(query, MAX_QUERY))
         _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)
@@ -177,7 +189,7 @@ class Search:
         meaning, notes = await self._meaning(parsed)
 
         def run(conn: Connection) -> list[Hit]:
-            places = _places(conn, streams, indexes, kinds)
+            places = _places(conn, streams, indexes, collection, kinds)
             ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             return [
                 Hit(
@@ -268,10 +280,14 @@ class Search:
                     await self._indexer.load(self._model)
                     self._loaded.set()
                 arrived = self._journal.grown  # taken before reading: what is written in between is not missed
+                self._readings += 1
                 more = await self._indexer.tick()
                 if self._documents.waiting:
                     self._wake()
                 if not more:
+                    self._settled = self._readings
+                    read_all, self._read_all = self._read_all, anyio.Event()
+                    read_all.set()
                     with anyio.move_on_after(POLL_S):
                         await arrived.wait()
                     await anyio.sleep(PAUSE_S)
@@ -339,13 +355,20 @@ def _check(
 
 
 def _places(
-    conn: Connection, streams: Sequence[str] | None, indexes: Sequence[str] | None, kinds: Sequence[str] | None
+    conn: Connection,
+    streams: Sequence[str] | None,
+    indexes: Sequence[str] | None,
+    collection: str | None,
+    kinds: Sequence[str] | None,
 ) -> list[int] | None:
-    """Numbers of the places to look in; None: all. Raises NotFound for an unknown stream or index."""
+    """Numbers of the places to look in; None: all. Raises NotFound for an unknown stream, index or collection."""
     for stream_id in streams or ():
         stream_rows.get(conn, stream_id)
     for index_id in indexes or ():
         index_rows.get(conn, index_id)
+    if collection is not None:
+        inside = set(stream_rows.ids_of(conn, stream_rows.get_collection(conn, collection).id))
+        streams = list(inside if streams is None else inside.intersection(streams))
     if streams is None and indexes is None and kinds is None:
         return None
     return [

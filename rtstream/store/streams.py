@@ -86,6 +86,11 @@ def wanted(conn: Connection) -> list[Row[Any]]:
     )
 
 
+def ids_of(conn: Connection, collection_id: str) -> list[str]:
+    """The streams of a collection."""
+    return list(conn.execute(select(streams.c.id).where(streams.c.collection_id == collection_id)).scalars())
+
+
 def page(
     conn: Connection,
     *,

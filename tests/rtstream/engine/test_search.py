@@ -217,8 +217,8 @@ async def test_what_is_written_is_found_within_a_second(db: Database) -> None:
         await db.write(add_stream, "rts-1", "idx-1")
         await db.write(add_scenes, "rts-1", "idx-1", "A courier puts a parcel on the step.")
         with anyio.fail_after(1):
-            while not (result := await search.search("parcels")).hits:
-                await anyio.sleep(0.02)
+            await search.caught_up()
+        result = await search.search("parcels")
     [hit] = result.hits
     assert (hit.stream_id, hit.stream_name, hit.index_id, hit.index_name) == (
         "rts-1",
