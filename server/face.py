@@ -16,15 +16,19 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from mcp_types import Tool as ListedTool
+from pydantic import ValidationError
 
 from resources import catalogue
+from resources.completions import install_completions
 from resources.install import install
+from resources.prompts import install_prompts
 from resources.updates import LIST_CHANGED, Updates
 from rtstream import __version__
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
+from rtstream.rules.untrusted import clean
 from server.eras import Eras
 from server.settings import Settings
 from tools.define import Live
@@ -79,6 +83,23 @@ class _Server(MCPServer[Live]):
         if tool is None:
             raise ToolError(f"There is no tool with that name. There are: {', '.join(self._tools)}.")
         return await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Live, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """As in the SDK, with a mistake of the client as the error it is and not as one of the server."""
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as exc:
+            raise MCPError(INVALID_PARAMS, _mistake(exc)) from exc
+
+
+def _mistake(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors()[:5])
+    return clean(str(error), 300)
 
 
 @dataclass(frozen=True)
@@ -135,11 +156,13 @@ def create_face(
         version=__version__,
         lifespan=lifespan,
         subscriptions=bus,
-        cache_hints={"tools/list": LONG, "resources/templates/list": LONG},
+        cache_hints={"tools/list": LONG, "prompts/list": LONG, "resources/templates/list": LONG},
         log_level="WARNING",
     )
     mcp.groups, mcp.read_only = toolsets, read_only
     install(mcp, client, feed)
+    install_prompts(mcp)
+    install_completions(mcp, client)
     eras.install(mcp, lambda cursor: catalogue.listing(client, cursor))
     return Face(mcp, eras, client, feed)
 

@@ -146,8 +146,8 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     """A JSON schema without what says nothing, because every conversation loads it.
 
     Titles repeat the names, and an object's description its tool's. Null is left out of results, and as an argument it
-    means the same as leaving the argument out. Results go without any descriptions: models read results, not their
-    schemas, and what they must know is in the names.
+    means the same as leaving the argument out. Results go without descriptions and without saying what is required:
+    models read results, not their schemas, and what they must know is in the names.
     """
     if isinstance(schema, list):
         return [_concise(part, described=described) for part in schema]
@@ -155,6 +155,8 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
         return schema
     silent = ("title", "description") if "properties" in schema or not described else ("title",)
     kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
+    if not described and isinstance(kept.get("required"), list):
+        del kept["required"]
     options = kept.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options and len(options) == 2 and kept.get("default") is None:
         option = next(option for option in options if option != {"type": "null"})

@@ -95,7 +95,7 @@ async def create_alert(
     return AlertResult(**_alert_fields(alert), cursor=cursor, next=hint)
 
 
-@tool("List alerts", read_only=True, group="alerts", default=True)
+@tool("List alerts", read_only=True, group="alerts")
 async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
     """List the alerts of a scene index and how often each has fired. For what they saw use wait_for_events."""
     alerts = await live(ctx).client.list_alerts(stream_id, index_id)

@@ -158,7 +158,7 @@ async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: Ind
     return IndexStatus.model_validate(_state(await live(ctx).client.start_index(stream_id, index_id)))
 
 
-@tool("Stop a scene index", read_only=False, idempotent=True, default=True)
+@tool("Stop a scene index", read_only=False, idempotent=True)
 async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatus:
     """Stop describing a stream with this index; its alerts rest and its model costs nothing more. Its scenes stay, and
     start_scene_index goes on."""

@@ -91,7 +91,7 @@ async def start_transcript(
     return StartedTranscript(**_state(status).model_dump(), cursor=cursor)
 
 
-@tool("Read a transcript", read_only=True)
+@tool("Read a transcript", read_only=True, default=True)
 async def get_transcript(
     ctx: ToolContext,
     stream_id: StreamId,

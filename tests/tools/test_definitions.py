@@ -72,7 +72,7 @@ async def test_a_user_chooses_groups_and_the_main_job_is_what_is_offered_first()
 @pytest.mark.parametrize("toolsets", ["default", "all", "alerts,streams"])
 async def test_read_only_offers_nothing_that_changes_anything_whatever_was_chosen(toolsets: str) -> None:
     tools = await offered(toolsets=toolsets, read_only=True)
-    assert {tool.name for tool in tools} >= {"list_alerts", "list_streams"}
+    assert "list_streams" in {tool.name for tool in tools}
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
     kept = {tool.name for tool in tools}
     assert kept == {
