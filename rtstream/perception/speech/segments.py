@@ -14,7 +14,7 @@ FRAME_S = FRAME / RATE
 FLOOR_S = 6.0
 """Seconds whose quietest tenth is the floor: longer than speech goes without a pause, short enough to follow a fan."""
 ABOVE_DB = 9.0
-LEAST_DB = -52.0
+LEAST_DB = -58.0
 MOST_DB = -22.0
 """Speech is ``ABOVE_DB`` above the floor; the threshold stays between these levels of full scale."""
 PAUSE_S = 0.5
@@ -23,6 +23,8 @@ MARGIN_S = 0.2
 """Quiet kept before and after an utterance: soft sounds begin and end words."""
 LEAST_S = 0.16
 """Speech an utterance must have; less is a click."""
+EVEN_DB, WINDOW_DB = 3.0, 20.0
+"""A sound is even when the middle half of its louder frames differs by less than this: speech varies more."""
 MAX_S = 15.0
 SEEK_S = 3.0
 """A longer utterance is cut at the quietest moment of its last seconds."""
@@ -96,14 +98,17 @@ class Segmenter:
         """The utterance in the first ``count`` kept frames, if it is one. ``goes_on``: the next begins at once."""
         first = self._frames - len(self._kept)
         samples = np.concatenate(list(self._kept)[:count])
-        levels = sorted(list(self._kept_levels)[:count])
-        loud = levels[int(0.9 * (len(levels) - 1))] if levels else LEAST_DB
-        # Judged again with what the floor is by now: a noise that began is known as one after some seconds.
-        heard = self._speech * FRAME_S >= LEAST_S and loud > min(MOST_DB, self._floor + ABOVE_DB)
+        heard = self._speech * FRAME_S >= LEAST_S and self._varies(list(self._kept_levels)[:count])
         self._drop(count)
         self._speech = len(self._kept) if goes_on else 0
         self._quiet = 0
         return [Segment(first * FRAME_S, samples.tobytes())] if heard else []
+
+    def _varies(self, levels: list[float]) -> bool:
+        loud = float(np.percentile(levels, 90))
+        low, high = np.percentile([level for level in levels if level > loud - WINDOW_DB], (25, 75))
+        # Judged again with what the floor is by now: a noise that began is known as one after some seconds.
+        return loud > min(MOST_DB, self._floor + ABOVE_DB) and high - low >= EVEN_DB
 
     def _drop(self, count: int) -> None:
         for _ in range(count):

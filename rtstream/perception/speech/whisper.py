@@ -16,6 +16,7 @@ from rtstream.perception.speech.trust import doubtful, empty
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "small"
+RATE = 16_000  # Hz
 LOAD_TIMEOUT_S = 900.0
 """The first use of a named model downloads it."""
 TIMEOUT_S = 120.0
@@ -111,10 +112,11 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
         word_timestamps=True,
         vad_filter=True,
     )
+    seconds = len(sound) / RATE
     return [
         Utterance(
             start=float(part.start),
-            end=float(part.end),
+            end=min(seconds, float(part.end)),
             text=part.text.strip(),
             is_final=True,
             confidence=round(math.exp(min(0.0, part.avg_logprob)), 3),
@@ -123,12 +125,13 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
                 {
                     "word": word.word.strip(),
                     "start": float(word.start),
-                    "end": float(word.end),
+                    "end": min(seconds, float(word.end)),
                     "confidence": round(float(word.probability), 3),
                 }
                 for word in part.words or ()
             ],
         )
         for part in segments
-        if part.text.strip() and not empty(part.avg_logprob, part.no_speech_prob)
+        # A model that has lost its way gives times after the end.
+        if part.text.strip() and part.start < seconds and not empty(part.avg_logprob, part.no_speech_prob)
     ]
