@@ -96,6 +96,7 @@ class Indexing:
 
     async def _work(self, index: RunningIndex) -> None:
         with index.scope:
+            await self._load(index)
             while True:
                 while not index.waiting:
                     index.arrived = anyio.Event()
@@ -108,6 +109,15 @@ class Indexing:
                 except Exception:
                     log.exception("a window of index %s could not be indexed", index.id)
                     await self._count(index, failed=1)
+
+    async def _load(self, index: RunningIndex) -> None:
+        """Get ready while the first window fills."""
+        try:
+            await index.provider.load()
+        except ProviderError:
+            pass  # the first window will say so
+        except Exception:
+            log.exception("what index %s needs could not be loaded", index.id)
 
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
         """The cap of model calls is reached: say so, leave out and count what comes, go on when there is room."""

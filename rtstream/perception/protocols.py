@@ -79,6 +79,10 @@ class VisionProvider(Protocol):
         """Raise ProviderError when a package or a key is missing; nothing is called."""
         ...
 
+    async def load(self) -> None:
+        """Do beforehand what would hold up the first answer; nothing is called. Raises ProviderError."""
+        ...
+
     async def describe(self, request: VisionRequest) -> VisionAnswer:
         """Describe the window. Cancellable; raises ProviderError."""
         ...
@@ -186,6 +190,10 @@ class LanguageProvider(Protocol):
 
     def ready(self) -> None:
         """Raise ProviderError when a package or a key is missing; nothing is called."""
+        ...
+
+    async def load(self) -> None:
+        """Do beforehand what would hold up the first answer; nothing is called. Raises ProviderError."""
         ...
 
     async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:

@@ -23,6 +23,9 @@ class LocalLanguage:
     def ready(self) -> None:
         """Nothing is missing: it is a set of rules."""
 
+    async def load(self) -> None:
+        """Nothing takes long."""
+
     async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
         """Verbatim beginning and end of ``text``, labelled as an extract. It does not follow the prompt."""
         if json_schema is not None:

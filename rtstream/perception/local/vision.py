@@ -34,6 +34,10 @@ class LocalVision:
     def __init__(self, *, read_text: bool = True) -> None:
         self._child = ChildProcess("The embedded picture reader", _load, (read_text and can_read_text(),))
 
+    async def load(self) -> None:
+        """Start the child process and load the reader: 2 to 5 s. Raises ProviderError."""
+        await self._child.run(_loaded, timeout_s=TIMEOUT_S)
+
     async def describe(self, request: VisionRequest) -> VisionAnswer:
         """Say what can be said without a model. Raises ProviderError."""
         if not request.pictures:
@@ -61,6 +65,10 @@ def _load(read_text: bool) -> None:
     from rtstream.perception.local.reading import Reader
 
     _looker = Looker(Reader() if read_text else None)
+
+
+def _loaded() -> bool:
+    return _looker is not None
 
 
 def _look(session: str, pictures: list[tuple[float, bytes]]) -> VisionAnswer:

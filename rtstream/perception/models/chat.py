@@ -57,6 +57,10 @@ class Chat:
                 permanent=True,
             )
 
+    async def load(self) -> None:
+        """Load the library, which takes a second or more. Raises ProviderError."""
+        await self._opened()
+
     async def ask(
         self, instructions: str, content: Sequence[str | bytes], schema: dict[str, Any] | None = None
     ) -> Reply:

@@ -45,6 +45,10 @@ class ModelLanguage:
         """Raise ProviderError when a package or a key is missing."""
         self._chat.ready()
 
+    async def load(self) -> None:
+        """Load the client library and open the client; nothing is sent. Raises ProviderError."""
+        await self._chat.load()
+
     async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
         """Answer ``prompt`` about ``text`` (untrusted). Raises ProviderError."""
         parts = prompts.answering(prompt, text)

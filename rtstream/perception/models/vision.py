@@ -21,6 +21,10 @@ class ModelVision:
         """Raise ProviderError when a package or a key is missing."""
         self._chat.ready()
 
+    async def load(self) -> None:
+        """Load the client library and open the client; nothing is sent. Raises ProviderError."""
+        await self._chat.load()
+
     async def describe(self, request: VisionRequest) -> VisionAnswer:
         """The model's answer to the prompt, verbatim; ``data`` when JSON was asked for. Raises ProviderError."""
         if not 1 <= len(request.pictures) <= MAX_PICTURES:

@@ -14,7 +14,7 @@ from rtstream.config import EngineConfig
 from rtstream.perception.models import prompts
 from rtstream.perception.models.language import ModelLanguage
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts
-from tests.rtstream.perception.models.conftest import ModelServer
+from tests.modelserver import ModelServer
 
 QUESTIONS = [EventQuestion("ev-1", 'A person opens "Slack"'), EventQuestion("ev-2", "Smoke is seen")]
 SCENE = SceneFacts("A desk with a screen.", lines=["Slack", "general"], changes={"changed": True, "motion": 0.25})
@@ -56,6 +56,7 @@ async def judge(server: ModelServer) -> AsyncIterator[ModelLanguage]:
 async def test_several_events_are_decided_in_one_call(server: ModelServer, judge: ModelLanguage) -> None:
     server.says(verdicts((2, False, 0.9), (1, True, 0.8)))
     first, second = await judge.judge(QUESTIONS, SCENE)
+    assert [(verdict.tokens_in, verdict.tokens_out) for verdict in (first, second)] == [(11, 7), (0, 0)]
     assert (first.event_id, first.outcome, first.confidence, first.explanation) == ("ev-1", "match", 0.8, "why 1")
     assert (second.event_id, second.outcome, second.confidence) == ("ev-2", "no_match", 0.9)
     (call,) = server.calls

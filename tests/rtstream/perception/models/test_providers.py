@@ -12,7 +12,7 @@ from rtstream.perception.models.check import check
 from rtstream.perception.models.language import ModelLanguage
 from rtstream.perception.models.vision import ModelVision
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, VisionRequest
-from tests.rtstream.perception.models.conftest import KEY, Answer, ModelServer, decoded, failure, picture
+from tests.modelserver import KEY, Answer, ModelServer, decoded, failure, picture
 
 pytestmark = pytest.mark.anyio
 VERDICT = '{"verdicts": [{"event": 1, "explanation": "seen", "match": true, "confidence": 0.7}]}'

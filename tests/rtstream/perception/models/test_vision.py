@@ -12,7 +12,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.perception.models.vision import ModelVision
 from rtstream.perception.protocols import ProviderError, VisionRequest
-from tests.rtstream.perception.models.conftest import KEY, Answer, ModelServer, decoded, failure, picture
+from tests.modelserver import KEY, Answer, ModelServer, decoded, failure, picture
 
 pytestmark = pytest.mark.anyio
 AT = 1_790_000_000.0
