@@ -66,7 +66,7 @@ class Eras:
         send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
         self._bus = bus
-        self._interest = interest
+        self.interest = interest
         self._max = max_subscriptions
         self._send_timeout_s = send_timeout_s
         self._peers: dict[Connection, _Peer] = {}
@@ -167,7 +167,7 @@ class Eras:
     async def _narrowed(self, uris: list[str]) -> list[str]:
         if len(uris) > self._max:
             raise MCPError(INVALID_PARAMS, f"A client may subscribe to {self._max} resources at a time.")
-        return await self._interest(uris)
+        return await self.interest(uris)
 
 
 class _Peer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import logging
 import signal
@@ -45,6 +46,8 @@ async def serve_http(settings: Settings) -> None:
 
     def ready(url: str) -> None:
         write_engine_file(settings.data_dir, url)
+        # What is loaded now stays: going through it again and again would hold everything up for 0.2 s each time.
+        gc.freeze()
         _announce(settings, url)
 
     with _only_engine(settings), _signals(stop):
@@ -55,7 +58,11 @@ async def serve_http(settings: Settings) -> None:
 
 
 async def serve_engine(
-    engine: Engine, settings: Settings, stop: anyio.Event, on_ready: Callable[[str], None] = lambda _: None
+    engine: Engine,
+    settings: Settings,
+    stop: anyio.Event,
+    on_ready: Callable[[str], None] = lambda _: None,
+    make_face: Callable[[Settings, RTStreamClient], Face] = face_of,
 ) -> None:
     """Serve the API of a running engine and MCP at /mcp until ``stop``; ``on_ready`` gets the address."""
     listening = anyio.Event()
@@ -72,7 +79,7 @@ async def serve_engine(
         on_ready(url)
 
     client = RTStreamClient.located_by(here)
-    face = face_of(settings, client)
+    face = make_face(settings, client)
     route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
     async with _sessions(face, stop) as closed:
         await serve(

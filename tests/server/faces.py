@@ -24,6 +24,7 @@ from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
 from server.attach import read_engine_file
+from server.face import face_of
 from server.http import serve_engine
 from server.settings import Settings
 
@@ -86,7 +87,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **settings: Any) -> AsyncIterator[Served]:
+async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> AsyncIterator[Served]:
     """An engine on an empty folder, served on a port of its own."""
     given = {"data_dir": folder, "api_key": KEY, "port": 0, "local_vision": False, "allow_networks": "loopback"}
     config = Settings(**{**given, **settings})
@@ -98,7 +99,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Served]:
         ready.set()
 
     async with Engine(config) as engine, anyio.create_task_group() as tasks:
-        tasks.start_soon(serve_engine, engine, config, stop, listening)
+        tasks.start_soon(serve_engine, engine, config, stop, listening, make_face)
         with anyio.fail_after(LIMIT_S):
             await ready.wait()
         yield Served(urls[0], engine, folder, stop)
