@@ -8,19 +8,23 @@ from __future__ import annotations
 import json
 import logging
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import anyio
-import httpx
 from anyio.abc import TaskGroup
 from sqlalchemy import Row
 from standardwebhooks import Webhook
 
+from rtstream.engine.posting import Answer, PostFailed, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, next_attempt
 from rtstream.store import deliveries as outbox
@@ -33,8 +37,8 @@ PARALLEL = 256
 PARALLEL_HOST = 16
 """The same, to one host."""
 LOOK_AHEAD = 50
-MAX_ANSWER = 64 * 1024
-"""Bytes of a receiver's answer that are read."""
+READ_TOGETHER = 500
+"""Alerts whose webhooks are read at once."""
 RETRY_S = 2.0
 """Pause after the database failed."""
 KEEP_S = 30 * 86400.0
@@ -62,6 +66,11 @@ class Attempt:
 
 @dataclass
 class _Lane:
+    """An alert that has something to send. ``rows``: what of it is known, from the first on."""
+
+    rows: Sequence[Row[Any]] = ()
+    complete: bool = False
+    """Nothing but ``rows`` waited when they were read."""
     wake: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -88,8 +97,10 @@ class Delivery:
         self._hosts: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
         self._done: list[tuple[Attempt, anyio.Event]] = []
         self._book = anyio.Event()
-        self._plain: httpx.AsyncClient | None = None
-        self._secure: httpx.AsyncClient | None = None
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
 
     def start(self) -> None:
         """Begin with what was left from before."""
@@ -97,55 +108,80 @@ class Delivery:
 
     def wake(self, alert_ids: Iterable[str]) -> None:
         """These alerts have something new to send."""
+        opened: dict[str, _Lane] = {}
         for alert_id in alert_ids:
             lane = self._lanes.get(alert_id)
             if lane is not None:
                 lane.wake.set()
             else:
-                lane = self._lanes[alert_id] = _Lane()
+                opened[alert_id] = self._lanes[alert_id] = _Lane()
+        if opened:
+            self._tasks.start_soon(self._open, opened)
+
+    async def _open(self, lanes: dict[str, _Lane]) -> None:
+        """Start lanes with what they have to send, read for all of them at once."""
+        alert_ids = list(lanes)
+        for begin in range(0, len(alert_ids), READ_TOGETHER):
+            part = alert_ids[begin : begin + READ_TOGETHER]
+            try:
+                rows = await self._db.read(outbox.pending, part, READ_TOGETHER * 2)
+            except Exception:
+                log.exception("webhooks could not be read")
+                rows = []
+            found = {alert_id: list(own) for alert_id, own in groupby(rows, key=lambda row: row.alert_id)}
+            for alert_id in part:
+                lane = lanes[alert_id]
+                lane.rows = found.get(alert_id, ())
+                lane.complete = bool(lane.rows) and len(rows) < READ_TOGETHER * 2
                 self._tasks.start_soon(self._follow, alert_id, lane)
 
     async def _run(self) -> None:
-        try:
-            self._tasks.start_soon(self._keep_books)
-            self.wake(await self._db.read(outbox.waiting))
-            while True:
-                try:
-                    await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 5000)
-                except Exception:
-                    log.exception("old webhooks could not be removed")
-                await anyio.sleep(TRIM_EVERY_S)
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                for client in (self._plain, self._secure):
-                    if client is not None:
-                        await client.aclose()
+        self._tasks.start_soon(self._keep_books)
+        while True:
+            try:
+                self.wake(await self._db.read(outbox.waiting))  # what was left from before
+                break
+            except Exception:
+                log.exception("webhooks could not be read")
+                await anyio.sleep(RETRY_S)
+        while True:
+            try:
+                await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 5000)
+            except Exception:
+                log.exception("old webhooks could not be removed")
+            await anyio.sleep(TRIM_EVERY_S)
 
     async def _follow(self, alert_id: str, lane: _Lane) -> None:
         """Send the webhooks of one alert, one after the other, until there is none left."""
+        rows, complete = lane.rows, lane.complete
         while True:
+            if await self._send(lane, rows) and complete and not lane.wake.is_set():
+                break
             lane.wake = anyio.Event()
             try:
-                rows = await self._db.read(outbox.pending, alert_id, LOOK_AHEAD)
+                rows = await self._db.read(outbox.pending, [alert_id], LOOK_AHEAD)
             except Exception:
                 log.exception("webhooks of alert %s could not be read", alert_id)
                 await anyio.sleep(RETRY_S)
                 continue
-            if not rows and not lane.wake.is_set():
-                del self._lanes[alert_id]
-                return
-            for row in rows:
-                pause = row.next_at - time.time()
-                if pause > 0:
-                    with anyio.move_on_after(pause):
-                        await lane.wake.wait()
-                    break
-                if not await self._deliver(row):
-                    break
+            complete = len(rows) < LOOK_AHEAD
+        del self._lanes[alert_id]
+
+    async def _send(self, lane: _Lane, rows: Sequence[Row[Any]]) -> bool:
+        """Send these in order; False when one failed or was not due, after the wait for it."""
+        for row in rows:
+            pause = row.next_at - time.time()
+            if pause > 0:
+                with anyio.move_on_after(pause):
+                    await lane.wake.wait()
+                return False
+            if not await self._deliver(row):
+                return False
+        return True
 
     async def _deliver(self, row: Row[Any]) -> bool:
         """One attempt, logged; whether the next webhook may follow at once."""
-        host = httpx.URL(row.url).host
+        host = urlsplit(row.url).hostname or ""
         limiter = self._hosts.get(host)  # gone when no lane uses it
         if limiter is None:
             limiter = self._hosts[host] = anyio.CapacityLimiter(PARALLEL_HOST)
@@ -175,23 +211,23 @@ class Delivery:
 
     async def _attempt(self, row: Row[Any]) -> Attempt:
         began = time.monotonic()
-        status: int | None = None
+        answer: Answer | None = None
         error = ""
-        retry_after: float | None = None
         try:
             with anyio.fail_after(self._timeout_s):
-                status, retry_after = await self._post(row)
-            if not 200 <= status < 300:
-                error = f"the receiver answered {status}"
+                answer = await self._post(row)
+            if not 200 <= answer.status < 300:
+                error = f"the receiver answered {answer.status}"
         except RTStreamError as exc:
             error = exc.message
-        except (httpx.TimeoutException, TimeoutError):
-            error = f"the receiver did not answer within {self._timeout_s:.0f} s"
-        except (httpx.HTTPError, OSError) as exc:
-            error = f"the receiver could not be reached ({type(exc).__name__})"
+        except TimeoutError:
+            error = f"the receiver did not answer within {self._timeout_s:g} s"
+        except PostFailed as exc:
+            error = f"the receiver could not be reached ({exc})"
         except Exception:
             log.exception("webhook %s could not be sent", row.id)
             error = "internal error"
+        status, retry_after = (answer.status, answer.retry_after_s) if answer else (None, None)
         now = time.time()
         state, next_at = "delivered", now
         if error:
@@ -202,62 +238,16 @@ class Delivery:
             state, next_at = ("dead", now) if again is None else ("pending", again)
         return Attempt(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
 
-    async def _post(self, row: Row[Any]) -> tuple[int, float | None]:
-        """Send it to the first address that takes the connection; the answer's status and Retry-After in seconds."""
+    async def _post(self, row: Row[Any]) -> Answer:
         addresses = await self._check(row.url)
-        url = httpx.URL(row.url)
         body = json.dumps(row.payload, separators=(",", ":"))
         at = datetime.now(UTC)
         headers = {
             "content-type": "application/json",
             "user-agent": "rtstream-webhooks/1",
-            "host": url.netloc.decode(),
             "webhook-id": row.id,
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": self._webhook.sign(row.id, at, body),
         }
-        http = self._client(url.scheme)
-        for number, address in enumerate(addresses, 1):
-            # To the checked address, not to whatever the name resolves to a moment later.
-            request = http.build_request(
-                "POST",
-                url.copy_with(host=address),
-                content=body,
-                headers=headers,
-                extensions={"sni_hostname": url.host},
-            )
-            try:
-                response = await http.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(addresses):
-                    raise
-                continue
-            return await _read(response)
-        raise httpx.ConnectError("no address")
-
-    def _client(self, scheme: str) -> httpx.AsyncClient:
-        options: dict[str, Any] = {"timeout": self._timeout_s, "follow_redirects": False, "trust_env": False}
-        if scheme == "http":
-            if self._plain is None:
-                limits = httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=32)
-                self._plain = httpx.AsyncClient(limits=limits, verify=False, **options)  # noqa: S501 - no TLS here
-            return self._plain
-        if self._secure is None:
-            # Connections are not kept: they are known by address, which several hosts may share.
-            limits = httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0)
-            self._secure = httpx.AsyncClient(limits=limits, **options)
-        return self._secure
-
-
-async def _read(response: httpx.Response) -> tuple[int, float | None]:
-    """Status and Retry-After; at most ``MAX_ANSWER`` bytes of the answer are taken."""
-    try:
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > MAX_ANSWER:
-                break
-    finally:
-        await response.aclose()
-    after = response.headers.get("retry-after", "")
-    return response.status_code, float(after) if after.isdigit() and len(after) < 10 else None
+        # To the checked addresses, not to whatever the name resolves to a moment later.
+        return await post(row.url, addresses, headers, body.encode(), self._tls)

@@ -21,10 +21,11 @@ def waiting(conn: Connection) -> list[str]:
     return list(conn.execute(select(deliveries.c.alert_id).where(deliveries.c.state == "pending").distinct()).scalars())
 
 
-def pending(conn: Connection, alert_id: str, limit: int) -> list[Row[Any]]:
-    """The next webhooks of an alert, in the order of its alerts."""
-    of_alert = and_(deliveries.c.alert_id == alert_id, deliveries.c.state == "pending")
-    return list(conn.execute(select(deliveries).where(of_alert).order_by(deliveries.c.seq).limit(limit)).all())
+def pending(conn: Connection, alert_ids: Collection[str], limit: int) -> list[Row[Any]]:
+    """The next webhooks of alerts, by alert and in the order of its alerts."""
+    wanted = and_(deliveries.c.alert_id.in_(alert_ids), deliveries.c.state == "pending")
+    query = select(deliveries).where(wanted).order_by(deliveries.c.alert_id, deliveries.c.seq).limit(limit)
+    return list(conn.execute(query).all())
 
 
 def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[Row[Any], list[Row[Any]]]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 from sqlalchemy import select
 from standardwebhooks import Webhook
 
@@ -21,12 +23,14 @@ from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.delivery import Delivery
 from rtstream.engine.sources import Addresses
+from rtstream.rules.delivery import DELAYS_S, next_attempt
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
 from rtstream.store.tables import alerts, collections, deliveries, delivery_attempts, events, scene_indexes, streams
 
 pytestmark = pytest.mark.anyio
 
+CHECK = Addresses(EngineConfig(host="127.0.0.1")).webhook
 SECRET = "c2VjcmV0LWZvci10ZXN0cy1vbmx5IQ=="
 
 
@@ -40,6 +44,7 @@ class Receiver:
     """Status of the next answers; 200 when used up."""
     block: threading.Event = field(default_factory=threading.Event)
     blocked_paths: set[str] = field(default_factory=set)
+    blocked: bool = False
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def seqs(self) -> list[int]:
@@ -56,6 +61,12 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
+    with receiving() as state:
+        yield state
+
+
+@contextmanager
+def receiving(port: int = 0) -> Iterator[Receiver]:
     state = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,6 +75,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.path in state.blocked_paths:
+                state.blocked = True
                 state.block.wait(10)
             with state.arrived:
                 status = state.answers.pop(0) if state.answers else 200
@@ -79,7 +91,7 @@ def receiver() -> Iterator[Receiver]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_port}"
@@ -236,3 +248,149 @@ async def test_what_was_not_delivered_before_a_restart_is_delivered_after_it(
             await receiver.wait_for(lambda: receiver.seqs() == [1])
     finally:
         await again.aclose()
+
+
+async def until_state(db: Database, wanted: str, count: int) -> None:
+    with anyio.fail_after(10):
+        while [state for _, state, _ in await states(db)].count(wanted) < count:
+            await anyio.sleep(0.01)
+
+
+async def test_a_receiver_that_was_down_gets_every_alert_afterwards_in_order(db: Database) -> None:
+    # The schedule in thousandths: down for 0.6 s stands for ten minutes.
+    compressed = [delay / 1000 for delay in DELAYS_S]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for seq in range(1, 41):
+        await put(db, seq, f"http://127.0.0.1:{port}/hook", "alert-a" if seq % 2 else "alert-b")
+    async with anyio.create_task_group() as tasks:
+        Delivery(tasks, db, CHECK, SECRET, 5.0, compressed).start()
+        await anyio.sleep(0.6)
+        assert {state for _, state, _ in await states(db)} == {"pending"}
+        with receiving(port) as receiver:
+            await receiver.wait_for(lambda: len(receiver.got) == 40)
+            await until_state(db, "delivered", 40)
+            seqs = receiver.seqs()
+        tasks.cancel_scope.cancel()
+    assert [seq for seq in seqs if seq % 2] == list(range(1, 41, 2))
+    assert [seq for seq in seqs if not seq % 2] == list(range(2, 41, 2))
+    tries = {seq: attempts for seq, _, attempts in await states(db)}
+    assert tries[1] > 5
+    assert {tries[seq] for seq in range(3, 41)} == {1}  # the others waited behind the first
+
+
+@pytest.mark.parametrize("down_s", [600.0, 3600.0, 6 * 3600.0])
+def test_the_schedule_outlasts_outages_of_hours(down_s: float) -> None:
+    for jitter in (0.0, 1.0):
+        now, attempts = 0.0, 0
+        while now < down_s:
+            attempts += 1
+            following = next_attempt(attempts, now, jitter)
+            assert following is not None
+            assert following - now <= max(20.0, 2.2 * now)  # never silent for much longer than it was down
+            now = following
+
+
+async def test_a_webhook_that_is_given_up_is_shown_and_can_be_sent_again(db: Database, receiver: Receiver) -> None:
+    receiver.answers = [500, 500]
+    await put(db, 1, receiver.url)
+    async with anyio.create_task_group() as tasks:
+        delivery = Delivery(tasks, db, CHECK, SECRET, 5.0, [0.01])
+        delivery.start()
+        await settled(db, [(1, "dead", 2)])
+        assert await db.read(outbox.states, ["alert-a"]) == {"alert-a": {"dead": 1}}
+        assert await db.read(outbox.last_errors, ["alert-a"]) == {"alert-a": "the receiver answered 500"}
+        assert await db.write(outbox.again, "alert-a", None, time.time()) == 1
+        delivery.wake(["alert-a"])
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    assert await db.read(outbox.last_errors, ["alert-a"]) == {}
+    [(_, attempts)] = await db.read(outbox.of_alert, "alert-a", 10)
+    assert [(a.status, a.error) for a in attempts] == [(500, "the receiver answered 500")] * 2 + [(200, "")]
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+
+
+async def test_a_host_is_tried_at_each_of_its_addresses(db: Database, receiver: Receiver) -> None:
+    port = receiver.url.rpartition(":")[2]
+
+    async def check(url: str) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    await put(db, 1, f"http://hooks.example:{port}/a b?q=ü")
+    async with anyio.create_task_group() as tasks:
+        Delivery(tasks, db, check, SECRET, 5.0).start()
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    headers, _ = receiver.got[0]
+    assert headers["host"] == f"hooks.example:{port}"
+    assert headers[":path"] == "/a%20b?q=%C3%BC"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 200_000, "RemoteProtocolError"),
+        (b"SSH-2.0-server\r\n\r\n", "RemoteProtocolError"),
+        (b"", "RemoteProtocolError"),
+        (b"HTTP/1.1 200 OK\r\n", "did not answer within 0.5 s"),
+    ],
+)
+async def test_a_receiver_that_answers_nonsense_or_never_ends_is_a_failed_attempt(
+    db: Database, answer: bytes, error: str
+) -> None:
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if answer:
+                with suppress(anyio.BrokenResourceError):
+                    await stream.send(answer)
+            if "within" in error:
+                await anyio.sleep(5)
+
+    async with anyio.create_task_group() as tasks:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        tasks.start_soon(listener.serve, serve)
+        port = listener.extra(SocketAttribute.local_port)
+        await put(db, 1, f"http://127.0.0.1:{port}/")
+        Delivery(tasks, db, CHECK, SECRET, 0.5).start()
+        await settled(db, [(1, "pending", 1)])
+        tasks.cancel_scope.cancel()
+    await listener.aclose()
+    [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
+    assert error in attempt.error
+
+
+async def test_an_answer_without_end_is_not_waited_for(db: Database) -> None:
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            with suppress(anyio.BrokenResourceError):
+                await stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                while True:
+                    await stream.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+    async with anyio.create_task_group() as tasks:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        tasks.start_soon(listener.serve, serve)
+        await put(db, 1, f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/")
+        Delivery(tasks, db, CHECK, SECRET, 5.0).start()
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    await listener.aclose()
+
+
+async def test_an_alert_that_is_deleted_while_its_webhook_is_under_way_does_no_harm(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.blocked_paths = {"/slow"}
+    await put(db, 1, f"{receiver.url}/slow", "alert-a")
+    async with delivering(db):
+        with anyio.fail_after(5):
+            while not receiver.blocked:
+                await anyio.sleep(0.01)
+        await db.write(lambda conn: conn.execute(alerts.delete().where(alerts.c.id == "alert-a")))
+        receiver.block.set()
+        await receiver.wait_for(lambda: receiver.seqs() == [1])
+        await put(db, 2, receiver.url, "alert-b")
+    async with delivering(db):
+        await settled(db, [(2, "delivered", 1)])

@@ -1,0 +1,95 @@
+"""One HTTP POST to an address that was checked before: no redirects, no proxy, a bounded answer.
+
+A general HTTP client resolves names itself and shares connections between hosts of one address; here neither may be.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import anyio
+import h11
+from anyio.abc import ByteStream
+
+MAX_ANSWER = 64 * 1024
+"""Bytes of an answer that are read."""
+PLAIN = "/?%:@!$&'()*+,;=~-._[]"
+"""Characters of a URL that are sent as they are."""
+
+
+class PostFailed(Exception):
+    """The receiver could not be reached, or did not answer in HTTP. The text names the kind of failure only."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver said. Its body is not kept."""
+
+    status: int
+    retry_after_s: float | None = None
+
+
+async def post(
+    url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext
+) -> Answer:
+    """POST to the first of ``addresses`` (of the host of ``url``) that takes the connection. Raises PostFailed.
+
+    The caller bounds the time.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    host = (parts.hostname or "").encode("idna").decode()
+    named = f"[{host}]" if ":" in host else host
+    fields = {
+        "host": f"{named}:{parts.port}" if parts.port else named,
+        **headers,
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    target = quote(parts.path or "/", safe=PLAIN) + (f"?{quote(parts.query, safe=PLAIN)}" if parts.query else "")
+    stream = await _connect(addresses, parts.port or (443 if secure else 80), host, tls if secure else None)
+    try:
+        return await _exchange(stream, target, fields, body)
+    except (h11.ProtocolError, anyio.BrokenResourceError, anyio.EndOfStream, OSError) as exc:
+        raise PostFailed(type(exc).__name__) from exc
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.aclose_forcefully(stream)
+
+
+async def _connect(addresses: Sequence[str], port: int, host: str, tls: ssl.SSLContext | None) -> ByteStream:
+    failure: Exception = OSError("no address")
+    for address in addresses:
+        try:
+            if tls is None:
+                return await anyio.connect_tcp(address, port)
+            return await anyio.connect_tcp(
+                address, port, tls_hostname=host, ssl_context=tls, tls_standard_compatible=False
+            )
+        except OSError as exc:
+            failure = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
+    raise PostFailed(type(failure).__name__) from failure
+
+
+async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], body: bytes) -> Answer:
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
+    head = http.send(h11.Request(method="POST", target=target, headers=list(fields.items()))) or b""
+    content = http.send(h11.Data(data=body)) or b""
+    http.send(h11.EndOfMessage())
+    await stream.send(head + content)
+    while True:
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            try:
+                http.receive_data(await stream.receive())
+            except anyio.EndOfStream:
+                http.receive_data(b"")
+        elif isinstance(event, h11.Response):
+            # Its body says nothing that we use, so it is not waited for.
+            after = next((value for name, value in event.headers if name == b"retry-after"), b"")
+            return Answer(event.status_code, float(after) if after.isdigit() and len(after) < 10 else None)
+        elif isinstance(event, h11.ConnectionClosed):
+            raise anyio.EndOfStream
