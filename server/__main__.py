@@ -14,6 +14,7 @@ Without a command: MCP over stdin and stdout, as a chat client starts it.
 commands:
   serve    engine, HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
   demo     a live stream, watched and alerted on, driven by a real MCP client
+  doctor   what is set up and whether it works; tries each configured model once
   install-embeddings
            the weights that let search go by meaning as well as by words
 """
@@ -33,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from server.cli.demo import main as demo  # pyright: ignore[reportMissingImports]
 
                 return demo(arguments[1:])
+            case "doctor":
+                from server.cli.doctor import main as doctor
+
+                return doctor(arguments[1:])
             case "install-embeddings":
                 from server.cli.embeddings import main as install_embeddings
 

@@ -12,12 +12,13 @@ from server.settings import Settings
 
 async def serve_stdio(settings: Settings) -> None:
     """Serve until stdin closes."""
-    client = RTStreamClient.located_by(_locate(settings))
+    client = RTStreamClient.located_by(locate(settings))
     face = face_of(settings, client)
     await face.mcp.run_stdio_async()
 
 
-def _locate(settings: Settings) -> Locate:
+def locate(settings: Settings) -> Locate:
+    """How to find the engine that the settings mean."""
     url = settings.api_url
     if url is None:
         return LocalEngine(

@@ -62,6 +62,8 @@ class Target:
     base_url: str = field(default="", repr=False)
     """Empty: the provider's own address."""
     api_key: str = field(default="", repr=False)
+    key_from: str = ""
+    """Name of the setting or variable the key is from."""
 
     @property
     def host(self) -> str:
@@ -108,10 +110,11 @@ def target(config: EngineConfig, role: Role, name: str) -> Target:
     provider, _, model = name.partition(":")
     provider = _SPELLINGS.get(provider.strip().lower(), provider.strip().lower())
     base_url = _base_url(config, role, provider)
-    key = next((os.environ[variable] for variable in _KEYS.get(provider, ()) if os.environ.get(variable)), "")
-    if provider in OPENAI_COMPATIBLE and _set_address(config, role):
-        key = config.model_api_key or key
-    return Target(name, provider, model.strip(), base_url, key)
+    source = next((variable for variable in _KEYS.get(provider, ()) if os.environ.get(variable)), "")
+    key = os.environ.get(source, "")
+    if provider in OPENAI_COMPATIBLE and _set_address(config, role) and config.model_api_key:
+        source, key = "RTSTREAM_MODEL_API_KEY", config.model_api_key
+    return Target(name, provider, model.strip(), base_url, key, source)
 
 
 def tiers(config: EngineConfig) -> dict[str, str]:
