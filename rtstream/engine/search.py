@@ -54,12 +54,13 @@ NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddin
 
 @dataclass(frozen=True)
 class Hit:
-    """A moment that was found. Times are Unix seconds; ``score`` is 0 to 1; ``text`` is untrusted stream text."""
+    """A moment that was found. Times are Unix seconds, in videos seconds from their start; ``score`` is 0 to 1; ``text`` is untrusted stream text."""
 
     stream_id: str
+    """Of kind ``video`` the exported video."""
     stream_name: str
     index_id: str
-    """Empty for a transcript."""
+    """Empty for a transcript or a video."""
     index_name: str
     kind: str
     start: float
@@ -101,6 +102,7 @@ class Search:
         # Readings of new rows: how many began, the newest that left nothing unread, and an event for each such one.
         self._readings = self._settled = 0
         self._read_all = anyio.Event()
+        self._embedded = anyio.Event()
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
         self._slots = anyio.CapacityLimiter(AT_ONCE)
@@ -137,12 +139,14 @@ class Search:
                 after = await self._db.read(self._load_vectors, after, self._model)
         self._wake()
 
-    async def caught_up(self) -> None:
-        """Wait until all that is stored by now is found by its words."""
+    async def caught_up(self, *, by_meaning: bool = False) -> None:
+        """Wait until all that is stored by now is found by its words, or by meaning, too, where there is a model."""
         goal = self._readings + 1  # one that is under way may have passed what was just stored
         self._journal.wake()
         while self._settled < goal:
             await self._read_all.wait()
+        while by_meaning and self._provider is not None and self._documents.waiting:
+            await self._embedded.wait()
 
     async def progress(self) -> SearchState:
         """Where the indexing stands."""
@@ -165,14 +169,16 @@ class Search:
         start: float | None = None,
         end: float | None = None,
         kinds: Sequence[Kind] | None = None,
+        videos: Sequence[str] | None = None,
         limit: int = 10,
         score_threshold: float | None = None,
         dynamic_score_percentage: float | None = None,
         filter: Any = None,
+        by_words: bool = False,
     ) -> SearchResult:
         """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.
 
-        ``streams``, ``indexes``, ``collection`` are ids. ``limit`` is the API's ``result_threshold``; see
+        With ``videos`` only these exported videos are searched, without it only streams. ``streams``, ``indexes``, ``collection`` are ids. ``limit`` is the API's ``result_threshold``; see
         ``rules.fusion.cut`` for the two score limits and ``rules.conditions`` for ``filter``. Raises InvalidRequest,
         NotFound (an id), Unavailable.
         """
@@ -186,10 +192,13 @@ class Search:
             raise Unavailable("Search is still reading what is stored. Try again in a minute.")
         if self._slots.statistics().tasks_waiting >= MAX_WAITING:
             raise Unavailable("Too many searches are waiting. Try again in a moment.")
-        meaning, notes = await self._meaning(parsed)
+        meaning, notes = (None, []) if by_words else await self._meaning(parsed)
 
         def run(conn: Connection) -> list[Hit]:
-            places = _places(conn, streams, indexes, collection, kinds)
+            if videos is not None:
+                places = [place.id for place in rows.all_places(conn) if place.video_id in videos]
+            else:
+                places = _places(conn, streams, indexes, collection, kinds)
             ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             return [
                 Hit(
@@ -305,6 +314,8 @@ class Search:
                 if self._loaded.is_set() and await self._embed_batch():
                     pause = 0.0
                 failures, self._trouble = 0, ""
+                embedded, self._embedded = self._embedded, anyio.Event()
+                embedded.set()
             except ProviderError as exc:
                 failures += 1
                 pause = MAX_RETRY_S if exc.permanent else min(RETRY_S * 2 ** min(failures, 10), MAX_RETRY_S)
@@ -369,12 +380,14 @@ def _places(
     if collection is not None:
         inside = set(stream_rows.ids_of(conn, stream_rows.get_collection(conn, collection).id))
         streams = list(inside if streams is None else inside.intersection(streams))
-    if streams is None and indexes is None and kinds is None:
+    every = rows.all_places(conn)
+    if streams is None and indexes is None and kinds is None and all(place.kind != rows.VIDEO for place in every):
         return None
     return [
         place.id
-        for place in rows.all_places(conn)
-        if (streams is None or place.stream_id in streams)
+        for place in every
+        if place.kind != rows.VIDEO
+        and (streams is None or place.stream_id in streams)
         and (indexes is None or place.index_id in indexes)
         and (kinds is None or place.kind in kinds)
     ]

@@ -17,7 +17,7 @@ from rtstream.store import search as rows
 from rtstream.store.database import Database
 from rtstream.store.documents import Documents, sign_bits
 from rtstream.store.search import Source
-from rtstream.store.search_tables import DECISIONS, SCENES, TRANSCRIPTS
+from rtstream.store.search_tables import DECISIONS, SCENES, SPOKEN, TRANSCRIPTS
 
 BATCH = 300
 """Rows of one transaction."""
@@ -67,7 +67,7 @@ class DocumentIndexer:
             self._documents.remove(await self._db.write(rows.take_removed, BATCH))
         if not await self._db.read(rows.unread):
             return await self._db.read(rows.has_removed)
-        for origin in (TRANSCRIPTS, DECISIONS, SCENES):
+        for origin in (SPOKEN, TRANSCRIPTS, DECISIONS, SCENES):
             await self._add(origin)
         return await self._db.read(rows.unread) > 0
 

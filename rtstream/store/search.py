@@ -16,6 +16,7 @@ from rtstream.store import documents as memory
 from rtstream.store.search_tables import (
     DECISIONS,
     SCENES,
+    SPOKEN,
     TOKENIZER,
     TRANSCRIPTS,
     search_cursors,
@@ -24,10 +25,21 @@ from rtstream.store.search_tables import (
     search_places,
     search_removed,
 )
-from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes, transcript_segments
+from rtstream.store.tables import (
+    alerts,
+    decisions,
+    events,
+    scene_indexes,
+    scenes,
+    transcript_segments,
+    video_segments,
+)
+
+VIDEO = "video"
+"""Kind of what is said in exported videos."""
 
 Place = tuple[str, str, str]
-"""Kind, stream and index (empty for a transcript) of a document."""
+"""Kind, owner (a stream; of kind ``video`` a video) and index (empty for a transcript or a video) of a document."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +138,18 @@ def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
     return sources
 
 
+def _new_spoken(conn: Connection, reached: int, limit: int) -> list[Source]:
+    rows = conn.execute(
+        select(video_segments).where(video_segments.c.id > reached).order_by(video_segments.c.id).limit(limit)
+    ).all()
+    return [Source(row.id, (VIDEO, row.video_id, ""), row.start, row.end, row.text) for row in rows]
+
+
 _READ: dict[int, Callable[[Connection, int, int], list[Source]]] = {
     SCENES: _new_scenes,
     TRANSCRIPTS: _new_transcripts,
     DECISIONS: _new_alerts,
+    SPOKEN: _new_spoken,
 }
 
 
@@ -137,8 +157,8 @@ def place_ids(conn: Connection, wanted: Iterable[Place]) -> dict[Place, int]:
     """Numbers of places; those that have none get one."""
     ids: dict[Place, int] = {}
     for place in set(wanted):
-        kind, stream_id, index_id = place
-        key = {"kind": kind, "stream_id": stream_id, "index_id": index_id}
+        kind, owner, index_id = place
+        key = {"kind": kind, "index_id": index_id, "video_id" if kind == VIDEO else "stream_id": owner}
         conn.execute(insert(search_places).prefix_with("OR IGNORE", dialect="sqlite").values(**key))
         ids[place] = conn.execute(select(search_places.c.id).filter_by(**key)).scalar_one()
     return ids
@@ -255,18 +275,20 @@ def set_vectors(conn: Connection, model: int, ids: Sequence[int], values: NDArra
 
 
 _TEXTS = """
-SELECT d.id, d.place, d.start, d."end", coalesce(d.text, s.text, t.text, '')
+SELECT d.id, d.place, d.start, d."end", coalesce(d.text, s.text, t.text, v.text, '')
 FROM search_docs d
 LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
 LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
+LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref
 WHERE d.id IN (SELECT value FROM json_each(?))"""
 
 _DETAILS = """
-SELECT d.id, p.kind, p.stream_id, st.name, p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref),
+SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name), p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref),
     s.model, s.data, t.engine, c.alert_id, e.label
 FROM search_docs d
 JOIN search_places p ON p.id = d.place
-JOIN streams st ON st.id = p.stream_id
+LEFT JOIN streams st ON st.id = p.stream_id
+LEFT JOIN videos vi ON vi.id = p.video_id
 LEFT JOIN scene_indexes i ON i.id = p.index_id
 LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
 LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
@@ -283,7 +305,7 @@ def texts(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[int, float, f
 
 @dataclass(frozen=True)
 class Detail:
-    """What a hit shows besides its text and times."""
+    """What a hit shows besides its text and times. Of kind ``video`` the stream is the exported video."""
 
     kind: str
     stream_id: str
@@ -308,10 +330,13 @@ def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
     return found
 
 
+_ORIGINS = {SCENES: scenes, TRANSCRIPTS: transcript_segments, DECISIONS: decisions, SPOKEN: video_segments}
+
+
 def unread(conn: Connection) -> int:
     """Rows of the origins that are not documents yet; about, because numbers may have gaps. 0 is exact."""
     total = 0
-    for origin, table in ((SCENES, scenes), (TRANSCRIPTS, transcript_segments), (DECISIONS, decisions)):
+    for origin, table in _ORIGINS.items():
         newest = conn.execute(select(func.max(table.c.id))).scalar() or 0
         reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
         total += max(0, newest - reached)

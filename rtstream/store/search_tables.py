@@ -8,24 +8,27 @@ SQLite only: another database needs its own word index behind ``rtstream.store.s
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.engine import Connection
 
 from rtstream.store.tables import metadata
 
-SCENES, TRANSCRIPTS, DECISIONS = 0, 1, 2
+SCENES, TRANSCRIPTS, DECISIONS, SPOKEN = 0, 1, 2, 3
 """Origins: the table a document comes from."""
 
 search_places = Table(
     "search_places",
     metadata,
     Column("id", Integer, primary_key=True),
-    # "visual", "audio", "transcript", "alert"
+    # "visual", "audio", "transcript", "alert" of a stream; "video": what is said in an exported video
     Column("kind", String, nullable=False),
-    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
-    # Empty for a transcript.
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE")),
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE")),
+    # Empty for a transcript and a video.
     Column("index_id", String, nullable=False),
-    UniqueConstraint("kind", "stream_id", "index_id"),
+    # Of the two columns that name its owner the other one is null, and nulls are never equal.
+    Index("search_places_of_streams", "stream_id", "kind", "index_id", unique=True),
+    Index("search_places_of_videos", "video_id", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -108,6 +111,7 @@ def create(conn: Connection) -> None:
         (SCENES, "scenes", "old.text"),
         (TRANSCRIPTS, "transcript_segments", "old.text"),
         (DECISIONS, "decisions", "text"),
+        (SPOKEN, "video_segments", "old.text"),
     ):
         conn.exec_driver_sql(_REMOVED.format(origin=origin, table=table, text=text))
         conn.exec_driver_sql("INSERT OR IGNORE INTO search_cursors(origin, reached) VALUES (?, 0)", (origin,))

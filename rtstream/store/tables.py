@@ -253,6 +253,31 @@ videos = Table(
     Column("created_at", Float, nullable=False),
 )
 
+video_transcripts = Table(
+    "video_transcripts",
+    metadata,
+    # What was said in an exported video is known. Its segments may be none: nobody spoke.
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
+    Column("engine", String, nullable=False),
+    Column("language", String),
+    Column("created_at", Float, nullable=False),
+)
+
+video_segments = Table(
+    "video_segments",
+    metadata,
+    # One sentence. ``start``, ``end`` and those of the words are seconds from the start of the video.
+    Column("id", Integer, primary_key=True),
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    # [{"word", "start", "end"}]
+    Column("words", JSON, nullable=False),
+    Index("video_segments_by_video", "video_id", "start"),
+    sqlite_autoincrement=True,
+)
+
 journal = Table(
     "journal",
     metadata,
