@@ -61,8 +61,13 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
     app = Starlette(routes=[Route("/v1/audio/transcriptions", transcribe, methods=["POST"])])
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+
+    async def serve() -> None:
+        with anyio.CancelScope(shield=True):  # a failed test, too, ends it in order
+            await running.serve()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(running.serve)
+        tasks.start_soon(serve)
         with anyio.fail_after(10):
             while not running.started:
                 await anyio.sleep(0.01)
