@@ -1,0 +1,1 @@
+"""Measurements beside real peers; see README.md in this folder."""
