@@ -10,15 +10,12 @@ from mcp_types import ImageContent
 from pydantic import BaseModel, Field
 
 from rtstream.client import Frame, Sheet
-from rtstream.client.events import UNTRUSTED
+from rtstream.client.events import MAX_TEXT, UNTRUSTED
 from rtstream.errors import InvalidRequest
 from rtstream.models import AskLook
 from rtstream.rules.untrusted import clean
 from tools.define import ToolContext, WithContent, live, tool
 from tools.parameters import Range, StreamId, name, note, ranges
-
-MAX_ANSWER = 10_000
-"""Characters of an answer that a model gets."""
 
 
 class Look(WithContent):
@@ -68,7 +65,7 @@ async def look(
         return Look(
             stream_id=stream_id,
             times=_rounded(answer.times),
-            untrusted_text=clean(answer.text, MAX_ANSWER),
+            untrusted_text=clean(answer.text, MAX_TEXT),
             model=name(answer.model),
             note=note(answer.note),
         )
