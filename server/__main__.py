@@ -13,6 +13,7 @@ Without a command: MCP over stdin and stdout, as a chat client starts it.
 
 commands:
   serve    engine, HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
+  watch    waits for something to happen on streams, prints it and ends (rtstream-mcp watch --help)
   demo     a live stream, watched and alerted on, driven by a real MCP client
   doctor   what is set up and whether it works; tries each configured model once
   install-embeddings
@@ -30,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _stdio(arguments)
             case "serve":
                 return _serve(arguments[1:])
+            case "watch":
+                from server.cli.watch import main as watch
+
+                return watch(arguments[1:])
             case "demo":
                 from server.cli.demo import main as demo  # pyright: ignore[reportMissingImports]
 

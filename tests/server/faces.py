@@ -45,6 +45,8 @@ class Served:
     engine: Engine
     data_dir: Path
     stop: anyio.Event
+    closed: anyio.Event = field(default_factory=anyio.Event)
+    """Set once the server has ended after ``stop``."""
 
     async def add_stream(self, name: str = "Door") -> str:
         """Store a stopped stream; gives its id."""
@@ -91,7 +93,7 @@ async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> As
     """An engine on an empty folder, served on a port of its own."""
     given = {"data_dir": folder, "api_key": KEY, "port": 0, "local_vision": False, "allow_networks": "loopback"}
     config = Settings(**{**given, **settings})
-    stop, ready = anyio.Event(), anyio.Event()
+    stop, ready, closed = anyio.Event(), anyio.Event(), anyio.Event()
     urls: list[str] = []
 
     def listening(url: str) -> None:
@@ -99,10 +101,15 @@ async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> As
         ready.set()
 
     async with Engine(config) as engine, anyio.create_task_group() as tasks:
-        tasks.start_soon(serve_engine, engine, config, stop, listening, make_face)
+
+        async def serve() -> None:
+            await serve_engine(engine, config, stop, listening, make_face)
+            closed.set()
+
+        tasks.start_soon(serve)
         with anyio.fail_after(LIMIT_S):
             await ready.wait()
-        yield Served(urls[0], engine, folder, stop)
+        yield Served(urls[0], engine, folder, stop, closed)
         stop.set()
 
 
