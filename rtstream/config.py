@@ -49,6 +49,9 @@ class EngineConfig(BaseModel):
         None, gt=0, description="Days recordings are kept. Unset: as long as there is room."
     )
     retain_gb: float | None = Field(None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take.")
+    min_free_gb: float = Field(
+        1.0, ge=0, description="Gigabytes that stay free on the disk: below, recording pauses until there is room."
+    )
     link_ttl_s: float = Field(7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
     journal_keep: int = Field(1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(True, description="Read text on screen with the embedded engine when it is installed.")

@@ -48,3 +48,13 @@ def connection_id() -> str:
 def video_id() -> str:
     """``m-`` and 16 hex digits: an exported video."""
     return f"m-{secrets.token_hex(8)}"
+
+
+def audio_id() -> str:
+    """``a-`` and 16 hex digits: an exported recording of sound alone."""
+    return f"a-{secrets.token_hex(8)}"
+
+
+def job_id() -> str:
+    """``job-`` and 12 hex digits: work that takes longer than a request."""
+    return f"job-{secrets.token_hex(6)}"

@@ -108,6 +108,8 @@ class Stream(ApiModel):
     indexes: list[IndexProgress] = Field(
         default_factory=list, description="How its indexes keep up; only when one stream is asked for."
     )
+    retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
+    recorded_bytes: int = Field(default=0, description="Bytes its recordings take on the disk.")
 
 
 class Playback(ApiModel):
@@ -121,6 +123,70 @@ class Playback(ApiModel):
     gaps: list[tuple[float, float]] = Field(
         default_factory=list, description="Ranges of the window without a recording."
     )
+
+
+class ClipLinks(ApiModel):
+    """Where parts of videos can be watched, one after the other (API reference 2.19)."""
+
+    stream_url: str
+    player_url: str
+
+
+class Video(ApiModel):
+    """An exported video (API reference 2.19). Its links expire; ask again for fresh ones."""
+
+    id: str
+    collection_id: str
+    stream_url: str
+    player_url: str
+    name: str
+    description: str = ""
+    thumbnail_url: str | None = None
+    length: float = Field(description="seconds")
+    # extensions
+    download_url: str = ""
+    rtstream_id: str = Field(default="", description="The stream it was recorded from; that may be deleted.")
+    start: float = Field(default=0.0, description="Unix seconds of its first picture.")
+    end: float = Field(default=0.0, description="Unix seconds of its last picture.")
+    covered: list[tuple[float, float]] = Field(
+        default_factory=list, description="What it shows, one after the other, as ranges [start, end] in Unix seconds."
+    )
+    gaps: list[tuple[float, float]] = Field(default_factory=list, description="What it leaves out between them.")
+    size: int = Field(default=0, description="bytes")
+    created_at: float = 0.0
+
+
+class ExportRequest(ApiModel):
+    """Body of ``POST rtstream/{id}/export``."""
+
+    name: str | None = Field(default=None, max_length=200)
+    # extensions
+    start: float | None = Field(default=None, description="With end: this window, also while the stream runs.")
+    end: float | None = None
+    wait_s: float = Field(default=25.0, ge=0, le=25, description="Seconds until 'processing' is answered.")
+
+
+class ExportResult(ApiModel):
+    """Result of an export (API reference 2.7)."""
+
+    video_id: str
+    stream_url: str | None = None
+    player_url: str | None = None
+    name: str = ""
+    duration: float | None = Field(default=None, description="seconds")
+    # extensions
+    download_url: str | None = None
+    start: float | None = None
+    end: float | None = None
+    covered: list[tuple[float, float]] = Field(default_factory=list)
+    gaps: list[tuple[float, float]] = Field(default_factory=list)
+
+
+class RetentionLimits(ApiModel):
+    """How long a stream's recordings are kept (extension); what is not given is the engine's setting."""
+
+    max_age_s: float | None = Field(default=None, gt=0, description="Seconds after which recordings are removed.")
+    max_bytes: int | None = Field(default=None, gt=0, description="Bytes above which the oldest are removed.")
 
 
 class SceneIndex(IndexProgress):
@@ -436,6 +502,46 @@ class SearchResults(ApiModel):
     # extensions
     by: str = Field(default="", description="'words', or 'words and meaning'.")
     note: str = Field(default="", description="What the user should know about these hits.")
+
+
+class VideoWord(ApiModel):
+    """A piece of a video's transcript: a word, a sentence or some seconds. Seconds from the start of the video."""
+
+    start: float
+    end: float
+    text: str
+    word: str = Field(description="The same as ``text``: clients read either.")
+
+
+class VideoTranscript(ApiModel):
+    """What is said in an exported video (API reference 2.19). Untrusted text."""
+
+    word_timestamps: list[VideoWord]
+    text: str
+
+
+class VideoShot(ApiModel):
+    """A moment of a video that was found. Seconds from the start of the video; ``text`` is untrusted."""
+
+    start: float
+    end: float
+    text: str
+    score: float
+    scene_index_id: str | None = None
+    scene_index_name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    stream_url: str | None = None
+    player_url: str | None = None
+
+
+class VideoHits(ApiModel):
+    """The moments found in one video, best first (API reference 2.19)."""
+
+    video_id: str
+    collection_id: str
+    title: str
+    length: float
+    docs: list[VideoShot]
 
 
 class SearchState(ApiModel):

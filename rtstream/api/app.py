@@ -16,7 +16,18 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, websocket
+from rtstream.api import (
+    collections,
+    events,
+    indexes,
+    journal,
+    media,
+    search,
+    streams,
+    transcripts,
+    videos,
+    websocket,
+)
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import Feed
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
@@ -43,9 +54,10 @@ def routes() -> list[BaseRoute]:
         path("/rtstream/collection/{collection_id}/search", POST=search.streams),
         path("/rtstream/engine", GET=journal.info),
         path("/rtstream/journal", GET=journal.read),
-        path(stream, GET=streams.show, PATCH=streams.update),
+        path(stream, GET=streams.show, PATCH=streams.update, DELETE=streams.delete),
         path(stream + "/status", PATCH=streams.switch),
         path(stream + "/stream", GET=streams.playback),
+        path(stream + "/export", POST=videos.export),
         path(stream + "/frame", GET=streams.frame),
         path(stream + "/sheet", GET=streams.sheet),
         path(stream + "/look", POST=streams.look),
@@ -63,9 +75,19 @@ def routes() -> list[BaseRoute]:
         path(index + "/alert/{alert_id}/deliveries", GET=events.deliveries),
         path(index + "/alert/{alert_id}/redeliver", POST=events.redeliver),
         path(stream + "/event/test", POST=events.test_event),
+        path("/video", GET=videos.listing),
+        path("/video/{video_id}", GET=videos.show, PATCH=videos.update, DELETE=videos.delete),
+        path("/video/{video_id}/stream", POST=videos.part),
+        path("/compile", POST=videos.compile_shots),
+        path("/audio", GET=videos.audio_listing),
+        path("/audio/{video_id}", GET=videos.show, DELETE=videos.delete),
+        path("/audio/{video_id}/generate_url", POST=videos.file_address),
+        path("/async-response/{job_id}", GET=videos.job, DELETE=videos.cancel),
         WebSocketRoute("/ws", websocket.connect),
         Route("/health", journal.health),  # no sign of use: monitors call it for ever
         open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
+        open_path("/media/{token}/index.m3u8", GET=media.video_manifest),
+        open_path("/media/{token}/video.mp4", GET=media.download),
         open_path("/media/{token}/init/{recording_id}.mp4", GET=media.init_segment),
         open_path("/media/{token}/seg/{path:path}", GET=media.segment),
         open_path("/playback.json", GET=media.playback_data),

@@ -69,15 +69,27 @@ async def body(request: Request, model: type[M]) -> M:
 
     Raises InvalidRequest for what is no JSON object or does not fit the model, TooLarge above ``MAX_BODY``.
     """
-    raw = await _read(request)
-    try:
-        # Strict JSON: no NaN, no lone surrogates, bounded depth. None of them could be stored or sent on.
-        values = from_json(raw, allow_inf_nan=False) if raw.strip() else {}
-    except ValueError as error:
-        raise InvalidRequest(f"The request body is not JSON: {error}.") from None
+    values = await _json(request)
     if not isinstance(values, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return validated(model, values)
+
+
+async def entries(request: Request, model: type[M]) -> list[M]:
+    """The JSON list of the request body as models. Raises as ``body`` does."""
+    values = await _json(request)
+    if not (isinstance(values, list) and all(isinstance(value, dict) for value in values)):
+        raise InvalidRequest("The request body must be a JSON list of objects.")
+    return [validated(model, value) for value in values]
+
+
+async def _json(request: Request) -> Any:
+    raw = await _read(request)
+    try:
+        # Strict JSON: no NaN, no lone surrogates, bounded depth. None of them could be stored or sent on.
+        return from_json(raw, allow_inf_nan=False) if raw.strip() else {}
+    except ValueError as error:
+        raise InvalidRequest(f"The request body is not JSON: {error}.") from None
 
 
 async def _read(request: Request) -> bytes:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from rtstream.api.envelope import envelope
 from rtstream.api.routing import engine_of
 from rtstream.errors import NotFound
+from rtstream.media.flatten import Flat
 
 STATIC = Path(__file__).parent / "static"
 PLAYLIST = "application/vnd.apple.mpegurl"
@@ -46,6 +48,42 @@ async def init_segment(request: Request) -> Response:
     """The initialisation segment of one continuous run."""
     found = await engine_of(request).init_segment(request.path_params["token"], request.path_params["recording_id"])
     return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
+
+
+async def video_manifest(request: Request) -> Response:
+    """The playlist of exported videos, or of parts of them."""
+    text = await engine_of(request).played.manifest(request.path_params["token"])
+    return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
+
+
+async def download(request: Request) -> Response:
+    """A recorded window, or an exported video, as an MP4 file to be saved."""
+    found = await engine_of(request).played.download(request.path_params["token"])
+    if found.path is not None:
+        if not await anyio.Path(found.path).is_file():
+            raise NotFound("This video was deleted, or its file is missing.")
+        return FileResponse(found.path, media_type="video/mp4", filename=found.name)
+    assert found.flat is not None
+    headers = {
+        "content-length": str(found.flat.size),
+        "content-disposition": f"attachment; filename*=utf-8''{quote(found.name)}",
+        "cache-control": "no-store",
+    }
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type="video/mp4")
+    return StreamingResponse(_put_together(found.flat), media_type="video/mp4", headers=headers)
+
+
+async def _put_together(flat: Flat) -> AsyncIterator[bytes]:
+    yield flat.header
+    for stretch in flat.stretches:
+        # A file may have been removed meanwhile: the connection then ends early, and the receiver sees it.
+        async with await anyio.open_file(stretch.path, "rb") as source:
+            await source.seek(stretch.offset)
+            left = stretch.length
+            while left > 0 and (chunk := await source.read(min(4 * CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
 
 
 async def segment(request: Request) -> Response:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from rtstream.api.address import base_url, rebased
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.routing import engine_of
-from rtstream.models import AskLook, ConnectStream, StreamStatus
+from rtstream.errors import InvalidRequest
+from rtstream.models import AskLook, ConnectStream, RetentionLimits, StreamStatus
 
 
 class ListStreams(BaseModel):
@@ -27,9 +28,10 @@ class ListStreams(BaseModel):
 
 
 class UpdateStream(BaseModel):
-    """Body of ``PATCH rtstream/{id}``."""
+    """Body of ``PATCH rtstream/{id}``. ``retention`` replaces all limits of the stream."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: str | None = Field(None, min_length=1, max_length=200)
+    retention: RetentionLimits | None = None
 
 
 class Action(BaseModel):
@@ -74,9 +76,18 @@ async def show(request: Request) -> Response:
 
 
 async def update(request: Request) -> Response:
-    """Change the name."""
+    """Change the name, or how long recordings are kept."""
     change = await body(request, UpdateStream)
-    return ok(await engine_of(request).update_stream(request.path_params["stream_id"], name=change.name))
+    if change.name is None and change.retention is None:
+        raise InvalidRequest("Give the stream another name, or limits of retention.")
+    stream_id = request.path_params["stream_id"]
+    return ok(await engine_of(request).update_stream(stream_id, name=change.name, retention=change.retention))
+
+
+async def delete(request: Request) -> Response:
+    """Remove a stream with all that was recorded and found on it; exported videos stay."""
+    await engine_of(request).delete_stream(request.path_params["stream_id"])
+    return ok()
 
 
 async def listing(request: Request) -> Response:

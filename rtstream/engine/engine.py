@@ -20,15 +20,18 @@ from rtstream.engine.alerting import Alerting
 from rtstream.engine.audio import AudioIndexes
 from rtstream.engine.bindings import Bindings
 from rtstream.engine.delivery import Delivery
+from rtstream.engine.exports import Exports
 from rtstream.engine.firing import Firing
 from rtstream.engine.indexes import Indexes
 from rtstream.engine.indexing import Indexing
+from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.judging import Judge
 from rtstream.engine.links import Links
 from rtstream.engine.looking import Questions
 from rtstream.engine.modelcalls import ModelCalls
 from rtstream.engine.playback import Recorded, Sheet
+from rtstream.engine.played import Played
 from rtstream.engine.retention import Retention
 from rtstream.engine.search import NO_MODEL, Search
 from rtstream.engine.sources import Addresses
@@ -36,6 +39,7 @@ from rtstream.engine.streams import Streams
 from rtstream.engine.supervisor import Supervisor
 from rtstream.engine.transcribing import OnPartial, Transcribers
 from rtstream.engine.transcripts import Transcripts
+from rtstream.engine.videos import Videos
 from rtstream.engine.visual import VisualIndexes
 from rtstream.engine.watches import Watches
 from rtstream.errors import InvalidRequest, RTStreamError
@@ -51,6 +55,7 @@ from rtstream.models import (
     Event,
     LookAnswer,
     Playback,
+    RetentionLimits,
     Scene,
     SceneIndex,
     Stream,
@@ -153,9 +158,15 @@ class Engine:
             self.db, judge, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
         )
         self._retention = Retention(config, self.db, media_dir)
+        self.jobs = Jobs(tasks)
+        self.videos = Videos(self.db, self.journal, self._links, data_dir / "videos")
+        room = int(config.min_free_gb * 1e9)
+        self.exports = Exports(self.jobs, self.db, self.journal, media_dir, self.videos, room)
+        self.played = Played(self.db, self._links, self.recorded, self.videos, self.watches)
         stack.push_async_callback(self._stop_workers)
 
         await self._retention.agree()
+        await self.exports.agree()
         self.delivery.start()
         await self.alerting.start()
         await self.indexes.resume()
@@ -294,9 +305,11 @@ class Engine:
             limit=limit, offset=offset, status=status, name=name, ordering=ordering, collection_id=collection_id
         )
 
-    async def update_stream(self, stream_id: str, *, name: str | None = None) -> Stream:
+    async def update_stream(
+        self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
+    ) -> Stream:
         """Change what is given of a stream."""
-        return await self.streams.get(stream_id) if name is None else await self.streams.rename(stream_id, name)
+        return await self.streams.change(stream_id, name, retention)
 
     async def start_stream(self, stream_id: str) -> Stream:
         """Run a stream; harmless when it runs."""
@@ -363,17 +376,15 @@ class Engine:
 
     async def init_segment(self, token: str, recording_id: str) -> bytes:
         """Initialisation segment of a granted recording."""
-        return await self.recorded.init_segment(token, recording_id)
+        return await self.played.init_segment(token, recording_id)
 
     async def media_file(self, token: str, path: str) -> Path:
         """A granted segment file."""
-        return self.recorded.file(token, path)
+        return await self.played.file(token, path)
 
     async def playback_data(self, token: str) -> dict[str, Any]:
-        """What the player page shows: fragments, gaps, and the alerts of the window as marks."""
-        grant = self.recorded.grant(token)
-        marks = await self.watches.marks(grant.stream_id, grant.start, grant.end)
-        return await self.recorded.page(token, marks)
+        """What the player page shows: fragments, gaps, and the alerts and scenes of the window as marks."""
+        return await self.played.page(token)
 
     # scene indexes
 

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Row
 from rtstream.engine.links import Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.media.extract import MAX_SHEET_PICTURES, Piece, Run, contact_sheet, frame_at
+from rtstream.media.flatten import Flat, FormatsDiffer, plan
 from rtstream.media.process import context
 from rtstream.models import Playback
 from rtstream.perception.protocols import Picture
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 MAX_WINDOW_S = 31 * 86400.0
 EXTRACT_TIMEOUT_S = 20.0
 MAX_MARKS = 500
+MAX_DOWNLOAD_S = 6 * 3600.0
+"""Longest window that is put together while it is sent; longer ones are exported."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Recorded:
     ) -> Playback:
         """Links to a window. Raises InvalidRequest for an impossible one, NotFound for an empty one."""
         stream = await self._db.read(stream_rows.get, stream_id)
-        start, end = _window(start, end)
+        start, end = window(start, end)
         segments = await self._segments(stream_id, start, end)
         if not segments:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
@@ -109,6 +113,7 @@ class Recorded:
             "covered": covered,
             "gaps": gaps,
             "live": False,
+            "clock": True,
             "fragments": [
                 {
                     "start": segment.start,
@@ -123,7 +128,7 @@ class Recorded:
                 for segment in segments
             ],
             "marks": (marks or [])[:MAX_MARKS],
-            "download_url": None,
+            "download_url": f"/media/{token}/video.mp4" if grant.end - grant.start <= MAX_DOWNLOAD_S else None,
         }
 
     def grant(self, token: str) -> Grant:
@@ -170,7 +175,7 @@ class Recorded:
     async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> Sheet:
         """Up to ``count`` pictures, evenly from [start, end], in one; moments without a recording are left out."""
         stream = await self._db.read(stream_rows.get, stream_id)
-        start, end = _window(start, end)
+        start, end = window(start, end)
         if not 1 <= count <= MAX_SHEET_PICTURES:
             raise InvalidRequest(f"A contact sheet shows 1 to {MAX_SHEET_PICTURES} pictures.")
         step = (end - start) / count
@@ -197,6 +202,29 @@ class Recorded:
             raise NotFound(nearest(ranges, start, end, storing=stream.store))
         found = await self._extract(contact_sheet, list(runs.values()), times, max_side)
         return Sheet(found.times, found.jpeg, found.width, found.height)
+
+    async def flat(self, grant: Grant) -> Flat:
+        """A granted window as a plain MP4 file to be. Raises InvalidRequest when its format changes, NotFound."""
+        if grant.end - grant.start > MAX_DOWNLOAD_S:
+            raise InvalidRequest("This is too long to download directly. Export it.")
+        folder = self._media_dir / grant.stream_id
+
+        def query(conn: Connection) -> list[Run]:
+            runs: list[Run] = []
+            found = rows.segments_between(conn, grant.stream_id, grant.start, grant.end)
+            for recording_id, own in groupby(found, key=lambda row: row.recording_id):
+                run = rows.init_of(conn, grant.stream_id, recording_id)
+                if run is not None:
+                    pieces = [Piece(str(folder / s.path), s.offset, s.length, s.start) for s in own]
+                    runs.append(Run(run.init, pieces))
+            return runs
+
+        try:
+            return await self._extract(plan, await self._db.read(query), grant.start, grant.end)
+        except NotFound as exc:
+            if isinstance(exc.__cause__, FormatsDiffer):
+                raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
+            raise
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
         """The last recorded picture. Raises NotFound."""
@@ -250,7 +278,7 @@ def _segment(row: Row[Any]) -> Segment:
     return Segment(row.start, row.duration, row.recording_id, row.path, row.offset, row.length)
 
 
-def _window(start: float | None, end: float | None) -> tuple[float, float]:
+def window(start: float | None, end: float | None) -> tuple[float, float]:
     """The window asked for; one of no length becomes the second around it (API reference 2.6)."""
     if start is None or end is None:
         raise InvalidRequest("Give both start and end as Unix timestamps in seconds.")

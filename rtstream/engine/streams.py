@@ -23,7 +23,7 @@ from rtstream.engine.transcribing import Transcribers
 from rtstream.engine.visual import VisualIndexes
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.media import messages as m
-from rtstream.models import ConnectStream, Health, MediaInfo, Stream, StreamStatus
+from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redact import redact, show_url
 from rtstream.rules.untrusted import clean
 from rtstream.store import journal as journal_rows
@@ -181,18 +181,24 @@ class Streams:
         self._forget(stream_id)
         await anyio.to_thread.run_sync(shutil.rmtree, self._media_dir / stream_id, True)
 
-    async def rename(self, stream_id: str, name: str) -> Stream:
-        """Give a stream another name."""
-        name = clean(name, MAX_NAME).strip()
-        if not name:
-            raise InvalidRequest("The name is empty.")
+    async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
+        """Give a stream another name or other limits of retention; None leaves them as they are."""
+        values: dict[str, Any] = {}
+        if name is not None:
+            values["name"] = clean(name, MAX_NAME).strip()
+            if not values["name"]:
+                raise InvalidRequest("The name is empty.")
+        if retention is not None:
+            values["retention"] = retention.model_dump(exclude_none=True)
 
         def change(conn: Connection) -> None:
             rows.get(conn, stream_id)
-            rows.change(conn, stream_id, name=name)
+            if values:
+                rows.change(conn, stream_id, **values)
 
         await self._db.write(change)
-        self._names[stream_id] = name
+        if "name" in values:
+            self._names[stream_id] = values["name"]
         return await self.get(stream_id)
 
     # what workers say
@@ -296,6 +302,7 @@ class Streams:
                 open_timeout_s=config.open_timeout_s,
                 reconnect_max_s=config.reconnect_max_s,
                 tls_verify=config.tls_verify,
+                min_free_bytes=int(config.min_free_gb * 1e9),
             )
         )
 
@@ -332,4 +339,6 @@ class Streams:
             health=health,
             media=MediaInfo.model_validate(row.media) if row.media else None,
             recorded=ranges,
+            retention=RetentionLimits.model_validate(row.retention or {}),
+            recorded_bytes=row.recorded_bytes,
         )

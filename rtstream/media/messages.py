@@ -26,6 +26,7 @@ class WorkerSpec:
     open_timeout_s: float = 15.0
     reconnect_max_s: float = 30.0
     tls_verify: bool = True
+    min_free_bytes: int = 0  # of the disk; with less, recording pauses
 
 
 @dataclass

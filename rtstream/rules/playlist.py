@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 Range = tuple[float, float]
@@ -57,6 +58,11 @@ def coverage(segments: Iterable[Segment], start: float, end: float) -> tuple[lis
     return covered, gaps
 
 
+def gaps_between(ranges: Sequence[Range]) -> list[Range]:
+    """The holes of at least ``HOLE_S`` between ranges that are in order."""
+    return [(before[1], after[0]) for before, after in pairwise(ranges) if after[0] - before[1] >= HOLE_S]
+
+
 def playlist(
     segments: Iterable[Segment],
     start: float,
@@ -74,13 +80,24 @@ def playlist(
     chosen = [segment for segment in segments if segment.end > start and segment.start < end]
     if not chosen:
         raise ValueError("no segment is in the window")
+    return sequence(chosen, start - chosen[0].start, init_url=init_url, segment_url=segment_url)
+
+
+def sequence(
+    chosen: Sequence[Segment],
+    begin: float,
+    *,
+    init_url: Callable[[str], str],
+    segment_url: Callable[[str], str],
+) -> str:
+    """The HLS media playlist of these segments (at least one) in this order, played from ``begin`` seconds on."""
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
         f"#EXT-X-TARGETDURATION:{math.ceil(max(segment.duration for segment in chosen))}",
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-INDEPENDENT-SEGMENTS",
-        f"#EXT-X-START:TIME-OFFSET={max(0.0, start - chosen[0].start):.6f},PRECISE=YES",
+        f"#EXT-X-START:TIME-OFFSET={max(0.0, begin):.6f},PRECISE=YES",
     ]
     recording, path, url = "", "", ""
     reached = chosen[0].start
@@ -114,9 +131,9 @@ def nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool 
         if storing:
             return "Nothing is recorded on this stream yet. Wait until it is connected and has recorded a few seconds."
         return "This stream is not recorded. Connect it with store=true to be able to play it back."
-    asked = f"at {_both(start)}" if start == end else f"between {_both(start)} and {_both(end)}"
+    asked = f"at {stamp(start)}" if start == end else f"between {stamp(start)} and {stamp(end)}"
     near = sorted(ranges, key=lambda r: max(r[0] - end, start - r[1], 0.0))[:3]
-    listed = "; ".join(f"{_both(a)} to {_both(b)}" for a, b in sorted(near))
+    listed = "; ".join(f"{stamp(a)} to {stamp(b)}" for a, b in sorted(near))
     return f"Nothing is recorded {asked}. The nearest recorded ranges are: {listed}."
 
 
@@ -124,6 +141,6 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _both(at: float) -> str:
-    """A time as a number that can be passed on, and readable."""
+def stamp(at: float) -> str:
+    """A Unix time as a number that can be passed on, and readable."""
     return f"{at:.3f} ({datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC)"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from rtstream.store.tables import pins, recordings, segments, streams
+from rtstream.store.tables import journal, pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
 """No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
@@ -82,6 +82,28 @@ def pinned(conn: Connection, stream_id: str, before: float) -> list[tuple[float,
 def pin(conn: Connection, stream_id: str, start: float, end: float, alert_id: str) -> None:
     """Keep this range as long as its stream: it is the evidence of an alert."""
     conn.execute(pins.insert().values(stream_id=stream_id, start=start, end=end, alert_id=alert_id))
+
+
+def unpin(conn: Connection, alert_id: str) -> None:
+    """Let go of what was kept for ids that begin like this."""
+    conn.execute(delete(pins).where(pins.c.alert_id.startswith(alert_id, autoescape=True)))
+
+
+def latest_session(conn: Connection, stream_id: str) -> float | None:
+    """When the stream was last stopped before its newest run began (Unix seconds; 0: never); None without a run.
+
+    What a user calls a recording has no row of its own, only its continuous runs: it goes from one stop to the next.
+    """
+    newest = conn.execute(select(func.max(recordings.c.started_at)).where(recordings.c.stream_id == stream_id)).scalar()
+    if newest is None:
+        return None
+    stops = select(func.max(journal.c.at)).where(
+        journal.c.stream_id == stream_id,
+        journal.c.channel == "health",
+        journal.c.data["state"].as_string() == "stopped",
+        journal.c.at <= newest,
+    )
+    return conn.execute(stops).scalar() or 0.0
 
 
 def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) -> None:

@@ -76,7 +76,36 @@ async def test_a_stream_is_shown_without_the_credentials_of_its_source(
 async def test_a_stream_is_renamed(api: httpx.AsyncClient, add_stream: AddStream) -> None:
     stream_id = await add_stream("Door")
     assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"name": "Gate"})))["name"] == "Gate"
-    assert (await api.patch(f"/rtstream/{stream_id}", json={})).json()["message"] == "name is missing."
+    refused = await api.patch(f"/rtstream/{stream_id}", json={})
+    assert refused.json()["message"] == "Give the stream another name, or limits of retention."
+
+
+async def test_a_stream_gets_limits_of_its_own_and_loses_them_again(
+    api: httpx.AsyncClient, add_stream: AddStream
+) -> None:
+    stream_id = await add_stream("Door")
+    limits = {"max_age_s": 86400, "max_bytes": 5_000_000_000}
+    assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"retention": limits})))["retention"] == limits
+    assert (await data(await api.get(f"/rtstream/{stream_id}")))["name"] == "Door"
+    none = {"max_age_s": None, "max_bytes": None}
+    assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"retention": {}})))["retention"] == none
+    wrong = await api.patch(f"/rtstream/{stream_id}", json={"retention": {"max_age_s": -1}})
+    assert "retention.max_age_s" in wrong.json()["message"]
+
+
+async def test_a_stream_is_deleted_with_all_that_was_found_on_it(
+    api: httpx.AsyncClient, add_stream: AddStream, add_index: AddStream
+) -> None:
+    stream_id, other = await add_stream("Door"), await add_stream("Gate")
+    index_id = await add_index(stream_id, scenes=3)
+    before = (await data(await api.get("/rtstream/journal")))["cursor"]
+    assert (await api.delete(f"/rtstream/{stream_id}")).json()["success"]
+    for gone in (f"/rtstream/{stream_id}", f"/rtstream/{stream_id}/index/scene/{index_id}"):
+        assert (await api.get(gone)).status_code == 404
+    assert (await api.delete(f"/rtstream/{stream_id}")).status_code == 404
+    assert [s["id"] for s in (await data(await api.get("/rtstream")))["results"]] == [other]
+    [entry] = (await data(await api.get("/rtstream/journal", params={"since": before})))["entries"]
+    assert entry["data"] == {"change": "removed", "kind": "stream", "id": stream_id, "name": "Door"}
 
 
 async def test_stopping_a_stopped_stream_is_fine(api: httpx.AsyncClient, add_stream: AddStream) -> None:

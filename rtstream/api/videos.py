@@ -1,0 +1,132 @@
+"""Exports and exported videos, and the work they take (API reference 1.5, 2.7, 2.19)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.address import base_url
+from rtstream.api.envelope import body, entries, envelope, ok, query, refusal
+from rtstream.api.routing import engine_of
+from rtstream.engine.jobs import Job
+from rtstream.errors import InvalidRequest
+from rtstream.models import ExportRequest
+
+AUDIO = "a-"
+"""How ids of exported sound begin."""
+
+
+class ListVideos(BaseModel):
+    """Query of ``GET video`` and ``GET audio``."""
+
+    collection_id: str | None = None
+
+
+class UpdateVideo(BaseModel):
+    """Body of ``PATCH video/{id}``."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class Timeline(BaseModel):
+    """Body of ``POST video/{id}/stream``: parts as [start, end] in seconds; none means the whole video."""
+
+    timeline: list[tuple[float, float]] | None = Field(None, max_length=100)
+
+
+class Shots(BaseModel):
+    """One entry of the body of ``POST compile``."""
+
+    video_id: str
+    shots: list[tuple[float, float]] = Field(max_length=100)
+
+
+async def export(request: Request) -> Response:
+    """Export the latest completed recording of a stream, or a window of it."""
+    wanted = await body(request, ExportRequest)
+    exports = engine_of(request).exports
+    started = await exports.start(request.path_params["stream_id"], wanted.name, wanted.start, wanted.end)
+    await started.wait(wanted.wait_s)
+    if started.error is not None:
+        return refusal(started.error)
+    return await _answer(request, started)
+
+
+async def job(request: Request) -> Response:
+    """How far a piece of work is, or its result."""
+    return await _answer(request, engine_of(request).jobs.get(request.path_params["job_id"]))
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a piece of work; what it has made so far is removed."""
+    await engine_of(request).jobs.cancel(request.path_params["job_id"])
+    return ok()
+
+
+async def _answer(request: Request, found: Job) -> Response:
+    if found.error is not None:
+        failure = {"message": found.error.message, "error_code": found.error.code}
+        return envelope({"success": False, "status": "failed", **failure})
+    if found.state == "done":
+        return envelope({"success": True, "status": "done", "data": await found.shown(base_url(request))})
+    address = f"{base_url(request)}/async-response/{found.id}"
+    data = {"id": found.id, "output_url": address, "percentage": found.percentage}
+    return envelope({"success": True, "status": "processing", "request_type": "sync", "data": data})
+
+
+async def listing(request: Request) -> Response:
+    """All videos of a collection, newest first."""
+    return await _listing(request, "videos")
+
+
+async def audio_listing(request: Request) -> Response:
+    """All exported sound of a collection, newest first."""
+    return await _listing(request, "audios")
+
+
+async def _listing(request: Request, kind: str) -> Response:
+    wanted = query(request, ListVideos)
+    found = await engine_of(request).videos.listing(base_url(request), wanted.collection_id)
+    return ok({kind: [video for video in found if video.id.startswith(AUDIO) == (kind == "audios")]})
+
+
+async def show(request: Request) -> Response:
+    """One video, with fresh links."""
+    return ok(await engine_of(request).videos.get(base_url(request), request.path_params["video_id"]))
+
+
+async def update(request: Request) -> Response:
+    """Change the name."""
+    change = await body(request, UpdateVideo)
+    return ok(await engine_of(request).videos.rename(base_url(request), request.path_params["video_id"], change.name))
+
+
+async def delete(request: Request) -> Response:
+    """Remove a video and its file."""
+    await engine_of(request).videos.delete(request.path_params["video_id"])
+    return ok()
+
+
+async def part(request: Request) -> Response:
+    """Links to parts of a video, one after the other."""
+    videos, video_id = engine_of(request).videos, request.path_params["video_id"]
+    parts = (await body(request, Timeline)).timeline
+    if not parts:
+        return ok(await videos.get(base_url(request), video_id))
+    return ok(await videos.clips(base_url(request), [(video_id, start, end) for start, end in parts]))
+
+
+async def compile_shots(request: Request) -> Response:
+    """Links to parts of several videos, one after the other."""
+    wanted = await entries(request, Shots)
+    clips = [(entry.video_id, start, end) for entry in wanted for start, end in entry.shots]
+    if not clips:
+        raise InvalidRequest("There are no shots to compile.")
+    return ok(await engine_of(request).videos.clips(base_url(request), clips))
+
+
+async def file_address(request: Request) -> Response:
+    """Where exported sound can be downloaded."""
+    found = await engine_of(request).videos.get(base_url(request), request.path_params["video_id"])
+    return ok({"signed_url": found.download_url})
