@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 RING_SIZE = 5000
 RECONNECT_MAX_S = 15.0
 HELLO_TIMEOUT_S = 10.0
+ABSENCE_S = 10.0
+"""How long a wait puts up with an engine that does not answer, and how often it asks."""
+ABSENCE_PAUSE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 CHANNELS = frozenset(get_args(Channel))
 _SYNONYMS = {"visual_index": "scene_index", "spoken_index": "audio_index"}  # the hosted service's other names
@@ -121,17 +124,39 @@ class Feed:
         """
         self._needed.set()
         if not await self.hosted():
-            return await self.client.journal(since, which, limit, wait_s)
+            return await self._stored(since, which, limit, min(wait_s, MAX_WAIT_S))
         await self.need(wait_s=HELLO_TIMEOUT_S)
+        truncated = False
         with anyio.move_on_after(min(wait_s, MAX_WAIT_S)):
             while True:
                 grown = self._grown  # taken before the read: a message in between is not missed
                 page = self._ring.page(since, which, limit)
+                truncated |= page.truncated
                 if page.entries or wait_s <= 0:
-                    return page
+                    break
                 since = page.cursor
                 await grown.wait()
-        return self._ring.page(since, which, limit)
+        page = self._ring.page(since, which, limit)
+        return page.model_copy(update={"truncated": truncated or page.truncated})
+
+    async def _stored(self, since: int | None, which: JournalFilter, limit: int, wait_s: float) -> JournalPage:
+        """As ``read``, from the engine's journal; a wait goes on when the engine is restarted meanwhile."""
+        deadline = anyio.current_time() + wait_s
+        truncated, patience_s = False, ABSENCE_S
+        while True:
+            left = max(0.0, deadline - anyio.current_time())
+            try:
+                page = await self.client.journal(since, which, limit, left)
+            except Unavailable:
+                if left <= ABSENCE_PAUSE_S or patience_s <= 0 or since is None:
+                    raise
+                patience_s -= ABSENCE_PAUSE_S
+                await anyio.sleep(ABSENCE_PAUSE_S)
+                continue
+            truncated |= page.truncated
+            if page.entries or anyio.current_time() >= deadline - ABSENCE_PAUSE_S:
+                return page.model_copy(update={"truncated": truncated})
+            since, patience_s = page.cursor, ABSENCE_S  # an engine that ends answers before the time is up
 
     async def _run(self) -> None:
         await self._needed.wait()

@@ -60,15 +60,18 @@ class Journal:
         Waits up to ``wait_s`` seconds for the first. The cursor moves past entries that the filter left out.
         """
         limit = max(1, min(limit, MAX_PAGE))
+        truncated = False
         with anyio.move_on_after(wait_s):
             while True:
                 grown = self._grown  # taken before the read: an append in between is not missed
                 page = await self._page(since, which, limit)
+                truncated |= page.truncated
                 if page.entries or wait_s <= 0:
-                    return page
+                    return page.model_copy(update={"truncated": truncated})
                 since = page.cursor
                 await grown.wait()
-        return await self._page(since, which, limit)
+        page = await self._page(since, which, limit)
+        return page.model_copy(update={"truncated": truncated or page.truncated})
 
     async def _page(self, since: int | None, which: Filter, limit: int) -> JournalPage:
         def query(conn: Any) -> JournalPage:

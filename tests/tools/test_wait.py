@@ -10,8 +10,11 @@ import pytest
 from mcp import Client
 
 from rtstream.client import RTStreamClient
+from rtstream.store import journal as journal_rows
+from rtstream.store.journal import Entry
 from server.face import create_face
-from tests.server.faces import KEY, Served, call, serving
+from tests.server.faces import KEY, Served, call, refusal, serving
+from tools.live import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +98,98 @@ async def test_a_large_result_is_cut_where_the_cursor_says(served: Served, clien
     assert first["has_more"]
     rest = await call(client, "wait_for_events", since=first["cursor"], timeout_s=0, max_events=100)
     assert len(first["events"]) + len(rest["events"]) == 30
+
+
+async def test_a_wait_that_ends_without_events_says_so_and_how_to_go_on(served: Served, client: Client) -> None:
+    skipped = await served.happen("scene_index", "rts-1", text="an empty porch")
+    found = await call(client, "wait_for_events", since=0, channels=["alerts"], timeout_s=0.2)
+    assert (found["events"], found["timed_out"], found["has_more"], found["truncated"]) == ([], True, False, False)
+    assert found["cursor"] == skipped
+    assert found["next"] == f"Call again with since={skipped} to go on."
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.3])
+@pytest.mark.parametrize("channel", ["alerts", "scenes"], ids=["something matches", "nothing matches"])
+async def test_entries_that_are_no_longer_kept_are_reported(
+    served: Served, client: Client, timeout_s: float, channel: str
+) -> None:
+    for number in range(5):
+        await served.happen("alert", "rts-1", label=f"n{number}")
+    await served.engine.db.write(journal_rows.trim, 2)
+    found = await call(client, "wait_for_events", since=1, channels=[channel], timeout_s=timeout_s)
+    assert found["truncated"]
+    assert [event["label"] for event in found["events"]] == (["n3", "n4"] if channel == "alerts" else [])
+    again = await call(client, "wait_for_events", since=found["cursor"], channels=[channel], timeout_s=0)
+    assert not again["truncated"]
+
+
+async def test_what_comes_within_a_second_is_one_answer_but_never_more_than_asked_for(
+    served: Served, client: Client
+) -> None:
+    results: list[list[str]] = []
+
+    async def wait(limit: int) -> None:
+        found = await call(client, "wait_for_events", since=0, timeout_s=20, max_events=limit)
+        results.append([event["label"] for event in found["events"]])
+        assert found["has_more"] == (limit == 2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait, 2)
+        tasks.start_soon(wait, 50)
+        await waiting(served, 2)
+        await served.engine.journal.append(*(Entry("alert", {"label": f"n{n}"}, "rts-1", "Door") for n in range(3)))
+        await served.happen("alert", "rts-1", label="n3")
+    assert results == [["n0", "n1"], ["n0", "n1", "n2", "n3"]]
+
+
+async def waiting(served: Served, count: int, idle: int = 0) -> None:
+    """Until so many calls wait in the engine, beside the ``idle`` readers it has of its own."""
+    with anyio.fail_after(15):
+        while served.engine.journal.grown.statistics().tasks_waiting < idle + count:
+            await anyio.sleep(0.01)
+
+
+async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behind(
+    served: Served, client: Client
+) -> None:
+    await call(client, "wait_for_events", timeout_s=0)  # the feed of the face is connected from here on
+    idle = served.engine.journal.grown.statistics().tasks_waiting
+
+    async def wait() -> None:
+        await call(client, "wait_for_events", since=0, timeout_s=40)
+
+    for _ in range(2):  # cancelled ones count no longer
+        async with anyio.create_task_group() as tasks:
+            for _ in range(MAX_WAITING):
+                tasks.start_soon(wait)
+            await waiting(served, MAX_WAITING, idle)
+            assert "64 calls are waiting already" in await refusal(client, "wait_for_events", timeout_s=1)
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(15):
+            while served.engine.journal.grown.statistics().tasks_waiting > idle:
+                await anyio.sleep(0.01)
+    seq = await served.happen("alert", "rts-1", label="door")
+    assert (await call(client, "wait_for_events", since=0, timeout_s=5))["cursor"] == seq
+
+
+async def test_a_wait_goes_on_through_a_restart_of_the_engine(tmp_path: Path) -> None:
+    async with serving(tmp_path / "one") as first, anyio.create_task_group() as tasks:
+        port = int(first.url.rpartition(":")[2])
+        cursor = await first.happen("alert", "rts-1", label="before")
+        async with Client(create_face(RTStreamClient(first.url, KEY)).mcp) as client:
+            results = []
+
+            async def wait() -> None:
+                found = await call(client, "wait_for_events", since=cursor, timeout_s=30)
+                results.append([event["label"] for event in found["events"]])
+
+            tasks.start_soon(wait)
+            await waiting(first, 1, first.engine.journal.grown.statistics().tasks_waiting)
+            first.stop.set()
+            await first.closed.wait()
+            async with serving(tmp_path / "one", port=port) as second:
+                await second.happen("alert", "rts-1", label="after")
+                with anyio.fail_after(15):
+                    while not results:
+                        await anyio.sleep(0.01)
+    assert results == [["after"]]
