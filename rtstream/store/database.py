@@ -84,6 +84,8 @@ class Database:
     def below(cls, data_dir: Path) -> Database:
         """The database of a data folder."""
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Before SQLite makes it with the mode of the day: it holds the credentials of stream URLs.
+        (data_dir / "rtstream.db").touch(mode=0o600)
         return cls(f"sqlite:///{data_dir / 'rtstream.db'}")
 
     async def read(self, fn: Callable[..., T], *args: Any) -> T:

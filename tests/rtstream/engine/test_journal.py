@@ -127,3 +127,10 @@ async def test_what_a_failing_write_did_is_undone(db: Database) -> None:
     with pytest.raises(RuntimeError):
         await db.write(write)
     assert (await Journal(db).read(0)).entries == []
+
+
+async def test_the_database_can_be_read_by_its_owner_only(db: Database, tmp_path: Path) -> None:
+    journal = Journal(db)
+    await journal.append(alert("x"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("rtstream.db*")}
+    assert set(modes.values()) == {0o600}, modes
