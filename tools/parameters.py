@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -24,6 +25,16 @@ def name(text: str) -> str:
 def ranges(found: Iterable[tuple[float, float]]) -> list[Range]:
     """Ranges of time, to the millisecond."""
     return [[round(start, 3), round(end, 3)] for start, end in found]
+
+
+def left_out(gaps: Sequence[tuple[float, float]]) -> str | None:
+    """What to say about ranges that were not recorded."""
+    if not gaps:
+        return None
+    seconds = sum(end - start for start, end in gaps)
+    first, last = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" for at in gaps[0])
+    more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
+    return f"Not recorded, and left out when played: {seconds:.1f} s, from {first} to {last} UTC{more}."
 
 
 def note(text: str) -> str | None:

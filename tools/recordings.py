@@ -15,7 +15,7 @@ from rtstream.errors import InvalidRequest
 from rtstream.models import AskLook
 from rtstream.rules.untrusted import clean
 from tools.define import ToolContext, WithContent, live, tool
-from tools.parameters import Range, StreamId, name, note, ranges
+from tools.parameters import Range, StreamId, left_out, name, note, ranges
 
 
 class Look(WithContent):
@@ -37,6 +37,7 @@ class Clip(BaseModel):
     stream_url: str = Field(description="HLS playlist, for players.")
     covered: list[Range] = Field(description="Recorded ranges inside the window, Unix seconds.")
     gaps: list[Range] = Field(description="Ranges of the window without a recording.")
+    note: str | None = Field(None, description="The gaps in words.")
 
 
 @tool("Look at a stream", read_only=True, default=True)
@@ -93,12 +94,12 @@ async def generate_stream(
     start: Annotated[float | None, Field(description="Unix seconds; omit both for the live view.")] = None,
     end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
 ) -> Clip:
-    """Get links under which people can watch a recorded time range, or the stream live. get_stream says what is
-    recorded and what time it is now."""
+    """Get links to watch a recorded time range, or the stream live. get_stream says what is recorded, and the time."""
     playback = await live(ctx).client.generate_stream(stream_id, start, end)
     return Clip(
         player_url=playback.player_url,
         stream_url=playback.stream_url,
         covered=ranges(playback.covered),
         gaps=ranges(playback.gaps),
+        note=left_out(playback.gaps),
     )

@@ -1,4 +1,4 @@
-"""Tools for streams: connect, list, look up, start, stop."""
+"""Tools for streams: connect, list, look up, start, stop, change, delete."""
 
 from __future__ import annotations
 
@@ -46,6 +46,23 @@ class ConnectedStream(StreamState):
     media: str | None = Field(None, description="What the source carries.")
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
     next: str
+
+
+class StreamLimits(BaseModel):
+    """Name of a stream, and how long its recordings are kept."""
+
+    stream_id: str
+    name: str
+    keep_days: float | None = None
+    keep_gb: float | None = None
+    recorded_gb: float = Field(description="Disk its recordings take now.")
+
+
+class DeletedStream(BaseModel):
+    """What was removed."""
+
+    stream_id: str
+    deleted: bool
 
 
 class StreamList(BaseModel):
@@ -117,6 +134,56 @@ async def stop_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
     """Stop recording and analysing a stream. What was recorded stays; start_stream goes on. Only on the user's
     wish: nothing is seen while it is stopped."""
     return _state(await live(ctx).client.stop_stream(stream_id))
+
+
+@tool("Change a stream", read_only=False, idempotent=True)
+async def update_stream(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    name: Annotated[str | None, Field(description="New name.")] = None,
+    keep_days: Annotated[
+        float | None, Field(ge=0, description="Days its recordings are kept; 0: as the engine's settings say.")
+    ] = None,
+    keep_gb: Annotated[
+        float | None, Field(ge=0, description="Gigabytes of its newest recordings that are kept; 0: as above.")
+    ] = None,
+) -> StreamLimits:
+    """Rename a stream, or bound how long its recordings are kept: the oldest go first, exported videos and evidence of
+    alerts never. What is not given stays as it is."""
+    client = live(ctx).client
+    retention = None
+    if keep_days is not None or keep_gb is not None:
+        retention = (await client.get_stream(stream_id)).retention
+        if keep_days is not None:
+            retention.max_age_s = keep_days * 86400 or None
+        if keep_gb is not None:
+            retention.max_bytes = round(keep_gb * 1e9) or None
+    return _limits(await client.update_stream(stream_id, name=name, retention=retention))
+
+
+@tool(
+    "Delete a stream",
+    read_only=False,
+    destructive=True,
+    idempotent=True,
+    confirm="Delete the stream {stream_id} with its recordings, indexes, alerts and everything found on it, for good?",
+)
+async def delete_stream(ctx: ToolContext, stream_id: StreamId) -> DeletedStream:
+    """Delete a stream with its recordings, indexes, alerts and everything found on it, for good. Exported videos stay.
+    To only stop it use stop_stream."""
+    await live(ctx).client.delete_stream(stream_id)
+    return DeletedStream(stream_id=stream_id, deleted=True)
+
+
+def _limits(stream: Stream) -> StreamLimits:
+    limits = stream.retention
+    return StreamLimits(
+        stream_id=stream.id,
+        name=name(stream.name),
+        keep_days=limits.max_age_s / 86400 if limits.max_age_s else None,
+        keep_gb=limits.max_bytes / 1e9 if limits.max_bytes else None,
+        recorded_gb=round(stream.recorded_bytes / 1e9, 3),
+    )
 
 
 def _state(stream: Stream) -> StreamState:

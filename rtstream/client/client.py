@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from rtstream.client.journal import JournalFilter
 from rtstream.client.transport import Endpoint, Locate, Transport
+from rtstream.client.videos import Videos
+from rtstream.client.wire import as_model as _as
+from rtstream.client.wire import path_id as _id
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
     Alert,
@@ -27,6 +30,7 @@ from rtstream.models import (
     JournalPage,
     LookAnswer,
     Playback,
+    RetentionLimits,
     Scene,
     SceneIndex,
     SearchResults,
@@ -92,6 +96,11 @@ class RTStreamClient:
         client = cls.__new__(cls)
         client._transport = Transport(locate)
         return client
+
+    @property
+    def videos(self) -> Videos:
+        """Exports and exported videos."""
+        return Videos(self._transport)
 
     async def endpoint(self, *, start: bool = True) -> Endpoint:
         """The endpoint in use; with ``start`` an engine may be started for it."""
@@ -196,6 +205,20 @@ class RTStreamClient:
     async def _act_on_stream(self, stream_id: str, action: str) -> Stream:
         await self._transport.data("PATCH", f"/rtstream/{_id(stream_id)}/status", body={"action": action})
         return await self.get_stream(stream_id)
+
+    async def update_stream(
+        self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
+    ) -> Stream:
+        """Change what is given; ``retention`` replaces all limits of the stream."""
+        limits = None if retention is None else retention.model_dump(exclude_none=True)
+        given = {"name": name, "retention": limits}
+        body = {key: value for key, value in given.items() if value is not None}
+        await self._transport.data("PATCH", f"/rtstream/{_id(stream_id)}", body=body)
+        return await self.get_stream(stream_id)
+
+    async def delete_stream(self, stream_id: str) -> None:
+        """Remove a stream with all that was recorded and found on it; exported videos stay."""
+        await self._transport.data("DELETE", f"/rtstream/{_id(stream_id)}")
 
     async def generate_stream(self, stream_id: str, start: float | None = None, end: float | None = None) -> Playback:
         """Where the window ``start`` to ``end`` (Unix seconds) can be watched; without them: live."""
@@ -441,13 +464,6 @@ def _alerts(stream_id: str, index_id: str) -> str:
     return f"/rtstream/{_id(stream_id)}/index/{_id(index_id)}/alert"
 
 
-def _id(value: str) -> str:
-    """An id as one path segment. Ids come from models: one with a slash must not reach another route."""
-    if not value or not all(c.isalnum() or c in "-_." for c in value) or value.strip(".") == "" or not value.isascii():
-        raise NotFound("That is not an id: ids consist of letters, digits, '-' and '_', for example 'rts-0195f3c2'.")
-    return value
-
-
 def _body(request: BaseModel) -> dict[str, Any]:
     return request.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -456,15 +472,6 @@ def _picture_header(answer: Any) -> Any:
     if answer.headers.get("content-type", "").split(";")[0] != "image/jpeg":
         raise Unavailable("This service gives no single pictures: use generate_stream to watch the stream.")
     return answer.headers
-
-
-def _as(model: type[ModelT], data: Any) -> ModelT:
-    try:
-        return model.model_validate(data)
-    except ValidationError as exc:
-        raise Unavailable(
-            f"The service answered with a {model.__name__} this version does not understand: update rtstream-mcp."
-        ) from exc
 
 
 def _list(model: type[ModelT], data: Any, key: str) -> list[ModelT]:

@@ -100,6 +100,19 @@ class Transport:
         start: bool = True,
     ) -> Any:
         """The ``data`` of an answer. Raises the fitting error of ``rtstream.errors``, with the server's sentence."""
+        return (await self.answer(method, path, params=params, body=body, timeout_s=timeout_s, start=start)).get("data")
+
+    async def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+        timeout_s: float = TIMEOUT_S,
+        start: bool = True,
+    ) -> dict[str, Any]:
+        """A whole successful answer: its ``status`` may say that there is no result yet. Raises as ``data`` does."""
         response = await self.response(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
         try:
             answer = response.json()
@@ -109,7 +122,7 @@ class Transport:
             raise Unavailable(f"{self._shown()} does not answer like the RTStream API: check the address.")
         if not answer.get("success"):
             raise self._error(response.status_code, answer)
-        return answer.get("data")
+        return answer
 
     async def response(
         self,
