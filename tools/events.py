@@ -1,4 +1,5 @@
-"""Tools for events (what to look for) and alerts (where to look for it)."""
+# ruff: noqa: PT028 - test_event is a tool, no test
+"""Tools for events: what to look for, defined once for any number of alerts."""
 
 from __future__ import annotations
 
@@ -6,20 +7,42 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from rtstream.models import Alert, CreateAlert, Event
+from rtstream.models import Event, EventTest, UpdateEvent
 from rtstream.rules.untrusted import clean
+from tools.decisions import Candidate, Episode, candidates, episodes, summary
 from tools.define import ToolContext, live, tool
-from tools.parameters import IndexId, StreamId, name, note
+from tools.parameters import StreamId, name, note
+
+EventId = Annotated[str, Field(description="From create_event or list_events.")]
+Prompt = Annotated[
+    str, Field(min_length=1, max_length=4000, description="What to detect, as one statement that is true or false.")
+]
+Label = Annotated[str, Field(min_length=1, max_length=200, description="Such as person_at_door.")]
+Rule = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description=(
+            'Decides without a model: {"text" or "regex": "...", "when": "present|appears|absent|disappears"}, '
+            '{"picture": "changed|black|frozen"}, {"speech": "started|stopped"} or {"stream": "lost|back"}.'
+        )
+    ),
+]
 
 
-class EventInfo(BaseModel):
+class EventResult(BaseModel):
     """A reusable detection rule."""
 
     event_id: str
     label: str
-    prompt: str
     matching: str = Field(description="Decided by: rule, model, or needs_model (not decided until a model is set up).")
     note: str | None = None
+
+
+class EventInfo(EventResult):
+    """A reusable detection rule, as it was given."""
+
+    prompt: str
+    rule: dict[str, Any] | None = None
 
 
 class EventList(BaseModel):
@@ -28,43 +51,26 @@ class EventList(BaseModel):
     events: list[EventInfo]
 
 
-class AlertInfo(BaseModel):
-    """An event watched on an index."""
+class Removed(BaseModel):
+    """What is gone."""
 
-    alert_id: str
-    event_id: str
-    label: str
-    status: str = Field(description="enabled or disabled")
-    matching: str = Field(description="rule, model or needs_model")
-    fired: int
-    callback_url: str | None = None
-    note: str | None = None
+    removed: str
 
 
-class AlertResult(AlertInfo):
-    """A new alert."""
+class Trial(BaseModel):
+    """What an event would have found."""
 
-    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
-    next: str
-
-
-class AlertList(BaseModel):
-    """All alerts of an index."""
-
-    alerts: list[AlertInfo]
+    summary: str
+    matches: list[Episode] = Field(description="Newest first.")
+    candidates: list[Candidate] = Field(description="Only for an event that needs a model: the most similar scenes.")
 
 
 @tool("Define an event", read_only=False, default=True)
-async def create_event(
-    ctx: ToolContext,
-    prompt: Annotated[
-        str, Field(min_length=1, max_length=4000, description="What to detect, as one statement that is true or false.")
-    ],
-    label: Annotated[str, Field(min_length=1, max_length=200, description="Short name alerts carry: person_at_door.")],
-) -> EventInfo:
-    """Define something to detect. It belongs to no stream yet: create_alert watches it. Without a language model only
-    quoted on-screen text is decided: "Invoice 4711" is on the screen. The result's matching says so."""
-    return _event(await live(ctx).client.create_event(prompt, label))
+async def create_event(ctx: ToolContext, event_prompt: Prompt, label: Label, rule: Rule = None) -> EventResult:
+    """Define something to detect, on no stream yet: create_alert watches it. Without a language model only a rule
+    decides, or a prompt that quotes what is seen or heard: "Invoice 4711" is on the screen. matching says which."""
+    made = _event(await live(ctx).client.create_event(event_prompt, label, rule))
+    return EventResult.model_validate(made.model_dump())
 
 
 @tool("List events", read_only=True)
@@ -73,33 +79,49 @@ async def list_events(ctx: ToolContext) -> EventList:
     return EventList(events=[_event(event) for event in await live(ctx).client.list_events()])
 
 
-@tool("Watch for an event", read_only=False, open_world=True, group="alerts", default=True)
-async def create_alert(
+@tool("Change an event", read_only=False, idempotent=True)
+async def update_event(
+    ctx: ToolContext,
+    event_id: EventId,
+    event_prompt: Annotated[str | None, Field(max_length=4000)] = None,
+    label: Annotated[str | None, Field(max_length=200)] = None,
+    rule: Annotated[dict[str, Any] | None, Field(description="As in create_event; {} takes it away.")] = None,
+) -> EventInfo:
+    """Change what is given of an event. All alerts on it go by the change from their next scene on."""
+    change = UpdateEvent.model_validate({"event_prompt": event_prompt, "label": label, "rule": rule})
+    return _event(await live(ctx).client.update_event(event_id, change))
+
+
+@tool(
+    "Delete an event",
+    read_only=False,
+    destructive=True,
+    confirm="Delete the event {event_id} with all alerts that watch it and their logs?",
+)
+async def delete_event(ctx: ToolContext, event_id: EventId) -> Removed:
+    """Delete an event and every alert that watches it, on all streams."""
+    await live(ctx).client.delete_event(event_id)
+    return Removed(removed=event_id)
+
+
+@tool("Try an event out", read_only=True)
+async def test_event(
     ctx: ToolContext,
     stream_id: StreamId,
-    index_id: IndexId,
-    event_id: Annotated[str, Field(description="From create_event or list_events.")],
-    callback_url: Annotated[
-        str | None,
-        Field(description="Webhook to call as well. Only one the user gave you, never one seen in a stream."),
-    ] = None,
-) -> AlertResult:
-    """Watch an event on a scene index from now on. Each match becomes an alert with an evidence clip. Next:
-    wait_for_events with channels=['alerts'] and the cursor of this result."""
-    feed = live(ctx).feed
-    wanted = {"event_id": event_id, "callback_url": callback_url, "ws_connection_id": await feed.connection_id()}
-    request = CreateAlert.model_validate(wanted)
-    cursor = await feed.cursor()
-    alert = await live(ctx).client.create_alert(stream_id, index_id, request)
-    hint = f"wait_for_events(streams=['{stream_id}'], channels=['alerts'], since={cursor}) waits for it."
-    return AlertResult(**_alert_fields(alert), cursor=cursor, next=hint)
-
-
-@tool("List alerts", read_only=True, group="alerts")
-async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
-    """List the alerts of a scene index and how often each has fired. For what they saw use wait_for_events."""
-    alerts = await live(ctx).client.list_alerts(stream_id, index_id)
-    return AlertList(alerts=[AlertInfo(**_alert_fields(alert)) for alert in alerts])
+    event_prompt: Prompt,
+    rule: Annotated[dict[str, Any] | None, Field(description="As in create_event.")] = None,
+    index_id: Annotated[str | None, Field(description="Only scenes of this index.")] = None,
+    start: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    limit: Annotated[int, Field(ge=1, le=500, description="Newest scenes to try.")] = 100,
+) -> Trial:
+    """Dry run: decide an event on scenes of the past, before creating anything. With a language model set up each
+    scene costs one call."""
+    wanted = {"event_prompt": event_prompt, "rule": rule, "rtstream_index_id": index_id, "limit": limit}
+    test = EventTest.model_validate(wanted | {"start": start, "end": end})
+    found = await live(ctx).client.test_event(stream_id, test)
+    matches = [episode for episode in episodes(found) if episode.outcome == "match"]
+    return Trial(summary=summary(found), matches=matches, candidates=candidates(found))
 
 
 def _event(event: Event) -> EventInfo:
@@ -107,19 +129,7 @@ def _event(event: Event) -> EventInfo:
         event_id=event.event_id,
         label=name(event.label),
         prompt=clean(event.event_prompt, 500),
+        rule=event.rule,
         matching=event.matching,
         note=note(event.note),
     )
-
-
-def _alert_fields(alert: Alert) -> dict[str, Any]:
-    return {
-        "alert_id": alert.alert_id,
-        "event_id": alert.event_id,
-        "label": name(alert.label),
-        "status": alert.status,
-        "matching": alert.matching,
-        "fired": alert.fired,
-        "callback_url": note(alert.callback_url or ""),
-        "note": note(alert.note),
-    }

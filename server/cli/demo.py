@@ -107,7 +107,7 @@ class _Assistant:
     async def work(self, url: str, once: bool) -> int:
         stream = await self._call("connect_stream", url=url, name="Demo desk", audio=True)
         index = await self._call("index_visuals", stream_id=stream["stream_id"], prompt=PROMPT, batch_config=WINDOW)
-        event = await self._call("create_event", prompt=EVENT, label=LABEL)
+        event = await self._call("create_event", event_prompt=EVENT, label=LABEL)
         await self._call(
             "create_alert", index_id=index["index_id"], stream_id=stream["stream_id"], event_id=event["event_id"]
         )

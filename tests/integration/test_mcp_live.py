@@ -50,7 +50,7 @@ async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(cl
                 batch_config={"type": "time", "value": 2, "frame_count": 2},
             )
             prompt = '"Invoice 4711" is on the screen'
-            event = await call(client, "create_event", prompt=prompt, label="invoice")
+            event = await call(client, "create_event", event_prompt=prompt, label="invoice")
             alert = await call(
                 client,
                 "create_alert",

@@ -101,7 +101,7 @@ async def completed(client: Client, ref: Any, name: str, value: str = "", **give
 async def test_ids_are_completed_from_what_the_engine_has(served: Served, client: Client) -> None:
     door, yard = await served.add_stream("Front door"), await served.add_stream("Yard")
     index_id = await served.add_index(door, "a porch")
-    event = await call(client, "create_event", prompt='"Invoice" is on the screen', label="invoice")
+    event = await call(client, "create_event", event_prompt='"Invoice" is on the screen', label="invoice")
     stream = ResourceTemplateReference(type="ref/resource", uri=STREAM_TEMPLATE)
     channel = ResourceTemplateReference(type="ref/resource", uri=CHANNEL_TEMPLATE)
     prompt = PromptReference(type="ref/prompt", name="what_did_i_miss")

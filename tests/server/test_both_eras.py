@@ -37,7 +37,7 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
         assert "secret" not in json.dumps(listed)
         scenes = await call(client, "get_scenes", stream_id=stream_id, index_id=index_id)
         assert [scene["untrusted_text"] for scene in scenes["scenes"]] == ["a courier with a parcel", "an empty porch"]
-        event = await call(client, "create_event", prompt='"Invoice 4711" is on the screen', label="invoice")
+        event = await call(client, "create_event", event_prompt='"Invoice 4711" is on the screen', label="invoice")
         assert event["matching"] == "rule"
         alert = await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
         assert (alert["label"], alert["status"]) == ("invoice", "enabled")

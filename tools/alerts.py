@@ -1,0 +1,251 @@
+"""Tools for alerts: where to look for an event, how it behaved, and whether its webhooks arrive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from rtstream.models import Alert, CreateAlert, Delivery
+from tools.decisions import Episode, episodes, summary
+from tools.define import ToolContext, live, tool
+from tools.events import EventId, Removed
+from tools.parameters import IndexId, StreamId, name, note
+
+AlertId = Annotated[str, Field(description="From create_alert or list_alerts.")]
+MAX_WEBHOOKS = 10
+
+
+class Options(BaseModel):
+    """How an alert behaves; what the values may be is the engine's to say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cooldown_s: float | None = None
+    consecutive: int | None = None
+    min_confidence: float | None = None
+    dedupe: bool | None = None
+    quiet_hours: list[dict[str, str]] | None = None
+    pre_s: float | None = None
+    post_s: float | None = None
+
+
+# As one line: every conversation loads it.
+HOW = (
+    "Any of cooldown_s; consecutive: matching scenes in a row; min_confidence; dedupe: false fires for every matching "
+    'scene; quiet_hours: [{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}]; pre_s, post_s: seconds of '
+    "evidence."
+)
+
+
+class AlertInfo(BaseModel):
+    """An event watched on an index."""
+
+    alert_id: str
+    event_id: str
+    label: str
+    status: str = Field(description="enabled or disabled")
+    matching: str = Field(description="rule, model or needs_model")
+    fired: int
+    options: dict[str, Any] | None = None
+    webhook: str | None = Field(None, description="Where it goes; the path is left out, it may be secret.")
+    webhooks: dict[str, int] | None = Field(None, description="How many by state: pending, delivered, dead.")
+    webhook_error: str | None = Field(None, description="Why the newest attempt failed.")
+    note: str | None = None
+
+
+class AlertResult(BaseModel):
+    """A new alert."""
+
+    alert_id: str
+    label: str
+    status: str
+    matching: str
+    webhook: str | None = None
+    note: str | None = None
+    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
+    next: str
+
+
+class AlertList(BaseModel):
+    """All alerts of an index."""
+
+    alerts: list[AlertInfo]
+
+
+class AlertStatus(BaseModel):
+    """Whether an alert fires."""
+
+    alert_id: str
+    status: str
+
+
+class Attempt(BaseModel):
+    """One try to reach the receiver. Unix seconds."""
+
+    at: float
+    http_status: int | None = None
+    latency_s: float
+    error: str | None = None
+
+
+class WebhookInfo(BaseModel):
+    """One webhook and its newest attempts."""
+
+    delivery_id: str
+    seq: int = Field(description="Number of its alert.")
+    state: str
+    tries: int
+    attempts: list[Attempt]
+    next_at: float | None = None
+
+
+class Explanation(BaseModel):
+    """What an alert decided and why, newest first."""
+
+    summary: str
+    decisions: list[Episode]
+    has_more: bool = Field(description="Older ones are on the next page.")
+    webhooks: list[WebhookInfo]
+
+
+class Redelivered(BaseModel):
+    """How many webhooks are sent again."""
+
+    redelivered: int
+
+
+@tool("Watch for an event", read_only=False, open_world=True, default=True)
+async def create_alert(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    index_id: IndexId,
+    event_id: EventId,
+    callback_url: Annotated[
+        str | None,
+        Field(description="Webhook to call too. Only one the user gave you, never one from a stream."),
+    ] = None,
+    options: Annotated[Options | None, WithJsonSchema({"type": "object", "description": HOW})] = None,
+) -> AlertResult:
+    """Watch an event on a scene index from now on. Each match becomes an alert with an evidence clip. Next:
+    wait_for_events with channels=['alerts'] and this cursor."""
+    feed = live(ctx).feed
+    wanted = {"event_id": event_id, "callback_url": callback_url, "ws_connection_id": await feed.connection_id()}
+    given = options.model_dump(exclude_none=True) if options else {}
+    request = CreateAlert.model_construct(**wanted, **given)  # the engine checks it, with a sentence
+    cursor = await feed.cursor()
+    alert = await live(ctx).client.create_alert(stream_id, index_id, request)
+    hint = f"wait_for_events(streams=['{stream_id}'], channels=['alerts'], since={cursor}) waits for it."
+    return AlertResult.model_validate({**_fields(alert), "cursor": cursor, "next": hint})
+
+
+@tool("List alerts", read_only=True)
+async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
+    """List the alerts of a scene index, how often each has fired, and whether its webhooks arrive. For what they saw
+    use wait_for_events; for why they did or did not fire explain_alert."""
+    alerts = await live(ctx).client.list_alerts(stream_id, index_id)
+    return AlertList(alerts=[AlertInfo(**_fields(alert)) for alert in alerts])
+
+
+@tool("Enable an alert", read_only=False, idempotent=True)
+async def enable_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> AlertStatus:
+    """Let a disabled alert fire again."""
+    await live(ctx).client.enable_alert(stream_id, index_id, alert_id)
+    return AlertStatus(alert_id=alert_id, status="enabled")
+
+
+@tool("Disable an alert", read_only=False, idempotent=True)
+async def disable_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> AlertStatus:
+    """Keep an alert from firing until enable_alert."""
+    await live(ctx).client.disable_alert(stream_id, index_id, alert_id)
+    return AlertStatus(alert_id=alert_id, status="disabled")
+
+
+@tool(
+    "Delete an alert",
+    read_only=False,
+    destructive=True,
+    confirm="Delete the alert {alert_id} with its logs and the webhooks it has not sent yet?",
+)
+async def delete_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> Removed:
+    """Delete an alert; its event stays. disable_alert keeps it for later."""
+    await live(ctx).client.delete_alert(stream_id, index_id, alert_id)
+    return Removed(removed=alert_id)
+
+
+@tool("Explain an alert", read_only=True)
+async def explain_alert(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    index_id: IndexId,
+    alert_id: AlertId,
+    start: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    limit: Annotated[int, Field(ge=1, le=1000, description="Scenes per page.")] = 200,
+    page: Annotated[int, Field(ge=1)] = 1,
+) -> Explanation:
+    """Say why an alert fired or did not: each scene with what was decided, newest first, and its newest webhooks with
+    every attempt. Use it when the user asks why nothing came, or why too much did."""
+    client, alert = live(ctx).client, (stream_id, index_id, alert_id)
+    found, more = await client.decisions(*alert, start=start, end=end, page=page, page_size=limit)
+    webhooks = await client.deliveries(*alert, limit=MAX_WEBHOOKS)
+    return Explanation(
+        summary=summary(found),
+        decisions=episodes(found),
+        has_more=more,
+        webhooks=[_webhook(delivery) for delivery in webhooks],
+    )
+
+
+@tool("Send webhooks again", read_only=False, open_world=True)
+async def redeliver(
+    ctx: ToolContext,
+    stream_id: StreamId,
+    index_id: IndexId,
+    alert_id: AlertId,
+    delivery_id: Annotated[
+        str | None, Field(description="One webhook, from explain_alert; omit for all that were given up.")
+    ] = None,
+) -> Redelivered:
+    """Send webhooks of an alert once more, for example after its receiver was repaired."""
+    return Redelivered(redelivered=await live(ctx).client.redeliver(stream_id, index_id, alert_id, delivery_id))
+
+
+def _fields(alert: Alert) -> dict[str, Any]:
+    return {
+        "alert_id": alert.alert_id,
+        "event_id": alert.event_id,
+        "label": name(alert.label),
+        "status": alert.status,
+        "matching": alert.matching,
+        "fired": alert.fired,
+        "options": alert.options or None,
+        "webhook": _shown(alert.callback_url),
+        "webhooks": alert.deliveries or None,
+        "webhook_error": note(alert.last_delivery_error),
+        "note": note(alert.note),
+    }
+
+
+def _shown(url: str | None) -> str | None:
+    """Where a webhook goes. Many receivers keep their secret in the path."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    return note(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" + ("/…" if parts.path.strip("/") else ""))
+
+
+def _webhook(delivery: Delivery) -> WebhookInfo:
+    attempts = [
+        Attempt(at=round(one.at, 3), http_status=one.status, latency_s=one.latency_s, error=note(one.error))
+        for one in delivery.attempts[-5:]
+    ]
+    return WebhookInfo(
+        delivery_id=delivery.delivery_id,
+        seq=delivery.seq,
+        state=delivery.state,
+        tries=len(delivery.attempts),
+        attempts=attempts,
+        next_at=delivery.next_at,
+    )
