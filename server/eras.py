@@ -68,7 +68,7 @@ class Eras:
         self._bus = bus
         self.interest = interest
         self._max = max_subscriptions
-        self._send_timeout_s = send_timeout_s
+        self.send_timeout_s = send_timeout_s
         self._peers: dict[Connection, _Peer] = {}
         self._listen = _Listen(bus, self._narrowed)
         self._tasks: TaskGroup | None = None
@@ -96,6 +96,10 @@ class Eras:
     def subscribed(self) -> set[str]:
         """Every URI that some client is subscribed to."""
         return {uri for peer in self._peers.values() for uri in peer.uris} | set(self._listen.uris)
+
+    def pending(self) -> int:
+        """The most changes that wait for one client of the older era."""
+        return max((peer.pending for peer in self._peers.values()), default=0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -151,7 +155,7 @@ class Eras:
         with peer.scope:
             while True:
                 event = await peer.next()
-                with anyio.move_on_after(self._send_timeout_s) as timeout:
+                with anyio.move_on_after(self.send_timeout_s) as timeout:
                     await peer.send(event)
                 if timeout.cancelled_caught:
                     logger.warning("A client stopped reading: its subscriptions end.")
@@ -188,6 +192,10 @@ class _Peer:
         elif isinstance(event, ResourcesListChanged):
             self._pending[""] = event
         self._wake.set()
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
 
     def forget(self, uri: str) -> None:
         self.uris.discard(uri)

@@ -138,6 +138,11 @@ class Heard:
         something, self.something = self.something, anyio.Event()
         something.set()
 
+    async def until_more(self, count: int) -> None:
+        """Wait for more updates than so many."""
+        while len(self.uris) <= count:
+            await self.something.wait()
+
     async def until(self, uri: str) -> None:
         """Wait until ``uri`` was updated, or the list changed when it is empty."""
         with anyio.fail_after(LIMIT_S):
