@@ -50,12 +50,12 @@ async def export(request: Request) -> Response:
     await started.wait(wanted.wait_s)
     if started.error is not None:
         return refusal(started.error)
-    return await _answer(request, started)
+    return await answer(request, started)
 
 
 async def job(request: Request) -> Response:
     """How far a piece of work is, or its result."""
-    return await _answer(request, engine_of(request).jobs.get(request.path_params["job_id"]))
+    return await answer(request, engine_of(request).jobs.get(request.path_params["job_id"]))
 
 
 async def cancel(request: Request) -> Response:
@@ -64,7 +64,8 @@ async def cancel(request: Request) -> Response:
     return ok()
 
 
-async def _answer(request: Request, found: Job) -> Response:
+async def answer(request: Request, found: Job) -> Response:
+    """The result of a piece of work, why it failed, or where to ask for it later."""
     if found.error is not None:
         failure = {"message": found.error.message, "error_code": found.error.code}
         return envelope({"success": False, "status": "failed", **failure})

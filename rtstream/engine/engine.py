@@ -35,11 +35,13 @@ from rtstream.engine.played import Played
 from rtstream.engine.retention import Retention
 from rtstream.engine.search import NO_MODEL, Search
 from rtstream.engine.sources import Addresses
+from rtstream.engine.spoken import SpokenWords
 from rtstream.engine.streams import Streams
 from rtstream.engine.supervisor import Supervisor
 from rtstream.engine.transcribing import OnPartial, Transcribers
 from rtstream.engine.transcripts import Transcripts
 from rtstream.engine.videos import Videos
+from rtstream.engine.videosearch import VideoSearch
 from rtstream.engine.visual import VisualIndexes
 from rtstream.engine.watches import Watches
 from rtstream.errors import InvalidRequest, RTStreamError
@@ -161,6 +163,16 @@ class Engine:
         self.jobs = Jobs(tasks)
         self.videos = Videos(self.db, self.journal, self._links, data_dir / "videos")
         room = int(config.min_free_gb * 1e9)
+        self.spoken = SpokenWords(
+            self.db,
+            self.jobs,
+            self.search,
+            self.calls.speech,
+            config.speech_engine or registry.LOCAL,
+            config.speech_language,
+            data_dir / "videos",
+        )
+        self.video_search = VideoSearch(self.db, self.search)
         self.exports = Exports(self.jobs, self.db, self.journal, media_dir, self.videos, room)
         self.played = Played(self.db, self._links, self.recorded, self.videos, self.watches)
         stack.push_async_callback(self._stop_workers)

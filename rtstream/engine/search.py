@@ -54,7 +54,10 @@ NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddin
 
 @dataclass(frozen=True)
 class Hit:
-    """A moment that was found. Times are Unix seconds, in videos seconds from their start; ``score`` is 0 to 1; ``text`` is untrusted stream text."""
+    """A moment that was found. ``score`` is 0 to 1; ``text`` is untrusted stream text.
+
+    Times are Unix seconds, in videos seconds from their start.
+    """
 
     stream_id: str
     """Of kind ``video`` the exported video."""
@@ -178,9 +181,9 @@ class Search:
     ) -> SearchResult:
         """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.
 
-        With ``videos`` only these exported videos are searched, without it only streams. ``streams``, ``indexes``, ``collection`` are ids. ``limit`` is the API's ``result_threshold``; see
-        ``rules.fusion.cut`` for the two score limits and ``rules.conditions`` for ``filter``. Raises InvalidRequest,
-        NotFound (an id), Unavailable.
+        ``streams``, ``indexes``, ``videos`` and ``collection`` are ids: with ``videos`` only these exported videos are
+        searched, without it only streams. ``limit`` is the API's ``result_threshold``; see ``rules.fusion.cut`` for the
+        two score limits and ``rules.conditions`` for ``filter``. Raises InvalidRequest, NotFound (an id), Unavailable.
         """
         parsed = parse(clean(query, MAX_QUERY))
         _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    import av
+    from av.container import InputContainer
 
 RATE = 16_000  # Hz
 RUN_UP_S = 0.5
@@ -24,8 +24,8 @@ RUN_ON_S = 0.1
 def sound_of(path: str, start: float, seconds: float) -> bytes:
     """The sound of a file from ``start`` (seconds of the file): 16 kHz mono, 16 bit little-endian.
 
-    Exactly ``seconds`` of it: sample n is what is heard at start + n / 16000; silence where the file has no sound.
-    Raises ValueError when the file cannot be read or has no sound at all.
+    Exactly ``seconds`` of it: sample n is what is heard at start + n / 16000; silence where nothing is recorded.
+    Nothing at all of a file without sound. Raises ValueError when the file cannot be read.
     """
     import av
     from av.error import FFmpegError
@@ -33,7 +33,7 @@ def sound_of(path: str, start: float, seconds: float) -> bytes:
     try:
         with av.open(path, "r") as container:
             if not container.streams.audio:
-                raise ValueError("There is no sound in this video.")
+                return b""
             samples = np.zeros(round(seconds * RATE), np.int16)
             for at, piece in _decoded(container, start, start + seconds):
                 _place(samples, round((at - start) * RATE), piece)
@@ -42,7 +42,7 @@ def sound_of(path: str, start: float, seconds: float) -> bytes:
     return samples.astype("<i2").tobytes()
 
 
-def _decoded(container: av.container.InputContainer, start: float, end: float) -> Iterator[tuple[float, Any]]:
+def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tuple[float, Any]]:
     """Pieces of sound (int16 [samples]) with the time in seconds at which each begins."""
     from av.audio.resampler import AudioResampler
     from av.error import FFmpegError

@@ -283,8 +283,8 @@ LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref
 WHERE d.id IN (SELECT value FROM json_each(?))"""
 
 _DETAILS = """
-SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name), p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref),
-    s.model, s.data, t.engine, c.alert_id, e.label
+SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name),
+    p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref), s.model, s.data, t.engine, c.alert_id, e.label
 FROM search_docs d
 JOIN search_places p ON p.id = d.place
 LEFT JOIN streams st ON st.id = p.stream_id

@@ -256,10 +256,11 @@ videos = Table(
 video_transcripts = Table(
     "video_transcripts",
     metadata,
-    # What was said in an exported video is known. Its segments may be none: nobody spoke.
+    # What was said in an exported video is known. Its segments may be none: nobody spoke, or there is no sound.
     Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
     Column("engine", String, nullable=False),
     Column("language", String),
+    Column("sound", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
 )
 

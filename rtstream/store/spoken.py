@@ -1,0 +1,49 @@
+"""Queries on what is said in exported videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from rtstream.rules.batches import Batch, Word
+from rtstream.store.tables import video_segments, video_transcripts, videos
+
+
+def replace(conn: Connection, video_id: str, sentences: Iterable[Batch], **facts: Any) -> bool:
+    """Store all that is said in a video instead of what was stored before; False when the video is gone.
+
+    ``facts``: the other columns of ``video_transcripts``.
+    """
+    if conn.execute(select(videos.c.id).where(videos.c.id == video_id)).first() is None:
+        return False
+    conn.execute(delete(video_segments).where(video_segments.c.video_id == video_id))
+    conn.execute(delete(video_transcripts).where(video_transcripts.c.video_id == video_id))
+    conn.execute(video_transcripts.insert().values(video_id=video_id, **facts))
+    for sentence in sentences:
+        words = [
+            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in sentence.words
+        ]
+        times = {"start": round(sentence.start, 3), "end": round(sentence.end, 3)}
+        conn.execute(video_segments.insert().values(video_id=video_id, text=sentence.text, words=words, **times))
+    return True
+
+
+def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dict[str, Row[Any]]:
+    """The transcripts there are (of these videos), by video."""
+    query = select(video_transcripts)
+    if video_ids is not None:
+        query = query.where(video_transcripts.c.video_id.in_(video_ids))
+    return {row.video_id: row for row in conn.execute(query).all()}
+
+
+def words(conn: Connection, video_id: str) -> list[Word]:
+    """Every word, in order; times are seconds from the start of the video."""
+    query = select(video_segments.c.words).where(video_segments.c.video_id == video_id)
+    rows = conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars()
+    return [
+        Word(word["word"], word["start"], word["end"], ends_sentence=number == len(row))
+        for row in rows
+        for number, word in enumerate(row, 1)
+    ]
