@@ -100,15 +100,16 @@ class SpokenWords:
         transcribed yet.
         """
 
-        def query(conn: Connection) -> list[Word] | None:
+        def query(conn: Connection) -> list[list[dict[str, Any]]] | None:
             video_rows.get(conn, video_id)
-            return rows.words(conn, video_id) if rows.transcribed(conn, [video_id]) else None
+            return rows.sentences(conn, video_id) if rows.transcribed(conn, [video_id]) else None
 
-        words = await self._db.read(query)
-        if words is None:
+        sentences = await self._db.read(query)
+        if sentences is None:
             raise InvalidRequest("This video has no transcript yet. Call index_spoken_words() on it first.")
         cut = Batches(segmenter, length if segmenter == "time" else 1)
         first, last = 0.0 if start is None else start, float("inf") if end is None else end
+        words = [word for sentence in sentences for word in _words(sentence)]
         inside = [word for word in words if word.end > first and word.start < last]
         segments = [*cut.add(inside), *cut.flush()]
         return VideoTranscript(
@@ -127,7 +128,9 @@ class SpokenWords:
             with anyio.fail_after(LEAST_S + SLOWEST * video.duration):
                 said, sound = await self._hear(job, video, provider, language)
             facts = {"engine": provider.name, "language": language, "sound": sound, "created_at": time.time()}
-            if not await self._db.write(lambda conn: rows.replace(conn, video.id, said, **facts)):
+            if not await self._db.write(
+                lambda conn: rows.replace(conn, video.id, [_row(one) for one in said], **facts)
+            ):
                 raise NotFound("The video was deleted while it was transcribed.")
             with anyio.move_on_after(FOUND_S):
                 await self._search.caught_up(by_meaning=True)
@@ -194,6 +197,18 @@ def _sentences(found: list[Utterance]) -> list[Batch]:
         text = clean(utterance.text, MAX_TEXT)
         sentences += cut.add(words_of(text, utterance.start, utterance.end, utterance.words))
     return sentences + cut.flush()
+
+
+def _row(sentence: Batch) -> dict[str, Any]:
+    """A sentence as it is stored."""
+    words = [{"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in sentence.words]
+    return {"start": words[0]["start"], "end": round(sentence.end, 3), "text": sentence.text, "words": words}
+
+
+def _words(stored: list[dict[str, Any]]) -> list[Word]:
+    """The words of a stored sentence."""
+    last = len(stored) - 1
+    return [Word(word["word"], word["start"], word["end"], number == last) for number, word in enumerate(stored)]
 
 
 def _at_once(video_id: str) -> Callable[[Job], Any]:

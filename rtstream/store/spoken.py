@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from rtstream.rules.batches import Batch, Word
 from rtstream.store.tables import video_segments, video_transcripts, videos
 
 
-def replace(conn: Connection, video_id: str, sentences: Iterable[Batch], **facts: Any) -> bool:
+def replace(conn: Connection, video_id: str, sentences: Sequence[dict[str, Any]], **facts: Any) -> bool:
     """Store all that is said in a video instead of what was stored before; False when the video is gone.
 
-    ``facts``: the other columns of ``video_transcripts``.
+    ``sentences``: the columns of ``video_segments``; ``facts``: those of ``video_transcripts``.
     """
     if conn.execute(select(videos.c.id).where(videos.c.id == video_id)).first() is None:
         return False
@@ -22,11 +21,7 @@ def replace(conn: Connection, video_id: str, sentences: Iterable[Batch], **facts
     conn.execute(delete(video_transcripts).where(video_transcripts.c.video_id == video_id))
     conn.execute(video_transcripts.insert().values(video_id=video_id, **facts))
     for sentence in sentences:
-        words = [
-            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in sentence.words
-        ]
-        times = {"start": round(sentence.start, 3), "end": round(sentence.end, 3)}
-        conn.execute(video_segments.insert().values(video_id=video_id, text=sentence.text, words=words, **times))
+        conn.execute(video_segments.insert().values(video_id=video_id, **sentence))
     return True
 
 
@@ -38,12 +33,7 @@ def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dic
     return {row.video_id: row for row in conn.execute(query).all()}
 
 
-def words(conn: Connection, video_id: str) -> list[Word]:
-    """Every word, in order; times are seconds from the start of the video."""
+def sentences(conn: Connection, video_id: str) -> list[list[dict[str, Any]]]:
+    """The words of every sentence, in order."""
     query = select(video_segments.c.words).where(video_segments.c.video_id == video_id)
-    rows = conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars()
-    return [
-        Word(word["word"], word["start"], word["end"], ends_sentence=number == len(row))
-        for row in rows
-        for number, word in enumerate(row, 1)
-    ]
+    return list(conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars())
