@@ -49,10 +49,13 @@ class Updates:
             while self._pending:
                 now = time.monotonic()
                 self._published = {u: at for u, at in self._published.items() if now - at < self._interval_s}
-                for uri in [uri for uri in self._pending if uri not in self._published]:
+                due = [uri for uri in self._pending if uri not in self._published]
+                for uri in due:
                     del self._pending[uri]
                     self._published[uri] = now
                     await self._publish(uri)
-                if self._pending:
-                    oldest = min(self._published[uri] for uri in self._pending if uri in self._published)
-                    await anyio.sleep(max(0.0, oldest + self._interval_s - time.monotonic()))
+                if not due:
+                    oldest = min(self._published[uri] for uri in self._pending)
+                    with anyio.move_on_after(oldest + self._interval_s - now):
+                        await self._changed.wait()  # another URI need not wait for the repetition of these
+                    self._changed = anyio.Event()

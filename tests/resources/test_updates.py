@@ -94,3 +94,41 @@ async def test_the_last_change_is_always_told_and_so_is_a_change_of_the_list() -
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert told == [LIST_CHANGED, "rtstream://streams", "rtstream://streams/rts-1", "rtstream://streams"]
+
+
+@pytest.mark.anyio
+async def test_the_first_change_is_told_at_once_whatever_was_told_of_others() -> None:
+    """No timer stands between a change and its first cue: with an interval of an hour all but repetitions come."""
+    told: list[str] = []
+
+    async def publish(uri: str) -> None:
+        told.append(uri)
+
+    updates = Updates(publish, interval_s=3600)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(updates.run)
+        for uri in ("a", "b", "a", "c"):
+            updates.touch([uri])
+            await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert told == ["a", "b", "c"]
+
+
+@pytest.mark.anyio
+async def test_changes_while_others_are_being_told_are_told_too() -> None:
+    told: list[str] = []
+
+    async def publish(uri: str) -> None:
+        if uri == "a":
+            updates.touch(["b"])
+        await anyio.lowlevel.checkpoint()
+        told.append(uri)
+
+    updates = Updates(publish, interval_s=3600)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(updates.run)
+        updates.touch(["a"])
+        with anyio.fail_after(5):
+            while told != ["a", "b"]:
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
