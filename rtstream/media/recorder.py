@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,11 +48,18 @@ class _OpenSegment:
     length: int = 0
 
 
+def _require_room(folder: Path, min_free_bytes: int) -> None:
+    """Raises OSError when less than that is free on the disk."""
+    if min_free_bytes and shutil.disk_usage(folder).free < min_free_bytes:
+        raise OSError(errno.ENOSPC, f"less than {min_free_bytes / 1e9:.3g} GB are free on the disk")
+
+
 class Run:
     """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
 
     Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
     own time starts at 0 with its first keyframe, or with the first audio packet where there is no video.
+    Raises OSError when less than ``min_free_bytes`` of the disk are free; :meth:`add` does so before a new segment.
     """
 
     def __init__(
@@ -61,7 +70,10 @@ class Run:
         send: Callable[[Message], None],
         video: Any | None,
         audio: Any | None,
+        min_free_bytes: int = 0,
     ) -> None:
+        self._min_free = min_free_bytes
+        _require_room(folder, min_free_bytes)
         self.id = recording_id()
         self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
         self._origin: float | None = None  # seconds on the time line
@@ -135,10 +147,14 @@ class Run:
             self.abandon()
 
     def abandon(self) -> None:
-        """End the run without writing more; the segment being written is lost."""
+        """End the run without writing more; the segment being written is lost, and its bytes are given back."""
         if self._file is not None:
+            if self._segment is not None:
+                os.ftruncate(self._file, self._segment.offset)
             os.close(self._file)
             self._file = None
+            if self._segment is not None and self._segment.offset == 0:
+                (self._folder / self._file_name).unlink(missing_ok=True)
         if self._origin is not None and self._lead_id:
             self._unsent.append(RunEnded(self.id, self._end))
         if self._clock.offset is None:
@@ -186,6 +202,7 @@ class Run:
 
     def _place(self, start: float) -> tuple[str, int]:
         """File and offset for a segment starting at ``start`` seconds on the run; a file spans about a minute."""
+        _require_room(self._folder, self._min_free)
         if self._file is None or start - self._file_start >= FILE_SPAN_S:
             if self._file is not None:
                 os.close(self._file)

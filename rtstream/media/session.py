@@ -230,11 +230,11 @@ class Session:
         if self._run is None:
             if time.monotonic() < self._paused_until:
                 return
-            video, audio = self._recordable()
-            if video is None and audio is None:
+            if self._recordable() == (None, None):
                 return
-            self._run = Run(Path(self._spec.folder), self._spec.segment_s, self._clock, self._outbox.send, video, audio)
         try:
+            if self._run is None:
+                self._run = self._new_run()
             self._run.add(packet, is_video, placed.dts, placed.pts)
             self._refused = 0
             if self._failed and self._run.closed_segments:
@@ -247,6 +247,11 @@ class Session:
                 self._recording_failed(exc)
         except (OSError, ValueError) as exc:
             self._recording_failed(exc)
+
+    def _new_run(self) -> Run:
+        spec = self._spec
+        where, room = Path(spec.folder), spec.min_free_bytes
+        return Run(where, spec.segment_s, self._clock, self._outbox.send, *self._recordable(), min_free_bytes=room)
 
     def _recordable(self) -> tuple[Any, Any]:
         video, audio = self.source.video, self.source.audio

@@ -31,8 +31,10 @@ def start_run(
 
 
 def close_run(conn: Connection, recording_id: str) -> None:
-    """Nothing more will be added to this run."""
+    """Nothing more will be added to this run; one without a segment is forgotten."""
     conn.execute(update(recordings).where(recordings.c.id == recording_id).values(closed=True))
+    empty = (recordings.c.id == recording_id) & (recordings.c.ended_at <= recordings.c.started_at)
+    conn.execute(delete(recordings).where(empty))
 
 
 def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
