@@ -1,0 +1,58 @@
+"""What the engine does reaches clients of both eras: streams and indexes that come and go, and only what they asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mcp import Client
+
+from resources.uris import STREAMS, stream
+from rtstream.client import RTStreamClient
+from rtstream.models import CreateIndex
+from server.face import create_face
+from tests.server.faces import KEY, Era, Heard, Served, serving, subscribed
+
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path / "data") as running:
+        yield running
+
+
+async def listed(client: Client) -> list[str]:
+    return [str(resource.uri) for resource in (await client.list_resources()).resources]
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_streams_and_indexes_that_come_and_go_change_the_list(served: Served, era: Era) -> None:
+    stream_id = await served.add_stream()
+    heard, api = Heard(), RTStreamClient(served.url, KEY)
+    async with (
+        httpx.AsyncClient(base_url=served.url, headers={"x-access-token": KEY}) as http,
+        Client(create_face(RTStreamClient(served.url, KEY)).mcp, mode=era, message_handler=heard) as client,
+        subscribed(client, era, heard, STREAMS, stream(stream_id)),
+    ):
+        if era == "legacy":
+            await heard.until("")  # the feed connected: whatever was before may have been missed
+        assert stream(stream_id) in await listed(client)
+
+        heard.lists, heard.uris = 0, []
+        index = await api.create_index(stream_id, CreateIndex.model_validate({"prompt": "What is there?"}))
+        await heard.until("")
+        await heard.until(stream(stream_id))
+
+        heard.lists, heard.uris = 0, []
+        assert (await http.delete(f"/rtstream/{stream_id}")).is_success
+        await heard.until("")
+        await heard.until(STREAMS)
+        assert await listed(client) == [STREAMS]
+        content = (await client.read_resource(STREAMS)).contents[0]
+        assert json.loads(content.text)["streams"] == []  # pyright: ignore[reportAttributeAccessIssue]
+        assert index.rtstream_id == stream_id
+    await api.aclose()
