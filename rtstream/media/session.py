@@ -22,6 +22,7 @@ from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallCloc
 log = logging.getLogger(__name__)
 
 PACE_S = 0.2  # reads of a buffered source are bundled: waking up is what costs
+WATCHED_PACE_S = 0.05  # while pictures are wanted often: somebody waits for what is seen
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
 MOST_REFUSED = 200
@@ -194,7 +195,8 @@ class Session:
         elif ahead > AHEAD_S:
             wait = min(ahead - AHEAD_S, 1.0)
         elif self.source.buffered and blocked_s > 0.001 and self.lag_s < 0.75 * PACE_S:
-            wait = PACE_S
+            closely = self._sampler is not None and self._sampler.watched_closely
+            wait = WATCHED_PACE_S if closely else PACE_S
         else:
             return 0.0
         self._last_idle = time.monotonic() + wait
