@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -32,6 +35,16 @@ def load_or_create(data_dir: Path, given: str | None = None) -> str:
             f"The API key cannot be kept in {path}: {exc.strerror or exc}. Set RTSTREAM_API_KEY, or a data folder "
             "you can write to."
         ) from exc
+
+
+def derived(api_key: str, purpose: str) -> bytes:
+    """32 bytes that follow from the key, other ones for each purpose."""
+    return hmac.new(api_key.encode(), purpose.encode(), hashlib.sha256).digest()
+
+
+def webhook_secret(api_key: str) -> str:
+    """The secret that signs webhooks, as the Standard Webhooks specification writes it."""
+    return f"whsec_{base64.b64encode(derived(api_key, 'webhooks')).decode()}"
 
 
 def read(data_dir: Path) -> str:

@@ -16,6 +16,8 @@ commands:
   watch    waits for something to happen on streams, prints it and ends (rtstream-mcp watch --help)
   demo     a live stream, watched and alerted on, driven by a real MCP client
   doctor   what is set up and whether it works; tries each configured model once
+  webhook-secret
+           the secret with which receivers check that webhooks come from here
   install-embeddings
            the weights that let search go by meaning as well as by words
 """
@@ -43,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from server.cli.doctor import main as doctor
 
                 return doctor(arguments[1:])
+            case "webhook-secret":
+                from server.cli.webhook_secret import main as webhook_secret
+
+                return webhook_secret(arguments[1:])
             case "install-embeddings":
                 from server.cli.embeddings import main as install_embeddings
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -113,7 +110,7 @@ class Engine:
 
         self.journal = Journal(self.db)
         self.bindings = Bindings(self.db)
-        self._links = Links(self._secret("links"), config.link_ttl_s)
+        self._links = Links(apikey.derived(self.api_key, "links").hex(), config.link_ttl_s)
         self._addresses = Addresses(config)
         self.recorded = Recorded(self.db, self._links, media_dir)
         stack.push_async_callback(self.recorded.aclose)
@@ -131,7 +128,8 @@ class Engine:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         # Workers end before anything else does, so that their last segments are stored.
-        self.delivery = Delivery(tasks, self.db, self._addresses.webhook, self.webhook_secret, config.webhook_timeout_s)
+        secret = apikey.webhook_secret(self.api_key)
+        self.delivery = Delivery(tasks, self.db, self._addresses.webhook, secret, config.webhook_timeout_s)
         judge = Judge(self.calls.language, self.calls.call, config.model_similarity)
         firing = Firing(self._evidence, config.evidence_pre_s, config.evidence_post_s)
         self.alerting = Alerting(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
@@ -203,14 +201,6 @@ class Engine:
 
     async def _handle(self, stream_id: str, message: Any) -> None:
         await self.streams.handle(stream_id, message)
-
-    def _secret(self, purpose: str) -> str:
-        return hmac.new(self.api_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()
-
-    @property
-    def webhook_secret(self) -> str:
-        """Standard Webhooks secret (base64) that signs webhooks; derived from the API key."""
-        return base64.b64encode(bytes.fromhex(self._secret("webhooks"))).decode()
 
     def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
         return self._links.urls(self.base_url, stream_id, start, end, title)

@@ -1,0 +1,32 @@
+"""``rtstream-mcp webhook-secret``: prints the secret that a receiver checks the signatures of webhooks with."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rtstream import apikey
+from rtstream.errors import RTStreamError
+from server.attach import make_folder
+from server.settings import load
+
+ABOUT = (
+    "Print the signing secret of webhooks (Standard Webhooks, whsec_...). It follows from the engine's API key: run "
+    "this where the engine runs, with the same RTSTREAM_DATA_DIR or RTSTREAM_API_KEY. Another key gives another secret."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print it; gives the exit status."""
+    parser = argparse.ArgumentParser("rtstream-mcp webhook-secret", description=ABOUT, allow_abbrev=False)
+    parser.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
+    given = parser.parse_args(arguments)
+    try:
+        settings = load({"data_dir": given.data_dir} if given.data_dir else None)
+        make_folder(settings.data_dir)
+        print(apikey.webhook_secret(apikey.load_or_create(settings.data_dir, settings.api_key)))
+    except RTStreamError as exc:
+        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        return 2
+    return 0
