@@ -6,6 +6,7 @@ Runs in the child process, which keeps each live transcription. Times are second
 from __future__ import annotations
 
 import re
+import time
 from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from rtstream.rules.untrusted import clean
 RATE = 16_000  # Hz
 UPDATE_S = 1.0
 """Stream time between two partial texts; each costs about a fifth of a second of one core."""
+MAX_SHARE = 0.5
+"""Share of the time that may go into partial texts, of all transcriptions together: on a busy machine they come less
+often, so that finals stay soon."""
 PAUSE_S = (0.4, 1.3)
 """While a pause is this long the text is asked for with every piece of sound: the recogniser ends a line in it."""
 BLOCK_S = 0.1
@@ -58,7 +62,7 @@ class Hearer:
         self._sessions[session] = live
         while len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)[1].close()
-        found = live.hear(np.frombuffer(samples, np.int16), end)
+        found = live.hear(np.frombuffer(samples, np.int16), end, len(self._sessions))
         if end:
             self.drop(session)
         return found
@@ -76,11 +80,12 @@ class _Live:
         self._aligner = aligner
         self._trust = Trust()
         self._pause = Pause()
+        self._cost = 0.0  # seconds an update took lately
         self._sound = np.zeros(0, np.int16)
         self._heard_to = since  # session time of the end of ``_sound``
         self._open(since)
 
-    def hear(self, samples: Samples, end: bool) -> list[Utterance]:
+    def hear(self, samples: Samples, end: bool, sessions: int) -> list[Utterance]:
         self._sound = np.concatenate([self._sound, samples])[-int(KEEP_S * RATE) :]
         self._heard_to += len(samples) / RATE
         lines: dict[int, Any] = {}
@@ -92,9 +97,13 @@ class _Live:
             # Stopping on an open line can lose it; after a pause it is complete.
             self._stream.add_audio([0.0] * RATE, RATE)
             self._collect(self._stream.update_transcription(), lines)
-        elif self._unheard >= UPDATE_S or (self._pause.after_speech and PAUSE_S[0] <= self._pause.seconds):
+        elif self._unheard >= max(UPDATE_S, self._cost * sessions / MAX_SHARE) or (
+            self._pause.after_speech and PAUSE_S[0] <= self._pause.seconds
+        ):
             self._unheard = 0.0
+            began = time.perf_counter()
             self._collect(self._stream.update_transcription(), lines)
+            self._cost += 0.3 * (time.perf_counter() - began - self._cost)
             if (not self._talking and self._pause.seconds >= PAUSE_S[0]) or self._pause.seconds > PAUSE_S[1]:
                 self._pause.after_speech = False
         found = [self._utterance(line, end) for line in lines.values()]

@@ -25,8 +25,7 @@ CHUNK = BYTES_PER_S // 4
 MAX_BEHIND = 2 * BYTES_PER_S
 TIMEOUT_S = 30.0
 MAX_CHILDREN = max(1, min(4, os.cpu_count() or 1))
-FULL = 2
-"""Sessions of a child from which on the next one gets a child of its own, as long as there is a core for it."""
+"""Each holds the model (250 MB) and hears one piece of sound at a time."""
 
 
 def can_hear() -> bool:
@@ -60,7 +59,7 @@ class LocalSpeech:
         """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
         self.ready(language)
         child = min(self._sessions, key=lambda child: len(self._sessions[child]), default=None)
-        if child is None or (len(self._sessions[child]) >= FULL and len(self._sessions) < MAX_CHILDREN):
+        if child is None or (self._sessions[child] and len(self._sessions) < MAX_CHILDREN):
             child = ChildProcess("The embedded speech recogniser", _load)
         of_child = self._sessions.setdefault(child, set())
         session = _Session(child, of_child.discard)
