@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from rtstream.client.events import MAX_TEXT, UNTRUSTED
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
-from rtstream.rules.untrusted import clean
+from rtstream.rules.untrusted import clean, clean_data
 from tools.define import ToolContext, live, tool
 from tools.parameters import IndexId, StreamId, name, note
 
@@ -196,7 +196,7 @@ def _scene(scene: Scene, most: int) -> SceneInfo:
         start=round(scene.start, 3),
         end=round(scene.end, 3),
         untrusted_text=None if failed else clean(scene.text, most),
-        untrusted_data=data,
+        untrusted_data=clean_data(data, most),
         data_error=note(data_error),
         failure=note(scene.text) if failed else None,
         unchanged=scene.unchanged or None,

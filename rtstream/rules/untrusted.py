@@ -7,8 +7,10 @@ still data, never instructions. The characters follow what GitHub's MCP server f
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 ELLIPSIS = "…"
+MAX_DEPTH = 20
 
 # Letters and marks that show nothing: fillers, joiners, blank Braille.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
@@ -30,6 +32,19 @@ def clean(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return text[: limit - 1].rstrip() + ELLIPSIS if limit > 0 else ""
+
+
+def clean_data(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
+    """``clean`` on every string and key of a JSON value; what is nested deeper than ``depth`` becomes ``…``."""
+    if isinstance(value, str):
+        return clean(value, limit)
+    if isinstance(value, dict | list) and depth == 0:
+        return ELLIPSIS
+    if isinstance(value, dict):
+        return {clean(str(key), limit): clean_data(inner, limit, depth - 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [clean_data(inner, limit, depth - 1) for inner in value]
+    return value
 
 
 def _strip(text: str) -> str:

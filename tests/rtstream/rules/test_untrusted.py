@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.untrusted import clean
+from rtstream.rules.untrusted import clean, clean_data
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,12 @@ def test_clean_text_is_visible_composed_bounded_and_settled(text: str, limit: in
     cleaned.encode()
     for char in cleaned:
         assert char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co")
+
+
+def test_data_is_cleaned_in_keys_and_values_and_not_deeper_than_anybody_reads() -> None:
+    found = clean_data({"a\u200b": ["b\u202ec", 1, None, {"d": "e" * 9}]}, 5)
+    assert found == {"a": ["bc", 1, None, {"d": "eeee…"}]}
+    nested: list[object] = []
+    for _ in range(5000):
+        nested = [nested]
+    assert str(clean_data(nested, 5)).count("[") == 20
