@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mcp.server.mcpserver.tools import Tool
 
-from tools import alerts, events, exports, indexes, live, recordings, search, streams, transcripts
+from tools import alerts, events, exports, indexes, live, recordings, search, spoken, streams, transcripts
 from tools.define import Definition, build, defined_in
 from tools.groups import ALL, DEFAULT, chosen
 
-FAMILIES = (streams, recordings, exports, indexes, transcripts, search, events, alerts, live)
+FAMILIES = (streams, recordings, exports, spoken, indexes, transcripts, search, events, alerts, live)
 
 
 def definitions() -> list[Definition]:

@@ -1,8 +1,8 @@
-"""Exported videos, as typed calls: export, look up, list, rename, delete."""
+"""Exported videos, as typed calls: export, look up, list, rename, delete; read and search what is said in them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,8 +10,8 @@ import anyio
 
 from rtstream.client.transport import Transport
 from rtstream.client.wire import as_model, path_id
-from rtstream.errors import RTStreamError, Unavailable
-from rtstream.models import ExportResult, Video
+from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
+from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoTranscript
 
 POLL_S = 1.0
 MAX_EXPORT_S = 3600.0
@@ -46,6 +46,65 @@ class Videos:
             answer = await self._finished(job, on_progress)
         return as_model(ExportResult, answer.get("data"))
 
+    async def index_spoken_words(
+        self,
+        video_id: str,
+        *,
+        force: bool = False,
+        language: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> VideoTranscript:
+        """Transcribe a video and make it searchable; with ``force`` also when it is already.
+
+        Waits until it is done. Cancelled, it cancels the work.
+        """
+        path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
+        body = {"force": force, "language_code": language}
+        answer = await self._transport.answer("POST", path, body=body, timeout_s=60)
+        if answer.get("status") == "processing":
+            job = path_id(str((answer.get("data") or {}).get("id") or ""))
+            answer = await self._finished(job, on_progress)
+        return as_model(VideoTranscript, answer.get("data"))
+
+    async def transcript(
+        self, video_id: str, segmenter: str = "sentence", start: float | None = None, end: float | None = None
+    ) -> VideoTranscript:
+        """What is said, cut into ``word`` or ``sentence``; ``start`` and ``end`` in seconds of the video."""
+        params = {"segmenter": segmenter, "start": start, "end": end}
+        path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
+        return as_model(VideoTranscript, await self._transport.data("GET", path, params=params, timeout_s=60))
+
+    async def search(
+        self,
+        query: str,
+        video_id: str | None = None,
+        *,
+        collection_id: str = "default",
+        limit: int = 10,
+        score_threshold: float | None = None,
+    ) -> list[VideoHits]:
+        """Moments of one video, or of all videos of the collection; empty when nothing is found."""
+        place = f"/video/{path_id(video_id)}" if video_id else f"/collection/{path_id(collection_id)}"
+        body = {"query": query, "top_k": limit}
+        if score_threshold is not None:
+            body["score_threshold"] = score_threshold
+        try:
+            data = await self._transport.data("POST", f"{place}/search/v2", body=body)
+        except InvalidRequest as exc:
+            if exc.message.rstrip(".") == "No results found":
+                return []
+            raise
+        return [as_model(VideoHits, row) for row in (data or {}).get("results") or []]
+
+    async def compile(self, hits: Sequence[VideoHits]) -> ClipLinks:
+        """Links that play just these moments, one after the other."""
+        body = [
+            {"video_id": one.video_id, "collection_id": one.collection_id, "shots": [[doc.start, doc.end]]}
+            for one in hits
+            for doc in one.docs
+        ]
+        return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
+
     async def _finished(self, job: str, on_progress: OnProgress | None) -> dict[str, Any]:
         """The final answer of a piece of work. When it is not waited for any more, the work is cancelled."""
         path = f"/async-response/{job}"
@@ -65,7 +124,7 @@ class Videos:
                 with suppress(RTStreamError):  # it has ended, or the service cannot cancel
                     await self._transport.answer("DELETE", path)
             if isinstance(exc, TimeoutError):
-                raise Unavailable("The export took over an hour and was cancelled: export a shorter part.") from exc
+                raise Unavailable("This took over an hour and was cancelled: take a shorter part.") from exc
             raise
 
     async def get(self, video_id: str) -> Video:

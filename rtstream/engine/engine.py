@@ -233,8 +233,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """A stream is running."""
-        return bool(self._supervisor.running)
+        """A stream is running, or work that takes longer is under way."""
+        return bool(self._supervisor.running) or self.jobs.busy
 
     # collections
 

@@ -78,6 +78,11 @@ class Jobs:
         self._tasks.start_soon(self._carry_out, job, work)
         return job
 
+    @property
+    def busy(self) -> bool:
+        """Some work is under way."""
+        return any(job.state == "processing" for job in self._jobs.values())
+
     def get(self, job_id: str) -> Job:
         """One job. Raises NotFound."""
         if job_id not in self._jobs:
