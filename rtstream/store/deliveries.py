@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, literal, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from rtstream.store.tables import deliveries, delivery_attempts
 
@@ -84,14 +84,16 @@ def attempted(conn: Connection, attempts: Sequence[dict[str, Any]]) -> None:
     Each: ``delivery_id``, ``at``, ``latency_s``, ``status``, ``error``, ``state``, ``next_at``. What was removed in
     the meantime stays removed.
     """
-    for attempt in attempts:
-        values = [attempt[name] for name in ("at", "latency_s", "status", "error")]
-        there = select(deliveries.c.id, *(literal(value) for value in values)).where(
-            deliveries.c.id == attempt["delivery_id"]
-        )
-        conn.execute(
-            delivery_attempts.insert().from_select(("delivery_id", "at", "latency_s", "status", "error"), there)
-        )
+    ids = [attempt["delivery_id"] for attempt in attempts]
+    there = set(conn.execute(select(deliveries.c.id).where(deliveries.c.id.in_(ids))).scalars())
+    logged = [
+        {name: one[name] for name in ("delivery_id", "at", "latency_s", "status", "error")}
+        for one in attempts
+        if one["delivery_id"] in there
+    ]
+    if not logged:
+        return
+    conn.execute(delivery_attempts.insert(), logged)
     conn.execute(
         _STANDS,
         [
