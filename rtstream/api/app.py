@@ -95,6 +95,7 @@ def routes() -> list[BaseRoute]:
         Route("/health", journal.health),  # no sign of use: monitors call it for ever
         open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
         open_path("/media/{token}/index.m3u8", GET=media.video_manifest),
+        open_path("/media/{token}/clip/{number:int}.m4s", GET=media.clip_fragment),
         open_path("/media/{token}/video.mp4", GET=media.download),
         open_path("/media/{token}/init/{recording_id}.mp4", GET=media.init_segment),
         open_path("/media/{token}/seg/{path:path}", GET=media.segment),

@@ -56,6 +56,12 @@ async def video_manifest(request: Request) -> Response:
     return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
 
 
+async def clip_fragment(request: Request) -> Response:
+    """One fragment of videos that are played one after the other."""
+    found = await engine_of(request).played.fragment(request.path_params["token"], request.path_params["number"])
+    return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
+
+
 async def download(request: Request) -> Response:
     """A recorded window, or an exported video, as an MP4 file to be saved."""
     found = await engine_of(request).played.download(request.path_params["token"])

@@ -196,7 +196,7 @@ class Exports:
             Run(asked.runs[run_id].init, [Piece(str(media / s.path), s.offset, s.length, s.start) for s in segments])
             for run_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
         ]
-        codecs = [asked.runs[run_id].codecs for run_id, _ in groupby(asked.segments, key=lambda s: s.recording_id)]
+        codecs = asked.runs[asked.segments[0].recording_id].codecs
         work = ExportJob(runs, codecs, asked.start, asked.end, str(folder), self._room)
         done = False
         process, connection = await anyio.to_thread.run_sync(start_process, main, work, f"export-{video_id}")

@@ -43,14 +43,18 @@ class Played:
 
     async def manifest(self, token: str) -> str:
         """HLS playlist of granted videos."""
-        return await self._videos.manifest(self._links.read(token), token)
+        return await self._videos.manifest(self._links.read(token))
 
     async def init_segment(self, token: str, name: str) -> bytes:
-        """A granted initialisation segment: of a run of a stream, or of a part of a video."""
+        """A granted initialisation segment: of a run of a stream, or of a video."""
         grant = self._links.read(token)
         if grant.clips:
             return await self._videos.init_segment(grant, name)
         return await self._recorded.init_segment(token, name)
+
+    async def fragment(self, token: str, number: int) -> bytes:
+        """A fragment of granted videos that are played one after the other."""
+        return await self._videos.fragment(self._links.read(token), number)
 
     async def file(self, token: str, path: str) -> Path:
         """A granted media file."""

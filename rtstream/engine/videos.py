@@ -18,7 +18,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.links import Clip, Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.media.export import INDEX_FILE, VIDEO_FILE
-from rtstream.media.flatten import Fragment, Part
+from rtstream.media.flatten import Fragment, Part, retimed
 from rtstream.models import ClipLinks, ExportResult, Video
 from rtstream.rules.playlist import Segment, gaps_between, sequence
 from rtstream.rules.untrusted import clean
@@ -29,6 +29,10 @@ from rtstream.store.journal import Entry
 
 MAX_CLIPS = 100
 MAX_NAME = 200
+INDEXES_KEPT = 16
+FIRST_AT_S = 10.0
+"""Where the time line of clips begins: sound may begin a little before the first picture."""
+GONE = "This video was deleted, or its file is missing."
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,6 @@ class _Shown:
     """Fragments of one part of a video, of which [start, end] (Unix seconds) is to be shown."""
 
     video_id: str
-    part: int
     codecs: str
     start: float
     end: float
@@ -51,6 +54,7 @@ class Videos:
         self._journal = journal
         self._links = links
         self.folder = folder
+        self._indexes: dict[str, dict[str, Any]] = {}
 
     async def get(self, base_url: str, video_id: str) -> Video:
         """One video, with fresh links. Raises NotFound."""
@@ -84,6 +88,7 @@ class Videos:
 
         await self._db.write(write)
         self._journal.wake()
+        self._indexes.pop(video_id, None)
         await anyio.to_thread.run_sync(shutil.rmtree, self.folder / video_id, True)
 
     async def clips(self, base_url: str, wanted: Sequence[Clip], title: str = "") -> ClipLinks:
@@ -124,20 +129,29 @@ class Videos:
 
     # what a link allows
 
-    async def manifest(self, grant: Grant, token: str) -> str:
+    async def manifest(self, grant: Grant) -> str:
         """HLS playlist of granted clips; addresses in it are relative to it. Raises NotFound."""
         shown = await self._shown(grant)
+        pieces = _numbered(shown)
+        alone = len(grant.clips) == 1  # the fragments of one video follow each other as they are
         segments = [
-            Segment(f.start, f.duration, f"{one.video_id}.{one.part}", f"{one.video_id}.mp4", f.offset, f.length)
-            for one in shown
-            for f in one.fragments
+            Segment(f.start, f.duration, one.video_id, f"seg/{one.video_id}.mp4", f.offset, f.length)
+            if alone
+            else Segment(f.start, f.duration, one.video_id, f"clip/{number}.m4s", 0, 0)
+            for number, (one, f, _) in enumerate(pieces)
         ]
-        return sequence(
-            segments,
-            shown[0].start - segments[0].start,
-            init_url=lambda name: f"init/{name}.mp4",
-            segment_url=lambda path: f"seg/{path}",
-        )
+        begin = shown[0].start - segments[0].start
+        return sequence(segments, begin, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path)
+
+    async def fragment(self, grant: Grant, number: int) -> bytes:
+        """A fragment of granted clips with times that follow those of the one before. Raises NotFound."""
+        pieces = _numbered(await self._shown(grant))
+        if not 0 <= number < len(pieces):
+            raise NotFound("There is no such part of the video.")
+        one, fragment, at = pieces[number]
+        init = await self.init_segment(grant, one.video_id)
+        media = await self._read(one.video_id, fragment.offset, fragment.length)
+        return await anyio.to_thread.run_sync(retimed, init, media, at)
 
     async def page(self, grant: Grant, token: str) -> dict[str, Any]:
         """All the player page needs. Without a common clock (clips of several videos) its times begin at 0."""
@@ -162,8 +176,8 @@ class Videos:
                 {
                     "start": f.start + shift,
                     "duration": f.duration,
-                    "recording_id": f"{one.video_id}.{one.part}.{number}",
-                    "init_url": f"/media/{token}/init/{one.video_id}.{one.part}.mp4",
+                    "recording_id": f"{one.video_id}.{number}",
+                    "init_url": f"/media/{token}/init/{one.video_id}.mp4",
                     "url": f"/media/{token}/seg/{one.video_id}.mp4",
                     "offset": f.offset,
                     "length": f.length,
@@ -181,21 +195,21 @@ class Videos:
         found = {(await self._db.read(rows.get, video_id)).stream_id for video_id, _, _ in grant.clips}
         return found.pop() or "" if len(found) == 1 else ""
 
-    async def init_segment(self, grant: Grant, name: str) -> bytes:
-        """The initialisation segment of a part of a granted video; ``name``: ``<video id>.<part>``."""
-        video_id, _, part = name.partition(".")
-        file = self.file(grant, f"{video_id}.mp4")
-        index = await self._index(video_id)
-        if not (part.isdecimal() and int(part) < len(index["parts"])):
-            raise NotFound("There is no such part of the video.")
-        found = Part(*index["parts"][int(part)])
+    async def init_segment(self, grant: Grant, video_id: str) -> bytes:
+        """The initialisation segment of a granted video."""
+        self.file(grant, f"{video_id}.mp4")
+        return await self._read(video_id, *(await self._index(video_id))["init"])
 
+    async def _read(self, video_id: str, offset: int, length: int) -> bytes:
         def read() -> bytes:
-            with open(file, "rb") as source:
-                source.seek(found.init_at)
-                return source.read(found.init_length)
+            with open(self.folder / video_id / VIDEO_FILE, "rb") as source:
+                source.seek(offset)
+                return source.read(length)
 
-        return await anyio.to_thread.run_sync(read)
+        try:
+            return await anyio.to_thread.run_sync(read)
+        except OSError:
+            raise NotFound(GONE) from None
 
     def file(self, grant: Grant, path: str) -> Path:
         """The file of a granted video; ``path``: ``<video id>.mp4``."""
@@ -205,10 +219,16 @@ class Videos:
         return self.folder / video_id / VIDEO_FILE
 
     async def _index(self, video_id: str) -> dict[str, Any]:
-        try:
-            return json.loads(await anyio.Path(self.folder / video_id / INDEX_FILE).read_bytes())
-        except OSError:
-            raise NotFound("This video was deleted, or its file is missing.") from None
+        found = self._indexes.get(video_id)
+        if found is None:
+            try:
+                found = json.loads(await anyio.Path(self.folder / video_id / INDEX_FILE).read_bytes())
+            except OSError:
+                raise NotFound(GONE) from None
+            self._indexes[video_id] = found
+            if len(self._indexes) > INDEXES_KEPT:
+                del self._indexes[next(iter(self._indexes))]
+        return found
 
     async def _shown(self, grant: Grant) -> list[_Shown]:
         if not grant.clips:
@@ -238,7 +258,18 @@ def _cut(clip: Clip, index: dict[str, Any]) -> list[_Shown]:
             if fragment.part == number and fragment.start + fragment.duration > first and fragment.start < last
         ]
         if last > first and fragments:
-            found.append(_Shown(video_id, number, index["codecs"][number], first, last, fragments))
+            found.append(_Shown(video_id, index["codecs"], first, last, fragments))
+    return found
+
+
+def _numbered(shown: Sequence[_Shown]) -> list[tuple[_Shown, Fragment, float]]:
+    """All fragments in the order they are played, with the second at which each is, one after the other."""
+    found: list[tuple[_Shown, Fragment, float]] = []
+    at = FIRST_AT_S
+    for one in shown:
+        for fragment in one.fragments:
+            found.append((one, fragment, at))
+            at += fragment.duration
     return found
 
 

@@ -30,13 +30,13 @@ TELL_EVERY_S = 0.2
 
 @dataclass(frozen=True)
 class ExportJob:
-    """What to export: [start, end] (Unix seconds) of ``runs``, whose codecs are named in ``codecs`` (RFC 6381).
+    """What to export: [start, end] (Unix seconds) of ``runs``; ``codecs`` are those of RFC 6381.
 
     ``folder`` is made, with the file and its index. At least ``room`` bytes of the disk stay free.
     """
 
     runs: Sequence[Run]
-    codecs: Sequence[str]
+    codecs: str
     start: float
     end: float
     folder: str
@@ -84,8 +84,9 @@ def export(job: ExportJob, progress: Callable[[int, int], None]) -> dict[str, An
         index = {
             "duration": flat.duration,
             "size": flat.size,
+            "codecs": job.codecs,
+            "init": [flat.init_at, flat.init_length],
             "parts": [astuple(part) for part in flat.parts],
-            "codecs": [job.codecs[part.run] for part in flat.parts],
         }
         fragments = [astuple(fragment) for fragment in flat.fragments]
         (partial / INDEX_FILE).write_text(json.dumps({**index, "fragments": fragments}))
@@ -105,6 +106,9 @@ def write(flat: Flat, path: Path, progress: Callable[[int], None] = lambda done:
                 for copied in _copy(source, out, stretch):
                     done += copied
                     progress(done)
+        for at, time in flat.times:
+            out.seek(at)
+            _write_all(out, time)
 
 
 def _copy(source: BinaryIO, out: BinaryIO, stretch: Stretch) -> Iterator[int]:

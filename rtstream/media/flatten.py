@@ -1,8 +1,9 @@
 """Recorded fragments as one plain MP4 file that begins at once: new tables in front, the fragments untouched behind.
 
 The fragments stay whole inside the file's media data, each with its own header, which players of the file never see.
-So the same file is played as a file, by its tables, and as HLS, by byte ranges of its fragments. An edit list cuts to
-the exact pictures; nothing is encoded again. What is cut off of the first and the last GOP stays in the file, hidden.
+So the same file is played as a file, by its tables, and as HLS, by byte ranges of its fragments, whose times are made
+to follow each other (not every HLS player minds discontinuities). An edit list cuts to the exact pictures; nothing is
+encoded again. What is cut off of the first and the last GOP stays in the file, hidden.
 
 Runs in a media process; does not import the codec library. Errors are ValueErrors with one plain sentence.
 """
@@ -18,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rtstream.media.extract import Run
+from rtstream.media.fragments import boxes
 from rtstream.media.movie import TrackTable, box, movie
 from rtstream.media.samples import Samples, TrackInfo, read_fragment, read_init
 
@@ -39,7 +41,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of the finished file that plays on its own, after the initialisation segment of its part.
+    """A part of the finished file that plays on its own, after the initialisation segment.
 
     ``start``: Unix seconds of its first picture; ``duration``: seconds; ``part``: parts follow each other with a
     discontinuity; ``offset`` and ``length``: bytes in the finished file.
@@ -54,29 +56,29 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Part:
-    """What the file shows without a gap.
-
-    ``start`` and ``end``: Unix seconds; ``at``: seconds into the file; ``run``: which of the given runs it is of;
-    ``init_at`` and ``init_length``: bytes of its initialisation segment in the finished file.
-    """
+    """What the file shows without a gap: ``start`` and ``end`` in Unix seconds, ``at`` in seconds into the file."""
 
     start: float
     end: float
     at: float
-    run: int
-    init_at: int
-    init_length: int
 
 
 @dataclass(frozen=True)
 class Flat:
-    """A plain MP4 file to be: ``header``, then the ``stretches``. ``duration``: seconds that it shows."""
+    """A plain MP4 file to be: ``header``, then the ``stretches``. ``duration``: seconds that it shows.
+
+    ``init_at`` and ``init_length``: bytes of the initialisation segment in the finished file. ``times``: (position,
+    bytes) to be written over the file last, which let the fragments follow each other; its tables do not need them.
+    """
 
     header: bytes
     stretches: list[Stretch]
     duration: float
     parts: list[Part]
     fragments: list[Fragment]
+    init_at: int
+    init_length: int
+    times: list[tuple[int, bytes]]
 
     @property
     def size(self) -> int:
@@ -274,39 +276,35 @@ def _trimmed(parts: list[_Stored], start: float, end: float) -> list[_Stored]:
 
 
 def _assemble(runs: Sequence[Run], parts: list[_Stored], start: float, end: float) -> Flat:
-    inits: dict[bytes, tuple[int, int]] = {}
-    data = b""
-    for part in parts:
-        init = runs[part.run].init
-        if init not in inits:
-            inits[init] = (len(data), len(init))
-            data += init
+    init = runs[parts[0].run].init
     covered = [(part.zero + part.pieces[0].shown, part.zero + part.shown_to) for part in parts]
     covered[0] = (_picture_at(parts[0], start), covered[0][1])
     covered[-1] = (covered[-1][0], min(end, covered[-1][1]))
     # The span of the file's own time line that is shown.
     begin, finish = _on_file(parts[0], covered[0][0]), _on_file(parts[-1], covered[-1][1])
-    places = _places(parts, len(data))
+    places = _places(parts, len(init))
     tracks = [_table(parts, places, track, begin, finish) for track in parts[0].tracks]
     tables = [table for table in tracks if table is not None]
-    total = len(data) + sum(piece.stretch.length for part in parts for piece in part.pieces)
+    total = len(init) + sum(piece.stretch.length for part in parts for piece in part.pieces)
     media_at = len(FTYP) + len(movie(tables, 0)) + 16
-    header = FTYP + movie(tables, media_at) + struct.pack(">I4sQ", 1, b"mdat", total + 16) + data
+    header = FTYP + movie(tables, media_at) + struct.pack(">I4sQ", 1, b"mdat", total + 16) + init
     return Flat(
         header=header,
         stretches=_joined(piece.stretch for part in parts for piece in part.pieces),
         duration=finish - begin,
         parts=[
-            Part(
-                *covered[number],
-                max(0.0, _on_file(part, covered[number][0]) - begin),
-                part.run,
-                media_at + inits[runs[part.run].init][0],
-                len(runs[part.run].init),
-            )
-            for number, part in enumerate(parts)
+            Part(start, end, max(0.0, _on_file(part, start) - begin))
+            for part, (start, end) in zip(parts, covered, strict=True)
         ],
-        fragments=[found for number, part in enumerate(parts) for found in _playable(number, part, places, media_at)],
+        fragments=[
+            found
+            for number, part in enumerate(parts)
+            for found in _playable(number, part, places, media_at)
+            if found.start < covered[number][1]
+        ],
+        init_at=media_at,
+        init_length=len(init),
+        times=[time for part in parts for time in _times(part, places, media_at)],
     )
 
 
@@ -375,6 +373,15 @@ def _table(
     )
 
 
+def _times(part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[tuple[int, bytes]]:
+    """The decoding times of a part's fragments on the file's time line, and where they are to be written."""
+    for piece in part.pieces:
+        for track, samples in piece.samples.items():
+            moved = int(samples.decoded[0]) + round(part.shift * part.tracks[track].timescale)
+            where = media_at + places[piece.stretch] + samples.time_at
+            yield where, moved.to_bytes(samples.time_bytes, "big")
+
+
 def _playable(number: int, part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[Fragment]:
     """The fragments of a part that begin with a keyframe, each with those after it that do not."""
     keys = [n for n, piece in enumerate(part.pieces) if piece.keyframe]
@@ -396,3 +403,26 @@ def _joined(stretches: Iterator[Stretch]) -> list[Stretch]:
         else:
             found.append(stretch)
     return found
+
+
+def retimed(init: bytes, media: bytes, start: float) -> bytes:
+    """Whole fragments (moof + mdat) moved so that their first picture is shown at ``start`` seconds. Raises ValueError.
+
+    Not every HLS player minds discontinuities: what is played one after the other has times that follow each other.
+    """
+    tracks = read_init(init)
+    lead = _lead(tracks)
+    moved = bytearray(media)
+    shift: float | None = None
+    for kind, body, end in boxes(media):
+        if kind != b"moof":
+            continue
+        begin = body - 8
+        for track, samples in sorted(read_fragment(media[begin:end], tracks).items(), key=lambda i: i[0] != lead.id):
+            scale = tracks[track].timescale
+            if shift is None:
+                shift = start - float(samples.decoded[0] + samples.shown_after[0]) / scale
+            time = max(0, int(samples.decoded[0]) + round(shift * scale))
+            at = begin + samples.time_at
+            moved[at : at + samples.time_bytes] = time.to_bytes(samples.time_bytes, "big")
+    return bytes(moved)

@@ -45,7 +45,10 @@ class TrackInfo:
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of one track, in decoding order; times in ticks. ``chunks``: position in the fragment, and how many."""
+    """Samples of one track, in decoding order; times in ticks. ``chunks``: position in the fragment, and how many.
+
+    ``time_at``: position in the fragment of its first decoding time, a number of ``time_bytes`` bytes.
+    """
 
     decoded: Ints
     durations: Ints
@@ -53,6 +56,8 @@ class Samples:
     sizes: Ints  # bytes
     sync: NDArray[np.bool_]
     chunks: Sequence[tuple[int, int]]
+    time_at: int
+    time_bytes: int
 
 
 def read_init(init: bytes) -> dict[int, TrackInfo]:
@@ -145,7 +150,7 @@ def read_fragment(moof: bytes, tracks: Mapping[int, TrackInfo]) -> dict[int, Sam
 
 
 def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInfo]) -> tuple[int, Samples]:
-    track_id = decoded = 0
+    track_id = decoded = time_at = time_bytes = 0
     defaults = (0, 0, 0)
     tables: list[tuple[Ints, Ints, Ints, Ints]] = []
     chunks: list[tuple[int, int]] = []
@@ -153,7 +158,8 @@ def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInf
         if kind == b"tfhd":
             track_id, defaults = _header(moof, body, tracks)
         elif kind == b"tfdt":
-            (decoded,) = struct.unpack_from(">Q" if moof[body] else ">I", moof, body + 4)
+            time_at, time_bytes = body + 4, 8 if moof[body] else 4
+            decoded = int.from_bytes(moof[time_at : time_at + time_bytes], "big")
         elif kind == b"trun":
             position, table = _run(moof, body, defaults)
             tables.append(table)
@@ -163,7 +169,8 @@ def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInf
         for column in (zip(*tables, strict=True) if tables else ((), (), (), ()))
     )
     times = decoded + np.cumsum(durations) - durations
-    return track_id, Samples(times, durations, shown_after, sizes, (flags & NOT_SYNC) == 0, chunks)
+    sync = (flags & NOT_SYNC) == 0
+    return track_id, Samples(times, durations, shown_after, sizes, sync, chunks, time_at, time_bytes)
 
 
 def _header(moof: bytes, body: int, tracks: Mapping[int, TrackInfo]) -> tuple[int, tuple[int, int, int]]:

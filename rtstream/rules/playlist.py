@@ -15,7 +15,7 @@ HOLE_S = 0.25
 
 
 class Segment(NamedTuple):
-    """One recorded segment: where it is in time, and which bytes of which file it is."""
+    """One recorded segment: where it is in time, and which bytes of which file it is; a length of 0 means all."""
 
     start: float
     duration: float  # seconds
@@ -111,12 +111,8 @@ def sequence(
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.path != path:
             path, url = segment.path, segment_url(segment.path)
-        lines.append(
-            f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.start)}\n"
-            f"#EXTINF:{segment.duration:.6f},\n"
-            f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}\n"
-            f"{url}"
-        )
+        part = f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}\n" if segment.length else ""
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.start)}\n#EXTINF:{segment.duration:.6f},\n{part}{url}")
         reached = segment.end
     lines.append("#EXT-X-ENDLIST\n")
     return "\n".join(lines)

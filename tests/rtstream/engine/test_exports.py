@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -184,7 +185,6 @@ async def test_a_window_is_exported_to_the_picture_while_the_stream_runs(
 async def test_a_video_plays_as_hls_and_on_the_player_page(
     engine: Engine, api: httpx.AsyncClient, source: Path, tmp_path: Path
 ) -> None:
-    import av
 
     await add_stream(engine)
     await add_run(engine, source, 1, START)
@@ -193,30 +193,27 @@ async def test_a_video_plays_as_hls_and_on_the_player_page(
     manifest = await api.get(relative(made["stream_url"]))
     assert manifest.text.count("#EXT-X-DISCONTINUITY") == 1
     base = relative(made["stream_url"]).rpartition("/")[0]
-    # What a player does: initialisation segment, then the byte ranges, of each part.
-    data: list[bytes] = []
+    # What a player does: the initialisation segment, then one byte range after the other.
+    data, ranged = b"", ""
     for line in manifest.text.splitlines():
         if line.startswith("#EXT-X-MAP"):
-            data.append((await api.get(f"{base}/{line.split(chr(34))[1]}")).content)
+            data += (await api.get(f"{base}/{line.split(chr(34))[1]}")).content
+            init = data
         elif line.startswith("#EXT-X-BYTERANGE:"):
             length, _, offset = line.partition(":")[2].partition("@")
             ranged = f"bytes={offset}-{int(offset) + int(length) - 1}"
         elif line.startswith("seg/"):
             part = await api.get(f"{base}/{line}", headers={"range": ranged})
             assert part.status_code == 206
-            data[-1] += part.content
-    decoded = 0
-    for part in data:
-        with av.open(io.BytesIO(part)) as container:
-            decoded += sum(1 for _ in container.decode(video=0))
-    assert decoded == 5 * 30 + 2 * 30
+            data += part.content
+    assert pictures(data) == [*range(90, 240), *range(60)]
     page = (await api.get(relative(made["player_url"]).replace("/watch", "/playback.json"))).json()
     assert (page["start"], page["end"]) == (pytest.approx(START + 3.5, abs=0.04), pytest.approx(START + 52))
     assert page["gaps"] == [[pytest.approx(START + 8), pytest.approx(START + 50)]]
     assert page["clock"] is True
     assert page["download_url"].endswith("/video.mp4")
     fragment = page["fragments"][0]
-    assert (await api.get(fragment["init_url"])).content == data[0][: data[0].index(b"moof") - 4]
+    assert (await api.get(fragment["init_url"])).content == init
 
 
 async def test_parts_of_videos_play_one_after_the_other(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
@@ -334,7 +331,7 @@ async def test_a_recording_is_kept_for_its_export_and_then_let_go(
     job = await engine.exports.start(STREAM, None, None, None)
     with anyio.fail_after(20):
         while not (kept := await engine.db.read(recording_rows.pinned, STREAM, time.time())):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
     assert kept == [(pytest.approx(START), pytest.approx(START + 8))]
     await job.wait(20)
     assert job.state == "done"

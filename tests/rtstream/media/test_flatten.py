@@ -12,7 +12,7 @@ import pytest
 
 from rtstream.media.export import PARTIAL, ExportJob, export, write
 from rtstream.media.extract import Piece, Run
-from rtstream.media.flatten import Flat, FormatsDiffer, plan, same_format
+from rtstream.media.flatten import Flat, FormatsDiffer, plan, retimed, same_format
 from rtstream.rules.playlist import Segment, playlist
 from tests.sources import record
 
@@ -148,8 +148,7 @@ def test_the_fragments_inside_the_file_play_as_hls(run: Run, tmp_path: Path) -> 
 
     flat, path = flattened([run], START + 1.37, START + 4.9, tmp_path)
     data = path.read_bytes()
-    part = flat.parts[0]
-    (tmp_path / "init.mp4").write_bytes(data[part.init_at : part.init_at + part.init_length])
+    (tmp_path / "init.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length])
     segments = [Segment(f.start, f.duration, "init", "flat.mp4", f.offset, f.length) for f in flat.fragments]
     text = playlist(
         segments, START + 1.37, START + 4.9, init_url=lambda name: f"{name}.mp4", segment_url=lambda name: name
@@ -159,6 +158,41 @@ def test_the_fragments_inside_the_file_play_as_hls(run: Run, tmp_path: Path) -> 
     options = {"allowed_extensions": "ALL", "extension_picky": "0", "allowed_segment_extensions": "ALL"}
     with av.open(str(tmp_path / "video.m3u8"), options=options) as container:
         assert sum(1 for _ in container.decode(video=0)) == 4 * FPS
+
+
+def test_runs_play_as_hls_one_after_the_other_also_where_discontinuities_are_not_minded(
+    b_frames: Path, tmp_path: Path
+) -> None:
+    import av
+
+    from rtstream.media.testsource import read_barcode
+
+    runs = [record(b_frames, tmp_path / name, start=START + at, audio=True) for name, at in (("one", 0), ("two", 100))]
+    flat, path = flattened(runs, START + 6, START + 102, tmp_path)
+    data = path.read_bytes()
+    media = b"".join(data[f.offset : f.offset + f.length] for f in flat.fragments)
+    (tmp_path / "all.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length] + media)
+    with av.open(str(tmp_path / "all.mp4")) as container:
+        frames = [(frame.pts, read_barcode(frame.to_ndarray(format="gray"))) for frame in container.decode(video=0)]
+    assert [number for _, number in frames] == [*range(180, 240), *range(60)]
+    assert sorted({pts for pts, _ in frames}) == [pts for pts, _ in frames]
+
+
+def test_a_fragment_is_moved_to_another_time_with_its_sound(run: Run, tmp_path: Path) -> None:
+    import av
+
+    flat, path = flattened([run], START, START + 8, tmp_path)
+    data = path.read_bytes()
+    init, fragment = data[flat.init_at : flat.init_at + flat.init_length], flat.fragments[5]
+    moved = retimed(init, data[fragment.offset : fragment.offset + fragment.length], 100.0)
+    (tmp_path / "moved.mp4").write_bytes(init + moved)
+    first: dict[str, float] = {}
+    with av.open(str(tmp_path / "moved.mp4")) as container:
+        for packet in container.demux():
+            if packet.pts is not None:
+                first.setdefault(packet.stream.type, float(packet.pts * packet.time_base))
+    assert first["video"] == pytest.approx(100.0)
+    assert first["audio"] == pytest.approx(100.0, abs=0.1)
 
 
 def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
@@ -189,7 +223,7 @@ def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
 
 
 def job(run: Run, folder: Path, *, room: int = 0) -> ExportJob:
-    return ExportJob([run], ["avc1"], START, START + 8, str(folder), room)
+    return ExportJob([run], "avc1", START, START + 8, str(folder), room)
 
 
 def test_an_export_is_there_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:
