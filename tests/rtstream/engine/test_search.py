@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
+from rtstream.config import EngineConfig
 from rtstream.engine import ranking
+from rtstream.engine.engine import Engine
 from rtstream.engine.journal import Journal
 from rtstream.engine.search import Search, SearchResult
 from rtstream.errors import InvalidRequest, NotFound
@@ -130,7 +132,7 @@ def add_stream(conn: Connection, stream_id: str, *indexes: str) -> None:
             extraction_type="transcript" if "audio" in index_id else "time",
             extraction_config={},
             model_config={},
-            status="running",
+            status="stopped",
             counters={},
             created_at=0.0,
         )
@@ -540,3 +542,26 @@ async def test_many_searches_at_once_all_get_their_answer(db: Database, server: 
                 for number in range(40):
                     tasks.start_soon(ask, number)
     assert answers == {number: f"dog number {number}" for number in range(40)}
+
+
+async def test_the_engine_searches_with_the_model_of_its_settings(tmp_path: Path, server: EmbeddingsServer) -> None:
+    config = EngineConfig(data_dir=tmp_path, embedding_model="ollama:one", embedding_base_url=server.url)
+    async with Engine(config) as engine:
+        await engine.db.write(add_stream, "rts-1", "idx-1")
+        await engine.db.write(add_scenes, "rts-1", "idx-1", "a dog on the lawn", "a car in the yard")
+        with anyio.fail_after(10):
+            await engine.search.caught_up(by_meaning=True)
+        state = (await engine.info()).search
+        assert (state.model, state.documents, state.without_vector) == ("ollama:one", 2, 0)
+        result = await engine.search.search("canine")
+        assert (found(result)[0], result.by) == ("a dog on the lawn", "words and meaning")
+    async with Engine(EngineConfig(data_dir=tmp_path, embedding_model="none")) as engine:
+        result = await engine.search.search("dog")
+        assert (result.by, result.note) == ("words", "By words only.")
+        assert (await engine.info()).search.model == ""
+
+
+async def test_an_embeddings_model_nobody_can_serve_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_EMBEDDING_MODEL"):
+        async with Engine(EngineConfig(data_dir=tmp_path, embedding_model="anthropic:some-model")):
+            pytest.fail("it started")
