@@ -52,6 +52,12 @@ async def test_only_the_holder_of_the_key_is_let_in(served: Served) -> None:
         assert (await post(served, **headers)).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS", "PUT"])
+async def test_the_key_is_asked_for_whatever_the_method(served: Served, method: str) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        assert (await http.request(method, f"{served.url}/mcp", headers=HEADERS)).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
