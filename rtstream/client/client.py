@@ -43,6 +43,8 @@ from rtstream.models import (
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_WAIT_S = 50.0
+TRIAL_S = 120.0
+"""A dry run may ask a model about each scene."""
 LOOK_S = 55.0
 """Longer than the engine gives a model for an answer."""
 
@@ -403,7 +405,8 @@ class RTStreamClient:
 
     async def test_event(self, stream_id: str, test: EventTest) -> list[Decision]:
         """Decide on past scenes without creating anything, newest first."""
-        data = await self._transport.data("POST", f"/rtstream/{_id(stream_id)}/event/test", body=_body(test))
+        path = f"/rtstream/{_id(stream_id)}/event/test"
+        data = await self._transport.data("POST", path, body=_body(test), timeout_s=TRIAL_S)
         return _list(Decision, data, "decisions")
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:

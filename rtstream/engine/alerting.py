@@ -35,7 +35,7 @@ MAX_BEHIND = 10
 """Scenes a language model may be behind; beyond, scenes are left out, and the log says so."""
 KEEP_DECISIONS_S = 7 * 86400.0
 TRIM_EVERY_S = 600.0
-TRIM_LIMIT = 50_000
+TRIM_LIMIT = 2000
 TOO_SLOW = "the language model is slower than the scenes, so this one was left out"
 
 DISABLED = rules.IN_WORDS["disabled"]
@@ -161,7 +161,10 @@ class Alerting:
         """Old decisions go, but for those that fired."""
         while True:
             try:
-                await self._db.write(rows.trim_decisions, time.time() - KEEP_DECISIONS_S, TRIM_LIMIT)
+                before = time.time() - KEEP_DECISIONS_S
+                removed = TRIM_LIMIT
+                while removed == TRIM_LIMIT:  # in small steps: others write in between
+                    removed = await self._db.write(rows.trim_decisions, before, TRIM_LIMIT)
             except Exception:
                 log.exception("old decisions could not be removed")
             await anyio.sleep(TRIM_EVERY_S)

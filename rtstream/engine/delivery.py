@@ -146,7 +146,7 @@ class Delivery:
                 await anyio.sleep(RETRY_S)
         while True:
             try:
-                await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 5000)
+                await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 1000)
             except Exception:
                 log.exception("old webhooks could not be removed")
             await anyio.sleep(TRIM_EVERY_S)

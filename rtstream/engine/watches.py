@@ -39,6 +39,8 @@ from rtstream.store.tables import journal
 
 MAX_MARKS = 500
 MAX_PAGE_SIZE = 1000
+MAX_MODEL_TRIALS = 20
+"""Scenes of a dry run that a model is asked about."""
 
 
 class Watches:
@@ -108,6 +110,7 @@ class Watches:
         rule = event_rules.of_event(prompt, given)
         if rule is not None and rule.of_journal:
             raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
+        limit = min(request.limit, MAX_MODEL_TRIALS) if self._judge.asks_model(prompt, given) else request.limit
 
         def query(conn: Connection) -> list[Row[Any]]:
             stream_rows.get(conn, stream_id)
@@ -117,9 +120,9 @@ class Watches:
             found = [
                 scene
                 for index_id in indexes
-                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, 1, request.limit)[0]
+                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, 1, limit)[0]
             ]
-            return sorted(found, key=lambda scene: -scene.start)[: request.limit]
+            return sorted(found, key=lambda scene: -scene.start)[:limit]
 
         decided: list[Decision] = []
         last: dict[str, bool | None] = {}  # by index: what the rule saw at the look before

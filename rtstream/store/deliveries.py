@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
-from rtstream.store.tables import deliveries, delivery_attempts
+from rtstream.store.tables import alerts, deliveries, delivery_attempts
 
 
 def insert(conn: Connection, *rows: dict[str, Any]) -> None:
@@ -104,10 +104,17 @@ def attempted(conn: Connection, attempts: Sequence[dict[str, Any]]) -> None:
 
 
 def trim(conn: Connection, before: float, most_pending: int, limit: int) -> None:
-    """Remove up to ``limit`` finished webhooks made before a time; give up the oldest of those that wait beyond
-    ``most_pending`` of one alert."""
-    old = select(deliveries.c.id).where(deliveries.c.state != "pending", deliveries.c.created_at < before).limit(limit)
-    conn.execute(deliveries.delete().where(deliveries.c.id.in_(old)))
+    """Remove finished webhooks made before a time, up to ``limit`` of each alert; give up the oldest of those that
+    wait beyond ``most_pending`` of one alert."""
+    for alert_id in conn.execute(select(alerts.c.id)).scalars().all():
+        oldest = select(deliveries.c.id).where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq)
+        conn.execute(
+            deliveries.delete().where(
+                deliveries.c.id.in_(oldest.limit(limit)),
+                deliveries.c.state != "pending",
+                deliveries.c.created_at < before,
+            )
+        )
     crowded = (
         select(deliveries.c.alert_id, func.count().label("number"))
         .where(deliveries.c.state == "pending")
@@ -115,10 +122,6 @@ def trim(conn: Connection, before: float, most_pending: int, limit: int) -> None
         .having(func.count() > most_pending)
     )
     for row in conn.execute(crowded).all():
-        oldest = (
-            select(deliveries.c.id)
-            .where(deliveries.c.alert_id == row.alert_id, deliveries.c.state == "pending")
-            .order_by(deliveries.c.seq)
-            .limit(row.number - most_pending)
-        )
-        conn.execute(update(deliveries).where(deliveries.c.id.in_(oldest)).values(state="dead"))
+        waiting = and_(deliveries.c.alert_id == row.alert_id, deliveries.c.state == "pending")
+        first = select(deliveries.c.id).where(waiting).order_by(deliveries.c.seq).limit(row.number - most_pending)
+        conn.execute(update(deliveries).where(deliveries.c.id.in_(first)).values(state="dead"))

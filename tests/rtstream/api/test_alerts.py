@@ -14,6 +14,7 @@ from rtstream.client.client import RTStreamClient
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import CreateAlert, EventTest, UpdateEvent
+from rtstream.store import alerts as alert_rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.journal import Entry
 
@@ -85,6 +86,8 @@ async def test_an_alert_explains_every_scene_it_judged(
     assert later == []
     [listed] = await client.list_alerts(stream_id, index_id)
     assert listed.fired == 1
+    assert await served.engine.db.write(alert_rows.trim_decisions, time.time() + 1, 100) == 5
+    assert [d.outcome for d in await judged(client, *alert, number=1)] == ["fired"]
 
 
 async def test_a_disabled_alert_says_what_it_would_have_done(

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
-from sqlalchemy import select
+from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
 from rtstream import ids
@@ -394,3 +394,14 @@ async def test_an_alert_that_is_deleted_while_its_webhook_is_under_way_does_no_h
         await put(db, 2, receiver.url, "alert-b")
     async with delivering(db):
         await settled(db, [(2, "delivered", 1)])
+
+
+async def test_finished_webhooks_go_after_their_time_and_too_many_waiting_ones_are_given_up(db: Database) -> None:
+    for seq in range(1, 6):
+        await put(db, seq, "http://127.0.0.1:1/", "alert-a")
+    await put(db, 6, "http://127.0.0.1:1/", "alert-b")
+    await db.write(lambda conn: conn.execute(update(deliveries).where(deliveries.c.seq <= 2).values(state="delivered")))
+    await db.write(outbox.trim, time.time() - 60, 10, 100)
+    assert len(await states(db)) == 6
+    await db.write(outbox.trim, time.time() + 60, 2, 100)
+    assert await states(db) == [(3, "dead", 0), (4, "pending", 0), (5, "pending", 0), (6, "pending", 0)]
