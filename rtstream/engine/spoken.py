@@ -27,8 +27,8 @@ from rtstream.store.database import Database
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 10.0
-"""Sound decoded and handed to the speech engine at a time."""
+PIECE_S = 5.0
+"""Sound decoded and handed to the speech engine at a time: live transcripts have their turn in between."""
 DECODE_TIMEOUT_S = 60.0
 SLOWEST = 5.0
 """A transcript may take this many times the length of the video, and ``LEAST_S``; then it counts as hung."""
