@@ -137,30 +137,49 @@ def build(definition: Definition) -> Tool:
     fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
-    built.parameters = _concise(built.parameters)
-    built.fn_metadata.output_schema = _concise(built.fn_metadata.output_schema, described=False)
+    built.parameters = _concise(_inlined(built.parameters))
+    built.fn_metadata.output_schema = _concise(_inlined(built.fn_metadata.output_schema), described=False)
     return built
+
+
+def _inlined(schema: Any, parts: dict[str, Any] | None = None) -> Any:
+    """A JSON schema with each definition where it is used: shorter, and some hosts follow no references."""
+    if isinstance(schema, list):
+        return [_inlined(part, parts) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = schema.get("$defs", {}) if parts is None else parts
+    own = {key: _inlined(value, parts) for key, value in schema.items() if key not in ("$defs", "$ref")}
+    if "$ref" not in schema:
+        return own
+    part = _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: value for key, value in part.items() if key != "description"} | own
 
 
 def _concise(schema: Any, *, described: bool = True) -> Any:
     """A JSON schema without what says nothing, because every conversation loads it.
 
-    Titles repeat the names, and an object's description its tool's. Null is left out of results, and as an argument it
-    means the same as leaving the argument out. Results go without descriptions and without saying what is required:
-    models read results, not their schemas, and what they must know is in the names.
+    Titles repeat the names. Null is left out of results, and as an argument it means the same as leaving the argument
+    out. Results go without descriptions and without saying what is required: models read results, not their schemas,
+    and what they must know is in the names.
     """
     if isinstance(schema, list):
         return [_concise(part, described=described) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    silent = ("title", "description") if "properties" in schema or not described else ("title",)
+    options = schema.get("anyOf")
+    if (
+        isinstance(options, list)
+        and {"type": "null"} in options
+        and len(options) == 2
+        and schema.get("default") is None
+    ):
+        option = next(option for option in options if option != {"type": "null"})
+        schema = option | {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    silent = ("title",) if described else ("title", "description")
     kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
     if not described and isinstance(kept.get("required"), list):
         del kept["required"]
-    options = kept.get("anyOf")
-    if isinstance(options, list) and {"type": "null"} in options and len(options) == 2 and kept.get("default") is None:
-        option = next(option for option in options if option != {"type": "null"})
-        kept = option | {key: value for key, value in kept.items() if key not in ("anyOf", "default")}
     return {key: _concise(value, described=described) for key, value in kept.items()}
 
 
