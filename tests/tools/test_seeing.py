@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from server.face import create_face
 from tests.modelserver import KEY as MODEL_KEY
 from tests.modelserver import Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
 from tests.server.faces import KEY, Served, call, refusal, serving
-from tests.tools.test_untrusted import HOSTILE, MARK, check
+from tests.tools.test_hostile import CORPUS, SAID, check
 
 if TYPE_CHECKING:
     from rtstream.media.testsource import LiveSource
@@ -133,30 +134,27 @@ async def test_scenes_carry_model_times_data_and_why_a_window_failed(
         assert any("refused the key" in event.get("reason", "") for event in heard["events"])
 
 
-@pytest.mark.parametrize("words", HOSTILE)
+@pytest.mark.parametrize("pattern", CORPUS, ids=range(len(CORPUS)))
 async def test_what_a_model_says_of_hostile_pictures_stays_in_fields_that_say_so(
-    client: Client, server: ModelServer, live_source: LiveSource, words: str
+    client: Client, server: ModelServer, live_source: LiveSource, pattern: str
 ) -> None:
-    server.reply = lambda asked: json.dumps({"seen": words, words[:50]: [words]}) if "JSON" in asked.text else words
+    said = pattern.replace("@", SAID)
+    server.reply = lambda asked: json.dumps({"seen": said, said[:50]: [said]}) if "JSON" in asked.text else said
     async with indexed(client, live_source) as ids:
-        await when(lambda: call(client, "get_scenes", **ids), lambda page: page["scenes"])
-        check(await call(client, "get_scenes", **ids))
-        check(await call(client, "wait_for_events", since=0, channels=["scenes"], timeout_s=0))
-        check(await call(client, "look", stream_id=ids["stream_id"], question="What is written there?"))
-        for read in ("get_scene_index", "list_scene_indexes", "get_stream"):
-            arguments = ids if read == "get_scene_index" else {"stream_id": ids["stream_id"]}
-            assert MARK not in json.dumps(await call(client, read, **arguments))
-        asks = {"stream_id": ids["stream_id"], "prompt": "As JSON: what is written there?", "batch_config": WINDOW}
-        tidy = await call(client, "index_visuals", **asks)
-        named = {"stream_id": ids["stream_id"], "index_id": tidy["index_id"]}
-        page = await when(lambda: call(client, "get_scenes", **named), lambda page: page["scenes"])
-        for scene in page["scenes"]:
-            data = scene.pop("untrusted_data", None)
-            shown = json.dumps(data, ensure_ascii=False)
-            assert data is not None or scene["data_error"] == "The object is too large to be shown here."
-            assert all(char.isprintable() for char in shown), shown
-            assert len(shown) <= 2000
-        check(page)
+        stream_id = ids["stream_id"]
+        asks = {"stream_id": stream_id, "prompt": "As JSON: what is written there?", "batch_config": WINDOW}
+        tidy = {"stream_id": stream_id, "index_id": (await call(client, "index_visuals", **asks))["index_id"]}
+        for index in (ids, tidy):
+            page = await when(partial(call, client, "get_scenes", **index), lambda page: page["scenes"])
+            assert check(page, "get_scenes")
+            for scene in page["scenes"]:
+                assert index is ids or "untrusted_data" in scene or "too large" in scene["data_error"]
+        assert check(await call(client, "wait_for_events", since=0, channels=["scenes"], timeout_s=0), "events")
+        assert check(await call(client, "look", stream_id=stream_id, question="What is written there?"), "look")
+        for index in (ids, tidy):
+            assert not check(await call(client, "get_scene_index", **index), "get_scene_index")
+        for tool in ("list_scene_indexes", "get_stream"):
+            assert not check(await call(client, tool, stream_id=stream_id), tool)
 
 
 async def test_a_question_is_answered_in_words_and_a_range_is_shown_as_one_picture(
