@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.links import Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
@@ -234,8 +234,10 @@ class Recorded:
         return await self.frame(stream_id, last.start + max(0.0, last.duration - 0.001), max_side)
 
     async def _segments(self, stream_id: str, start: float, end: float) -> list[Segment]:
-        found = await self._db.read(rows.segments_between, stream_id, start, end)
-        return [_segment(row) for row in found]
+        def query(conn: Connection) -> list[Segment]:
+            return list(map(Segment._make, rows.segments_between(conn, stream_id, start, end)))
+
+        return await self._db.read(query)
 
     @staticmethod
     def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
@@ -272,10 +274,6 @@ class Recorded:
 
 def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _segment(row: Row[Any]) -> Segment:
-    return Segment(row.start, row.duration, row.recording_id, row.path, row.offset, row.length)
 
 
 def window(start: float | None, end: float | None) -> tuple[float, float]:

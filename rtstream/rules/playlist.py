@@ -38,16 +38,17 @@ def coverage(segments: Iterable[Segment], start: float, end: float) -> tuple[lis
     gaps: list[Range] = []
     begin = reached = start  # recorded without a gap from ``begin`` to ``reached``
     found = False
-    for segment in segments:
-        if segment.end <= start or segment.start >= end:
+    for at, duration, *_ in segments:
+        until = at + duration
+        if until <= start or at >= end:
             continue
         found = True
-        if segment.start - reached >= HOLE_S:
+        if at - reached >= HOLE_S:
             if reached > begin:
                 covered.append((begin, reached))
-            gaps.append((reached, segment.start))
-            begin = segment.start
-        reached = max(reached, min(segment.end, end))
+            gaps.append((reached, at))
+            begin = at
+        reached = max(reached, min(until, end))
     if not found:
         return [], [(start, end)]
     if end - reached < HOLE_S:
@@ -77,7 +78,7 @@ def playlist(
     exact end. ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is
     in the window.
     """
-    chosen = [segment for segment in segments if segment.end > start and segment.start < end]
+    chosen = [segment for segment in segments if segment[0] + segment[1] > start and segment[0] < end]
     if not chosen:
         raise ValueError("no segment is in the window")
     return sequence(chosen, start - chosen[0].start, init_url=init_url, segment_url=segment_url)
@@ -90,7 +91,11 @@ def sequence(
     init_url: Callable[[str], str],
     segment_url: Callable[[str], str],
 ) -> str:
-    """The HLS media playlist of these segments (at least one) in this order, played from ``begin`` seconds on."""
+    """The HLS media playlist of these segments (at least one) in this order, played from ``begin`` seconds on.
+
+    The wall clock is given at the beginning, after each discontinuity and with each file, about once a minute; players
+    count on from there. A day has 21,600 segments: what is done for each one counts.
+    """
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
@@ -101,19 +106,21 @@ def sequence(
     ]
     recording, path, url = "", "", ""
     reached = chosen[0].start
-    for segment in chosen:
-        if segment.recording_id != recording:
+    for start, duration, recording_id, file, offset, length in chosen:
+        if recording_id != recording:
             if recording:
                 lines.append("#EXT-X-DISCONTINUITY")
-            recording = segment.recording_id
+            recording, path = recording_id, ""
             lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
-        elif abs(segment.start - reached) >= HOLE_S:
+        elif abs(start - reached) >= HOLE_S:
             lines.append("#EXT-X-DISCONTINUITY")
-        if segment.path != path:
-            path, url = segment.path, segment_url(segment.path)
-        part = f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}\n" if segment.length else ""
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.start)}\n#EXTINF:{segment.duration:.6f},\n{part}{url}")
-        reached = segment.end
+            path = ""
+        if file != path:
+            path, url = file, segment_url(file)
+            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(start)}")
+        part = f"#EXT-X-BYTERANGE:{length}@{offset}\n" if length else ""
+        lines.append(f"#EXTINF:{duration:.6f},\n{part}{url}")
+        reached = start + duration
     lines.append("#EXT-X-ENDLIST\n")
     return "\n".join(lines)
 

@@ -1,0 +1,112 @@
+"""Playlists out of a big table: 30 days of 4-second segments of 10 streams, about 6.5 million rows.
+
+``python -m benchmarks.playlist [--days 30] [--streams 10] [--data FOLDER]`` prints a table. Making the rows takes most
+of the time; with ``--data`` they are kept for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+
+from rtstream.engine.links import Links
+from rtstream.engine.playback import Recorded
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+
+SEGMENT_S = 4.0
+RUN_S = 6 * 3600.0  # continuous; then the stream is away for a minute
+START = 1_790_000_000.0
+WINDOWS = {"1 minute": 60, "10 minutes": 600, "1 hour": 3600, "6 hours": 6 * 3600, "1 day": 86400}
+ROUNDS = 60
+INIT = bytes(1200)
+CODECS = "avc1.4D401F,mp4a.40.2"
+SEGMENTS = """
+    with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)
+    insert into segments (stream_id, start, duration, recording_id, path, "offset", length)
+    select :stream, :start + i * 4.0, 4.0, :run, :run || '/' || printf('%06d', i / 15) || '.m4s',
+           (i % 15) * 1000000, 1000000 from n
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=30)
+    parser.add_argument("--streams", type=int, default=10)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = options.data or Path(folder)
+        anyio.run(measure, data, options.days, options.streams)
+
+
+async def measure(data: Path, days: float, streams: int) -> None:
+    """Make the rows where there are none, then ask for windows at random places."""
+    database = data / "rtstream.db"
+    made = database.exists()
+    db = Database.below(data)
+    if not made:
+        await db.write(stream_rows.ensure_default_collection, START)
+        fill(database, days, streams)
+    rows = await db.read(lambda conn: conn.exec_driver_sql("select count(*) from segments").scalar_one())
+    print(f"\n{rows:,} segments of {streams} streams, database {database.stat().st_size / 1e6:.0f} MB\n")
+    recorded = Recorded(db, Links("secret", 3600.0), data)
+    print("| window | segments | link: median ms | p95 | playlist: median ms | p95 | max |")
+    print("|---|---|---|---|---|---|---|")
+    for name, seconds in WINDOWS.items():
+        links: list[float] = []
+        manifests: list[float] = []
+        count = 0
+        for _ in range(ROUNDS):
+            stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days * 86400 - seconds)
+            began = time.perf_counter()
+            playback = await recorded.playback("http://x", stream, start, start + seconds)
+            links.append(1000 * (time.perf_counter() - began))
+            window, _, token = playback.stream_url.rpartition("/")[2].partition(".m3u8?token=")
+            began = time.perf_counter()
+            text = await recorded.manifest(stream, window, token)
+            manifests.append(1000 * (time.perf_counter() - began))
+            count = text.count("#EXTINF")
+        print(f"| {name} | {count} | {shown(links)} | {shown(manifests)} | {max(manifests):.1f} |", flush=True)
+    await db.aclose()
+
+
+def shown(values: list[float]) -> str:
+    """Median and 95th percentile."""
+    return f"{statistics.median(values):.1f} | {statistics.quantiles(values, n=20)[18]:.1f}"
+
+
+def fill(database: Path, days: float, streams: int) -> None:
+    """Rows as the engine writes them: runs of six hours, files of a minute."""
+    began = time.perf_counter()
+    with sqlite3.connect(database) as db:
+        db.execute("pragma synchronous=off")
+        for number in range(streams):
+            stream = f"rts-{number}"
+            db.execute(
+                "insert into streams (id, name, url, collection_id, created_at, media_types, sample_rate, store,"
+                " enable_transcript, desired, health, retention, recorded_bytes)"
+                " values (?, ?, 'rtsp://192.0.2.1/', 'default', ?, '[]', 30, 1, 0, 'stopped', '{}', '{}', 0)",
+                [stream, stream, START],
+            )
+            at = START
+            while at < START + days * 86400:
+                run = f"rec-{number}-{int(at)}"
+                row = [run, stream, at, at + RUN_S, INIT, CODECS]
+                db.execute("insert into recordings values (?, ?, ?, ?, 1, ?, ?)", row)
+                values = {"count": int(RUN_S / SEGMENT_S), "stream": stream, "start": at, "run": run}
+                db.execute(SEGMENTS, values)
+                at += RUN_S + 60
+    print(f"rows made in {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
