@@ -133,3 +133,21 @@ async def test_a_wait_ends_with_what_happened_and_reports_progress(
     assert [event["label"] for event in found["events"]] == ["one", "two"]
     assert (found["cursor"], found["has_more"], found["timed_out"]) == (second, False, False)
     assert progress == sorted(set(progress))
+
+
+async def test_a_client_that_was_away_goes_on_where_it_was(served: Served, transport: Transport, era: Era) -> None:
+    stream_id = await served.add_stream()
+    uri = f"rtstream://streams/{stream_id}/alerts"
+    seen: list[int] = []
+    written: list[int] = []
+    cursor = 0
+    for _ in range(2):
+        written += [await served.happen("alert", stream_id, label="door") for _ in range(3)]
+        async with connected(served, transport, era) as client:
+            read = await client.read_resource(f"{uri}?since={cursor}&limit=2")
+            first = json.loads(read.contents[0].text)  # pyright: ignore[reportAttributeAccessIssue]
+            assert first["has_more"]
+            rest = await call(client, "wait_for_events", streams=[stream_id], since=first["cursor"], timeout_s=0)
+            seen += [event["seq"] for event in [*first["events"], *rest["events"]]]
+            cursor = rest["cursor"]
+    assert seen == written

@@ -10,7 +10,7 @@ import pytest
 from mcp_types import Tool
 
 from rtstream.client import RTStreamClient
-from server.face import create_face
+from server.face import INSTRUCTIONS, create_face
 from tools.groups import GROUPS
 from tools.toolset import toolset
 
@@ -66,6 +66,17 @@ async def test_a_user_chooses_groups_and_the_main_job_is_what_is_offered_first()
     assert [tool.name for tool in await offered(toolsets=",".join(GROUPS))] == NAMES
     with pytest.raises(ValueError, match="no group of tools 'weather': use default, all, streams"):
         await offered(toolsets="streams,weather")
+
+
+@pytest.mark.anyio
+async def test_the_instructions_name_only_tools_that_are_always_offered() -> None:
+    words = {word.strip(".,:;()") for word in INSTRUCTIONS.split()}
+    named = words & set(NAMES)
+    assert named >= {"list_streams", "wait_for_events"}
+    assert named <= {tool.name for tool in await offered(toolsets="default")}
+    for tool in await offered(toolsets="default"):
+        others = {word.strip(".,:;()'") for word in (tool.description or "").split()} & set(NAMES)
+        assert others <= {tool.name for tool in await offered(toolsets="default")} | {"list_events"}, tool.name
 
 
 @pytest.mark.anyio
