@@ -10,7 +10,7 @@ ALL = "all"
 
 def chosen(text: str) -> frozenset[str]:
     """The groups in a comma-separated choice. Raises ValueError with a sentence for one that does not exist."""
-    names = frozenset(part.strip() for part in text.split(",") if part.strip()) or {DEFAULT}
+    names = frozenset(part.strip() for part in text.split(",") if part.strip()) or frozenset({DEFAULT})
     unknown = sorted(names - {*GROUPS, DEFAULT, ALL})
     if unknown:
         raise ValueError(f"there is no group of tools '{unknown[0][:50]}': use {', '.join((DEFAULT, ALL, *GROUPS))}")

@@ -81,7 +81,12 @@ async def test_a_transcript_is_read_by_time_and_engine(
 
 @pytest.mark.parametrize(
     ("query", "word"),
-    [({"page_size": 1001}, "page_size"), ({"page": 0}, "page"), ({"since": "soon"}, "since"), ({"engine": "x"}, "engine")],
+    [
+        ({"page_size": 1001}, "page_size"),
+        ({"page": 0}, "page"),
+        ({"since": "soon"}, "since"),
+        ({"engine": "x"}, "engine"),
+    ],
 )
 async def test_a_wrong_question_is_explained(
     api: httpx.AsyncClient, add_stream: AddStream, query: dict[str, Any], word: str
