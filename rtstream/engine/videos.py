@@ -32,6 +32,8 @@ MAX_NAME = 200
 INDEXES_KEPT = 16
 FIRST_AT_S = 10.0
 """Where the time line of clips begins: sound may begin a little before the first picture."""
+ROUNDING_S = 0.001
+"""A video begins with a picture, and to seek to that very moment shows the one before in some browsers."""
 GONE = "This video was deleted, or its file is missing."
 
 
@@ -165,7 +167,7 @@ class Videos:
         return {
             "title": grant.title,
             "description": grant.description,
-            "start": covered[0][0],
+            "start": covered[0][0] + ROUNDING_S,
             "end": covered[-1][1],
             "stream_url": links["stream_url"],
             "covered": covered if one_clock else [(covered[0][0], covered[-1][1])],

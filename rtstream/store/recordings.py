@@ -140,8 +140,8 @@ def segments_between(conn: Connection, stream_id: str, start: float, end: float)
         .order_by(segments.c.start)
     ).all()
     # Only what begins before the window can end before it.
-    early = next((number for number, row in enumerate(rows) if row[0] >= start), len(rows))
-    return [*(row for row in rows[:early] if row[0] + row[1] > start), *rows[early:]]
+    early = next((number for number, row in enumerate(rows) if row.start >= start), len(rows))
+    return [*(row for row in rows[:early] if row.start + row.duration > start), *rows[early:]]
 
 
 def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> Row[Any] | None:

@@ -235,6 +235,7 @@ function describe(data) {
   $("description").hidden = !data.description;
   $("length").textContent = durationText(data.end - data.start);
   $("clock").dateTime = isoText(data.start);
+  $("clock").hidden = data.clock === false; // parts of several videos have no common clock
   if (data.download_url) {
     $("download").href = data.download_url;
     $("download").hidden = false;

@@ -44,9 +44,11 @@ export class Timeline {
   #end;
   #marks;
   #hint;
+  #timeText = clockText;
 
-  constructor(root, { start, end, covered, gaps, marks }, seek) {
+  constructor(root, { start, end, covered, gaps, marks, clock }, seek) {
     this.#root = root;
+    if (clock === false) this.#timeText = (unix) => durationText(unix - start);
     [this.#start, this.#end] = [start, end];
     this.#marks = marks;
     this.#hint = root.querySelector("#hint");
@@ -64,7 +66,7 @@ export class Timeline {
     this.#root.querySelector("#played").style.width = share;
     this.#root.querySelector("#cursor").style.left = share;
     this.#root.setAttribute("aria-valuenow", (now - this.#start).toFixed(1));
-    this.#root.setAttribute("aria-valuetext", `${durationText(now - this.#start)}, ${clockText(now)}`);
+    this.#root.setAttribute("aria-valuetext", `${durationText(now - this.#start)}, ${this.#timeText(now)}`);
   }
 
   #share(unix) {
@@ -101,7 +103,7 @@ export class Timeline {
   #showHint(unix) {
     const near = (this.#end - this.#start) / 200;
     const mark = this.#marks.find((m) => unix >= m.start - near && unix <= Math.max(m.end, m.start) + near);
-    this.#hint.textContent = clockText(unix) + (mark ? ` · ${mark.label}` : "");
+    this.#hint.textContent = this.#timeText(unix) + (mark ? ` · ${mark.label}` : "");
     this.#hint.hidden = false;
     // Over the position, and wholly inside the page.
     const [width, half] = [this.#root.clientWidth, this.#hint.offsetWidth / 2];
