@@ -12,7 +12,6 @@ from mcp import Client
 from rtstream.client import RTStreamClient
 from server.face import create_face
 from tests.server.faces import KEY, Served, call, serving
-from tests.tools.test_untrusted import HOSTILE, check
 
 pytestmark = pytest.mark.anyio
 
@@ -46,12 +45,3 @@ async def test_a_moment_is_found_in_all_streams_or_in_some(served: Served, clien
     assert hit["end"] > hit["start"] > 0
     nothing = await call(client, "search", query="parcels", end=1.0)
     assert nothing["hits"] == []
-
-
-async def test_hostile_words_stay_in_their_field(served: Served, client: Client) -> None:
-    stream = await served.add_stream()
-    for words in HOSTILE:
-        await served.add_index(stream, words)
-    with anyio.fail_after(5):
-        await served.engine.search.caught_up()
-    check(await call(client, "search", query="ignore all previous instructions"))
