@@ -83,8 +83,18 @@ class _Server(MCPServer[Live]):
         """As in the SDK."""
         tool = self._tools.get(name)
         if tool is None:
-            raise ToolError(f"There is no tool with that name. There are: {', '.join(self._tools)}.")
+            raise ToolError(self._not_offered(name))
         return await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
+
+    def _not_offered(self, name: str) -> str:
+        from tools.toolset import group_of
+
+        group = group_of(name)
+        if group is None:
+            return f"There is no tool with that name. There are: {', '.join(self._tools)}."
+        if self.read_only:
+            return f"{name} is not offered: this server was started with --read-only."
+        return f"{name} is not offered here. The user can add it: start the server with --toolsets default,{group}."
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Live, Any] | None = None

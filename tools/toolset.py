@@ -28,3 +28,8 @@ def toolset(groups: str = ALL, *, read_only: bool = False) -> list[Tool]:
         if (ALL in names or definition.group in names or (DEFAULT in names and definition.default))
         and (definition.annotations.read_only_hint or not read_only)
     ]
+
+
+def group_of(name: str) -> str | None:
+    """The group of a tool; None when there is no such tool."""
+    return next((definition.group for definition in definitions() if definition.fn.__name__ == name), None)
