@@ -91,10 +91,10 @@ def _rounded(times: Iterable[float]) -> list[float]:
 async def generate_stream(
     ctx: ToolContext,
     stream_id: StreamId,
-    start: Annotated[float | None, Field(description="Unix seconds; omit both for the live view.")] = None,
+    start: Annotated[float | None, Field(description="Unix seconds; omit both for the last minute.")] = None,
     end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
 ) -> Clip:
-    """Get links to watch a recorded time range, or the stream live. get_stream says what is recorded, and the time."""
+    """Get links under which people can watch a recorded time range. get_stream says what is recorded, and the time."""
     playback = await live(ctx).client.generate_stream(stream_id, start, end)
     return Clip(
         player_url=playback.player_url,

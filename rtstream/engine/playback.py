@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MAX_WINDOW_S = 31 * 86400.0
 EXTRACT_TIMEOUT_S = 20.0
+LAST_S = 60.0
 MAX_MARKS = 500
 MAX_DOWNLOAD_S = 6 * 3600.0
 """Longest window that is put together while it is sent; longer ones are exported."""
@@ -66,8 +67,14 @@ class Recorded:
         title: str = "",
         description: str = "",
     ) -> Playback:
-        """Links to a window. Raises InvalidRequest for an impossible one, NotFound for an empty one."""
+        """Links to a window; without ``start`` and ``end`` to the last minute.
+
+        Raises InvalidRequest for an impossible window, NotFound for an empty one.
+        """
         stream = await self._db.read(stream_rows.get, stream_id)
+        if start is None and end is None:
+            end = time.time()
+            start = end - LAST_S
         start, end = window(start, end)
         segments = await self._segments(stream_id, start, end)
         if not segments:

@@ -21,6 +21,7 @@ from rtstream.media.fragments import codecs
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry, append
+from rtstream.store.tables import transcript_segments
 from tests.sources import record
 
 if TYPE_CHECKING:
@@ -364,3 +365,30 @@ async def test_a_recorded_window_is_downloaded_without_an_export(
         hashlib.sha256((await api.get(page["download_url"])).content).digest() == hashlib.sha256(file.content).digest()
     )
     assert list((Path(engine.config.data_dir) / "videos").iterdir()) == []
+
+
+async def test_without_a_window_the_last_minute_is_played(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
+    await add_stream(engine, desired="running")
+    recent = time.time() - 30
+    await add_run(engine, source, 1, recent)
+    playback = (await api.get(f"/rtstream/{STREAM}/stream")).json()["data"]
+    assert playback["end"] - playback["start"] == pytest.approx(60)
+    assert playback["covered"] == [[pytest.approx(recent), pytest.approx(recent + 8)]]
+
+
+async def test_what_was_found_on_a_deleted_stream_is_found_no_more(
+    engine: Engine, api: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    written = {"stream_id": STREAM, "engine": "local", "kind": "speech", "detail": {}, "created_at": START}
+    await engine.db.write(
+        lambda conn: conn.execute(
+            transcript_segments.insert().values(**written, start=START, end=START + 2, text="The parcel arrived.")
+        )
+    )
+    search = "/rtstream/collection/default/search"
+    with anyio.fail_after(20):
+        while not (await api.post(search, json={"query": "parcel"})).json()["data"]["results"]:
+            await anyio.sleep(0.05)
+    await api.delete(f"/rtstream/{STREAM}")
+    assert (await api.post(search, json={"query": "parcel"})).json()["data"]["results"] == []
