@@ -37,6 +37,9 @@ async def test_every_route_that_needs_the_key_refuses_without_it(engine: Engine)
     open_to_all = {
         "/health",
         "/manifests/{stream_id}/{window}.m3u8",
+        "/media/{token}/index.m3u8",
+        "/media/{token}/clip/{number:int}.m4s",
+        "/media/{token}/video.mp4",
         "/media/{token}/init/{recording_id}.mp4",
         "/media/{token}/seg/{path:path}",
         "/playback.json",
@@ -83,7 +86,7 @@ async def test_an_unknown_path_is_named(api: httpx.AsyncClient) -> None:
     [
         ("POST", "/rtstream/rts-1/sing"),
         ("POST", "/video/m-1/understand"),
-        ("GET", "/audio/a-1"),
+        ("POST", "/audio/a-1/sing"),
         ("POST", "/capture/session/token"),
         ("GET", "/job/1"),
     ],
