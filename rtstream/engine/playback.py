@@ -24,7 +24,7 @@ from rtstream.media.flatten import Flat, FormatsDiffer, plan
 from rtstream.media.process import context
 from rtstream.models import Playback
 from rtstream.perception.protocols import Picture
-from rtstream.rules.playlist import Segment, coverage, nearest, playlist
+from rtstream.rules.playlist import Range, Segment, coverage, nearest, playlist
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -76,11 +76,14 @@ class Recorded:
             end = time.time()
             start = end - LAST_S
         start, end = window(start, end)
-        segments = await self._segments(stream_id, start, end)
-        if not segments:
+
+        def query(conn: Connection) -> tuple[list[Range], list[Range]]:
+            return coverage(rows.each_segment(conn, stream_id, start, end), start, end)
+
+        covered, gaps = await self._db.read(query)
+        if not covered:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(nearest(ranges, start, end, storing=stream.store))
-        covered, gaps = coverage(segments, start, end)
         links = self._links.urls(base_url, stream_id, start, end, title or stream.name, description)
         return Playback(**links, start=start, end=end, covered=covered, gaps=gaps)
 
@@ -89,20 +92,20 @@ class Recorded:
         grant = self._links.read(token)
         if grant.stream_id != stream_id or window != f"{round(grant.start * 1e6)}-{round(grant.end * 1e6)}":
             raise LinkRefused("This playback link is not valid. Ask for a new one.")
-        segments = await self._segments(stream_id, grant.start, grant.end)
-        if not segments:
-            raise NotFound("Nothing is recorded in this window (any more).")
 
-        def build() -> str:
+        def build(conn: Connection) -> str:
             return playlist(
-                segments,
+                rows.each_segment(conn, stream_id, grant.start, grant.end),
                 grant.start,
                 grant.end,
                 init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",
                 segment_url=lambda path: f"../../media/{token}/seg/{path}",
             )
 
-        return await anyio.to_thread.run_sync(build)
+        try:
+            return await self._db.read(build)
+        except ValueError:
+            raise NotFound("Nothing is recorded in this window (any more).") from None
 
     async def page(self, token: str, marks: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """All the player page needs to play a granted window."""

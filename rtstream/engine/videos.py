@@ -142,8 +142,9 @@ class Videos:
             else Segment(f.start, f.duration, one.video_id, f"clip/{number}.m4s", 0, 0)
             for number, (one, f, _) in enumerate(pieces)
         ]
-        begin = shown[0].start - segments[0].start
-        return sequence(segments, begin, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path)
+        return sequence(
+            segments, shown[0].start, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path
+        )
 
     async def fragment(self, grant: Grant, number: int) -> bytes:
         """A fragment of granted clips with times that follow those of the one before. Raises NotFound."""

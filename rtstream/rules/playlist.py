@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 Range = tuple[float, float]
+SegmentRow = tuple[float, float, str, str, int, int]
+"""A :class:`Segment` as a plain tuple."""
 
 HOLE_S = 0.25
 """Holes shorter than this, in seconds, are none: segments of one recording rarely meet to the microsecond."""
@@ -29,7 +31,7 @@ class Segment(NamedTuple):
         return self.start + self.duration
 
 
-def coverage(segments: Iterable[Segment], start: float, end: float) -> tuple[list[Range], list[Range]]:
+def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[list[Range], list[Range]]:
     """The recorded ranges of the window [start, end], and the gaps. Together they are the window.
 
     ``segments`` are sorted by start. Holes shorter than ``HOLE_S`` are no gaps, unless nothing is recorded at all.
@@ -65,7 +67,7 @@ def gaps_between(ranges: Sequence[Range]) -> list[Range]:
 
 
 def playlist(
-    segments: Iterable[Segment],
+    segments: Iterable[SegmentRow],
     start: float,
     end: float,
     *,
@@ -78,51 +80,56 @@ def playlist(
     exact end. ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is
     in the window.
     """
-    chosen = [segment for segment in segments if segment[0] + segment[1] > start and segment[0] < end]
-    if not chosen:
-        raise ValueError("no segment is in the window")
-    return sequence(chosen, start - chosen[0].start, init_url=init_url, segment_url=segment_url)
+    chosen = (segment for segment in segments if segment[0] + segment[1] > start and segment[0] < end)
+    return sequence(chosen, start, init_url=init_url, segment_url=segment_url)
 
 
 def sequence(
-    chosen: Sequence[Segment],
-    begin: float,
+    chosen: Iterable[SegmentRow],
+    start: float,
     *,
     init_url: Callable[[str], str],
     segment_url: Callable[[str], str],
 ) -> str:
-    """The HLS media playlist of these segments (at least one) in this order, played from ``begin`` seconds on.
+    """The HLS media playlist of these segments in this order, played from Unix time ``start`` in the first one on.
 
     The wall clock is given at the beginning, after each discontinuity and with each file, about once a minute; players
-    count on from there. A day has 21,600 segments: what is done for each one counts.
+    count on from there. A day has 21,600 segments: what is done for each one counts, and none is kept.
+    Raises ValueError when there is no segment.
     """
-    lines = [
-        "#EXTM3U",
-        "#EXT-X-VERSION:7",
-        f"#EXT-X-TARGETDURATION:{math.ceil(max(segment.duration for segment in chosen))}",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-        f"#EXT-X-START:TIME-OFFSET={max(0.0, begin):.6f},PRECISE=YES",
-    ]
+    lines: list[str] = []
     recording, path, url = "", "", ""
-    reached = chosen[0].start
-    for start, duration, recording_id, file, offset, length in chosen:
+    first = reached = longest = 0.0
+    for at, duration, recording_id, file, offset, length in chosen:
         if recording_id != recording:
             if recording:
                 lines.append("#EXT-X-DISCONTINUITY")
+            else:
+                first = at
             recording, path = recording_id, ""
             lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
-        elif abs(start - reached) >= HOLE_S:
+        elif abs(at - reached) >= HOLE_S:
             lines.append("#EXT-X-DISCONTINUITY")
             path = ""
         if file != path:
             path, url = file, segment_url(file)
-            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(start)}")
+            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(at)}")
         part = f"#EXT-X-BYTERANGE:{length}@{offset}\n" if length else ""
         lines.append(f"#EXTINF:{duration:.6f},\n{part}{url}")
-        reached = start + duration
-    lines.append("#EXT-X-ENDLIST\n")
-    return "\n".join(lines)
+        reached = at + duration
+        if duration > longest:
+            longest = duration
+    if not lines:
+        raise ValueError("no segment is in the window")
+    head = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        f"#EXT-X-TARGETDURATION:{math.ceil(longest)}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f"#EXT-X-START:TIME-OFFSET={max(0.0, start - first):.6f},PRECISE=YES",
+    ]
+    return "\n".join([*head, *lines, "#EXT-X-ENDLIST\n"])
 
 
 def nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:

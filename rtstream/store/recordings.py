@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
@@ -129,19 +129,27 @@ def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) ->
 
 
 def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[Row[Any]]:
-    """Segments that share any time with [start, end), oldest first.
+    """Segments that share any time with [start, end), oldest first. Columns as in ``each_segment``."""
+    return list(each_segment(conn, stream_id, start, end))
 
-    Columns: start, duration, recording_id, path, offset, length. A day has 21,600 of them.
+
+def each_segment(conn: Connection, stream_id: str, start: float, end: float) -> Iterator[Any]:
+    """Segments that share any time with [start, end), oldest first, one at a time: a day has 21,600 of them.
+
+    Columns: start, duration, recording_id, path, offset, length.
     """
     columns = segments.c["start", "duration", "recording_id", "path", "offset", "length"]
-    rows = conn.execute(
+    query = (
         select(*columns)
         .where(segments.c.stream_id == stream_id, segments.c.start >= start - LONGEST_SEGMENT_S, segments.c.start < end)
         .order_by(segments.c.start)
-    ).all()
-    # Only what begins before the window can end before it.
-    early = next((number for number, row in enumerate(rows) if row.start >= start), len(rows))
-    return [*(row for row in rows[:early] if row.start + row.duration > start), *rows[early:]]
+        .execution_options(yield_per=500)
+    )
+    found: Iterator[Any] = iter(conn.execute(query))
+    for row in found:
+        # Only what begins before the window can end before it.
+        if row[0] >= start or row[0] + row[1] > start:
+            yield row
 
 
 def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> Row[Any] | None:
