@@ -140,10 +140,9 @@ async def create_alert(
     return AlertResult.model_validate({**_fields(alert), "cursor": cursor, "next": hint})
 
 
-@tool("List alerts", read_only=True)
+@tool("List alerts", read_only=True, default=True)
 async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
-    """List the alerts of a scene index, how often each has fired, and whether its webhooks arrive. For what they saw
-    use wait_for_events; for why they did or did not fire explain_alert."""
+    """List the alerts of a scene index, how often each has fired, and whether its webhooks arrive."""
     alerts = await live(ctx).client.list_alerts(stream_id, index_id)
     return AlertList(alerts=[AlertInfo(**_fields(alert)) for alert in alerts])
 

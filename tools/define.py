@@ -160,8 +160,8 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     """A JSON schema without what says nothing, because every conversation loads it.
 
     Titles repeat the names. Null is left out of results, and as an argument it means the same as leaving the argument
-    out. Results go without descriptions and without saying what is required: models read results, not their schemas,
-    and what they must know is in the names.
+    out. Results go without descriptions and limits: models read results, not their schemas, and what they must know
+    is in the names.
     """
     if isinstance(schema, list):
         return [_concise(part, described=described) for part in schema]
@@ -178,9 +178,30 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
         schema = option | {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     silent = ("title",) if described else ("title", "description")
     kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
-    if not described and isinstance(kept.get("required"), list):
-        del kept["required"]
+    kept = {key: value for key, value in kept.items() if not _goes_without_saying(key, value)}
+    if not described:
+        kept = {key: value for key, value in kept.items() if not _limits_a_result(key, value)}
     return {key: _concise(value, described=described) for key, value in kept.items()}
+
+
+def _limits_a_result(key: str, value: Any) -> bool:
+    return (key in ("required", "enum") and isinstance(value, list)) or (
+        key in ("default", "maximum") and not isinstance(value, dict)
+    )
+
+
+def _goes_without_saying(key: str, value: Any) -> bool:
+    """Limits nobody meets by accident, and what JSON schema means anyway. They are held to all the same."""
+    match key:
+        case "minLength" | "maxLength":
+            return isinstance(value, int)
+        case "minimum":
+            return value in (0, 1)
+        case "additionalProperties":
+            return value is True
+        case "default":
+            return value is None or isinstance(value, dict)
+    return False
 
 
 def _rendered(result: Any) -> CallToolResult:

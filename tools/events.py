@@ -73,7 +73,7 @@ async def create_event(ctx: ToolContext, event_prompt: Prompt, label: Label, rul
     return EventResult.model_validate(made.model_dump())
 
 
-@tool("List events", read_only=True)
+@tool("List events", read_only=True, default=True)
 async def list_events(ctx: ToolContext) -> EventList:
     """List all defined events, with their ids and labels."""
     return EventList(events=[_event(event) for event in await live(ctx).client.list_events()])

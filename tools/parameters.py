@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rtstream.rules.untrusted import clean
 
-StreamId = Annotated[str, Field(description="From list_streams (rts-…).")]
+StreamId = Annotated[str, Field(description="rts-…")]
 IndexId = Annotated[str, Field(description="From index_visuals or list_scene_indexes.")]
 
 Range = list[float]

@@ -50,7 +50,7 @@ async def look(
     count: Annotated[int, Field(ge=1, le=36, description="Pictures on the contact sheet.")] = 9,
     question: Annotated[
         str | None,
-        Field(min_length=1, max_length=4000, description="Have the vision model answer this, in words, instead."),
+        Field(min_length=1, max_length=4000, description="The vision model answers it in words."),
     ] = None,
     max_side: Annotated[int, Field(ge=64, le=4096, description="Longest side in pixels.")] = 1024,
 ) -> Look:

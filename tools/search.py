@@ -47,7 +47,7 @@ async def search(
         list[Literal["visual", "audio", "transcript", "alert"]] | None, Field(description="Only these.")
     ] = None,
     limit: Annotated[int, Field(ge=1, le=100)] = 10,
-    score_threshold: Annotated[float | None, Field(description="Leave out hits below this (0 to 1).")] = None,
+    score_threshold: Annotated[float | None, Field(description="0 to 1.")] = None,
 ) -> Hits:
     """Find when something was seen, heard, said or alerted, over weeks and all streams. It finds only what an index
     or a transcript wrote down. by says whether it went by words only or by meaning too. Next: generate_stream with a

@@ -82,13 +82,13 @@ async def connect_stream(
             description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// address. Credentials stay hidden."
         ),
     ],
-    name: Annotated[str | None, Field(description="Short name people will know it by.")] = None,
+    name: Annotated[str | None, Field(description="Short name.")] = None,
     audio: Annotated[bool, Field(description="Take the sound too.")] = False,
-    record: Annotated[bool, Field(description="Keep the recording for replay and export.")] = True,
+    record: Annotated[bool, Field(description="Keep the recording.")] = True,
 ) -> ConnectedStream:
     """Connect a live video source (camera, broadcast, screen share) and begin to record it. Returns when the source
-    has answered, with its stream_id, or fails saying why it could not be opened. Call list_streams first: do not
-    connect the same source twice. Next: look to see it, index_visuals to have it described continuously."""
+    has answered, or fails saying why it could not be opened. Call list_streams first: do not connect the same source
+    twice. Next: look to see it, index_visuals to have it described."""
     request = ConnectStream(
         url=url,
         name=name,
@@ -107,7 +107,7 @@ async def connect_stream(
 async def list_streams(
     ctx: ToolContext,
     status: Annotated[Literal["connected", "stopped"] | None, Field(description="Only these.")] = None,
-    name: Annotated[str | None, Field(description="Only names containing this.")] = None,
+    name: Annotated[str | None, Field(description="Part of the name.")] = None,
     limit: Annotated[int, Field(ge=1, le=100)] = 20,
     offset: Annotated[int, Field(ge=0)] = 0,
 ) -> StreamList:

@@ -17,7 +17,7 @@ MAX_RESULT_CHARS = 40_000
 
 Engine = Annotated[
     str | None,
-    Field(description="local, faster-whisper:small, openai:whisper-1, assemblyai; omit for the configured one."),
+    Field(description="Such as assemblyai; omit for the default."),
 ]
 
 

@@ -41,8 +41,10 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
         assert event["matching"] == "rule"
         alert = await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
         assert (alert["label"], alert["status"]) == ("invoice", "enabled")
-        said = await refusal(client, "list_alerts", stream_id=stream_id, index_id=index_id)
-        assert said == "list_alerts is not offered here. The user can add it: start the server with " + (
+        alerts = await call(client, "list_alerts", stream_id=stream_id, index_id=index_id)
+        assert [alert["label"] for alert in alerts["alerts"]] == ["invoice"]
+        said = await refusal(client, "delete_alert", stream_id=stream_id, index_id=index_id, alert_id=alert["alert_id"])
+        assert said == "delete_alert is not offered here. The user can add it: start the server with " + (
             "--toolsets default,alerts."
         )
 
