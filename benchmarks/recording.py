@@ -174,7 +174,11 @@ def rtmp(source_url: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         config = folder / "nginx.conf"
-        config.write_text(NGINX_CONFIG.format(module=NGINX_RTMP_MODULE, folder=folder, port=port))
+        config.write_text(
+            NGINX_CONFIG.replace("connections 64", "connections 1024").format(
+                module=NGINX_RTMP_MODULE, folder=folder, port=port
+            )
+        )
         url = f"rtmp://127.0.0.1:{port}/live/cam1"
         nginx = ["nginx", "-c", str(config), "-p", name, "-e", str(folder / "nginx.log")]
         publish = ["ffmpeg", "-v", "error", "-nostdin", "-i", source_url, "-c", "copy", "-bsf:a", "aac_adtstoasc"]
