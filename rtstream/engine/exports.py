@@ -24,7 +24,9 @@ from rtstream.engine.videos import Videos, catalogue
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.media.export import PARTIAL, ExportJob, main
 from rtstream.media.extract import Piece, Run
+from rtstream.media.flatten import same_format
 from rtstream.media.process import start_process
+from rtstream.media.samples import read_init
 from rtstream.rules.playlist import nearest, stamp
 from rtstream.rules.untrusted import clean
 from rtstream.store import journal as journal_rows
@@ -257,8 +259,6 @@ def _check_length(start: float, end: float) -> None:
 
 
 def _same_format(runs: dict[str, Row[Any]]) -> list[bool]:
-    from rtstream.media.flatten import same_format
-
     inits = [run.init for run in runs.values()]
     # Nearly always they are the same bytes.
     return [True] * len(inits) if len(set(inits)) == 1 else same_format(inits)
@@ -266,8 +266,6 @@ def _same_format(runs: dict[str, Row[Any]]) -> list[bool]:
 
 def _formats_differ(segments: Sequence[Row[Any]], runs: dict[str, Row[Any]]) -> str:
     """What to tell who wants to export runs that do not fit together: the parts that do."""
-    from rtstream.media.flatten import same_format
-
     parts: list[list[Row[Any]]] = []
     for run_id, found in groupby(segments, key=lambda segment: segment.recording_id):
         own = list(found)
@@ -280,8 +278,6 @@ def _formats_differ(segments: Sequence[Row[Any]], runs: dict[str, Row[Any]]) -> 
 
 
 def _new_id(asked: _Asked) -> str:
-    from rtstream.media.samples import read_init
-
     tracks = read_init(next(iter(asked.runs.values())).init)
     pictures = any(track.handler == b"vide" for track in tracks.values())
     return ids.video_id() if pictures else ids.audio_id()
