@@ -129,12 +129,17 @@ def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
         yield f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
 
 
-def record(clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool = False) -> Run:
-    """The clip as one file of fragments, ``gops`` GOPs a piece; ``start``: Unix seconds of its first picture."""
+def record(
+    clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool = False, media_time: int | None = None
+) -> Run:
+    """The clip as one file of fragments, ``gops`` GOPs a piece; ``start``: Unix seconds of its first picture.
+
+    The times inside begin at ``media_time`` seconds: by itself, as the recorder does it, about at ``start``.
+    """
     import av
 
     from rtstream.media.extract import Piece, Run
-    from rtstream.media.fragments import FragmentSplitter
+    from rtstream.media.fragments import FragmentSplitter, delay, track_runs, track_scales
 
     sink = FragmentSplitter()
     flags = "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont"
@@ -155,6 +160,10 @@ def record(clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool
                 keyframes.append(float(packet.pts * packet.time_base))
             packet.stream = out[packet.stream.index]
             muxer.mux(packet)
+    begin = int(start) if media_time is None else media_time
+    later = {track: begin * scale for track, (_, scale) in track_scales(sink.init).items()}
+    for fragment in sink.fragments:
+        delay(fragment, track_runs(fragment), later)
     folder.mkdir(exist_ok=True)
     path = folder / "run.m4s"
     path.write_bytes(b"".join(sink.fragments))

@@ -6,7 +6,7 @@ Box layouts follow ISO/IEC 14496-12 (moov, moof, tfhd, tfdt, trun) and 14496-15 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -19,9 +19,12 @@ class TrackRun:
     last_dts: int
     end_dts: int
     end_pts: int  # latest presentation time plus that sample's duration
+    time_at: int  # position of ``first_dts`` in the fragment, a number of 8 bytes
 
 
-def boxes(data: bytes | memoryview, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def boxes(
+    data: bytes | bytearray | memoryview, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Type, start and end of the body of each box in ``data[start:end]``. Raises ValueError on wrong sizes."""
     end = len(data) if end is None else end
     while start < end:
@@ -38,7 +41,9 @@ def boxes(data: bytes | memoryview, start: int = 0, end: int | None = None) -> I
         start += size
 
 
-def find(data: bytes | memoryview, path: list[bytes], start: int = 0, end: int | None = None) -> tuple[int, int] | None:
+def find(
+    data: bytes | bytearray | memoryview, path: list[bytes], start: int = 0, end: int | None = None
+) -> tuple[int, int] | None:
     """Start and end of the body of the first box at ``path``, outermost first; None when absent."""
     for kind, body, stop in boxes(data, start, end):
         if kind == path[0]:
@@ -51,9 +56,9 @@ class FragmentSplitter:
 
     def __init__(self) -> None:
         self.init = b""
-        self.fragments: list[bytes] = []
+        self.fragments: list[bytearray] = []
         self._buffer = bytearray()
-        self._pending = b""  # boxes that wait for their moov or mdat
+        self._pending = bytearray()  # boxes that wait for their moov or mdat
 
     def write(self, data: bytes) -> int:
         """Take bytes of the muxer; whole fragments appear in ``fragments``."""
@@ -67,14 +72,14 @@ class FragmentSplitter:
             self._pending += self._buffer[:size]
             del self._buffer[:size]
             if kind == b"moov":
-                self.init, self._pending = self._pending, b""
+                self.init, self._pending = bytes(self._pending), bytearray()
             elif kind == b"mdat":
                 self.fragments.append(self._pending)
-                self._pending = b""
+                self._pending = bytearray()
         return len(data)
 
 
-def track_runs(fragment: bytes) -> list[TrackRun]:
+def track_runs(fragment: bytes | bytearray) -> list[TrackRun]:
     """Times of each track in a fragment that begins with a moof box."""
     moof = find(fragment, [b"moof"])
     if moof is None:
@@ -82,8 +87,14 @@ def track_runs(fragment: bytes) -> list[TrackRun]:
     return [_track_run(fragment, body, stop) for kind, body, stop in boxes(fragment, *moof) if kind == b"traf"]
 
 
-def _track_run(data: bytes, start: int, end: int) -> TrackRun:
-    track_id = default_duration = dts = 0
+def delay(fragment: bytearray, runs: list[TrackRun], ticks: Mapping[int, int]) -> None:
+    """Let a fragment, whose times ``runs`` are, be decoded later by so many ticks of each track."""
+    for run in runs:
+        struct.pack_into(">Q", fragment, run.time_at, run.first_dts + ticks[run.track_id])
+
+
+def _track_run(data: bytes | bytearray, start: int, end: int) -> TrackRun:
+    track_id = default_duration = dts = time_at = 0
     first = last = end_pts = None
     for kind, body, _ in boxes(data, start, end):
         if kind == b"tfhd":
@@ -93,7 +104,10 @@ def _track_run(data: bytes, start: int, end: int) -> TrackRun:
             if flags & 8:
                 (default_duration,) = struct.unpack_from(">I", data, at)
         elif kind == b"tfdt":
-            (dts,) = struct.unpack_from(">Q" if data[body] else ">I", data, body + 4)
+            if data[body] != 1:
+                raise ValueError("the fragment's times have 32 bits")
+            time_at = body + 4
+            (dts,) = struct.unpack_from(">Q", data, time_at)
             first = dts
         elif kind == b"trun":
             for duration, offset in _samples(data, body, default_duration):
@@ -102,10 +116,10 @@ def _track_run(data: bytes, start: int, end: int) -> TrackRun:
                 dts += duration
     if first is None or last is None:
         raise ValueError("fragment without samples")
-    return TrackRun(track_id, first, last, dts, end_pts or dts)
+    return TrackRun(track_id, first, last, dts, end_pts or dts, time_at)
 
 
-def _samples(data: bytes, body: int, default_duration: int) -> Iterator[tuple[int, int]]:
+def _samples(data: bytes | bytearray, body: int, default_duration: int) -> Iterator[tuple[int, int]]:
     """Duration and composition offset of each sample of a trun box."""
     flags, count = struct.unpack_from(">II", data, body)
     at = body + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import math
 import os
 import shutil
 from collections import deque
@@ -16,7 +18,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from rtstream.ids import recording_id
-from rtstream.media.fragments import FragmentSplitter, codecs, track_runs, track_scales
+from rtstream.media.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
 from rtstream.media.messages import Message, RunEnded, RunStarted, SegmentClosed
 from rtstream.rules.timestamps import WallClock
 
@@ -27,7 +29,7 @@ RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"
 RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 
 # One fragment per GOP; GOPs under half a second are joined, longer than 10 s split, so that memory stays bounded.
-# Decode times are written absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
+# Decode times come out absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
 MUXER_OPTIONS = {
     "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont",
     "use_editlist": "0",
@@ -54,11 +56,26 @@ def _require_room(folder: Path, min_free_bytes: int) -> None:
         raise OSError(errno.ENOSPC, f"less than {min_free_bytes / 1e9:.3g} GB are free on the disk")
 
 
+def _reached(folder: Path) -> float:
+    """The media time in seconds at which the runs in a stream's folder end; 0 when there are none.
+
+    It is the folder's time of modification: where the clock never goes back that is so by itself.
+    """
+    with os.scandir(folder) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            return 0.0
+    return folder.stat().st_mtime
+
+
 class Run:
     """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
 
     Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
     own time starts at 0 with its first keyframe, or with the first audio packet where there is no video.
+
+    The times inside the files are media times: Unix seconds, but later where the clock went back, so that no run
+    begins before all earlier ones in ``folder`` have ended. Players that do not heed discontinuities (ffmpeg's) need
+    times that grow. Nothing is written before the clock has settled.
     Raises OSError when less than ``min_free_bytes`` of the disk are free; :meth:`add` does so before a new segment.
     """
 
@@ -98,8 +115,11 @@ class Run:
         self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate
         # Decode and presentation ticks of muxed keyframes whose fragment has not come out yet.
         self._keyframes: deque[tuple[int, int]] = deque()
+        self._zero = 0.0  # Unix seconds of the run's time 0, once there is a fragment
+        self._delays: dict[int, int] = {}  # from the run's time to media time, in ticks of each track
+        self._scales: dict[int, int] = {}
+        self._media_end = 0.0
         self._segment: _OpenSegment | None = None
-        self._unsent: list[Message] = []  # until the clock has settled
         self._next_start: float | None = None  # segments of a run follow each other without a hole
         self._end = 0.0
         self.closed_segments = 0
@@ -131,15 +151,15 @@ class Run:
             self._muxer.mux_one(ready)
         if is_video and packet.is_keyframe:
             self._keyframes.append((dts - base, pts - base))
-        if self._sink.fragments:
+        if self._sink.fragments and self._clock.offset is not None:
             self._write_fragments()
-        if self._unsent:
-            self._flush()
 
     def finish(self) -> None:
         """Write what the muxer still holds, close the last segment and the run."""
         try:
             self._muxer.close()
+            if self._clock.offset is None:
+                self._clock.offset = self._clock.estimate()
             self._write_fragments()
             if self._segment is not None:
                 self._close_segment(self._end)
@@ -155,26 +175,40 @@ class Run:
             self._file = None
             if self._segment is not None and self._segment.offset == 0:
                 (self._folder / self._file_name).unlink(missing_ok=True)
-        if self._origin is not None and self._lead_id:
-            self._unsent.append(RunEnded(self.id, self._end))
-        if self._clock.offset is None:
-            self._clock.offset = self._clock.estimate()
-        self._flush()
+        if self._lead_id:
+            self._send(RunEnded(self.id, self._zero + self._end))
 
     def _write_fragments(self) -> None:
-        if not self._sink.fragments:
+        if not self._sink.fragments or self._clock.offset is None:
             return
         if not self._lead_id:
-            handler = b"vide" if self._video is not None else b"soun"
-            scales = track_scales(self._sink.init)
-            self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in scales.items() if kind == handler)
+            self._place_in_time(self._clock.offset)
         fragments, self._sink.fragments = self._sink.fragments, []
         for fragment in fragments:
             self._write_fragment(fragment)
 
-    def _write_fragment(self, fragment: bytes) -> None:
+    def _place_in_time(self, clock_offset: float) -> None:
+        """Fix the Unix time and the media time of the run's time 0."""
+        assert self._origin is not None
+        handler = b"vide" if self._video is not None else b"soun"
+        tracks = track_scales(self._sink.init)
+        self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in tracks.items() if kind == handler)
+        self._scales = {track: scale for track, (_, scale) in tracks.items()}
+        self._zero = clock_offset + self._origin
+        # A moment that is a whole number of ticks of every track: pictures and sound move by exactly the same.
+        common = math.gcd(*self._scales.values())
+        moment = math.ceil(max(self._zero, _reached(self._folder)) * common)
+        self._media_end = moment / common
+        self._delays = {track: moment * (scale // common) for track, scale in self._scales.items()}
+
+    def _write_fragment(self, fragment: bytearray) -> None:
         """Append one fragment to the open segment; close that when it is long enough and a keyframe follows."""
-        times = next((run for run in track_runs(fragment) if run.track_id == self._lead_id), None)
+        runs = track_runs(fragment)
+        delay(fragment, runs, self._delays)
+        for run in runs:
+            end = (max(run.end_dts, run.end_pts) + self._delays[run.track_id]) / self._scales[run.track_id]
+            self._media_end = max(self._media_end, end)
+        times = next((run for run in runs if run.track_id == self._lead_id), None)
         if times is None:
             # Audio alone, at the end of a run: it belongs to the segment being written.
             if self._segment is not None:
@@ -188,7 +222,8 @@ class Run:
         if self._segment is None:
             start = first_pts / self._lead_rate if self._next_start is None else self._next_start
             if self._next_start is None:
-                self._unsent.append(RunStarted(self.id, start, codecs(self._sink.init), self._sink.init))
+                init = self._sink.init
+                self._send(RunStarted(self.id, self._zero + start, codecs(init), init))
             self._segment = _OpenSegment(start, *self._place(start))
         self._append(fragment)
         # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.
@@ -211,10 +246,16 @@ class Run:
             self._file_count += 1
             path = self._folder / self._file_name
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._note_reached()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         return self._file_name, self._file_size
 
-    def _append(self, fragment: bytes) -> None:
+    def _note_reached(self) -> None:
+        """See :func:`_reached`. Once more after a folder is made in it, which changes that time too."""
+        with contextlib.suppress(OSError):  # only who owns the folder may
+            os.utime(self._folder, (self._media_end, self._media_end))
+
+    def _append(self, fragment: bytes | bytearray) -> None:
         """Hand the bytes to the operating system: from here on a killed process loses nothing.
 
         Not synced to the disk: a power cut may cost the last seconds, and a sync for each segment of each stream would
@@ -233,21 +274,6 @@ class Run:
         assert segment is not None
         self.closed_segments += 1
         self._segment, self._next_start = None, end
-        self._unsent.append(
-            SegmentClosed(self.id, segment.start, end - segment.start, segment.path, segment.offset, segment.length)
-        )
-
-    def _flush(self) -> None:
-        """Send what waited for the clock, with run times turned into Unix times."""
-        if self._clock.offset is None or self._origin is None or not self._unsent:
-            return
-        base = self._clock.offset + self._origin
-        unsent, self._unsent = self._unsent, []
-        for message in unsent:
-            if isinstance(message, RunStarted):
-                message.started_at += base
-            elif isinstance(message, RunEnded):
-                message.ended_at += base
-            elif isinstance(message, SegmentClosed):
-                message.start += base
-            self._send(message)
+        self._note_reached()
+        start, duration = self._zero + segment.start, end - segment.start
+        self._send(SegmentClosed(self.id, start, duration, segment.path, segment.offset, segment.length))

@@ -107,7 +107,7 @@ def test_sound_and_pictures_stay_together_after_a_cut(run: Run, tmp_path: Path) 
 def test_runs_of_one_format_follow_each_other_without_their_gap(b_frames: Path, tmp_path: Path) -> None:
     import av
 
-    first = record(b_frames, tmp_path / "one", start=START, audio=True)
+    first = record(b_frames, tmp_path / "one", start=START, audio=True, media_time=0)  # as it once was
     second = record(b_frames, tmp_path / "two", start=START + 100, audio=True)
     flat, path = flattened([first, second], START + 6, START + 102, tmp_path)
     assert shown(path) == [*range(180, 240), *range(60)]
