@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 FIRST_ANSWER_S = 20.0
 """How long connecting waits for the source's first answer; API clients give up after 30 s."""
 MAX_NAME = 200
-STATS_EVERY_S = 5.0
 
 CheckSource = Callable[[str], Awaitable[str]]
 """Checks a URL given from outside and returns the one to open. Raises InvalidRequest with a sentence."""

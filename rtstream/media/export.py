@@ -89,8 +89,13 @@ def export(job: ExportJob, progress: Callable[[int, int], None]) -> dict[str, An
             "parts": [astuple(part) for part in flat.parts],
         }
         fragments = [astuple(fragment) for fragment in flat.fragments]
-        (partial / INDEX_FILE).write_text(json.dumps({**index, "fragments": fragments}))
+        with open(partial / INDEX_FILE, "x", encoding="utf-8") as file:
+            json.dump({**index, "fragments": fragments}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(partial)
         partial.rename(folder)
+        _sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -109,6 +114,18 @@ def write(flat: Flat, path: Path, progress: Callable[[int], None] = lambda done:
         for at, time in flat.times:
             out.seek(at)
             _write_all(out, time)
+        os.fsync(out.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in a folder last through a power cut; Windows writes them at once and cannot open folders."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: BinaryIO, out: BinaryIO, stretch: Stretch) -> Iterator[int]:

@@ -117,7 +117,7 @@ class SnapshotTaken:
 
 @dataclass
 class WorkerStats:
-    """About every 5 s: how the worker keeps up."""
+    """How the worker keeps up: every 30 s, or after 5 s when something changed."""
 
     lag_s: float
     packets: int

@@ -100,11 +100,6 @@ class Sampler:
         # Reordered pictures may still be inside the decoder.
         self._tell_clock(at + offset - (0.0 if keyframes_only else REORDER_S))
 
-    @property
-    def watched_closely(self) -> bool:
-        """Somebody wants pictures more often than once a second."""
-        return any(tap["interval_s"] < 1 for tap in self._taps.values())
-
     def keyframes_missing(self, at: float) -> bool:
         """Whether keyframes, regular until then, have stopped coming: the stream is coded differently now."""
         if self._gop_s is None:

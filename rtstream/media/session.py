@@ -21,8 +21,10 @@ from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallCloc
 
 log = logging.getLogger(__name__)
 
-PACE_S = 0.2  # reads of a buffered source are bundled: waking up is what costs
-WATCHED_PACE_S = 0.05  # while pictures are wanted often: somebody waits for what is seen
+# Reads of a buffered source are bundled, because waking up is what costs; the more, the less anybody waits for them.
+RECORDED_PACE_S = 0.5  # nothing but recording
+PACE_S = 0.2  # now and then a picture, or sound
+WATCHED_PACE_S = 0.05  # pictures are wanted often: somebody waits for what is seen
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
 MOST_REFUSED = 200
@@ -77,6 +79,7 @@ class Session:
         self._last_lead = time.time()
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
+        self._bundle_s = _bundle_s(SetTaps({}))
 
     def _new_clock(self) -> WallClock:
         # HLS arrives in bursts of whole segments.
@@ -84,6 +87,7 @@ class Session:
 
     def set_taps(self, taps: SetTaps) -> None:
         """Which pictures are wanted, and whether sound is."""
+        self._bundle_s = _bundle_s(taps)
         if self._sampler is not None:
             self._sampler.set_taps(taps.taps)
         if self._sound is not None:
@@ -194,9 +198,8 @@ class Session:
             return 0.0
         elif ahead > AHEAD_S:
             wait = min(ahead - AHEAD_S, 1.0)
-        elif self.source.buffered and blocked_s > 0.001 and self.lag_s < 0.75 * PACE_S:
-            closely = self._sampler is not None and self._sampler.watched_closely
-            wait = WATCHED_PACE_S if closely else PACE_S
+        elif self.source.buffered and blocked_s > 0.001 and self.lag_s < 0.75 * self._bundle_s:
+            wait = self._bundle_s
         else:
             return 0.0
         self._last_idle = time.monotonic() + wait
@@ -299,3 +302,10 @@ class Session:
             return SnapshotTaken(request, reason="no whole picture has arrived yet")
         jpeg, width, height = encoder.encode(found[0], max_side)
         return SnapshotTaken(request, found[1], width, height, "", jpeg)
+
+
+def _bundle_s(taps: SetTaps) -> float:
+    """How many seconds of a buffered source are read at once."""
+    if any(tap["interval_s"] < 1 for tap in taps.taps.values()):
+        return WATCHED_PACE_S
+    return PACE_S if taps.taps or taps.audio else RECORDED_PACE_S

@@ -36,7 +36,9 @@ from rtstream.rules.backoff import delay
 log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # what a call may take beyond its own timeout before the process is ended
-STATS_EVERY_S = 5
+STATS_EVERY_S = 5  # when something changed
+STATS_AT_LEAST_EVERY_S = 30
+LAG_CHANGE_S = 0.5
 STEADY_S = 5.0  # a connection that lasted this long starts the back-off from the beginning
 STOP_WITHIN_S = 1.0
 MEMORY_BYTES = 1 << 30
@@ -214,6 +216,7 @@ class Worker:
         lock, ends the process.
         """
         ticks = 0
+        told = WorkerStats(-LAG_CHANGE_S, 0)
         while True:
             if ticks % 15 == 0:
                 faulthandler.dump_traceback_later(HANG_S, exit=True)
@@ -226,4 +229,9 @@ class Worker:
             if ticks % STATS_EVERY_S == 0:
                 session = self._session
                 lag = 0.0 if session is None else session.lag_s
-                self.outbox.send(WorkerStats(round(lag, 3), self._packets, dict(self.outbox.dropped)))
+                stats = WorkerStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
+                # A fleet of streams that are well has nothing to say, and each message wakes the engine up.
+                quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
+                if not quiet or ticks % STATS_AT_LEAST_EVERY_S == 0:
+                    told = stats
+                    self.outbox.send(stats)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
@@ -47,17 +47,23 @@ def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
 
 def add_segment(conn: Connection, stream_id: str, **values: Any) -> None:
     """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
-    conn.execute(segments.insert().prefix_with("OR REPLACE", dialect="sqlite").values(stream_id=stream_id, **values))
+    conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **values})
     _grow(conn, stream_id, values["length"])
-    conn.execute(
-        update(recordings)
-        .where(recordings.c.id == values["recording_id"])
-        .values(ended_at=values["start"] + values["duration"])
-    )
+    conn.execute(_EXTEND_RUN, {"run": values["recording_id"], "until": values["start"] + values["duration"]})
 
 
 def _grow(conn: Connection, stream_id: str, by: int) -> None:
-    conn.execute(update(streams).where(streams.c.id == stream_id).values(recorded_bytes=streams.c.recorded_bytes + by))
+    conn.execute(_GROW_STREAM, {"stream": stream_id, "by": by})
+
+
+# Every stream writes these every few seconds; building them each time would cost more than running them.
+_ADD_SEGMENT = segments.insert().prefix_with("OR REPLACE", dialect="sqlite")
+_EXTEND_RUN = update(recordings).where(recordings.c.id == bindparam("run")).values(ended_at=bindparam("until"))
+_GROW_STREAM = (
+    update(streams)
+    .where(streams.c.id == bindparam("stream"))
+    .values(recorded_bytes=streams.c.recorded_bytes + bindparam("by"))
+)
 
 
 def oldest_segments(conn: Connection, stream_id: str, limit: int) -> list[Row[Any]]:
