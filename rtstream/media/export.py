@@ -13,6 +13,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -103,18 +104,30 @@ def export(job: ExportJob, progress: Callable[[int, int], None]) -> dict[str, An
 
 
 def write(flat: Flat, path: Path, progress: Callable[[int], None] = lambda done: None) -> None:
-    """Write the file, which must not exist; ``progress`` hears how many bytes there are. Raises OSError, ValueError."""
-    with open(path, "xb", buffering=0) as out:
+    """Write the file, which must not exist, and wait until the disk has it.
+
+    ``progress`` hears how many bytes there are. Raises OSError, ValueError.
+    """
+    with open(path, "xb", buffering=0) as out, ThreadPoolExecutor(1) as disk:
         done = _write_all(out, flat.header)
+        syncing: Future[None] | None = None
         for stretch in flat.stretches:
             with open(stretch.path, "rb", buffering=0) as source:
                 for copied in _copy(source, out, stretch):
                     done += copied
                     progress(done)
+            if syncing is None or syncing.done():
+                # The disk writes what is there while more is copied; what it could not is told at the end.
+                syncing = disk.submit(os.fsync, out.fileno())
         for at, time in flat.times:
             out.seek(at)
             _write_all(out, time)
-        os.fsync(out.fileno())
+        last = disk.submit(os.fsync, out.fileno())
+        while wait([last], TELL_EVERY_S).not_done:
+            progress(done)  # a process that says nothing is taken for a hung one
+        if syncing is not None:
+            syncing.result()
+        last.result()
 
 
 def _sync_folder(folder: Path) -> None:

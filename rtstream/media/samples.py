@@ -164,10 +164,11 @@ def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInf
             position, table = _run(moof, body, defaults)
             tables.append(table)
             chunks.append((position, len(table[0])))
-    durations, sizes, flags, shown_after = (
-        np.concatenate(column) if tables else np.zeros(0, np.int64)
-        for column in (zip(*tables, strict=True) if tables else ((), (), (), ()))
-    )
+    if len(tables) == 1:  # as our recorder writes it; joining would cost as much as all the rest
+        durations, sizes, flags, shown_after = tables[0]
+    else:
+        columns = zip(*tables, strict=True) if tables else [[np.zeros(0, np.int64)]] * 4
+        durations, sizes, flags, shown_after = (np.concatenate(list(column)) for column in columns)
     times = decoded + np.cumsum(durations) - durations
     sync = (flags & NOT_SYNC) == 0
     return track_id, Samples(times, durations, shown_after, sizes, sync, chunks, time_at, time_bytes)

@@ -239,6 +239,26 @@ def test_an_export_is_there_whole_or_not_at_all(run: Run, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("m-")] == ["m-1"]
 
 
+def test_an_export_gets_its_name_when_the_disk_has_it_all(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("what a descriptor stands for is only told by Linux")
+    synced: list[tuple[str, int, bool]] = []
+    fsync = os.fsync
+
+    def spy(descriptor: int) -> None:
+        fsync(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path.name, path.stat().st_size, (tmp_path / "m-1").exists()))
+
+    monkeypatch.setattr(os, "fsync", spy)
+    index = export(job(run, tmp_path / "m-1"), lambda *_: None)
+    assert ("video.mp4", index["size"], False) in synced
+    names = [(name, named) for name, _, named in synced]
+    assert names[-3:] == [("index.json", False), (f"m-1{PARTIAL}", False), (tmp_path.name, True)]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 128 kB."""
