@@ -2,26 +2,29 @@
 
 ``python -m benchmarks.recording [--source rtsp|http|rtmp] [--streams 1] [--seconds 20] [--rounds 1]`` prints a table.
 CPU is that of all processes of a side, for ours once more without the engine (its API, database, and indexing do not
-grow with every stream); memory is PSS. The source is a process of its own and costs the same for both. ``rtmp`` needs
-nginx with its RTMP module.
+grow with every stream); memory is PSS. Lost are pictures that the source sent and the files do not have. The source is
+a process of its own and costs the same for both. ``rtmp`` needs nginx with its RTMP module.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
+import av
 
 from benchmarks.alerts import KEY, engine, program, until
 from rtstream.client import RTStreamClient
@@ -29,6 +32,8 @@ from rtstream.models import ConnectStream
 from tests.sources import NGINX_CONFIG, NGINX_RTMP_MODULE
 
 SETTLE_S = 6.0
+CONNECTING = 8  # at once
+FPS = 30
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,10 +54,13 @@ def main() -> None:
             found["ours without the engine"].append(workers)
             found["ffmpeg"].append(ffmpeg(url, options.streams, options.seconds))
     print(f"\n{options.streams} streams of 1280x720 at 30 pictures a second over {options.source}\n")
-    print("| | CPU a stream, % of a core | PSS a stream, MB | lag, worst s | dropped |")
+    print("| | CPU a stream, % of a core | PSS a stream, MB | lag, worst s | pictures lost |")
     print("|---|---|---|---|---|")
     for name, loads in found.items():
-        print(f"| {name} | {mid(loads, 'cpu'):.2f} | {mid(loads, 'pss'):.1f} | {loads[-1].lag} | {loads[-1].dropped} |")
+        cpu_load, memory = mid(loads, "cpu"), mid(loads, "pss")
+        print(
+            f"| {name} | {cpu_load:.2f} | {memory:.1f} | {loads[-1].lag} | {', '.join(load.lost for load in loads)} |"
+        )
     theirs = mid(found["ffmpeg"], "cpu")
     ratios = " and ".join(f"{mid(found[name], 'cpu') / theirs:.2f}" for name in found if name != "ffmpeg")
     print(f"\nCPU: {ratios} of ffmpeg's. Load of the machine: {os.getloadavg()[0]:.1f}.")
@@ -61,8 +69,8 @@ def main() -> None:
 class Load:
     """What one side cost: CPU in percent of a core, and PSS in MB, a stream."""
 
-    def __init__(self, cpu: float, pss: float, lag: str = "", dropped: str = "") -> None:
-        self.cpu, self.pss, self.lag, self.dropped = cpu, pss, lag, dropped
+    def __init__(self, cpu: float, pss: float, lag: str = "", lost: str = "") -> None:
+        self.cpu, self.pss, self.lag, self.lost = cpu, pss, lag, lost
 
 
 def mid(loads: list[Load], field: str) -> float:
@@ -75,19 +83,25 @@ async def ours(url: str, streams: int, seconds: float) -> tuple[Load, Load]:
     with tempfile.TemporaryDirectory() as folder, engine(Path(folder)) as address:
         pid = json.loads((Path(folder) / "engine.json").read_text())["pid"]
         client = RTStreamClient(address, KEY)
-        for number in range(streams):
-            await client.connect_stream(
-                ConnectStream(url=url, name=str(number), media_types=["video", "audio"], store=True)
-            )
+        request = ConnectStream(url=url, media_types=["video", "audio"], store=True)
+        for _ in range(0, streams, CONNECTING):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(CONNECTING):
+                    tasks.start_soon(client.connect_stream, request)
         await anyio.sleep(SETTLE_S)
         whole, workers = await anyio.to_thread.run_sync(watched, [[pid], below(pid)], streams, seconds)
         load = Load(whole.cpu + workers.cpu, whole.pss + workers.pss)
         known, _ = await client.list_streams(limit=1000)
         health = [stream.health for stream in known]
         load.lag = f"{max(one.lag_s or 0.0 for one in health):.2f}"
-        load.dropped = str(sum(sum(one.skipped.values()) for one in health))
         assert all(one.state == "connected" for one in health), [one.reason for one in health]
+        assert not any(sum(one.skipped.values()) for one in health), [one.skipped for one in health]
         await client.aclose()
+        with sqlite3.connect(Path(folder) / "rtstream.db") as db:
+            inits = db.execute("SELECT stream_id, id, init FROM recordings").fetchall()
+        recorded = [(init, sorted((Path(folder) / "media" / stream / run).iterdir())) for stream, run, init in inits]
+        assert len(recorded) == streams
+        load.lost = str(sum(lost(init, files) for init, files in recorded))
         return load, workers
 
 
@@ -108,7 +122,23 @@ def ffmpeg(url: str, streams: int, seconds: float) -> Load:
         time.sleep(SETTLE_S)
         [load] = watched([pids], streams, seconds)
         until(lambda: all((Path(folder) / str(n) / "live.m3u8").exists() for n in range(streams)))
+        number = len("live")
+        for n in range(streams):
+            target = Path(folder) / str(n)
+            # The newest file is being written.
+            files = sorted(target.glob("live*.m4s"), key=lambda path: int(path.stem[number:]))[:-1]
+            load.lost = str(int(load.lost or 0) + lost((target / "init.mp4").read_bytes(), files))
         return load
+
+
+def lost(init: bytes, files: Iterable[Path]) -> int:
+    """Pictures missing between the first and the last that were recorded."""
+    whole = io.BytesIO(init + b"".join(path.read_bytes() for path in files))
+    with av.open(whole) as container:
+        [video] = container.streams.video
+        times = [float(packet.dts * packet.time_base) for packet in container.demux(video) if packet.dts is not None]
+    assert len(times) > FPS
+    return round((times[-1] - times[0]) * FPS) + 1 - len(times)
 
 
 def watched(groups: list[list[int]], streams: int, seconds: float) -> list[Load]:

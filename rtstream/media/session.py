@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 RECORDED_PACE_S = 0.5  # nothing but recording
 PACE_S = 0.2  # now and then a picture, or sound
 WATCHED_PACE_S = 0.05  # pictures are wanted often: somebody waits for what is seen
+LIVE_S = 0.03  # this close behind the quickest packets nothing more can have arrived
+MOST_GUESSES = 4
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
 MOST_REFUSED = 200
@@ -80,6 +82,8 @@ class Session:
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
         self._bundle_s = _bundle_s(SetTaps({}))
+        self._live = False  # the packet just processed is as new as can be
+        self._guesses = 0  # in a row
 
     def _new_clock(self) -> WallClock:
         # HLS arrives in bursts of whole segments.
@@ -99,6 +103,7 @@ class Session:
         Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
         """
         index = packet.stream_index
+        self._live = False
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
         if index == self._lead:
@@ -183,6 +188,7 @@ class Session:
         else:
             self._clock_moved |= not clock.observe(arrival, at, shown_at)
             self.lag_s = clock.lag(arrival, at)
+            self._live = self.lag_s < LIVE_S
 
     def pause(self, blocked_s: float) -> float:
         """Seconds to wait before the next read, which took ``blocked_s`` this time."""
@@ -198,12 +204,24 @@ class Session:
             return 0.0
         elif ahead > AHEAD_S:
             wait = min(ahead - AHEAD_S, 1.0)
-        elif self.source.buffered and blocked_s > 0.001 and self.lag_s < 0.75 * self._bundle_s:
+        elif self.source.buffered and self.lag_s < 0.75 * self._bundle_s and self._drained(blocked_s):
             wait = self._bundle_s
         else:
             return 0.0
         self._last_idle = time.monotonic() + wait
         return wait
+
+    def _drained(self, blocked_s: float) -> bool:
+        """Whether all that has arrived is read: the last read, of ``blocked_s`` seconds, had to wait, or would now."""
+        if blocked_s > 0.001:
+            self._guesses = 0
+            return True
+        # Not to wake up for one packet only to see that it was the last. Sometimes it is looked all the same: without
+        # that, what counts as live could slip.
+        if self._live and self._guesses < MOST_GUESSES:
+            self._guesses += 1
+            return True
+        return False
 
     def _check_format(self, packet: Any) -> None:
         codec = self.source.media["video_codec"]
