@@ -77,14 +77,14 @@ async def run(folder: Path, alerts: int, seconds: float) -> list[tuple[float, di
     with program(source) as first, receiver(log) as port, engine(folder / "data") as url:
         client = RTStreamClient(url, KEY)
         stream = await client.connect_stream(ConnectStream(url=json.loads(first)["rtsp_url"], store=True))
-        index = await client.create_index(stream.id, CreateIndex(extraction_config={"time": 2, "frame_count": 2}))
+        index = await client.indexes.create(stream.id, CreateIndex(extraction_config={"time": 2, "frame_count": 2}))
         for number in range(alerts):
             rule = {"text": f"{NOT_THERE} {number + 10}", "when": "absent"}
-            event = await client.create_event("nothing special", f"event-{number}", rule)
+            event = await client.watches.create_event("nothing special", f"event-{number}", rule)
             wanted = CreateAlert(
                 event_id=event.event_id, callback_url=f"http://127.0.0.1:{port}/{number}", dedupe=False
             )
-            await client.create_alert(stream.id, index.rtstream_index_id, wanted)
+            await client.watches.create_alert(stream.id, index.rtstream_index_id, wanted)
         await anyio.sleep(seconds)
         await client.aclose()
     lines = log.read_text().splitlines()[1:]

@@ -115,13 +115,13 @@ async def delivered(url: str, rtsp: str, windows: int, own_s: float | None) -> d
     late: dict[float, float] = {}
     async with websockets.connect(f"{await client.websocket_url()}&scope=all") as feed:
         wanted = CreateIndex(prompt="What is seen?", extraction_config=WINDOW)
-        index = await client.create_index(stream.id, wanted)
+        index = await client.indexes.create(stream.id, wanted)
         while len(late) < WARM + windows:
             message = json.loads(await feed.recv())
             if message.get("channel") == "scene_index":
                 late[message["data"]["end"]] = time.time() - message["data"]["end"]
-    page = await client.get_scenes(stream.id, index.rtstream_index_id, page_size=WARM + windows)
-    known = await client.get_index(stream.id, index.rtstream_index_id)
+    page = await client.indexes.scenes(stream.id, index.rtstream_index_id, page_size=WARM + windows)
+    known = await client.indexes.get(stream.id, index.rtstream_index_id)
     await client.aclose()
     assert known.windows_failed == 0, known
     print(f"\n{known.windows_skipped} windows were skipped.")
@@ -153,7 +153,7 @@ async def cpu(url: str, pid: int, rtsp: str, streams: int, index: bool) -> float
     for _ in range(streams):
         stream = await client.connect_stream(ConnectStream(url=rtsp))
         if index:
-            await client.create_index(stream.id, CreateIndex(prompt="What is seen?", extraction_config=WINDOW))
+            await client.indexes.create(stream.id, CreateIndex(prompt="What is seen?", extraction_config=WINDOW))
     await anyio.sleep(SETTLE_S)
     before, began = spent(pid), time.monotonic()
     await anyio.sleep(MEASURE_S)

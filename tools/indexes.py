@@ -134,7 +134,7 @@ async def index_visuals(
         }
     )
     cursor = await live(ctx).feed.cursor()
-    index = await live(ctx).client.create_index(stream_id, request)
+    index = await live(ctx).client.indexes.create(stream_id, request)
     hint = "wait_for_events with channels=['scenes'] and since=cursor follows it; create_alert watches it."
     return IndexResult.model_validate(_fields(index) | {"cursor": cursor, "next": hint})
 
@@ -142,27 +142,27 @@ async def index_visuals(
 @tool("List scene indexes", read_only=True, default=True)
 async def list_scene_indexes(ctx: ToolContext, stream_id: StreamId) -> IndexList:
     """List the continuous analyses of a stream, with what each looks for and how it keeps up."""
-    found = await live(ctx).client.list_indexes(stream_id)
+    found = await live(ctx).client.indexes.list(stream_id)
     return IndexList(indexes=[IndexInfo.model_validate(_fields(index)) for index in found])
 
 
 @tool("Look up a scene index", read_only=True)
 async def get_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexDetails:
     """One continuous analysis: how it keeps up, windows skipped and failed, calls and tokens of its model."""
-    return IndexDetails.model_validate(_fields(await live(ctx).client.get_index(stream_id, index_id)))
+    return IndexDetails.model_validate(_fields(await live(ctx).client.indexes.get(stream_id, index_id)))
 
 
 @tool("Start a scene index", read_only=False, idempotent=True)
 async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatus:
     """Go on with a stopped scene index. Harmless when it runs."""
-    return IndexStatus.model_validate(_state(await live(ctx).client.start_index(stream_id, index_id)))
+    return IndexStatus.model_validate(_state(await live(ctx).client.indexes.start(stream_id, index_id)))
 
 
 @tool("Stop a scene index", read_only=False, idempotent=True)
 async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatus:
     """Stop describing a stream with this index; its alerts rest and its model costs nothing more. Its scenes stay, and
     start_scene_index goes on."""
-    return IndexStatus.model_validate(_state(await live(ctx).client.stop_index(stream_id, index_id)))
+    return IndexStatus.model_validate(_state(await live(ctx).client.indexes.stop(stream_id, index_id)))
 
 
 @tool("Read scenes", read_only=True, default=True)
@@ -177,7 +177,9 @@ async def get_scenes(
 ) -> SceneList:
     """Read what an index saw, newest first. For what comes next use wait_for_events."""
     cursor = await live(ctx).feed.cursor()  # before the read: what comes in between is seen twice rather than never
-    found = await live(ctx).client.get_scenes(stream_id, index_id, start=start, end=end, page=page, page_size=page_size)
+    found = await live(ctx).client.indexes.scenes(
+        stream_id, index_id, start=start, end=end, page=page, page_size=page_size
+    )
     return SceneList(scenes=_scenes(found.scenes), has_more=found.next_page, cursor=cursor)
 
 

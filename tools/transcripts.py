@@ -85,7 +85,7 @@ async def start_transcript(
     English only. Next: wait_for_events with channels=['transcript']."""
     feed = live(ctx).feed
     cursor = await feed.cursor()
-    status = await live(ctx).client.start_transcript(
+    status = await live(ctx).client.transcripts.start(
         stream_id, engine, language=language, ws_connection_id=await feed.connection_id()
     )
     return StartedTranscript(**_state(status).model_dump(), cursor=cursor)
@@ -103,7 +103,7 @@ async def get_transcript(
     engine: Engine = None,
 ) -> Transcript:
     """Read what was said on a stream, oldest first. To follow speech use wait_for_events."""
-    found = await live(ctx).client.get_transcript(
+    found = await live(ctx).client.transcripts.get(
         stream_id, engine=engine, start=start, end=end, since=since, page=page, page_size=page_size
     )
     records = _within(found.transcription_records)
@@ -122,7 +122,7 @@ async def get_transcript(
 @tool("Stop a transcript", read_only=False, idempotent=True)
 async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine = None) -> TranscriptState:
     """Stop writing down what is said. What was said stays; audio indexes go on."""
-    return _state(await live(ctx).client.stop_transcript(stream_id, engine))
+    return _state(await live(ctx).client.transcripts.stop(stream_id, engine))
 
 
 @tool("Summarise speech continuously", read_only=False, open_world=True)
@@ -148,7 +148,7 @@ async def index_audio(
             "ws_connection_id": await feed.connection_id(),
         }
     )
-    index = await live(ctx).client.create_index(stream_id, request)
+    index = await live(ctx).client.indexes.create(stream_id, request)
     return AudioIndex(
         index_id=index.rtstream_index_id,
         stream_id=stream_id,

@@ -1,7 +1,8 @@
 """The RTStream API as a Python client: HTTP calls and the WebSocket feed with resume."""
 
-from rtstream.client.client import Frame, RTStreamClient, ScenePage, Sheet
+from rtstream.client.client import Frame, RTStreamClient, Sheet
 from rtstream.client.feed import Feed, FeedState
+from rtstream.client.indexes import ScenePage
 from rtstream.client.journal import JournalFilter
 from rtstream.client.transport import Endpoint, Locate
 

@@ -26,3 +26,13 @@ def as_model(model: type[ModelT], data: Any) -> ModelT:
         raise Unavailable(
             f"The service answered with a {model.__name__} this version does not understand: update rtstream-mcp."
         ) from exc
+
+
+def as_list(model: type[ModelT], data: Any, key: str) -> list[ModelT]:
+    """``data[key]`` as models; without it, none. Raises Unavailable when one does not fit."""
+    return [as_model(model, row) for row in (data or {}).get(key) or []]
+
+
+def body_of(request: BaseModel) -> dict[str, Any]:
+    """What is given of a request, as JSON."""
+    return request.model_dump(mode="json", by_alias=True, exclude_none=True)

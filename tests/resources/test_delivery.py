@@ -43,7 +43,7 @@ async def test_streams_and_indexes_that_come_and_go_change_the_list(served: Serv
         assert stream(stream_id) in await listed(client)
 
         heard.lists, heard.uris = 0, []
-        index = await api.create_index(stream_id, CreateIndex.model_validate({"prompt": "What is there?"}))
+        index = await api.indexes.create(stream_id, CreateIndex.model_validate({"prompt": "What is there?"}))
         await heard.until("")
         await heard.until(stream(stream_id))
 

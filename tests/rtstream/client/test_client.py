@@ -50,17 +50,19 @@ async def test_every_operation_gives_the_objects_of_the_api(served: Served, clie
     assert ([stream.id for stream in streams], total) == ([stream_id], 1)
     assert (await client.stop_stream(stream_id)).status == "stopped"
     index_id = await served.add_index(stream_id, "first", "second")
-    assert [index.rtstream_index_id for index in await client.list_indexes(stream_id)] == [index_id]
-    assert (await client.update_index(stream_id, index_id, prompt="What changed?")).prompt == "What changed?"
-    assert (await client.stop_index(stream_id, index_id)).status == "stopped"
-    page = await client.get_scenes(stream_id, index_id, page_size=1)
+    assert [index.rtstream_index_id for index in await client.indexes.list(stream_id)] == [index_id]
+    assert (await client.indexes.update(stream_id, index_id, prompt="What changed?")).prompt == "What changed?"
+    assert (await client.indexes.stop(stream_id, index_id)).status == "stopped"
+    page = await client.indexes.scenes(stream_id, index_id, page_size=1)
     assert ([scene.text for scene in page.scenes], page.next_page) == (["second"], True)
-    event = await client.create_event('"Invoice" is on the screen', "invoice")
-    assert [e.event_id for e in await client.list_events()] == [event.event_id]
-    alert = await client.create_alert(stream_id, index_id, CreateAlert.model_validate({"event_id": event.event_id}))
-    await client.disable_alert(stream_id, index_id, alert.alert_id)
-    assert [a.status for a in await client.list_alerts(stream_id, index_id)] == ["disabled"]
-    await client.enable_alert(stream_id, index_id, alert.alert_id)
+    event = await client.watches.create_event('"Invoice" is on the screen', "invoice")
+    assert [e.event_id for e in await client.watches.list_events()] == [event.event_id]
+    alert = await client.watches.create_alert(
+        stream_id, index_id, CreateAlert.model_validate({"event_id": event.event_id})
+    )
+    await client.watches.disable_alert(stream_id, index_id, alert.alert_id)
+    assert [a.status for a in await client.watches.list_alerts(stream_id, index_id)] == ["disabled"]
+    await client.watches.enable_alert(stream_id, index_id, alert.alert_id)
     seq = await served.happen("alert", stream_id, label="invoice", text="x")
     assert [message.seq for message in (await client.journal(seq - 1)).entries] == [seq]
 
@@ -116,7 +118,7 @@ async def test_reading_is_tried_again_and_changing_is_not(hosted: Hosted) -> Non
     hosted.asked.clear()
     hosted.fail = 2
     with pytest.raises(Unavailable, match="busy"):
-        await client.create_event("x is there", "x")
+        await client.watches.create_event("x is there", "x")
     assert len(hosted.asked) == 1
     hosted.asked.clear()
     hosted.fail = 9
@@ -129,11 +131,11 @@ async def test_reading_is_tried_again_and_changing_is_not(hosted: Hosted) -> Non
 async def test_the_hosted_service_is_told_by_what_it_does_not_have(hosted: Hosted) -> None:
     client = RTStreamClient(hosted.url, KEY)
     assert await client.info() is None
-    assert (await client.create_event("A person is there", "person")).label == "person"
+    assert (await client.watches.create_event("A person is there", "person")).label == "person"
     request = CreateAlert.model_validate({"event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"})
-    assert (await client.create_alert("rts-1", "7f3a", request)).alert_id == "a1b2"
+    assert (await client.watches.create_alert("rts-1", "7f3a", request)).alert_id == "a1b2"
     assert hosted.asked[-1][2] == {"callback_url": None, "event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"}
-    scenes = (await client.get_scenes("rts-1", "7f3a")).scenes
+    scenes = (await client.indexes.scenes("rts-1", "7f3a")).scenes
     assert [(scene.text, scene.description) for scene in scenes] == [("An empty porch.", "An empty porch.")]
     with pytest.raises(NotFound) as refused:
         await client.get_stream("rts-2")

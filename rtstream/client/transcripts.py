@@ -1,0 +1,62 @@
+"""Transcripts of streams, as typed calls."""
+
+from __future__ import annotations
+
+from rtstream.client.transport import Transport
+from rtstream.client.wire import as_model, path_id
+from rtstream.models import TranscriptPage, TranscriptStatus
+
+
+class Transcripts:
+    """The transcripts of one service. Every call raises ``rtstream.errors.RTStreamError`` with one sentence."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def start(
+        self,
+        stream_id: str,
+        engine: str | None = None,
+        *,
+        language: str | None = None,
+        ws_connection_id: str | None = None,
+    ) -> TranscriptStatus:
+        """Transcribe a stream from now on; harmless when it is transcribed."""
+        return await self._switch(
+            stream_id, "start", engine=engine, language=language, ws_connection_id=ws_connection_id
+        )
+
+    async def stop(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
+        """Stop transcribing; what was said is kept."""
+        return await self._switch(stream_id, "stop", engine=engine)
+
+    async def _switch(self, stream_id: str, action: str, **given: str | None) -> TranscriptStatus:
+        body = {"action": action, **{key: value for key, value in given.items() if value}}
+        path = f"/rtstream/{path_id(stream_id)}/transcription"
+        # Stopping waits until the last words are final.
+        data = await self._transport.data("POST", path, body=body, timeout_s=60.0)
+        return as_model(TranscriptStatus, {"engine": given.get("engine") or "", **(data or {})})
+
+    async def status(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
+        """How a transcript stands."""
+        data = await self._transport.data(
+            "GET", f"/rtstream/{path_id(stream_id)}/transcription/status", params={"engine": engine}
+        )
+        return as_model(TranscriptStatus, {"engine": engine or "", **(data or {})})
+
+    async def get(
+        self,
+        stream_id: str,
+        *,
+        engine: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        since: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
+    ) -> TranscriptPage:
+        """One page (from 1), oldest first: what was said inside ``start`` to ``end``, or ended after ``since``."""
+        params = {"page": page, "page_size": page_size, "engine": engine, "start": start, "end": end, "since": since}
+        data = await self._transport.data("GET", f"/rtstream/{path_id(stream_id)}/transcription", params=params)
+        empty = {"transcription_records": [], "next_page": False, "page": page, "page_size": page_size}
+        return as_model(TranscriptPage, {"total_count": 0, **empty, **(data or {})})
