@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -19,22 +18,13 @@ from videodb.collection import Collection
 from videodb.rtstream import RTStream
 
 from rtstream.media.testsource import ClipSpec, LiveSource, read_barcode
-from tests.integration.test_sdk import KEY, START_S, Service, recorded, refused, wait_until
+from tests.integration.sdk_service import KEY, START_S, Service
+from tests.integration.test_sdk import recorded, refused, wait_until
 
 
 @pytest.fixture(scope="module")
-def conn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    service = Service(tmp_path_factory.mktemp("engine"))
-    ready, stop = threading.Event(), threading.Event()
-    thread = threading.Thread(target=service.run, args=(ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(START_S), "the engine did not start"
-        yield videodb.connect(api_key=KEY, base_url=service.url)
-    finally:
-        stop.set()
-        thread.join(START_S)
-    assert not thread.is_alive(), "the engine did not stop"
+def conn(service: Service) -> Connection:
+    return videodb.connect(api_key=KEY, base_url=service.url)
 
 
 @pytest.fixture(scope="module")

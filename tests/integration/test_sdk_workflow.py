@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from videodb.client import Connection
 from videodb.video import Video
 
 from rtstream.media.testsource import ClipSpec, LiveSource
-from tests.integration.test_sdk import KEY, START_S, Service
+from tests.integration.sdk_service import KEY, START_S, Service
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
 
@@ -69,21 +68,6 @@ except InvalidRequestError as exc:
     else:
         raise
 """
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    running = Service(tmp_path_factory.mktemp("engine"))
-    ready, stop = threading.Event(), threading.Event()
-    thread = threading.Thread(target=running.run, args=(ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(START_S), "the engine did not start"
-        yield running
-    finally:
-        stop.set()
-        thread.join(START_S)
-    assert not thread.is_alive(), "the engine did not stop"
 
 
 @pytest.fixture(scope="module")

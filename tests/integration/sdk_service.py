@@ -1,0 +1,64 @@
+"""The engine and its API as a program that listens, for the official SDK."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from rtstream.api.serve import serve
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
+
+KEY = "sk-key-of-the-sdk-test"
+START_S = 30.0
+"""What a busy machine may need for a worker to start and a first result to come."""
+
+
+@dataclass
+class Service:
+    """The engine and its API in a thread of their own, as a program that listens."""
+
+    data_dir: Path
+    url: str = ""
+
+    def run(self, ready: Callable[[], Any], stop: threading.Event) -> None:
+        async def main() -> None:
+            config = EngineConfig(data_dir=self.data_dir, api_key=KEY, allow_networks="loopback", segment_s=1.0)
+
+            def on_ready(url: str) -> None:
+                self.url = url
+                ready()
+
+            should_exit = anyio.Event()
+
+            async def wait_for_stop() -> None:
+                await anyio.to_thread.run_sync(stop.wait)
+                should_exit.set()
+
+            async with Engine(config) as engine, anyio.create_task_group() as tasks:
+                tasks.start_soon(wait_for_stop)
+                await serve(engine, host="127.0.0.1", port=0, on_ready=on_ready, should_exit=should_exit)
+
+        anyio.run(main)
+
+
+@contextmanager
+def listening(data_dir: Path) -> Iterator[Service]:
+    """A service that listens until the end of the block."""
+    running = Service(data_dir)
+    ready, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(target=running.run, args=(ready.set, stop))
+    thread.start()
+    try:
+        assert ready.wait(START_S), "the engine did not start"
+        yield running
+    finally:
+        stop.set()
+        thread.join(START_S)
+    assert not thread.is_alive(), "the engine did not stop"
