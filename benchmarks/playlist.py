@@ -26,6 +26,7 @@ RUN_S = 6 * 3600.0  # continuous; then the stream is away for a minute
 START = 1_790_000_000.0
 WINDOWS = {"1 minute": 60, "10 minutes": 600, "1 hour": 3600, "6 hours": 6 * 3600, "1 day": 86400}
 ROUNDS = 60
+AT_ONCE = 12
 INIT = bytes(1200)
 CODECS = "avc1.4D401F,mp4a.40.2"
 SEGMENTS = """
@@ -78,7 +79,39 @@ async def measure(data: Path, days: float, streams: int) -> None:
             cpu.append(1000 * (time.process_time() - busy))
             count = text.count("#EXTINF")
         print(f"| {name} | {count} | {shown(links)} | {shown(manifests)} | {statistics.median(cpu):.1f} |", flush=True)
+    await at_once(recorded, days, streams)
     await db.aclose()
+
+
+async def at_once(recorded: Recorded, days: float, streams: int) -> None:
+    """Days asked for all at once: how long each takes, and how late the event loop is meanwhile."""
+    asked: list[tuple[str, str, str]] = []
+    for _ in range(AT_ONCE):
+        stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days - 1) * 86400
+        playback = await recorded.playback("http://x", stream, start, start + 86400)
+        window, _, token = playback.stream_url.rpartition("/")[2].partition(".m3u8?token=")
+        asked.append((stream, window, token))
+    late: list[float] = []
+    spent = 0.0
+
+    async def beat() -> None:
+        while True:
+            began = time.perf_counter()
+            await anyio.sleep(0.002)
+            late.append(1000 * (time.perf_counter() - began) - 2)
+
+    async with anyio.create_task_group() as beating:
+        beating.start_soon(beat)
+        began = time.perf_counter()
+        async with anyio.create_task_group() as requests:
+            for one in asked:
+                requests.start_soon(recorded.manifest, *one)
+        spent = 1000 * (time.perf_counter() - began)
+        beating.cancel_scope.cancel()
+    print(
+        f"\n{AT_ONCE} days at once: {spent / AT_ONCE:.0f} ms each; the event loop is late by {shown(late)} ms, ", end=""
+    )
+    print(f"at most {max(late):.1f}")
 
 
 def shown(values: list[float]) -> str:

@@ -131,4 +131,5 @@ async def player(_request: Request) -> Response:
 
 async def playback_data(request: Request) -> Response:
     """What the player page needs to know about its link."""
-    return envelope(await engine_of(request).playback_data(request.query_params.get("v", "")))
+    data = await engine_of(request).playback_data(request.query_params.get("v", ""))
+    return await anyio.to_thread.run_sync(envelope, data)  # a day is 10 MB

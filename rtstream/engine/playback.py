@@ -7,8 +7,10 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +26,7 @@ from rtstream.media.flatten import Flat, FormatsDiffer, plan
 from rtstream.media.process import context
 from rtstream.models import Playback
 from rtstream.perception.protocols import Picture
-from rtstream.rules.playlist import Range, Segment, coverage, nearest, playlist
+from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, nearest, sequence
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -35,6 +37,7 @@ MAX_WINDOW_S = 31 * 86400.0
 EXTRACT_TIMEOUT_S = 20.0
 LAST_S = 60.0
 MAX_MARKS = 500
+LONG_S = 3600.0
 MAX_DOWNLOAD_S = 6 * 3600.0
 """Longest window that is put together while it is sent; longer ones are exported."""
 
@@ -57,6 +60,15 @@ class Recorded:
         self._links = links
         self._media_dir = media_dir
         self._pool: ProcessPoolExecutor | None = None
+        self._long = anyio.Lock()
+
+    def _turn(self, start: float, end: float) -> AbstractAsyncContextManager[None]:
+        """To be held while the segments of a window are read.
+
+        Of long windows one is read at a time: threads that pass the interpreter to each other at every row take three
+        times as long together as one after the other, and short ones are not kept waiting.
+        """
+        return self._long if end - start > LONG_S else nullcontext()
 
     async def playback(
         self,
@@ -80,7 +92,8 @@ class Recorded:
         def query(conn: Connection) -> tuple[list[Range], list[Range]]:
             return coverage(rows.each_segment(conn, stream_id, start, end), start, end)
 
-        covered, gaps = await self._db.read(query)
+        async with self._turn(start, end):
+            covered, gaps = await self._db.read(query)
         if not covered:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(nearest(ranges, start, end, storing=stream.store))
@@ -94,25 +107,30 @@ class Recorded:
             raise LinkRefused("This playback link is not valid. Ask for a new one.")
 
         def build(conn: Connection) -> str:
-            return playlist(
+            return sequence(
                 rows.each_segment(conn, stream_id, grant.start, grant.end),
                 grant.start,
-                grant.end,
                 init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",
                 segment_url=lambda path: f"../../media/{token}/seg/{path}",
             )
 
         try:
-            return await self._db.read(build)
+            async with self._turn(grant.start, grant.end):
+                return await self._db.read(build)
         except ValueError:
             raise NotFound("Nothing is recorded in this window (any more).") from None
 
     async def page(self, token: str, marks: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """All the player page needs to play a granted window."""
         grant = self._links.read(token)
-        segments = await self._segments(grant.stream_id, grant.start, grant.end)
-        covered, gaps = coverage(segments, grant.start, grant.end)
-        codecs = await self._db.read(self._codecs, grant.stream_id, {segment.recording_id for segment in segments})
+
+        def query(conn: Connection) -> tuple[tuple[list[Range], list[Range]], list[dict[str, Any]]]:
+            segments = list(rows.each_segment(conn, grant.stream_id, grant.start, grant.end))
+            fragments = _fragments(segments, token, self._codecs(conn, grant.stream_id, {row[2] for row in segments}))
+            return coverage(segments, grant.start, grant.end), fragments
+
+        async with self._turn(grant.start, grant.end):
+            (covered, gaps), fragments = await self._db.read(query)
         links = self._links.urls("", grant.stream_id, grant.start, grant.end, grant.title, grant.description)
         return {
             "title": grant.title,
@@ -124,19 +142,7 @@ class Recorded:
             "gaps": gaps,
             "live": False,
             "clock": True,
-            "fragments": [
-                {
-                    "start": segment.start,
-                    "duration": segment.duration,
-                    "recording_id": segment.recording_id,
-                    "init_url": f"/media/{token}/init/{segment.recording_id}.mp4",
-                    "url": f"/media/{token}/seg/{segment.path}",
-                    "offset": segment.offset,
-                    "length": segment.length,
-                    "mime": f'video/mp4; codecs="{codecs[segment.recording_id]}"',
-                }
-                for segment in segments
-            ],
+            "fragments": fragments,
             "marks": (marks or [])[:MAX_MARKS],
             "download_url": f"/media/{token}/video.mp4" if grant.end - grant.start <= MAX_DOWNLOAD_S else None,
         }
@@ -280,6 +286,23 @@ class Recorded:
     async def aclose(self) -> None:
         """End the media process."""
         await self._drop_pool()
+
+
+def _fragments(segments: Iterable[SegmentRow], token: str, codecs: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Segments as the player page fetches them."""
+    return [
+        {
+            "start": start,
+            "duration": duration,
+            "recording_id": recording_id,
+            "init_url": f"/media/{token}/init/{recording_id}.mp4",
+            "url": f"/media/{token}/seg/{path}",
+            "offset": offset,
+            "length": length,
+            "mime": f'video/mp4; codecs="{codecs[recording_id]}"',
+        }
+        for start, duration, recording_id, path, offset, length in segments
+    ]
 
 
 def _ignore_interrupt() -> None:

@@ -40,7 +40,7 @@ def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[
     gaps: list[Range] = []
     begin = reached = start  # recorded without a gap from ``begin`` to ``reached``
     found = False
-    for at, duration, *_ in segments:
+    for at, duration, _, _, _, _ in segments:
         until = at + duration
         if until <= start or at >= end:
             continue
@@ -50,7 +50,9 @@ def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[
                 covered.append((begin, reached))
             gaps.append((reached, at))
             begin = at
-        reached = max(reached, min(until, end))
+        if until > reached:
+            reached = until
+    reached = min(reached, end)
     if not found:
         return [], [(start, end)]
     if end - reached < HOLE_S:
@@ -98,29 +100,33 @@ def sequence(
     Raises ValueError when there is no segment.
     """
     lines: list[str] = []
+    same_file: list[str] = []  # segments that follow each other in one file, without what is the same for all of them
     recording, path, url = "", "", ""
     first = reached = longest = 0.0
     for at, duration, recording_id, file, offset, length in chosen:
-        if recording_id != recording:
-            if recording:
+        if file != path or recording_id != recording or not -HOLE_S < at - reached < HOLE_S:
+            if same_file:
+                lines.append(_entries(same_file, url))
+                same_file = []
+            if recording_id != recording:
+                if recording:
+                    lines.append("#EXT-X-DISCONTINUITY")
+                else:
+                    first = at
+                recording = recording_id
+                lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
+            elif abs(at - reached) >= HOLE_S:
                 lines.append("#EXT-X-DISCONTINUITY")
-            else:
-                first = at
-            recording, path = recording_id, ""
-            lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
-        elif abs(at - reached) >= HOLE_S:
-            lines.append("#EXT-X-DISCONTINUITY")
-            path = ""
-        if file != path:
             path, url = file, segment_url(file)
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(at)}")
-        part = f"#EXT-X-BYTERANGE:{length}@{offset}\n" if length else ""
-        lines.append(f"#EXTINF:{duration:.6f},\n{part}{url}")
+        place = f"\n#EXT-X-BYTERANGE:{length}@{offset}" if length else ""
+        same_file.append(f"{duration:.6f},{place}")
         reached = at + duration
         if duration > longest:
             longest = duration
-    if not lines:
+    if not same_file:
         raise ValueError("no segment is in the window")
+    lines.append(_entries(same_file, url))
     head = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
@@ -130,6 +136,11 @@ def sequence(
         f"#EXT-X-START:TIME-OFFSET={max(0.0, start - first):.6f},PRECISE=YES",
     ]
     return "\n".join([*head, *lines, "#EXT-X-ENDLIST\n"])
+
+
+def _entries(segments: Sequence[str], url: str) -> str:
+    """Playlist entries of one file: joined in one go, since a day's addresses are megabytes."""
+    return "#EXTINF:" + f"\n{url}\n#EXTINF:".join(segments) + f"\n{url}"
 
 
 def nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:
