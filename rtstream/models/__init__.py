@@ -1,0 +1,105 @@
+"""The objects of the RTStream API, once: engine, client, tools and tests share them.
+
+Field names are the wire's own (reference: VideoDB RTStream API). Unless a field says otherwise every time is a
+Unix timestamp in seconds (float) of when the picture or sound happened. Fields that the published API does not
+have are marked *extension*; clients that do not know them ignore them.
+"""
+
+from rtstream.models.base import (
+    AlertStatus,
+    ApiModel,
+    Channel,
+    HealthState,
+    IndexStatus,
+    Matching,
+    MediaType,
+    StreamStatus,
+)
+from rtstream.models.engine import EngineInfo
+from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
+from rtstream.models.journal import JournalPage, Message
+from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams
+from rtstream.models.streams import (
+    AskLook,
+    Collection,
+    ConnectStream,
+    Health,
+    LookAnswer,
+    MediaInfo,
+    Playback,
+    RetentionLimits,
+    Stream,
+)
+from rtstream.models.transcripts import TranscriptPage, TranscriptSegment, TranscriptStatus
+from rtstream.models.videos import (
+    ClipLinks,
+    ExportRequest,
+    ExportResult,
+    Video,
+    VideoHits,
+    VideoShot,
+    VideoTranscript,
+    VideoWord,
+)
+from rtstream.models.watches import (
+    Alert,
+    CreateAlert,
+    CreateEvent,
+    Decision,
+    Delivery,
+    DeliveryAttempt,
+    Event,
+    EventTest,
+    UpdateEvent,
+)
+
+__all__ = [
+    "Alert",
+    "AlertStatus",
+    "ApiModel",
+    "AskLook",
+    "Channel",
+    "ClipLinks",
+    "Collection",
+    "ConnectStream",
+    "CreateAlert",
+    "CreateEvent",
+    "CreateIndex",
+    "Decision",
+    "Delivery",
+    "DeliveryAttempt",
+    "EngineInfo",
+    "Event",
+    "EventTest",
+    "ExportRequest",
+    "ExportResult",
+    "Health",
+    "HealthState",
+    "IndexProgress",
+    "IndexStatus",
+    "JournalPage",
+    "LookAnswer",
+    "Matching",
+    "MediaInfo",
+    "MediaType",
+    "Message",
+    "Playback",
+    "RetentionLimits",
+    "Scene",
+    "SceneIndex",
+    "SearchHit",
+    "SearchResults",
+    "SearchState",
+    "SearchStreams",
+    "Stream",
+    "StreamStatus",
+    "TranscriptPage",
+    "TranscriptSegment",
+    "TranscriptStatus",
+    "UpdateEvent",
+    "Video",
+    "VideoHits",
+    "VideoShot",
+    "VideoTranscript",
+    "VideoWord",
+]

@@ -1,0 +1,80 @@
+"""Scene indexes and their scenes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel, IndexStatus
+
+
+class IndexProgress(ApiModel):
+    """How an index keeps up (extension). Windows are counted since the index was made."""
+
+    rtstream_index_id: str
+    name: str | None = None
+    status: IndexStatus = "running"
+    status_reason: str = Field(
+        default="", description="Why it is stopped or paused, or why its last window failed; in plain words."
+    )
+    model: str = Field(
+        "", description="The model that really answers, as provider:name; 'local' is the embedded default."
+    )
+    windows_done: int = 0
+    windows_skipped: int = Field(default=0, description="Windows left out because the model was slower than live.")
+    windows_failed: int = 0
+    windows_unchanged: int = Field(default=0, description="Windows without a change, so no model was asked.")
+    windows_capped: int = Field(default=0, description="Windows left out because the cap of model calls was reached.")
+
+
+class SceneIndex(IndexProgress):
+    """A continuous analysis of a stream (API reference 2.8)."""
+
+    rtstream_id: str
+    extraction_type: Literal["time", "transcript"]
+    extraction_config: dict[str, Any]
+    prompt: str | None = None
+    model_name: str | None = None
+    sandbox_id: str | None = None
+    # extensions
+    model_calls: int = Field(default=0, description="Requests to the model, repeated ones included.")
+    tokens_in: int = 0
+    tokens_out: int = 0
+    note: str = Field(default="", description="What the user should know about this index.")
+
+
+class CreateIndex(ApiModel):
+    """Body of ``POST rtstream/{id}/index/scene``."""
+
+    extraction_type: str = "time"
+    extraction_config: dict[str, Any] | None = None
+    prompt: str | None = None
+    model_name: str | None = None
+    model_settings: dict[str, Any] | None = Field(
+        default=None,
+        alias="model_config",
+        description="Extensions: json_schema (an object), and skip_unchanged (bool; pictures only).",
+    )
+    name: str | None = None
+    ws_connection_id: str | None = None
+    sandbox_id: str | None = None
+
+
+class Scene(ApiModel):
+    """One analysed window (API reference 2.11). ``text`` and ``description`` are the same, verbatim from the model."""
+
+    start: float
+    end: float
+    text: str
+    description: str
+    # extensions
+    id: int | None = None
+    rtstream_index_id: str | None = None
+    model: str = ""
+    status: Literal["ok", "failed"] = "ok"
+    data: dict[str, Any] | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
+    frame_times: list[float] = Field(default_factory=list)
+    latency_s: float | None = Field(default=None, description="Seconds the model took.")
+    data_error: str = Field(default="", description="Why the JSON asked for could not be read; the text is verbatim.")
+    unchanged: bool = Field(default=False, description="The picture had not changed: the text is the last answer's.")

@@ -1,0 +1,66 @@
+"""Search over streams."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel
+
+
+class SearchStreams(ApiModel):
+    """Body of ``POST rtstream/{id}/search`` and ``POST rtstream/collection/{id}/search`` (API reference 2.16)."""
+
+    query: str
+    scene_index_id: str | None = None
+    result_threshold: int = 10
+    score_threshold: float | None = None
+    dynamic_score_percentage: float | None = None
+    filter: Any = None
+    # extensions
+    start: float | None = Field(default=None, description="Only what shares time with [start, end].")
+    end: float | None = None
+    kinds: list[Literal["visual", "audio", "transcript", "alert"]] | None = None
+    streams: list[str] | None = Field(default=None, max_length=1000)
+    indexes: list[str] | None = Field(default=None, max_length=1000)
+    all_collections: bool = Field(default=False, description="Search every stream, whatever collection is in the path.")
+
+
+class SearchHit(ApiModel):
+    """A moment that was found (API reference 2.16). ``text`` is untrusted."""
+
+    rtstream_id: str = ""
+    rtstream_name: str = ""
+    start: float
+    end: float
+    text: str
+    score: float = 0.0
+    scene_index_id: str | None = Field(default=None, description="Null for a transcript.")
+    scene_index_name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    # extensions
+    kind: str = ""
+    ref: int | None = Field(
+        default=None, description="The scene, the transcript segment, or the journal number of the alert."
+    )
+
+
+class SearchResults(ApiModel):
+    """Hits, best first."""
+
+    results: list[SearchHit]
+    # extensions
+    by: str = Field(default="", description="'words', or 'words and meaning'.")
+    note: str = Field(default="", description="What the user should know about these hits.")
+
+
+class SearchState(ApiModel):
+    """What search can do now, and how far its indexing is (extension)."""
+
+    model: str = Field(default="", description="Embeddings model; empty: search goes by words only.")
+    documents: int = Field(default=0, description="Results that can be found.")
+    unread: int = Field(default=0, description="Stored results that cannot be found yet (about).")
+    without_vector: int = Field(default=0, description="Results found by their words only until they are embedded.")
+    refused: int = Field(default=0, description="Results the model gave no vector for: found by their words only.")
+    trouble: str = Field(default="", description="Why nothing is embedded at the moment.")

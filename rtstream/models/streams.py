@@ -1,0 +1,129 @@
+"""Collections and streams: what they are, how they are connected, where they play."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel, HealthState, MediaType, StreamStatus
+from rtstream.models.indexes import IndexProgress
+
+
+class Collection(ApiModel):
+    """A group of streams and videos. ``default`` always exists."""
+
+    id: str
+    name: str
+    description: str = ""
+    is_public: bool = False
+
+
+class Health(ApiModel):
+    """State of a stream's connection to its source (extension)."""
+
+    state: HealthState = "connecting"
+    reason: str = Field(default="", description="Plain words; credentials removed.")
+    since: float = Field(default=0.0, description="Unix seconds when this state began.")
+    attempts: int = Field(default=0, description="Connection attempts since the last success.")
+    lag_s: float | None = Field(
+        default=None, description="Seconds the newest recorded picture is behind the wall clock."
+    )
+    skipped: dict[str, float] = Field(
+        default_factory=dict, description="What was skipped not to fall behind live, by kind, since the stream started."
+    )
+
+
+class MediaInfo(ApiModel):
+    """What the source carries (extension)."""
+
+    video_codec: str | None = None
+    width: int | None = Field(default=None, description="pixels")
+    height: int | None = Field(default=None, description="pixels")
+    fps: float | None = None
+    audio_codec: str | None = None
+    audio_rate: int | None = Field(default=None, description="Hz")
+
+
+class RetentionLimits(ApiModel):
+    """How long a stream's recordings are kept (extension); what is not given is the engine's setting."""
+
+    max_age_s: float | None = Field(default=None, gt=0, description="Seconds after which recordings are removed.")
+    max_bytes: int | None = Field(default=None, gt=0, description="Bytes above which the oldest are removed.")
+
+
+class Stream(ApiModel):
+    """A live stream (API reference 2.2)."""
+
+    id: str
+    name: str
+    collection_id: str = "default"
+    created_at: str = Field(default="", description="ISO 8601 without zone, UTC")
+    sample_rate: float = 30
+    status: StreamStatus = "connected"
+    media_types: list[MediaType] = Field(default_factory=lambda: ["video"])  # pyright: ignore[reportArgumentType]
+    store: bool = False
+    enable_transcript: bool = False
+    channel_id: str | None = None
+    stream_url: str | None = None
+    player_url: str | None = None
+    # extensions
+    url: str = Field(default="", description="Source URL without credentials.")
+    health: Health = Field(default_factory=lambda: Health())
+    media: MediaInfo | None = None
+    recorded: list[tuple[float, float]] = Field(
+        default_factory=list, description="Newest recorded ranges [start, end], oldest first, at most 20."
+    )
+    indexes: list[IndexProgress] = Field(
+        default_factory=list, description="How its indexes keep up; only when one stream is asked for."
+    )
+    retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
+    recorded_bytes: int = Field(default=0, description="Bytes its recordings take on the disk.")
+
+
+class ConnectStream(ApiModel):
+    """Body of ``POST rtstream``."""
+
+    url: str
+    name: str | None = None
+    collection_id: str = "default"
+    media_types: list[MediaType] | None = None
+    sample_rate: float | None = Field(default=None, gt=0, le=240)
+    store: bool = False
+    enable_transcript: bool | None = None
+    ws_connection_id: str | None = None
+
+
+class Playback(ApiModel):
+    """Where a time range can be watched (API reference 2.6)."""
+
+    stream_url: str = Field(description="HLS manifest URL")
+    player_url: str = Field(description="Web player page URL")
+    start: float | None = None
+    end: float | None = None
+    covered: list[tuple[float, float]] = Field(default_factory=list, description="Recorded ranges inside the window.")
+    gaps: list[tuple[float, float]] = Field(
+        default_factory=list, description="Ranges of the window without a recording."
+    )
+
+
+class AskLook(ApiModel):
+    """Body of ``POST rtstream/{id}/look`` (extension): a question about one moment, or about a range.
+
+    Without times it is about now; ``at``, ``start`` and ``end`` are Unix seconds.
+    """
+
+    question: str = Field(min_length=1, max_length=4000)
+    at: float | None = None
+    start: float | None = None
+    end: float | None = None
+    count: int = Field(default=9, ge=1, le=64, description="Pictures of the contact sheet of a range.")
+    model_name: str | None = None
+
+
+class LookAnswer(ApiModel):
+    """A model's answer to a question about pictures (extension)."""
+
+    text: str = Field(description="Untrusted: it may quote the stream.")
+    model: str
+    times: list[float] = Field(description="Unix seconds of the pictures that were looked at.")
+    latency_s: float
+    note: str = Field(default="", description="What the user should know, for example that there is no model.")

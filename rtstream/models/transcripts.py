@@ -1,0 +1,53 @@
+"""What is said on streams."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel
+
+
+class TranscriptSegment(ApiModel):
+    """One utterance (API reference 2.14)."""
+
+    start: float
+    end: float
+    text: str
+    is_final: bool = True
+    engine: str = ""
+    kind: Literal["speech", "gap"] = Field(
+        default="speech", description="gap: sound that was skipped not to fall behind live; it has no text."
+    )
+    confidence: float | None = None
+    low_confidence: bool = Field(
+        False, description="The engine does not trust this text (for example another language)."
+    )
+    word_timestamps: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class TranscriptPage(ApiModel):
+    """One page of a transcript, oldest first (API reference 2.14)."""
+
+    transcription_records: list[TranscriptSegment]
+    next_page: bool
+    total_count: int
+    page: int
+    page_size: int
+
+
+class TranscriptStatus(ApiModel):
+    """How a transcript stands (API reference 2.14)."""
+
+    status: Literal["running", "stopped", "not_configured"]
+    engine: str
+    language: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    # extensions
+    state: Literal["running", "error", "stopped"] = "stopped"
+    reason: str = Field(default="", description="Why the engine cannot transcribe now.")
+    skipped_s: float = Field(default=0.0, description="Seconds skipped not to fall behind live.")

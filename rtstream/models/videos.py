@@ -1,0 +1,106 @@
+"""Exported videos, what is said in them, and clips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel
+
+
+class ClipLinks(ApiModel):
+    """Where parts of videos can be watched, one after the other (API reference 2.19)."""
+
+    stream_url: str
+    player_url: str
+
+
+class Video(ApiModel):
+    """An exported video (API reference 2.19). Its links expire; ask again for fresh ones."""
+
+    id: str
+    collection_id: str
+    stream_url: str
+    player_url: str
+    name: str
+    description: str = ""
+    thumbnail_url: str | None = None
+    length: float = Field(description="seconds")
+    # extensions
+    download_url: str = ""
+    rtstream_id: str = Field(default="", description="The stream it was recorded from; that may be deleted.")
+    start: float = Field(default=0.0, description="Unix seconds of its first picture.")
+    end: float = Field(default=0.0, description="Unix seconds of its last picture.")
+    covered: list[tuple[float, float]] = Field(
+        default_factory=list, description="What it shows, one after the other, as ranges [start, end] in Unix seconds."
+    )
+    gaps: list[tuple[float, float]] = Field(default_factory=list, description="What it leaves out between them.")
+    size: int = Field(default=0, description="bytes")
+    created_at: float = 0.0
+
+
+class ExportRequest(ApiModel):
+    """Body of ``POST rtstream/{id}/export``."""
+
+    name: str | None = Field(default=None, max_length=200)
+    # extensions
+    start: float | None = Field(default=None, description="With end: this window, also while the stream runs.")
+    end: float | None = None
+    wait_s: float = Field(default=25.0, ge=0, le=25, description="Seconds until 'processing' is answered.")
+
+
+class ExportResult(ApiModel):
+    """Result of an export (API reference 2.7)."""
+
+    video_id: str
+    stream_url: str | None = None
+    player_url: str | None = None
+    name: str = ""
+    duration: float | None = Field(default=None, description="seconds")
+    # extensions
+    download_url: str | None = None
+    start: float | None = None
+    end: float | None = None
+    covered: list[tuple[float, float]] = Field(default_factory=list)
+    gaps: list[tuple[float, float]] = Field(default_factory=list)
+
+
+class VideoWord(ApiModel):
+    """A piece of a video's transcript: a word, a sentence or some seconds. Seconds from the start of the video."""
+
+    start: float
+    end: float
+    text: str
+    word: str = Field(description="The same as ``text``: clients read either.")
+
+
+class VideoTranscript(ApiModel):
+    """What is said in an exported video (API reference 2.19). Untrusted text."""
+
+    word_timestamps: list[VideoWord]
+    text: str
+
+
+class VideoShot(ApiModel):
+    """A moment of a video that was found. Seconds from the start of the video; ``text`` is untrusted."""
+
+    start: float
+    end: float
+    text: str
+    score: float
+    scene_index_id: str | None = None
+    scene_index_name: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    stream_url: str | None = None
+    player_url: str | None = None
+
+
+class VideoHits(ApiModel):
+    """The moments found in one video, best first (API reference 2.19)."""
+
+    video_id: str
+    collection_id: str
+    title: str
+    length: float
+    docs: list[VideoShot]
