@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -112,6 +113,7 @@ def test_an_engine_killed_at_any_moment_loses_no_more_than_what_it_was_writing(
         for (start, end), at in zip(runs, killed, strict=True):
             assert at - end < LOSS_S
             plays(client, stream_id, start, end)
+        plays_in_ffmpeg(client, stream_id, runs)
         agree(tmp_path, stream_id)
 
 
@@ -140,6 +142,26 @@ def plays(client: httpx.Client, stream_id: str, start: float, end: float) -> Non
         numbers = [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
     assert len(numbers) == pytest.approx((end - start) * 30, abs=2)
     assert {(after - before) % 180 for before, after in pairwise(numbers)} == {1}
+
+
+def plays_in_ffmpeg(client: httpx.Client, stream_id: str, runs: list[list[float]]) -> None:
+    """ffmpeg, which heeds no discontinuity, shows every picture of all runs with the gaps between them."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return
+    params = {"start": runs[0][0], "end": runs[-1][1]}
+    url = client.get(f"/rtstream/{stream_id}/stream", params=params).json()["data"]["stream_url"]
+    read = [ffmpeg, "-v", "error", "-nostdin", "-copyts", "-i", url, "-map", "0:v", "-vsync", "passthrough"]
+    found = subprocess.run([*read, "-f", "framecrc", "-"], check=True, capture_output=True, text=True, timeout=LIMIT_S)
+    lines = found.stdout.splitlines()
+    (base,) = (line.split()[-1].split("/") for line in lines if line.startswith("#tb 0:"))
+    ticks = [int(line.split(",")[2]) for line in lines if not line.startswith("#")]
+    times = [tick * int(base[0]) / int(base[1]) for tick in ticks]
+    assert len(times) == pytest.approx(sum((end - start) * 30 for start, end in runs), abs=2 * len(runs))
+    gaps = [(before, after) for before, after in pairwise(times) if after - before > 0.1]
+    missing = [(before[1], after[0]) for before, after in pairwise(runs)]
+    assert gaps == [(pytest.approx(end, abs=0.2), pytest.approx(start, abs=0.2)) for end, start in missing]
+    assert times == sorted(set(times))
 
 
 def agree(data_dir: Path, stream_id: str) -> None:
