@@ -287,8 +287,8 @@ async def recall(search: Search, made: MadeUp, db: Database, model: int, count: 
     from rtstream.engine.ranking import CANDIDATES
 
     view = search._documents.view()  # the benchmark looks inside
-    stored = await db.read(rows.vectors, range(1, count + 1), model)
-    matrix = np.stack([stored[doc] for doc in range(1, count + 1)]).astype(np.float32)
+    _, stored = await db.read(rows.vectors, range(1, count + 1), model, 384)
+    matrix = stored.astype(np.float32)
     shares: list[float] = []
     for query in made.vectors(30):
         truly = set((np.argpartition(-(matrix @ query), 10)[:10]).tolist())

@@ -70,12 +70,14 @@ class Words:
 
 def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[Moment, Detail]]:
     """The hits, best first, each with where it comes from."""
+    rows.map_file(conn)
     view = documents.view()
     mask = view.allowed(ask.places, ask.start, ask.end)
-    inside = np.flatnonzero(mask)
-    if not len(inside):
+    if not mask.any():
         return []
-    first, last = int(inside[0]), int(inside[-1])
+    first, last = 0, len(mask) - 1
+    if ask.places is not None or ask.start is not None or ask.end is not None:
+        first, last = np.flatnonzero(mask)[[0, -1]].tolist()
     for phrase in ask.query.required:
         found = rows.postings(conn, phrase.match, PHRASE_POSTINGS, int(view.ids[first]), int(view.ids[last]))
         held = np.zeros(len(mask), np.bool_)
@@ -83,7 +85,7 @@ def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | No
         mask &= held
     words = _look_up(conn, view, ask.query, mask, first, last, all_of_them=meaning is None)
     shares = words.shares(len(mask))
-    order = _order(view, mask, shares, meaning)
+    order = _order(view, mask, words, shares, meaning)
     hits: list[tuple[Moment, Detail]] = []
     for size in CANDIDATES:
         chosen = _best(order, size)
@@ -134,16 +136,18 @@ def _look_up(
 
 
 def _order(
-    view: View, mask: NDArray[np.bool_], shares: NDArray[np.float32], meaning: Meaning | None
+    view: View, mask: NDArray[np.bool_], words: Words, shares: NDArray[np.float32], meaning: Meaning | None
 ) -> NDArray[np.int16]:
     """int16 [rows]: estimated badness, as differing bits; words found count as bits that agree. ``FAR``: no hit."""
     if meaning is None:
         return np.where(mask & (shares > 0), np.rint(10_000 * (1 - shares)), FAR).astype(np.int16)
     dimensions = len(meaning.vector)
     order = view.distances(sign_bits(meaning.vector[None])[0], mask)
-    worded = np.flatnonzero((shares > 0) & mask)
-    assumed = np.arccos(fusion.UNEMBEDDED * shares[worded]) * dimensions / math.pi
-    known = np.where(order[worded] == FAR, assumed, order[worded])
+    worded = np.concatenate(words.rows)  # a row that holds several words comes several times, each time to the same end
+    known = order[worded].astype(np.float32)
+    unembedded = known == FAR
+    if unembedded.any():
+        known[unembedded] = np.arccos(fusion.UNEMBEDDED * shares[worded[unembedded]]) * dimensions / math.pi
     # Near 90 degrees one bit is a cosine of pi / dimensions.
     order[worded] = np.rint(known - fusion.WORD_WEIGHT * shares[worded] * dimensions / math.pi)
     return order
@@ -151,8 +155,8 @@ def _order(
 
 def _best(order: NDArray[np.int16], size: int) -> NDArray[np.int64]:
     """Rows of the ``size`` best, newest first among equals."""
-    limit = order.max() if len(order) <= size else np.partition(order, size)[size]
-    close = np.flatnonzero((order <= limit) & (order < FAR))[::-1]
+    limit = FAR - 1 if len(order) <= size else min(np.partition(order, size)[size], FAR - 1)
+    close = np.flatnonzero(order <= limit)[::-1]
     return close[np.argsort(order[close], kind="stable")][:size]
 
 
@@ -184,14 +188,14 @@ def _hits(
     if not ask.filter and len(chosen) <= CANDIDATES[0]:
         scored = scored[: max(50, 4 * ask.limit)]
     texts = rows.texts(conn, (doc for _, doc, _ in scored))
-    common = _older_words(words, ask.query, scored, texts)
+    common = _older_words(conn, words, ask.query, scored, texts)
     moments: list[Moment] = []
     for _, doc, row in scored:
         if doc in texts:
-            place, start, end, text = texts[doc]
             share = float(shares[row]) + common.get(doc, 0.0)
             value = fusion.score(cosines.get(doc), share, by_meaning=meaning is not None)
-            moments.append(Moment(doc, place, start, end, text, value))
+            place, start, end = int(view.places[row]), float(view.starts[row]), float(view.ends[row])
+            moments.append(Moment(doc, place, start, end, texts[doc], value))
     if ask.filter:
         facts = rows.details(conn, (moment.doc for moment in moments))
         moments = [m for m in moments if m.doc in facts and holds(ask.filter, record(m, facts[m.doc]))]
@@ -203,19 +207,16 @@ def _hits(
 def _cosines(conn: Connection, ids: Sequence[int], meaning: Meaning | None) -> dict[int, float]:
     if meaning is None:
         return {}
-    found = rows.vectors(conn, ids, meaning.model)
-    found = {doc: vector for doc, vector in found.items() if len(vector) == len(meaning.vector)}
-    if not found:
-        return {}
-    cosines = np.stack(list(found.values())).astype(np.float32) @ meaning.vector
-    return dict(zip(found, cosines.tolist(), strict=True))
+    found, vectors = rows.vectors(conn, ids, meaning.model, len(meaning.vector))
+    return dict(zip(found, (vectors.astype(np.float32) @ meaning.vector).tolist(), strict=True))
 
 
 def _older_words(
+    conn: Connection,
     words: Words,
     query: Query,
     scored: Sequence[tuple[float, int, int]],
-    texts: dict[int, tuple[int, float, float, str]],
+    texts: dict[int, str],
 ) -> dict[int, float]:
     """Weights of common words in candidates that are older than the postings that were read, where not counted yet."""
     common = [number for number, horizon in enumerate(words.horizons) if any(row < horizon for _, _, row in scored)]
@@ -223,7 +224,7 @@ def _older_words(
         return {}
     oldest = max(words.horizons[number] for number in common)
     old = {doc: row for _, doc, row in scored if row < oldest and doc in texts}
-    found = rows.matching({doc: texts[doc][3] for doc in old}, [query.terms[number].match for number in common])
+    found = rows.matching(conn, {doc: texts[doc] for doc in old}, [query.terms[number].match for number in common])
     missing: dict[int, float] = {}
     for number, docs in zip(common, found, strict=True):
         counted = set(words.rows[number].tolist())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -15,12 +14,20 @@ from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
 from rtstream.engine.ranking import Ask, Meaning, find
+from rtstream.engine.search_batches import (
+    AT_ONCE,
+    MAX_WAITING,
+    TOO_MANY,
+    NoMeaning,
+    QueryVectors,
+    SearchBatches,
+)
 from rtstream.engine.search_indexing import DocumentIndexer, VectorIndexer, embed_stored
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.models import SearchState
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.rules import conditions, fusion
-from rtstream.rules.query import Query, parse
+from rtstream.rules.query import parse
 from rtstream.rules.untrusted import clean
 from rtstream.store import indexes as index_rows
 from rtstream.store import search as rows
@@ -41,13 +48,6 @@ PAUSE_S = 0.1
 RETRY_S = 5.0
 MAX_RETRY_S = 60.0
 LOAD_TIMEOUT_S = 20.0
-QUERY_TIMEOUT_S = 5.0
-"""For the vector of a query; after it the search goes on by words only."""
-AT_ONCE = 2
-"""Searches that run at the same time; they share the database's reading threads with everything else."""
-MAX_WAITING = 64
-QUERY_BATCH = 16
-CACHED_QUERIES = 256
 
 NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddings` to search by meaning as well."
 
@@ -94,8 +94,9 @@ class Search:
         self._db = db
         self._no_model = no_model  # told with every search that goes without one
         self._journal = journal
-        self._provider = embeddings
-        self._model = 0
+        self._queries = QueryVectors()
+        self._queries.provider = embeddings
+        self._batches = SearchBatches(db, self._queries)
         self._documents = Documents()
         self._indexer = DocumentIndexer(db, self._documents)
         self._vectors = VectorIndexer(db, self._documents)
@@ -108,16 +109,21 @@ class Search:
         self._embedded = anyio.Event()
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
-        self._slots = anyio.CapacityLimiter(AT_ONCE)
-        # Vectors of queries by model and text: the newest ones, and those being asked for.
-        self._known: OrderedDict[tuple[int, str], Any] = OrderedDict()
-        self._asked: list[tuple[int, str]] = []
-        self._asking = anyio.Lock()
+        self._slots = anyio.CapacityLimiter(AT_ONCE)  # of searches by words
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin indexing; searches wait until what is stored is in memory."""
         tasks.start_soon(self._index)
         tasks.start_soon(self._embed)
+        self._batches.start(tasks)
+
+    @property
+    def _provider(self) -> EmbeddingProvider | None:
+        return self._queries.provider
+
+    @property
+    def _model(self) -> int:
+        return self._queries.model
 
     @property
     def by_meaning(self) -> bool:
@@ -131,12 +137,12 @@ class Search:
         """
         await self._loaded.wait()
         async with self._changing:
-            self._provider = embeddings
+            model = await self._number(embeddings)
+            self._queries.provider, self._queries.model = embeddings, model
             if self._embedding is not None:
                 self._embedding.cancel()
             self._trouble = ""
             self._documents.forget_vectors()
-            await self._name_model()
             after: int | None = 0
             while after is not None and embeddings is not None:
                 after = await self._db.read(self._load_vectors, after, self._model)
@@ -193,17 +199,15 @@ class Search:
             await self._loaded.wait()
         if not self._loaded.is_set():
             raise Unavailable("Search is still reading what is stored. Try again in a minute.")
-        if self._slots.statistics().tasks_waiting >= MAX_WAITING:
-            raise Unavailable("Too many searches are waiting. Try again in a moment.")
-        meaning, notes = (None, []) if by_words else await self._meaning(parsed)
 
-        def run(conn: Connection) -> list[Hit]:
+        def run(conn: Connection, meaning: Meaning | NoMeaning) -> tuple[list[Hit], Meaning | NoMeaning]:
             if videos is not None:
                 places = [place.id for place in rows.all_places(conn) if place.video_id in videos]
             else:
                 places = _places(conn, streams, indexes, collection, kinds)
             ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
-            return [
+            found = find(conn, self._documents, ask, meaning if isinstance(meaning, Meaning) else None)
+            hits = [
                 Hit(
                     stream_id=detail.stream_id,
                     stream_name=detail.stream_name,
@@ -217,60 +221,37 @@ class Search:
                     ref=detail.ref,
                     metadata=detail.metadata,
                 )
-                for moment, detail in find(conn, self._documents, ask, meaning)
+                for moment, detail in found
             ]
+            return hits, meaning
 
-        async with self._slots:
-            hits = await self._db.read(run)
-        if meaning is not None and hits and fusion.is_weak(hits[0].score):
+        if by_words or self._provider is None:
+            if self._slots.statistics().tasks_waiting >= MAX_WAITING:
+                raise Unavailable(TOO_MANY)
+            async with self._slots:
+                hits, meaning = await self._db.read(run, "" if by_words else self._no_model)
+        else:
+            hits, meaning = await self._batches.ask(parsed.text, run)
+        notes = [] if by_words else self._notes(meaning)
+        if isinstance(meaning, Meaning) and hits and fusion.is_weak(hits[0].score):
             notes.append("Only weak matches: there may be no answer to this.")
-        return SearchResult(hits, "words" if meaning is None else "words and meaning", " ".join(notes))
+        return SearchResult(hits, "words and meaning" if isinstance(meaning, Meaning) else "words", " ".join(notes))
 
-    async def _meaning(self, query: Query) -> tuple[Meaning | None, list[str]]:
-        """The query's vector, and what the user should know."""
-        provider, model = self._provider, self._model
+    def _notes(self, meaning: Meaning | NoMeaning) -> list[str]:
+        """What the user should know."""
         notes: list[str] = []
         if self._documents.dropped:
             notes.append(f"The oldest {self._documents.dropped} results are beyond what search can hold.")
-        if provider is None:
-            return None, [*notes, f"By words only. {self._no_model}".rstrip()]
-        try:
-            with anyio.fail_after(QUERY_TIMEOUT_S):
-                vector = await self._vector(provider, model, query.text)
-        except (ProviderError, TimeoutError) as exc:
-            why = str(exc) or f"{provider.name} did not answer within {QUERY_TIMEOUT_S:g} s."
-            return None, [*notes, f"By words only. {why}"]
         waiting = self._documents.waiting
-        if waiting:
+        if not isinstance(meaning, Meaning):
+            notes.append(f"By words only. {meaning}".rstrip())
+        elif waiting:
             share = waiting / max(1, self._documents.count)
             notes.append(f"{waiting} results ({share:.0%}) are searched by words only until they are embedded.")
-        return Meaning(vector, model), notes
+        return notes
 
-    async def _vector(self, provider: EmbeddingProvider, model: int, query: str) -> Any:
-        """One query's vector. Queries that wait for the same model go to it together: that costs it hardly more."""
-        key = (model, query)
-        self._asked.append(key)
-        try:
-            async with self._asking:
-                if key not in self._known:
-                    others = {other[1] for other in self._asked if other[0] == model and other not in self._known}
-                    batch = [query, *list(others - {query})[: QUERY_BATCH - 1]]
-                    try:
-                        vectors = await provider.embed(batch)
-                    except ProviderError:
-                        if len(batch) == 1:
-                            raise
-                        batch, vectors = [query], await provider.embed([query])
-                    self._known |= {(model, text): vector for text, vector in zip(batch, vectors, strict=True)}
-                vector = self._known[key]
-                while len(self._known) > CACHED_QUERIES:
-                    self._known.popitem(last=False)
-                return vector
-        finally:
-            self._asked.remove(key)
-
-    async def _name_model(self) -> None:
-        self._model = await self._db.write(rows.model_id, self._provider.name) if self._provider else 0
+    async def _number(self, provider: EmbeddingProvider | None) -> int:
+        return await self._db.write(rows.model_id, provider.name) if provider else 0
 
     def _load_vectors(self, conn: Connection, after: int, model: int) -> int | None:
         page = rows.page(conn, after, 50_000, model)
@@ -288,7 +269,7 @@ class Search:
         while True:
             try:
                 if not self._loaded.is_set():
-                    await self._name_model()
+                    self._queries.model = await self._number(self._provider)
                     await self._indexer.load(self._model)
                     self._loaded.set()
                 arrived = self._journal.grown  # taken before reading: what is written in between is not missed

@@ -139,7 +139,7 @@ class VectorIndexer:
             return False
         found = await self._db.read(rows.texts, ids)
         self._documents.give_up([doc for doc in ids if doc not in found])
-        texts = {doc: found[doc][3] for doc in ids if doc in found}
+        texts = {doc: found[doc] for doc in ids if doc in found}
         if not texts:
             return True
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from rtstream.store import documents as memory
 from rtstream.store.search_tables import (
@@ -37,6 +36,9 @@ from rtstream.store.tables import (
 
 VIDEO = "video"
 """Kind of what is said in exported videos."""
+
+MAPPED_BYTES = 0x7FFF0000
+"""Of the database's file, from its beginning: the most that SQLite allows. What lies behind is read as usual."""
 
 Place = tuple[str, str, str]
 """Kind, owner (a stream; of kind ``video`` a video) and index (empty for a transcript or a video) of a document."""
@@ -164,9 +166,22 @@ def place_ids(conn: Connection, wanted: Iterable[Place]) -> dict[Place, int]:
     return ids
 
 
-def all_places(conn: Connection) -> list[Row[Any]]:
+class StoredPlace(NamedTuple):
+    """Of ``stream_id`` and ``video_id`` one is None."""
+
+    id: int
+    kind: str
+    stream_id: str | None
+    video_id: str | None
+    index_id: str
+
+
+def all_places(conn: Connection) -> list[StoredPlace]:
     """Every place that has documents."""
-    return list(conn.execute(select(search_places)).all())
+    [(found,)] = _raw(
+        conn, "SELECT json_group_array(json_array(id, kind, stream_id, video_id, index_id)) FROM search_places", ()
+    )
+    return [StoredPlace(*place) for place in json.loads(found)]
 
 
 def add_document(conn: Connection, origin: int, place: int, source: Source) -> int:
@@ -227,7 +242,6 @@ def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tu
 
 def postings(conn: Connection, match: str, limit: int, first: int, last: int) -> NDArray[np.int64]:
     """Documents from ``first`` to ``last`` that match an FTS5 expression, newest first, at most ``limit``."""
-    # One row for all: the driver hands Python's lock over at each row, which is slow when others are busy.
     [(found,)] = _raw(
         conn,
         "SELECT group_concat(doc) FROM (SELECT rowid AS doc FROM search_words WHERE search_words MATCH ? "
@@ -237,26 +251,43 @@ def postings(conn: Connection, match: str, limit: int, first: int, last: int) ->
     return np.fromstring(found, np.int64, sep=",") if found else np.zeros(0, np.int64)
 
 
-def matching(texts: dict[int, str], matches: Sequence[str]) -> list[set[int]]:
-    """For each FTS5 expression, which of a few texts match: by the word index's own rules, in memory."""
-    scratch = sqlite3.connect(":memory:")
-    try:
-        scratch.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='{TOKENIZER}')")
-        scratch.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", texts.items())
-        found = "SELECT rowid FROM words WHERE words MATCH ?"
-        return [{row[0] for row in scratch.execute(found, (match,))} for match in matches]
-    finally:
-        scratch.close()
-
-
-def vectors(conn: Connection, ids: Iterable[int], model: int) -> dict[int, NDArray[np.float16]]:
-    """Vectors of those documents that have one of this model."""
-    rows = _raw(
-        conn,
-        "SELECT doc_id, vector FROM search_vectors WHERE model = ? AND doc_id IN (SELECT value FROM json_each(?))",
-        (model, _numbers(ids)),
+def matching(conn: Connection, texts: dict[int, str], matches: Sequence[str]) -> list[set[int]]:
+    """For each FTS5 expression, which of a few texts match: by the word index's own rules."""
+    cursor = conn.connection.cursor()
+    # A temporary table of this connection, which never holds anything beyond this call.
+    cursor.execute(
+        "CREATE VIRTUAL TABLE IF NOT EXISTS temp.search_scratch "
+        f"USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}')"
     )
-    return {row[0]: np.frombuffer(row[1], "<f2") for row in rows}
+    cursor.execute("SAVEPOINT scratch")
+    try:
+        cursor.execute(
+            "INSERT INTO search_scratch(rowid, text) SELECT CAST(key AS INTEGER), value FROM json_each(?)",
+            (json.dumps(texts),),
+        )
+        found = "SELECT json_group_array(rowid) FROM search_scratch WHERE search_scratch MATCH ?"
+        return [set(json.loads(cursor.execute(found, (match,)).fetchone()[0])) for match in matches]
+    finally:
+        cursor.execute("ROLLBACK TO scratch")
+        cursor.execute("RELEASE scratch")
+        cursor.close()
+
+
+def map_file(conn: Connection) -> None:
+    """Let this connection read the database's file in place: hundreds of rows all over it cost a tenth of the time."""
+    _raw(conn, f"PRAGMA mmap_size={MAPPED_BYTES:d}", ())
+
+
+def vectors(conn: Connection, ids: Iterable[int], model: int, dimensions: int) -> tuple[list[int], NDArray[np.float16]]:
+    """Those documents that have a vector of this model and length, and these vectors [documents, dimensions]."""
+    found = _raw(
+        conn,
+        "SELECT v.doc_id, v.vector FROM json_each(?) wanted CROSS JOIN search_vectors v "
+        "ON v.doc_id = wanted.value AND v.model = ? AND length(v.vector) = ?",
+        (_numbers(ids), model, 2 * dimensions),
+    )
+    blobs = b"".join(vector for _, vector in found)
+    return [doc for doc, _ in found], np.frombuffer(blobs, "<f2").reshape(len(found), dimensions)
 
 
 def set_vectors(conn: Connection, model: int, ids: Sequence[int], values: NDArray[np.float32]) -> None:
@@ -275,12 +306,12 @@ def set_vectors(conn: Connection, model: int, ids: Sequence[int], values: NDArra
 
 
 _TEXTS = """
-SELECT d.id, d.place, d.start, d."end", coalesce(d.text, s.text, t.text, v.text, '')
-FROM search_docs d
+SELECT json_group_object(d.id, coalesce(d.text, s.text, t.text, v.text, ''))
+FROM json_each(?) wanted
+CROSS JOIN search_docs d ON d.id = wanted.value
 LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
 LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
-LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref
-WHERE d.id IN (SELECT value FROM json_each(?))"""
+LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref"""
 
 _DETAILS = """
 SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name),
@@ -298,9 +329,10 @@ LEFT JOIN events e ON e.id = a.event_id
 WHERE d.id IN (SELECT value FROM json_each(?))"""
 
 
-def texts(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[int, float, float, str]]:
-    """Place, start, end and text of documents; those that are gone are missing."""
-    return {row[0]: row[1:] for row in _raw(conn, _TEXTS, (_numbers(ids),))}
+def texts(conn: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Texts of documents; those that are gone are missing."""
+    [(found,)] = _raw(conn, _TEXTS, (_numbers(ids),))
+    return {int(doc): text for doc, text in json.loads(found).items()}
 
 
 @dataclass(frozen=True)
@@ -344,12 +376,16 @@ def unread(conn: Connection) -> int:
 
 
 def _numbers(ids: Iterable[int]) -> str:
-    """For json_each: one parameter, however many numbers."""
-    return json.dumps([int(doc) for doc in ids])
+    """For json_each: one parameter, however many numbers; in order, so that neighbours are read together."""
+    return json.dumps(sorted(int(doc) for doc in ids))
 
 
 def _raw(conn: Connection, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """Plain tuples: thousands of rows a query are cheaper without SQLAlchemy's row objects."""
+    """Plain tuples, cheaper than SQLAlchemy's row objects.
+
+    At each row the driver hands Python's lock over, and waits for it while others are busy: what is asked for often
+    comes as one row of JSON or of numbers with commas.
+    """
     cursor = conn.connection.cursor()
     try:
         cursor.execute(sql, values)
