@@ -1,6 +1,6 @@
 """Search: how good (a labelled set) and how fast (10 k, 100 k and, with --million, 1 M scenes).
 
-    python -m benchmarks.search --data DATA_DIR [--quality] [--speed] [--million]
+    python -m benchmarks.search --data DATA_DIR [--quality] [--speed] [--million] [--peers]
 
 DATA_DIR is a data folder with the embeddings weights (``rtstream-mcp install-embeddings``). Speed runs use made-up
 scenes: words drawn by Zipf's law and clustered random vectors; queries are embedded by the real model.
@@ -22,6 +22,7 @@ import anyio
 import numpy as np
 from sqlalchemy import Connection, text
 
+from benchmarks import search_peers
 from rtstream.engine.journal import Journal
 from rtstream.engine.search import Search
 from rtstream.perception.embeddings import LOCAL_NAME, LocalEmbeddings
@@ -188,7 +189,7 @@ class MadeUp:
         return [" ".join(row) for row in self._draw((count, 4))]
 
 
-async def speed(data_dir: Path, count: int) -> dict[str, Any]:
+async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str, Any]:
     """Ingestion, sizes, and latencies of ``count`` scenes."""
     made = MadeUp(data_dir)
     with tempfile.TemporaryDirectory() as folder:
@@ -247,6 +248,10 @@ async def speed(data_dir: Path, count: int) -> dict[str, Any]:
             tasks.cancel_scope.cancel()
         await model.aclose()
         await db.aclose()
+    if peers:
+        made = MadeUp(data_dir)
+        texts, vectors = made.texts(count), made.vectors(count)
+        report["others"] = search_peers.compare(data_dir, texts, vectors, made.queries(QUERIES), CONCURRENT)
     return report
 
 
@@ -277,9 +282,13 @@ async def latencies(search: Search, queries: Sequence[str], at_once: int, **filt
     async with anyio.create_task_group() as tasks:
         for _ in range(at_once):
             tasks.start_soon(ask)
-    cuts = statistics.quantiles(taken, n=20)
-    processor = (time.process_time() - used) / len(taken) * 1e3
-    return f"p50 {statistics.median(taken):.1f} ms, p95 {cuts[18]:.1f} ms, processor {processor:.1f} ms"
+    return summary(taken, time.process_time() - used)
+
+
+def summary(taken: Sequence[float], used: float) -> str:
+    """Of latencies in milliseconds, and of the processor seconds all of them took."""
+    p95 = statistics.quantiles(taken, n=20)[18]
+    return f"p50 {statistics.median(taken):.1f} ms, p95 {p95:.1f} ms, processor {used / len(taken) * 1e3:.1f} ms"
 
 
 async def recall(search: Search, made: MadeUp, db: Database, model: int, count: int) -> float:
@@ -305,12 +314,13 @@ def main() -> None:
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--peers", action="store_true", help="side by side with other search engines")
     given = parser.parse_args()
     if given.quality:
         print(json.dumps(asyncio.run(quality(given.data)), indent=2))
     sizes = ([10_000, 100_000] if given.speed else []) + ([1_000_000] if given.million else [])
     for count in sizes:
-        print(json.dumps(asyncio.run(speed(given.data, count)), indent=2))
+        print(json.dumps(asyncio.run(speed(given.data, count, peers=given.peers)), indent=2))
 
 
 if __name__ == "__main__":
