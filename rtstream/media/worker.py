@@ -36,13 +36,15 @@ from rtstream.rules.backoff import delay
 log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # what a call may take beyond its own timeout before the process is ended
-STATS_EVERY_S = 5  # when something changed
-STATS_AT_LEAST_EVERY_S = 30
+TICK_S = 2.5  # how often the worker watches itself
+STATS_TICKS = 2  # between statistics, when something changed
+STATS_TICKS_AT_MOST = 12
 LAG_CHANGE_S = 0.5
 STEADY_S = 5.0  # a connection that lasted this long starts the back-off from the beginning
 STOP_WITHIN_S = 1.0
 MEMORY_BYTES = 1 << 30
 HANG_S = 60.0
+HANG_TICKS = 6
 EXIT_HUNG = 3
 
 
@@ -218,20 +220,20 @@ class Worker:
         ticks = 0
         told = WorkerStats(-LAG_CHANGE_S, 0)
         while True:
-            if ticks % 15 == 0:
+            if ticks % HANG_TICKS == 0:
                 faulthandler.dump_traceback_later(HANG_S, exit=True)
             ticks += 1
-            time.sleep(1.0)
+            time.sleep(TICK_S)
             if time.monotonic() > self._deadline:
                 self._health("reconnecting", "the source stopped answering")
                 self.outbox.drain(1.0)
                 os._exit(EXIT_HUNG)
-            if ticks % STATS_EVERY_S == 0:
+            if ticks % STATS_TICKS == 0:
                 session = self._session
                 lag = 0.0 if session is None else session.lag_s
                 stats = WorkerStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
                 # A fleet of streams that are well has nothing to say, and each message wakes the engine up.
                 quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
-                if not quiet or ticks % STATS_AT_LEAST_EVERY_S == 0:
+                if not quiet or ticks % STATS_TICKS_AT_MOST == 0:
                     told = stats
                     self.outbox.send(stats)
