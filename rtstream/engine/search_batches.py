@@ -114,6 +114,7 @@ class SearchBatches:
                 await self._arrived.wait()
             share = math.ceil((len(self._waiting) + self._running) / AT_ONCE)
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), share, BATCH))]
+            batch = [asked for asked in batch if not asked[2].done()]  # where somebody still waits
             self._running += len(batch)
             try:
                 meanings = await self._vectors.meanings([text for text, _, _ in batch])
@@ -123,7 +124,7 @@ class SearchBatches:
                 outcomes = [exc] * len(batch)
             self._running -= len(batch)
             for (_, _, future), outcome in zip(batch, outcomes, strict=True):
-                if future.done():  # nobody waits any more
+                if future.done():
                     continue
                 if isinstance(outcome, Exception):
                     future.set_exception(outcome)

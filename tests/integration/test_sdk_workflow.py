@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -191,6 +192,14 @@ def test_one_video_and_the_collection_are_searched_in_both_forms(conn: Connectio
         assert sum(1 for _ in container.decode(video=0)) >= 3
     with pytest.raises(InvalidRequestError, match="spoken"):
         video.search(asked, index_type="scene")
+
+
+@pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
+def test_what_is_meant_is_found_in_other_words(video: Video) -> None:
+    asked = "a wonderful and a terrible period of history"
+    assert "best of times" in video.search(asked).get_shots()[0].text.lower()
+    with pytest.raises(InvalidRequestError, match="No results found"):
+        video.search(asked, search_type="keyword")
 
 
 def test_indexing_again_is_harmless_and_a_deleted_video_is_found_no_more(conn: Connection, video: Video) -> None:

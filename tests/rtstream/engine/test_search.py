@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -23,6 +24,7 @@ from rtstream.engine import ranking
 from rtstream.engine.engine import Engine
 from rtstream.engine.journal import Journal
 from rtstream.engine.search import Search, SearchResult
+from rtstream.engine.search_batches import AT_ONCE, EMBED_TIMEOUT_S
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.perception.embeddings import ServerEmbeddings
 from rtstream.store import alerts as alert_rows
@@ -542,6 +544,62 @@ async def test_many_searches_at_once_all_get_their_answer(db: Database, server: 
                 for number in range(40):
                     tasks.start_soon(ask, number)
     assert answers == {number: f"dog number {number}" for number in range(40)}
+
+
+async def test_a_search_that_fails_takes_nothing_from_those_asked_with_it(
+    db: Database, server: EmbeddingsServer
+) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "a dog", "a car")
+    server.refuse = lambda texts: 422 if any("poison" in value for value in texts) else 200
+    by: dict[str, str] = {}
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+
+        async def ask(query: str) -> None:
+            by[query] = (await search.search(query)).by
+
+        async def ask_wrongly() -> None:
+            with pytest.raises(NotFound):
+                await search.search("car", streams=["rts-none"])
+
+        async with anyio.create_task_group() as tasks:
+            for query in ("canine", "poison", "dog", "no poison", "vehicle"):
+                tasks.start_soon(ask, query)
+                tasks.start_soon(ask_wrongly)
+    assert {query for query, how in by.items() if how == "words"} == {"poison", "no poison"}
+    assert {query for query, how in by.items() if how == "words and meaning"} == {"canine", "dog", "vehicle"}
+
+
+async def test_a_model_that_does_not_answer_holds_up_no_search_by_words(db: Database, server: EmbeddingsServer) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "a dog", "a car")
+    asked, open_gate = anyio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def wait(texts: list[str]) -> int:
+        loop.call_soon_threadsafe(asked.set)
+        return 200 if open_gate.wait(10) else 500
+
+    open_gate.set()
+    results: list[str] = []
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+        server.refuse = wait
+        open_gate.clear()
+
+        async def ask(query: str) -> None:
+            results.append((await search.search(query)).by)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(AT_ONCE + 2):
+                tasks.start_soon(ask, f"canine {number}")
+            with anyio.fail_after(EMBED_TIMEOUT_S / 2):
+                await asked.wait()
+                assert found(await search.search("car", by_words=True)) == ["a car"]
+            assert results == []
+            open_gate.set()
+    assert results == ["words and meaning"] * (AT_ONCE + 2)
 
 
 async def test_the_engine_searches_with_the_model_of_its_settings(tmp_path: Path, server: EmbeddingsServer) -> None:
