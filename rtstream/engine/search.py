@@ -161,7 +161,7 @@ class Search:
         """Where the indexing stands."""
         return SearchState(
             documents=self._documents.count,
-            unread=await self._db.read(rows.unread),
+            unread=(await self._db.read(rows.pending)).unread,
             model=self._provider.name if self._provider else "",
             without_vector=self._documents.waiting if self._provider else 0,
             refused=self._vectors.refused,

@@ -63,13 +63,13 @@ class DocumentIndexer:
 
     async def tick(self) -> bool:
         """Read the next batch of each origin; True when there is more."""
-        if await self._db.read(rows.has_removed):
+        pending = await self._db.read(rows.pending)
+        if pending.removed:
             self._documents.remove(await self._db.write(rows.take_removed, BATCH))
-        if not await self._db.read(rows.unread):
-            return await self._db.read(rows.has_removed)
-        for origin in (SPOKEN, TRANSCRIPTS, DECISIONS, SCENES):
-            await self._add(origin)
-        return await self._db.read(rows.unread) > 0
+        if pending.unread:
+            for origin in (SPOKEN, TRANSCRIPTS, DECISIONS, SCENES):
+                await self._add(origin)
+        return any(pending) and any(await self._db.read(rows.pending))
 
     async def _add(self, origin: int) -> None:
         added, extended, runs = await self._db.write(self._store, origin)

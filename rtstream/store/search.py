@@ -208,11 +208,6 @@ def set_reached(conn: Connection, origin: int, ref: int) -> None:
     conn.execute(update(search_cursors).where(search_cursors.c.origin == origin).values(reached=ref))
 
 
-def has_removed(conn: Connection) -> bool:
-    """Documents went away since ``take_removed``."""
-    return conn.execute(select(search_removed.c.id).limit(1)).first() is not None
-
-
 def take_removed(conn: Connection, limit: int) -> list[int]:
     """Take the words of documents that went away out of the index; returns those documents, each once."""
     gone = _raw(conn, "SELECT id, text FROM search_removed ORDER BY id LIMIT ?", (limit,))
@@ -365,14 +360,29 @@ def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
 _ORIGINS = {SCENES: scenes, TRANSCRIPTS: transcript_segments, DECISIONS: decisions, SPOKEN: video_segments}
 
 
-def unread(conn: Connection) -> int:
+_NEWEST = " UNION ALL ".join(
+    f"SELECT {origin} AS origin, max(id) AS newest FROM {table.name}"  # noqa: S608 - names of ours
+    for origin, table in _ORIGINS.items()
+)
+_PENDING = (
+    "SELECT coalesce(sum(max(0, newest - reached)), 0), EXISTS (SELECT 1 FROM search_removed) "  # noqa: S608
+    f"FROM search_cursors JOIN ({_NEWEST}) USING (origin)"
+)
+
+
+class Pending(NamedTuple):
+    """What search has to catch up with."""
+
+    unread: int
     """Rows of the origins that are not documents yet; about, because numbers may have gaps. 0 is exact."""
-    total = 0
-    for origin, table in _ORIGINS.items():
-        newest = conn.execute(select(func.max(table.c.id))).scalar() or 0
-        reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
-        total += max(0, newest - reached)
-    return total
+    removed: bool
+    """Documents went away since ``take_removed``."""
+
+
+def pending(conn: Connection) -> Pending:
+    """Cheap, for it is asked twice a second."""
+    [(unread, removed)] = _raw(conn, _PENDING, ())
+    return Pending(unread, bool(removed))
 
 
 def _numbers(ids: Iterable[int]) -> str:
