@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import statistics
 import tempfile
 import time
@@ -40,6 +41,8 @@ WINDOW_S = 2.0
 CLUSTERS = 500
 QUERIES = 200
 CONCURRENT = 10
+PAUSE_S = 1.0
+"""Between two searches of a user who reads what was found."""
 
 
 def add_streams(conn: Connection, count: int) -> None:
@@ -234,6 +237,9 @@ async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str,
                 "load at start (s)": round(load_s, 2),
                 "alone": await latencies(search, made.queries(QUERIES), 1),
                 f"{CONCURRENT} at once": await latencies(search, made.queries(QUERIES), CONCURRENT),
+                f"{CONCURRENT} users, a search a second each": await latencies(
+                    search, made.queries(QUERIES), CONCURRENT, pause_s=PAUSE_S
+                ),
                 "alone, one stream and a tenth of the time": await latencies(
                     search,
                     made.queries(QUERIES),
@@ -266,14 +272,20 @@ async def size(db: Database) -> int:
     return await db.read(pages)
 
 
-async def latencies(search: Search, queries: Sequence[str], at_once: int, **filters: Any) -> str:
-    """p50 and p95 in milliseconds, and processor time a search (all threads); the query's embedding is included."""
+async def latencies(search: Search, queries: Sequence[str], at_once: int, pause_s: float = 0.0, **filters: Any) -> str:
+    """p50 and p95 in milliseconds, and processor time a search (all threads); the query's embedding is included.
+
+    Each of the users pauses ``pause_s`` on average before a search, by chance longer or shorter.
+    """
     taken: list[float] = []
     waiting = list(queries)
+    chance = random.Random(0)
 
     async def ask() -> None:
         while waiting:
             query = waiting.pop()
+            if pause_s:
+                await anyio.sleep(chance.expovariate(1 / pause_s))
             began = time.perf_counter()
             await search.search(query, score_threshold=0.0, **filters)
             taken.append((time.perf_counter() - began) * 1e3)
