@@ -14,6 +14,7 @@ from rtstream.media.messages import SetTaps, SnapshotTaken, WorkerHealth, Worker
 from rtstream.media.outbox import Outbox
 from rtstream.media.parameters import holds_picture, known_at_opening, parameter_sets
 from rtstream.media.pictures import CurrentGop, JpegEncoder, Sampler
+from rtstream.media.programdate import ProgramDate, program_date
 from rtstream.media.recorder import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
 from rtstream.media.sound import SoundTap
 from rtstream.media.source import Source, SourceFailed
@@ -34,6 +35,7 @@ BURST_S = 30.0  # a source that is this much faster than time at its start is re
 AHEAD_S = 0.5
 STABLE_S = 2.0  # a change of format this soon after connecting is not followed
 UNDATED = 16
+HLS_OLDEST_S = 120.0  # an HLS picture older than this on arrival has the wrong date
 MOST_EMPTY = 3
 
 
@@ -68,7 +70,7 @@ class Session:
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
         self._held: Any = None
-        self._clock = self._new_clock()
+        self._clock, self._dates = self._new_clock(), self._ask_playlist()
         self._clock_moved = False
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
@@ -88,6 +90,10 @@ class Session:
     def _new_clock(self) -> WallClock:
         # HLS arrives in bursts of whole segments.
         return WallClock(tolerance_s=15.0 if self.source.hls else 1.0, window_s=30.0 if self.source.hls else 10.0)
+
+    def _ask_playlist(self) -> ProgramDate | None:
+        """What the playlist of a live HLS source says about the time. Blocks for up to two seconds."""
+        return program_date(self._spec, self.source) if self.source.hls and not self.source.paced else None
 
     def set_taps(self, taps: SetTaps) -> None:
         """Which pictures are wanted, and whether sound is."""
@@ -166,10 +172,15 @@ class Session:
             self._record(packet, is_video, placed)
 
     def _ask_sender(self, packet: Any, shown_at: float, arrival: float) -> None:
-        """Take the sender's own word for the time, where it gives one: RTSP with RTCP sender reports."""
+        """Take the sender's own word for the time: RTCP sender reports of RTSP, dates in the playlist of HLS."""
+        if packet.pts is None:
+            return
+        stamp = float(packet.pts * packet.time_base)
         zero = self.source.container.start_time_realtime  # microseconds: when the source's time stamps were 0
-        if zero and packet.pts is not None:
-            self._clock.believe(zero / 1e6 + float(packet.pts * packet.time_base), shown_at, arrival)
+        if zero:
+            self._clock.believe(zero / 1e6 + stamp, shown_at, arrival)
+        elif self._dates is not None and (date := self._dates.of(stamp, arrival)) is not None:
+            self._clock.believe(date, shown_at, arrival, oldest_s=HLS_OLDEST_S)
 
     def _keep_time(self, at: float, shown_at: float, arrival: float) -> None:
         """Learn where on the wall clock the time line is, and how far behind we are."""
@@ -243,6 +254,7 @@ class Session:
         self._timeline.restart()
         self._undated = []
         self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
+        self._dates = self._ask_playlist()
         if self._sampler is not None and self._gop is not None:
             self._sampler.restart()
             self._gop.clear()

@@ -136,7 +136,7 @@ def open_options(spec: WorkerSpec, scheme: str) -> tuple[str, dict[str, str]]:
         options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     if scheme in ("https", "rtsps", "rtmps", "http"):
         options["tls_verify"] = "1" if spec.tls_verify else "0"
-        if bundle := _certificates():
+        if bundle := certificates():
             options["ca_file"] = bundle
     return url, options
 
@@ -150,7 +150,7 @@ def _take_transport(url: str) -> tuple[str, str]:
     return urlunsplit(parts._replace(query=urlencode(query, doseq=True))), "udp" if asked[-1] == "udp" else "tcp"
 
 
-def _certificates() -> str | None:
+def certificates() -> str | None:
     """File of trusted certificates: the environment's, the system's, else certifi's."""
     paths = ssl.get_default_verify_paths()
     for path in (os.environ.get("SSL_CERT_FILE"), paths.cafile, "/etc/ssl/certs/ca-certificates.crt"):

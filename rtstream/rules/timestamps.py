@@ -15,6 +15,7 @@ LONGEST_REORDER_S = 5  # presentation minus decode time
 LARGEST_SKEW_S = 10  # between a track and the leading one
 FIRST_SKEW_S = 3  # the same for the first packet of a track
 LONGEST_RUN_S = 10_000_000
+PLAUSIBLE_S = 5.0  # between the sender's clock and ours, beside what it takes pictures to arrive
 
 
 class Verdict(Enum):
@@ -161,7 +162,8 @@ class WallClock:
 
     A picture cannot arrive before it happened, and the quickest of the first ``settle_s`` seconds was delayed least:
     its arrival minus its presentation time is the offset. A burst of older pictures at connecting gives larger ones.
-    The sender's own clock (RTCP, RFC 3550 6.4.1) is believed instead when it is within a few seconds of ours.
+    The sender's own clock (RTCP, RFC 3550 6.4.1; EXT-X-PROGRAM-DATE-TIME, RFC 8216 4.3.2.6) is believed instead when it
+    is plausible beside ours.
     """
 
     settle_s: float = 2.0
@@ -197,9 +199,12 @@ class WallClock:
         assert self.settled is not None
         return abs(smallest - self.settled) <= self.tolerance_s
 
-    def believe(self, source_time: float, at: float, now: float, plausible_s: float = 5.0) -> bool:
-        """The sender says ``at`` was at Unix time ``source_time``: ignored once settled, or when far from ``now``."""
-        if self.offset is not None or abs(source_time - now) > plausible_s:
+    def believe(self, source_time: float, at: float, now: float, oldest_s: float = PLAUSIBLE_S) -> bool:
+        """The sender says ``at`` was at Unix time ``source_time``; gives whether that is taken for true.
+
+        Ignored once settled, or when more than ``oldest_s`` before ``now`` or more than a few seconds after it.
+        """
+        if self.offset is not None or not -PLAUSIBLE_S <= now - source_time <= oldest_s:
             return False
         self.offset = source_time - at
         return True

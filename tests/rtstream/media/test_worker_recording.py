@@ -27,8 +27,10 @@ def bframes_clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
     return clip_of(ClipSpec(width=320, height=180, seconds=4, gop=15, bframes=2, bitrate=300_000, voice="tones"))
 
 
-@pytest.mark.parametrize("transport", ["http_url", "rtsp_url"])
-@pytest.mark.parametrize("reordered", [False, True], ids=["no-bframes", "bframes"])
+@pytest.mark.parametrize(
+    ("transport", "reordered"),
+    [("http_url", False), ("http_url", True), ("rtsp_url", False), ("rtsp_url", True), ("hls_url", False)],
+)
 def test_segments_hold_every_picture_at_the_time_it_happened(
     transport: str, reordered: bool, clip: Path, bframes_clip: Path, tmp_path: Path
 ) -> None:

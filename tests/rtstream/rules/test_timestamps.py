@@ -205,3 +205,19 @@ def test_the_senders_clock_is_believed_when_it_is_plausible() -> None:
     assert clock.believe(NOW - 0.3, 1.0, NOW)
     assert clock.offset == pytest.approx(NOW - 1.3)
     assert not clock.believe(NOW + 1, 1.0, NOW)
+
+
+def test_pictures_that_took_long_are_believed_where_that_is_usual_and_those_of_the_future_are_not() -> None:
+    for ago, believed in ((-4.0, True), (-6.0, False), (40.0, True), (121.0, False)):
+        clock = WallClock()
+        assert clock.believe(NOW - ago, 1.0, NOW, oldest_s=120.0) is believed
+        assert (clock.offset is not None) is believed
+
+
+def test_a_clock_set_by_the_sender_still_notices_a_pause_by_arrival() -> None:
+    clock = WallClock()
+    assert clock.believe(NOW - 30, 0.0, NOW, oldest_s=120.0)
+    assert all(clock.observe(NOW + n / 10, n / 10, n / 10) for n in range(600))
+    assert clock.lag(NOW + 60.5, 60.0) == pytest.approx(0.5)
+    assert clock.offset == pytest.approx(NOW - 30)
+    assert not all(clock.observe(NOW + 5 + n / 10, n / 10, n / 10) for n in range(600, 900))
