@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
+
+from rtstream.rules.sampling import grid_cell
 
 
 class Timed(Protocol):
@@ -20,7 +21,7 @@ P = TypeVar("P", bound=Timed)
 
 @dataclass(frozen=True)
 class Window(Generic[P]):
-    """``pictures`` of [start, end), oldest first; never empty."""
+    """``pictures`` of [start, end), a hair before each (``sampling.SLACK_S``), oldest first; never empty."""
 
     start: float
     end: float
@@ -60,8 +61,8 @@ class Windows(Generic[P]):
         return [] if self._open is None else self._close_before(self._open + 1)
 
     def _number(self, time: float) -> int:
-        # A picture a hair before a boundary (rounding of media clocks) belongs behind it.
-        return math.floor(time / self.length + 1e-6)
+        # As pictures are sampled: else one a hair before a boundary would be taken for a window and land in the other.
+        return grid_cell(time, self.length)
 
     def _close_before(self, number: int) -> list[Window[P]]:
         if self._open is None or number <= self._open:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtstream.rules.sampling import grid_cell
 from rtstream.rules.windows import Window, Windows
 
 
@@ -52,3 +53,17 @@ def test_a_picture_of_a_window_that_is_past_is_left_out() -> None:
     windows.add(Shot(102.5))
     assert windows.add(Shot(101.0)) == []
     assert windows.flush() == [Window(102.0, 104.0, (Shot(102.5),))]
+
+
+def test_pictures_a_hair_before_the_grid_are_in_the_window_they_were_sampled_for() -> None:
+    # 15 pictures a second whose times are a millisecond short, as media clocks round; 3 wanted in each second.
+    windows, taken, cell = Windows[Shot](1.0, 3), [], None
+    for tick in range(31):
+        shot = Shot(1_000_000 + tick / 15 - 0.001)
+        if grid_cell(shot.time, 1 / 3) != cell:
+            cell = grid_cell(shot.time, 1 / 3)
+            taken += windows.add(shot)
+    assert [[round(shot.time - window.start, 3) for shot in window.pictures] for window in taken] == [
+        [-0.001, 0.332, 0.666],
+        [-0.001, 0.332, 0.666],
+    ]
