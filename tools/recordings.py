@@ -91,7 +91,7 @@ def _rounded(times: Iterable[float]) -> list[float]:
 async def generate_stream(
     ctx: ToolContext,
     stream_id: StreamId,
-    start: Annotated[float | None, Field(description="Unix seconds; omit both for the last minute.")] = None,
+    start: Annotated[float | None, Field(description="Unix seconds; omit both for the last recorded minute.")] = None,
     end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
 ) -> Clip:
     """Get links under which people can watch a recorded time range. get_stream says what is recorded, and the time."""

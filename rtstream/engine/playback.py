@@ -79,13 +79,14 @@ class Recorded:
         title: str = "",
         description: str = "",
     ) -> Playback:
-        """Links to a window; without ``start`` and ``end`` to the last minute.
+        """Links to a window; without ``start`` and ``end`` to the last minute that is recorded.
 
         Raises InvalidRequest for an impossible window, NotFound for an empty one.
         """
         stream = await self._db.read(stream_rows.get, stream_id)
         if start is None and end is None:
-            end = time.time()
+            newest = await self._db.read(rows.last_segment, stream_id)  # an HLS source is late, a stopped one over
+            end = time.time() if newest is None else newest.start + newest.duration
             start = end - LAST_S
         start, end = window(start, end)
 

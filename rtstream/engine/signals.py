@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -114,9 +115,10 @@ class Signals:
             if not isinstance(condition, Speech) or not alert.state.get("present"):
                 continue
             ended = alert.state["spoken"]
-            due = ended + condition.for_s + UTTERANCE_S
+            heard_s = UTTERANCE_S + alert.state.get("late_s", 0.0)
+            due = ended + condition.for_s + heard_s
             if due <= now:
-                silence = Facts(speech=False, silence_s=max(condition.for_s, now - UTTERANCE_S - ended))
+                silence = Facts(speech=False, silence_s=max(condition.for_s, now - heard_s - ended))
                 await self._record([alert], silence, Moment(ended, ended + condition.for_s))
             else:
                 following = min(following, due)
@@ -168,7 +170,9 @@ def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, di
     if message.channel == "transcript":
         if data.get("kind") == "gap":
             return None, Facts(), {}
-        return Speech, Facts(speech=True), {"spoken": data["end"]}
+        # HLS comes half a minute late and more, and speech may wait to be transcribed: so does what follows it.
+        late_s = datetime.fromisoformat(message.timestamp).timestamp() - data["end"]
+        return Speech, Facts(speech=True), {"spoken": data["end"], "late_s": max(0.0, late_s)}
     connected = CONNECTED.get(data["state"])
     if connected is None:
         return None, Facts(), {}

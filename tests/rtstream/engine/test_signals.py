@@ -51,9 +51,9 @@ async def watch(engine: Engine, **rule: Any) -> str:
     return (await engine.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id))).alert_id
 
 
-async def say(engine: Engine) -> None:
-    """Somebody said something just now."""
-    now = time.time()
+async def say(engine: Engine, late_s: float = 0.0) -> None:
+    """Somebody said something just now, or so many seconds ago on a stream that is that late."""
+    now = time.time() - late_s
     data = {"text": "hello", "is_final": True, "start": now - 0.1, "end": now, "engine": "local", "kind": "speech"}
     await engine.journal.append(Entry("transcript", data, STREAM, "s"))
 
@@ -77,6 +77,16 @@ async def test_speech_that_starts_and_stops_fires_once_each_time(tmp_path: Path)
         assert await outcomes(engine, stopped, 3) == ["no_match", "no_match", "fired"]
         await say(engine)
         assert await outcomes(engine, started, 4) == ["fired", "no_match", "no_match", "fired"]
+
+
+async def test_speech_that_comes_late_is_no_silence(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        await prepare(engine)
+        stopped = await watch(engine, speech="stopped", for_s=5)
+        await say(engine, late_s=60)
+        assert await outcomes(engine, stopped, 1) == ["no_match"]
+        await say(engine, late_s=60)
+        assert (await outcomes(engine, stopped, 2))[:2] == ["no_match", "no_match"]
 
 
 async def test_a_silence_that_falls_into_a_restart_is_noticed_after_it(tmp_path: Path) -> None:
