@@ -86,8 +86,8 @@ class Recorded:
         stream = await self._db.read(stream_rows.get, stream_id)
         if start is None and end is None:
             newest = await self._db.read(rows.last_segment, stream_id)  # an HLS source is late, a stopped one over
-            end = time.time() if newest is None else newest.start + newest.duration
-            start = end - LAST_S
+            until = time.time() if newest is None else newest.start + newest.duration
+            start, end = until - LAST_S, until
         start, end = window(start, end)
 
         def query(conn: Connection) -> tuple[list[Range], list[Range]]:
