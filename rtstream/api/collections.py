@@ -28,21 +28,21 @@ class UpdateCollection(BaseModel):
 
 async def show(request: Request) -> Response:
     """One collection."""
-    return ok(await engine_of(request).get_collection(request.path_params["collection_id"]))
+    return ok(await engine_of(request).collections.get(request.path_params["collection_id"]))
 
 
 async def listing(request: Request) -> Response:
     """All collections."""
-    return ok({"collections": await engine_of(request).list_collections(), "default_collection": "default"})
+    return ok({"collections": await engine_of(request).collections.list(), "default_collection": "default"})
 
 
 async def create(request: Request) -> Response:
     """A new collection."""
     wanted = await body(request, CreateCollection)
-    return ok(await engine_of(request).create_collection(wanted.name, wanted.description, wanted.is_public), 201)
+    return ok(await engine_of(request).collections.create(wanted.name, wanted.description, wanted.is_public), 201)
 
 
 async def update(request: Request) -> Response:
     """Change name, description or visibility."""
     change = await body(request, UpdateCollection)
-    return ok(await engine_of(request).update_collection(request.path_params["collection_id"], **change.model_dump()))
+    return ok(await engine_of(request).collections.update(request.path_params["collection_id"], **change.model_dump()))

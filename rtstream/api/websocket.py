@@ -51,7 +51,7 @@ def _tickets(engine: Engine) -> URLSafeTimedSerializer:
 async def address(request: Request) -> Response:
     """Where to connect; the ticket in the address stands for the API key for ten minutes."""
     engine = engine_of(request)
-    collection = await engine.get_collection(request.path_params["collection_id"])
+    collection = await engine.collections.get(request.path_params["collection_id"])
     ticket = _tickets(engine).dumps(collection.id)
     return ok({"websocket_url": f"ws{base_url(request).removeprefix('http')}/ws?ticket={ticket}"})
 

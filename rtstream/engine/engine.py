@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from sqlalchemy import Row
 
-from rtstream import __version__, apikey, ids
+from rtstream import __version__, apikey
 from rtstream.config import EngineConfig
 from rtstream.engine.alerting import Alerting
 from rtstream.engine.audio import AudioIndexes
 from rtstream.engine.bindings import Bindings
+from rtstream.engine.collections import Collections
 from rtstream.engine.delivery import Delivery
 from rtstream.engine.exports import Exports
 from rtstream.engine.firing import Firing
@@ -45,7 +45,6 @@ from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,
     AskLook,
-    Collection,
     ConnectStream,
     CreateAlert,
     CreateEvent,
@@ -110,6 +109,7 @@ class Engine:
 
         self.journal = Journal(self.db)
         self.bindings = Bindings(self.db)
+        self.collections = Collections(self.db)
         self._links = Links(apikey.derived(self.api_key, "links").hex(), config.link_ttl_s)
         self._addresses = Addresses(config)
         self.recorded = Recorded(self.db, self._links, media_dir)
@@ -235,39 +235,6 @@ class Engine:
     def busy(self) -> bool:
         """A stream is running, or work that takes longer is under way."""
         return bool(self._supervisor.running) or self.jobs.busy
-
-    # collections
-
-    async def get_collection(self, collection_id: str) -> Collection:
-        """One collection; ``default`` always exists."""
-        return _collection(await self.db.read(stream_rows.get_collection, collection_id))
-
-    async def list_collections(self) -> list[Collection]:
-        """All collections."""
-        return [_collection(row) for row in await self.db.read(stream_rows.list_collections)]
-
-    async def create_collection(self, name: str, description: str, is_public: bool) -> Collection:
-        """Add a collection."""
-        if not name.strip():
-            raise InvalidRequest("The collection needs a name.")
-        values = {"id": ids.collection_id(), "name": name.strip()[:200], "description": description[:2000]}
-        await self.db.write(
-            lambda conn: stream_rows.insert_collection(conn, **values, is_public=is_public, created_at=time.time())
-        )
-        return await self.get_collection(values["id"])
-
-    async def update_collection(
-        self,
-        collection_id: str,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        is_public: bool | None = None,
-    ) -> Collection:
-        """Change what is given of a collection."""
-        given = {"name": name, "description": description, "is_public": is_public}
-        changes = {key: value for key, value in given.items() if value is not None}
-        return _collection(await self.db.write(stream_rows.update_collection, collection_id, changes))
 
     # streams
 
@@ -455,7 +422,3 @@ class Engine:
     async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
         """Keep an alert from firing; its decisions are still logged."""
         return await self.watches.set_status(stream_id, index_id, alert_id, "disabled")
-
-
-def _collection(row: Row[Any]) -> Collection:
-    return Collection(id=row.id, name=row.name, description=row.description, is_public=row.is_public)

@@ -26,7 +26,7 @@ from rtstream.media.flatten import Flat, FormatsDiffer, plan
 from rtstream.media.process import context
 from rtstream.models import Playback
 from rtstream.perception.protocols import Picture
-from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, nearest, sequence
+from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, nearest, playlist
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -108,7 +108,7 @@ class Recorded:
             raise LinkRefused("This playback link is not valid. Ask for a new one.")
 
         def build(conn: Connection) -> str:
-            return sequence(
+            return playlist(
                 rows.each_segment(conn, stream_id, grant.start, grant.end),
                 grant.start,
                 init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",

@@ -70,7 +70,6 @@ class Words:
 
 def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[Moment, Detail]]:
     """The hits, best first, each with where it comes from."""
-    rows.map_file(conn)
     view = documents.view()
     mask = view.allowed(ask.places, ask.start, ask.end)
     if not mask.any():

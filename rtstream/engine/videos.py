@@ -20,7 +20,7 @@ from rtstream.errors import InvalidRequest, NotFound
 from rtstream.media.export import INDEX_FILE, VIDEO_FILE
 from rtstream.media.flatten import Fragment, Part, retimed
 from rtstream.models import ClipLinks, ExportResult, Video
-from rtstream.rules.playlist import Segment, gaps_between, sequence
+from rtstream.rules.playlist import Segment, gaps_between, playlist
 from rtstream.rules.untrusted import clean
 from rtstream.store import journal as journal_rows
 from rtstream.store import videos as rows
@@ -142,7 +142,7 @@ class Videos:
             else Segment(f.start, f.duration, one.video_id, f"clip/{number}.m4s", 0, 0)
             for number, (one, f, _) in enumerate(pieces)
         ]
-        return sequence(
+        return playlist(
             segments, shown[0].start, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path
         )
 

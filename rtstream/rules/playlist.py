@@ -69,32 +69,16 @@ def gaps_between(ranges: Sequence[Range]) -> list[Range]:
 
 
 def playlist(
-    segments: Iterable[SegmentRow],
-    start: float,
-    end: float,
-    *,
-    init_url: Callable[[str], str],
-    segment_url: Callable[[str], str],
-) -> str:
-    """The HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of the window [start, end].
-
-    ``segments`` are sorted by start. Whole ones are listed, and EXT-X-START names the exact beginning; HLS knows no
-    exact end. ``init_url`` takes a recording id, ``segment_url`` a path. Raises ValueError when no segment is
-    in the window.
-    """
-    chosen = (segment for segment in segments if segment[0] + segment[1] > start and segment[0] < end)
-    return sequence(chosen, start, init_url=init_url, segment_url=segment_url)
-
-
-def sequence(
     chosen: Iterable[SegmentRow],
     start: float,
     *,
     init_url: Callable[[str], str],
     segment_url: Callable[[str], str],
 ) -> str:
-    """The HLS media playlist of these segments in this order, played from Unix time ``start`` in the first one on.
+    """The HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of these segments in this order.
 
+    Whole ones are listed, and EXT-X-START names the exact beginning: Unix time ``start`` in the first one. HLS knows no
+    exact end. ``init_url`` takes a recording id, ``segment_url`` a path.
     The wall clock is given at the beginning, after each discontinuity and with each file, about once a minute; players
     count on from there. A day has 21,600 segments: what is done for each one counts, and none is kept.
     Raises ValueError when there is no segment.

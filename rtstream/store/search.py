@@ -37,9 +37,6 @@ from rtstream.store.tables import (
 VIDEO = "video"
 """Kind of what is said in exported videos."""
 
-MAPPED_BYTES = 0x7FFF0000
-"""Of the database's file, from its beginning: the most that SQLite allows. What lies behind is read as usual."""
-
 Place = tuple[str, str, str]
 """Kind, owner (a stream; of kind ``video`` a video) and index (empty for a transcript or a video) of a document."""
 
@@ -266,11 +263,6 @@ def matching(conn: Connection, texts: dict[int, str], matches: Sequence[str]) ->
         cursor.execute("ROLLBACK TO scratch")
         cursor.execute("RELEASE scratch")
         cursor.close()
-
-
-def map_file(conn: Connection) -> None:
-    """Let this connection read the database's file in place: hundreds of rows all over it cost a tenth of the time."""
-    _raw(conn, f"PRAGMA mmap_size={MAPPED_BYTES:d}", ())
 
 
 def vectors(conn: Connection, ids: Iterable[int], model: int, dimensions: int) -> tuple[list[int], NDArray[np.float16]]:

@@ -190,7 +190,7 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
         return Response(runs[request.path_params["name"][0]].init)
 
     async def manifest(_: Request) -> Response:
-        made = playlist(segments, START, END, init_url="/init/{}".format, segment_url="/media/{}".format)
+        made = playlist(segments, START, init_url="/init/{}".format, segment_url="/media/{}".format)
         return Response(made, media_type="application/vnd.apple.mpegurl")
 
     async def page(_: Request) -> Response:

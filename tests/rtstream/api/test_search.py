@@ -76,7 +76,7 @@ async def test_the_options_of_the_api_restrict_the_hits(api: httpx.AsyncClient, 
 async def test_a_collection_search_sees_its_own_streams_only(
     api: httpx.AsyncClient, engine: Engine, door: tuple[str, str]
 ) -> None:
-    other = await engine.create_collection("Other", "", False)
+    other = await engine.collections.create("Other", "", False)
 
     async def names(collection: str, **options: Any) -> set[str]:
         data = await post(api, f"/rtstream/collection/{collection}/search", query="scene 0", **options)

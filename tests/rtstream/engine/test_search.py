@@ -1,218 +1,31 @@
-"""Search over stored results: found soon, by words and meaning, safe for any query, gone with its stream."""
+"""Search over stored results: found soon, safe for any query, gone with its stream."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-import threading
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
-from rtstream.config import EngineConfig
 from rtstream.engine import ranking
-from rtstream.engine.engine import Engine
-from rtstream.engine.journal import Journal
-from rtstream.engine.search import Search, SearchResult
-from rtstream.engine.search_batches import AT_ONCE, EMBED_TIMEOUT_S
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.perception.embeddings import ServerEmbeddings
-from rtstream.store import alerts as alert_rows
-from rtstream.store import indexes as index_rows
-from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
-from rtstream.store.journal import Entry
-from rtstream.store.tables import decisions, scenes, transcript_segments
+from rtstream.store.tables import scenes
+from tests.rtstream.engine.searched import (
+    EmbeddingsServer,
+    add_alert,
+    add_scenes,
+    add_stream,
+    add_transcript,
+    found,
+    searching,
+    settled,
+)
 
 pytestmark = pytest.mark.anyio
-
-SYNONYMS = {
-    "canine": "dog",
-    "hound": "dog",
-    "automobile": "car",
-    "vehicle": "car",
-    "money": "budget",
-    "costs": "budget",
-}
-
-
-class EmbeddingsServer:
-    """Speaks the OpenAI embeddings call: a text is the sum of its words, synonyms are one word."""
-
-    def __init__(self) -> None:
-        self.refuse: Callable[[list[str]], int] = lambda texts: 200
-        self.texts: list[str] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status = server.refuse(body["input"])
-                server.texts += body["input"] if status == 200 else []
-                data = [
-                    {"index": n, "embedding": server.vector(value, body["model"])}
-                    for n, value in enumerate(body["input"])
-                ]
-                answer = json.dumps({"data": data[::-1]}).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
-
-    @staticmethod
-    def vector(value: str, model: str) -> list[float]:
-        total = np.full(256, 1e-3)
-        for word in re.findall(r"\w+", value.lower()):
-            seed = zlib.crc32(f"{model} {SYNONYMS.get(word, word)}".encode())
-            total += np.random.default_rng(seed).standard_normal(256)
-        return total.tolist()
-
-    def provider(self, model: str = "one") -> ServerEmbeddings:
-        return ServerEmbeddings(f"test:{model}", model, self.url)
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-
-@pytest.fixture
-def server() -> Iterator[EmbeddingsServer]:
-    server = EmbeddingsServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    db = Database.below(tmp_path)
-    await db.write(stream_rows.ensure_default_collection, 0.0)
-    yield db
-    await db.aclose()
-
-
-def add_stream(conn: Connection, stream_id: str, *indexes: str) -> None:
-    stream_rows.insert(
-        conn,
-        id=stream_id,
-        name=f"name of {stream_id}",
-        url="rtsp://x",
-        collection_id="default",
-        created_at=0.0,
-        media_types=["video"],
-        sample_rate=30,
-        store=False,
-        enable_transcript=False,
-        desired="stopped",
-        health={},
-    )
-    for index_id in indexes:
-        index_rows.insert(
-            conn,
-            id=index_id,
-            stream_id=stream_id,
-            name=f"name of {index_id}",
-            extraction_type="transcript" if "audio" in index_id else "time",
-            extraction_config={},
-            model_config={},
-            status="stopped",
-            counters={},
-            created_at=0.0,
-        )
-
-
-def add_scenes(
-    conn: Connection, stream_id: str, index_id: str, *texts: str, start: float = 1000.0, **more: Any
-) -> None:
-    values = {"status": "ok", "model": "local", "data": None, "detail": {}, "created_at": 0.0, **more}
-    for number, value in enumerate(texts):
-        at = start + number * 2
-        index_rows.add_scene(conn, stream_id=stream_id, index_id=index_id, start=at, end=at + 2, text=value, **values)
-
-
-def add_transcript(conn: Connection, stream_id: str, value: str, start: float, kind: str = "speech") -> None:
-    conn.execute(
-        transcript_segments.insert().values(
-            stream_id=stream_id,
-            engine="local",
-            start=start,
-            end=start + 3,
-            text=value,
-            kind=kind,
-            detail={},
-            created_at=0.0,
-        )
-    )
-
-
-def add_alert(conn: Connection, index_id: str) -> int:
-    scene = index_rows.last_scene_id(conn, index_id)
-    alert_rows.insert_event(conn, id="event-1", prompt="p", label="parcel-seen", created_at=0.0)
-    alert_rows.insert_alert(
-        conn,
-        id="alert-1",
-        index_id=index_id,
-        event_id="event-1",
-        status="enabled",
-        options={},
-        state={},
-        created_at=0.0,
-    )
-    seq = journal_rows.append(conn, Entry("alert", {}))
-    decision = {"alert_id": "alert-1", "scene_id": scene, "at": 7000.0}
-    for more in (
-        {"outcome": "no_match", "explanation": "no courier here"},
-        {"outcome": "fired", "explanation": "a courier rang the bell", "seq": seq},
-        {"outcome": "fired", "explanation": "a silence, without a scene", "seq": seq + 1, "scene_id": 0},
-    ):
-        conn.execute(decisions.insert().values(**decision | more))
-    return seq
-
-
-@asynccontextmanager
-async def searching(db: Database, provider: ServerEmbeddings | None = None) -> AsyncIterator[Search]:
-    search = Search(db, Journal(db), provider)
-    try:
-        async with anyio.create_task_group() as tasks:
-            search.start(tasks)
-            yield search
-            tasks.cancel_scope.cancel()
-    finally:
-        if provider is not None:
-            await provider.aclose()
-
-
-async def settled(search: Search) -> None:
-    """Everything stored is searchable, with its vector if there is a model."""
-    with anyio.fail_after(10):
-        while True:
-            progress = await search.progress()
-            if progress.documents and not progress.unread and not progress.without_vector:
-                return
-            await anyio.sleep(0.02)
-
-
-def found(result: SearchResult) -> list[str]:
-    return [hit.text for hit in result.hits]
 
 
 async def test_what_is_written_is_found_within_a_second(db: Database) -> None:
@@ -442,60 +255,6 @@ async def test_after_a_restart_nothing_is_lost_and_nothing_is_there_twice(
         assert server.texts[embedded:] == ["pause"]  # vectors were kept; only the query is new
 
 
-async def test_meaning_finds_what_words_do_not(db: Database, server: EmbeddingsServer) -> None:
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", "the dog barks", "rain on the window", "two people talk")
-    async with searching(db, server.provider()) as search:
-        await settled(search)
-        result = await search.search("canine")
-        assert (found(result), result.by, result.note) == (["the dog barks"], "words and meaning", "")
-        assert found(await search.search("canine", kinds=["transcript"])) == []
-        nothing = await search.search("submarine volcano")
-        assert nothing.hits == []
-        everything = await search.search("submarine volcano", score_threshold=0.0)
-        assert "Only weak matches" in everything.note
-
-
-async def test_a_change_of_model_re_indexes_while_search_goes_on(db: Database, server: EmbeddingsServer) -> None:
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", *(f"dog number {n}" for n in range(100)))
-    open_gate = threading.Event()
-    server.refuse = lambda texts: 200 if texts != [] and (len(texts) == 1 or open_gate.wait(10)) else 500
-    first, second = server.provider("one"), server.provider("two")
-    open_gate.set()
-    async with searching(db, first) as search:
-        await settled(search)
-        open_gate.clear()
-        await search.use(second)
-        during = await search.search("number 7")
-        assert during.hits[0].text == "dog number 7"
-        assert "100 results (100%)" in during.note
-        assert (await search.progress()).without_vector == 100
-        open_gate.set()
-        await settled(search)
-        assert (await search.progress()).model == "test:two"
-        assert (await search.search("canine")).note == ""
-        await search.use(None)
-        assert (await search.search("number 7")).by == "words"
-    await second.aclose()
-
-
-async def test_a_text_the_model_refuses_does_not_keep_others_from_their_vectors(
-    db: Database, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rtstream.engine.search.RETRY_S", 0.01)
-    server.refuse = lambda texts: 422 if any("poison" in value for value in texts) else 200
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", "a dog", "poison", "a car")
-    async with searching(db, server.provider()) as search:
-        await settled(search)
-        assert (await search.progress()).refused == 1
-        assert found(await search.search("canine")) == ["a dog"]
-        result = await search.search("poison")
-        assert (found(result), result.by) == (["poison"], "words")
-        assert "HTTP 422" in result.note
-
-
 async def test_common_words_count_in_old_documents_as_in_new_ones(
     db: Database, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -527,99 +286,3 @@ async def test_an_old_document_that_holds_all_common_words_comes_before_new_ones
         assert result.hits[1].score < 1.0
         three = await search.search("meeting budget zebra")
         assert (three.hits[0].text, three.hits[0].score < 0.9) == ("meeting with budget", True)
-
-
-async def test_many_searches_at_once_all_get_their_answer(db: Database, server: EmbeddingsServer) -> None:
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", *(f"dog number {n}" for n in range(50)))
-    answers: dict[int, str] = {}
-    async with searching(db, server.provider()) as search:
-        await settled(search)
-
-        async def ask(number: int) -> None:
-            answers[number] = (await search.search(f'"number {number}"')).hits[0].text
-
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as tasks:
-                for number in range(40):
-                    tasks.start_soon(ask, number)
-    assert answers == {number: f"dog number {number}" for number in range(40)}
-
-
-async def test_a_search_that_fails_takes_nothing_from_those_asked_with_it(
-    db: Database, server: EmbeddingsServer
-) -> None:
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", "a dog", "a car")
-    server.refuse = lambda texts: 422 if any("poison" in value for value in texts) else 200
-    by: dict[str, str] = {}
-    async with searching(db, server.provider()) as search:
-        await settled(search)
-
-        async def ask(query: str) -> None:
-            by[query] = (await search.search(query)).by
-
-        async def ask_wrongly() -> None:
-            with pytest.raises(NotFound):
-                await search.search("car", streams=["rts-none"])
-
-        async with anyio.create_task_group() as tasks:
-            for query in ("canine", "poison", "dog", "no poison", "vehicle"):
-                tasks.start_soon(ask, query)
-                tasks.start_soon(ask_wrongly)
-    assert {query for query, how in by.items() if how == "words"} == {"poison", "no poison"}
-    assert {query for query, how in by.items() if how == "words and meaning"} == {"canine", "dog", "vehicle"}
-
-
-async def test_a_model_that_does_not_answer_holds_up_no_search_by_words(db: Database, server: EmbeddingsServer) -> None:
-    await db.write(add_stream, "rts-1", "idx-1")
-    await db.write(add_scenes, "rts-1", "idx-1", "a dog", "a car")
-    asked, open_gate = anyio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
-
-    def wait(texts: list[str]) -> int:
-        loop.call_soon_threadsafe(asked.set)
-        return 200 if open_gate.wait(10) else 500
-
-    open_gate.set()
-    results: list[str] = []
-    async with searching(db, server.provider()) as search:
-        await settled(search)
-        server.refuse = wait
-        open_gate.clear()
-
-        async def ask(query: str) -> None:
-            results.append((await search.search(query)).by)
-
-        async with anyio.create_task_group() as tasks:
-            for number in range(AT_ONCE + 2):
-                tasks.start_soon(ask, f"canine {number}")
-            with anyio.fail_after(EMBED_TIMEOUT_S / 2):
-                await asked.wait()
-                assert found(await search.search("car", by_words=True)) == ["a car"]
-            assert results == []
-            open_gate.set()
-    assert results == ["words and meaning"] * (AT_ONCE + 2)
-
-
-async def test_the_engine_searches_with_the_model_of_its_settings(tmp_path: Path, server: EmbeddingsServer) -> None:
-    config = EngineConfig(data_dir=tmp_path, embedding_model="ollama:one", embedding_base_url=server.url)
-    async with Engine(config) as engine:
-        await engine.db.write(add_stream, "rts-1", "idx-1")
-        await engine.db.write(add_scenes, "rts-1", "idx-1", "a dog on the lawn", "a car in the yard")
-        with anyio.fail_after(10):
-            await engine.search.caught_up(by_meaning=True)
-        state = (await engine.info()).search
-        assert (state.model, state.documents, state.without_vector) == ("ollama:one", 2, 0)
-        result = await engine.search.search("canine")
-        assert (found(result)[0], result.by) == ("a dog on the lawn", "words and meaning")
-    async with Engine(EngineConfig(data_dir=tmp_path, embedding_model="none")) as engine:
-        result = await engine.search.search("dog")
-        assert (result.by, result.note) == ("words", "By words only.")
-        assert (await engine.info()).search.model == ""
-
-
-async def test_an_embeddings_model_nobody_can_serve_is_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="RTSTREAM_EMBEDDING_MODEL"):
-        async with Engine(EngineConfig(data_dir=tmp_path, embedding_model="anthropic:some-model")):
-            pytest.fail("it started")

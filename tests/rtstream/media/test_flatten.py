@@ -150,9 +150,7 @@ def test_the_fragments_inside_the_file_play_as_hls(run: Run, tmp_path: Path) -> 
     data = path.read_bytes()
     (tmp_path / "init.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length])
     segments = [Segment(f.start, f.duration, "init", "flat.mp4", f.offset, f.length) for f in flat.fragments]
-    text = playlist(
-        segments, START + 1.37, START + 4.9, init_url=lambda name: f"{name}.mp4", segment_url=lambda name: name
-    )
+    text = playlist(segments, START + 1.37, init_url=lambda name: f"{name}.mp4", segment_url=lambda name: name)
     (tmp_path / "video.m3u8").write_text(text)
     assert "TIME-OFFSET=0.370000" in text
     options = {"allowed_extensions": "ALL", "extension_picky": "0", "allowed_segment_extensions": "ALL"}

@@ -87,8 +87,7 @@ def listed(runs: list[Recording]) -> Path:
     """The playlist of whole runs."""
     segments = [segment for run in runs for segment in run.segments]
     path = runs[0].folder / "all.m3u8"
-    end = segments[-1].end
-    path.write_text(playlist(segments, 0.0, end, init_url="{}.mp4".format, segment_url=lambda file: file))
+    path.write_text(playlist(segments, 0.0, init_url="{}.mp4".format, segment_url=lambda file: file))
     return path
 
 

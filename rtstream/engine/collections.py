@@ -1,0 +1,56 @@
+"""Collections: groups of streams and videos."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import Row
+
+from rtstream import ids
+from rtstream.errors import InvalidRequest
+from rtstream.models import Collection
+from rtstream.store import streams as rows
+from rtstream.store.database import Database
+
+
+class Collections:
+    """All collections of the engine. Raises NotFound for an id that is none."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def get(self, collection_id: str) -> Collection:
+        """One collection; ``default`` always exists."""
+        return _collection(await self._db.read(rows.get_collection, collection_id))
+
+    async def list(self) -> list[Collection]:
+        """All collections."""
+        return [_collection(row) for row in await self._db.read(rows.list_collections)]
+
+    async def create(self, name: str, description: str, is_public: bool) -> Collection:
+        """Add a collection."""
+        if not name.strip():
+            raise InvalidRequest("The collection needs a name.")
+        values = {"id": ids.collection_id(), "name": name.strip()[:200], "description": description[:2000]}
+        await self._db.write(
+            lambda conn: rows.insert_collection(conn, **values, is_public=is_public, created_at=time.time())
+        )
+        return await self.get(values["id"])
+
+    async def update(
+        self,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        is_public: bool | None = None,
+    ) -> Collection:
+        """Change what is given of a collection."""
+        given = {"name": name, "description": description, "is_public": is_public}
+        changes = {key: value for key, value in given.items() if value is not None}
+        return _collection(await self._db.write(rows.update_collection, collection_id, changes))
+
+
+def _collection(row: Row[Any]) -> Collection:
+    return Collection(id=row.id, name=row.name, description=row.description, is_public=row.is_public)
