@@ -73,7 +73,7 @@ def main() -> None:
 async def run(folder: Path, alerts: int, seconds: float) -> list[tuple[float, dict[str, Any]]]:
     """The webhooks that came, each with the time of its arrival."""
     log = folder / "webhooks"
-    source = [sys.executable, "-m", "rtstream.media.testsource", "--voice", "tones", "--seconds", "12"]
+    source = [sys.executable, "-m", "rtstream.testsource", "--voice", "tones", "--seconds", "12"]
     with program(source) as first, receiver(log) as port, engine(folder / "data") as url:
         client = RTStreamClient(url, KEY)
         stream = await client.connect_stream(ConnectStream(url=json.loads(first)["rtsp_url"], store=True))

@@ -19,8 +19,8 @@ from fractions import Fraction
 from pathlib import Path
 from unittest import mock
 
-from rtstream.media.export import VIDEO_FILE, ExportJob, export
-from rtstream.media.extract import Piece, Run
+from rtstream.extract.export import VIDEO_FILE, ExportJob, export
+from rtstream.extract.frames import Piece, Run
 from rtstream.rules.playlist import Segment, playlist
 
 START = 1_790_000_000.0
@@ -109,9 +109,9 @@ def record(folder: Path, seconds: int) -> tuple[Run, Path]:
     """A looped 720p clip as our recorder writes it, and the playlist of it."""
     import av
 
-    from rtstream.media.fragments import FragmentSplitter, track_runs
-    from rtstream.media.recorder import MUXER_OPTIONS
-    from rtstream.media.testsource import ClipSpec, make_clip
+    from rtstream.mp4.fragments import FragmentSplitter, track_runs
+    from rtstream.recorder.writer import MUXER_OPTIONS
+    from rtstream.testsource import ClipSpec, make_clip
 
     clip, looped = make_clip(ClipSpec(voice="tones")), folder / "looped.mp4"
     loop = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(clip), "-t", str(seconds), "-c", "copy"]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import anyio
 
-from rtstream.engine.links import Links
-from rtstream.engine.playback import Recorded
+from rtstream.engine.recordings.links import Links
+from rtstream.engine.recordings.playback import Recorded
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 

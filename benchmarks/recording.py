@@ -186,7 +186,7 @@ def below(pid: int) -> list[int]:
 @contextmanager
 def source(kind: str) -> Iterator[str]:
     """The address of a live 720p source."""
-    with program([sys.executable, "-m", "rtstream.media.testsource", "--voice", "tones", "--seconds", "12"]) as line:
+    with program([sys.executable, "-m", "rtstream.testsource", "--voice", "tones", "--seconds", "12"]) as line:
         addresses = json.loads(line)
         if kind != "rtmp":
             yield addresses[f"{kind}_url"]

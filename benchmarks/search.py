@@ -25,9 +25,9 @@ from sqlalchemy import Connection, text
 
 from benchmarks import search_peers
 from rtstream.engine.journal import Journal
-from rtstream.engine.search import Search
-from rtstream.perception.embeddings import LOCAL_NAME, LocalEmbeddings
-from rtstream.perception.minilm import weights
+from rtstream.engine.search.service import Search
+from rtstream.perception.embeddings.providers import LOCAL_NAME, LocalEmbeddings
+from rtstream.perception.embeddings.minilm import weights
 from rtstream.rules.query import parse
 from rtstream.store import indexes as index_rows
 from rtstream.store import search as rows
@@ -305,7 +305,7 @@ def summary(taken: Sequence[float], used: float) -> str:
 
 async def recall(search: Search, made: MadeUp, db: Database, model: int, count: int) -> float:
     """Share of the 10 truly nearest vectors among the candidates of the coarse pass."""
-    from rtstream.engine.ranking import CANDIDATES
+    from rtstream.engine.search.ranking import CANDIDATES
 
     view = search._documents.view()  # the benchmark looks inside
     _, stored = await db.read(rows.vectors, range(1, count + 1), model, 384)

@@ -116,8 +116,8 @@ def measure(find: Find, queries: Sequence[str], at_once: int) -> str:
 
 def compare(data_dir: Path, texts: Sequence[str], vectors: Any, queries: Sequence[str], at_once: int) -> dict[str, Any]:
     """What each takes, alone and ``at_once``."""
-    from rtstream.perception.minilm import weights
-    from rtstream.perception.minilm.encoder import Encoder
+    from rtstream.perception.embeddings.minilm import weights
+    from rtstream.perception.embeddings.minilm.encoder import Encoder
 
     report: dict[str, Any] = {}
 

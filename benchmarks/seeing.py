@@ -86,7 +86,7 @@ def main() -> None:
 @contextmanager
 def source() -> Iterator[str]:
     """The RTSP address of 720p at 30 pictures a second."""
-    with program([sys.executable, "-m", "rtstream.media.testsource", "--voice", "tones", "--seconds", "12"]) as line:
+    with program([sys.executable, "-m", "rtstream.testsource", "--voice", "tones", "--seconds", "12"]) as line:
         yield json.loads(line)["rtsp_url"]
 
 

@@ -29,7 +29,7 @@ from rapidfuzz.distance import Levenshtein
 from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream.media import messages as m
+from rtstream import messages as m
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Filter
 

@@ -9,10 +9,10 @@ from mcp_types import INVALID_PARAMS, ListResourcesResult, Resource
 
 from resources import uris
 from rtstream.client import Feed, RTStreamClient
-from rtstream.client.events import LIVE_CHANNELS
+from rtstream.client.messages import LIVE_CHANNELS
 from rtstream.errors import NotFound, Unavailable
 from rtstream.models import Stream
-from rtstream.rules.untrusted import clean
+from rtstream.rules.text_safety import clean
 
 PAGE = 20
 """Streams on one page of the list; each brings its channels."""

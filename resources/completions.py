@@ -11,7 +11,7 @@ from mcp_types import Completion, CompletionArgument, CompletionContext, PromptR
 
 from resources import uris
 from rtstream.client import RTStreamClient
-from rtstream.client.events import LIVE_CHANNELS
+from rtstream.client.messages import LIVE_CHANNELS
 from rtstream.errors import RTStreamError
 
 MAX_VALUES = 100

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from mcp.server import MCPServer
 from pydantic import Field
 
-from rtstream.rules.untrusted import clean
+from rtstream.rules.text_safety import clean
 
 StreamId = Annotated[str, Field(description="The stream, from the list of streams.")]
 IndexId = Annotated[str, Field(description="A scene index to read; omit for all of the stream.")]

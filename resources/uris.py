@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rtstream.client.events import LIVE_CHANNEL, LIVE_CHANNELS
+from rtstream.client.messages import LIVE_CHANNEL, LIVE_CHANNELS
 from rtstream.models import Message
 
 STREAMS = "rtstream://streams"

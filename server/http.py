@@ -26,8 +26,8 @@ from rtstream.api.serve import serve
 from rtstream.client import Endpoint, RTStreamClient
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
-from server.attach import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
-from server.face import Face, face_of
+from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
+from server.mcp_server import Face, face_of
 from server.settings import Settings
 
 logger = logging.getLogger(__name__)

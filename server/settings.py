@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
-from tools.groups import DEFAULT, GROUPS, chosen
+from tools._framework.groups import DEFAULT, GROUPS, chosen
 
 PREFIX = "RTSTREAM_"
 

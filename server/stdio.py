@@ -5,8 +5,8 @@ from __future__ import annotations
 from rtstream import apikey
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
-from server.attach import LocalEngine
-from server.face import face_of
+from server.local_engine import LocalEngine
+from server.mcp_server import face_of
 from server.settings import Settings
 
 

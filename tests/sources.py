@@ -20,8 +20,8 @@ import pytest
 
 # Most tests need no media: the codec library is imported by the fixtures that do.
 if TYPE_CHECKING:
-    from rtstream.media.extract import Run
-    from rtstream.media.testsource import ClipSpec, LiveSource
+    from rtstream.extract.frames import Run
+    from rtstream.testsource import ClipSpec, LiveSource
 
 NGINX_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 SYSTEM_PYTHON = "/usr/bin/python3"  # the GStreamer bindings belong to the system's own Python
@@ -54,7 +54,7 @@ factory.set_launch(
 )
 factory.set_shared(True)
 server.get_mount_points().add_factory("/live", factory)
-server.attach(None)
+server.local_engine(None)
 print(server.get_bound_port(), flush=True)
 GLib.MainLoop().run()
 """
@@ -63,7 +63,7 @@ GLib.MainLoop().run()
 @pytest.fixture(scope="session")
 def clip_of(pytestconfig: pytest.Config) -> Callable[[ClipSpec], Path]:
     """The clip of a specification; kept between test runs."""
-    from rtstream.media.testsource import make_clip
+    from rtstream.testsource import make_clip
 
     cache = pytestconfig.cache
     assert cache is not None
@@ -74,7 +74,7 @@ def clip_of(pytestconfig: pytest.Config) -> Callable[[ClipSpec], Path]:
 @pytest.fixture(scope="session")
 def clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """6 s of 320x180 at 30 pictures a second, a keyframe every 0.5 s, with tones."""
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=6, gop=15, bitrate=300_000, voice="tones"))
 
@@ -82,7 +82,7 @@ def clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
 @pytest.fixture(scope="session")
 def clip_720p(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """30 s of 1280x720 with all slides, a keyframe every 2 s, with tones."""
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(voice="tones"))
 
@@ -90,7 +90,7 @@ def clip_720p(clip_of: Callable[[ClipSpec], Path]) -> Path:
 @pytest.fixture
 def live_source(clip: Path) -> Iterator[LiveSource]:
     """The small clip as a live source over HTTP, HLS and RTSP."""
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     with LiveSource(clip) as source:
         yield source
@@ -138,8 +138,8 @@ def record(
     """
     import av
 
-    from rtstream.media.extract import Piece, Run
-    from rtstream.media.fragments import FragmentSplitter, delay, track_runs, track_scales
+    from rtstream.extract.frames import Piece, Run
+    from rtstream.mp4.fragments import FragmentSplitter, delay, track_runs, track_scales
 
     sink = FragmentSplitter()
     flags = "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont"

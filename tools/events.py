@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from rtstream.models import Event, EventTest, UpdateEvent
-from rtstream.rules.untrusted import clean
-from tools.decisions import Candidate, Episode, candidates, episodes, summary
-from tools.define import ToolContext, live, tool
-from tools.parameters import StreamId, name, note
+from rtstream.rules.text_safety import clean
+from tools._framework.decisions import Candidate, Episode, candidates, episodes, summary
+from tools._framework.definition import ToolContext, live, tool
+from tools._framework.parameters import StreamId, name, note
 
 EventId = Annotated[str, Field(description="From create_event or list_events.")]
 Prompt = Annotated[

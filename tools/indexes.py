@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.events import MAX_TEXT, UNTRUSTED
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
-from rtstream.rules.untrusted import clean, clean_data
-from tools.define import ToolContext, live, tool
-from tools.parameters import IndexId, StreamId, name, note
+from rtstream.rules.text_safety import clean, clean_data
+from tools._framework.definition import ToolContext, live, tool
+from tools._framework.parameters import IndexId, StreamId, name, note
 
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens: far below what hosts cut off."""

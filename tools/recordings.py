@@ -10,12 +10,12 @@ from mcp_types import ImageContent
 from pydantic import BaseModel, Field
 
 from rtstream.client import Frame, Sheet
-from rtstream.client.events import MAX_TEXT, UNTRUSTED
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.errors import InvalidRequest
 from rtstream.models import AskLook
-from rtstream.rules.untrusted import clean
-from tools.define import ToolContext, WithContent, live, tool
-from tools.parameters import Range, StreamId, left_out, name, note, ranges
+from rtstream.rules.text_safety import clean
+from tools._framework.definition import ToolContext, WithContent, live, tool
+from tools._framework.parameters import Range, StreamId, left_out, name, note, ranges
 
 
 class Look(WithContent):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.events import MAX_TEXT, UNTRUSTED
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.models import SearchHit, SearchStreams
-from rtstream.rules.untrusted import clean
-from tools.define import ToolContext, live, tool
-from tools.parameters import name, note
+from rtstream.rules.text_safety import clean
+from tools._framework.definition import ToolContext, live, tool
+from tools._framework.parameters import name, note
 
 
 class Hit(BaseModel):

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from rtstream.models import ConnectStream, Stream
-from tools.define import ToolContext, live, tool
+from tools._framework.definition import ToolContext, live, tool
 from tools.indexes import IndexState, index_state
-from tools.parameters import Range, StreamId, name, note, ranges
+from tools._framework.parameters import Range, StreamId, name, note, ranges
 
 MAX_RANGES = 5
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from mcp.server.mcpserver.tools import Tool
 
-from tools import alerts, events, exports, indexes, live, recordings, search, spoken, streams, transcripts
-from tools.define import Definition, build, defined_in
-from tools.groups import ALL, DEFAULT, chosen
+from tools import alerts, events, indexes, recordings, search, streams, transcripts
+
+from tools import videos as exports
+
+from tools import wait as live
+
+from tools import video_transcripts as spoken
+from tools._framework.definition import Definition, build, defined_in
+from tools._framework.groups import ALL, DEFAULT, chosen
 
 FAMILIES = (streams, recordings, exports, spoken, indexes, transcripts, search, events, alerts, live)
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.events import MAX_TEXT, UNTRUSTED
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.models import CreateIndex, TranscriptSegment, TranscriptStatus
-from rtstream.rules.untrusted import clean
-from tools.define import ToolContext, live, tool
-from tools.parameters import StreamId, name, note
+from rtstream.rules.text_safety import clean
+from tools._framework.definition import ToolContext, live, tool
+from tools._framework.parameters import StreamId, name, note
 
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens: far below what hosts cut off."""

@@ -16,19 +16,9 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from rtstream.api import (
-    collections,
-    events,
-    indexes,
-    journal,
-    media,
-    search,
-    spoken,
-    streams,
-    transcripts,
-    videos,
-    websocket,
-)
+from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, videos, websocket
+
+from rtstream.api import video_transcripts as spoken
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import Feed
 from rtstream.api.routing import NormalPaths, check_key, open_path, path

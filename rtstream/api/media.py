@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from rtstream.api.envelope import envelope
 from rtstream.api.routing import engine_of
 from rtstream.errors import NotFound
-from rtstream.media.flatten import Flat
+from rtstream.mp4.progressive import Flat
 
 STATIC = Path(__file__).parent / "static"
 PLAYLIST = "application/vnd.apple.mpegurl"

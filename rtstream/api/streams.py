@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.address import base_url, rebased
+from rtstream.api.base_url import base_url, rebased
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.address import base_url
+from rtstream.api.base_url import base_url
 from rtstream.api.envelope import body, entries, envelope, ok, query, refusal
 from rtstream.api.routing import engine_of
 from rtstream.engine.jobs import Job

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtstream import ids
-from rtstream.api.address import base_url
+from rtstream.api.base_url import base_url
 from rtstream.api.envelope import ok, refusal, validated
 from rtstream.api.feed import Feed
 from rtstream.api.routing import engine_of

@@ -11,8 +11,8 @@ from rtstream.client.journal import JournalFilter
 from rtstream.client.transcripts import Transcripts
 from rtstream.client.transport import Endpoint, Locate, Transport
 from rtstream.client.videos import Videos
-from rtstream.client.watches import Watches
-from rtstream.client.wire import as_list, as_model, body_of, path_id
+from rtstream.client.alerts import Watches
+from rtstream.client.validation import as_list, as_model, body_of, path_id
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
     AskLook,

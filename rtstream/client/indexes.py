@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtstream.client.transport import Transport
-from rtstream.client.wire import as_model, body_of, path_id
+from rtstream.client.validation import as_model, body_of, path_id
 from rtstream.models import CreateIndex, Scene, SceneIndex
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtstream.client.transport import Transport
-from rtstream.client.wire import as_model, path_id
+from rtstream.client.validation import as_model, path_id
 from rtstream.models import TranscriptPage, TranscriptStatus
 
 

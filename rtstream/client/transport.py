@@ -23,7 +23,7 @@ from rtstream.errors import (
     Unauthorized,
     Unavailable,
 )
-from rtstream.rules.untrusted import clean
+from rtstream.rules.text_safety import clean
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from rtstream.client.transport import Transport
-from rtstream.client.wire import as_model, path_id
+from rtstream.client.validation import as_model, path_id
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoTranscript
 

@@ -1,1 +1,1 @@
-"""What runs: supervisor, indexers, transcriber, alerting, delivery, journal."""
+"""The running system, one package per noun."""

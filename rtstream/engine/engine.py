@@ -12,35 +12,35 @@ import anyio
 
 from rtstream import __version__, apikey
 from rtstream.config import EngineConfig
-from rtstream.engine.alerting import Alerting
-from rtstream.engine.audio import AudioIndexes
-from rtstream.engine.bindings import Bindings
+from rtstream.engine.alerts.scene_evaluator import Alerting
+from rtstream.engine.indexes.audio import AudioIndexes
+from rtstream.engine.subscriptions import Bindings
 from rtstream.engine.collections import Collections
-from rtstream.engine.delivery import Delivery
-from rtstream.engine.exports import Exports
-from rtstream.engine.firing import Firing
-from rtstream.engine.indexes import Indexes
-from rtstream.engine.indexing import Indexing
+from rtstream.engine.webhooks.service import Delivery
+from rtstream.engine.recordings.exports import Exports
+from rtstream.engine.alerts.firings import Firing
+from rtstream.engine.indexes.service import Indexes
+from rtstream.engine.indexes.runner import Indexing
 from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
-from rtstream.engine.judging import Judge
-from rtstream.engine.links import Links
-from rtstream.engine.looking import Questions
-from rtstream.engine.modelcalls import ModelCalls
-from rtstream.engine.playback import Recorded, Sheet
-from rtstream.engine.played import Played
-from rtstream.engine.retention import Retention
-from rtstream.engine.search import NO_MODEL, Search
-from rtstream.engine.sources import Addresses
-from rtstream.engine.spoken import SpokenWords
-from rtstream.engine.streams import Streams
-from rtstream.engine.supervisor import Supervisor
-from rtstream.engine.transcribing import OnPartial, Transcribers
-from rtstream.engine.transcripts import Transcripts
-from rtstream.engine.videos import Videos
-from rtstream.engine.videosearch import VideoSearch
-from rtstream.engine.visual import VisualIndexes
-from rtstream.engine.watches import Watches
+from rtstream.engine.alerts.matcher import Judge
+from rtstream.engine.recordings.links import Links
+from rtstream.engine.questions import Questions
+from rtstream.engine.model_calls import ModelCalls
+from rtstream.engine.recordings.playback import Recorded, Sheet
+from rtstream.engine.recordings.media_access import Played
+from rtstream.engine.recordings.retention import Retention
+from rtstream.engine.search.service import NO_MODEL, Search
+from rtstream.engine.addresses import Addresses
+from rtstream.engine.transcripts.videos import SpokenWords
+from rtstream.engine.streams.service import Streams
+from rtstream.engine.streams.supervisor import Supervisor
+from rtstream.engine.transcripts.runner import OnPartial, Transcribers
+from rtstream.engine.transcripts.service import Transcripts
+from rtstream.engine.recordings.videos import Videos
+from rtstream.engine.search.videos import VideoSearch
+from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.engine.alerts.service import Watches
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,

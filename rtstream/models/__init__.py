@@ -41,7 +41,7 @@ from rtstream.models.videos import (
     VideoTranscript,
     VideoWord,
 )
-from rtstream.models.watches import (
+from rtstream.models.alerts import (
     Alert,
     CreateAlert,
     CreateEvent,

@@ -1,1 +1,1 @@
-"""Vision, speech, language, embeddings: one small protocol each, providers beside it."""
+"""Vision, speech, language and embeddings: one protocol per modality, with its providers."""

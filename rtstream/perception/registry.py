@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rtstream.config import EngineConfig
-from rtstream.perception import embeddings as embedding
-from rtstream.perception.local.language import LocalLanguage
-from rtstream.perception.local.speech import LocalSpeech
-from rtstream.perception.local.vision import LocalVision, can_read_text
-from rtstream.perception.models.language import ModelLanguage
-from rtstream.perception.models.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
-from rtstream.perception.models.vision import ModelVision
+from rtstream.perception.embeddings.providers import providers as embedding
+from rtstream.perception.language.local import LocalLanguage
+from rtstream.perception.speech.local import LocalSpeech
+from rtstream.perception.vision.local import LocalVision, can_read_text
+from rtstream.perception.language.model import ModelLanguage
+from rtstream.perception.llm.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
+from rtstream.perception.vision.model import ModelVision
 from rtstream.perception.protocols import (
     EmbeddingProvider,
     LanguageProvider,

@@ -33,7 +33,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Source:
-    """A checked URL. ``url`` still holds its credentials; show it only through ``rtstream.rules.redact``."""
+    """A checked URL. ``url`` still holds its credentials; show it only through ``rtstream.rules.redaction``."""
 
     url: str
     scheme: str

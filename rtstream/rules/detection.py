@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rtstream.rules import expressions, misreads
-from rtstream.rules.untrusted import clean
+from rtstream.rules import expressions
+
+from rtstream.rules import fuzzy_text as misreads
+from rtstream.rules.text_safety import clean
 
 MAX_QUOTE = 160
 """Characters of a found line that an explanation quotes."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from rtstream.rules.sampling import grid_cell
+from rtstream.rules.sample_grid import grid_cell
 
 
 class Timed(Protocol):

@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 
-from server.attach import read_engine_file
+from server.local_engine import read_engine_file
 
 PROMPT = "What is on the screen?"
 EVENT = '"Amount due" is on the screen'
@@ -193,7 +193,7 @@ def _say(text: str, began: float | None = None) -> None:
 @asynccontextmanager
 async def _live_source() -> AsyncIterator[dict[str, Any]]:
     """The synthetic live source as a process of its own; gives its addresses."""
-    command = [sys.executable, "-P", "-m", "rtstream.media.testsource"]
+    command = [sys.executable, "-P", "-m", "rtstream.testsource"]
     async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
         try:
             yield json.loads(await _line(process))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from server.settings import PREFIX, Settings
-from tools.define import build
+from tools._framework.definition import build
 from tools.toolset import definitions
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,10 @@ from rtstream.client import RTStreamClient
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.models import EngineInfo
 from rtstream.perception import registry
-from rtstream.perception.models import check, names
+from rtstream.perception.llm import check
+from rtstream.perception.llm import names
 from rtstream.perception.protocols import ProviderError
-from server.attach import make_folder
+from server.local_engine import make_folder
 from server.settings import Settings, load
 from server.stdio import locate
 

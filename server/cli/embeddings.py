@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtstream.errors import RTStreamError
-from server.attach import make_folder
+from server.local_engine import make_folder
 from server.settings import load
 
 ABOUT = (
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _installed(data_dir: Path, source: Path | None) -> str:
-    from rtstream.perception.minilm import weights
+    from rtstream.perception.embeddings.minilm import weights
 
     if source is None and weights.installed(data_dir):
         return f"The embeddings weights are already in {weights.folder(data_dir)}."

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import anyio
 
 from rtstream.client import Feed, JournalFilter, RTStreamClient
-from rtstream.client.events import JOURNAL_CHANNEL, LIVE_CHANNELS, LiveEvent, live_event
+from rtstream.client.messages import JOURNAL_CHANNEL, LIVE_CHANNELS, LiveEvent, live_event
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.models import JournalPage
 from rtstream.rules.backoff import delay

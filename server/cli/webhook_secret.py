@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rtstream import apikey
 from rtstream.errors import RTStreamError
-from server.attach import make_folder
+from server.local_engine import make_folder
 from server.settings import load
 
 ABOUT = (

@@ -38,7 +38,7 @@ from mcp_types import (
 from pydantic import BaseModel, Field
 
 from rtstream.client import RTStreamClient
-from server.face import Face, face_of
+from server.mcp_server import Face, face_of
 from server.settings import Settings
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="

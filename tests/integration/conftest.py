@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtstream.perception.minilm import weights
+from rtstream.perception.embeddings.minilm import weights
 from tests.integration.sdk_service import Service, listening
 
 

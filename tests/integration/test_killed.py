@@ -19,8 +19,8 @@ import av
 import httpx
 import pytest
 
-from rtstream.media.testsource import LiveSource, read_barcode
-from server.attach import read_engine_file
+from rtstream.testsource import LiveSource, read_barcode
+from server.local_engine import read_engine_file
 from tests.server.faces import SCRIPT
 
 KEY = "sk-key-of-the-kill-test"

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult, ImageContent
 
-from server.attach import read_engine_file
+from server.local_engine import read_engine_file
 from tests.server.faces import KEY, call, engine_ended, program
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ LIMIT_S = 60.0
 
 async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(clip_720p: Path, tmp_path: Path) -> None:
     pytest.importorskip("rapidocr", reason="reading screen text needs the extra 'local'")
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     data_dir = tmp_path / "data"
     params = program(RTSTREAM_DATA_DIR=str(data_dir), RTSTREAM_ALLOW_NETWORKS="loopback", RTSTREAM_SEGMENT_S="1")

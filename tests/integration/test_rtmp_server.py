@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import pytest
 
-from rtstream.media.testsource import read_barcode
+from rtstream.testsource import read_barcode
 
 
 @pytest.mark.rtmp_server

@@ -8,7 +8,7 @@ import subprocess
 import av
 import pytest
 
-from rtstream.media.testsource import LiveSource, read_barcode
+from rtstream.testsource import LiveSource, read_barcode
 
 
 @pytest.mark.rtsp_server

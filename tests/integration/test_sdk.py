@@ -21,7 +21,7 @@ from videodb.client import Connection
 from videodb.collection import Collection
 from videodb.rtstream import RTStream
 
-from rtstream.media.testsource import ClipSpec, LiveSource, read_barcode
+from rtstream.testsource import ClipSpec, LiveSource, read_barcode
 from tests.integration.sdk_service import KEY, START_S, Service
 
 

@@ -23,7 +23,7 @@ from videodb.collection import Collection
 from videodb.rtstream import RTStream
 from websockets.sync.client import connect
 
-from rtstream.media.testsource import ClipSpec, LiveSource
+from rtstream.testsource import ClipSpec, LiveSource
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
 

@@ -16,7 +16,7 @@ from videodb import InvalidRequestError
 from videodb.client import Connection
 from videodb.video import Video
 
-from rtstream.media.testsource import ClipSpec, LiveSource
+from rtstream.testsource import ClipSpec, LiveSource
 from tests.integration.sdk_service import KEY, START_S, Service
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")

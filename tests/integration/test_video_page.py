@@ -19,12 +19,12 @@ from PIL import Image
 from rtstream.api.serve import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream.media.testsource import read_barcode
+from rtstream.testsource import read_barcode
 from tests.rtstream.api.test_player_page import CHROMIUM, FLAGS, Shown
 from tests.rtstream.engine.test_exports import KEY, START, STREAM, add_run, add_stream
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -39,7 +39,7 @@ PICTURE = """() => {
 
 @pytest.fixture(scope="module")
 def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
 

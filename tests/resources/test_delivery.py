@@ -13,7 +13,7 @@ from mcp import Client
 from resources.uris import STREAMS, stream
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateIndex
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Era, Heard, Served, serving, subscribed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]

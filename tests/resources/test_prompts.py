@@ -14,7 +14,7 @@ from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 from resources.uris import CHANNEL_TEMPLATE, STREAM_TEMPLATE
 from rtstream.client import RTStreamClient
 from rtstream.errors import Unavailable
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Served, call, serving
 from tools.toolset import toolset
 

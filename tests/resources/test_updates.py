@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from resources import uris
-from resources.updates import LIST_CHANGED, Updates
+from resources.notifications import LIST_CHANGED, Updates
 from rtstream.models import Message
 
 

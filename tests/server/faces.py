@@ -23,8 +23,8 @@ from rtstream.engine.engine import Engine
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
-from server.attach import read_engine_file
-from server.face import face_of
+from server.local_engine import read_engine_file
+from server.mcp_server import face_of
 from server.http import serve_engine
 from server.settings import Settings
 

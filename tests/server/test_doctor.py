@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from server.attach import write_engine_file
+from server.local_engine import write_engine_file
 from tests.modelserver import KEY, Answer, Call, ModelServer, failure, model_server
 from tests.server.faces import KEY as ENGINE_KEY
 from tests.server.faces import SCRIPT, serving

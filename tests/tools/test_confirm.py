@@ -13,7 +13,7 @@ from mcp_types import ElicitRequestParams, ElicitResult
 from pydantic import BaseModel
 
 from tests.server.faces import call, refusal
-from tools.define import Definition, ToolContext, build, defined_in, tool
+from tools._framework.definition import Definition, ToolContext, build, defined_in, tool
 from tools.toolset import definitions
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import Tool
 
 from rtstream.client import RTStreamClient
-from server.face import INSTRUCTIONS, create_face
-from tools.groups import GROUPS
+from server.mcp_server import INSTRUCTIONS, create_face
+from tools._framework.groups import GROUPS
 from tools.toolset import toolset
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"

@@ -16,11 +16,11 @@ from rtstream.api.serve import serve
 from rtstream.client import RTStreamClient
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.rtstream.engine.test_exports import KEY, START, STREAM, add_run, add_stream, pictures
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.fixture(scope="module")
 def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
 

@@ -16,12 +16,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent, Tool
 
 from rtstream.client import RTStreamClient
-from rtstream.client.events import LIVE_CHANNELS, MAX_TEXT
+from rtstream.client.messages import LIVE_CHANNELS, MAX_TEXT
 from rtstream.models import CreateAlert
 from rtstream.store import alerts as alert_rows
 from rtstream.store import transcripts as transcript_rows
 from rtstream.store.tables import scenes, streams
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, LIMIT_S, Served, serving
 from tools.toolset import definitions
 

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from rtstream.client import RTStreamClient
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Served, call, serving
 
 pytestmark = pytest.mark.anyio

@@ -18,14 +18,14 @@ from mcp_types import CallToolResult, ImageContent
 from PIL import Image
 
 from rtstream.client import RTStreamClient
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.modelserver import KEY as MODEL_KEY
 from tests.modelserver import Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
 from tests.server.faces import KEY, Served, call, refusal, serving
 from tests.tools.test_hostile import CORPUS, SAID, check
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,13 @@ import pytest
 from mcp import Client
 
 from rtstream.client import RTStreamClient
-from rtstream.media.export import VIDEO_FILE
+from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Served, call, serving
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def client(served: Served) -> AsyncIterator[Client]:
 async def video(served: Served, clip_of: Callable[[ClipSpec], Path]) -> str:
     """A human reads the beginning of A Tale of Two Cities."""
     pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     spec = ClipSpec(width=160, height=90, fps=5, gop=10, seconds=SECONDS, bitrate=50_000, voice="reading")
     folder = served.data_dir / "videos" / "m-1"

@@ -11,9 +11,9 @@ import pytest
 from mcp import Client
 
 from rtstream.client import RTStreamClient
-from rtstream.client.events import MAX_TEXT
+from rtstream.client.messages import MAX_TEXT
 from rtstream.store import transcripts as rows
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Served, call, refusal, serving
 
 pytestmark = pytest.mark.anyio

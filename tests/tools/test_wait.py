@@ -12,9 +12,9 @@ from mcp import Client
 from rtstream.client import RTStreamClient
 from rtstream.store import journal as journal_rows
 from rtstream.store.journal import Entry
-from server.face import create_face
+from server.mcp_server import create_face
 from tests.server.faces import KEY, Served, call, refusal, serving
-from tools.live import MAX_WAITING
+from tools.wait import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
 

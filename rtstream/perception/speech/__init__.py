@@ -1,1 +1,1 @@
-"""Speech engines beside the embedded one: faster-whisper, servers with the OpenAI call, AssemblyAI."""
+"""Speech providers: the built-in one, Whisper models, compatible servers and AssemblyAI."""

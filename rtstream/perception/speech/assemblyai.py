@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import anyio
 
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
-from rtstream.rules.redact import redact
-from rtstream.rules.untrusted import clean
+from rtstream.rules.redaction import redact
+from rtstream.rules.text_safety import clean
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

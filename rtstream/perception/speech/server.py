@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from rtstream.perception.models.names import Target
+from rtstream.perception.llm.names import Target
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
-from rtstream.perception.speech.trust import doubtful, empty
+from rtstream.perception.speech.confidence import doubtful, empty
 
 if TYPE_CHECKING:
     import httpx

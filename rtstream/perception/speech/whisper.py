@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rtstream.perception.local.process import ChildProcess
+from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
-from rtstream.perception.speech.trust import doubtful, empty
+from rtstream.perception.speech.confidence import doubtful, empty
 
 log = logging.getLogger(__name__)
 

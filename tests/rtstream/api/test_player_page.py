@@ -23,9 +23,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import rtstream.api
-from rtstream.media.extract import Run
-from rtstream.media.fragments import codecs
-from rtstream.media.testsource import ClipSpec, read_barcode
+from rtstream.extract.frames import Run
+from rtstream.mp4.fragments import codecs
+from rtstream.testsource import ClipSpec, read_barcode
 from rtstream.rules.playlist import Segment, coverage, playlist
 from tests.sources import record
 

@@ -11,13 +11,13 @@ import anyio
 import httpx
 import pytest
 
-from rtstream.api import spoken
+from rtstream.api import video_transcripts as spoken
 from rtstream.engine.engine import Engine
-from rtstream.media.export import VIDEO_FILE
+from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def add_video(engine: Engine, clip: Path, video_id: str) -> None:
 @pytest.fixture
 async def video(engine: Engine, clip_of: Callable[[ClipSpec], Path]) -> str:
     pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     spec = ClipSpec(width=160, height=90, fps=5, gop=10, seconds=SECONDS, bitrate=50_000, voice="reading")
     await add_video(engine, clip_of(spec), "m-1")

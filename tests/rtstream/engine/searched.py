@@ -16,8 +16,8 @@ import numpy as np
 from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
-from rtstream.engine.search import Search, SearchResult
-from rtstream.perception.embeddings import ServerEmbeddings
+from rtstream.engine.search.service import Search, SearchResult
+from rtstream.perception.embeddings.providers import ServerEmbeddings
 from rtstream.store import alerts as alert_rows
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows

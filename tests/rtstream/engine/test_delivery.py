@@ -21,8 +21,8 @@ from standardwebhooks import Webhook
 
 from rtstream import ids
 from rtstream.config import EngineConfig
-from rtstream.engine.delivery import Delivery
-from rtstream.engine.sources import Addresses
+from rtstream.engine.webhooks.service import Delivery
+from rtstream.engine.addresses import Addresses
 from rtstream.rules.delivery import DELAYS_S, next_attempt
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database

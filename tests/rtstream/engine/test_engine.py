@@ -20,7 +20,7 @@ from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex
 from rtstream.store.journal import Filter
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +108,7 @@ async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
     engine: Engine, clip_720p: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("rapidocr", reason="reading screen text needs the extra 'local'")
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     with LiveSource(clip_720p) as source:
         stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, name="Desk", store=True))
@@ -231,7 +231,7 @@ async def test_a_source_that_cannot_be_opened_is_refused_with_a_sentence_and_not
 async def test_credentials_of_a_source_show_up_nowhere(
     engine: Engine, clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     with LiveSource(clip, auth="camera:hunter2secret") as source:
         url = source.rtsp_url.replace("rtsp://", "rtsp://camera:hunter2secret@")

@@ -17,7 +17,7 @@ import pytest
 from rtstream.api.app import create_app
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream.media.fragments import codecs
+from rtstream.mp4.fragments import codecs
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry, append
@@ -25,7 +25,7 @@ from rtstream.store.tables import transcript_segments
 from tests.sources import record
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ STREAM = "rts-1"
 @pytest.fixture(scope="module")
 def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """8 s with pictures decoded in another order than shown, a keyframe every second, and sound."""
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
 
@@ -127,7 +127,7 @@ def relative(url: str) -> str:
 def pictures(data: bytes) -> list[int]:
     import av
 
-    from rtstream.media.testsource import read_barcode
+    from rtstream.testsource import read_barcode
 
     with av.open(io.BytesIO(data)) as container:
         return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]

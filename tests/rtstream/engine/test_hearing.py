@@ -16,7 +16,7 @@ from rtstream.models import ConnectStream, CreateIndex, Message
 from rtstream.store.journal import Filter
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec, LiveSource
+    from rtstream.testsource import ClipSpec, LiveSource
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def spoken(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """A human voice reading (with the speech package), 20 s long."""
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=20, gop=15, bitrate=300_000, voice="reading"))
 
@@ -48,7 +48,7 @@ async def first(engine: Engine, channel: str, wanted: Callable[[Message], bool])
 
 
 async def test_what_is_said_is_final_once_with_times_and_its_engine(engine: Engine, spoken: Path) -> None:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     partials: list[str] = []
     engine.on_partial = lambda entry: partials.append(entry.data["text"])
@@ -70,7 +70,7 @@ async def test_what_is_said_is_final_once_with_times_and_its_engine(engine: Engi
 async def test_an_audio_index_starts_the_transcript_it_needs_and_gives_honest_extracts(
     engine: Engine, spoken: Path
 ) -> None:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     with LiveSource(spoken) as source:
         stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, media_types=["video", "audio"]))
@@ -100,7 +100,7 @@ async def test_a_stream_without_sound_says_so(engine: Engine, live_source: LiveS
 
 
 async def test_an_engine_that_lacks_something_says_what(engine: Engine, spoken: Path) -> None:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     with LiveSource(spoken) as source:
         stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, media_types=["video", "audio"]))

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine import alerting
+from rtstream.engine.alerts import scene_evaluator as alerting
 from rtstream.engine.engine import Engine
 from rtstream.models import CreateAlert, CreateEvent, Decision, EventTest
 from rtstream.store import indexes as index_rows

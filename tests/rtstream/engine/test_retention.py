@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.retention import Retention
+from rtstream.engine.recordings.retention import Retention
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database

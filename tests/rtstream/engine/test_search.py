@@ -9,7 +9,7 @@ import anyio
 import pytest
 from sqlalchemy import Connection, text
 
-from rtstream.engine import ranking
+from rtstream.engine.search.service import ranking
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database

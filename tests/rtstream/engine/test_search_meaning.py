@@ -11,7 +11,7 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream.engine.search_batches import AT_ONCE, EMBED_TIMEOUT_S
+from rtstream.engine.search.batches import AT_ONCE, EMBED_TIMEOUT_S
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.store.database import Database
 from tests.rtstream.engine.searched import (
@@ -67,7 +67,7 @@ async def test_a_change_of_model_re_indexes_while_search_goes_on(db: Database, s
 async def test_a_text_the_model_refuses_does_not_keep_others_from_their_vectors(
     db: Database, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtstream.engine.search.RETRY_S", 0.01)
+    monkeypatch.setattr("rtstream.engine.search.service.RETRY_S", 0.01)
     server.refuse = lambda texts: 422 if any("poison" in value for value in texts) else 200
     await db.write(add_stream, "rts-1", "idx-1")
     await db.write(add_scenes, "rts-1", "idx-1", "a dog", "poison", "a car")

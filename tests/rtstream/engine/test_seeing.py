@@ -24,7 +24,7 @@ from rtstream.store.tables import kept
 from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
 pytestmark = pytest.mark.anyio
 
@@ -309,7 +309,7 @@ async def test_json_is_parsed_kept_when_it_is_broken_and_held_to_a_schema(
 async def test_an_unchanged_picture_skips_the_call_says_so_and_repeats_the_answer(
     engine: Engine, server: ModelServer, tmp_path: Path
 ) -> None:
-    from rtstream.media.testsource import LiveSource
+    from rtstream.testsource import LiveSource
 
     server.reply = lambda call: json.dumps({"red": call.pictures[0].getpixel((160, 90))[0] > 120})  # pyright: ignore
     with LiveSource(still_clip(tmp_path / "still.mp4")) as source:

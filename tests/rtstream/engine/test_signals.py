@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine import signals
+from rtstream.engine.alerts import stream_evaluator as signals
 from rtstream.engine.engine import Engine
 from rtstream.models import CreateAlert, CreateEvent, UpdateEvent
 from rtstream.store import indexes as index_rows

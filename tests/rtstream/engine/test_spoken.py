@@ -16,20 +16,20 @@ import pytest
 
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.journal import Journal
-from rtstream.engine.search import Search
-from rtstream.engine.spoken import SpokenWords
-from rtstream.engine.videosearch import VideoSearch
+from rtstream.engine.search.service import Search
+from rtstream.engine.transcripts.videos import SpokenWords
+from rtstream.engine.search.videos import VideoSearch
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.media.export import VIDEO_FILE
-from rtstream.media.listen import RATE, sound_of
-from rtstream.perception.local.speech import LocalSpeech
+from rtstream.extract.export import VIDEO_FILE
+from rtstream.extract.audio import RATE, sound_of
+from rtstream.perception.speech.local import LocalSpeech
 from rtstream.perception.protocols import SpeechProvider
 from rtstream.store import streams as stream_rows
 from rtstream.store import videos as video_rows
 from rtstream.store.database import Database
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ async def said(tmp_path: Path) -> AsyncIterator[Said]:
 def reading(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """Twenty seconds of a human reading the beginning of A Tale of Two Cities."""
     pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=160, height=90, fps=5, gop=10, seconds=SECONDS, bitrate=50_000, voice="reading"))
 
@@ -162,7 +162,7 @@ async def test_search_sees_the_videos_it_is_asked_for_and_no_stream_search_sees_
 async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
     said: Said, clip_of: Callable[[ClipSpec], Path], tmp_path: Path, reading: Path
 ) -> None:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     small = {"width": 160, "height": 90, "fps": 5, "gop": 10, "seconds": 5, "bitrate": 50_000}
     for video_id, spec, words in (

@@ -17,7 +17,7 @@ from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest
-from rtstream.media import messages as m
+from rtstream import messages as m
 from rtstream.models import CreateIndex, Message
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Filter
@@ -148,7 +148,7 @@ async def test_falling_behind_is_bounded_counted_and_a_gap(tmp_path: Path) -> No
 async def test_an_engine_that_fails_says_why_and_what_it_did_not_hear_is_one_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtstream.engine.transcribing.REOPEN_S", 0.2)
+    monkeypatch.setattr("rtstream.engine.transcripts.runner.REOPEN_S", 0.2)
     answers: list[Response] = [JSONResponse({}, 401)]
     voice = pcm(silence(1), reading(5)[RATE:], silence(1))
     seconds = len(voice) / (2 * RATE)
@@ -238,7 +238,7 @@ async def test_a_language_the_engine_does_not_know_is_refused_at_once(tmp_path: 
 async def test_a_source_without_sound_is_told_and_a_lost_one_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtstream.engine.transcripts.NO_SOUND_S", 0.0)
+    monkeypatch.setattr("rtstream.engine.transcripts.service.NO_SOUND_S", 0.0)
     async with running(tmp_path, speech_engine="openai:whisper-1") as engine:
         mute = await add_stream(engine, media={"video_codec": "h264", "audio_codec": None})
         with pytest.raises(InvalidRequest, match="carries no sound"):

@@ -17,10 +17,10 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from rtstream.media.extract import ContactSheet, ExtractedFrame, Piece, Run, contact_sheet, frame_at
-from rtstream.media.fragments import FragmentSplitter
-from rtstream.media.process import context
-from rtstream.media.testsource import ClipSpec, read_barcode
+from rtstream.extract.frames import ContactSheet, ExtractedFrame, Piece, Run, contact_sheet, frame_at
+from rtstream.mp4.fragments import FragmentSplitter
+from rtstream.forkserver import context
+from rtstream.testsource import ClipSpec, read_barcode
 from tests.sources import record
 
 START = 1_700_000_000.25
@@ -67,7 +67,7 @@ def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_librar
         with pytest.raises(ValueError, match="nothing is recorded"):
             refused.result(30)
     assert number(frame) == 30
-    check = "import sys, rtstream.media.extract; sys.exit(any(m in sys.modules for m in ('av', 'numpy', 'PIL')))"
+    check = "import sys, rtstream.extract.frames; sys.exit(any(m in sys.modules for m in ('av', 'numpy', 'PIL')))"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rtstream.media.export import PARTIAL, ExportJob, export, write
-from rtstream.media.extract import Piece, Run
-from rtstream.media.flatten import Flat, FormatsDiffer, plan, retimed, same_format
+from rtstream.extract.export import PARTIAL, ExportJob, export, write
+from rtstream.extract.frames import Piece, Run
+from rtstream.mp4.progressive import Flat, FormatsDiffer, plan, retimed, same_format
 from rtstream.rules.playlist import Segment, playlist
 from tests.sources import record
 
 if TYPE_CHECKING:
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
 START = 1_790_000_000.25
 FPS = 30
@@ -26,7 +26,7 @@ FPS = 30
 @pytest.fixture(scope="module")
 def b_frames(clip_of: Callable[[ClipSpec], Path]) -> Path:
     """8 s with pictures that are decoded in another order than shown, a keyframe every second, and sound."""
-    from rtstream.media.testsource import ClipSpec
+    from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
 
@@ -40,7 +40,7 @@ def shown(path: Path) -> list[int]:
     """Numbers of the pictures that a player shows."""
     import av
 
-    from rtstream.media.testsource import read_barcode
+    from rtstream.testsource import read_barcode
 
     with av.open(str(path)) as container:
         return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
@@ -163,7 +163,7 @@ def test_runs_play_as_hls_one_after_the_other_also_where_discontinuities_are_not
 ) -> None:
     import av
 
-    from rtstream.media.testsource import read_barcode
+    from rtstream.testsource import read_barcode
 
     runs = [record(b_frames, tmp_path / name, start=START + at, audio=True) for name, at in (("one", 0), ("two", 100))]
     flat, path = flattened(runs, START + 6, START + 102, tmp_path)
@@ -196,7 +196,7 @@ def test_a_fragment_is_moved_to_another_time_with_its_sound(run: Run, tmp_path: 
 def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
     import av
 
-    from rtstream.media.fragments import FragmentSplitter
+    from rtstream.mp4.fragments import FragmentSplitter
 
     sink = FragmentSplitter()
     options = {

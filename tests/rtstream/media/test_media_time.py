@@ -12,10 +12,10 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.media.fragments import boxes, track_runs, track_scales
-from rtstream.media.messages import RunStarted, SegmentClosed
-from rtstream.media.recorder import VIDEO_RATE, Run
-from rtstream.media.testsource import ClipSpec, read_barcode
+from rtstream.mp4.fragments import boxes, track_runs, track_scales
+from rtstream.messages import RunStarted, SegmentClosed
+from rtstream.recorder.writer import VIDEO_RATE, Run
+from rtstream.testsource import ClipSpec, read_barcode
 from rtstream.rules.playlist import Segment, playlist
 from rtstream.rules.timestamps import WallClock
 

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from rtstream.media.messages import FrameTaken, RunStarted, SegmentClosed, WorkerSpec
-from rtstream.media.programdate import WRAP_S, ProgramDate, program_date
-from rtstream.media.source import open_source
-from rtstream.media.testsource import ClipSpec
+from rtstream.messages import FrameTaken, RunStarted, SegmentClosed, WorkerSpec
+from rtstream.recorder.program_date import WRAP_S, ProgramDate, program_date
+from rtstream.recorder.source import open_source
+from rtstream.testsource import ClipSpec
 from tests.rtstream.media.hls_source import SEGMENT_S, HlsSource, hls_segments
 from tests.rtstream.media.worker_client import WorkerClient, jpeg_barcode, worker
 

@@ -12,10 +12,10 @@ from typing import Any
 import av
 import pytest
 
-from rtstream.media.fragments import boxes, codecs, track_runs, track_scales
-from rtstream.media.messages import Message, RunEnded, RunStarted, SegmentClosed
-from rtstream.media.recorder import VIDEO_RATE, Run
-from rtstream.media.testsource.pictures import Painter
+from rtstream.mp4.fragments import boxes, codecs, track_runs, track_scales
+from rtstream.messages import Message, RunEnded, RunStarted, SegmentClosed
+from rtstream.recorder.writer import VIDEO_RATE, Run
+from rtstream.testsource.pictures import Painter
 from rtstream.rules.timestamps import WallClock
 from tests.rtstream.media.worker_client import decoded
 from tests.rtstream.media.worker_sources import video_file

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from rtstream.media.testsource import ClipSpec, Faults, LiveSource, make_clip, read_barcode
+from rtstream.testsource import ClipSpec, Faults, LiveSource, make_clip, read_barcode
 
 TCP = {"rtsp_transport": "tcp", "timeout": "5000000"}
 UDP = {"rtsp_transport": "udp", "timeout": "5000000"}
@@ -198,7 +198,7 @@ def test_an_unknown_path_is_not_found(live_source: LiveSource) -> None:
 
 @pytest.mark.parametrize("end", ["stdin", "SIGTERM", "SIGINT"])
 def test_the_program_prints_its_addresses_and_ends_when_told(clip: Path, end: str) -> None:
-    command = [sys.executable, "-m", "rtstream.media.testsource", "--clip", str(clip)]
+    command = [sys.executable, "-m", "rtstream.testsource", "--clip", str(clip)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdin is not None
         assert program.stdout is not None

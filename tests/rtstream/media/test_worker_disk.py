@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rtstream.media.messages import RunEnded, RunStarted, SegmentClosed, WorkerHealth
-from rtstream.media.testsource import LiveSource
+from rtstream.messages import RunEnded, RunStarted, SegmentClosed, WorkerHealth
+from rtstream.testsource import LiveSource
 from tests.rtstream.media.worker_client import WorkerClient, worker
 
 MB = 1_000_000

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.media.messages import (
+from rtstream.messages import (
     AudioTaken,
     FrameTaken,
     RunEnded,
@@ -25,9 +25,9 @@ from rtstream.media.messages import (
     WorkerSpec,
     decode,
 )
-from rtstream.media.outbox import SAMPLE_BYTES, Outbox
-from rtstream.media.process import start_worker
-from rtstream.media.testsource import Faults, LiveSource
+from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
+from rtstream.forkserver import start_worker
+from rtstream.testsource import Faults, LiveSource
 from tests.rtstream.media.worker_client import decoded, worker
 from tests.rtstream.media.worker_sources import served, silent
 
@@ -134,8 +134,8 @@ def test_a_worker_whose_engine_is_gone_ends(blocked: bool, live_source: LiveSour
 def test_a_worker_ends_when_the_engine_is_killed(live_source: LiveSource, tmp_path: Path) -> None:
     script = f"""
 import sys, time
-from rtstream.media.messages import WorkerSpec
-from rtstream.media.process import start_worker
+from rtstream.messages import WorkerSpec
+from rtstream.forkserver import start_worker
 spec = WorkerSpec("rts-test", {live_source.http_url!r}, ["video"], True, {str(tmp_path)!r})
 process, connection = start_worker(spec)
 print(process.pid, "av" in sys.modules, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtstream.media.messages import (
+from rtstream.messages import (
     AudioTaken,
     ClockReached,
     FrameTaken,
@@ -18,7 +18,7 @@ from rtstream.media.messages import (
     WorkerHealth,
     WorkerStats,
 )
-from rtstream.media.testsource import ClipSpec, LiveSource
+from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.media.test_worker_recording import happened
 from tests.rtstream.media.worker_client import Shown, jpeg_barcode, worker
 

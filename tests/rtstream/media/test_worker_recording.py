@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rtstream.media.messages import RunEnded, RunStarted, SegmentClosed
-from rtstream.media.testsource import ClipSpec, LiveSource
+from rtstream.messages import RunEnded, RunStarted, SegmentClosed
+from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.media.worker_client import Shown, worker
 
 FRAME_S = 1 / 30

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rtstream.media.messages import AudioTaken, RunStarted, SegmentClosed, WorkerHealth, WorkerSpec
-from rtstream.media.source import SourceFailed, open_source
-from rtstream.media.testsource import ClipSpec, LiveSource
+from rtstream.messages import AudioTaken, RunStarted, SegmentClosed, WorkerHealth, WorkerSpec
+from rtstream.recorder.source import SourceFailed, open_source
+from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.media.worker_client import decoded, worker
 from tests.rtstream.media.worker_sources import served, served_folder, transport_stream, video_file
 

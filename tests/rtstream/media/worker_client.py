@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import av
 
-from rtstream.media.messages import (
+from rtstream.messages import (
     Message,
     RunStarted,
     SegmentClosed,
@@ -26,8 +26,8 @@ from rtstream.media.messages import (
     decode,
     encode,
 )
-from rtstream.media.process import start_worker
-from rtstream.media.testsource import read_barcode
+from rtstream.forkserver import start_worker
+from rtstream.testsource import read_barcode
 
 M = TypeVar("M")
 DEADLINE_S = 20.0

@@ -29,6 +29,6 @@ def screen() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def reader() -> Any:
     pytest.importorskip("rapidocr", reason='needs the extra "local"')
-    from rtstream.perception.local.reading import Reader
+    from rtstream.perception.vision.text_reader import Reader
 
     return Reader()

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from rtstream.errors import InvalidRequest, Unavailable
-from rtstream.perception import embeddings
-from rtstream.perception.embeddings import LocalEmbeddings, ServerEmbeddings
-from rtstream.perception.minilm import weights
-from rtstream.perception.minilm.encoder import Encoder, read_safetensors
-from rtstream.perception.minilm.wordpiece import WordPiece
+from rtstream.perception.embeddings.providers import providers as embeddings
+from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
+from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.minilm.encoder import Encoder, read_safetensors
+from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
 from rtstream.perception.protocols import ProviderError
 
 VOCABULARY = [

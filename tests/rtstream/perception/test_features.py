@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.perception.local import features
-from rtstream.perception.local.reading import in_reading_order, regions_to_read
+from rtstream.perception.vision import features
+from rtstream.perception.vision.text_reader import in_reading_order, regions_to_read
 from rtstream.perception.protocols import TextLine
 
 Draw = Callable[..., bytes]

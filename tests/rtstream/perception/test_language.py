@@ -2,7 +2,7 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.perception import registry
-from rtstream.perception.local.language import LocalLanguage
+from rtstream.perception.language.local import LocalLanguage
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict
 
 pytestmark = pytest.mark.anyio

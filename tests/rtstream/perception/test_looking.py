@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from rtstream.perception.local import looking
-from rtstream.perception.local.looking import Looker
+from rtstream.perception.vision import observer as looking
+from rtstream.perception.vision.observer import Looker
 
 Draw = Callable[..., bytes]
 BASE = ["Quarterly results", "Invoice 4711", "Total 12.50 EUR", "Due 2026-05-01"]

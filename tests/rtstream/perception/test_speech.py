@@ -7,9 +7,9 @@ import anyio
 import numpy as np
 import pytest
 
-from rtstream.perception.local import hearing
-from rtstream.perception.local.hearing import Aligner, Hearer, Trust
-from rtstream.perception.local.speech import LocalSpeech
+from rtstream.perception.speech import moonshine as hearing
+from rtstream.perception.speech.moonshine import Aligner, Hearer, Trust
+from rtstream.perception.speech.local import LocalSpeech
 from rtstream.perception.protocols import ProviderError, Utterance
 
 pytestmark = pytest.mark.anyio

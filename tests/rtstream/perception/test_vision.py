@@ -9,8 +9,8 @@ from functools import partial
 import anyio
 import pytest
 
-from rtstream.perception.local.process import ChildProcess
-from rtstream.perception.local.vision import LocalVision
+from rtstream.perception.child_process import ChildProcess
+from rtstream.perception.vision.local import LocalVision
 from rtstream.perception.protocols import Picture, ProviderError, VisionRequest
 
 pytestmark = pytest.mark.anyio
@@ -127,7 +127,7 @@ async def test_a_caller_may_leave_and_closing_ends_even_busy_children() -> None:
 
 PARENT = """
 import asyncio, os, signal
-from rtstream.perception.local.process import ChildProcess
+from rtstream.perception.child_process import ChildProcess
 
 async def main():
     child = ChildProcess("The worker", int)

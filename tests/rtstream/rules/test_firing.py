@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.firing import Options, QuietHours, State, options, step
+from rtstream.rules.alert_policy import Options, QuietHours, State, options, step
 
 Scene = tuple[float | None, float, bool]  # confidence of the match or None, time, enabled
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.misreads import find, fold
+from rtstream.rules.fuzzy_text import find, fold
 
 FOUND = [
     # as it stands; case, spacing, punctuation, accents, line breaks

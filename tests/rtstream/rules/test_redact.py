@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rtstream.rules.redact import redact, secrets_in, show_url
+from rtstream.rules.redaction import redact, secrets_in, show_url
 
 TOKEN = "xoxb9Zk3LmQ82nVbT5rYw1"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.sampling import grid_cell, keyframes_suffice, scaled_size
+from rtstream.rules.sample_grid import grid_cell, keyframes_suffice, scaled_size
 
 START = 1_800_000_000.0
 

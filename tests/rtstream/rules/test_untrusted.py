@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.untrusted import clean, clean_data
+from rtstream.rules.text_safety import clean, clean_data
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.sampling import grid_cell
+from rtstream.rules.sample_grid import grid_cell
 from rtstream.rules.windows import Window, Windows
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.perception.models.answers import asks_for_json, check_schema, read
+from rtstream.perception.llm.responses import asks_for_json, check_schema, read
 
 NOT_JSON = "The answer is not valid JSON."
 OBJECT: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}}

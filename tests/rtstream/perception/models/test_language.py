@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtstream.config import EngineConfig
-from rtstream.perception.models import prompts
-from rtstream.perception.models.language import ModelLanguage
+from rtstream.perception.llm import prompts
+from rtstream.perception.language.model import ModelLanguage
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts
 from tests.modelserver import ModelServer
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rtstream.config import EngineConfig
-from rtstream.perception.models.names import choose, target, tiers
+from rtstream.perception.llm.names import choose, target, tiers
 from rtstream.perception.protocols import ProviderError
 
 

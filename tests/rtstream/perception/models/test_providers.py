@@ -8,9 +8,9 @@ import json
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.perception.models.check import check
-from rtstream.perception.models.language import ModelLanguage
-from rtstream.perception.models.vision import ModelVision
+from rtstream.perception.llm.check import check
+from rtstream.perception.language.model import ModelLanguage
+from rtstream.perception.vision.model import ModelVision
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, VisionRequest
 from tests.modelserver import KEY, Answer, ModelServer, decoded, failure, picture
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.perception.models.vision import ModelVision
+from rtstream.perception.vision.model import ModelVision
 from rtstream.perception.protocols import ProviderError, VisionRequest
 from tests.modelserver import KEY, Answer, ModelServer, decoded, failure, picture
 
@@ -206,7 +206,7 @@ class Hidden(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Hidden())
 from rtstream.config import EngineConfig
-from rtstream.perception.models.vision import ModelVision
+from rtstream.perception.vision.model import ModelVision
 from rtstream.perception.protocols import ProviderError
 try:
     ModelVision("openai:x", EngineConfig()).ready()
@@ -222,7 +222,9 @@ def test_making_a_provider_loads_no_client_library() -> None:
     heavy = ("pydantic_ai", "openai", "anthropic", "google.genai", "httpx", "httpx2", "PIL", "jsonschema")
     code = f"""
 from rtstream.config import EngineConfig
-from rtstream.perception.models import check, language, vision
+from rtstream.perception.llm import check
+from rtstream.perception.language import model as language
+from rtstream.perception.vision import model as vision
 import sys
 vision.ModelVision("openai:x", EngineConfig())
 language.ModelLanguage("anthropic:x", EngineConfig())

@@ -1,0 +1,171 @@
+"""Exported videos: index their spoken words, read their transcripts, search them (API reference 2.19)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.envelope import body, ok, query
+from rtstream.api.routing import engine_of
+from rtstream.api.videos import answer
+from rtstream.engine.jobs import Job
+from rtstream.engine.search.service import MAX_LIMIT
+from rtstream.errors import InvalidRequest
+from rtstream.models import VideoHits
+
+WAIT_S = 25.0
+"""How long an answer may wait for a transcript: clients give up after 30 s, and what is not done by then costs them
+another 5 s or more."""
+MAX_SECONDS = 7 * 86400.0
+
+Language = Field(None, max_length=20)
+
+
+class IndexVideo(BaseModel):
+    """Body of ``POST video/{id}/index``. ``segmentation_type`` changes nothing: sentences are searched."""
+
+    index_type: str = "spoken_word"
+    language_code: str | None = Language
+    force: bool = False
+    callback_url: str | None = None
+
+
+class Transcribe(BaseModel):
+    """Body of ``POST video/{id}/transcription``."""
+
+    force: bool = False
+    language_code: str | None = Language
+
+
+class ReadTranscript(BaseModel):
+    """Query of ``GET video/{id}/transcription``. ``force`` changes nothing: what is read is always the newest."""
+
+    segmenter: Literal["word", "sentence", "time"] = "word"
+    length: float = Field(1, gt=0, le=MAX_SECONDS)
+    start: float | None = Field(None, ge=0, le=MAX_SECONDS)
+    end: float | None = Field(None, ge=0, le=MAX_SECONDS)
+
+
+class LegacySearch(BaseModel):
+    """Body of ``POST video/{id}/search`` and ``POST collection/{id}/search``."""
+
+    query: str
+    search_type: Literal["semantic", "keyword"] = "semantic"
+    index_type: str = "spoken_word"
+    result_threshold: int = Field(5, ge=1, le=MAX_LIMIT)
+    score_threshold: float | None = None
+    dynamic_score_percentage: float | None = None
+    filter: Any = None
+
+
+class NewSearch(BaseModel):
+    """Body of ``POST video/{id}/search/v2`` and ``POST collection/{id}/search/v2``."""
+
+    query: str
+    top_k: int = Field(10, ge=1, le=MAX_LIMIT)
+    score_threshold: float | None = None
+    filter: Any = None
+
+
+async def index(request: Request) -> Response:
+    """Transcribe a video and make it searchable."""
+    asked = await body(request, IndexVideo)
+    _check_index(asked.index_type)
+    if asked.callback_url:
+        raise InvalidRequest("This engine calls nobody back about videos: leave callback_url out and wait instead.")
+    spoken = engine_of(request).spoken
+    started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
+    return await _when_done(request, started)
+
+
+async def transcribe(request: Request) -> Response:
+    """The same, for who only wants to read."""
+    asked = await body(request, Transcribe)
+    spoken = engine_of(request).spoken
+    started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
+    return await _when_done(request, started)
+
+
+async def transcript(request: Request) -> Response:
+    """What is said in a video, once that is known."""
+    asked = query(request, ReadTranscript)
+    spoken, video_id = engine_of(request).spoken, request.path_params["video_id"]
+    if (under_way := spoken.job_of(video_id)) is not None:
+        await under_way.wait(WAIT_S)
+    return ok(await spoken.transcript(video_id, **asked.model_dump()))
+
+
+async def search_video(request: Request) -> Response:
+    """Moments of one video, in the older form."""
+    asked = await body(request, LegacySearch)
+    return ok({"results": await _legacy(request, asked, video_id=request.path_params["video_id"])})
+
+
+async def search_collection(request: Request) -> Response:
+    """Moments of all videos of a collection, in the older form."""
+    asked = await body(request, LegacySearch)
+    return ok({"results": await _legacy(request, asked, collection_id=request.path_params["collection_id"])})
+
+
+async def search_video_v2(request: Request) -> Response:
+    """Moments of one video."""
+    found = await engine_of(request).video_search.one(
+        request.path_params["video_id"], **_new(await body(request, NewSearch))
+    )
+    return _shots(found)
+
+
+async def search_collection_v2(request: Request) -> Response:
+    """Moments of all videos of a collection."""
+    found = await engine_of(request).video_search.collection(
+        request.path_params["collection_id"], **_new(await body(request, NewSearch))
+    )
+    return _shots(found)
+
+
+async def _when_done(request: Request, job: Job) -> Response:
+    await job.wait(WAIT_S)
+    if job.error is not None:
+        raise job.error
+    return await answer(request, job)
+
+
+async def _legacy(
+    request: Request, asked: LegacySearch, *, video_id: str = "", collection_id: str = ""
+) -> list[VideoHits]:
+    _check_index(asked.index_type)
+    how: dict[str, Any] = {
+        "limit": asked.result_threshold,
+        "score_threshold": asked.score_threshold,
+        "dynamic_score_percentage": asked.dynamic_score_percentage,
+        "filter": asked.filter,
+        "by_words": asked.search_type == "keyword",
+    }
+    videos = engine_of(request).video_search
+    if video_id:
+        return await videos.one(video_id, asked.query, **how)
+    return await videos.collection(collection_id, asked.query, **how)
+
+
+def _new(asked: NewSearch) -> dict[str, Any]:
+    return {
+        "query": asked.query,
+        "limit": asked.top_k,
+        "score_threshold": asked.score_threshold,
+        "filter": asked.filter,
+    }
+
+
+def _shots(found: list[VideoHits]) -> Response:
+    return ok({"response_type": "shots", "results": found, "warnings": []})
+
+
+def _check_index(kind: str) -> None:
+    if kind not in ("spoken_word", "spoken"):
+        raise InvalidRequest(
+            "Videos are searched by their spoken words here (index_type 'spoken_word'). What was seen is found in the "
+            "stream they were recorded from: search with namespace='rtstream'."
+        )

@@ -1,0 +1,1 @@
+"""Events and alerts: the service, the evaluators and what a firing writes."""

@@ -1,0 +1,170 @@
+"""Alerts on scenes: every stored scene is judged against the index's events, once, also after a crash.
+
+What was judged, the alert, its journal entry and its webhook are written in one transaction, and each alert remembers
+the newest scene it has judged: a kill at any moment neither loses an alert nor fires it twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+from anyio.abc import TaskGroup
+from sqlalchemy import Connection, Row
+
+from rtstream.engine.alerts.firings import Firing, Judged, Moment
+from rtstream.engine.journal import Journal
+from rtstream.engine.alerts.matcher import Judge, Question
+from rtstream.engine.alerts.stream_evaluator import Signals
+from rtstream.perception.protocols import ProviderError
+from rtstream.rules import alert_policy as rules
+from rtstream.rules.event_rules import of_event
+from rtstream.store import alerts as rows
+from rtstream.store import indexes as index_rows
+from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+"""Pause after an unexpected failure before the same scene is tried again."""
+MAX_BEHIND = 10
+"""Scenes a language model may be behind; beyond, scenes are left out, and the log says so."""
+KEEP_DECISIONS_S = 7 * 86400.0
+TRIM_EVERY_S = 600.0
+TRIM_LIMIT = 2000
+TOO_SLOW = "the language model is slower than the scenes, so this one was left out"
+
+DISABLED = rules.IN_WORDS["disabled"]
+
+Way = Literal["rule", "model"]
+
+
+@dataclass
+class _Lane:
+    """The alerts of one index that are decided in one way: those with rules never wait for a model."""
+
+    index_id: str
+    way: Way
+    wake: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Alerting:
+    """All judging. ``on_webhooks(alert_ids)`` is called when these alerts have something to send."""
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        db: Database,
+        journal: Journal,
+        judge: Judge,
+        firing: Firing,
+        on_webhooks: Callable[[list[str]], None],
+    ) -> None:
+        self._tasks = tasks
+        self._db = db
+        self._journal = journal
+        self._judge = judge
+        self._firing = firing
+        self._on_webhooks = on_webhooks
+        self._lanes: dict[tuple[str, Way], _Lane] = {}
+        self._signals = Signals(tasks, db, journal, judge, firing, on_webhooks)
+
+    async def start(self) -> None:
+        """Go on with every index that has alerts, from the scene each had judged."""
+        for index_id in await self._db.read(rows.indexes_with_alerts):
+            self.watch(index_id)
+        self._tasks.start_soon(self._forget_old)
+
+    def watch(self, index_id: str) -> None:
+        """An alert was created on this index, or is decided in another way: judge its scenes from now on."""
+        ways: tuple[Way, ...] = ("rule", "model")
+        for way in ways:
+            if (index_id, way) not in self._lanes:
+                lane = self._lanes[index_id, way] = _Lane(index_id, way)
+                self._tasks.start_soon(self._run, lane)
+        self.scene_stored(index_id)
+        self._signals.start()
+
+    def scene_stored(self, index_id: str) -> None:
+        """A scene of this index is in the store."""
+        for way in ("rule", "model"):
+            lane = self._lanes.get((index_id, way))
+            if lane is not None:
+                lane.wake.set()
+
+    async def _run(self, lane: _Lane) -> None:
+        more = True
+        while True:
+            lane.wake = wake = anyio.Event()
+            try:
+                alerts, scene, behind = await self._db.read(self._next, lane)
+                if not alerts and not wake.is_set():
+                    del self._lanes[lane.index_id, lane.way]
+                    return
+                more = scene is not None
+                if scene is not None:
+                    due = [alert for alert in alerts if alert.judged_scene < scene.id]
+                    await self._judge_scene(due, scene, skip=lane.way == "model" and behind)
+            except Exception:
+                log.exception("alerts of index %s could not be judged", lane.index_id)
+                await anyio.sleep(RETRY_S)
+                continue
+            if not more:
+                await wake.wait()
+
+    def _next(self, conn: Connection, lane: _Lane) -> tuple[list[Row[Any]], Row[Any] | None, bool]:
+        """The lane's alerts, the oldest scene that some of them have not judged, and whether too many wait after it."""
+        alerts = [alert for alert in rows.of_index(conn, lane.index_id) if self._way(alert) == lane.way]
+        if not alerts:
+            return [], None, False
+        since = min(alert.judged_scene for alert in alerts)
+        scenes = index_rows.scenes_after(conn, lane.index_id, since, 1)
+        if not scenes:
+            return alerts, None, False
+        return alerts, scenes[0], index_rows.more_scenes_than(conn, lane.index_id, scenes[0].id, MAX_BEHIND)
+
+    def _way(self, alert: Row[Any]) -> Way | None:
+        """How an alert is decided; None when that is not done on scenes."""
+        rule = of_event(alert.event_prompt, alert.event_rule)
+        if rule is not None and rule.of_journal:
+            return None
+        return "model" if self._judge.asks_model(alert.event_prompt, alert.event_rule) else "rule"
+
+    async def _judge_scene(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> None:
+        judged = await self._judged(due, scene, skip=skip)
+        sent = await self._db.write(self._firing.record, Moment(scene.start, scene.end, scene.id), judged)
+        if sent is not None:
+            self._on_webhooks(sent)
+            self._journal.wake()
+
+    async def _judged(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> list[Judged]:
+        if scene.status != "ok":
+            return [Judged(alert, None, "the scene has no description") for alert in due]
+        if skip:
+            return [Judged(alert, None, TOO_SLOW) for alert in due]
+        # Rules cost nothing, so disabled alerts are judged too: the log says what they would have done.
+        free = [a.status == "enabled" or not self._judge.asks_model(a.event_prompt, a.event_rule) for a in due]
+        asked = [alert for alert, ask in zip(due, free, strict=True) if ask]
+        questions = [Question(a.event_id, a.event_prompt, a.event_rule, a.state.get("present")) for a in asked]
+        try:
+            answers = await self._judge.judge(questions, scene) if questions else []
+        except ProviderError as exc:
+            return [Judged(alert, None, str(exc)) for alert in due]
+        judged = [Judged(alert, answer) for alert, answer in zip(asked, answers, strict=True)]
+        return judged + [Judged(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask]
+
+    async def _forget_old(self) -> None:
+        """Old decisions go, but for those that fired."""
+        while True:
+            try:
+                before = time.time() - KEEP_DECISIONS_S
+                removed = TRIM_LIMIT
+                while removed == TRIM_LIMIT:  # in small steps: others write in between
+                    removed = await self._db.write(rows.trim_decisions, before, TRIM_LIMIT)
+            except Exception:
+                log.exception("old decisions could not be removed")
+            await anyio.sleep(TRIM_EVERY_S)

@@ -1,0 +1,377 @@
+"""Events and alerts as the API has them: create, list, enable, disable; and the marks they leave on the time line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from rtstream import ids
+from rtstream.engine.alerts import stream_evaluator as signals
+from rtstream.engine.alerts.scene_evaluator import Alerting
+from rtstream.engine.subscriptions import Bindings
+from rtstream.engine.alerts.matcher import Judge, Judgement, Question
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.models import (
+    Alert,
+    AlertStatus,
+    CreateAlert,
+    CreateEvent,
+    Decision,
+    Delivery,
+    DeliveryAttempt,
+    Event,
+    EventTest,
+    UpdateEvent,
+)
+from rtstream.perception.protocols import ProviderError
+from rtstream.rules import event_rules
+from rtstream.rules import alert_policy as firing
+from rtstream.rules.detection import Picture, Rule, Speech
+from rtstream.rules.text_safety import clean
+from rtstream.store import alerts as rows
+from rtstream.store import deliveries as outbox
+from rtstream.store import indexes as index_rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+from rtstream.store.tables import journal
+
+MAX_MARKS = 500
+MAX_PAGE_SIZE = 1000
+MAX_MODEL_TRIALS = 20
+"""Scenes of a dry run that a model is asked about."""
+
+
+class Watches:
+    """All events and alerts. ``check_webhook(url)`` raises RTStreamError for an address that is not allowed."""
+
+    def __init__(
+        self,
+        db: Database,
+        judge: Judge,
+        alerting: Alerting,
+        bindings: Bindings,
+        check_webhook: Callable[[str], Awaitable[Any]],
+        on_webhooks: Callable[[list[str]], None],
+    ) -> None:
+        self._db = db
+        self._judge = judge
+        self._alerting = alerting
+        self._bindings = bindings
+        self._check_webhook = check_webhook
+        self._on_webhooks = on_webhooks
+
+    async def create_event(self, request: CreateEvent) -> Event:
+        """Add an event. Raises InvalidRequest."""
+        values = {"prompt": _prompt(request.event_prompt), "label": _label(request.label), "rule": _rule(request.rule)}
+        event_id = ids.event_id()
+        await self._db.write(lambda conn: rows.insert_event(conn, id=event_id, **values, created_at=time.time()))
+        return self._event(await self._db.read(rows.get_event, event_id))
+
+    async def list_events(self) -> list[Event]:
+        """All events, oldest first."""
+        return [self._event(row) for row in await self._db.read(rows.list_events)]
+
+    async def update_event(self, event_id: str, request: UpdateEvent) -> Event:
+        """Change what is given of an event; its alerts go by it from their next scene on. Raises NotFound."""
+        changes: dict[str, Any] = {}
+        if request.event_prompt is not None:
+            changes["prompt"] = _prompt(request.event_prompt)
+        if request.label is not None:
+            changes["label"] = _label(request.label)
+        if request.rule is not None:
+            changes["rule"] = _rule(request.rule)
+
+        def change(conn: Connection) -> tuple[Row[Any], list[Row[Any]]]:
+            event = rows.get_event(conn, event_id)
+            if changes:
+                rows.change_event(conn, event.id, **changes)
+            watching = rows.of_event(conn, event.id)
+            if changes.keys() & {"prompt", "rule"}:
+                for alert in watching:  # what was seen of another event says nothing of this one
+                    last = index_rows.last_scene_id(conn, alert.index_id)
+                    rows.change_alert(conn, alert.id, state={}, judged_scene=last)
+                    signals.begin(conn, rows.get_alert(conn, alert.id))
+            return rows.get_event(conn, event.id), watching
+
+        row, watching = await self._db.write(change)
+        for alert in watching:
+            self._alerting.watch(alert.index_id)
+        return self._event(row)
+
+    async def delete_event(self, event_id: str) -> None:
+        """Remove an event and its alerts. Raises NotFound."""
+        await self._db.write(lambda conn: rows.delete_event(conn, rows.get_event(conn, event_id).id))
+
+    async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
+        """Decide an event on past scenes without creating anything; newest first. Raises NotFound, InvalidRequest."""
+        prompt, given = _prompt(request.event_prompt), _rule(request.rule)
+        rule = event_rules.of_event(prompt, given)
+        if rule is not None and rule.of_journal:
+            raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
+        limit = min(request.limit, MAX_MODEL_TRIALS) if self._judge.asks_model(prompt, given) else request.limit
+
+        def query(conn: Connection) -> list[Row[Any]]:
+            stream_rows.get(conn, stream_id)
+            indexes = [row.id for row in index_rows.of_stream(conn, stream_id)]
+            if request.rtstream_index_id is not None:
+                indexes = [index_rows.get(conn, request.rtstream_index_id, stream_id).id]
+            found = [
+                scene
+                for index_id in indexes
+                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, 1, limit)[0]
+            ]
+            return sorted(found, key=lambda scene: -scene.start)[:limit]
+
+        decided: list[Decision] = []
+        last: dict[str, bool | None] = {}  # by index: what the rule saw at the look before
+        for scene in reversed(await self._db.read(query)):
+            question = Question("event-test", prompt, given, last.get(scene.index_id))
+            judgement = await self._dry(question, scene)
+            last[scene.index_id] = judgement.present
+            decided.append(
+                Decision(
+                    at=time.time(),
+                    start=scene.start,
+                    end=scene.end,
+                    outcome=judgement.outcome,
+                    reason=judgement.reason,
+                    confidence=None if judgement.outcome == "failed" else judgement.confidence,
+                    explanation=judgement.explanation,
+                    text=scene.text,
+                )
+            )
+        return decided[::-1]
+
+    async def _dry(self, question: Question, scene: Row[Any]) -> Judgement:
+        if scene.status != "ok":
+            return Judgement("failed", reason="the scene has no description", present=question.previously)
+        try:
+            return (await self._judge.judge([question], scene))[0]
+        except ProviderError as exc:
+            return Judgement("failed", reason=str(exc), present=question.previously)
+
+    async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
+        """Watch an event on an index, from its next scene on. Raises NotFound, InvalidRequest."""
+        callback = (request.callback_url or "").strip()
+        if callback:
+            await self._check_webhook(callback)
+        alert_id = ids.alert_id()
+        options = _options(request)
+
+        def insert(conn: Connection) -> Row[Any]:
+            event = rows.get_event(conn, request.event_id)
+            index = index_rows.get(conn, index_id, stream_id)
+            _check_fits(event_rules.of_event(event.prompt, event.rule), index.extraction_type, options)
+            rows.insert_alert(
+                conn,
+                id=alert_id,
+                index_id=index_id,
+                event_id=event.id,
+                callback_url=callback or None,
+                status="enabled",
+                options=options,
+                state={},
+                judged_scene=index_rows.last_scene_id(conn, index_id),
+                fired=0,
+                created_at=time.time(),
+            )
+            signals.begin(conn, rows.get_alert(conn, alert_id))
+            return rows.get_alert(conn, alert_id)
+
+        row = await self._db.write(insert)
+        await self._bindings.bind(request.ws_connection_id, "alert", alert_id)
+        self._alerting.watch(index_id)
+        return self._alert(row, stream_id)
+
+    async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
+        """The alerts of an index, oldest first."""
+
+        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, dict[str, int]], dict[str, str]]:
+            index_rows.get(conn, index_id, stream_id)
+            found = rows.of_index(conn, index_id)
+            alert_ids = [row.id for row in found]
+            return found, outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
+
+        found, sent, errors = await self._db.read(query)
+        return [self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, "")) for row in found]
+
+    async def set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
+        """Enable or disable an alert. Raises NotFound."""
+
+        def change(conn: Connection) -> Row[Any]:
+            index_rows.get(conn, index_id, stream_id)
+            rows.get_alert(conn, alert_id, index_id)
+            rows.change_alert(conn, alert_id, status=status)
+            return rows.get_alert(conn, alert_id)
+
+        return self._alert(await self._db.write(change), stream_id)
+
+    async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
+        """Remove an alert with its log. Raises NotFound."""
+        await self._own(stream_id, index_id, alert_id)
+        await self._db.write(rows.delete_alert, alert_id)
+
+    async def decisions(
+        self,
+        stream_id: str,
+        index_id: str,
+        alert_id: str,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        page: int = 1,
+        page_size: int = 100,
+    ) -> tuple[list[Decision], bool]:
+        """What was decided about each scene of a time range and why, newest first; and whether there is more."""
+        if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
+            raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
+        await self._own(stream_id, index_id, alert_id)
+        found, more = await self._db.read(rows.decisions_of, alert_id, start, end, page, page_size)
+        return [
+            Decision(
+                at=row.at,
+                start=row.start if row.start is not None else row.at,
+                end=row.end if row.end is not None else row.at,
+                outcome=row.outcome,
+                reason=row.reason,
+                confidence=row.confidence,
+                explanation=row.explanation,
+                text=row.text or "",
+                seq=row.seq,
+            )
+            for row in found
+        ], more
+
+    async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int) -> list[Delivery]:
+        """The newest webhooks of an alert with every attempt, newest first."""
+        await self._own(stream_id, index_id, alert_id)
+        found = await self._db.read(outbox.of_alert, alert_id, max(1, min(limit, MAX_PAGE_SIZE)))
+        return [
+            Delivery(
+                delivery_id=row.id,
+                seq=row.seq,
+                state=row.state,
+                attempts=[
+                    DeliveryAttempt(at=a.at, status=a.status, latency_s=a.latency_s, error=a.error) for a in attempts
+                ],
+                next_at=row.next_at if row.state == "pending" else None,
+            )
+            for row, attempts in found
+        ]
+
+    async def redeliver(self, stream_id: str, index_id: str, alert_id: str, delivery_id: str | None) -> int:
+        """Send one webhook again, or all that were given up; returns how many. Raises NotFound."""
+        await self._own(stream_id, index_id, alert_id)
+        number = await self._db.write(outbox.again, alert_id, delivery_id, time.time())
+        if delivery_id is not None and not number:
+            raise NotFound(f"This alert has no delivery {delivery_id[:80]}. List its deliveries to see their ids.")
+        self._on_webhooks([alert_id])
+        return number
+
+    async def _own(self, stream_id: str, index_id: str, alert_id: str) -> None:
+        """Raises NotFound unless the alert is on that index of that stream."""
+
+        def query(conn: Connection) -> None:
+            index_rows.get(conn, index_id, stream_id)
+            rows.get_alert(conn, alert_id, index_id)
+
+        await self._db.read(query)
+
+    async def marks(self, stream_id: str, start: float, end: float) -> list[dict[str, Any]]:
+        """Alerts of a window for the player's time line."""
+
+        def query(conn: Connection) -> list[dict[str, Any]]:
+            found = conn.execute(
+                select(journal.c.data)
+                .where(
+                    journal.c.stream_id == stream_id,
+                    journal.c.channel == "alert",
+                    journal.c.data["end"].as_float() > start,
+                    journal.c.data["start"].as_float() < end,
+                )
+                .order_by(journal.c.seq.desc())
+                .limit(MAX_MARKS)
+            ).scalars()
+            return [
+                {"kind": "alert", "start": data["start"], "end": data["end"], "label": data["label"]} for data in found
+            ]
+
+        return await self._db.read(query)
+
+    def _event(self, row: Row[Any]) -> Event:
+        matching, note = self._judge.matching(row.prompt, row.rule)
+        return Event(
+            event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
+        )
+
+    def _alert(self, row: Row[Any], stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
+        matching, note = self._judge.matching(row.event_prompt, row.event_rule)
+        return Alert(
+            alert_id=row.id,
+            event_id=row.event_id,
+            prompt=row.event_prompt,
+            label=row.event_label,
+            callback_url=row.callback_url,
+            status=row.status,
+            rtstream_id=stream_id,
+            rtstream_index_id=row.index_id,
+            matching=matching,
+            note=note,
+            fired=row.fired,
+            options=row.options,
+            deliveries=sent or {},
+            last_delivery_error=last_error,
+        )
+
+
+def _prompt(given: str) -> str:
+    if not given.strip():
+        raise InvalidRequest("An event needs a prompt that says what to watch for.")
+    return given.strip()
+
+
+def _label(given: str) -> str:
+    label = clean(given, 200).strip()
+    if not label:
+        raise InvalidRequest("An event needs a label: a short name that its alerts carry.")
+    return label
+
+
+def _rule(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A structured rule that was checked; None for none, ``{}`` included. Raises InvalidRequest."""
+    if not given:
+        return None
+    try:
+        event_rules.from_json(given)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
+    return given
+
+
+def _check_fits(rule: Rule | None, extraction_type: str, options: dict[str, Any]) -> None:
+    """Raises InvalidRequest for an alert that could never fire."""
+    if rule is None:
+        return
+    if isinstance(rule.conditions[0], Picture) and extraction_type == "transcript":
+        raise InvalidRequest("This event looks at the picture, and this is an audio index. Use a visual index.")
+    if isinstance(rule.conditions[0], Speech) and extraction_type != "transcript":
+        raise InvalidRequest("This event listens for speech, and this is a visual index. Use an audio index.")
+    if rule.momentary and options.get("consecutive", 1) > 1:
+        raise InvalidRequest(
+            "This event is over at once (it appears, disappears, starts or stops), so it is never there several times "
+            "in a row. Leave consecutive out, or watch for what stays."
+        )
+
+
+def _options(request: CreateAlert) -> dict[str, Any]:
+    """What was given of an alert's options. Raises InvalidRequest."""
+    names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "pre_s", "post_s")
+    given = {name: value for name in names if (value := getattr(request, name)) is not None}
+    try:
+        firing.options(given)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
+    return given

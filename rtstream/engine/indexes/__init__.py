@@ -1,0 +1,1 @@
+"""Scene indexes and audio indexes: the service and the indexes that run."""

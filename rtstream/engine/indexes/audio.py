@@ -1,0 +1,104 @@
+"""Audio indexes: batches of what was said become summaries by the language model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
+
+from rtstream.engine.indexes.runner import Indexing, Job, RunningIndex
+from rtstream.perception.protocols import LanguageProvider, VisionAnswer
+from rtstream.rules.batches import Batch, Batches, words_of
+
+
+@dataclass
+class AudioIndex(RunningIndex):
+    """A running audio index."""
+
+    prompt: str = ""
+    segmenter: Any = "word"
+    value: float = 10
+    json_schema: dict[str, Any] | None = None
+    engine: str = ""
+    """The transcript it listens to."""
+    batches: Batches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batches = Batches(self.segmenter, self.value)
+
+
+class AudioIndexes:
+    """All running audio indexes. They take final segments; somebody else runs the transcripts they need."""
+
+    def __init__(self, indexing: Indexing) -> None:
+        self._indexing = indexing
+        self._running: dict[str, AudioIndex] = {}
+
+    async def start(self, index: AudioIndex) -> None:
+        """Begin (or begin anew, with a changed prompt)."""
+        await self.stop(index.id)
+        self._running[index.id] = index
+        self._indexing.start(index)
+
+    async def stop(self, index_id: str) -> None:
+        """End an index; what was said and not yet summarised is dropped."""
+        index = self._running.pop(index_id, None)
+        if index is not None:
+            index.scope.cancel()
+
+    def of_stream(self, stream_id: str) -> list[AudioIndex]:
+        """The running audio indexes of a stream."""
+        return [index for index in self._running.values() if index.stream_id == stream_id]
+
+    async def said(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
+        """A final segment was stored."""
+        words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
+        for index in self._listening(stream_id, engine):
+            await self._complete(index, index.batches.add(words))
+
+    async def clock(self, stream_id: str, engine: str, reached: float) -> None:
+        """All that was said before Unix time ``reached`` is final: batches by time are over also in silence."""
+        for index in self._listening(stream_id, engine):
+            await self._complete(index, index.batches.reach(reached))
+
+    async def transcript_ended(self, stream_id: str, engine: str) -> None:
+        """Nothing more will be said for now: what was collected is a (shorter) batch."""
+        for index in self._listening(stream_id, engine):
+            await self._complete(index, index.batches.flush())
+
+    def _listening(self, stream_id: str, engine: str) -> list[AudioIndex]:
+        return [index for index in self.of_stream(stream_id) if index.engine == engine]
+
+    async def _complete(self, index: AudioIndex, batches: list[Batch]) -> None:
+        for batch in batches:
+            detail = {"words": len(batch.words), "transcript": batch.text}
+            await self._indexing.put(index, Job(batch.start, batch.end, _question(index, batch), detail))
+
+
+def _question(index: AudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
+    provider: LanguageProvider | Any = index.provider
+
+    async def ask() -> VisionAnswer:
+        return await provider.summarise(index.prompt, batch.text, json_schema=index.json_schema)
+
+    return ask
+
+
+def audio_index(row: Row[Any], stream_name: str, provider: LanguageProvider, engine: str) -> AudioIndex:
+    """A running index of a stored one."""
+    config = row.extraction_config
+    return AudioIndex(
+        id=row.id,
+        stream_id=row.stream_id,
+        stream_name=stream_name,
+        name=row.name or "",
+        channel="audio_index",
+        provider=provider,
+        prompt=row.prompt or "Summarize what is being said",
+        segmenter=config["segmenter"],
+        value=config["segmentation_value"],
+        json_schema=(row.model_config or {}).get("json_schema"),
+        engine=engine,
+    )

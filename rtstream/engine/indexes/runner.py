@@ -1,0 +1,220 @@
+"""Running indexes: windows of pictures or words wait for their model, and become stored scenes.
+
+Nothing falls behind live: at most ``MAX_WAITING`` windows wait; one more, and the oldest is skipped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from sqlalchemy import Connection
+
+from rtstream.engine.journal import Journal
+from rtstream.engine.model_calls import Capped, ModelCalls
+from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionAnswer, VisionProvider
+from rtstream.rules.text_safety import clean
+from rtstream.store import indexes as rows
+from rtstream.store import journal as journal_rows
+from rtstream.store.database import Database
+from rtstream.store.journal import Entry
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 2
+MAX_TEXT = 20_000
+"""Characters of a model's answer that are kept."""
+MAX_LINES = 500
+RESUME_SLACK_S = 0.1
+"""After a pause for the cap: clocks and timers are not exact, and asking too early would pause again."""
+
+
+@dataclass
+class Job:
+    """One window that waits for its model. ``detail`` is kept with the scene (frame times, number of words)."""
+
+    start: float
+    end: float
+    ask: Callable[[], Awaitable[VisionAnswer]] | None
+    detail: dict[str, Any]
+    answer: VisionAnswer | None = None
+    """The answer when nobody needs to be asked (``ask`` is None)."""
+
+
+@dataclass
+class RunningIndex:
+    """One index at work."""
+
+    id: str
+    stream_id: str
+    stream_name: str
+    name: str
+    channel: str
+    """Where its scenes go: ``scene_index`` or ``audio_index``."""
+    provider: VisionProvider | LanguageProvider
+    waiting: deque[Job] = field(default_factory=deque)
+    paused: bool = False
+    """The cap of model calls is reached: what must be left out now is counted as capped, not as skipped."""
+    failing: bool = False
+    """The last window failed, and the index says why."""
+    arrived: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+class Indexing:
+    """All indexes at work. ``on_scene(index_id)`` is called after each stored scene."""
+
+    def __init__(
+        self, tasks: TaskGroup, db: Database, journal: Journal, calls: ModelCalls, on_scene: Callable[[str], None]
+    ) -> None:
+        self._tasks = tasks
+        self._db = db
+        self._journal = journal
+        self._calls = calls
+        self._on_scene = on_scene
+
+    def start(self, index: RunningIndex) -> None:
+        """Work through what ``put`` brings until ``index.scope`` is cancelled."""
+        self._tasks.start_soon(self._work, index)
+
+    async def put(self, index: RunningIndex, job: Job) -> None:
+        """A window is complete."""
+        index.waiting.append(job)
+        index.arrived.set()
+        if len(index.waiting) > MAX_WAITING:
+            index.waiting.popleft()
+            await self._count(index, **{"capped" if index.paused else "skipped": 1})
+
+    async def _count(self, index: RunningIndex, **add: float) -> None:
+        await self._db.write(lambda conn: rows.count(conn, index.id, **add))
+
+    async def _work(self, index: RunningIndex) -> None:
+        with index.scope:
+            await self._load(index)
+            while True:
+                while not index.waiting:
+                    index.arrived = anyio.Event()
+                    await index.arrived.wait()
+                job = index.waiting.popleft()
+                try:
+                    await self._scene(index, job)
+                except Capped as exc:
+                    await self._pause(index, exc)
+                except Exception:
+                    log.exception("a window of index %s could not be indexed", index.id)
+                    await self._count(index, failed=1)
+
+    async def _load(self, index: RunningIndex) -> None:
+        """Get ready while the first window fills."""
+        try:
+            await index.provider.load()
+        except ProviderError:
+            pass  # the first window will say so
+        except Exception:
+            log.exception("what index %s needs could not be loaded", index.id)
+
+    async def _pause(self, index: RunningIndex, capped: Capped) -> None:
+        """The cap of model calls is reached: say so, leave out and count what comes, go on when there is room."""
+        index.paused = True
+        await self._state(index, "paused", str(capped))
+        await anyio.sleep(max(0.0, capped.until - time.time()) + RESUME_SLACK_S)
+        index.paused = False
+        await self._state(index, "running", "")
+
+    async def _state(self, index: RunningIndex, status: str, reason: str) -> None:
+        index.failing = False
+        await self._db.write(lambda conn: rows.change(conn, index.id, status=status, status_reason=reason))
+
+    async def _scene(self, index: RunningIndex, job: Job) -> None:
+        attempts = _Attempts(job)
+        failure = ""
+        answer = job.answer or VisionAnswer(text="", model=index.provider.name)
+        if job.ask is not None:
+            try:
+                answer = await self._calls.call(index.provider, attempts)
+            except Capped:
+                await self._count(index, capped=1, calls=attempts.count)
+                raise
+            except ProviderError as exc:
+                failure = str(exc)
+        detail = {
+            **job.detail,
+            "latency_s": round(attempts.latency_s, 3) if attempts.count else None,
+            "lines": [clean(line.text, 1000) for line in answer.lines[:MAX_LINES]],
+            "changes": answer.changes if job.ask is not None else {"changed": False},
+        }
+        if failure:
+            detail["failure"] = failure
+        if answer.data_error:
+            detail["data_error"] = answer.data_error
+        values = {
+            "index_id": index.id,
+            "stream_id": index.stream_id,
+            "start": job.start,
+            "end": job.end,
+            "text": "" if failure else clean(answer.text, MAX_TEXT),
+            "status": "failed" if failure else "ok",
+            "model": answer.model,
+            "data": answer.data,
+            "detail": detail,
+            "created_at": time.time(),
+        }
+        counts: dict[str, float] = {"failed": 1} if failure else {"done": 1}
+        if job.ask is None:
+            counts["unchanged"] = 1
+        elif not self._calls.free(index.provider):
+            counts |= {"calls": attempts.count, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
+        await self._db.write(self._store, index, values, counts)
+        index.failing = bool(failure)
+        self._journal.wake()
+        self._on_scene(index.id)
+
+    @staticmethod
+    def _store(conn: Connection, index: RunningIndex, values: dict[str, Any], counts: dict[str, float]) -> None:
+        """The scene, its journal entry and the index's counters, in one transaction."""
+        scene_id = rows.add_scene(conn, **values)
+        detail = values["detail"]
+        rows.count(conn, index.id, **counts)
+        failure = detail.get("failure", "")
+        if failure or index.failing:
+            reason = f"The last window failed: {failure}" if failure else ""
+            rows.change(conn, index.id, status_reason=reason)
+        data = {
+            "text": values["text"],
+            "start": values["start"],
+            "end": values["end"],
+            "rtstream_index_id": index.id,
+            "index_name": index.name,
+            "scene_id": scene_id,
+            "model": values["model"],
+            "status": values["status"],
+            **{key: detail[key] for key in ("failure", "data_error", "unchanged") if detail.get(key)},
+        }
+        if values["data"] is not None:
+            data["data"] = values["data"]
+        entry = Entry(index.channel, data, index.stream_id, index.stream_name, index.id)
+        journal_rows.append(conn, entry)
+
+
+class _Attempts:
+    """Asks for one window, as often as it is called: counts that, and measures the last one."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.count = 0
+        self.latency_s = 0.0
+
+    async def __call__(self) -> VisionAnswer:
+        assert self._job.ask is not None
+        self.count += 1
+        began = time.monotonic()
+        try:
+            return await self._job.ask()
+        finally:
+            self.latency_s = time.monotonic() - began

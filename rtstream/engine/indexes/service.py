@@ -1,0 +1,270 @@
+"""Scene indexes as the API has them: create, list, start, stop, read."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from rtstream import ids
+from rtstream.engine.indexes.audio import AudioIndexes, audio_index
+from rtstream.engine.subscriptions import Bindings
+from rtstream.engine.journal import Journal
+from rtstream.engine.model_calls import ModelCalls
+from rtstream.engine.transcripts.service import Transcripts
+from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, visual_index
+from rtstream.errors import InvalidRequest
+from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
+from rtstream.perception.llm.responses import check_schema
+from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
+from rtstream.rules import batches
+from rtstream.rules.text_safety import clean
+from rtstream.store import indexes as rows
+from rtstream.store import journal as journal_rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+from rtstream.store.journal import Entry
+
+MAX_PROMPT = 20_000
+MAX_PAGE_SIZE = 1000
+LOCAL_AUDIO_NOTE = (
+    "No language model is set, so each scene is an extract of what was said. It does not follow the prompt."
+)
+LOCAL_NOTE = (
+    "No vision model is set, so the embedded default describes: text on screen, changes, motion, colours. "
+    "It does not follow the prompt."
+)
+
+
+class Indexes:
+    """All scene indexes, of pictures (extraction type ``time``) and of speech (``transcript``)."""
+
+    def __init__(
+        self,
+        db: Database,
+        journal: Journal,
+        visual: VisualIndexes,
+        audio: AudioIndexes,
+        transcripts: Transcripts,
+        bindings: Bindings,
+        calls: ModelCalls,
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._visual = visual
+        self._audio = audio
+        self._transcripts = transcripts
+        self._bindings = bindings
+        self._calls = calls
+
+    async def resume(self) -> None:
+        """Run again what ran when the engine ended."""
+
+        def query(conn: Connection) -> list[tuple[Row[Any], str]]:
+            streams, _ = stream_rows.page(
+                conn, limit=1_000_000, offset=0, status=None, name=None, ordering="created_at", collection_id=None
+            )
+            return [(row, stream.name) for stream in streams for row in rows.of_stream(conn, stream.id)]
+
+        for row, name in await self._db.read(query):
+            if row.status in ("running", "paused"):
+                await self._run(row, name)
+
+    async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
+        """Add an index to a stream and run it. Raises NotFound, InvalidRequest."""
+        stream = await self._db.read(stream_rows.get, stream_id)
+        kind = {"time": "time", "time_based": "time", "transcript": "transcript"}.get(request.extraction_type)
+        if kind is None:
+            raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
+        if kind == "transcript":
+            self._transcripts.check_sound(stream)
+        elif "video" not in stream.media_types:
+            raise InvalidRequest("This stream was connected without video. Connect it with media_types=['video'].")
+        if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
+            raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
+        try:
+            config = (extraction_config if kind == "time" else batches.config)(request.extraction_config)
+            options = _options(request.model_settings or {}, kind)
+            self._provider(kind, request.model_name).ready()
+        except (ValueError, ProviderError) as exc:
+            raise InvalidRequest(str(exc)) from exc
+        values: dict[str, Any] = {
+            "id": ids.index_id(),
+            "stream_id": stream_id,
+            "name": clean(request.name, 200).strip() if request.name else None,
+            "extraction_type": kind,
+            "extraction_config": config,
+            "prompt": request.prompt,
+            "model_name": request.model_name,
+            "model_config": options,
+            "status": "running",
+            "status_reason": "",
+            "counters": {},
+            "created_at": time.time(),
+        }
+
+        def insert(conn: Connection) -> Row[Any]:
+            rows.insert(conn, **values)
+            data = {"change": "added", "kind": "index", "id": values["id"], "name": values["name"] or ""}
+            entry = Entry("catalogue", data, stream_id=stream_id, stream_name=stream.name, index_id=values["id"])
+            journal_rows.append(conn, entry)
+            return rows.get(conn, values["id"])
+
+        row = await self._db.write(insert)
+        self._journal.wake()
+        await self._bindings.bind(request.ws_connection_id, "index", row.id)
+        await self._run(row, stream.name)
+        return self._index(row)
+
+    async def of_stream(self, stream_id: str) -> list[SceneIndex]:
+        """The indexes of a stream, oldest first."""
+        return [self._index(row) for row in await self._db.read(rows.of_stream, stream_id)]
+
+    async def get(self, stream_id: str, index_id: str) -> SceneIndex:
+        """One index. Raises NotFound."""
+        return self._index(await self._db.read(rows.get, index_id, stream_id))
+
+    async def start(self, stream_id: str, index_id: str) -> SceneIndex:
+        """Run an index; harmless when it runs."""
+        row = await self._db.read(rows.get, index_id, stream_id)
+        if row.status == "stopped":
+            row = await self._change(index_id, status="running", status_reason="")
+            await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
+        return self._index(row)
+
+    async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
+        """Stop an index; harmless when it is stopped."""
+        row = await self._db.read(rows.get, index_id, stream_id)
+        await self._halt(row)
+        return self._index(await self._change(index_id, status="stopped", status_reason="stopped by request"))
+
+    async def change_prompt(self, stream_id: str, index_id: str, prompt: str) -> SceneIndex:
+        """Another prompt from the next window on."""
+        if not 0 < len(prompt) <= MAX_PROMPT:
+            raise InvalidRequest(f"The prompt must have 1 to {MAX_PROMPT} characters.")
+        await self._db.read(rows.get, index_id, stream_id)
+        row = await self._change(index_id, prompt=prompt)
+        if row.status != "stopped":
+            await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
+        return self._index(row)
+
+    async def scenes(
+        self, stream_id: str, index_id: str, start: float | None, end: float | None, page: int, page_size: int
+    ) -> tuple[list[Scene], bool]:
+        """One page, newest first, and whether there is a next one."""
+        if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
+            raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
+        for bound in (start, end):
+            if bound is not None and not math.isfinite(bound):
+                raise InvalidRequest("start and end must be Unix timestamps in seconds.")
+        if start is not None and end is not None and end < start:
+            raise InvalidRequest("The end of the window is before its start. Swap them: both are Unix timestamps.")
+        await self._db.read(rows.get, index_id, stream_id)
+        found, more = await self._db.read(rows.scene_page, index_id, start, end, page, page_size)
+        return [_scene(row) for row in found], more
+
+    async def _change(self, index_id: str, **values: Any) -> Row[Any]:
+        def change(conn: Connection) -> Row[Any]:
+            rows.change(conn, index_id, **values)
+            return rows.get(conn, index_id)
+
+        return await self._db.write(change)
+
+    async def _run(self, row: Row[Any], stream_name: str) -> None:
+        try:
+            provider: Any = self._provider(row.extraction_type, row.model_name)
+            engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
+        except (ProviderError, InvalidRequest) as exc:
+            await self._change(row.id, status="stopped", status_reason=str(exc))
+            return
+        if row.status != "running" or row.status_reason:  # a pause, or a failure, of an earlier run
+            await self._change(row.id, status="running", status_reason="")
+        if row.extraction_type == "time":
+            await self._visual.start(visual_index(row, stream_name, provider))
+        else:
+            await self._audio.start(audio_index(row, stream_name, provider, engine))
+            await self._transcripts.need(row.stream_id, engine)
+
+    async def _halt(self, row: Row[Any]) -> None:
+        if row.extraction_type == "time":
+            await self._visual.stop(row.id)
+            return
+        engines = {index.engine for index in self._audio.of_stream(row.stream_id) if index.id == row.id}
+        await self._audio.stop(row.id)
+        for engine in engines:
+            await self._transcripts.release(row.stream_id, engine)
+
+    def _provider(self, kind: str, name: str | None) -> VisionProvider | LanguageProvider:
+        return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
+
+    async def progress(self, stream_id: str) -> list[IndexProgress]:
+        """How the indexes of a stream keep up, oldest first."""
+        fields = set(IndexProgress.model_fields)
+        return [IndexProgress(**index.model_dump(include=fields)) for index in await self.of_stream(stream_id)]
+
+    def _index(self, row: Row[Any]) -> SceneIndex:
+        try:
+            model = self._provider(row.extraction_type, row.model_name).name
+        except ProviderError:
+            model = row.model_name or ""
+        counters = {key: int(value) for key, value in (row.counters or {}).items()}
+        return SceneIndex(
+            rtstream_index_id=row.id,
+            rtstream_id=row.stream_id,
+            extraction_type=row.extraction_type,
+            extraction_config=row.extraction_config,
+            prompt=row.prompt,
+            name=row.name,
+            model_name=row.model_name,
+            status=row.status,
+            model=model,
+            status_reason=row.status_reason,
+            windows_done=counters.get("done", 0),
+            windows_skipped=counters.get("skipped", 0),
+            windows_failed=counters.get("failed", 0),
+            windows_unchanged=counters.get("unchanged", 0),
+            windows_capped=counters.get("capped", 0),
+            model_calls=counters.get("calls", 0),
+            tokens_in=counters.get("tokens_in", 0),
+            tokens_out=counters.get("tokens_out", 0),
+            note="" if model != "local" else LOCAL_NOTE if row.extraction_type == "time" else LOCAL_AUDIO_NOTE,
+        )
+
+
+def _scene(row: Row[Any]) -> Scene:
+    text = row.text or row.detail.get("failure", "")
+    return Scene(
+        id=row.id,
+        start=row.start,
+        end=row.end,
+        text=text,
+        description=text,
+        rtstream_index_id=row.index_id,
+        model=row.model,
+        status=row.status,
+        data=row.data,
+        frame_times=row.detail.get("frame_times", []),
+        latency_s=row.detail.get("latency_s"),
+        data_error=row.detail.get("data_error", ""),
+        unchanged=row.detail.get("unchanged", False),
+    )
+
+
+def _options(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What of ``model_config`` is known here. Raises ValueError with a sentence."""
+    options: dict[str, Any] = {}
+    schema, skip = given.get("json_schema"), given.get("skip_unchanged")
+    if schema is not None:
+        if not isinstance(schema, dict):
+            raise ValueError("json_schema must be a JSON object: the schema of the answer.")
+        check_schema(schema)
+        options["json_schema"] = schema
+    if skip is not None:
+        if not isinstance(skip, bool):
+            raise ValueError("skip_unchanged must be true or false.")
+        if kind != "time":
+            raise ValueError("skip_unchanged is for pictures only. Leave it out for an index of speech.")
+        options["skip_unchanged"] = skip
+    return options

@@ -1,0 +1,186 @@
+"""Visual indexes: sampled pictures of a stream become windows for the vision model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Row
+
+from rtstream.engine.indexes.runner import Indexing, Job, RunningIndex
+from rtstream.engine.model_calls import ModelCalls
+from rtstream import messages as m
+from rtstream.perception.llm.responses import asks_for_json
+from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
+from rtstream.rules.windows import Window, Windows
+
+NO_JSON = "The embedded default gives no JSON: set a vision model."
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The last window a model has answered: a grey thumbnail of its last picture, and the answer."""
+
+    thumbnail: Any
+    answer: VisionAnswer
+
+
+@dataclass
+class VisualIndex(RunningIndex):
+    """A running visual index."""
+
+    prompt: str = ""
+    length: float = 2.0
+    frame_count: int = 5
+    json_schema: dict[str, Any] | None = None
+    skip_unchanged: bool = False
+    answered: Answered | None = None
+    """Kept while ``skip_unchanged``."""
+    windows: Windows[Picture] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = Windows(self.length, self.frame_count)
+
+
+class VisualIndexes:
+    """All running visual indexes."""
+
+    def __init__(
+        self, indexing: Indexing, set_taps: Callable[[str, dict[str, dict[str, float]]], Awaitable[None]], max_side: int
+    ) -> None:
+        self._indexing = indexing
+        self._set_taps = set_taps
+        self._max_side = max_side
+        self._running: dict[str, VisualIndex] = {}
+
+    async def start(self, index: VisualIndex) -> None:
+        """Begin (or begin anew, with a changed prompt)."""
+        await self.stop(index.id)
+        self._running[index.id] = index
+        self._indexing.start(index)
+        await self.retap(index.stream_id)
+
+    async def stop(self, index_id: str) -> None:
+        """End an index; the window under way is dropped."""
+        index = self._running.pop(index_id, None)
+        if index is not None:
+            index.scope.cancel()
+            await self.retap(index.stream_id)
+
+    def of_stream(self, stream_id: str) -> list[VisualIndex]:
+        """The running visual indexes of a stream."""
+        return [index for index in self._running.values() if index.stream_id == stream_id]
+
+    async def retap(self, stream_id: str) -> None:
+        """Tell the stream's worker which pictures are wanted now."""
+        taps = {
+            index.id: {"interval_s": index.length / index.frame_count, "max_side": float(self._max_side)}
+            for index in self.of_stream(stream_id)
+        }
+        await self._set_taps(stream_id, taps)
+
+    async def frame(self, stream_id: str, frame: m.FrameTaken) -> None:
+        """A sampled picture arrived."""
+        picture = Picture(frame.time, frame.payload, frame.width, frame.height)
+        for index_id in frame.taps:
+            index = self._running.get(index_id)
+            if index is not None and index.stream_id == stream_id:
+                await self._complete(index, index.windows.add(picture))
+
+    async def clock(self, stream_id: str, reached: float) -> None:
+        """The stream was sampled up to this time."""
+        for index in self.of_stream(stream_id):
+            await self._complete(index, index.windows.reach(reached))
+
+    async def run_ended(self, stream_id: str) -> None:
+        """The stream was cut: what was collected is a (shorter) window."""
+        for index in self.of_stream(stream_id):
+            await self._complete(index, index.windows.flush())
+
+    async def _complete(self, index: VisualIndex, windows: list[Window[Picture]]) -> None:
+        for window in windows:
+            await self._indexing.put(index, await _job(index, window))
+
+
+async def _job(index: VisualIndex, window: Window[Picture]) -> Job:
+    detail: dict[str, Any] = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
+    last = None
+    if index.skip_unchanged:
+        unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
+        if unchanged and index.answered is not None:
+            return Job(window.start, window.end, None, {**detail, "unchanged": True}, index.answered.answer)
+    return Job(window.start, window.end, _question(index, window, last), detail)
+
+
+def _question(index: VisualIndex, window: Window[Picture], last: Any) -> Callable[[], Awaitable[VisionAnswer]]:
+    """The call for a window. ``last``: thumbnail of its last picture, where one is needed."""
+    request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
+    provider: Any = index.provider
+    json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
+
+    async def ask() -> VisionAnswer:
+        answer: VisionAnswer = await provider.describe(request)
+        if last is not None:
+            index.answered = Answered(last, answer)
+        return replace(answer, data_error=NO_JSON) if json_wanted and ModelCalls.free(provider) else answer
+
+    return ask
+
+
+def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Any]:
+    """Whether every picture looks like the one last answered for, and the thumbnail of the last one, if it has one."""
+    from rtstream.perception.local import features  # here, in a thread: the libraries take a moment to load
+
+    try:
+        seen = [features.thumbnail(picture.jpeg) for picture in pictures]
+    except features.BadPicture:
+        return False, None
+    alike = answered is not None and not any(features.changed_tiles(answered.thumbnail, one).any() for one in seen)
+    return alike, seen[-1]
+
+
+def extraction_config(given: dict[str, Any] | None) -> dict[str, Any]:
+    """A visual index's ``{"time", "frame_count"}`` with defaults filled in. Raises ValueError with a sentence."""
+    given = given or {}
+    length, count = given.get("time"), given.get("frame_count")
+    length = 2 if length is None else _number(length, "The window (time, in seconds)")
+    count = 5 if count is None else _number(count, "frame_count")
+    if not 0.5 <= length <= 3600:
+        raise ValueError("The window (time) must be between 0.5 and 3600 seconds.")
+    if count != int(count) or not 1 <= count <= 60:
+        raise ValueError("frame_count must be a whole number from 1 to 60.")
+    if count / length > 30:
+        raise ValueError("That is more than 30 pictures a second. Take a longer window or fewer frames.")
+    return {"time": int(length) if length == int(length) else length, "frame_count": int(count)}
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} must be a number.") from None
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(f"{what} must be a number.")
+    return number
+
+
+def visual_index(row: Row[Any], stream_name: str, provider: VisionProvider) -> VisualIndex:
+    """A running index of a stored one."""
+    config, options = row.extraction_config, row.model_config or {}
+    return VisualIndex(
+        id=row.id,
+        stream_id=row.stream_id,
+        stream_name=stream_name,
+        name=row.name or "",
+        channel="scene_index",
+        provider=provider,
+        prompt=row.prompt or "Describe the scene",
+        length=float(config["time"]),
+        frame_count=int(config["frame_count"]),
+        json_schema=options.get("json_schema"),
+        # The embedded default is always asked: it is free, and reads again only what changed.
+        skip_unchanged=bool(options.get("skip_unchanged")) and not ModelCalls.free(provider),
+    )

@@ -1,0 +1,1 @@
+"""Recordings and exported videos: playback, links, exports and retention."""

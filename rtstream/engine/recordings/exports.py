@@ -1,0 +1,283 @@
+"""Exports: a recording, or a window of one, becomes a permanent video."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import Connection, Row
+
+from rtstream import ids
+from rtstream.engine.jobs import Job, Jobs
+from rtstream.engine.journal import Journal
+from rtstream.engine.recordings.playback import window
+from rtstream.engine.recordings.videos import Videos, catalogue
+from rtstream.errors import InvalidRequest, NotFound, Unavailable
+from rtstream.extract.export import PARTIAL, ExportJob, main
+from rtstream.extract.frames import Piece, Run
+from rtstream.mp4.progressive import same_format
+from rtstream.forkserver import start_process
+from rtstream.mp4.sample_tables import read_init
+from rtstream.rules.playlist import nearest, stamp
+from rtstream.rules.text_safety import clean
+from rtstream.store import journal as journal_rows
+from rtstream.store import recordings as recording_rows
+from rtstream.store import streams as stream_rows
+from rtstream.store import videos as rows
+from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+MAX_EXPORT_S = 24 * 3600.0
+AT_ONCE = 2
+SILENCE_S = 120.0
+"""An export process that says nothing for this long is ended."""
+MAX_NAME = 200
+PIN = "export:"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be exported. ``key`` tells the same recording from another one."""
+
+    stream: Row[Any]
+    name: str
+    start: float
+    end: float
+    key: str
+    segments: Sequence[Row[Any]]
+    runs: dict[str, Row[Any]]
+
+
+class Exports:
+    """Makes videos from recordings below ``media_dir``; ``room`` bytes of the disk stay free."""
+
+    def __init__(self, jobs: Jobs, db: Database, journal: Journal, media_dir: Path, videos: Videos, room: int) -> None:
+        self._jobs = jobs
+        self._db = db
+        self._journal = journal
+        self._media_dir = media_dir
+        self._videos = videos
+        self._folder = videos.folder
+        self._room = room
+        self._turn = anyio.Semaphore(AT_ONCE)
+        self._under_way: dict[tuple[str, str], Job] = {}
+
+    async def agree(self) -> None:
+        """After a crash: remove files of videos that do not exist, and what kept recordings for unfinished exports."""
+        known = await self._db.read(rows.ids)
+        await self._db.write(recording_rows.unpin, PIN)
+
+        def tidy() -> None:
+            self._folder.mkdir(exist_ok=True, mode=0o700)
+            for path in self._folder.iterdir():
+                if path.name not in known:
+                    shutil.rmtree(path, ignore_errors=True)
+
+        await anyio.to_thread.run_sync(tidy)
+
+    async def start(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> Job:
+        """Export the latest completed recording of a stopped stream, or the window [start, end] (Unix seconds).
+
+        The job's result is the id of the video; the same recording gives the same video again. Raises NotFound, and
+        InvalidRequest with a sentence when there is nothing to export.
+        """
+        stream = await self._db.read(stream_rows.get, stream_id)
+        name = clean(name or "", MAX_NAME).strip() or f"{stream.name} - Recording"[:MAX_NAME]
+        whole = start is None and end is None
+        asked = await (self._recording(stream, name) if whole else self._window(stream, name, start, end))
+        made = await self._db.read(rows.exported, stream_id, asked.key)
+        if made is not None:
+            return self._jobs.start(_at_once(made.id), self._videos.exported)
+        key = (stream_id, asked.key)
+        if key not in self._under_way:
+            self._under_way[key] = self._jobs.start(lambda job: self._carry_out(job, asked), self._videos.exported)
+        return self._under_way[key]
+
+    async def _recording(self, stream: Row[Any], name: str) -> _Asked:
+        """The latest completed recording: what was recorded from its start to its stop, reconnects and all."""
+        if stream.desired == "running":
+            raise InvalidRequest(
+                "The stream is still running. Stop it first, or give start and end to export a part of it."
+            )
+        since = await self._db.read(recording_rows.latest_session, stream.id)
+        if since is None:
+            raise InvalidRequest(
+                "There are no recordings of this stream to export."
+                if stream.store
+                else "There are no recordings of this stream: it was connected with store=false."
+            )
+        segments, runs = await self._stored(stream.id, since, time.time())
+        if not segments:
+            raise InvalidRequest("There are no recordings of this stream to export (any more).")
+        # A change of format begins a new video: the latest one is what was asked for.
+        fitting = _same_format(runs)
+        last = next(n for n, run in enumerate(reversed([False, *fitting])) if not run)
+        kept = set(list(runs)[len(runs) - last :])
+        segments = [segment for segment in segments if segment.recording_id in kept]
+        start, end = segments[0].start, segments[-1].start + segments[-1].duration
+        _check_length(start, end)
+        return _Asked(stream, name, start, end, segments[-1].recording_id, segments, runs)
+
+    async def _window(self, stream: Row[Any], name: str, start: float | None, end: float | None) -> _Asked:
+        start, end = window(start, end)
+        _check_length(start, end)
+        segments, runs = await self._stored(stream.id, start, end)
+        if not segments:
+            ranges = await self._db.read(recording_rows.ranges, stream.id, 3, (start + end) / 2)
+            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+        if not all(_same_format(runs)):
+            raise InvalidRequest(_formats_differ(segments, runs))
+        start, end = max(start, segments[0].start), min(end, segments[-1].start + segments[-1].duration)
+        return _Asked(stream, name, start, end, f"{round(start * 1e6)}-{round(end * 1e6)}", segments, runs)
+
+    async def _stored(self, stream_id: str, start: float, end: float) -> tuple[list[Row[Any]], dict[str, Row[Any]]]:
+        """Segments of a window, oldest first, and their runs in the same order."""
+
+        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, Row[Any]]]:
+            segments = recording_rows.segments_between(conn, stream_id, start, end)
+            runs = {
+                run_id: recording_rows.init_of(conn, stream_id, run_id)
+                for run_id in dict.fromkeys(segment.recording_id for segment in segments)
+            }
+            return segments, {run_id: run for run_id, run in runs.items() if run is not None}
+
+        return await self._db.read(query)
+
+    async def _carry_out(self, job: Job, asked: _Asked) -> str:
+        video_id = _new_id(asked)
+        try:
+            await self._db.write(recording_rows.pin, asked.stream.id, asked.start, asked.end, PIN + video_id)
+            async with self._turn:
+                made = await self._db.read(rows.exported, asked.stream.id, asked.key)
+                if made is not None:
+                    return made.id
+                index = await self._export(video_id, asked, job)
+            try:
+                await self._db.write(self._store, video_id, asked, index)
+            except BaseException:
+                await self._remove(self._folder / video_id)
+                raise
+            self._journal.wake()
+            return video_id
+        finally:
+            del self._under_way[asked.stream.id, asked.key]
+            with anyio.CancelScope(shield=True):
+                await self._db.write(recording_rows.unpin, PIN + video_id)
+
+    def _store(self, conn: Connection, video_id: str, asked: _Asked, index: dict[str, Any]) -> None:
+        covered = [[part[0], part[1]] for part in index["parts"]]
+        rows.insert(
+            conn,
+            id=video_id,
+            collection_id=asked.stream.collection_id,
+            stream_id=asked.stream.id,
+            name=asked.name,
+            path=video_id,
+            start=covered[0][0],
+            duration=index["duration"],
+            detail={"key": asked.key, "size": index["size"], "covered": covered},
+            created_at=time.time(),
+        )
+        journal_rows.append(conn, catalogue("added", video_id, asked.name))
+
+    async def _export(self, video_id: str, asked: _Asked, job: Job) -> dict[str, Any]:
+        """Run the export process to its end. Cancelled or failed, it leaves nothing."""
+        folder = self._folder / video_id
+        media = self._media_dir / asked.stream.id
+        runs = [
+            Run(asked.runs[run_id].init, [Piece(str(media / s.path), s.offset, s.length, s.start) for s in segments])
+            for run_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
+        ]
+        codecs = asked.runs[asked.segments[0].recording_id].codecs
+        work = ExportJob(runs, codecs, asked.start, asked.end, str(folder), self._room)
+        done = False
+        process, connection = await anyio.to_thread.run_sync(start_process, main, work, f"export-{video_id}")
+        try:
+            while True:
+                message = await _heard(connection.recv_bytes)
+                if "index" in message:
+                    done = True
+                    return message["index"]
+                if "error" in message:
+                    raise _failure(message)
+                if message["total"]:
+                    job.percentage = round(100.0 * message["done"] / message["total"], 1)
+        finally:
+            process.kill()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(process.join, 5.0)
+                connection.close()
+                if not done:
+                    await self._remove(folder)
+
+    async def _remove(self, folder: Path) -> None:
+        with anyio.CancelScope(shield=True):
+            for path in (folder, folder.with_name(folder.name + PARTIAL)):
+                await anyio.to_thread.run_sync(shutil.rmtree, path, True)
+
+
+async def _heard(receive: Callable[[], bytes]) -> dict[str, Any]:
+    """The next message of an export process."""
+    try:
+        with anyio.fail_after(SILENCE_S):
+            return json.loads(await anyio.to_thread.run_sync(receive, abandon_on_cancel=True))
+    except TimeoutError:
+        raise Unavailable("The export did not get on: the disk may be overloaded. Try again later.") from None
+    except (EOFError, OSError):
+        raise Unavailable("The export ended unexpectedly. Try again.") from None
+
+
+def _failure(message: dict[str, Any]) -> Unavailable:
+    if message["full"]:
+        return Unavailable("There is not enough room on the disk for this export. Free some, or export a shorter part.")
+    return Unavailable(f"This cannot be exported: {message['error']}.")
+
+
+def _at_once(result: str) -> Callable[[Job], Any]:
+    async def work(job: Job) -> str:
+        return result
+
+    return work
+
+
+def _check_length(start: float, end: float) -> None:
+    if end - start > MAX_EXPORT_S:
+        raise InvalidRequest(
+            f"The recording is {(end - start) / 3600:.0f} hours long, from {stamp(start)} to {stamp(end)}. "
+            "Export at most 24 hours at once: give start and end."
+        )
+
+
+def _same_format(runs: dict[str, Row[Any]]) -> list[bool]:
+    inits = [run.init for run in runs.values()]
+    # Nearly always they are the same bytes.
+    return [True] * len(inits) if len(set(inits)) == 1 else same_format(inits)
+
+
+def _formats_differ(segments: Sequence[Row[Any]], runs: dict[str, Row[Any]]) -> str:
+    """What to tell who wants to export runs that do not fit together: the parts that do."""
+    parts: list[list[Row[Any]]] = []
+    for run_id, found in groupby(segments, key=lambda segment: segment.recording_id):
+        own = list(found)
+        if parts and same_format([runs[parts[-1][-1].recording_id].init, runs[run_id].init])[0]:
+            parts[-1].extend(own)
+        else:
+            parts.append(own)
+    listed = "; ".join(f"{stamp(part[0].start)} to {stamp(part[-1].start + part[-1].duration)}" for part in parts[:5])
+    return f"The format of the stream changes in this window. Export its parts one by one: {listed}."
+
+
+def _new_id(asked: _Asked) -> str:
+    tracks = read_init(next(iter(asked.runs.values())).init)
+    pictures = any(track.handler == b"vide" for track in tracks.values())
+    return ids.video_id() if pictures else ids.audio_id()

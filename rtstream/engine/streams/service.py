@@ -1,0 +1,343 @@
+"""Streams: connecting, starting, stopping, and what their workers report."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import Connection, Row
+
+from rtstream import ids
+from rtstream.config import EngineConfig
+from rtstream.engine.journal import Journal
+from rtstream.engine.streams.supervisor import Supervisor
+from rtstream.engine.transcripts.runner import Transcribers
+from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.errors import Conflict, InvalidRequest
+from rtstream import messages as m
+from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
+from rtstream.rules.redaction import redact, show_url
+from rtstream.rules.text_safety import clean
+from rtstream.store import journal as journal_rows
+from rtstream.store import recordings as recording_rows
+from rtstream.store import streams as rows
+from rtstream.store.database import Database
+from rtstream.store.journal import Entry
+
+log = logging.getLogger(__name__)
+
+FIRST_ANSWER_S = 20.0
+"""How long connecting waits for the source's first answer; API clients give up after 30 s."""
+MAX_NAME = 200
+
+CheckSource = Callable[[str], Awaitable[str]]
+"""Checks a URL given from outside and returns the one to open. Raises InvalidRequest with a sentence."""
+
+
+class Streams:
+    """All streams of the engine."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        db: Database,
+        journal: Journal,
+        supervisor: Supervisor,
+        visual: VisualIndexes,
+        transcribers: Transcribers,
+        check_source: CheckSource,
+        media_dir: Path,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._journal = journal
+        self._supervisor = supervisor
+        self._visual = visual
+        self._transcribers = transcribers
+        self._check_source = check_source
+        self._media_dir = media_dir
+        self._health: dict[str, Health] = {}
+        self._changed: dict[str, anyio.Event] = {}
+        self._names: dict[str, str] = {}
+        self._urls: dict[str, str] = {}
+
+    async def resume(self) -> None:
+        """Run again what ran when the engine ended."""
+        for row in await self._db.read(rows.wanted):
+            try:
+                await self._check_source(row.url)
+            except InvalidRequest as exc:
+                await self._set_health(row.id, "error", exc.message)
+                continue
+            await self._run(row)
+
+    async def connect(self, request: ConnectStream) -> Stream:
+        """Add a stream and run it. Waits for the source's first answer; a source that refuses is not added."""
+        url = await self._check_source(request.url.strip())
+        if len(self._supervisor.running) >= self._config.max_streams:
+            raise Conflict(f"{self._config.max_streams} streams are running already. Stop one first.")
+        now = time.time()
+        media_types = list(dict.fromkeys(request.media_types or ["video"]))
+        values: dict[str, Any] = {
+            "id": ids.stream_id(),
+            "name": clean(request.name or "", MAX_NAME).strip() or show_url(url)[:MAX_NAME],
+            "url": url,
+            "collection_id": request.collection_id or rows.DEFAULT_COLLECTION,
+            "created_at": now,
+            "media_types": media_types,
+            "sample_rate": request.sample_rate or 30,
+            "store": request.store,
+            "enable_transcript": bool(request.enable_transcript),
+            "desired": "running",
+            "health": Health(state="connecting", since=now).model_dump(),
+        }
+
+        def insert(conn: Connection) -> Row[Any]:
+            rows.insert(conn, **values)
+            return rows.get(conn, values["id"])
+
+        row = await self._db.write(insert)
+        await self._run(row)
+        refused = await self._first_answer(row.id)
+        if refused:
+            await self._supervisor.stop(row.id)
+            await self._db.write(rows.delete, row.id)
+            self._forget(row.id)
+            raise InvalidRequest(f"The stream {show_url(url)} could not be opened: {refused}")
+        await self._journal.append(self._catalogue("added", row.id, row.name))
+        return await self.get(row.id)
+
+    async def _first_answer(self, stream_id: str) -> str:
+        """Empty when the source answered or is still being tried; else why it refused."""
+        with anyio.move_on_after(FIRST_ANSWER_S):
+            while True:
+                health = self._health[stream_id]
+                if health.state in ("connected", "stopped"):
+                    return ""
+                if health.state in ("reconnecting", "error"):
+                    return health.reason or "no answer"
+                await self._changed[stream_id].wait()
+        return ""
+
+    async def get(self, stream_id: str) -> Stream:
+        """One stream as it is now. Raises NotFound."""
+
+        def query(conn: Connection) -> tuple[Row[Any], list[tuple[float, float]]]:
+            return rows.get(conn, stream_id), recording_rows.ranges(conn, stream_id)
+
+        row, ranges = await self._db.read(query)
+        return self._stream(row, ranges)
+
+    async def page(self, **which: Any) -> tuple[list[Stream], int]:
+        """Streams of one page and the number of all that match."""
+
+        def query(conn: Connection) -> tuple[list[Row[Any]], int]:
+            return rows.page(conn, **which)
+
+        found, total = await self._db.read(query)
+        return [self._stream(row, []) for row in found], total
+
+    async def start(self, stream_id: str) -> Stream:
+        """Run a stream; harmless when it runs already."""
+        row = await self._db.read(rows.get, stream_id)
+        if stream_id not in self._supervisor.running:
+            await self._check_source(row.url)
+            await self._db.write(lambda conn: rows.change(conn, stream_id, desired="running"))
+            await self._run(row)
+        return await self.get(stream_id)
+
+    async def stop(self, stream_id: str) -> Stream:
+        """Stop a stream; harmless when it is stopped. What was recorded stays."""
+        await self._db.read(rows.get, stream_id)
+        await self._db.write(lambda conn: rows.change(conn, stream_id, desired="stopped"))
+        await self._supervisor.stop(stream_id)
+        await self._after_end(stream_id)
+        if self._health.get(stream_id, Health()).state != "stopped":
+            await self._set_health(stream_id, "stopped", "stopped by request")
+        return await self.get(stream_id)
+
+    async def delete(self, stream_id: str) -> None:
+        """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
+        row = await self._db.read(rows.get, stream_id)
+        await self._supervisor.stop(stream_id)
+        for index in self._visual.of_stream(stream_id):
+            await self._visual.stop(index.id)
+
+        def write(conn: Connection) -> None:
+            rows.delete(conn, stream_id)
+            journal_rows.append(conn, self._catalogue("removed", stream_id, row.name))
+
+        await self._db.write(write)
+        self._journal.wake()
+        self._forget(stream_id)
+        await anyio.to_thread.run_sync(shutil.rmtree, self._media_dir / stream_id, True)
+
+    async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
+        """Give a stream another name or other limits of retention; None leaves them as they are."""
+        values: dict[str, Any] = {}
+        if name is not None:
+            values["name"] = clean(name, MAX_NAME).strip()
+            if not values["name"]:
+                raise InvalidRequest("The name is empty.")
+        if retention is not None:
+            values["retention"] = retention.model_dump(exclude_none=True)
+
+        def change(conn: Connection) -> None:
+            rows.get(conn, stream_id)
+            if values:
+                rows.change(conn, stream_id, **values)
+
+        await self._db.write(change)
+        if "name" in values:
+            self._names[stream_id] = values["name"]
+        return await self.get(stream_id)
+
+    # what workers say
+
+    async def handle(self, stream_id: str, message: m.Message) -> None:
+        """One message of a stream's worker."""
+        match message:
+            case m.FrameTaken():
+                await self._visual.frame(stream_id, message)
+            case m.ClockReached():
+                await self._visual.clock(stream_id, message.time)
+            case m.AudioTaken():
+                await self._transcribers.audio(stream_id, message)
+            case m.SegmentClosed():
+                segment = asdict(message)
+                await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
+            case m.RunStarted():
+                await self._db.write(
+                    lambda conn: recording_rows.start_run(
+                        conn,
+                        recording_id=message.recording_id,
+                        stream_id=stream_id,
+                        started_at=message.started_at,
+                        init=message.payload,
+                        codecs=message.codecs,
+                    )
+                )
+            case m.RunEnded():
+                await self._db.write(recording_rows.close_run, message.recording_id)
+                await self._visual.run_ended(stream_id)
+            case m.WorkerHealth():
+                await self._worker_health(stream_id, message)
+            case m.WorkerStats():
+                self._worker_stats(stream_id, message)
+            case _:
+                log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
+
+    async def _worker_health(self, stream_id: str, message: m.WorkerHealth) -> None:
+        if message.state == "reconnecting":
+            await self._after_end(stream_id)
+        if message.state == "stopped":  # by itself: at the end of a file
+            await self._db.write(lambda conn: rows.change(conn, stream_id, desired="stopped"))
+            await self._after_end(stream_id)
+        media = message.media
+        if media is not None:
+            await self._db.write(lambda conn: rows.change(conn, stream_id, media=media))
+        await self._set_health(stream_id, message.state, message.reason, attempts=message.attempts)
+
+    def _worker_stats(self, stream_id: str, message: m.WorkerStats) -> None:
+        health = self._health.get(stream_id)
+        if health is not None:
+            health.lag_s = round(message.lag_s, 3)
+            health.skipped = message.dropped
+
+    async def _after_end(self, stream_id: str) -> None:
+        """A run is over, cleanly or not."""
+        await self._db.write(recording_rows.close_runs_of, stream_id)
+        await self._visual.run_ended(stream_id)
+
+    async def _set_health(self, stream_id: str, state: Any, reason: str, *, attempts: int = 0) -> None:
+        before = self._health.get(stream_id)
+        reason = clean(redact(reason, [self._urls[stream_id]] if stream_id in self._urls else ()), 500)
+        health = Health(state=state, reason=reason, since=time.time(), attempts=attempts)
+        if before is not None and before.state == state:
+            health.since = before.since
+        self._health[stream_id] = health
+
+        def write(conn: Connection) -> bool:
+            rows.change(conn, stream_id, health=health.model_dump())
+            if before is not None and (before.state, before.reason) == (state, reason):
+                return False
+            data = {"state": state, "reason": reason, "since": health.since, "attempts": attempts}
+            name = self._names.get(stream_id, "")
+            journal_rows.append(conn, Entry("health", data, stream_id=stream_id, stream_name=name))
+            return True
+
+        if await self._db.write(write):
+            self._journal.wake()
+        changed = self._changed.get(stream_id)
+        self._changed[stream_id] = anyio.Event()
+        if changed is not None:
+            changed.set()
+
+    async def _run(self, row: Row[Any]) -> None:
+        folder = self._media_dir / row.id
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._names[row.id] = row.name
+        self._urls[row.id] = row.url
+        config = self._config
+        self._changed.setdefault(row.id, anyio.Event())
+        await self._set_health(row.id, "connecting", "")
+        self._supervisor.start(
+            m.WorkerSpec(
+                stream_id=row.id,
+                url=row.url,
+                media_types=row.media_types,
+                record=row.store,
+                folder=str(folder),
+                segment_s=config.segment_s,
+                stall_timeout_s=config.stall_timeout_s,
+                open_timeout_s=config.open_timeout_s,
+                reconnect_max_s=config.reconnect_max_s,
+                tls_verify=config.tls_verify,
+                min_free_bytes=int(config.min_free_gb * 1e9),
+            )
+        )
+
+    def _forget(self, stream_id: str) -> None:
+        for table in (self._health, self._changed, self._names, self._urls):
+            table.pop(stream_id, None)
+
+    def _catalogue(self, change: str, stream_id: str, name: str) -> Entry:
+        data = {"change": change, "kind": "stream", "id": stream_id, "name": name}
+        return Entry("catalogue", data, stream_id=stream_id, stream_name=name)
+
+    def _stream(self, row: Row[Any], ranges: list[tuple[float, float]]) -> Stream:
+        health = self._health.get(row.id) or Health.model_validate(row.health)
+        if skipped_s := self._transcribers.skipped_s(row.id):
+            skipped = {**health.skipped, "transcript_s": round(skipped_s, 1)}
+            health = health.model_copy(update={"skipped": skipped})
+        status: StreamStatus = "connected"
+        if row.desired == "stopped":
+            status = "stopped"
+        elif health.state == "error":
+            status = "error"
+        created = datetime.fromtimestamp(row.created_at, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        return Stream(
+            id=row.id,
+            name=row.name,
+            collection_id=row.collection_id,
+            created_at=created,
+            sample_rate=row.sample_rate,
+            status=status,
+            media_types=row.media_types,
+            store=row.store,
+            enable_transcript=row.enable_transcript,
+            url=show_url(row.url),
+            health=health,
+            media=MediaInfo.model_validate(row.media) if row.media else None,
+            recorded=ranges,
+            retention=RetentionLimits.model_validate(row.retention or {}),
+            recorded_bytes=row.recorded_bytes,
+        )

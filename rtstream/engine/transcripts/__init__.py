@@ -1,0 +1,1 @@
+"""Transcripts of streams and of exported videos."""

@@ -1,0 +1,1 @@
+"""Webhook deliveries: sent from the outbox table, signed and retried."""

@@ -1,0 +1,1 @@
+"""One-shot work on recorded footage: frames, audio and exports."""

@@ -1,0 +1,193 @@
+"""Pictures out of recorded segments. Runs in a media process; importing this module does not import the codec library.
+
+Errors are ValueErrors with one plain sentence, and results plain dataclasses: both travel between processes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from PIL import Image
+
+JPEG_QUALITY = 85
+MAX_SHEET_PICTURES = 64
+_HALF_TICK_S = 0.0005
+"""Times come from stored floats: a picture that is due within this much is shown."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Whole fragments (moof + mdat) beginning with a keyframe; ``start``: Unix seconds of its first picture."""
+
+    path: str
+    offset: int  # bytes
+    length: int  # bytes
+    start: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """Pieces of one continuous recording, sorted by start, and its fMP4 initialisation segment."""
+
+    init: bytes
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
+class ExtractedFrame:
+    """A JPEG picture; ``time``: Unix seconds when the picture happened, ``width`` and ``height`` in pixels."""
+
+    time: float
+    width: int
+    height: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """Pictures side by side in one JPEG, row by row; ``times``: Unix seconds of each one that could be shown."""
+
+    times: list[float]
+    width: int
+    height: int
+    jpeg: bytes
+
+
+def frame_at(init: bytes, pieces: Sequence[Piece], at: float, max_side: int) -> ExtractedFrame:
+    """The picture shown at Unix time ``at``: the last one not after it, else the first there is.
+
+    ``pieces`` are sorted by start and belong to one recording. The longer side of the picture is at most ``max_side``
+    pixels; it is never enlarged. Raises ValueError when there is no picture to be had.
+    """
+    from rtstream.recorder.frames import JpegEncoder
+
+    time, frame = _decode(Run(init, pieces), at)
+    jpeg, width, height = JpegEncoder().encode(frame, max_side)
+    return ExtractedFrame(time, width, height, jpeg)
+
+
+def contact_sheet(runs: Sequence[Run], times: Sequence[float], max_side: int) -> ContactSheet:
+    """The pictures shown at Unix ``times`` (1 to 64) in one image, each with its time (UTC) burnt in.
+
+    ``runs`` are sorted. Pictures that cannot be decoded are left out. Raises ValueError when none is left.
+    """
+    from PIL import Image
+
+    from rtstream.rules.sample_grid import scaled_size
+
+    if not 1 <= len(times) <= MAX_SHEET_PICTURES:
+        raise ValueError(f"a contact sheet shows 1 to {MAX_SHEET_PICTURES} pictures, not {len(times)}")
+    columns = math.ceil(math.sqrt(len(times)))
+    tiles: list[tuple[float, Image.Image]] = []
+    for at in times:
+        try:
+            time, frame = _decode(_run_at(runs, at), at)
+        except ValueError:
+            continue
+        width, height = scaled_size(frame.width, frame.height, max_side // columns)
+        tiles.append((time, frame.to_image(width=width, height=height)))
+    if not tiles:
+        raise ValueError("none of the pictures can be decoded")
+    width, height = max(tile.width for _, tile in tiles), max(tile.height for _, tile in tiles)
+    rows = math.ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", (width * min(columns, len(tiles)), height * rows))
+    for index, (time, tile) in enumerate(tiles):
+        _burn_in(tile, time)
+        sheet.paste(tile, (index % columns * width, index // columns * height))
+    encoded = io.BytesIO()
+    sheet.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    return ContactSheet([time for time, _ in tiles], sheet.width, sheet.height, encoded.getvalue())
+
+
+def _run_at(runs: Sequence[Run], at: float) -> Run:
+    """The last run that began by then, else the first."""
+    begun = [run for run in runs if run.pieces and run.pieces[0].start <= at + _HALF_TICK_S]
+    if not begun and not runs:
+        raise ValueError("nothing is recorded there")
+    return begun[-1] if begun else runs[0]
+
+
+def _decode(run: Run, at: float) -> tuple[float, av.VideoFrame]:
+    """The picture shown at ``at``, with its own time."""
+    import av
+    from av.error import FFmpegError
+
+    if not run.pieces:
+        raise ValueError("nothing is recorded there")
+    piece = next((p for p in reversed(run.pieces) if p.start <= at + _HALF_TICK_S), run.pieces[0])
+    try:
+        with open(piece.path, "rb") as file:
+            file.seek(piece.offset)
+            media = file.read(piece.length)
+        with av.open(io.BytesIO(run.init + media), "r", format="mp4") as container:
+            return _find(container, piece.start, at)
+    except FFmpegError as exc:
+        raise ValueError(f"the recording cannot be decoded ({exc.strerror})") from None
+    except OSError:
+        raise ValueError("the recording is no longer on disk") from None
+
+
+def _find(container: InputContainer, start: float, at: float) -> tuple[float, av.VideoFrame]:
+    """Decode from the last keyframe before the picture to the picture itself, and no further."""
+    if not container.streams.video:
+        raise ValueError("the recording has no pictures")
+    stream = container.streams.video[0]
+    stream.codec_context.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    base = stream.time_base
+    packets = [packet for packet in container.demux(stream) if packet.pts is not None and packet.size]
+    if not packets or base is None:
+        raise ValueError("the recording has no pictures")
+    # The recorder's start of a segment is when its keyframe is shown; pictures shown before it may follow it.
+    first = _pts(packets[0])
+    due = first + (at - start + _HALF_TICK_S) / float(base)
+    wanted = max((_pts(packet) for packet in packets if _pts(packet) <= due), default=first)
+    begin = max((i for i, p in enumerate(packets) if p.is_keyframe and _pts(p) <= wanted), default=0)
+    best: av.VideoFrame | None = None
+    for frame in _decoded(packets[begin:], stream):
+        if frame.pts is None:
+            continue
+        if best is None or frame.pts <= wanted:
+            best = frame
+        if frame.pts >= wanted:
+            break
+    if best is None:
+        raise ValueError("the recording has no picture that can be decoded there")
+    return start + float(((best.pts or 0) - first) * base), best
+
+
+def _pts(packet: av.Packet) -> int:
+    assert packet.pts is not None
+    return packet.pts
+
+
+def _decoded(packets: Sequence[av.Packet], stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    from av.error import FFmpegError
+
+    for packet in [*packets, None]:
+        try:
+            yield from stream.decode(packet)
+        except FFmpegError:
+            continue  # what can be decoded around a damaged picture is still worth showing
+
+
+def _burn_in(image: Image.Image, time: float) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.load_default(max(10, image.height // 18))
+    stamp = datetime.fromtimestamp(time, UTC)
+    text = f"{stamp:%Y-%m-%d %H:%M:%S}.{stamp.microsecond // 100_000} UTC"
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = draw.textbbox((6, 4), text, font=font)
+    # A line at the edge tells it from its neighbours.
+    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline="black", width=max(1, image.height // 180))
+    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill="black")
+    draw.text((6, 4), text, font=font, fill="white")

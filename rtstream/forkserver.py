@@ -1,0 +1,78 @@
+"""Starting media processes without ever loading the codec library in the process that starts them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+import types
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from rtstream.messages import WorkerSpec
+
+_starting = threading.Lock()
+
+
+def context() -> BaseContext:
+    """How media processes are made: forked from a server that has loaded the codec library already.
+
+    That makes a worker cheap (its pages are shared) and safe (the server has no threads). Windows has no fork.
+    """
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["rtstream.recorder.process"])
+    return forkserver
+
+
+def start_worker(spec: WorkerSpec) -> tuple[BaseProcess, Connection]:
+    """Start the worker of one stream. Blocks: about half a second the first time, milliseconds later.
+
+    The connection carries ``rtstream.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
+    itself when the connection closes; the caller joins it. Raises OSError when no process can be started.
+    """
+    return start_process(_enter, spec, f"media-{spec.stream_id}")
+
+
+def start_process(target: Callable[[Connection, Any], None], job: Any, name: str) -> tuple[BaseProcess, Connection]:
+    """Start ``target(connection, job)`` in a media process; gives the process and our end of the connection.
+
+    ``target`` is a function of a module, ``job`` can be pickled. Raises OSError when no process can be started.
+    """
+    ours, theirs = multiprocessing.Pipe()
+    process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]
+        target=target, args=(theirs, job), name=name, daemon=True
+    )
+    try:
+        with _starting:
+            _start_without_main(process)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
+
+
+def _start_without_main(process: BaseProcess) -> None:
+    """Start a process that does not import our main module.
+
+    A child usually imports the parent's main module once more; for a worker that is only time and memory, and a program
+    without a ``__name__`` guard would start itself again. An empty main module has nothing to import.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _enter(connection: Connection, spec: WorkerSpec) -> None:
+    from rtstream.recorder.process import main
+
+    main(connection, spec)

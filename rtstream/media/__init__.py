@@ -1,1 +1,0 @@
-"""The worker process: open a source, record, sample frames, decode audio."""

@@ -1,0 +1,123 @@
+"""Events, the alerts that watch them, what was decided and delivered."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rtstream.models.base import AlertStatus, ApiModel, Matching
+
+
+class Event(ApiModel):
+    """A reusable detection rule (API reference 2.12)."""
+
+    event_id: str
+    event_prompt: str
+    label: str
+    # extensions
+    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it, when given.")
+    matching: Matching = "needs_model"
+    note: str = ""
+
+
+class Alert(ApiModel):
+    """An event watched on an index (API reference 2.13)."""
+
+    alert_id: str
+    event_id: str
+    prompt: str
+    label: str
+    callback_url: str | None = None
+    status: AlertStatus = "enabled"
+    # extensions
+    rtstream_id: str = ""
+    rtstream_index_id: str = ""
+    matching: Matching = "needs_model"
+    note: str = Field(
+        "", description="What the user should know, for example that a model is needed to decide this event."
+    )
+    fired: int = 0
+    options: dict[str, Any] = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
+    deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
+    last_delivery_error: str = Field(default="", description="Why the newest attempt failed; empty when it did not.")
+
+
+class Decision(ApiModel):
+    """What was decided about one scene for one alert (extension)."""
+
+    at: float = Field(description="Unix seconds when it was decided.")
+    start: float | None = Field(default=None, description="Of the scene; ``at`` when there is none, or no more.")
+    end: float | None = None
+    outcome: Literal["fired", "match", "no_match", "needs_model", "suppressed", "failed"]
+    reason: str = Field(default="", description="Why a match did not fire, or why nothing could be decided.")
+    confidence: float | None = None
+    explanation: str = Field(default="", description="Untrusted: it quotes the stream.")
+    text: str = Field(default="", description="The scene's text. Untrusted.")
+    seq: int | None = Field(default=None, description="Journal number of the alert, when it fired.")
+
+
+class DeliveryAttempt(ApiModel):
+    """One try to reach a webhook's receiver (extension)."""
+
+    at: float
+    status: int | None = Field(default=None, description="HTTP status of the answer; null when there was none.")
+    latency_s: float
+    error: str = ""
+
+
+class Delivery(ApiModel):
+    """One webhook of an alert (extension)."""
+
+    delivery_id: str = Field(description="Sent as webhook-id: the idempotency key.")
+    seq: int
+    state: Literal["pending", "delivered", "dead"]
+    attempts: list[DeliveryAttempt]
+    next_at: float | None = Field(default=None, description="When it is tried next, while pending.")
+
+
+class EventTest(ApiModel):
+    """Body of ``POST rtstream/{id}/event/test`` (extension): a dry run on scenes of the past."""
+
+    event_prompt: str = Field(min_length=1, max_length=4000)
+    rule: dict[str, Any] | None = None
+    rtstream_index_id: str | None = None
+    start: float | None = None
+    end: float | None = None
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+class UpdateEvent(ApiModel):
+    """Body of ``PATCH rtstream/event/{id}`` (extension)."""
+
+    event_prompt: str | None = Field(default=None, min_length=1, max_length=4000)
+    label: str | None = Field(default=None, min_length=1, max_length=200)
+    rule: dict[str, Any] | None = Field(default=None, description="{} takes the rule away.")
+
+
+class CreateEvent(ApiModel):
+    """Body of ``POST rtstream/event``."""
+
+    event_prompt: str = Field(min_length=1, max_length=4000)
+    label: str = Field(min_length=1, max_length=200)
+    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it (extension).")
+
+
+class CreateAlert(ApiModel):
+    """Body of ``POST rtstream/{id}/index/{index_id}/alert``."""
+
+    event_id: str
+    callback_url: str | None = None
+    ws_connection_id: str | None = None
+    # extensions; see rtstream.rules.alert_policy for what they mean
+    cooldown_s: float | None = None
+    consecutive: int | float | None = None
+    min_confidence: float | None = None
+    dedupe: bool | None = None
+    quiet_hours: list[dict[str, Any]] | None = None
+    pre_s: float | None = Field(
+        default=None, ge=0, le=600, description="Seconds of evidence before the matching scene."
+    )
+    post_s: float | None = Field(
+        default=None, ge=0, le=600, description="Seconds of evidence after the matching scene."
+    )

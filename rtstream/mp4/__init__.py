@@ -1,0 +1,1 @@
+"""The MP4 format: fragments, sample tables, the moov box and progressive files."""

@@ -1,0 +1,428 @@
+"""Recorded fragments as one plain MP4 file that begins at once: new tables in front, the fragments untouched behind.
+
+The fragments stay whole inside the file's media data, each with its own header, which players of the file never see.
+So the same file is played as a file, by its tables, and as HLS, by byte ranges of its fragments, whose times are made
+to follow each other (not every HLS player minds discontinuities). An edit list cuts to the exact pictures; nothing is
+encoded again. What is cut off of the first and the last GOP stays in the file, hidden.
+
+Runs in a media process; does not import the codec library. Errors are ValueErrors with one plain sentence.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import BinaryIO
+
+import numpy as np
+
+from rtstream.extract.frames import Run
+from rtstream.mp4.fragments import boxes
+from rtstream.mp4.moov import TrackTable, box, movie
+from rtstream.mp4.sample_tables import Samples, TrackInfo, read_fragment, read_init
+
+HOLE_S = 0.25
+"""Fragments of a run that are further apart begin a new part."""
+FTYP = box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41")
+_HALF_TICK_S = 0.0005
+"""Times come from stored floats."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes of a file."""
+
+    path: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of the finished file that plays on its own, after the initialisation segment.
+
+    ``start``: Unix seconds of its first picture; ``duration``: seconds; ``part``: parts follow each other with a
+    discontinuity; ``offset`` and ``length``: bytes in the finished file.
+    """
+
+    start: float
+    duration: float
+    part: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the file shows without a gap: ``start`` and ``end`` in Unix seconds, ``at`` in seconds into the file."""
+
+    start: float
+    end: float
+    at: float
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A plain MP4 file to be: ``header``, then the ``stretches``. ``duration``: seconds that it shows.
+
+    ``init_at`` and ``init_length``: bytes of the initialisation segment in the finished file. ``times``: (position,
+    bytes) to be written over the file last, which let the fragments follow each other; its tables do not need them.
+    """
+
+    header: bytes
+    stretches: list[Stretch]
+    duration: float
+    parts: list[Part]
+    fragments: list[Fragment]
+    init_at: int
+    init_length: int
+    times: list[tuple[int, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return len(self.header) + sum(stretch.length for stretch in self.stretches)
+
+
+class FormatsDiffer(ValueError):
+    """The runs cannot stand in one file: ``run`` is the number of the first one that is coded differently."""
+
+    def __init__(self, run: int) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        return "the format of the recording changes"
+
+
+@dataclass
+class _Piece:
+    """A fragment as it is recorded; times in seconds on its run."""
+
+    stretch: Stretch
+    samples: dict[int, Samples]
+    keyframe: bool  # can be decoded without an earlier one
+    shown: float  # its first picture, in decoding order; sound where there are no pictures
+    earliest: float  # the first of its samples to be shown
+    decoded: float  # the first sample of the leading track
+    decoded_to: float
+    end: float  # when its last picture has been shown
+
+
+@dataclass
+class _Stored:
+    """Fragments of one run without a hole. ``zero``: Unix seconds of the run's time 0."""
+
+    run: int
+    zero: float
+    tracks: dict[int, TrackInfo]
+    pieces: list[_Piece] = field(default_factory=list)
+    shift: float = 0.0  # seconds from the run's time to the file's
+
+    @property
+    def begins(self) -> dict[int, float]:
+        """When the first sample of each track is decoded, in seconds on the run."""
+        first: dict[int, float] = {}
+        for piece in self.pieces:
+            for track, samples in piece.samples.items():
+                first.setdefault(track, float(samples.decoded[0]) / self.tracks[track].timescale)
+        return first
+
+    @property
+    def ends(self) -> dict[int, float]:
+        """When each track is over, in seconds on the run."""
+        return {
+            track: float(samples.decoded[-1] + samples.durations[-1]) / self.tracks[track].timescale
+            for piece in self.pieces
+            for track, samples in piece.samples.items()
+        }
+
+    @property
+    def shown_to(self) -> float:
+        """When its last picture has been shown, in seconds on the run."""
+        return max(piece.end for piece in self.pieces)
+
+
+def same_format(inits: Sequence[bytes]) -> list[bool]:
+    """For each initialisation segment, whether its samples can stand in one file with those of the last one."""
+    formats = [_format(read_init(init)) for init in inits]
+    return [found == formats[-1] for found in formats]
+
+
+def _format(tracks: dict[int, TrackInfo]) -> list[object]:
+    return [track.format for _, track in sorted(tracks.items())]
+
+
+def plan(runs: Sequence[Run], start: float, end: float) -> Flat:
+    """The file of the window [start, end] (Unix seconds) of recorded ``runs`` (sorted, with all pieces of the window).
+
+    Gaps between runs are closed: the file shows one after the other. Raises ValueError when nothing of the window can
+    be read, FormatsDiffer when the runs are coded differently.
+    """
+    parts = [part for number, run in enumerate(runs) for part in _parts(number, run)]
+    parts = _trimmed(parts, start, end)
+    if not parts:
+        raise ValueError("nothing is recorded there")
+    wanted = _format(parts[0].tracks)
+    for part in parts:
+        if _format(part.tracks) != wanted:
+            raise FormatsDiffer(part.run)
+    _line_up(parts)
+    return _assemble(runs, parts, start, end)
+
+
+def _parts(number: int, run: Run) -> Iterator[_Stored]:
+    """A run without its holes."""
+    tracks = read_init(run.init)
+    lead = _lead(tracks)
+    part: _Stored | None = None
+    zero: float | None = None
+    reached = 0.0
+    for piece, first in _pieces(run, tracks, lead):
+        if lead.id not in piece.samples:
+            # Sound alone, at the end of a run.
+            if part is not None:
+                part.pieces.append(piece)
+            continue
+        if zero is None:
+            zero = first - piece.shown
+        if part is None or abs(piece.decoded - reached) >= HOLE_S:
+            if part is not None:
+                yield part
+            part = _Stored(number, zero, tracks)
+        part.pieces.append(piece)
+        reached = piece.decoded_to
+    if part is not None:
+        yield part
+
+
+def _lead(tracks: dict[int, TrackInfo]) -> TrackInfo:
+    """The track that sets the time: the pictures, else the sound."""
+    found = next((track for track in tracks.values() if track.handler == b"vide"), next(iter(tracks.values()), None))
+    if found is None:
+        raise ValueError("the recording has neither pictures nor sound")
+    return found
+
+
+def _pieces(run: Run, tracks: dict[int, TrackInfo], lead: TrackInfo) -> Iterator[tuple[_Piece, float]]:
+    """The fragments of a run, and the Unix time at which the stored segment that each is in begins."""
+    for stored in run.pieces:
+        try:
+            with open(stored.path, "rb") as file:
+                for stretch, moof in _fragments(file, stored.path, stored.offset, stored.offset + stored.length):
+                    samples = read_fragment(moof, tracks)
+                    if samples:
+                        yield _piece(stretch, samples, tracks, lead), stored.start
+        except OSError:
+            raise ValueError("a part of the recording is no longer on disk") from None
+
+
+def _fragments(file: BinaryIO, path: str, at: int, end: int) -> Iterator[tuple[Stretch, bytes]]:
+    """Each fragment (moof + mdat) between two offsets of a file, with its moof box."""
+    begin, moof = at, b""
+    while at < end:
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 16:
+            raise ValueError("a part of the recording is cut short on disk")
+        size, kind = struct.unpack_from(">I4s", head)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", head, 8)
+        if size < 8 or at + size > end:
+            raise ValueError("a part of the recording is damaged on disk")
+        if kind == b"moof":
+            begin, moof = at, head + file.read(size - 16)
+        at += size
+        if kind == b"mdat" and moof:
+            yield Stretch(path, begin, at - begin), moof
+            begin, moof = at, b""
+
+
+def _piece(stretch: Stretch, samples: dict[int, Samples], tracks: dict[int, TrackInfo], lead: TrackInfo) -> _Piece:
+    shown = {track: (s.decoded + s.shown_after) / tracks[track].timescale for track, s in samples.items()}
+    earliest = min(float(times.min()) for times in shown.values())
+    own = samples.get(lead.id)
+    if own is None:
+        return _Piece(stretch, samples, False, earliest, earliest, earliest, earliest, earliest)
+    times = shown[lead.id]
+    last = int(times.argmax())
+    return _Piece(
+        stretch,
+        samples,
+        bool(own.sync[0]),
+        float(times[0]),
+        earliest,
+        float(own.decoded[0]) / lead.timescale,
+        float(own.decoded[-1] + own.durations[-1]) / lead.timescale,
+        float(times[last]) + float(own.durations[last]) / lead.timescale,
+    )
+
+
+def _trimmed(parts: list[_Stored], start: float, end: float) -> list[_Stored]:
+    """Only what is needed to show [start, end]: from the last keyframe before it on."""
+    kept: list[_Stored] = []
+    for part in parts:
+        pieces = part.pieces
+        from_, to = start - part.zero + _HALF_TICK_S, end - part.zero - _HALF_TICK_S
+        before = [n for n, piece in enumerate(pieces) if piece.keyframe and piece.shown <= from_]
+        first = before[-1] if before else next((n for n, piece in enumerate(pieces) if piece.keyframe), len(pieces))
+        part.pieces = [piece for piece in pieces[first:] if piece.earliest < to]
+        shown = [piece for piece in part.pieces if piece.keyframe]
+        if shown and part.shown_to > from_ and shown[0].shown < to:
+            kept.append(part)
+    return kept
+
+
+def _assemble(runs: Sequence[Run], parts: list[_Stored], start: float, end: float) -> Flat:
+    init = runs[parts[0].run].init
+    covered = [(part.zero + part.pieces[0].shown, part.zero + part.shown_to) for part in parts]
+    covered[0] = (_picture_at(parts[0], start), covered[0][1])
+    covered[-1] = (covered[-1][0], min(end, covered[-1][1]))
+    # The span of the file's own time line that is shown.
+    begin, finish = _on_file(parts[0], covered[0][0]), _on_file(parts[-1], covered[-1][1])
+    places = _places(parts, len(init))
+    tracks = [_table(parts, places, track, begin, finish) for track in parts[0].tracks]
+    tables = [table for table in tracks if table is not None]
+    total = len(init) + sum(piece.stretch.length for part in parts for piece in part.pieces)
+    media_at = len(FTYP) + len(movie(tables, 0)) + 16
+    header = FTYP + movie(tables, media_at) + struct.pack(">I4sQ", 1, b"mdat", total + 16) + init
+    return Flat(
+        header=header,
+        stretches=_joined(piece.stretch for part in parts for piece in part.pieces),
+        duration=finish - begin,
+        parts=[
+            Part(start, end, max(0.0, _on_file(part, start) - begin))
+            for part, (start, end) in zip(parts, covered, strict=True)
+        ],
+        fragments=[
+            found
+            for number, part in enumerate(parts)
+            for found in _playable(number, part, places, media_at)
+            if found.start < covered[number][1]
+        ],
+        init_at=media_at,
+        init_length=len(init),
+        times=[time for part in parts for time in _times(part, places, media_at)],
+    )
+
+
+def _line_up(parts: list[_Stored]) -> None:
+    """Let each part be shown when the one before has been; but not before all of that one's sound is over."""
+    parts[0].shift = -min(parts[0].begins.values())
+    for before, part in pairwise(parts):
+        begins, ends = part.begins, before.ends
+        waits = [ends[track] - begins[track] for track in begins if track in ends]
+        part.shift = before.shift + max([before.shown_to - part.pieces[0].shown, *waits])
+
+
+def _on_file(part: _Stored, at: float) -> float:
+    """Seconds on the file's own time line of a Unix time."""
+    return at - part.zero + part.shift
+
+
+def _picture_at(part: _Stored, at: float) -> float:
+    """Unix time at which the picture begins that is shown at ``at``: an edit that cuts into a picture loses it."""
+    lead = _lead(part.tracks)
+    begun = part.pieces[0].shown
+    for piece in part.pieces:
+        if lead.id in piece.samples and piece.shown + part.zero <= at:
+            own = piece.samples[lead.id]
+            times = (own.decoded + own.shown_after) / lead.timescale
+            begun = max([begun, *times[times <= at - part.zero + _HALF_TICK_S].tolist()])
+    return part.zero + begun
+
+
+def _places(parts: list[_Stored], at: int) -> dict[Stretch, int]:
+    """Where each fragment begins, in bytes after the beginning of the media data."""
+    places: dict[Stretch, int] = {}
+    for part in parts:
+        for piece in part.pieces:
+            places[piece.stretch] = at
+            at += piece.stretch.length
+    return places
+
+
+def _table(
+    parts: list[_Stored], places: dict[Stretch, int], track: int, begin: float, finish: float
+) -> TrackTable | None:
+    """One track of all parts on the file's time line; None when it has no samples."""
+    info = parts[0].tracks[track]
+    found = [(part, piece, piece.samples[track]) for part in parts for piece in part.pieces if track in piece.samples]
+    if not found:
+        return None
+    scale = info.timescale
+    decoded = np.concatenate([s.decoded + round(part.shift * scale) for part, _, s in found])
+    chunks = [(places[piece.stretch] + at, count) for _, piece, s in found for at, count in s.chunks]
+    zero = int(decoded[0])
+    missing = zero / scale - begin
+    edits = [(finish - begin, round(begin * scale) - zero)]
+    if missing > 0:  # it begins later than what is shown
+        edits = [(missing, -1), (finish - begin - missing, 0)]
+    return TrackTable(
+        info=info,
+        decoded=decoded,
+        last_duration=int(found[-1][2].durations[-1]),
+        shown_after=np.concatenate([s.shown_after for _, _, s in found]),
+        sizes=np.concatenate([s.sizes for _, _, s in found]),
+        sync=np.concatenate([s.sync for _, _, s in found]),
+        chunk_at=np.array([at for at, _ in chunks], np.int64),
+        chunk_counts=np.array([count for _, count in chunks], np.int64),
+        edits=edits,
+    )
+
+
+def _times(part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[tuple[int, bytes]]:
+    """The decoding times of a part's fragments on the file's time line, and where they are to be written."""
+    for piece in part.pieces:
+        for track, samples in piece.samples.items():
+            moved = int(samples.decoded[0]) + round(part.shift * part.tracks[track].timescale)
+            where = media_at + places[piece.stretch] + samples.time_at
+            yield where, moved.to_bytes(samples.time_bytes, "big")
+
+
+def _playable(number: int, part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[Fragment]:
+    """The fragments of a part that begin with a keyframe, each with those after it that do not."""
+    keys = [n for n, piece in enumerate(part.pieces) if piece.keyframe]
+    for key, following in zip(keys, [*keys[1:], len(part.pieces)], strict=True):
+        group = part.pieces[key:following]
+        until = part.pieces[following].shown if following < len(part.pieces) else max(piece.end for piece in group)
+        length = sum(piece.stretch.length for piece in group)
+        start = part.zero + group[0].shown
+        yield Fragment(start, until - group[0].shown, number, media_at + places[group[0].stretch], length)
+
+
+def _joined(stretches: Iterator[Stretch]) -> list[Stretch]:
+    """Neighbours in the same file as one."""
+    found: list[Stretch] = []
+    for stretch in stretches:
+        last = found[-1] if found else None
+        if last is not None and last.path == stretch.path and last.offset + last.length == stretch.offset:
+            found[-1] = Stretch(last.path, last.offset, last.length + stretch.length)
+        else:
+            found.append(stretch)
+    return found
+
+
+def retimed(init: bytes, media: bytes, start: float) -> bytes:
+    """Whole fragments (moof + mdat) moved so that their first picture is shown at ``start`` seconds. Raises ValueError.
+
+    Not every HLS player minds discontinuities: what is played one after the other has times that follow each other.
+    """
+    tracks = read_init(init)
+    lead = _lead(tracks)
+    moved = bytearray(media)
+    shift: float | None = None
+    for kind, body, end in boxes(media):
+        if kind != b"moof":
+            continue
+        begin = body - 8
+        for track, samples in sorted(read_fragment(media[begin:end], tracks).items(), key=lambda i: i[0] != lead.id):
+            scale = tracks[track].timescale
+            if shift is None:
+                shift = start - float(samples.decoded[0] + samples.shown_after[0]) / scale
+            time = max(0, int(samples.decoded[0]) + round(shift * scale))
+            at = begin + samples.time_at
+            moved[at : at + samples.time_bytes] = time.to_bytes(samples.time_bytes, "big")
+    return bytes(moved)

@@ -1,0 +1,1 @@
+"""Embedding providers: the built-in MiniLM and compatible servers."""

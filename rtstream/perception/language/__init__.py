@@ -1,0 +1,1 @@
+"""Language providers: the built-in one and models of any provider."""

@@ -1,0 +1,1 @@
+"""Code shared by all models of a provider, built on pydantic-ai, which is imported at the first call."""

@@ -1,0 +1,1 @@
+"""Object detection providers. Empty until object detection is added."""

@@ -1,0 +1,1 @@
+"""Vision providers: the built-in one and models of any provider."""

@@ -1,0 +1,1 @@
+"""The process that reads the source of one stream and records it."""

@@ -1,0 +1,74 @@
+"""Sound out of compressed audio, as speech recognition wants it: 16 kHz mono, 16 bit, in short blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
+
+from rtstream.messages import AudioTaken, Message
+
+RATE = 16_000  # samples per second
+BLOCK_S = 0.1
+GAP_S = 0.05  # a larger difference between two clocks means that samples are missing
+
+
+class SoundTap:
+    """Decodes and resamples while it is on. Packets must carry ticks of the time line (``rate`` per second)."""
+
+    def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:
+        self._context, self._rate, self._send, self._count = context, rate, send, count
+        self._on = False
+        self.restart()
+
+    def set_on(self, on: bool) -> None:
+        """Start or stop."""
+        if on != self._on:
+            self._on = on
+            self.restart()
+
+    def restart(self) -> None:
+        """The time line starts anew."""
+        self._samples = bytearray()
+        self._time: float | None = None  # Unix time of the first sample waiting
+        self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+        if self._context.is_open:
+            self._context.flush_buffers()
+
+    def add(self, packet: Any, offset: float | None) -> None:
+        """Take a packet; ``offset``: Unix time of the time line's 0, None while unknown."""
+        if not self._on or offset is None:
+            return
+        try:
+            for frame in self._context.decode(packet):
+                if frame.pts is None:
+                    continue
+                time = frame.pts / self._rate + offset
+                self._align(time)
+                for resampled in self._resampler.resample(frame):
+                    self._samples += memoryview(resampled.planes[0])[: resampled.samples * 2]
+        except (FFmpegError, ValueError):
+            # ValueError: the source changed its sample format, which a resampler cannot follow.
+            self._count("audio_corrupt")
+            self.restart()
+            return
+        while len(self._samples) >= BLOCK_S * RATE * 2:
+            self._send_block(round(BLOCK_S * RATE) * 2)
+
+    def _align(self, time: float) -> None:
+        """Keep the time of the samples waiting true to the source's clock."""
+        if self._time is None:
+            self._time = time
+        elif abs(self._time + len(self._samples) / (2 * RATE) - time) > GAP_S:
+            if self._samples:
+                self._send_block(len(self._samples))
+            self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._time = time
+
+    def _send_block(self, size: int) -> None:
+        assert self._time is not None
+        self._send(AudioTaken(self._time, bytes(self._samples[:size])))
+        del self._samples[:size]
+        self._time += size / (2 * RATE)

@@ -1,0 +1,81 @@
+"""SRT through an ffmpeg program: the bundled codec library does not speak it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections import deque
+
+from rtstream.messages import WorkerSpec
+
+
+class SourceFailed(Exception):
+    """The source cannot be read now. ``reason``: plain words, no URL. ``lasting``: retrying soon cannot mend it."""
+
+    def __init__(self, reason: str, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.lasting = reason, lasting
+
+
+class Bridge:
+    """A running ffmpeg that turns an SRT source into MPEG-TS on a pipe. Raises SourceFailed when there is none to run.
+
+    It ends when the pipe closes, and by itself when the source is silent for the stall timeout.
+    """
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        ffmpeg = shutil.which("ffmpeg")
+        if ffmpeg is None:
+            raise SourceFailed(
+                "SRT needs the ffmpeg program, and it is not on PATH: install ffmpeg with SRT support", True
+            )
+        try:
+            listed = subprocess.run([ffmpeg, "-hide_banner", "-protocols"], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            raise SourceFailed("SRT needs the ffmpeg program, and the one on PATH cannot be run", True) from None
+        if "srt" not in listed.stdout.split():
+            raise SourceFailed("SRT needs an ffmpeg with SRT support (libsrt), and the one on PATH has none", True)
+        self._stall_s = spec.stall_timeout_s
+        command = [ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "srt"]
+        command += ["-timeout", str(int(spec.stall_timeout_s * 1e6)), "-f", "mpegts", "-i", spec.url]
+        command += ["-map", "0:v?", "-map", "0:a?", "-c", "copy", "-copyts", "-flush_packets", "1"]
+        command += ["-f", "mpegts", "pipe:1"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+        self._said: deque[bytes] = deque(maxlen=20)
+        self._reader = threading.Thread(target=self._read_errors, name="bridge", daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> int:
+        """File descriptor to read the transport stream from."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(1.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def reason(self) -> str:
+        """Why it failed, in plain words. What ffmpeg said is not shown: it contains the URL."""
+        said = b" ".join(self._said).lower()
+        for words, reason in (
+            (b"timed out", f"the source did not answer within {self._stall_s:g} s"),
+            (b"refused", "the source refused the connection: is it running on that port?"),
+            (b"rejected", "the SRT source rejected the connection: check the stream id and the passphrase"),
+        ):
+            if words in said:
+                return reason
+        return "the SRT source cannot be reached or stopped answering"
+
+    def _read_errors(self) -> None:
+        # Read to the end, or a chatty program would block on a full pipe.
+        assert self._process.stderr is not None
+        with self._process.stderr as errors:
+            for line in errors:
+                self._said.append(line)

@@ -1,0 +1,217 @@
+"""Pictures out of compressed video: sampling for taps, and the current picture on request, as JPEG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+import simplejpeg
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+
+from rtstream.messages import ClockReached, FrameTaken, Message
+from rtstream.rules.sample_grid import grid_cell, keyframes_suffice, scaled_size
+
+JPEG_QUALITY = 80
+GOP_BYTES = 16 << 20
+CLOCK_EVERY_S = 1.0
+REORDER_S = 0.5  # how long a decoder may hold back a picture
+MISSING_GOPS, MISSING_S = 5, 10.0
+
+
+class JpegEncoder:
+    """Turns decoded frames into JPEG. Not for use from two threads at once."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def encode(self, frame: Any, max_side: int) -> tuple[bytes, int, int]:
+        """JPEG bytes, width and height of ``frame``, its longer side at most ``max_side`` pixels."""
+        aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
+        width, height = scaled_size(frame.width, frame.height, max_side, float(aspect) if aspect else 1.0)
+        # One thread: several only cost more on small pictures.
+        scaled = self._reformatter.reformat(frame, width, height, "yuvj420p", threads=1)
+        return simplejpeg.encode_jpeg_yuv_planes(*map(_plane, scaled.planes), quality=JPEG_QUALITY), width, height
+
+
+def _plane(plane: Any) -> np.ndarray:
+    """uint8 [height, width] of one plane, without the padding of its lines."""
+    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return np.ascontiguousarray(lines[: plane.height, : plane.width])
+
+
+class Sampler:
+    """Decodes video only as far as the taps need it, and sends the pictures they are due.
+
+    Packets must carry ticks of the time line (``rate`` per second). Decoding starts at a keyframe; when keyframes alone
+    serve every tap, nothing else is decoded.
+    """
+
+    def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:
+        context.thread_type, context.thread_count = "NONE", 1
+        self._context, self._rate, self._send, self._count = context, rate, send, count
+        self._encoder = JpegEncoder()
+        self._taps: dict[str, dict[str, float]] = {}
+        self._cells: dict[str, int] = {}
+        self._synced = False  # a keyframe was decoded and everything since
+        self._skipping = False  # until decoding has caught up
+        self._last_keyframe: float | None = None
+        self._gop_s: float | None = None
+        self._clock = 0.0
+        self.newest: tuple[Any, float] | None = None  # latest decoded frame and its Unix time
+
+    def set_taps(self, taps: dict[str, dict[str, float]]) -> None:
+        """What is wanted from now on."""
+        if not taps:
+            self._reset()
+        self._taps = taps
+        self._cells = {tap: cell for tap, cell in self._cells.items() if tap in taps}
+
+    def restart(self) -> None:
+        """The time line starts anew."""
+        self._reset()
+        self._last_keyframe = None
+        self._clock = 0.0
+
+    def add(self, packet: Any, at: float, offset: float | None, behind: bool) -> None:
+        """Take a packet decoded at ``at`` seconds; ``offset``: Unix time of 0, None while unknown.
+
+        ``behind``: decoding does not keep up with the source; only keyframes are decoded until it does.
+        """
+        if packet.is_keyframe:
+            if self._last_keyframe is not None:
+                self._gop_s = at - self._last_keyframe
+            self._last_keyframe = at
+        if not self._taps or offset is None:
+            return
+        keyframes_only = keyframes_suffice((tap["interval_s"] for tap in self._taps.values()), self._gop_s)
+        if keyframes_only and not self._any_due(packet, offset):
+            self._synced = False
+            self._tell_clock(at + offset)
+            return
+        if behind or self._skipping:
+            self._skipping = behind or not packet.is_keyframe
+            keyframes_only = self._skipping
+            if keyframes_only and not packet.is_keyframe:
+                self._count("pictures_behind")
+        self._decode(packet, offset, keyframes_only)
+        # Reordered pictures may still be inside the decoder.
+        self._tell_clock(at + offset - (0.0 if keyframes_only else REORDER_S))
+
+    def keyframes_missing(self, at: float) -> bool:
+        """Whether keyframes, regular until then, have stopped coming: the stream is coded differently now."""
+        if self._gop_s is None:
+            return False
+        return at - (self._last_keyframe or 0.0) > MISSING_GOPS * self._gop_s + MISSING_S
+
+    def _any_due(self, packet: Any, offset: float) -> bool:
+        """Whether a tap wants the picture in this packet."""
+        if not packet.is_keyframe:
+            return False
+        time = packet.pts / self._rate + offset
+        return any(self._cells.get(tap) != grid_cell(time, wanted["interval_s"]) for tap, wanted in self._taps.items())
+
+    def _tell_clock(self, reached: float) -> None:
+        if reached - self._clock >= CLOCK_EVERY_S or reached < self._clock - CLOCK_EVERY_S:
+            self._clock = reached
+            self._send(ClockReached(reached))
+
+    def _decode(self, packet: Any, offset: float, keyframes_only: bool) -> None:
+        if packet.is_keyframe and not self._synced:
+            self._synced = True
+        elif not packet.is_keyframe and (keyframes_only or not self._synced):
+            self._synced = False
+            return
+        try:
+            frames = self._context.decode(packet)
+            if keyframes_only:
+                # The next packet to come is a keyframe again, seconds away: get this one out now.
+                frames += self._context.decode(None)
+                self._context.flush_buffers()
+                self._synced = False
+        except FFmpegError:
+            self._count("pictures_corrupt")
+            self._context.flush_buffers()
+            self._synced = False
+            return
+        for frame in frames:
+            self._take(frame, offset)
+
+    def _take(self, frame: Any, offset: float) -> None:
+        if frame.is_corrupt or frame.pts is None:
+            self._count("pictures_corrupt")
+            return
+        time = frame.pts / self._rate + offset
+        self.newest = frame, time
+        due: dict[int, list[str]] = {}
+        for tap, wanted in self._taps.items():
+            cell = grid_cell(time, wanted["interval_s"])
+            if self._cells.get(tap) != cell:
+                self._cells[tap] = cell
+                due.setdefault(int(wanted["max_side"]), []).append(tap)
+        by_size: dict[tuple[int, int], FrameTaken] = {}
+        for max_side, taps in due.items():
+            size = scaled_size(frame.width, frame.height, max_side)
+            if size in by_size:
+                by_size[size].taps.extend(taps)
+                continue
+            jpeg, width, height = self._encoder.encode(frame, max_side)
+            by_size[size] = FrameTaken(time, taps, width, height, jpeg)
+        for taken in by_size.values():
+            self._send(taken)
+
+    def _reset(self) -> None:
+        if self._context.is_open:
+            self._context.flush_buffers()
+        self._synced, self._skipping, self.newest = False, False, None
+
+
+class CurrentGop:
+    """The packets since the last keyframe, bounded, so that the current picture can be decoded when somebody asks.
+
+    One thread adds, another may read.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._codec = context.name
+        self._extradata = context.extradata
+        self._packets: list[tuple[Any, float]] = []
+        self._bytes = 0
+        self._full = False
+
+    def add(self, packet: Any, shown_at: float) -> None:
+        """Take a packet that is presented at ``shown_at`` seconds on the time line."""
+        if packet.is_keyframe:
+            self._packets, self._bytes, self._full = [(packet, shown_at)], packet.size, False
+        elif self._packets and not self._full:
+            self._bytes += packet.size
+            if self._bytes > GOP_BYTES:
+                # Without a packet in between the later ones cannot be decoded: the keyframe is what is left.
+                self._packets, self._full = self._packets[:1], True
+            else:
+                self._packets.append((packet, shown_at))
+
+    def clear(self) -> None:
+        """Forget what was collected."""
+        self._packets, self._bytes = [], 0
+
+    def newest(self) -> tuple[Any, float] | None:
+        """The newest picture, decoded, and its time on the time line; None when there is none yet."""
+        packets = list(self._packets)
+        context: Any = av.CodecContext.create(self._codec, "r")
+        context.thread_type, context.thread_count = "NONE", 1
+        if self._extradata:
+            context.extradata = self._extradata
+        newest, frames = None, 0
+        for packet in [*(packet for packet, _ in packets), None]:
+            try:
+                for frame in context.decode(packet):
+                    newest, frames = frame, frames + 1
+            except FFmpegError:
+                continue
+        if newest is None:
+            return None
+        # Pictures come out in the order they are shown.
+        return newest, sorted(at for _, at in packets)[min(frames, len(packets)) - 1]

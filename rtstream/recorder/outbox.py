@@ -1,0 +1,90 @@
+"""What a worker has to say, on its way to the engine: a slow engine never holds up recording."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from multiprocessing.connection import Connection
+
+from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, WorkerStats, encode
+
+SAMPLE_BYTES = 8 << 20  # pictures and sound waiting; the oldest go first
+SAMPLES = 512
+CERTAIN = 20_000  # segments and health waiting: about a day. An engine this silent is gone.
+AUDIO_BYTES_PER_S = 32_000
+
+
+class Outbox:
+    """Sends messages from its own thread. Samples (pictures, sound, clock, statistics) may be dropped, nothing else.
+
+    Segments and health go first, and samples keep their order.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._certain: deque[bytes] = deque()
+        self._samples: deque[tuple[Message, bytes]] = deque()
+        self._sample_bytes = 0
+        self._changed = threading.Condition()
+        self._sending = False
+        self.dropped: dict[str, float] = {}
+        threading.Thread(target=self._run, name="outbox", daemon=True).start()
+
+    def send(self, message: Message) -> None:
+        """Queue a message; returns at once."""
+        raw = encode(message)
+        with self._changed:
+            if isinstance(message, FrameTaken | AudioTaken | ClockReached | WorkerStats):
+                self._samples.append((message, raw))
+                self._sample_bytes += len(raw)
+                while self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES:
+                    self._drop_oldest()
+            elif len(self._certain) >= CERTAIN:
+                os._exit(1)
+            else:
+                self._certain.append(raw)
+            self._changed.notify_all()
+
+    def count(self, kind: str, amount: float = 1) -> None:
+        """Add to what was not processed, by kind."""
+        self.dropped[kind] = self.dropped.get(kind, 0) + amount
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait until all is sent, at most ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while self._certain or self._samples or self._sending:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    return
+
+    def _drop_oldest(self) -> None:
+        message, raw = self._samples.popleft()
+        self._sample_bytes -= len(raw)
+        if isinstance(message, FrameTaken):
+            self.count("frames_unsent")
+        elif isinstance(message, AudioTaken):
+            self.count("audio_unsent_s", len(message.payload) / AUDIO_BYTES_PER_S)
+
+    def _next(self) -> bytes:
+        with self._changed:
+            self._sending = False
+            self._changed.notify_all()
+            while not self._certain and not self._samples:
+                self._changed.wait()
+            self._sending = True
+            if self._certain:
+                return self._certain.popleft()
+            _, raw = self._samples.popleft()
+            self._sample_bytes -= len(raw)
+            return raw
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._connection.send_bytes(self._next())
+            except OSError:
+                # The engine is gone; nobody is left to record for.
+                os._exit(0)

@@ -1,0 +1,239 @@
+"""The media worker: one process that reads one stream, records it and serves pictures and sound to the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import math
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from av.error import FFmpegError
+
+from rtstream.messages import (
+    SetTaps,
+    SnapshotTaken,
+    StopWorker,
+    TakeSnapshot,
+    WorkerHealth,
+    WorkerSpec,
+    WorkerStats,
+    decode,
+)
+from rtstream.recorder.outbox import Outbox
+from rtstream.recorder.frames import JpegEncoder
+from rtstream.recorder.session import FormatChanged, Session
+from rtstream.recorder.source import SourceFailed, explain, open_source
+from rtstream.rules.backoff import delay
+
+log = logging.getLogger(__name__)
+
+MARGIN_S = 3.0  # what a call may take beyond its own timeout before the process is ended
+TICK_S = 2.5  # how often the worker watches itself
+STATS_TICKS = 2  # between statistics, when something changed
+STATS_TICKS_AT_MOST = 12
+LAG_CHANGE_S = 0.5
+STEADY_S = 5.0  # a connection that lasted this long starts the back-off from the beginning
+STOP_WITHIN_S = 1.0
+MEMORY_BYTES = 1 << 30
+HANG_S = 60.0
+HANG_TICKS = 6
+EXIT_HUNG = 3
+
+
+def main(connection: Connection, spec: WorkerSpec) -> None:
+    """Run the worker until it is told to stop, its source ends, or the engine is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the engine says when to stop
+    _limit_memory()
+    faulthandler.enable()
+    worker = Worker(connection, spec)
+    try:
+        worker.run()
+    except Exception:
+        log.exception("media worker of %s failed", spec.stream_id)
+        worker.outbox.drain(1.0)
+        os._exit(1)
+    worker.outbox.drain(2.0)
+    # Not a normal return: threads of the codec library must not get a chance to hang the exit.
+    os._exit(0)
+
+
+def _limit_memory() -> None:
+    """A hostile stream can make a decoder ask for any amount of memory: it gets an error instead of all of ours."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+class Worker:
+    """The process's threads: this one reads the source; others hear the engine, speak to it, and watch for hangs."""
+
+    def __init__(self, connection: Connection, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.outbox = Outbox(connection)
+        self.stopping = threading.Event()
+        self._ended = threading.Event()
+        self._connection = connection
+        self._taps = SetTaps({})
+        self._session: Session | None = None
+        self._processing = threading.Lock()  # held while packets are processed, not while waiting for them
+        self._deadline = math.inf  # monotonic time by which the codec library must have returned
+        self._packets = 0
+        self._encoder = JpegEncoder()
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def run(self) -> None:
+        """Connect, read, connect again, until told to stop or the source is at its end."""
+        attempt = 0
+        self._health("connecting")
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._connect_and_read()
+                break
+            except FormatChanged:
+                self._health("reconnecting", "the format of the stream changed")
+            except SourceFailed as failed:
+                if self.stopping.is_set():
+                    break
+                attempt = 1 if time.monotonic() - began > self.spec.open_timeout_s + STEADY_S else attempt + 1
+                self._health("error" if failed.lasting else "reconnecting", failed.reason, attempt)
+                longest = self.spec.reconnect_max_s
+                self.stopping.wait(longest if failed.lasting else delay(attempt, longest, random.random()))  # noqa: S311
+        self._health("stopped", "" if self.stopping.is_set() else "end of file")
+        self._ended.set()
+
+    def _connect_and_read(self) -> None:
+        """One connection, to its end. Returns at the end of a recording or when told to stop; else raises."""
+        self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
+        source = open_source(self.spec)
+        self._deadline = math.inf
+        session = Session(self.spec, source, self.outbox)
+        with self._processing:
+            self._session = session
+            session.set_taps(self._taps)
+        self._health("connected", "; ".join(source.notes), media=source.media)
+        try:
+            self._read(session)
+            if not source.paced and not self.stopping.is_set():
+                raise SourceFailed("the source ended the stream")
+        finally:
+            with self._processing:
+                self._session = None
+                session.finish()
+            self._deadline = time.monotonic() + MARGIN_S
+            source.close()
+            self._deadline = math.inf
+
+    def _read(self, session: Session) -> None:
+        """Read and process packets until the source ends or the worker stops."""
+        source = session.source
+        # An HLS read lasts as long as the server takes to publish the next segment.
+        patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
+        packets = source.container.demux([stream for stream in (source.video, source.audio) if stream is not None])
+        while not self.stopping.is_set():
+            before = time.monotonic()
+            self._deadline = before + patience
+            try:
+                packet = next(packets)
+            except (StopIteration, IndexError):
+                # IndexError: how the flush at the end fails when a stream appeared in the middle.
+                return
+            except (FFmpegError, OSError) as exc:
+                raise explain(exc, self.spec, source.scheme) from None
+            finally:
+                self._deadline = math.inf
+            if not packet.size:
+                continue
+            self._packets += 1
+            blocked = time.monotonic() - before
+            with self._processing:
+                session.process(packet, time.time(), blocked)
+            wait = session.pause(blocked)
+            if wait > 0:
+                self.stopping.wait(wait)
+
+    def _health(self, state: str, reason: str = "", attempts: int = 0, media: dict[str, Any] | None = None) -> None:
+        self.outbox.send(WorkerHealth(state, reason, attempts, media))
+
+    def _listen(self) -> None:
+        """Thread: carry out what the engine asks; end the process when the engine is gone."""
+        try:
+            while True:
+                try:
+                    message = decode(self._connection.recv_bytes())
+                except ValueError:
+                    log.warning("the engine sent something that is not a message")
+                    continue
+                if isinstance(message, SetTaps):
+                    with self._processing:
+                        self._taps = message
+                        if self._session is not None:
+                            self._session.set_taps(message)
+                elif isinstance(message, TakeSnapshot):
+                    self.outbox.send(self._snapshot(message))
+                elif isinstance(message, StopWorker):
+                    self._stop()
+        except (EOFError, OSError):
+            os._exit(0)
+
+    def _snapshot(self, asked: TakeSnapshot) -> SnapshotTaken:
+        session = self._session
+        if session is None:
+            return SnapshotTaken(asked.request, reason="the source is not connected")
+        try:
+            return session.snapshot(asked.request, asked.max_side, self._encoder)
+        except (FFmpegError, ValueError) as exc:
+            log.warning("no snapshot: %s", type(exc).__name__)
+            return SnapshotTaken(asked.request, reason="the current picture could not be decoded")
+
+    def _stop(self) -> None:
+        """Finish the segment being written and exit, also while the reading thread is blocked in the codec library."""
+        self.stopping.set()
+        if self._ended.wait(STOP_WITHIN_S):
+            return
+        if self._processing.acquire(timeout=STOP_WITHIN_S):
+            # Never released: the reading thread must not go on with what is closed here.
+            if self._session is not None:
+                self._session.finish()
+            self._health("stopped")
+        self.outbox.drain(STOP_WITHIN_S)
+        os._exit(0)
+
+    def _watch(self) -> None:
+        """Thread: report how the worker keeps up; end the process when the codec library does not return.
+
+        A call that hangs while it holds the interpreter lock stops this thread too: then faulthandler, which needs no
+        lock, ends the process.
+        """
+        ticks = 0
+        told = WorkerStats(-LAG_CHANGE_S, 0)
+        while True:
+            if ticks % HANG_TICKS == 0:
+                faulthandler.dump_traceback_later(HANG_S, exit=True)
+            ticks += 1
+            time.sleep(TICK_S)
+            if time.monotonic() > self._deadline:
+                self._health("reconnecting", "the source stopped answering")
+                self.outbox.drain(1.0)
+                os._exit(EXIT_HUNG)
+            if ticks % STATS_TICKS == 0:
+                session = self._session
+                lag = 0.0 if session is None else session.lag_s
+                stats = WorkerStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
+                # A fleet of streams that are well has nothing to say, and each message wakes the engine up.
+                quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
+                if not quiet or ticks % STATS_TICKS_AT_MOST == 0:
+                    told = stats
+                    self.outbox.send(stats)

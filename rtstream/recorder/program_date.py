@@ -1,0 +1,214 @@
+"""The source's own clock of an HLS stream: what its playlist says about when its pictures happened.
+
+EXT-X-PROGRAM-DATE-TIME (RFC 8216, 4.3.2.6) dates the first sample of a segment. The demuxer does not give these dates,
+so the playlist is read here once more, and one dated segment opened: its date minus its first timestamp is the Unix
+time of timestamp 0, for all segments without an EXT-X-DISCONTINUITY between them.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+from urllib import request
+from urllib.parse import unquote, urljoin, urlsplit
+
+import av
+
+from rtstream.messages import WorkerSpec
+from rtstream.recorder.source import Source, certificates
+
+if TYPE_CHECKING:
+    from m3u8 import M3U8, Segment
+
+log = logging.getLogger(__name__)
+
+ASK_S = 2.0  # nobody waits longer for an answer
+PLAYLIST_BYTES = 2_000_000
+SEGMENT_BYTES = 512_000  # of a segment: enough to know its streams and its first timestamp
+WRAP_S = 2**33 / 90_000  # MPEG-TS timestamps start over; the demuxer adds or subtracts whole turns
+
+_asking = threading.Lock()  # one at a time, also when a server keeps somebody for ever
+
+
+@dataclass(frozen=True)
+class ProgramDate:
+    """The dates of the newest discontinuity sequence of a playlist. All in Unix seconds."""
+
+    zero: float  # of timestamp 0
+    since: float  # what its listed segments cover
+    until: float
+    slack_s: float  # how wrong that may be: a segment that is no longer listed, or not yet
+
+    def of(self, pts: float, near: float) -> float | None:
+        """When the picture with timestamp ``pts`` (seconds) happened, some time ``near``; None when not known.
+
+        A timestamp that is not in the listed segments belongs to another discontinuity sequence.
+        """
+        date = self.zero + pts
+        date += round((near - date) / WRAP_S) * WRAP_S
+        return date if self.since - self.slack_s <= date <= self.until + self.slack_s else None
+
+
+def program_date(spec: WorkerSpec, source: Source) -> ProgramDate | None:
+    """Ask the playlist of an open HLS source for its dates, for at most two seconds; None when it says nothing sure."""
+    if not _asking.acquire(blocking=False):
+        return None
+    answers: list[ProgramDate | None] = []
+    deadline = time.monotonic() + min(ASK_S, spec.open_timeout_s)
+    stream = source.video or source.audio
+    bandwidth = stream.metadata.get("variant_bitrate", "") if stream is not None else ""
+
+    def ask() -> None:
+        try:
+            answers.append(_ask(_Origin(spec, deadline), spec.url, bandwidth))
+        except Exception as exc:  # noqa: BLE001 (a thread's edge)
+            # No traceback: its text may contain the URL, and a playlist may be anything.
+            log.debug("the playlist of %s gives no date: %s", spec.stream_id, type(exc).__name__)
+        finally:
+            _asking.release()
+
+    # A thread, because name look-ups and slow headers heed no timeout.
+    thread = threading.Thread(target=ask, name="program date", daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - time.monotonic()))
+    return answers[0] if answers else None
+
+
+def _ask(origin: _Origin, url: str, bandwidth: str) -> ProgramDate | None:
+    playlist = _playlist(origin, url)
+    if playlist.is_variant:
+        # The demuxer names the variant of its streams by bandwidth. All variants have the same timestamps for the same
+        # pictures (RFC 8216, 6.2.4), so that where it cannot tell any of them will do.
+        named = [each for each in playlist.playlists if str(each.stream_info.bandwidth) == bandwidth]
+        chosen = (named or playlist.playlists)[0]
+        playlist = _playlist(origin, chosen.absolute_uri)
+    segments = _newest_sequence(playlist)
+    index = next((at for at in reversed(range(len(segments))) if _readable(segments[at])), None)
+    if index is None:
+        return None
+    dated = segments[index]
+    date = dated.program_date_time
+    assert date is not None
+    at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    durations = [segment.duration or 0.0 for segment in segments]
+    since, until = at - sum(durations[:index]), at + sum(durations[index:])
+    slack = max(float(playlist.target_duration or 0), *durations)
+    return ProgramDate(at - _first_timestamp(origin, dated), since, until, slack)
+
+
+def _playlist(origin: _Origin, url: str | None) -> M3U8:
+    import m3u8  # only workers of HLS sources pay for it
+
+    if url is None:
+        raise ValueError("a variant without an address")
+    text = origin.get(url, PLAYLIST_BYTES + 1)
+    if len(text) > PLAYLIST_BYTES:
+        raise ValueError("the playlist is too long")
+    return m3u8.loads(text.decode("utf-8"), url)
+
+
+def _newest_sequence(playlist: M3U8) -> list[Segment]:
+    """The last segments of a playlist that no discontinuity separates."""
+    segments = list(playlist.segments)
+    begin = max((index for index, segment in enumerate(segments) if segment.discontinuity), default=0)
+    return segments[begin:]
+
+
+def _readable(segment: Segment) -> bool:
+    """Whether the segment is dated and its timestamps can be read: not encrypted, and there."""
+    encrypted = segment.key is not None and segment.key.method != "NONE"
+    return segment.program_date_time is not None and not encrypted and not segment.gap_tag
+
+
+def _first_timestamp(origin: _Origin, segment: Segment) -> float:
+    """The first timestamp of a segment's pictures, or sound, in seconds: the same as in the whole stream."""
+    init: Any = segment.init_section
+    data = b"" if init is None else origin.part(init.absolute_uri, init.byterange)
+    data += origin.part(segment.absolute_uri, segment.byterange)
+    # Packed audio carries its time line outside of its packets: not read here.
+    with av.open(io.BytesIO(data), "r", format="mpegts" if init is None else "mp4") as container:
+        stream = (container.streams.video or container.streams.audio)[0]
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.time_base is not None:
+                return float(packet.pts * packet.time_base)
+    raise ValueError("the segment has no timestamps")
+
+
+class _Origin:
+    """The server of a playlist, and no other: what addresses were checked for is what is asked."""
+
+    def __init__(self, spec: WorkerSpec, deadline: float) -> None:
+        """``deadline``: monotonic time after which nothing more is read."""
+        self._deadline = deadline
+        self._place = _place_of(spec.url)
+        context = ssl.create_default_context(cafile=certificates())
+        if not spec.tls_verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        passwords = request.HTTPPasswordMgrWithDefaultRealm()
+        parts = urlsplit(spec.url)
+        if parts.username is not None:
+            root = urljoin(_bare(spec.url), "/")
+            passwords.add_password(None, root, unquote(parts.username), unquote(parts.password or ""))
+        # Not build_opener(), which follows redirects and opens files.
+        self._opener = request.OpenerDirector()
+        for handler in (
+            request.ProxyHandler(),
+            request.HTTPHandler(),
+            request.HTTPSHandler(context=context),
+            request.HTTPBasicAuthHandler(passwords),
+            request.HTTPDigestAuthHandler(passwords),
+            request.HTTPDefaultErrorHandler(),
+            request.HTTPErrorProcessor(),
+        ):
+            self._opener.add_handler(handler)
+
+    def part(self, url: str | None, byterange: str | None) -> bytes:
+        """The beginning of a segment: of a file, or of the ``length@offset`` of one."""
+        if url is None:
+            raise ValueError("a segment without an address")
+        if not byterange:
+            return self.get(url, SEGMENT_BYTES)
+        length, _, offset = byterange.partition("@")  # without an offset: ValueError
+        return self.get(url, min(int(length), SEGMENT_BYTES), int(offset))
+
+    def get(self, url: str, most: int, offset: int | None = None) -> bytes:
+        """At most ``most`` bytes of what is at ``url``. Raises OSError or ValueError."""
+        if _place_of(url) != self._place:
+            raise ValueError("on another host")
+        asked = request.Request(_bare(url), headers={"User-Agent": "rtstream-mcp"})  # noqa: S310 (see _place_of)
+        if offset is not None:
+            asked.add_header("Range", f"bytes={offset}-{offset + most - 1}")
+        data = bytearray()
+        with self._opener.open(asked, timeout=self._left()) as response:
+            if offset and response.status != 206:
+                raise ValueError("the server knows no ranges")
+            while len(data) < most and (more := response.read1(min(65536, most - len(data)))):
+                data += more
+                self._left()
+        return bytes(data)
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def _place_of(url: str) -> tuple[str, str | None, int]:
+    """Scheme, host and port of an HTTP URL. Raises ValueError for any other."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("not HTTP")
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _bare(url: str) -> str:
+    """The URL without a user's name and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,341 @@
+"""One connection to a source: places its packets in time and hands them to recording, pictures and sound."""
+
+from __future__ import annotations
+
+import logging
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.error import FFmpegError
+
+from rtstream.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
+from rtstream.recorder.outbox import Outbox
+from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
+from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
+from rtstream.recorder.program_date import ProgramDate, program_date
+from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
+from rtstream.recorder.audio import SoundTap
+from rtstream.recorder.source import Source, SourceFailed
+from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
+
+log = logging.getLogger(__name__)
+
+# Reads of a buffered source are bundled, because waking up is what costs; the more, the less anybody waits for them.
+RECORDED_PACE_S = 0.5  # nothing but recording
+PACE_S = 0.2  # now and then a picture, or sound
+WATCHED_PACE_S = 0.05  # pictures are wanted often: somebody waits for what is seen
+LIVE_S = 0.03  # this close behind the quickest packets nothing more can have arrived
+MOST_GUESSES = 4
+BEHIND_S = 2.0
+RECORDING_RETRY_S = 10.0
+MOST_REFUSED = 200
+BURST_S = 30.0  # a source that is this much faster than time at its start is read at the pace of time
+AHEAD_S = 0.5
+STABLE_S = 2.0  # a change of format this soon after connecting is not followed
+UNDATED = 16
+HLS_OLDEST_S = 120.0  # an HLS picture older than this on arrival has the wrong date
+MOST_EMPTY = 3
+
+
+class FormatChanged(Exception):
+    """The pictures or the sound are coded differently from now on: open the source again."""
+
+
+class Session:
+    """State of one connection. Calls are serialised by the worker, except :meth:`snapshot`."""
+
+    def __init__(self, spec: WorkerSpec, source: Source, outbox: Outbox) -> None:
+        self.source = source
+        self._spec, self._outbox = spec, outbox
+        tracks: dict[int, Track] = {}
+        self._video = self._audio = -1
+        self._empty_keyframes = 0  # in a row
+        self._parameters: frozenset[bytes] = frozenset()
+        self._sampler = self._sound = self._gop = None
+        if source.video is not None:
+            self._video = source.video.index
+            tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
+            self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
+            self._gop = CurrentGop(source.video.codec_context)
+            self._parameters = known_at_opening(source.video.codec_context.extradata)
+        if source.audio is not None:
+            rate = source.audio.codec_context.sample_rate
+            self._audio = source.audio.index
+            tracks[self._audio] = Track(source.audio.time_base, rate)
+            self._sound = SoundTap(source.audio.codec_context, rate, outbox.send, outbox.count)
+        self._paced = source.paced
+        self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
+        self._lead = self._video if source.video is not None else self._audio
+        self._timeline = Timeline(tracks, self._lead)
+        self._held: Any = None
+        self._clock, self._dates = self._new_clock(), self._ask_playlist()
+        self._clock_moved = False
+        self._first_arrival: float | None = None
+        self._opened = time.monotonic()
+        self._undated: list[Any] = []
+        self._run: Run | None = None
+        self._failed = False
+        self._refused = 0  # packets in a row that the muxer did not take
+        self._paused_until = 0.0  # monotonic; recording waits after a failure
+        self._lead_at = 0.0
+        self._last_lead = time.time()
+        self._last_idle = time.monotonic()
+        self.lag_s = 0.0
+        self._bundle_s = _bundle_s(SetTaps({}))
+        self._live = False  # the packet just processed is as new as can be
+        self._guesses = 0  # in a row
+
+    def _new_clock(self) -> WallClock:
+        # HLS arrives in bursts of whole segments.
+        return WallClock(tolerance_s=15.0 if self.source.hls else 1.0, window_s=30.0 if self.source.hls else 10.0)
+
+    def _ask_playlist(self) -> ProgramDate | None:
+        """What the playlist of a live HLS source says about the time. Blocks for up to two seconds."""
+        return program_date(self._spec, self.source) if self.source.hls and not self.source.paced else None
+
+    def set_taps(self, taps: SetTaps) -> None:
+        """Which pictures are wanted, and whether sound is."""
+        self._bundle_s = _bundle_s(taps)
+        if self._sampler is not None:
+            self._sampler.set_taps(taps.taps)
+        if self._sound is not None:
+            self._sound.set_on(taps.audio)
+
+    def process(self, packet: Any, arrival: float, blocked_s: float) -> None:
+        """Take one packet that arrived at Unix time ``arrival`` after a read of ``blocked_s`` seconds.
+
+        Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
+        """
+        index = packet.stream_index
+        self._live = False
+        if blocked_s > 0.005:
+            self._last_idle = time.monotonic()
+        if index == self._lead:
+            self._last_lead = arrival
+        elif arrival - self._last_lead > self._spec.stall_timeout_s:
+            raise SourceFailed(f"the source sent sound but no picture for {self._spec.stall_timeout_s:g} s")
+        if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
+            self._restart("the source's clock moved")
+        if not self._timeline.begun and index == self._video:
+            if packet.dts is None and len(self._undated) < UNDATED:
+                self._undated.append(packet)
+                return
+            if packet.dts is not None:
+                self._date(packet, arrival)
+        placed = self._timeline.place(index, packet.dts, packet.pts)
+        if placed is Verdict.JUMP:
+            held, self._held = self._held, None
+            self._restart("timestamps jumped")
+            if held is not None:
+                self.process(held, arrival, 0.0)
+            self.process(packet, arrival, 0.0)
+        elif placed is Verdict.HOLD:
+            self._held = packet
+        elif isinstance(placed, Placed):
+            if self._held is not None and index == self._lead:
+                self._held = None
+                self._outbox.count("timestamps_wild")
+            self._place(packet, index, placed, arrival)
+        elif placed is Verdict.DROP:
+            self._outbox.count("timestamps_wild")
+
+    def _date(self, packet: Any, arrival: float) -> None:
+        """Process the packets that came without a decode time before ``packet``, the first that has one."""
+        undated, self._undated = self._undated, []
+        step = round(1 / ((self.source.media["fps"] or 25.0) * float(packet.time_base)))
+        times = backdate([earlier.pts for earlier in undated], packet.dts, step)
+        for earlier, (earlier.dts, earlier.pts) in zip(undated, times, strict=True):
+            self.process(earlier, arrival, 0.0)
+
+    def _place(self, packet: Any, index: int, placed: Placed, arrival: float) -> None:
+        rate, base = self._rates[index]
+        at, shown_at = placed.dts / rate, placed.pts / rate
+        if index == self._lead:
+            if self._clock.offset is None:
+                self._ask_sender(packet, shown_at, arrival)
+            self._keep_time(at, shown_at, arrival)
+        packet.dts, packet.pts, packet.time_base = placed.dts, placed.pts, base
+        is_video = index == self._video
+        if is_video and self._sampler is not None and self._gop is not None:
+            if packet.is_keyframe:
+                self._check_format(packet)
+            elif self._sampler.keyframes_missing(at):
+                raise FormatChanged
+            self._gop.add(packet, shown_at)
+            behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
+            self._sampler.add(packet, at, self._clock.offset, behind)
+        elif self._sound is not None:
+            self._sound.add(packet, self._clock.offset)
+        if self._spec.record and not self._empty_keyframes:
+            self._record(packet, is_video, placed)
+
+    def _ask_sender(self, packet: Any, shown_at: float, arrival: float) -> None:
+        """Take the sender's own word for the time: RTCP sender reports of RTSP, dates in the playlist of HLS."""
+        if packet.pts is None:
+            return
+        stamp = float(packet.pts * packet.time_base)
+        zero = self.source.container.start_time_realtime  # microseconds: when the source's time stamps were 0
+        if zero:
+            self._clock.believe(zero / 1e6 + stamp, shown_at, arrival)
+        elif self._dates is not None and (date := self._dates.of(stamp, arrival)) is not None:
+            self._clock.believe(date, shown_at, arrival, oldest_s=HLS_OLDEST_S)
+
+    def _keep_time(self, at: float, shown_at: float, arrival: float) -> None:
+        """Learn where on the wall clock the time line is, and how far behind we are."""
+        self._lead_at = at
+        clock = self._clock
+        if self._first_arrival is None:
+            self._first_arrival = arrival
+            if self._paced:
+                clock.offset = arrival - at
+        if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
+            # What came in the burst is past; the newest is now.
+            self._paced = True
+            clock.offset = arrival - at
+        if self._paced:
+            self.lag_s = arrival - at - (clock.offset or 0.0)
+        else:
+            self._clock_moved |= not clock.observe(arrival, at, shown_at)
+            self.lag_s = clock.lag(arrival, at)
+            self._live = self.lag_s < LIVE_S
+
+    def pause(self, blocked_s: float) -> float:
+        """Seconds to wait before the next read, which took ``blocked_s`` this time."""
+        # Not the offset itself: that may be the sender's clock, and differ from ours.
+        start = self._clock.offset if self._paced else self._clock.settled
+        if start is None:
+            return 0.0
+        ahead = self._lead_at + start - time.time()
+        if self._paced:
+            # A little more than needed, then several packets at once.
+            wait = ahead + PACE_S / 2 if ahead > 0 else 0.0
+        elif self.source.hls:
+            return 0.0
+        elif ahead > AHEAD_S:
+            wait = min(ahead - AHEAD_S, 1.0)
+        elif self.source.buffered and self.lag_s < 0.75 * self._bundle_s and self._drained(blocked_s):
+            wait = self._bundle_s
+        else:
+            return 0.0
+        self._last_idle = time.monotonic() + wait
+        return wait
+
+    def _drained(self, blocked_s: float) -> bool:
+        """Whether all that has arrived is read: the last read, of ``blocked_s`` seconds, had to wait, or would now."""
+        if blocked_s > 0.001:
+            self._guesses = 0
+            return True
+        # Not to wake up for one packet only to see that it was the last. Sometimes it is looked all the same: without
+        # that, what counts as live could slip.
+        if self._live and self._guesses < MOST_GUESSES:
+            self._guesses += 1
+            return True
+        return False
+
+    def _check_format(self, packet: Any) -> None:
+        codec = self.source.media["video_codec"]
+        self._empty_keyframes = 0 if holds_picture(packet, codec) else self._empty_keyframes + 1
+        if self._empty_keyframes >= MOST_EMPTY:
+            raise FormatChanged
+        found = parameter_sets(packet, codec)
+        if found and self._parameters and not found & self._parameters:
+            # An encoder that never repeats itself must not make us connect for ever: it stays in the run.
+            if time.monotonic() - self._opened > STABLE_S:
+                raise FormatChanged
+            self._outbox.count("format_changes_ignored")
+        self._parameters = found or self._parameters
+
+    def _restart(self, reason: str) -> None:
+        """A new time line: a new run, anchored anew."""
+        log.info("new run: %s", reason)
+        self.finish()
+        self._timeline.restart()
+        self._undated = []
+        self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
+        self._dates = self._ask_playlist()
+        if self._sampler is not None and self._gop is not None:
+            self._sampler.restart()
+            self._gop.clear()
+        if self._sound is not None:
+            self._sound.restart()
+
+    def _record(self, packet: Any, is_video: bool, placed: Placed) -> None:
+        if self._run is None:
+            if time.monotonic() < self._paused_until:
+                return
+            if self._recordable() == (None, None):
+                return
+        try:
+            if self._run is None:
+                self._run = self._new_run()
+            self._run.add(packet, is_video, placed.dts, placed.pts)
+            self._refused = 0
+            if self._failed and self._run.closed_segments:
+                self._failed = False
+                self._outbox.send(WorkerHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
+        except FFmpegError as exc:  # first: some of them are OSErrors too
+            self._refused += 1
+            self._outbox.count("packets_unstorable")
+            if self._refused > MOST_REFUSED:
+                self._recording_failed(exc)
+        except (OSError, ValueError) as exc:
+            self._recording_failed(exc)
+
+    def _new_run(self) -> Run:
+        spec = self._spec
+        where, room = Path(spec.folder), spec.min_free_bytes
+        return Run(where, spec.segment_s, self._clock, self._outbox.send, *self._recordable(), min_free_bytes=room)
+
+    def _recordable(self) -> tuple[Any, Any]:
+        video, audio = self.source.video, self.source.audio
+        if video is not None and video.name not in RECORDABLE_VIDEO:
+            video = None
+        if audio is not None and audio.name not in RECORDABLE_AUDIO:
+            audio = None
+        return video, audio
+
+    def _recording_failed(self, exc: Exception) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.abandon()
+        self._paused_until = time.monotonic() + RECORDING_RETRY_S
+        self._refused, self._failed = 0, True
+        log.warning("recording failed: %s", type(exc).__name__)
+        reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
+        reason = reason or "recording is paused: the stream could not be stored"
+        self._outbox.send(WorkerHealth("connected", reason, 0, self.source.media))
+
+    def finish(self) -> None:
+        """Close the run, if one is open."""
+        run, self._run = self._run, None
+        self._held = None
+        if run is not None:
+            try:
+                run.finish()
+            except (OSError, ValueError, FFmpegError) as exc:
+                log.warning("the last segment could not be finished: %s", type(exc).__name__)
+
+    def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:
+        """The current picture. May run beside :meth:`process`."""
+        offset = self._clock.estimate()
+        if self._sampler is None or self._gop is None:
+            return SnapshotTaken(request, reason="the stream has no pictures")
+        if offset is None:
+            return SnapshotTaken(request, reason="no picture has arrived yet")
+        found = self._sampler.newest
+        if found is None or found[1] < offset + self._lead_at - 1.0:
+            newest = self._gop.newest()
+            found = None if newest is None else (newest[0], newest[1] + offset)
+        if found is None:
+            return SnapshotTaken(request, reason="no whole picture has arrived yet")
+        jpeg, width, height = encoder.encode(found[0], max_side)
+        return SnapshotTaken(request, found[1], width, height, "", jpeg)
+
+
+def _bundle_s(taps: SetTaps) -> float:
+    """How many seconds of a buffered source are read at once."""
+    if any(tap["interval_s"] < 1 for tap in taps.taps.values()):
+        return WATCHED_PACE_S
+    return PACE_S if taps.taps or taps.audio else RECORDED_PACE_S

@@ -1,0 +1,279 @@
+"""Recording without re-encoding: packets in, fragmented MP4 segments in files out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from rtstream.ids import recording_id
+from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
+from rtstream.messages import Message, RunEnded, RunStarted, SegmentClosed
+from rtstream.rules.timestamps import WallClock
+
+VIDEO_RATE = 90_000  # ticks per second of recorded video
+
+# What MP4 carries and this muxer writes. Everything else is analysed but not recorded.
+RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"}
+RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
+
+# One fragment per GOP; GOPs under half a second are joined, longer than 10 s split, so that memory stays bounded.
+# Decode times come out absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
+MUXER_OPTIONS = {
+    "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont",
+    "use_editlist": "0",
+    "min_frag_duration": "500000",
+    "max_interleave_delta": "1000000",
+    "flush_packets": "1",
+}
+LONGEST_FRAGMENT_S = 10.0
+LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
+FILE_SPAN_S = 60.0
+
+
+@dataclass
+class _OpenSegment:
+    start: float  # seconds on the run
+    path: str
+    offset: int
+    length: int = 0
+
+
+def _require_room(folder: Path, min_free_bytes: int) -> None:
+    """Raises OSError when less than that is free on the disk."""
+    if min_free_bytes and shutil.disk_usage(folder).free < min_free_bytes:
+        raise OSError(errno.ENOSPC, f"less than {min_free_bytes / 1e9:.3g} GB are free on the disk")
+
+
+def _reached(folder: Path) -> float:
+    """The media time in seconds at which the runs in a stream's folder end; 0 when there are none.
+
+    It is the folder's time of modification: where the clock never goes back that is so by itself.
+    """
+    with os.scandir(folder) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            return 0.0
+    return folder.stat().st_mtime
+
+
+class Run:
+    """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
+
+    Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
+    own time starts at 0 with its first keyframe, or with the first audio packet where there is no video.
+
+    The times inside the files are media times: Unix seconds, but later where the clock went back, so that no run
+    begins before all earlier ones in ``folder`` have ended. Players that do not heed discontinuities (ffmpeg's) need
+    times that grow. Nothing is written before the clock has settled.
+    Raises OSError when less than ``min_free_bytes`` of the disk are free; :meth:`add` does so before a new segment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        segment_s: float,
+        clock: WallClock,
+        send: Callable[[Message], None],
+        video: Any | None,
+        audio: Any | None,
+        min_free_bytes: int = 0,
+    ) -> None:
+        self._min_free = min_free_bytes
+        _require_room(folder, min_free_bytes)
+        self.id = recording_id()
+        self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
+        self._origin: float | None = None  # seconds on the time line
+        self._sink = FragmentSplitter()
+        fragment_s = LONGEST_FRAGMENT_S if video is not None else segment_s
+        options = MUXER_OPTIONS | {"frag_duration": str(int(fragment_s * 1e6))}
+        self._muxer = av.open(self._sink, "w", format="mp4", options=options)
+        self._video = self._audio = self._unwrap_adts = None
+        self._audio_rate: int = 0
+        if video is not None:
+            self._video = self._muxer.add_stream_from_template(video, opaque=True)
+            self._video.time_base = Fraction(1, VIDEO_RATE)
+            if video.codec_context.name == "hevc":
+                self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
+        if audio is not None:
+            self._audio = self._muxer.add_stream_from_template(audio)
+            self._audio_rate = audio.codec_context.sample_rate
+            self._audio.time_base = Fraction(1, self._audio_rate)
+            if audio.codec_context.name == "aac" and not audio.codec_context.extradata:
+                self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
+        self._lead_id = 0  # track id of the video, else of the audio
+        self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate
+        # Decode and presentation ticks of muxed keyframes whose fragment has not come out yet.
+        self._keyframes: deque[tuple[int, int]] = deque()
+        self._zero = 0.0  # Unix seconds of the run's time 0, once there is a fragment
+        self._delays: dict[int, int] = {}  # from the run's time to media time, in ticks of each track
+        self._scales: dict[int, int] = {}
+        self._media_end = 0.0
+        self._segment: _OpenSegment | None = None
+        self._next_start: float | None = None  # segments of a run follow each other without a hole
+        self._end = 0.0
+        self.closed_segments = 0
+        self._file: int | None = None
+        self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
+
+    def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
+        """Record a packet.
+
+        Its time base must be that of its ticks. Raises ``av.error.FFmpegError`` when it is too damaged to be stored
+        (the run goes on), OSError when the disk refuses.
+        """
+        rate = VIDEO_RATE if is_video else self._audio_rate
+        if self._origin is None:
+            if self._video is not None and not (is_video and packet.is_keyframe):
+                return
+            self._origin = dts / rate
+        base = round(self._origin * rate)
+        if dts < base:
+            return
+        stream = self._video if is_video else self._audio
+        if stream is None:
+            return
+        packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
+        for ready in packets:
+            if ready is not packet:
+                ready.time_base = stream.time_base
+            ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
+            self._muxer.mux_one(ready)
+        if is_video and packet.is_keyframe:
+            self._keyframes.append((dts - base, pts - base))
+        if self._sink.fragments and self._clock.offset is not None:
+            self._write_fragments()
+
+    def finish(self) -> None:
+        """Write what the muxer still holds, close the last segment and the run."""
+        try:
+            self._muxer.close()
+            if self._clock.offset is None:
+                self._clock.offset = self._clock.estimate()
+            self._write_fragments()
+            if self._segment is not None:
+                self._close_segment(self._end)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """End the run without writing more; the segment being written is lost, and its bytes are given back."""
+        if self._file is not None:
+            if self._segment is not None:
+                os.ftruncate(self._file, self._segment.offset)
+            os.close(self._file)
+            self._file = None
+            if self._segment is not None and self._segment.offset == 0:
+                (self._folder / self._file_name).unlink(missing_ok=True)
+        if self._lead_id:
+            self._send(RunEnded(self.id, self._zero + self._end))
+
+    def _write_fragments(self) -> None:
+        if not self._sink.fragments or self._clock.offset is None:
+            return
+        if not self._lead_id:
+            self._place_in_time(self._clock.offset)
+        fragments, self._sink.fragments = self._sink.fragments, []
+        for fragment in fragments:
+            self._write_fragment(fragment)
+
+    def _place_in_time(self, clock_offset: float) -> None:
+        """Fix the Unix time and the media time of the run's time 0."""
+        assert self._origin is not None
+        handler = b"vide" if self._video is not None else b"soun"
+        tracks = track_scales(self._sink.init)
+        self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in tracks.items() if kind == handler)
+        self._scales = {track: scale for track, (_, scale) in tracks.items()}
+        self._zero = clock_offset + self._origin
+        # A moment that is a whole number of ticks of every track: pictures and sound move by exactly the same.
+        common = math.gcd(*self._scales.values())
+        moment = math.ceil(max(self._zero, _reached(self._folder)) * common)
+        self._media_end = moment / common
+        self._delays = {track: moment * (scale // common) for track, scale in self._scales.items()}
+
+    def _write_fragment(self, fragment: bytearray) -> None:
+        """Append one fragment to the open segment; close that when it is long enough and a keyframe follows."""
+        runs = track_runs(fragment)
+        delay(fragment, runs, self._delays)
+        for run in runs:
+            end = (max(run.end_dts, run.end_pts) + self._delays[run.track_id]) / self._scales[run.track_id]
+            self._media_end = max(self._media_end, end)
+        times = next((run for run in runs if run.track_id == self._lead_id), None)
+        if times is None:
+            # Audio alone, at the end of a run: it belongs to the segment being written.
+            if self._segment is not None:
+                self._append(fragment)
+            return
+        first_pts = times.first_dts
+        while self._keyframes and self._keyframes[0][0] <= times.last_dts:
+            dts, pts = self._keyframes.popleft()
+            if dts <= times.first_dts:
+                first_pts = pts
+        if self._segment is None:
+            start = first_pts / self._lead_rate if self._next_start is None else self._next_start
+            if self._next_start is None:
+                init = self._sink.init
+                self._send(RunStarted(self.id, self._zero + start, codecs(init), init))
+            self._segment = _OpenSegment(start, *self._place(start))
+        self._append(fragment)
+        # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.
+        cut = self._keyframes[0][1] if self._keyframes else None
+        if self._video is None:
+            cut = times.end_dts
+        self._end = (times.end_pts if cut is None else cut) / self._lead_rate
+        length_s = self._end - self._segment.start
+        if (cut is not None and length_s >= self._segment_s - 0.05) or length_s >= LONGEST_SEGMENT_S:
+            self._close_segment(self._end)
+
+    def _place(self, start: float) -> tuple[str, int]:
+        """File and offset for a segment starting at ``start`` seconds on the run; a file spans about a minute."""
+        _require_room(self._folder, self._min_free)
+        if self._file is None or start - self._file_start >= FILE_SPAN_S:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+            self._file_name, self._file_start, self._file_size = f"{self.id}/{self._file_count:06d}.m4s", start, 0
+            self._file_count += 1
+            path = self._folder / self._file_name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._note_reached()
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+        return self._file_name, self._file_size
+
+    def _note_reached(self) -> None:
+        """See :func:`_reached`. Once more after a folder is made in it, which changes that time too."""
+        with contextlib.suppress(OSError):  # only who owns the folder may
+            os.utime(self._folder, (self._media_end, self._media_end))
+
+    def _append(self, fragment: bytes | bytearray) -> None:
+        """Hand the bytes to the operating system: from here on a killed process loses nothing.
+
+        Not synced to the disk: a power cut may cost the last seconds, and a sync for each segment of each stream would
+        make every stream wait for the slowest disk.
+        """
+        assert self._segment is not None
+        assert self._file is not None
+        rest = memoryview(fragment)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        self._segment.length += len(fragment)
+        self._file_size += len(fragment)
+
+    def _close_segment(self, end: float) -> None:
+        segment = self._segment
+        assert segment is not None
+        self.closed_segments += 1
+        self._segment, self._next_start = None, end
+        self._note_reached()
+        start, duration = self._zero + segment.start, end - segment.start
+        self._send(SegmentClosed(self.id, start, duration, segment.path, segment.offset, segment.length))

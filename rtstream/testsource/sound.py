@@ -1,0 +1,91 @@
+"""Sound of the synthetic source: a human reading, a synthetic voice, or a soft tone pattern, whichever is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstream.testsource.pictures import SLIDE_SECONDS, SLIDES
+
+RATE = 48000
+"""Samples per second."""
+
+Voice = Literal["reading", "espeak", "tones"]
+"""``reading``: the human reading that comes with the speech engine's package. ``espeak``: espeak-ng says the slides'
+sentences. ``tones``: soft tones, no words; needs nothing."""
+
+
+def available_voice() -> Voice:
+    """The best voice on this machine."""
+    if _reading() is not None:
+        return "reading"
+    return "espeak" if shutil.which("espeak-ng") else "tones"
+
+
+def sound(voice: Voice, seconds: float) -> NDArray[np.int16]:
+    """int16 [seconds * RATE] mono. Raises FileNotFoundError when the voice is not on this machine."""
+    if voice == "reading":
+        path = _reading()
+        if path is None:
+            raise FileNotFoundError("the reading comes with the package moonshine-voice, which is not installed")
+        return _fit(_decode(path.read_bytes()), round(seconds * RATE))
+    if voice == "espeak":
+        return _spoken_slides(seconds)
+    return _tones(seconds)
+
+
+def _reading() -> Path | None:
+    # find_spec of a top-level package does not import it.
+    spec = importlib.util.find_spec("moonshine_voice")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "assets" / "two_cities.wav"
+        if path.is_file():
+            return path
+    return None
+
+
+def _spoken_slides(seconds: float) -> NDArray[np.int16]:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        raise FileNotFoundError("espeak-ng is not on PATH")
+    samples = np.zeros(round(seconds * RATE), np.int16)
+    said: dict[str, NDArray[np.int16]] = {}
+    for index in range(int(seconds / SLIDE_SECONDS) + 1):
+        text = SLIDES[index % len(SLIDES)].spoken
+        if text not in said:
+            command = [program, "-v", "en-us", "-s", "165", "--stdout", text]
+            said[text] = _decode(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+        start = round(index * SLIDE_SECONDS * RATE)
+        room = samples[start : start + round(SLIDE_SECONDS * RATE)]
+        room[:] = _fit(said[text], len(room))
+    return samples
+
+
+def _tones(seconds: float) -> NDArray[np.int16]:
+    """A soft tone, another one every second, half a second long each."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    pitch = 220 * 2 ** (np.floor(time) % 5 / 5)
+    audible = np.clip(np.sin(2 * np.pi * (time % 1)), 0, None)
+    return (3000 * audible * np.sin(2 * np.pi * pitch * (time % 1))).astype(np.int16)
+
+
+def _decode(wav: bytes) -> NDArray[np.int16]:
+    """The samples of a WAV file as mono at RATE."""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+    with av.open(io.BytesIO(wav), "r") as container:
+        frames = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    frames += resampler.resample(None)
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+
+def _fit(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
+    """Exactly ``length`` samples: cut, or followed by silence."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -1,0 +1,1 @@
+"""Code that several tools share: definition, groups, parameters and confirmation."""

@@ -1,0 +1,94 @@
+"""Decisions about scenes in words: how many of which kind, and what stayed the same from scene to scene."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+from pydantic import BaseModel, Field
+
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED
+from rtstream.models import Decision
+from rtstream.rules.text_safety import clean
+from tools._framework.parameters import note
+
+MAX_CANDIDATES = 5
+IN_WORDS = {
+    "fired": "fired",
+    "match": "matched",
+    "no_match": "did not match",
+    "needs_model": "could not be decided without a language model",
+    "suppressed": "did not fire",
+    "failed": "could not be judged",
+}
+
+
+class Episode(BaseModel):
+    """Scenes in a row about which the same was decided. Unix seconds."""
+
+    start: float
+    end: float
+    scenes: int
+    outcome: str
+    reason: str | None = Field(None, description="Why a match did not fire, or nothing could be decided.")
+    confidence: float | None = None
+    untrusted_text: str | None = Field(None, description=UNTRUSTED)
+
+
+class Candidate(BaseModel):
+    """A scene that is like an event nothing can decide."""
+
+    start: float
+    end: float
+    similarity: float
+    untrusted_text: str = Field(description=UNTRUSTED)
+
+
+def summary(decisions: Sequence[Decision]) -> str:
+    """One sentence: how many scenes, and what came of them."""
+    if not decisions:
+        return "No scene was judged in this range."
+    outcomes = Counter(decision.outcome for decision in decisions)
+    parts = []
+    for outcome, words in IN_WORDS.items():
+        reasons = Counter(d.reason for d in decisions if d.outcome == outcome and d.reason)
+        why = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5))
+        if outcomes[outcome]:
+            parts.append(f"{outcomes[outcome]} {words}" + (f" ({why})" if why else ""))
+    return f"{len(decisions)} scenes were judged: {', '.join(parts)}."
+
+
+def episodes(decisions: Sequence[Decision]) -> list[Episode]:
+    """Decisions (newest first), with those that say the same together; each with the newest explanation."""
+    found = []
+    for (outcome, reason), group in groupby(decisions, key=lambda decision: (decision.outcome, decision.reason)):
+        alike = list(group)
+        newest = alike[0]
+        found.append(
+            Episode(
+                start=round(min(d.start or d.at for d in alike), 3),
+                end=round(max(d.end or d.at for d in alike), 3),
+                scenes=len(alike),
+                outcome=outcome,
+                reason=note(reason),
+                confidence=newest.confidence,
+                untrusted_text=clean(newest.explanation, MAX_TEXT) or None,
+            )
+        )
+    return found
+
+
+def candidates(decisions: Sequence[Decision]) -> list[Candidate]:
+    """The scenes most like an event that needs a model."""
+    open_ones = [decision for decision in decisions if decision.outcome == "needs_model"]
+    best = sorted(open_ones, key=lambda decision: -(decision.confidence or 0.0))[:MAX_CANDIDATES]
+    return [
+        Candidate(
+            start=round(decision.start or decision.at, 3),
+            end=round(decision.end or decision.at, 3),
+            similarity=decision.confidence or 0.0,
+            untrusted_text=clean(decision.text, 500),
+        )
+        for decision in best
+    ]

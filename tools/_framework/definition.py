@@ -1,0 +1,217 @@
+"""How a tool is defined: one typed async function that takes what it needs and returns a model.
+
+The function raises ``rtstream.errors``; here they become results a model can act on, and returned models become
+structured content with the same JSON, compact, as text (hosts differ in which of the two their model sees).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextContent, ToolAnnotations
+from pydantic import BaseModel, PrivateAttr, ValidationError
+
+from rtstream.client import Feed, RTStreamClient
+from rtstream.errors import RTStreamError
+from tools._framework.confirmation import confirmed
+from tools._framework.groups import GROUPS
+
+ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
+
+
+@dataclass
+class Live:
+    """What every tool works with: the API, its messages, and how long a wait may take (seconds)."""
+
+    client: RTStreamClient
+    feed: Feed
+    wait_default_s: float = 20.0
+    wait_max_s: float = 50.0
+    waiting: int = 0
+
+
+ToolContext = Context[Live, Any]
+
+
+def live(ctx: ToolContext) -> Live:
+    """What this call works with."""
+    return ctx.request_context.lifespan_context
+
+
+class WithContent(BaseModel):
+    """A result with content beside it that is not JSON, such as a picture."""
+
+    _content: list[ContentBlock] = PrivateAttr(default_factory=list)
+
+    def beside(self, *content: ContentBlock) -> Self:
+        """This result, with that content."""
+        self._content = [*content]
+        return self
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a tool says about itself beside its function's signature and docstring."""
+
+    fn: Callable[..., Awaitable[Any]]
+    title: str
+    annotations: ToolAnnotations
+    group: str
+    default: bool
+    confirm: str
+
+
+_defined: dict[str, list[Definition]] = {}
+
+
+def tool(
+    title: str,
+    *,
+    read_only: bool,
+    destructive: bool = False,
+    idempotent: bool = False,
+    open_world: bool = False,
+    group: str = "",
+    default: bool = False,
+    confirm: str = "",
+) -> Callable[[ToolFunction], ToolFunction]:
+    """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
+
+    ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
+    beyond the engine (a source, a webhook). ``group``: one of ``tools._framework.groups.GROUPS``, the module's name when not
+    given. ``default``: belongs to the few tools that every conversation loads; the others are asked for by group.
+    ``confirm``: the question a user has to agree to first, as a format string with names of the tool's parameters, for
+    example ``"Delete the stream {stream_id} and everything recorded of it?"``; every destructive tool has one. The tool
+    gets a parameter ``confirm`` by it and needs to do nothing itself, see ``tools._framework.confirmation``.
+    """
+
+    def define(fn: ToolFunction) -> ToolFunction:
+        hints = ToolAnnotations(
+            read_only_hint=read_only,
+            destructive_hint=destructive,
+            idempotent_hint=idempotent or read_only,
+            open_world_hint=open_world,
+        )
+        family = group or fn.__module__.rpartition(".")[2]
+        assert family in GROUPS, f"{fn.__module__}: '{family}' is not a group of tools"
+        assert bool(confirm) == destructive, f"{fn.__name__}: what is destructive asks first, and nothing else does"
+        _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default, confirm))
+        return fn
+
+    return define
+
+
+def defined_in(module: str) -> list[Definition]:
+    """The tools of a module, in the order they are written there."""
+    return _defined[module]
+
+
+class EngineTool(Tool):
+    """A tool whose expected failures are one sentence and whose text content is compact."""
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """As in the SDK, with the failures of ``rtstream.errors`` as they are worded."""
+        try:
+            result = await super().run(arguments, context)
+        except ToolError as exc:
+            cause = exc.__cause__
+            if isinstance(cause, RTStreamError):
+                raise ToolError(cause.message) from cause
+            if isinstance(cause, ValidationError):
+                raise ToolError(_rejected(self.name, cause)) from cause
+            if isinstance(cause, ToolError):
+                raise cause from None
+            raise
+        if isinstance(result, InputRequiredResult):
+            return result
+        return _rendered(result) if convert_result else result
+
+
+def build(definition: Definition) -> Tool:
+    """The tool of a definition."""
+    fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
+    doc = " ".join((fn.__doc__ or "").split())
+    built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
+    built.parameters = _concise(_inlined(built.parameters))
+    built.fn_metadata.output_schema = _concise(_inlined(built.fn_metadata.output_schema), described=False)
+    return built
+
+
+def _inlined(schema: Any, parts: dict[str, Any] | None = None) -> Any:
+    """A JSON schema with each definition where it is used: shorter, and some hosts follow no references."""
+    if isinstance(schema, list):
+        return [_inlined(part, parts) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = schema.get("$defs", {}) if parts is None else parts
+    own = {key: _inlined(value, parts) for key, value in schema.items() if key not in ("$defs", "$ref")}
+    if "$ref" not in schema:
+        return own
+    part = _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: value for key, value in part.items() if key != "description"} | own
+
+
+def _concise(schema: Any, *, described: bool = True) -> Any:
+    """A JSON schema without what says nothing, because every conversation loads it.
+
+    Titles repeat the names. Null is left out of results, and as an argument it means the same as leaving the argument
+    out. Results go without descriptions and limits: models read results, not their schemas, and what they must know
+    is in the names.
+    """
+    if isinstance(schema, list):
+        return [_concise(part, described=described) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    options = schema.get("anyOf")
+    if (
+        isinstance(options, list)
+        and {"type": "null"} in options
+        and len(options) == 2
+        and schema.get("default") is None
+    ):
+        option = next(option for option in options if option != {"type": "null"})
+        schema = option | {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    silent = ("title",) if described else ("title", "description")
+    kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
+    kept = {key: value for key, value in kept.items() if not _goes_without_saying(key, value)}
+    if not described:
+        kept = {key: value for key, value in kept.items() if not _limits_a_result(key, value)}
+    return {key: _concise(value, described=described) for key, value in kept.items()}
+
+
+def _limits_a_result(key: str, value: Any) -> bool:
+    return (key in ("required", "enum") and isinstance(value, list)) or (
+        key in ("default", "maximum") and not isinstance(value, dict)
+    )
+
+
+def _goes_without_saying(key: str, value: Any) -> bool:
+    """Limits nobody meets by accident, and what JSON schema means anyway. They are held to all the same."""
+    match key:
+        case "minLength" | "maxLength":
+            return isinstance(value, int)
+        case "minimum":
+            return value in (0, 1)
+        case "additionalProperties":
+            return value is True
+        case "default":
+            return value is None or isinstance(value, dict)
+    return False
+
+
+def _rendered(result: Any) -> CallToolResult:
+    assert isinstance(result, BaseModel), "a tool returns a model"
+    extra = result._content if isinstance(result, WithContent) else []
+    text = TextContent(type="text", text=result.model_dump_json(exclude_none=True))
+    structured = result.model_dump(mode="json", exclude_none=True)
+    return CallToolResult(content=[*extra, text], structured_content=structured)
+
+
+def _rejected(name: str, error: ValidationError) -> str:
+    parts = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:5]]
+    return f"{name} was not called, its arguments are wrong. {'; '.join(parts)}."

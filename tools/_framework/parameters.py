@@ -1,0 +1,42 @@
+"""Parameters and parts of results that several tools share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from rtstream.rules.text_safety import clean
+
+StreamId = Annotated[str, Field(description="rts-…")]
+IndexId = Annotated[str, Field(description="From index_visuals or list_scene_indexes.")]
+
+Range = list[float]
+"""[start, end], Unix seconds."""
+
+
+def name(text: str) -> str:
+    """A name somebody chose, as it may stand in a trusted field."""
+    return clean(text, 100)
+
+
+def ranges(found: Iterable[tuple[float, float]]) -> list[Range]:
+    """Ranges of time, to the millisecond."""
+    return [[round(start, 3), round(end, 3)] for start, end in found]
+
+
+def left_out(gaps: Sequence[tuple[float, float]]) -> str | None:
+    """What to say about ranges that were not recorded."""
+    if not gaps:
+        return None
+    seconds = sum(end - start for start, end in gaps)
+    first, last = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" for at in gaps[0])
+    more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
+    return f"Not recorded, and left out when played: {seconds:.1f} s, from {first} to {last} UTC{more}."
+
+
+def note(text: str) -> str | None:
+    """A remark of the engine, or nothing."""
+    return clean(text, 500) or None
