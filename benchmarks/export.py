@@ -20,7 +20,7 @@ from pathlib import Path
 from unittest import mock
 
 from rtstream.extract.export import VIDEO_FILE, ExportJob, export
-from rtstream.extract.frames import Piece, Run
+from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
 
 START = 1_790_000_000.0
@@ -105,7 +105,7 @@ def streamhash(path: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def record(folder: Path, seconds: int) -> tuple[Run, Path]:
+def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
     """A looped 720p clip as our recorder writes it, and the playlist of it."""
     import av
 
@@ -126,7 +126,7 @@ def record(folder: Path, seconds: int) -> tuple[Run, Path]:
         for fragment in sink.fragments:
             first = track_runs(fragment)[0].first_dts / 90_000
             if begun and first - piece_start >= SEGMENT_S - 0.05:
-                pieces.append(Piece(str(path), offset, length, START + piece_start))
+                pieces.append(StoredSegment(str(path), offset, length, START + piece_start))
                 begun = False
             if out is None or (not begun and first >= (files + 1) * FILE_S):
                 if out is not None:
@@ -140,7 +140,7 @@ def record(folder: Path, seconds: int) -> tuple[Run, Path]:
             at, length = at + len(fragment), length + len(fragment)
         sink.fragments = []
         if last and out is not None:
-            pieces.append(Piece(str(path), offset, length, START + piece_start))
+            pieces.append(StoredSegment(str(path), offset, length, START + piece_start))
             out.close()
 
     with av.open(str(looped)) as source, av.open(sink, "w", format="mp4", options=options) as muxer:
@@ -163,7 +163,7 @@ def record(folder: Path, seconds: int) -> tuple[Run, Path]:
         segments, START, START + seconds, init_url=lambda name: f"{name}.mp4", segment_url=lambda path: path
     )
     (folder / "all.m3u8").write_text(text)
-    return Run(sink.init, pieces), folder / "all.m3u8"
+    return StoredRecording(sink.init, pieces), folder / "all.m3u8"
 
 
 if __name__ == "__main__":

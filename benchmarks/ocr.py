@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
-from rtstream.perception.vision.text_reader import Reader
-from rtstream.perception.vision.local import LocalVision
 from rtstream.perception.protocols import Picture, VisionRequest
+from rtstream.perception.vision.local import LocalVision
+from rtstream.perception.vision.text_reader import Reader
 
 SLIDE = ["Quarterly results 2026", "Revenue grew by 12.5 % to 4.2 M EUR", "Churn fell to 1.8 %", "Next: hiring in Lyon"]
 INVOICE = [

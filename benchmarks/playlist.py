@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 
 from rtstream.engine.recordings.links import Links
-from rtstream.engine.recordings.playback import Recorded
+from rtstream.engine.recordings.playback import PlaybackService
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 
@@ -59,7 +59,7 @@ async def measure(data: Path, days: float, streams: int) -> None:
         fill(database, days, streams)
     rows = await db.read(lambda conn: conn.exec_driver_sql("select count(*) from segments").scalar_one())
     print(f"\n{rows:,} segments of {streams} streams, database {database.stat().st_size / 1e6:.0f} MB\n")
-    recorded = Recorded(db, Links("secret", 3600.0), data)
+    recorded = PlaybackService(db, Links("secret", 3600.0), data)
     print("| window | segments | link: median ms | p95 | playlist: median ms | p95 | CPU: median ms |")
     print("|---|---|---|---|---|---|---|")
     for name, seconds in WINDOWS.items():
@@ -83,7 +83,7 @@ async def measure(data: Path, days: float, streams: int) -> None:
     await db.aclose()
 
 
-async def at_once(recorded: Recorded, days: float, streams: int) -> None:
+async def at_once(recorded: PlaybackService, days: float, streams: int) -> None:
     """Days asked for all at once: how long each takes, and how late the event loop is meanwhile."""
     asked: list[tuple[str, str, str]] = []
     for _ in range(AT_ONCE):

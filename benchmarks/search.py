@@ -25,9 +25,9 @@ from sqlalchemy import Connection, text
 
 from benchmarks import search_peers
 from rtstream.engine.journal import Journal
-from rtstream.engine.search.service import Search
-from rtstream.perception.embeddings.providers import LOCAL_NAME, LocalEmbeddings
+from rtstream.engine.search.service import SearchService
 from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.providers import LOCAL_NAME, LocalEmbeddings
 from rtstream.rules.query import parse
 from rtstream.store import indexes as index_rows
 from rtstream.store import search as rows
@@ -89,7 +89,7 @@ def add_scenes(conn: Connection, first: int, texts: Sequence[str]) -> None:
     )
 
 
-async def settled(search: Search) -> None:
+async def settled(search: SearchService) -> None:
     """All that is stored is searchable."""
     while True:
         progress = await search.progress()
@@ -115,7 +115,7 @@ async def quality(data_dir: Path) -> dict[str, Any]:
         tops: dict[str, list[float]] = {"right": [], "none": []}
         kept = {"right": 0, "none": 0}
         async with anyio.create_task_group() as tasks:
-            words, fused = Search(db, Journal(db)), Search(db, Journal(db), model)
+            words, fused = SearchService(db, Journal(db)), SearchService(db, Journal(db), model)
             words.start(tasks)
             await settled(words)
             fused.start(tasks)
@@ -205,7 +205,7 @@ async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str,
         await model.embed(["warm up"])
         began = time.perf_counter()
         async with anyio.create_task_group() as tasks:
-            words = Search(db, Journal(db))
+            words = SearchService(db, Journal(db))
             words.start(tasks)
             while (await words.progress()).unread:
                 await anyio.sleep(0.1)
@@ -220,7 +220,7 @@ async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str,
         vectors_s = time.perf_counter() - began
         report: dict[str, Any] = {}
         async with anyio.create_task_group() as tasks:
-            search = Search(db, Journal(db), model)
+            search = SearchService(db, Journal(db), model)
             began = time.perf_counter()
             search.start(tasks)
             await search.search("ready", limit=1)
@@ -272,7 +272,9 @@ async def size(db: Database) -> int:
     return await db.read(pages)
 
 
-async def latencies(search: Search, queries: Sequence[str], at_once: int, pause_s: float = 0.0, **filters: Any) -> str:
+async def latencies(
+    search: SearchService, queries: Sequence[str], at_once: int, pause_s: float = 0.0, **filters: Any
+) -> str:
     """p50 and p95 in milliseconds, and processor time a search (all threads); the query's embedding is included.
 
     Each of the users pauses ``pause_s`` on average before a search, by chance longer or shorter.
@@ -303,7 +305,7 @@ def summary(taken: Sequence[float], used: float) -> str:
     return f"p50 {statistics.median(taken):.1f} ms, p95 {p95:.1f} ms, processor {used / len(taken) * 1e3:.1f} ms"
 
 
-async def recall(search: Search, made: MadeUp, db: Database, model: int, count: int) -> float:
+async def recall(search: SearchService, made: MadeUp, db: Database, model: int, count: int) -> float:
     """Share of the 10 truly nearest vectors among the candidates of the coarse pass."""
     from rtstream.engine.search.ranking import CANDIDATES
 

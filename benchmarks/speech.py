@@ -27,9 +27,9 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from rtstream import ids
+from rtstream import messages as m
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream import messages as m
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Filter
 

@@ -10,7 +10,6 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from resources import catalogue, uris
-
 from resources import channels as live
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import NotFound, RTStreamError

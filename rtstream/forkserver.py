@@ -12,7 +12,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from rtstream.messages import WorkerSpec
+from rtstream.messages import RecorderSpec
 
 _starting = threading.Lock()
 
@@ -29,7 +29,7 @@ def context() -> BaseContext:
     return forkserver
 
 
-def start_worker(spec: WorkerSpec) -> tuple[BaseProcess, Connection]:
+def start_worker(spec: RecorderSpec) -> tuple[BaseProcess, Connection]:
     """Start the worker of one stream. Blocks: about half a second the first time, milliseconds later.
 
     The connection carries ``rtstream.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
@@ -72,7 +72,7 @@ def _start_without_main(process: BaseProcess) -> None:
         sys.modules["__main__"] = main
 
 
-def _enter(connection: Connection, spec: WorkerSpec) -> None:
+def _enter(connection: Connection, spec: RecorderSpec) -> None:
     from rtstream.recorder.process import main
 
     main(connection, spec)

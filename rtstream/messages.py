@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
-class WorkerSpec:
+class RecorderSpec:
     """All a worker is told at its start (it reads no settings and no database)."""
 
     stream_id: str
@@ -30,7 +30,7 @@ class WorkerSpec:
 
 
 @dataclass
-class WorkerHealth:
+class RecorderHealth:
     """The connection to the source changed its state."""
 
     state: str
@@ -41,7 +41,7 @@ class WorkerHealth:
 
 
 @dataclass
-class RunStarted:
+class RecordingStarted:
     """A continuous run begins. Payload: the fMP4 initialisation segment. Sent before its first segment."""
 
     recording_id: str
@@ -52,7 +52,7 @@ class RunStarted:
 
 
 @dataclass
-class RunEnded:
+class RecordingEnded:
     """The run is over (reconnect, jump, stop); all its segments were sent."""
 
     recording_id: str
@@ -116,7 +116,7 @@ class SnapshotTaken:
 
 
 @dataclass
-class WorkerStats:
+class RecorderStats:
     """How the worker keeps up: every 30 s, or after 5 s when something changed."""
 
     lag_s: float
@@ -147,25 +147,25 @@ class TakeSnapshot:
 
 
 @dataclass
-class StopWorker:
+class StopRecorder:
     """Finish the segment being written and exit."""
 
     kind: ClassVar[str] = "stop"
 
 
 Message = (
-    WorkerHealth
-    | RunStarted
-    | RunEnded
+    RecorderHealth
+    | RecordingStarted
+    | RecordingEnded
     | SegmentClosed
     | FrameTaken
     | ClockReached
     | AudioTaken
     | SnapshotTaken
-    | WorkerStats
+    | RecorderStats
     | SetTaps
     | TakeSnapshot
-    | StopWorker
+    | StopRecorder
 )
 
 _BY_KIND: dict[str, type[Any]] = {t.kind: t for t in Message.__args__}

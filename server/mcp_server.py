@@ -22,9 +22,9 @@ from pydantic import ValidationError
 
 from resources import catalogue
 from resources.completions import install_completions
-from resources.registration import install
-from resources.prompts import install_prompts
 from resources.notifications import LIST_CHANGED, Updates
+from resources.prompts import install_prompts
+from resources.registration import install
 from rtstream import __version__
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError

@@ -20,7 +20,7 @@ import pytest
 
 # Most tests need no media: the codec library is imported by the fixtures that do.
 if TYPE_CHECKING:
-    from rtstream.extract.frames import Run
+    from rtstream.mp4.recordings import StoredRecording
     from rtstream.testsource import ClipSpec, LiveSource
 
 NGINX_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
@@ -131,15 +131,15 @@ def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
 
 def record(
     clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool = False, media_time: int | None = None
-) -> Run:
+) -> StoredRecording:
     """The clip as one file of fragments, ``gops`` GOPs a piece; ``start``: Unix seconds of its first picture.
 
     The times inside begin at ``media_time`` seconds: by itself, as the recorder does it, about at ``start``.
     """
     import av
 
-    from rtstream.extract.frames import Piece, Run
     from rtstream.mp4.fragments import FragmentSplitter, delay, track_runs, track_scales
+    from rtstream.mp4.recordings import StoredRecording, StoredSegment
 
     sink = FragmentSplitter()
     flags = "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont"
@@ -172,9 +172,9 @@ def record(
         # What comes after the last keyframe's fragment is its sound.
         last = index + gops >= len(keyframes)
         length = sum(len(fragment) for fragment in sink.fragments[index : None if last else index + gops])
-        pieces.append(Piece(str(path), offset, length, start + keyframes[index] - keyframes[0]))
+        pieces.append(StoredSegment(str(path), offset, length, start + keyframes[index] - keyframes[0]))
         offset += length
-    return Run(sink.init, pieces)
+    return StoredRecording(sink.init, pieces)
 
 
 def _need(program: str) -> str:

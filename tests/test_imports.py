@@ -20,7 +20,22 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "rtstream/rules": ("rtstream.models", "rtstream.errors"),
     "rtstream/perception": ("rtstream.rules", "rtstream.errors", "rtstream.config"),
     "rtstream/store": ("rtstream.models", "rtstream.errors"),
-    "rtstream/media": ("rtstream.rules", "rtstream.errors", "rtstream.ids"),
+    "rtstream/recorder": (
+        "rtstream.rules",
+        "rtstream.errors",
+        "rtstream.ids",
+        "rtstream.messages",
+        "rtstream.mp4",
+        "rtstream.forkserver",
+    ),
+    "rtstream/mp4": ("rtstream.rules", "rtstream.errors"),
+    "rtstream/extract": (
+        "rtstream.rules",
+        "rtstream.errors",
+        "rtstream.mp4",
+        "rtstream.recorder",
+        "rtstream.forkserver",
+    ),
     "rtstream/client": ("rtstream.models", "rtstream.errors", "rtstream.rules"),
 }
 NO_IO = ("socket", "asyncio", "anyio", "httpx", "websockets", "sqlalchemy", "av", "threading", "subprocess", "requests")

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from rtstream.models import Alert, CreateAlert, Delivery
 from tools._framework.decisions import Episode, episodes, summary
 from tools._framework.definition import ToolContext, live, tool
-from tools.events import EventId, Removed
 from tools._framework.parameters import IndexId, StreamId, name, note
+from tools.events import EventId, Removed
 
 AlertId = Annotated[str, Field(description="From create_alert or list_alerts.")]
 MAX_WEBHOOKS = 10

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from rtstream.models import ConnectStream, Stream
 from tools._framework.definition import ToolContext, live, tool
-from tools.indexes import IndexState, index_state
 from tools._framework.parameters import Range, StreamId, name, note, ranges
+from tools.indexes import IndexState, index_state
 
 MAX_RANGES = 5
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from mcp.server.mcpserver.tools import Tool
 
 from tools import alerts, events, indexes, recordings, search, streams, transcripts
-
-from tools import videos as exports
-
-from tools import wait as live
-
 from tools import video_transcripts as spoken
+from tools import videos as exports
+from tools import wait as live
 from tools._framework.definition import Definition, build, defined_in
 from tools._framework.groups import ALL, DEFAULT, chosen
 

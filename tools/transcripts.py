@@ -56,7 +56,7 @@ class Transcript(BaseModel):
     next: str | None = None
 
 
-class Batch(BaseModel):
+class BatchOption(BaseModel):
     """How much is summarised at a time."""
 
     type: Literal["word", "sentence", "time"] = "time"
@@ -130,13 +130,13 @@ async def index_audio(
     ctx: ToolContext,
     stream_id: StreamId,
     prompt: Annotated[str, Field(max_length=4000, description="What to say about each part, or what to look for.")],
-    batch_config: Annotated[Batch | None, Field(description="Default: 30 seconds.")] = None,
+    batch_config: Annotated[BatchOption | None, Field(description="Default: 30 seconds.")] = None,
     model_name: Annotated[str | None, Field(description="provider:model; omit for the configured one.")] = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
 ) -> AudioIndex:
     """Have what is said on a stream summarised continuously: one scene a batch, until stopped. Starts the transcript
     it needs. Next: get_scenes, create_alert, or wait_for_events with channels=['audio']."""
-    feed, batch = live(ctx).feed, batch_config or Batch()
+    feed, batch = live(ctx).feed, batch_config or BatchOption()
     cursor = await feed.cursor()
     request = CreateIndex.model_validate(
         {

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live, tool
-from tools.videos import VideoId
 from tools._framework.parameters import name
+from tools.videos import VideoId
 
 MAX_SENTENCES = 300
 
@@ -31,7 +31,7 @@ class Sentence(BaseModel):
     untrusted_text: str = Field(description=UNTRUSTED)
 
 
-class VideoTranscript(BaseModel):
+class VideoTranscriptResult(BaseModel):
     """What is said in a video, in order."""
 
     video_id: str
@@ -83,12 +83,12 @@ async def get_video_transcript(
     video_id: VideoId,
     start: Annotated[float | None, Field(ge=0, description="Seconds from the start of the video.")] = None,
     end: Annotated[float | None, Field(ge=0, description="Seconds from the start of the video.")] = None,
-) -> VideoTranscript:
+) -> VideoTranscriptResult:
     """Read what is said in an exported video, sentence by sentence."""
     found = await live(ctx).client.videos.transcript(video_id, "sentence", start, end)
     said = found.word_timestamps[:MAX_SENTENCES]
     more = len(said) < len(found.word_timestamps)
-    return VideoTranscript(
+    return VideoTranscriptResult(
         video_id=video_id,
         said=[Sentence(start=one.start, end=one.end, untrusted_text=clean(one.text, MAX_TEXT)) for one in said],
         has_more=more,

@@ -34,7 +34,7 @@ class Events(BaseModel):
     next: str
 
 
-@tool("Wait for events", read_only=True, default=True)
+@tool("Wait for events", read_only=True, group="live", default=True)
 async def wait_for_events(
     ctx: ToolContext,
     streams: Annotated[list[str] | None, Field(description="Only these stream ids.")] = None,

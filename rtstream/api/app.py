@@ -17,10 +17,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, videos, websocket
-
 from rtstream.api import video_transcripts as spoken
 from rtstream.api.envelope import failure, refusal
-from rtstream.api.feed import Feed
+from rtstream.api.feed import JournalTail
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
 from rtstream.errors import NotFound, RTStreamError
 
@@ -119,7 +118,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
     )
     app.router.redirect_slashes = False
     app.state.engine = engine
-    app.state.feed = Feed(engine.journal)
+    app.state.feed = JournalTail(engine.journal)
     app.state.closing = anyio.Event()
     app.state.websockets = set()
     app.state.stall_timeout_s = stall_timeout_s

@@ -63,7 +63,7 @@ def _cut(value: Any, room: int) -> Any:
     return value[: room // 6] if isinstance(value, str) else None  # a character is at most 6 bytes of JSON
 
 
-class Feed:
+class JournalTail:
     """Follows the journal; ``items`` gives every entry after a cursor to any number of readers."""
 
     def __init__(self, journal: Journal, *, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:

@@ -40,7 +40,7 @@ class Action(BaseModel):
     action: Literal["start", "stop"]
 
 
-class Window(BaseModel):
+class WindowQuery(BaseModel):
     """Query of ``GET rtstream/{id}/stream``."""
 
     start: UnixTime | None = None
@@ -49,7 +49,7 @@ class Window(BaseModel):
     player_description: str = Field("", max_length=4000)
 
 
-class Moment(BaseModel):
+class FrameQuery(BaseModel):
     """Query of ``GET rtstream/{id}/frame``."""
 
     at: UnixTime | None = None
@@ -121,7 +121,7 @@ async def switch(request: Request) -> Response:
 
 async def playback(request: Request) -> Response:
     """Addresses under which a time range can be watched."""
-    wanted = query(request, Window)
+    wanted = query(request, WindowQuery)
     found = await engine_of(request).generate_stream(
         request.path_params["stream_id"],
         wanted.start,
@@ -141,7 +141,7 @@ async def playback(request: Request) -> Response:
 
 async def frame(request: Request) -> Response:
     """One picture as JPEG: now, or at a Unix time."""
-    wanted = query(request, Moment)
+    wanted = query(request, FrameQuery)
     picture = await engine_of(request).frame(request.path_params["stream_id"], wanted.at, wanted.max_side)
     headers = {
         "x-frame-time": repr(picture.time),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rtstream.api.envelope import UnixTime, body, ok, query
-from rtstream.api.feed import Feed, item
+from rtstream.api.feed import JournalTail, item
 from rtstream.api.routing import engine_of
 from rtstream.engine.transcripts.runner import OnPartial
 from rtstream.models import Message
@@ -69,7 +69,7 @@ async def status(request: Request) -> Response:
     return ok(await engine_of(request).transcripts.status(request.path_params["stream_id"], wanted.engine))
 
 
-def show_partials(feed: Feed) -> OnPartial:
+def show_partials(feed: JournalTail) -> OnPartial:
     """Hands partial texts to the WebSockets: number 0, in no journal."""
 
     def show(entry: Entry) -> None:

@@ -40,7 +40,7 @@ class Transcribe(BaseModel):
     language_code: str | None = Language
 
 
-class ReadTranscript(BaseModel):
+class ReadVideoTranscript(BaseModel):
     """Query of ``GET video/{id}/transcription``. ``force`` changes nothing: what is read is always the newest."""
 
     segmenter: Literal["word", "sentence", "time"] = "word"
@@ -91,7 +91,7 @@ async def transcribe(request: Request) -> Response:
 
 async def transcript(request: Request) -> Response:
     """What is said in a video, once that is known."""
-    asked = query(request, ReadTranscript)
+    asked = query(request, ReadVideoTranscript)
     spoken, video_id = engine_of(request).spoken, request.path_params["video_id"]
     if (under_way := spoken.job_of(video_id)) is not None:
         await under_way.wait(WAIT_S)

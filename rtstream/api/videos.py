@@ -29,7 +29,7 @@ class UpdateVideo(BaseModel):
     name: str = Field(min_length=1, max_length=200)
 
 
-class Timeline(BaseModel):
+class TimelineQuery(BaseModel):
     """Body of ``POST video/{id}/stream``: parts as [start, end] in seconds; none means the whole video."""
 
     timeline: list[tuple[float, float]] | None = Field(None, max_length=100)
@@ -112,7 +112,7 @@ async def delete(request: Request) -> Response:
 async def part(request: Request) -> Response:
     """Links to parts of a video, one after the other."""
     videos, video_id = engine_of(request).videos, request.path_params["video_id"]
-    parts = (await body(request, Timeline)).timeline
+    parts = (await body(request, TimelineQuery)).timeline
     if not parts:
         return ok(await videos.get(base_url(request), video_id))
     return ok(await videos.clips(base_url(request), [(video_id, start, end) for start, end in parts]))

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rtstream import ids
 from rtstream.api.base_url import base_url
 from rtstream.api.envelope import ok, refusal, validated
-from rtstream.api.feed import Feed
+from rtstream.api.feed import JournalTail
 from rtstream.api.routing import engine_of
 from rtstream.errors import RTStreamError, Unauthorized
 
@@ -122,7 +122,7 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
 
 async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, everything: bool) -> None:
     """Send what the connection is bound to; returns when the client took nothing for the stall timeout."""
-    feed: Feed = websocket.app.state.feed
+    feed: JournalTail = websocket.app.state.feed
     bindings = websocket.app.state.engine.bindings
     timeout_s: float = websocket.app.state.stall_timeout_s
     async with aclosing(feed.items(cursor)) as items:

@@ -12,7 +12,7 @@ TRIAL_S = 120.0
 """A dry run may ask a model about each scene."""
 
 
-class Watches:
+class AlertCalls:
     """The events and alerts of one service. Every call raises ``rtstream.errors.RTStreamError`` with one sentence."""
 
     def __init__(self, transport: Transport) -> None:

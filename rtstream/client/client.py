@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtstream.client.indexes import Indexes
+from rtstream.client.alerts import AlertCalls
+from rtstream.client.indexes import IndexCalls
 from rtstream.client.journal import JournalFilter
-from rtstream.client.transcripts import Transcripts
+from rtstream.client.transcripts import TranscriptCalls
 from rtstream.client.transport import Endpoint, Locate, Transport
-from rtstream.client.videos import Videos
-from rtstream.client.alerts import Watches
 from rtstream.client.validation import as_list, as_model, body_of, path_id
+from rtstream.client.videos import VideoCalls
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
     AskLook,
@@ -76,24 +76,24 @@ class RTStreamClient:
         return client
 
     @property
-    def videos(self) -> Videos:
+    def videos(self) -> VideoCalls:
         """Exports and exported videos."""
-        return Videos(self._transport)
+        return VideoCalls(self._transport)
 
     @property
-    def indexes(self) -> Indexes:
+    def indexes(self) -> IndexCalls:
         """Scene indexes and their scenes."""
-        return Indexes(self._transport)
+        return IndexCalls(self._transport)
 
     @property
-    def transcripts(self) -> Transcripts:
+    def transcripts(self) -> TranscriptCalls:
         """What is said on streams."""
-        return Transcripts(self._transport)
+        return TranscriptCalls(self._transport)
 
     @property
-    def watches(self) -> Watches:
+    def watches(self) -> AlertCalls:
         """Detection rules, and the alerts that watch them on indexes."""
-        return Watches(self._transport)
+        return AlertCalls(self._transport)
 
     async def endpoint(self, *, start: bool = True) -> Endpoint:
         """The endpoint in use; with ``start`` an engine may be started for it."""

@@ -18,7 +18,7 @@ class ScenePage:
     next_page: bool
 
 
-class Indexes:
+class IndexCalls:
     """The scene indexes of one service. Every call raises ``rtstream.errors.RTStreamError`` with one sentence."""
 
     def __init__(self, transport: Transport) -> None:

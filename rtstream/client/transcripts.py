@@ -7,7 +7,7 @@ from rtstream.client.validation import as_model, path_id
 from rtstream.models import TranscriptPage, TranscriptStatus
 
 
-class Transcripts:
+class TranscriptCalls:
     """The transcripts of one service. Every call raises ``rtstream.errors.RTStreamError`` with one sentence."""
 
     def __init__(self, transport: Transport) -> None:

@@ -20,7 +20,7 @@ OnProgress = Callable[[float], Awaitable[None]]
 """Hears the percentage that is done."""
 
 
-class Videos:
+class VideoCalls:
     """The videos of one service. Every call raises ``rtstream.errors.RTStreamError`` with one sentence."""
 
     def __init__(self, transport: Transport) -> None:

@@ -12,35 +12,35 @@ import anyio
 
 from rtstream import __version__, apikey
 from rtstream.config import EngineConfig
-from rtstream.engine.alerts.scene_evaluator import Alerting
-from rtstream.engine.indexes.audio import AudioIndexes
-from rtstream.engine.subscriptions import Bindings
+from rtstream.engine.addresses import Addresses
+from rtstream.engine.alerts.firings import FiringWriter
+from rtstream.engine.alerts.matcher import EventMatcher
+from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
+from rtstream.engine.alerts.service import AlertService
 from rtstream.engine.collections import Collections
-from rtstream.engine.webhooks.service import Delivery
-from rtstream.engine.recordings.exports import Exports
-from rtstream.engine.alerts.firings import Firing
-from rtstream.engine.indexes.service import Indexes
-from rtstream.engine.indexes.runner import Indexing
+from rtstream.engine.indexes.audio import AudioIndexes
+from rtstream.engine.indexes.runner import IndexRunner
+from rtstream.engine.indexes.service import IndexService
+from rtstream.engine.indexes.visual import VisualIndexes
 from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
-from rtstream.engine.alerts.matcher import Judge
-from rtstream.engine.recordings.links import Links
-from rtstream.engine.questions import Questions
 from rtstream.engine.model_calls import ModelCalls
-from rtstream.engine.recordings.playback import Recorded, Sheet
-from rtstream.engine.recordings.media_access import Played
+from rtstream.engine.questions import Questions
+from rtstream.engine.recordings.exports import ExportService
+from rtstream.engine.recordings.links import Links
+from rtstream.engine.recordings.media_access import MediaAccess
+from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
 from rtstream.engine.recordings.retention import Retention
-from rtstream.engine.search.service import NO_MODEL, Search
-from rtstream.engine.addresses import Addresses
-from rtstream.engine.transcripts.videos import SpokenWords
-from rtstream.engine.streams.service import Streams
+from rtstream.engine.recordings.videos import VideoService
+from rtstream.engine.search.service import NO_MODEL, SearchService
+from rtstream.engine.search.videos import VideoSearchService
+from rtstream.engine.streams.service import StreamService
 from rtstream.engine.streams.supervisor import Supervisor
-from rtstream.engine.transcripts.runner import OnPartial, Transcribers
-from rtstream.engine.transcripts.service import Transcripts
-from rtstream.engine.recordings.videos import Videos
-from rtstream.engine.search.videos import VideoSearch
-from rtstream.engine.indexes.visual import VisualIndexes
-from rtstream.engine.alerts.service import Watches
+from rtstream.engine.subscriptions import Subscriptions
+from rtstream.engine.transcripts.runner import OnPartial, TranscriptRunner
+from rtstream.engine.transcripts.service import TranscriptService
+from rtstream.engine.transcripts.videos import VideoTranscriptService
+from rtstream.engine.webhooks.service import WebhookService
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,
@@ -108,17 +108,17 @@ class Engine:
         await self.db.write(recording_rows.close_runs_of, None)
 
         self.journal = Journal(self.db)
-        self.bindings = Bindings(self.db)
+        self.bindings = Subscriptions(self.db)
         self.collections = Collections(self.db)
         self._links = Links(apikey.derived(self.api_key, "links").hex(), config.link_ttl_s)
         self._addresses = Addresses(config)
-        self.recorded = Recorded(self.db, self._links, media_dir)
+        self.recorded = PlaybackService(self.db, self._links, media_dir)
         stack.push_async_callback(self.recorded.aclose)
         self.calls = ModelCalls(config, self.db)
         stack.push_async_callback(self.calls.aclose)
         await self.calls.load()
         self._questions = Questions(self.calls, self.frame, self.sheet)
-        self.search = Search(
+        self.search = SearchService(
             self.db,
             self.journal,
             self._embeddings(stack),
@@ -129,21 +129,21 @@ class Engine:
         stack.callback(tasks.cancel_scope.cancel)
         # Workers end before anything else does, so that their last segments are stored.
         secret = apikey.webhook_secret(self.api_key)
-        self.delivery = Delivery(tasks, self.db, self._addresses.webhook, secret, config.webhook_timeout_s)
-        judge = Judge(self.calls.language, self.calls.call, config.model_similarity)
-        firing = Firing(self._evidence, config.evidence_pre_s, config.evidence_post_s)
-        self.alerting = Alerting(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
+        self.delivery = WebhookService(tasks, self.db, self._addresses.webhook, secret, config.webhook_timeout_s)
+        judge = EventMatcher(self.calls.language, self.calls.call, config.model_similarity)
+        firing = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
+        self.alerting = SceneEvaluator(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
         self._supervisor = Supervisor(tasks, self._handle)
-        indexing = Indexing(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
+        indexing = IndexRunner(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing)
-        transcribers = Transcribers(
+        transcribers = TranscriptRunner(
             tasks, self.db, self.journal, audio, lambda entry: self.on_partial(entry), config.transcript_max_lag_s
         )
-        self.streams = Streams(
+        self.streams = StreamService(
             config, self.db, self.journal, self._supervisor, visual, transcribers, self._addresses.source, media_dir
         )
-        self.transcripts = Transcripts(
+        self.transcripts = TranscriptService(
             self.db,
             self.bindings,
             transcribers,
@@ -153,15 +153,15 @@ class Engine:
             config.speech_language,
             self._supervisor.set_sound,
         )
-        self.indexes = Indexes(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
-        self.watches = Watches(
+        self.indexes = IndexService(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
+        self.watches = AlertService(
             self.db, judge, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
         )
         self._retention = Retention(config, self.db, media_dir)
         self.jobs = Jobs(tasks)
-        self.videos = Videos(self.db, self.journal, self._links, data_dir / "videos")
+        self.videos = VideoService(self.db, self.journal, self._links, data_dir / "videos")
         room = int(config.min_free_gb * 1e9)
-        self.spoken = SpokenWords(
+        self.spoken = VideoTranscriptService(
             self.db,
             self.jobs,
             self.search,
@@ -170,9 +170,9 @@ class Engine:
             config.speech_language,
             data_dir / "videos",
         )
-        self.video_search = VideoSearch(self.db, self.search)
-        self.exports = Exports(self.jobs, self.db, self.journal, media_dir, self.videos, room)
-        self.played = Played(self.db, self._links, self.recorded, self.videos, self.watches)
+        self.video_search = VideoSearchService(self.db, self.search)
+        self.exports = ExportService(self.jobs, self.db, self.journal, media_dir, self.videos, room)
+        self.played = MediaAccess(self.db, self._links, self.recorded, self.videos, self.watches)
         stack.push_async_callback(self._stop_workers)
 
         await self._retention.agree()
@@ -316,7 +316,7 @@ class Engine:
 
     async def sheet(
         self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
-    ) -> Sheet:
+    ) -> StreamSheet:
         """A contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
         side = max(64, min(max_side or self.config.max_image_side, 4096))
         return await self.recorded.sheet(stream_id, start, end, count, side)

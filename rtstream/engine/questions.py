@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 
 from rtstream.engine.model_calls import ModelCalls
-from rtstream.engine.recordings.playback import Sheet
+from rtstream.engine.recordings.playback import StreamSheet
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.models import AskLook, LookAnswer
 from rtstream.perception.protocols import Picture, ProviderError, VisionAnswer, VisionRequest
@@ -37,7 +37,7 @@ class Questions:
     """Asks the vision model about pictures. ``frame`` and ``sheet`` get them."""
 
     def __init__(
-        self, calls: ModelCalls, frame: FrameOf, sheet: Callable[[str, float, float, int], Awaitable[Sheet]]
+        self, calls: ModelCalls, frame: FrameOf, sheet: Callable[[str, float, float, int], Awaitable[StreamSheet]]
     ) -> None:
         self._calls = calls
         self._frame = frame
@@ -82,7 +82,7 @@ class Questions:
             note=note,
         )
 
-    async def _of_range(self, stream_id: str, asked: AskLook) -> Sheet:
+    async def _of_range(self, stream_id: str, asked: AskLook) -> StreamSheet:
         if asked.start is None or asked.end is None or asked.at is not None:
             raise InvalidRequest(
                 "Give at for one moment, or start and end for a range (Unix seconds), or none for now."
@@ -90,7 +90,7 @@ class Questions:
         return await self._sheet(stream_id, asked.start, asked.end, asked.count)
 
 
-def _shown(sheet: Sheet) -> str:
+def _shown(sheet: StreamSheet) -> str:
     first, last = (
         datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") for at in (sheet.times[0], sheet.times[-1])
     )

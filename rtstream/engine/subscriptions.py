@@ -17,7 +17,7 @@ MAX_BOUND = 10_000
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
-class Bindings:
+class Subscriptions:
     """Connection id -> set of (kind, id). Kinds: stream, index, alert, transcript."""
 
     def __init__(self, db: Database) -> None:

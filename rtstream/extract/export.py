@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rtstream.extract.frames import Run
 from rtstream.mp4.progressive import Flat, Stretch, plan
+from rtstream.mp4.recordings import StoredRecording
 
 VIDEO_FILE, INDEX_FILE = "video.mp4", "index.json"
 PARTIAL = ".partial"
@@ -36,7 +36,7 @@ class ExportJob:
     ``folder`` is made, with the file and its index. At least ``room`` bytes of the disk stay free.
     """
 
-    runs: Sequence[Run]
+    runs: Sequence[StoredRecording]
     codecs: str
     start: float
     end: float

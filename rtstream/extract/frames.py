@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rtstream.mp4.recordings import StoredRecording, StoredSegment
+
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
@@ -21,24 +23,6 @@ JPEG_QUALITY = 85
 MAX_SHEET_PICTURES = 64
 _HALF_TICK_S = 0.0005
 """Times come from stored floats: a picture that is due within this much is shown."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Whole fragments (moof + mdat) beginning with a keyframe; ``start``: Unix seconds of its first picture."""
-
-    path: str
-    offset: int  # bytes
-    length: int  # bytes
-    start: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """Pieces of one continuous recording, sorted by start, and its fMP4 initialisation segment."""
-
-    init: bytes
-    pieces: Sequence[Piece]
 
 
 @dataclass(frozen=True)
@@ -61,7 +45,7 @@ class ContactSheet:
     jpeg: bytes
 
 
-def frame_at(init: bytes, pieces: Sequence[Piece], at: float, max_side: int) -> ExtractedFrame:
+def frame_at(init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: int) -> ExtractedFrame:
     """The picture shown at Unix time ``at``: the last one not after it, else the first there is.
 
     ``pieces`` are sorted by start and belong to one recording. The longer side of the picture is at most ``max_side``
@@ -69,12 +53,12 @@ def frame_at(init: bytes, pieces: Sequence[Piece], at: float, max_side: int) -> 
     """
     from rtstream.recorder.frames import JpegEncoder
 
-    time, frame = _decode(Run(init, pieces), at)
+    time, frame = _decode(StoredRecording(init, pieces), at)
     jpeg, width, height = JpegEncoder().encode(frame, max_side)
     return ExtractedFrame(time, width, height, jpeg)
 
 
-def contact_sheet(runs: Sequence[Run], times: Sequence[float], max_side: int) -> ContactSheet:
+def contact_sheet(runs: Sequence[StoredRecording], times: Sequence[float], max_side: int) -> ContactSheet:
     """The pictures shown at Unix ``times`` (1 to 64) in one image, each with its time (UTC) burnt in.
 
     ``runs`` are sorted. Pictures that cannot be decoded are left out. Raises ValueError when none is left.
@@ -107,7 +91,7 @@ def contact_sheet(runs: Sequence[Run], times: Sequence[float], max_side: int) ->
     return ContactSheet([time for time, _ in tiles], sheet.width, sheet.height, encoded.getvalue())
 
 
-def _run_at(runs: Sequence[Run], at: float) -> Run:
+def _run_at(runs: Sequence[StoredRecording], at: float) -> StoredRecording:
     """The last run that began by then, else the first."""
     begun = [run for run in runs if run.pieces and run.pieces[0].start <= at + _HALF_TICK_S]
     if not begun and not runs:
@@ -115,7 +99,7 @@ def _run_at(runs: Sequence[Run], at: float) -> Run:
     return begun[-1] if begun else runs[0]
 
 
-def _decode(run: Run, at: float) -> tuple[float, av.VideoFrame]:
+def _decode(run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
     """The picture shown at ``at``, with its own time."""
     import av
     from av.error import FFmpegError

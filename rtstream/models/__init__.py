@@ -5,6 +5,17 @@ Unix timestamp in seconds (float) of when the picture or sound happened. Fields 
 have are marked *extension*; clients that do not know them ignore them.
 """
 
+from rtstream.models.alerts import (
+    Alert,
+    CreateAlert,
+    CreateEvent,
+    Decision,
+    Delivery,
+    DeliveryAttempt,
+    Event,
+    EventTest,
+    UpdateEvent,
+)
 from rtstream.models.base import (
     AlertStatus,
     ApiModel,
@@ -40,17 +51,6 @@ from rtstream.models.videos import (
     VideoShot,
     VideoTranscript,
     VideoWord,
-)
-from rtstream.models.alerts import (
-    Alert,
-    CreateAlert,
-    CreateEvent,
-    Decision,
-    Delivery,
-    DeliveryAttempt,
-    Event,
-    EventTest,
-    UpdateEvent,
 )
 
 __all__ = [

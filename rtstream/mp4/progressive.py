@@ -18,9 +18,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rtstream.extract.frames import Run
 from rtstream.mp4.fragments import boxes
 from rtstream.mp4.moov import TrackTable, box, movie
+from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import Samples, TrackInfo, read_fragment, read_init
 
 HOLE_S = 0.25
@@ -155,7 +155,7 @@ def _format(tracks: dict[int, TrackInfo]) -> list[object]:
     return [track.format for _, track in sorted(tracks.items())]
 
 
-def plan(runs: Sequence[Run], start: float, end: float) -> Flat:
+def plan(runs: Sequence[StoredRecording], start: float, end: float) -> Flat:
     """The file of the window [start, end] (Unix seconds) of recorded ``runs`` (sorted, with all pieces of the window).
 
     Gaps between runs are closed: the file shows one after the other. Raises ValueError when nothing of the window can
@@ -173,7 +173,7 @@ def plan(runs: Sequence[Run], start: float, end: float) -> Flat:
     return _assemble(runs, parts, start, end)
 
 
-def _parts(number: int, run: Run) -> Iterator[_Stored]:
+def _parts(number: int, run: StoredRecording) -> Iterator[_Stored]:
     """A run without its holes."""
     tracks = read_init(run.init)
     lead = _lead(tracks)
@@ -206,7 +206,7 @@ def _lead(tracks: dict[int, TrackInfo]) -> TrackInfo:
     return found
 
 
-def _pieces(run: Run, tracks: dict[int, TrackInfo], lead: TrackInfo) -> Iterator[tuple[_Piece, float]]:
+def _pieces(run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo) -> Iterator[tuple[_Piece, float]]:
     """The fragments of a run, and the Unix time at which the stored segment that each is in begins."""
     for stored in run.pieces:
         try:
@@ -275,7 +275,7 @@ def _trimmed(parts: list[_Stored], start: float, end: float) -> list[_Stored]:
     return kept
 
 
-def _assemble(runs: Sequence[Run], parts: list[_Stored], start: float, end: float) -> Flat:
+def _assemble(runs: Sequence[StoredRecording], parts: list[_Stored], start: float, end: float) -> Flat:
     init = runs[parts[0].run].init
     covered = [(part.zero + part.pieces[0].shown, part.zero + part.shown_to) for part in parts]
     covered[0] = (_picture_at(parts[0], start), covered[0][1])

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from rtstream.config import EngineConfig
-from rtstream.perception.embeddings.providers import providers as embedding
+from rtstream.perception.embeddings import providers as embedding
 from rtstream.perception.language.local import LocalLanguage
-from rtstream.perception.speech.local import LocalSpeech
-from rtstream.perception.vision.local import LocalVision, can_read_text
 from rtstream.perception.language.model import ModelLanguage
 from rtstream.perception.llm.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
-from rtstream.perception.vision.model import ModelVision
 from rtstream.perception.protocols import (
     EmbeddingProvider,
     LanguageProvider,
@@ -18,8 +15,11 @@ from rtstream.perception.protocols import (
     VisionProvider,
 )
 from rtstream.perception.speech.assemblyai import AssemblyAI
+from rtstream.perception.speech.local import LocalSpeech
 from rtstream.perception.speech.server import ServerSpeech
 from rtstream.perception.speech.whisper import FasterWhisper, is_folder
+from rtstream.perception.vision.local import LocalVision, can_read_text
+from rtstream.perception.vision.model import ModelVision
 
 NO_EMBEDDINGS = "none"
 

@@ -15,7 +15,7 @@ BLOCK_S = 0.1
 GAP_S = 0.05  # a larger difference between two clocks means that samples are missing
 
 
-class SoundTap:
+class AudioTap:
     """Decodes and resamples while it is on. Packets must carry ticks of the time line (``rate`` per second)."""
 
     def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:

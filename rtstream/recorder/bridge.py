@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections import deque
 
-from rtstream.messages import WorkerSpec
+from rtstream.messages import RecorderSpec
 
 
 class SourceFailed(Exception):
@@ -24,7 +24,7 @@ class Bridge:
     It ends when the pipe closes, and by itself when the source is silent for the stall timeout.
     """
 
-    def __init__(self, spec: WorkerSpec) -> None:
+    def __init__(self, spec: RecorderSpec) -> None:
         ffmpeg = shutil.which("ffmpeg")
         if ffmpeg is None:
             raise SourceFailed(

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from multiprocessing.connection import Connection
 
-from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, WorkerStats, encode
+from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, RecorderStats, encode
 
 SAMPLE_BYTES = 8 << 20  # pictures and sound waiting; the oldest go first
 SAMPLES = 512
@@ -36,7 +36,7 @@ class Outbox:
         """Queue a message; returns at once."""
         raw = encode(message)
         with self._changed:
-            if isinstance(message, FrameTaken | AudioTaken | ClockReached | WorkerStats):
+            if isinstance(message, FrameTaken | AudioTaken | ClockReached | RecorderStats):
                 self._samples.append((message, raw))
                 self._sample_bytes += len(raw)
                 while self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES:

@@ -18,17 +18,17 @@ from typing import Any
 from av.error import FFmpegError
 
 from rtstream.messages import (
+    RecorderHealth,
+    RecorderSpec,
+    RecorderStats,
     SetTaps,
     SnapshotTaken,
-    StopWorker,
+    StopRecorder,
     TakeSnapshot,
-    WorkerHealth,
-    WorkerSpec,
-    WorkerStats,
     decode,
 )
-from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.frames import JpegEncoder
+from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.session import FormatChanged, Session
 from rtstream.recorder.source import SourceFailed, explain, open_source
 from rtstream.rules.backoff import delay
@@ -48,12 +48,12 @@ HANG_TICKS = 6
 EXIT_HUNG = 3
 
 
-def main(connection: Connection, spec: WorkerSpec) -> None:
+def main(connection: Connection, spec: RecorderSpec) -> None:
     """Run the worker until it is told to stop, its source ends, or the engine is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the engine says when to stop
     _limit_memory()
     faulthandler.enable()
-    worker = Worker(connection, spec)
+    worker = Recorder(connection, spec)
     try:
         worker.run()
     except Exception:
@@ -75,10 +75,10 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
 
 
-class Worker:
+class Recorder:
     """The process's threads: this one reads the source; others hear the engine, speak to it, and watch for hangs."""
 
-    def __init__(self, connection: Connection, spec: WorkerSpec) -> None:
+    def __init__(self, connection: Connection, spec: RecorderSpec) -> None:
         self.spec = spec
         self.outbox = Outbox(connection)
         self.stopping = threading.Event()
@@ -165,7 +165,7 @@ class Worker:
                 self.stopping.wait(wait)
 
     def _health(self, state: str, reason: str = "", attempts: int = 0, media: dict[str, Any] | None = None) -> None:
-        self.outbox.send(WorkerHealth(state, reason, attempts, media))
+        self.outbox.send(RecorderHealth(state, reason, attempts, media))
 
     def _listen(self) -> None:
         """Thread: carry out what the engine asks; end the process when the engine is gone."""
@@ -183,7 +183,7 @@ class Worker:
                             self._session.set_taps(message)
                 elif isinstance(message, TakeSnapshot):
                     self.outbox.send(self._snapshot(message))
-                elif isinstance(message, StopWorker):
+                elif isinstance(message, StopRecorder):
                     self._stop()
         except (EOFError, OSError):
             os._exit(0)
@@ -218,7 +218,7 @@ class Worker:
         lock, ends the process.
         """
         ticks = 0
-        told = WorkerStats(-LAG_CHANGE_S, 0)
+        told = RecorderStats(-LAG_CHANGE_S, 0)
         while True:
             if ticks % HANG_TICKS == 0:
                 faulthandler.dump_traceback_later(HANG_S, exit=True)
@@ -231,7 +231,7 @@ class Worker:
             if ticks % STATS_TICKS == 0:
                 session = self._session
                 lag = 0.0 if session is None else session.lag_s
-                stats = WorkerStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
+                stats = RecorderStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
                 # A fleet of streams that are well has nothing to say, and each message wakes the engine up.
                 quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
                 if not quiet or ticks % STATS_TICKS_AT_MOST == 0:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import av
 
-from rtstream.messages import WorkerSpec
+from rtstream.messages import RecorderSpec
 from rtstream.recorder.source import Source, certificates
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ProgramDate:
         return date if self.since - self.slack_s <= date <= self.until + self.slack_s else None
 
 
-def program_date(spec: WorkerSpec, source: Source) -> ProgramDate | None:
+def program_date(spec: RecorderSpec, source: Source) -> ProgramDate | None:
     """Ask the playlist of an open HLS source for its dates, for at most two seconds; None when it says nothing sure."""
     if not _asking.acquire(blocking=False):
         return None
@@ -143,7 +143,7 @@ def _first_timestamp(origin: _Origin, segment: Segment) -> float:
 class _Origin:
     """The server of a playlist, and no other: what addresses were checked for is what is asked."""
 
-    def __init__(self, spec: WorkerSpec, deadline: float) -> None:
+    def __init__(self, spec: RecorderSpec, deadline: float) -> None:
         """``deadline``: monotonic time after which nothing more is read."""
         self._deadline = deadline
         self._place = _place_of(spec.url)

@@ -10,15 +10,15 @@ from typing import Any
 
 from av.error import FFmpegError
 
-from rtstream.messages import SetTaps, SnapshotTaken, WorkerHealth, WorkerSpec
+from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
+from rtstream.recorder.audio import AudioTap
+from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
-from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.program_date import ProgramDate, program_date
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, Run
-from rtstream.recorder.audio import SoundTap
 from rtstream.recorder.source import Source, SourceFailed
-from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
+from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, RecordingWriter
+from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class FormatChanged(Exception):
 class Session:
     """State of one connection. Calls are serialised by the worker, except :meth:`snapshot`."""
 
-    def __init__(self, spec: WorkerSpec, source: Source, outbox: Outbox) -> None:
+    def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox) -> None:
         self.source = source
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
@@ -64,7 +64,7 @@ class Session:
             rate = source.audio.codec_context.sample_rate
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
-            self._sound = SoundTap(source.audio.codec_context, rate, outbox.send, outbox.count)
+            self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
         self._paced = source.paced
         self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
@@ -75,7 +75,7 @@ class Session:
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
         self._undated: list[Any] = []
-        self._run: Run | None = None
+        self._run: RecordingWriter | None = None
         self._failed = False
         self._refused = 0  # packets in a row that the muxer did not take
         self._paused_until = 0.0  # monotonic; recording waits after a failure
@@ -125,20 +125,20 @@ class Session:
             if packet.dts is not None:
                 self._date(packet, arrival)
         placed = self._timeline.place(index, packet.dts, packet.pts)
-        if placed is Verdict.JUMP:
+        if placed is PacketVerdict.JUMP:
             held, self._held = self._held, None
             self._restart("timestamps jumped")
             if held is not None:
                 self.process(held, arrival, 0.0)
             self.process(packet, arrival, 0.0)
-        elif placed is Verdict.HOLD:
+        elif placed is PacketVerdict.HOLD:
             self._held = packet
         elif isinstance(placed, Placed):
             if self._held is not None and index == self._lead:
                 self._held = None
                 self._outbox.count("timestamps_wild")
             self._place(packet, index, placed, arrival)
-        elif placed is Verdict.DROP:
+        elif placed is PacketVerdict.DROP:
             self._outbox.count("timestamps_wild")
 
     def _date(self, packet: Any, arrival: float) -> None:
@@ -274,7 +274,7 @@ class Session:
             self._refused = 0
             if self._failed and self._run.closed_segments:
                 self._failed = False
-                self._outbox.send(WorkerHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
+                self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
         except FFmpegError as exc:  # first: some of them are OSErrors too
             self._refused += 1
             self._outbox.count("packets_unstorable")
@@ -283,10 +283,12 @@ class Session:
         except (OSError, ValueError) as exc:
             self._recording_failed(exc)
 
-    def _new_run(self) -> Run:
+    def _new_run(self) -> RecordingWriter:
         spec = self._spec
         where, room = Path(spec.folder), spec.min_free_bytes
-        return Run(where, spec.segment_s, self._clock, self._outbox.send, *self._recordable(), min_free_bytes=room)
+        return RecordingWriter(
+            where, spec.segment_s, self._clock, self._outbox.send, *self._recordable(), min_free_bytes=room
+        )
 
     def _recordable(self) -> tuple[Any, Any]:
         video, audio = self.source.video, self.source.audio
@@ -305,7 +307,7 @@ class Session:
         log.warning("recording failed: %s", type(exc).__name__)
         reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
         reason = reason or "recording is paused: the stream could not be stored"
-        self._outbox.send(WorkerHealth("connected", reason, 0, self.source.media))
+        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
 
     def finish(self) -> None:
         """Close the run, if one is open."""

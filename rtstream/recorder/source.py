@@ -15,8 +15,8 @@ import av
 from av import error as averror
 from av.stream import Discard, Disposition
 
+from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge, SourceFailed
-from rtstream.messages import WorkerSpec
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO
 
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
@@ -57,7 +57,7 @@ def scheme_of(url: str) -> str:
     return scheme if len(scheme) > 1 else "file"  # one letter is a drive
 
 
-def open_source(spec: WorkerSpec) -> Source:
+def open_source(spec: RecorderSpec) -> Source:
     """Open ``spec.url``. Blocks until its streams are known or a timeout. Raises SourceFailed."""
     scheme = scheme_of(spec.url)
     url, options = open_options(spec, scheme)
@@ -82,7 +82,7 @@ def open_source(spec: WorkerSpec) -> Source:
     return source
 
 
-def open_options(spec: WorkerSpec, scheme: str) -> tuple[str, dict[str, str]]:
+def open_options(spec: RecorderSpec, scheme: str) -> tuple[str, dict[str, str]]:
     """The URL to hand to the codec library and its options (all durations in microseconds).
 
     ``rtstream_transport=udp`` in the query of an RTSP URL asks for RTP over UDP; it is ours and taken off.
@@ -163,7 +163,7 @@ def certificates() -> str | None:
     return certifi.where()
 
 
-def _described(container: Any, spec: WorkerSpec, scheme: str) -> Source:
+def _described(container: Any, spec: RecorderSpec, scheme: str) -> Source:
     """Choose the streams to read and say what they are."""
     video = container.streams.best("video") if "video" in spec.media_types else None
     audio = container.streams.best("audio") if "audio" in spec.media_types else None
@@ -197,14 +197,14 @@ def _described(container: Any, spec: WorkerSpec, scheme: str) -> Source:
     return Source(container, video, audio, scheme, paced, hls, media, notes)
 
 
-def _failed(exc: Exception, spec: WorkerSpec, scheme: str, bridge: Bridge | None) -> SourceFailed:
+def _failed(exc: Exception, spec: RecorderSpec, scheme: str, bridge: Bridge | None) -> SourceFailed:
     if bridge is None:
         return explain(exc, spec, scheme)
     bridge.close()
     return SourceFailed(bridge.reason())
 
 
-def explain(exc: Exception, spec: WorkerSpec, scheme: str) -> SourceFailed:
+def explain(exc: Exception, spec: RecorderSpec, scheme: str) -> SourceFailed:
     """What an error of the codec library means. Its own text is not used: it contains the URL."""
     number = getattr(exc, "errno", None)
     if isinstance(exc, SourceFailed):

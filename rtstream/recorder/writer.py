@@ -18,8 +18,8 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from rtstream.ids import recording_id
+from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
-from rtstream.messages import Message, RunEnded, RunStarted, SegmentClosed
 from rtstream.rules.timestamps import WallClock
 
 VIDEO_RATE = 90_000  # ticks per second of recorded video
@@ -67,7 +67,7 @@ def _reached(folder: Path) -> float:
     return folder.stat().st_mtime
 
 
-class Run:
+class RecordingWriter:
     """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
 
     Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
@@ -176,7 +176,7 @@ class Run:
             if self._segment is not None and self._segment.offset == 0:
                 (self._folder / self._file_name).unlink(missing_ok=True)
         if self._lead_id:
-            self._send(RunEnded(self.id, self._zero + self._end))
+            self._send(RecordingEnded(self.id, self._zero + self._end))
 
     def _write_fragments(self) -> None:
         if not self._sink.fragments or self._clock.offset is None:
@@ -223,7 +223,7 @@ class Run:
             start = first_pts / self._lead_rate if self._next_start is None else self._next_start
             if self._next_start is None:
                 init = self._sink.init
-                self._send(RunStarted(self.id, self._zero + start, codecs(init), init))
+                self._send(RecordingStarted(self.id, self._zero + start, codecs(init), init))
             self._segment = _OpenSegment(start, *self._place(start))
         self._append(fragment)
         # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.

@@ -41,7 +41,7 @@ class QuietHours:
 
 
 @dataclass(frozen=True)
-class Options:
+class PolicyOptions:
     """How one alert behaves."""
 
     cooldown_s: float = 0.0
@@ -73,7 +73,7 @@ class State:
 
 
 def step(
-    options: Options, state: State, confidence: float | None, at: float, enabled: bool = True
+    options: PolicyOptions, state: State, confidence: float | None, at: float, enabled: bool = True
 ) -> tuple[State, bool, Reason]:
     """One judged scene: (state after it, fires, why a match did not fire).
 
@@ -100,7 +100,7 @@ def step(
     return replace(after, reported=True, fired_at=at), True, ""
 
 
-def options(given: dict[str, Any]) -> Options:
+def options(given: dict[str, Any]) -> PolicyOptions:
     """Options from their API form. Raises ValueError with one sentence.
 
     ``quiet_hours``: list of ``{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}``.
@@ -116,7 +116,7 @@ def options(given: dict[str, Any]) -> Options:
     quiet = given.get("quiet_hours") or []
     if not isinstance(quiet, list) or len(quiet) > 20:
         raise ValueError("quiet_hours must be a list of at most 20 ranges.")
-    return Options(cooldown, int(consecutive), confidence, dedupe, tuple(_quiet(entry) for entry in quiet))
+    return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, tuple(_quiet(entry) for entry in quiet))
 
 
 def _number(given: dict[str, Any], name: str, default: float, low: float, high: float) -> float:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rtstream.rules import expressions
-
 from rtstream.rules import fuzzy_text as misreads
 from rtstream.rules.text_safety import clean
 
@@ -123,7 +122,7 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureCondition:
     """What was measured of the picture; ``for_s``: a frozen picture has stood still for so many seconds."""
 
     state: PictureState
@@ -183,7 +182,7 @@ class Connection:
         return Seen(facts.connected, 1.0, "the stream is connected" if facts.connected else lost)
 
 
-Condition = Phrase | Expression | Picture | Speech | Connection
+Condition = Phrase | Expression | PictureCondition | Speech | Connection
 
 
 @dataclass(frozen=True)
@@ -243,7 +242,7 @@ def _sentence(condition: Condition, form: Form) -> str:
         case Speech():
             silent = f"nobody speaks any more ({condition.for_s:g} s of silence)"
             return silent if form in ("absent", "disappears") else "somebody begins to speak"
-        case Picture("changed"):
+        case PictureCondition("changed"):
             return "the picture changes from one look to the next"
         case _:
             verb = {"present": "there is", "appears": "there begins to be", "absent": "there is not"}
@@ -251,7 +250,7 @@ def _sentence(condition: Condition, form: Form) -> str:
 
 
 @dataclass(frozen=True)
-class Decision:
+class RuleDecision:
     """``explanation`` quotes stream text: untrusted. ``present`` is the ``previously`` of the next look."""
 
     outcome: Literal["match", "no_match"]
@@ -273,7 +272,7 @@ def observe(rule: Rule, facts: Facts) -> Observation | None:
     return Observation(there, confidence, "; ".join(one.said for one in seen))
 
 
-def conclude(rule: Rule, seen: Observation, previously: bool | None = None) -> Decision:
+def conclude(rule: Rule, seen: Observation, previously: bool | None = None) -> RuleDecision:
     """Whether the rule matches; ``previously`` is ``present`` of the last look, None when there was none.
 
     At a first look what is there appears, and nothing disappears.
@@ -285,7 +284,7 @@ def conclude(rule: Rule, seen: Observation, previously: bool | None = None) -> D
         "disappears": not seen.there and previously is True,
     }[rule.form]
     said = f"{seen.said}; {_LAST_LOOK[previously]}" if rule.momentary else seen.said
-    return Decision("match" if match else "no_match", seen.confidence, f"{said[0].upper()}{said[1:]}.", seen.there)
+    return RuleDecision("match" if match else "no_match", seen.confidence, f"{said[0].upper()}{said[1:]}.", seen.there)
 
 
 def last_look(rule: Rule, facts: Facts) -> bool | None:
@@ -298,7 +297,7 @@ def last_look(rule: Rule, facts: Facts) -> bool | None:
     return None if seen is None else seen.there
 
 
-def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> Decision:
+def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> RuleDecision:
     """``conclude`` on texts alone. The rule must be about texts."""
     seen = observe(rule, Facts(texts))
     assert seen is not None

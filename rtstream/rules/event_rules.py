@@ -31,7 +31,7 @@ from rtstream.rules.detection import (
     Expression,
     Form,
     Phrase,
-    Picture,
+    PictureCondition,
     PictureState,
     Rule,
     Speech,
@@ -60,7 +60,7 @@ def exact(rule: Rule, given: dict[str, Any] | None) -> bool:
 
     A prompt with quoted phrases may mean more than its phrases, and a model can judge a picture nobody measured.
     """
-    return bool(given) or not isinstance(rule.conditions[0], Phrase | Picture)
+    return bool(given) or not isinstance(rule.conditions[0], Phrase | PictureCondition)
 
 
 # prompts
@@ -132,7 +132,7 @@ def _measured(kind: str, seconds: float) -> Condition:
         return Speech(seconds or SILENCE_S)
     if kind == "stream":
         return Connection()
-    return Picture(kind, seconds)  # pyright: ignore[reportArgumentType]
+    return PictureCondition(kind, seconds)  # pyright: ignore[reportArgumentType]
 
 
 # structured
@@ -188,7 +188,7 @@ def _picture(given: dict[str, Any]) -> Rule:
         raise ValueError("A picture that changed has no other form: leave when out.")
     if state != "frozen" and given.get("for_s") is not None:
         raise ValueError("for_s goes with a frozen picture only; for a black one use consecutive on the alert.")
-    return Rule((Picture(state, _seconds(given, 0.0)),), form=form)  # pyright: ignore[reportArgumentType]
+    return Rule((PictureCondition(state, _seconds(given, 0.0)),), form=form)  # pyright: ignore[reportArgumentType]
 
 
 def _form(given: dict[str, Any]) -> Form:

@@ -27,7 +27,7 @@ SAME_SHARE = 0.85
 
 
 @dataclass(frozen=True)
-class Moment:
+class HitMoment:
     """A document that may become a hit. ``place``: where it comes from (one index, one transcript)."""
 
     doc: int
@@ -85,13 +85,13 @@ def same(one: str, other: str) -> bool:
     return len(ours & theirs) >= SAME_SHARE * len(ours | theirs) > 0
 
 
-def merge(moments: Iterable[Moment]) -> list[Moment]:
+def merge(moments: Iterable[HitMoment]) -> list[HitMoment]:
     """Join moments of one place that follow each other and say the same; best first, newest first among equals.
 
     A joined moment spans all of them and is otherwise the best of them.
     """
-    joined: list[Moment] = []
-    open_runs: dict[Hashable, Moment] = {}
+    joined: list[HitMoment] = []
+    open_runs: dict[Hashable, HitMoment] = {}
     last_text: dict[Hashable, str] = {}
     for moment in sorted(moments, key=lambda moment: (moment.start, moment.doc)):
         run = open_runs.get(moment.place)

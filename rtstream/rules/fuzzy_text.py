@@ -37,7 +37,7 @@ _SPACE = " "  # anything else between two numbers
 
 
 @dataclass(frozen=True)
-class Finding:
+class PhraseMatch:
     """Where a phrase was found. ``line`` holds the line or lines it stands in, verbatim (untrusted)."""
 
     line: str
@@ -94,7 +94,7 @@ def fold(text: str) -> Folded:
     return Folded(text, folded, folded.translate(_SAME), where, _edges(folded, gaps))
 
 
-def find(phrase: str, text: Folded) -> Finding | None:
+def find(phrase: str, text: Folded) -> PhraseMatch | None:
     """The best place where ``phrase`` stands in ``text``; None when it does not, or when it has no letter or digit."""
     best: tuple[int, int, int] | None = None
     for needle in _needles(phrase):
@@ -112,7 +112,7 @@ def find(phrase: str, text: Folded) -> Finding | None:
     if best is None:
         return None
     misreads, start, end = best
-    return Finding(_lines(text, start, end), misreads)
+    return PhraseMatch(_lines(text, start, end), misreads)
 
 
 @dataclass(frozen=True)

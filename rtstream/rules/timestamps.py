@@ -18,7 +18,7 @@ LONGEST_RUN_S = 10_000_000
 PLAUSIBLE_S = 5.0  # between the sender's clock and ours, beside what it takes pictures to arrive
 
 
-class Verdict(Enum):
+class PacketVerdict(Enum):
     """What to do with a packet that got no place on the time line."""
 
     DROP = "drop"
@@ -77,25 +77,25 @@ class Timeline:
         for track in self.tracks.values():
             track.wrapped, track.last, track.suspect = 0, None, None
 
-    def place(self, index: int, dts: int | None, pts: int | None) -> Placed | Verdict:
+    def place(self, index: int, dts: int | None, pts: int | None) -> Placed | PacketVerdict:
         """The place of a packet of track ``index`` with these input timestamps, or what to do with it."""
         if dts is None:
-            return Verdict.DROP
+            return PacketVerdict.DROP
         track = self.tracks[index]
         if index == self.lead:
             return self._place_lead(track, dts, pts)
         leader = self.tracks[self.lead]
         if not self.begun or leader.last is None:
-            return Verdict.EARLY
+            return PacketVerdict.EARLY
         expected = leader.last * track.rate // leader.rate
         at = self._unwrapped(track, dts, expected)
         if at < 0:
-            return Verdict.EARLY
+            return PacketVerdict.EARLY
         if abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
-            return Verdict.DROP
+            return PacketVerdict.DROP
         return self._settle(track, dts, pts, at)
 
-    def _place_lead(self, track: Track, dts: int, pts: int | None) -> Placed | Verdict:
+    def _place_lead(self, track: Track, dts: int, pts: int | None) -> Placed | PacketVerdict:
         if not self.begun:
             self.begun = True
             origin = dts * track.time_base
@@ -106,9 +106,9 @@ class Timeline:
         rate = track.rate
         if at - last > LONGEST_STEP_S * rate or at - last < -BACK_STEP_S * rate or at > LONGEST_RUN_S * rate:
             if track.suspect is not None and abs(at - track.suspect) <= BACK_STEP_S * rate:
-                return Verdict.JUMP
+                return PacketVerdict.JUMP
             track.suspect = at
-            return Verdict.HOLD
+            return PacketVerdict.HOLD
         track.suspect = None
         return self._settle(track, dts, pts, at)
 
@@ -125,11 +125,11 @@ class Timeline:
         return at
 
     @staticmethod
-    def _settle(track: Track, dts: int, pts: int | None, at: int) -> Placed | Verdict:
+    def _settle(track: Track, dts: int, pts: int | None, at: int) -> Placed | PacketVerdict:
         """The last repairs, of a packet whose unwrapped ``dts`` is at ``at`` output ticks."""
         if track.last is not None and at <= track.last:
             if track.last - at > REPAIRABLE_S * track.rate:
-                return Verdict.DROP
+                return PacketVerdict.DROP
             at = track.last + 1
         track.last = at
         if pts is None:

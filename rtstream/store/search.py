@@ -42,7 +42,7 @@ Place = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Source:
+class DocumentSource:
     """A row of an origin that becomes a document (or, when ``text`` is empty, does not)."""
 
     ref: int
@@ -54,13 +54,13 @@ class Source:
     """The text, where no other row holds it."""
 
 
-def new_sources(conn: Connection, origin: int, limit: int) -> list[Source]:
+def new_sources(conn: Connection, origin: int, limit: int) -> list[DocumentSource]:
     """The next rows of an origin that were not read yet, in the order they were written."""
     reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
     return _READ[origin](conn, reached, limit)
 
 
-def _new_scenes(conn: Connection, reached: int, limit: int) -> list[Source]:
+def _new_scenes(conn: Connection, reached: int, limit: int) -> list[DocumentSource]:
     rows = conn.execute(
         select(
             scenes.c.id,
@@ -78,7 +78,7 @@ def _new_scenes(conn: Connection, reached: int, limit: int) -> list[Source]:
         .limit(limit)
     ).all()
     return [
-        Source(
+        DocumentSource(
             row.id,
             ("audio" if row.extraction_type == "transcript" else "visual", row.stream_id, row.index_id),
             row.start,
@@ -89,7 +89,7 @@ def _new_scenes(conn: Connection, reached: int, limit: int) -> list[Source]:
     ]
 
 
-def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[Source]:
+def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[DocumentSource]:
     rows = conn.execute(
         select(transcript_segments)
         .where(transcript_segments.c.id > reached)
@@ -97,7 +97,7 @@ def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[Source]
         .limit(limit)
     ).all()
     return [
-        Source(
+        DocumentSource(
             row.id,
             ("transcript", row.stream_id, ""),
             row.start,
@@ -108,7 +108,7 @@ def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[Source]
     ]
 
 
-def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
+def _new_alerts(conn: Connection, reached: int, limit: int) -> list[DocumentSource]:
     rows = conn.execute(
         select(
             decisions.c.id,
@@ -129,22 +129,22 @@ def _new_alerts(conn: Connection, reached: int, limit: int) -> list[Source]:
         .order_by(decisions.c.id)
         .limit(limit)
     ).all()
-    sources: list[Source] = []
+    sources: list[DocumentSource] = []
     for row in rows:
         text = f"{row.label}: {row.explanation}" if row.explanation else row.label
         place = ("alert", row.stream_id, row.index_id)
-        sources.append(Source(row.id, place, row.start, row.end, text if row.outcome == "fired" else "", text))
+        sources.append(DocumentSource(row.id, place, row.start, row.end, text if row.outcome == "fired" else "", text))
     return sources
 
 
-def _new_spoken(conn: Connection, reached: int, limit: int) -> list[Source]:
+def _new_spoken(conn: Connection, reached: int, limit: int) -> list[DocumentSource]:
     rows = conn.execute(
         select(video_segments).where(video_segments.c.id > reached).order_by(video_segments.c.id).limit(limit)
     ).all()
-    return [Source(row.id, (VIDEO, row.video_id, ""), row.start, row.end, row.text) for row in rows]
+    return [DocumentSource(row.id, (VIDEO, row.video_id, ""), row.start, row.end, row.text) for row in rows]
 
 
-_READ: dict[int, Callable[[Connection, int, int], list[Source]]] = {
+_READ: dict[int, Callable[[Connection, int, int], list[DocumentSource]]] = {
     SCENES: _new_scenes,
     TRANSCRIPTS: _new_transcripts,
     DECISIONS: _new_alerts,
@@ -181,7 +181,7 @@ def all_places(conn: Connection) -> list[StoredPlace]:
     return [StoredPlace(*place) for place in json.loads(found)]
 
 
-def add_document(conn: Connection, origin: int, place: int, source: Source) -> int:
+def add_document(conn: Connection, origin: int, place: int, source: DocumentSource) -> int:
     """Make a row of an origin searchable by its words; returns the document's number, which only grows."""
     cursor = conn.connection.cursor()
     cursor.execute(
@@ -194,7 +194,7 @@ def add_document(conn: Connection, origin: int, place: int, source: Source) -> i
     return doc
 
 
-def extend_document(conn: Connection, doc: int, source: Source) -> bool:
+def extend_document(conn: Connection, doc: int, source: DocumentSource) -> bool:
     """A document goes on with an equal text; False when it is gone."""
     changed = conn.execute(update(search_docs).where(search_docs.c.id == doc).values(end=source.end, ref=source.ref))
     return changed.rowcount > 0

@@ -19,8 +19,7 @@ from rtstream.client import RTStreamClient
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.models import EngineInfo
 from rtstream.perception import registry
-from rtstream.perception.llm import check
-from rtstream.perception.llm import names
+from rtstream.perception.llm import check, names
 from rtstream.perception.protocols import ProviderError
 from server.local_engine import make_folder
 from server.settings import Settings, load

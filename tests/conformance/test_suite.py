@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests.conformance.fixtures import with_fixtures
-from tests.server.faces import KEY, SCRIPT, serving
+from tests.server.mcp_servers import KEY, SCRIPT, serving
 from tools.toolset import definitions
 
 pytestmark = [

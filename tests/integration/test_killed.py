@@ -21,7 +21,7 @@ import pytest
 
 from rtstream.testsource import LiveSource, read_barcode
 from server.local_engine import read_engine_file
-from tests.server.faces import SCRIPT
+from tests.server.mcp_servers import SCRIPT
 
 KEY = "sk-key-of-the-kill-test"
 LIMIT_S = 40.0

@@ -21,7 +21,7 @@ from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.testsource import read_barcode
 from tests.rtstream.api.test_player_page import CHROMIUM, FLAGS, Shown
-from tests.rtstream.engine.test_exports import KEY, START, STREAM, add_run, add_stream
+from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_run, add_stream
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec

@@ -14,7 +14,7 @@ from resources.uris import STREAMS, stream
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateIndex
 from server.mcp_server import create_face
-from tests.server.faces import KEY, Era, Heard, Served, serving, subscribed
+from tests.server.mcp_servers import KEY, Era, Heard, Served, serving, subscribed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
 

@@ -15,7 +15,7 @@ from resources.uris import CHANNEL_TEMPLATE, STREAM_TEMPLATE
 from rtstream.client import RTStreamClient
 from rtstream.errors import Unavailable
 from server.mcp_server import create_face
-from tests.server.faces import KEY, Served, call, serving
+from tests.server.mcp_servers import KEY, Served, call, serving
 from tools.toolset import toolset
 
 pytestmark = pytest.mark.anyio

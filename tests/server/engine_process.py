@@ -120,7 +120,7 @@ async def way() -> AsyncIterator[Way]:
 
 async def main(folder: Path, port: int) -> None:
     """Be the engine."""
-    from tests.server.faces import serving
+    from tests.server.mcp_servers import serving
 
     async with serving(folder, port=port) as served:
         print(json.dumps(served.url), flush=True)

@@ -11,7 +11,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from tests.server.faces import WAYS, Era, Heard, Served, Transport, call, connected, refusal, serving, subscribed
+from tests.server.mcp_servers import WAYS, Era, Heard, Served, Transport, call, connected, refusal, serving, subscribed
 
 pytestmark = [
     pytest.mark.anyio,

@@ -12,8 +12,8 @@ import pytest
 
 from server.local_engine import write_engine_file
 from tests.modelserver import KEY, Answer, Call, ModelServer, failure, model_server
-from tests.server.faces import KEY as ENGINE_KEY
-from tests.server.faces import SCRIPT, serving
+from tests.server.mcp_servers import KEY as ENGINE_KEY
+from tests.server.mcp_servers import SCRIPT, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 from rtstream.errors import InvalidRequest
 from server.http import check_address
 from server.settings import Settings
-from tests.server.faces import KEY, Served, serving
+from tests.server.mcp_servers import KEY, Served, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.faces import SCRIPT
+from tests.server.mcp_servers import SCRIPT
 
 WEIGHTS = os.environ.get("RTSTREAM_TEST_DATA", "")
 

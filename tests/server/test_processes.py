@@ -22,7 +22,7 @@ from mcp.client.stdio import stdio_client
 from rtstream import apikey
 from rtstream.errors import Unavailable
 from server.local_engine import LocalEngine, read_engine_file
-from tests.server.faces import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
+from tests.server.mcp_servers import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
 
 pytestmark = pytest.mark.anyio
 

@@ -19,11 +19,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
 from rtstream.client import RTStreamClient
-from server.protocol_versions import MAX_SUBSCRIPTIONS
 from server.mcp_server import Face, face_of
+from server.protocol_versions import MAX_SUBSCRIPTIONS
 from server.settings import Settings
 from tests.server.engine_process import EngineProcess, engine_process, way
-from tests.server.faces import KEY, LIMIT_S, Era, Heard, call, connected, program, serving, subscribed
+from tests.server.mcp_servers import KEY, LIMIT_S, Era, Heard, call, connected, program, serving, subscribed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
 

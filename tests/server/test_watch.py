@@ -15,7 +15,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from tests.server.faces import KEY, LIMIT_S, SCRIPT, Served, serving
+from tests.server.mcp_servers import KEY, LIMIT_S, SCRIPT, Served, serving
 
 pytestmark = pytest.mark.anyio
 

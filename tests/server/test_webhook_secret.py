@@ -11,7 +11,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from rtstream import apikey
-from tests.server.faces import SCRIPT
+from tests.server.mcp_servers import SCRIPT
 
 
 def secret(**environment: str) -> str:

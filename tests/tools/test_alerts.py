@@ -15,7 +15,7 @@ from mcp import Client
 from rtstream.client import RTStreamClient
 from rtstream.store import indexes as index_rows
 from server.mcp_server import create_face
-from tests.server.faces import KEY, LIMIT_S, Served, call, refusal, serving
+from tests.server.mcp_servers import KEY, LIMIT_S, Served, call, refusal, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from mcp import Client
 
 from rtstream.client import RTStreamClient
 from server.mcp_server import create_face
-from tests.server.faces import KEY, Served, call, serving
+from tests.server.mcp_servers import KEY, Served, call, serving
 
 pytestmark = pytest.mark.anyio
 

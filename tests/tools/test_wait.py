@@ -13,7 +13,7 @@ from rtstream.client import RTStreamClient
 from rtstream.store import journal as journal_rows
 from rtstream.store.journal import Entry
 from server.mcp_server import create_face
-from tests.server.faces import KEY, Served, call, refusal, serving
+from tests.server.mcp_servers import KEY, Served, call, refusal, serving
 from tools.wait import MAX_WAITING
 
 pytestmark = pytest.mark.anyio

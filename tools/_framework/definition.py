@@ -83,7 +83,7 @@ def tool(
     """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
 
     ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
-    beyond the engine (a source, a webhook). ``group``: one of ``tools._framework.groups.GROUPS``, the module's name when not
+    beyond the engine (a source, a webhook). ``group``: one of ``GROUPS`` of ``groups.py``, the module's name when not
     given. ``default``: belongs to the few tools that every conversation loads; the others are asked for by group.
     ``confirm``: the question a user has to agree to first, as a format string with names of the tool's parameters, for
     example ``"Delete the stream {stream_id} and everything recorded of it?"``; every destructive tool has one. The tool

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from rtstream import ids
-from rtstream.engine.alerts.matcher import Judgement
+from rtstream.engine.alerts.matcher import MatchResult
 from rtstream.rules import alert_policy as firing
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -26,7 +26,7 @@ Links = Callable[[str, float, float, str], dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Moment:
+class EvaluatedMoment:
     """What alerts are judged on: a scene, or an entry of the journal. ``start`` and ``end`` in Unix seconds."""
 
     start: float
@@ -38,15 +38,15 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """An alert (a row with its event) and the answer to its event; ``blocked``: why nobody was asked."""
 
     alert: Row[Any]
-    judgement: Judgement | None
+    judgement: MatchResult | None
     blocked: str = ""
 
 
-class Firing:
+class FiringWriter:
     """Writes alerts. ``pre_s`` and ``post_s``: seconds of evidence around a moment, where the alert has no own."""
 
     def __init__(self, links: Links, pre_s: float, post_s: float) -> None:
@@ -54,13 +54,13 @@ class Firing:
         self._pre_s = pre_s
         self._post_s = post_s
 
-    def record(self, conn: Connection, moment: Moment, judged: Sequence[Judged]) -> list[str] | None:
+    def record(self, conn: Connection, moment: EvaluatedMoment, judged: Sequence[Evaluation]) -> list[str] | None:
         """Write all that follows; gives the alerts that have a webhook to send, None when none fired at all."""
         # Alerts that were deleted, or given another event, while they were judged are left out.
         status = rows.unjudged(conn, [one.alert.id for one in judged], moment.scene_id)
         decisions: list[dict[str, Any]] = []
         changes: list[dict[str, Any]] = []
-        fired: list[tuple[Row[Any], Judgement, dict[str, Any]]] = []
+        fired: list[tuple[Row[Any], MatchResult, dict[str, Any]]] = []
         for one in judged:
             alert = one.alert
             if alert.id not in status:
@@ -83,7 +83,7 @@ class Firing:
         return sent
 
     def _fire(
-        self, conn: Connection, moment: Moment, fired: list[tuple[Row[Any], Judgement, dict[str, Any]]]
+        self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[Row[Any], MatchResult, dict[str, Any]]]
     ) -> list[str]:
         index = index_rows.get(conn, fired[0][0].index_id)
         name = stream_rows.get(conn, index.stream_id).name
@@ -109,7 +109,7 @@ class Firing:
         return [webhook["alert_id"] for webhook in webhooks]
 
 
-def _step(moment: Moment, one: Judged, *, enabled: bool) -> tuple[dict[str, Any], dict[str, Any], bool]:
+def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[dict[str, Any], dict[str, Any], bool]:
     """The decision to log, the alert's state after it, and whether it fires."""
     alert, judgement = one.alert, one.judgement
     state = {**alert.state, **(moment.kept or {})}
@@ -144,7 +144,9 @@ def _step(moment: Moment, one: Judged, *, enabled: bool) -> tuple[dict[str, Any]
     return decision, {**state, **after.as_json(), "present": judgement.present}, fires
 
 
-def _data(moment: Moment, alert: Row[Any], judgement: Judgement, now: float, index_name: str) -> dict[str, Any]:
+def _data(
+    moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float, index_name: str
+) -> dict[str, Any]:
     """The alert as it stands in the journal and goes over the WebSocket."""
     return {
         "alert_id": alert.id,
@@ -164,7 +166,7 @@ def _data(moment: Moment, alert: Row[Any], judgement: Judgement, now: float, ind
     }
 
 
-def _payload(moment: Moment, alert: Row[Any], judgement: Judgement, now: float) -> dict[str, Any]:
+def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float) -> dict[str, Any]:
     """The alert as its webhook carries it."""
     return {
         "event_id": alert.event_id,

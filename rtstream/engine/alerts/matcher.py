@@ -29,7 +29,7 @@ Call = Callable[[LanguageProvider, Callable[[], Awaitable[list[Verdict]]]], Awai
 
 
 @dataclass(frozen=True)
-class Question:
+class MatchRequest:
     """One event to be decided for one alert. ``previously``: what its rule saw at the last look."""
 
     event_id: str
@@ -39,7 +39,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class MatchResult:
     """The answer to a question. ``explanation`` is untrusted; ``reason``: why nothing could be decided."""
 
     outcome: Literal["match", "no_match", "needs_model", "failed"]
@@ -50,7 +50,7 @@ class Judgement:
     """What a rule saw: ``previously`` of the next look."""
 
 
-class Judge:
+class EventMatcher:
     """Decides events. Scenes less like an event than ``similar`` (0 to 1) are not shown to a model; 0: all are."""
 
     def __init__(self, language: LanguageProvider, call: Call | None = None, similar: float = 0.0) -> None:
@@ -79,11 +79,11 @@ class Judge:
             return "rule", f"{rule.describe()} {PHRASES_TOLERATE}" if phrases else rule.describe()
         return ("model", "") if self._has_model else ("needs_model", NOT_DECIDED)
 
-    def by_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> Judgement:
+    def by_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> MatchResult:
         """Decide one event by its rule."""
         return _concluded(rule, detection.observe(rule, facts), facts, previously)
 
-    async def judge(self, questions: Sequence[Question], scene: Row[Any]) -> list[Judgement]:
+    async def judge(self, questions: Sequence[MatchRequest], scene: Row[Any]) -> list[MatchResult]:
         """One answer a question, in order. Raises ProviderError when a model was needed and did not answer."""
         rules = [self.rule(question.prompt, question.rule) for question in questions]
         open_questions = {
@@ -95,7 +95,7 @@ class Judge:
         verdicts = await self._ask(list(open_questions.values()), _shown(scene)) if open_questions else {}
         facts = scene_facts(scene)
         seen: dict[Rule, Observation | None] = {}
-        answers: list[Judgement] = []
+        answers: list[MatchResult] = []
         for question, rule in zip(questions, rules, strict=True):
             if rule is None:
                 answers.append(verdicts[question.event_id])
@@ -105,28 +105,28 @@ class Judge:
             answers.append(_concluded(rule, seen[rule], facts, question.previously))
         return answers
 
-    async def _ask(self, questions: list[EventQuestion], scene: SceneFacts) -> dict[str, Judgement]:
+    async def _ask(self, questions: list[EventQuestion], scene: SceneFacts) -> dict[str, MatchResult]:
         scores = {question.event_id: candidate_score(question.prompt, scene) for question in questions}
         if not self._has_model:
-            return {event: Judgement("needs_model", score, NEEDS_MODEL) for event, score in scores.items()}
+            return {event: MatchResult("needs_model", score, NEEDS_MODEL) for event, score in scores.items()}
         near = [question for question in questions if scores[question.event_id] >= self._similar]
-        found = {event: Judgement("no_match", score, reason=TOO_UNLIKE) for event, score in scores.items()}
+        found = {event: MatchResult("no_match", score, reason=TOO_UNLIKE) for event, score in scores.items()}
         if near:
             for verdict in await self._call(self._language, lambda: self._language.judge(near, scene)):
                 explanation = clean(verdict.explanation, MAX_EXPLANATION)
-                found[verdict.event_id] = Judgement(verdict.outcome, verdict.confidence, explanation)
+                found[verdict.event_id] = MatchResult(verdict.outcome, verdict.confidence, explanation)
         return found
 
 
 TOO_UNLIKE = "the scene is too unlike the event to ask the model (model_similarity)"
 
 
-def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: bool | None) -> Judgement:
+def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: bool | None) -> MatchResult:
     if seen is None:
-        return Judgement("failed", reason=rule.conditions[0].unknown, present=previously)
+        return MatchResult("failed", reason=rule.conditions[0].unknown, present=previously)
     before = detection.last_look(rule, facts) if previously is None else previously
     decision = detection.conclude(rule, seen, before)
-    return Judgement(
+    return MatchResult(
         decision.outcome, decision.confidence, clean(decision.explanation, MAX_EXPLANATION), present=decision.present
     )
 

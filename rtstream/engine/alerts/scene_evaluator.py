@@ -16,10 +16,10 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection, Row
 
-from rtstream.engine.alerts.firings import Firing, Judged, Moment
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
+from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
+from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
-from rtstream.engine.alerts.matcher import Judge, Question
-from rtstream.engine.alerts.stream_evaluator import Signals
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules import alert_policy as rules
 from rtstream.rules.event_rules import of_event
@@ -52,7 +52,7 @@ class _Lane:
     wake: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Alerting:
+class SceneEvaluator:
     """All judging. ``on_webhooks(alert_ids)`` is called when these alerts have something to send."""
 
     def __init__(
@@ -60,8 +60,8 @@ class Alerting:
         tasks: TaskGroup,
         db: Database,
         journal: Journal,
-        judge: Judge,
-        firing: Firing,
+        judge: EventMatcher,
+        firing: FiringWriter,
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._tasks = tasks
@@ -71,7 +71,7 @@ class Alerting:
         self._firing = firing
         self._on_webhooks = on_webhooks
         self._lanes: dict[tuple[str, Way], _Lane] = {}
-        self._signals = Signals(tasks, db, journal, judge, firing, on_webhooks)
+        self._signals = StreamEvaluator(tasks, db, journal, judge, firing, on_webhooks)
 
     async def start(self) -> None:
         """Go on with every index that has alerts, from the scene each had judged."""
@@ -136,26 +136,26 @@ class Alerting:
 
     async def _judge_scene(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> None:
         judged = await self._judged(due, scene, skip=skip)
-        sent = await self._db.write(self._firing.record, Moment(scene.start, scene.end, scene.id), judged)
+        sent = await self._db.write(self._firing.record, EvaluatedMoment(scene.start, scene.end, scene.id), judged)
         if sent is not None:
             self._on_webhooks(sent)
             self._journal.wake()
 
-    async def _judged(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> list[Judged]:
+    async def _judged(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> list[Evaluation]:
         if scene.status != "ok":
-            return [Judged(alert, None, "the scene has no description") for alert in due]
+            return [Evaluation(alert, None, "the scene has no description") for alert in due]
         if skip:
-            return [Judged(alert, None, TOO_SLOW) for alert in due]
+            return [Evaluation(alert, None, TOO_SLOW) for alert in due]
         # Rules cost nothing, so disabled alerts are judged too: the log says what they would have done.
         free = [a.status == "enabled" or not self._judge.asks_model(a.event_prompt, a.event_rule) for a in due]
         asked = [alert for alert, ask in zip(due, free, strict=True) if ask]
-        questions = [Question(a.event_id, a.event_prompt, a.event_rule, a.state.get("present")) for a in asked]
+        questions = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.get("present")) for a in asked]
         try:
             answers = await self._judge.judge(questions, scene) if questions else []
         except ProviderError as exc:
-            return [Judged(alert, None, str(exc)) for alert in due]
-        judged = [Judged(alert, answer) for alert, answer in zip(asked, answers, strict=True)]
-        return judged + [Judged(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask]
+            return [Evaluation(alert, None, str(exc)) for alert in due]
+        judged = [Evaluation(alert, answer) for alert, answer in zip(asked, answers, strict=True)]
+        return judged + [Evaluation(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask]
 
     async def _forget_old(self) -> None:
         """Old decisions go, but for those that fired."""

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, select
 
 from rtstream import ids
 from rtstream.engine.alerts import stream_evaluator as signals
-from rtstream.engine.alerts.scene_evaluator import Alerting
-from rtstream.engine.subscriptions import Bindings
-from rtstream.engine.alerts.matcher import Judge, Judgement, Question
+from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest, MatchResult
+from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
+from rtstream.engine.subscriptions import Subscriptions
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import (
     Alert,
@@ -27,9 +27,9 @@ from rtstream.models import (
     UpdateEvent,
 )
 from rtstream.perception.protocols import ProviderError
-from rtstream.rules import event_rules
 from rtstream.rules import alert_policy as firing
-from rtstream.rules.detection import Picture, Rule, Speech
+from rtstream.rules import event_rules
+from rtstream.rules.detection import PictureCondition, Rule, Speech
 from rtstream.rules.text_safety import clean
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -44,15 +44,15 @@ MAX_MODEL_TRIALS = 20
 """Scenes of a dry run that a model is asked about."""
 
 
-class Watches:
+class AlertService:
     """All events and alerts. ``check_webhook(url)`` raises RTStreamError for an address that is not allowed."""
 
     def __init__(
         self,
         db: Database,
-        judge: Judge,
-        alerting: Alerting,
-        bindings: Bindings,
+        judge: EventMatcher,
+        alerting: SceneEvaluator,
+        bindings: Subscriptions,
         check_webhook: Callable[[str], Awaitable[Any]],
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
@@ -128,7 +128,7 @@ class Watches:
         decided: list[Decision] = []
         last: dict[str, bool | None] = {}  # by index: what the rule saw at the look before
         for scene in reversed(await self._db.read(query)):
-            question = Question("event-test", prompt, given, last.get(scene.index_id))
+            question = MatchRequest("event-test", prompt, given, last.get(scene.index_id))
             judgement = await self._dry(question, scene)
             last[scene.index_id] = judgement.present
             decided.append(
@@ -145,13 +145,13 @@ class Watches:
             )
         return decided[::-1]
 
-    async def _dry(self, question: Question, scene: Row[Any]) -> Judgement:
+    async def _dry(self, question: MatchRequest, scene: Row[Any]) -> MatchResult:
         if scene.status != "ok":
-            return Judgement("failed", reason="the scene has no description", present=question.previously)
+            return MatchResult("failed", reason="the scene has no description", present=question.previously)
         try:
             return (await self._judge.judge([question], scene))[0]
         except ProviderError as exc:
-            return Judgement("failed", reason=str(exc), present=question.previously)
+            return MatchResult("failed", reason=str(exc), present=question.previously)
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
         """Watch an event on an index, from its next scene on. Raises NotFound, InvalidRequest."""
@@ -355,7 +355,7 @@ def _check_fits(rule: Rule | None, extraction_type: str, options: dict[str, Any]
     """Raises InvalidRequest for an alert that could never fire."""
     if rule is None:
         return
-    if isinstance(rule.conditions[0], Picture) and extraction_type == "transcript":
+    if isinstance(rule.conditions[0], PictureCondition) and extraction_type == "transcript":
         raise InvalidRequest("This event looks at the picture, and this is an audio index. Use a visual index.")
     if isinstance(rule.conditions[0], Speech) and extraction_type != "transcript":
         raise InvalidRequest("This event listens for speech, and this is a visual index. Use an audio index.")

@@ -16,9 +16,9 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection, Row
 
-from rtstream.engine.alerts.firings import Firing, Judged, Moment
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
+from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.journal import Journal
-from rtstream.engine.alerts.matcher import Judge
 from rtstream.models import Message
 from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
@@ -41,7 +41,7 @@ RETRY_S = 5.0
 IDLE_S = 3600.0
 
 
-class Signals:
+class StreamEvaluator:
     """Judges while there are alerts on streams themselves."""
 
     def __init__(
@@ -49,8 +49,8 @@ class Signals:
         tasks: TaskGroup,
         db: Database,
         journal: Journal,
-        judge: Judge,
-        firing: Firing,
+        judge: EventMatcher,
+        firing: FiringWriter,
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._tasks = tasks
@@ -104,7 +104,7 @@ class Signals:
         alerts = [alert for alert in await self._db.read(due) if isinstance(_rule(alert).conditions[0], kind)]
         data = message.data
         start, end = (data["start"], data["end"]) if kind is Speech else (data["since"], data["since"])
-        await self._record(alerts, facts, Moment(start, end, kept={"journal": message.seq, **kept}))
+        await self._record(alerts, facts, EvaluatedMoment(start, end, kept={"journal": message.seq, **kept}))
 
     async def _silences(self, alerts: Iterable[Row[Any]]) -> float:
         """Judge the alerts on speech whose silence is long enough; gives when the next one may be."""
@@ -119,14 +119,14 @@ class Signals:
             due = ended + condition.for_s + heard_s
             if due <= now:
                 silence = Facts(speech=False, silence_s=max(condition.for_s, now - heard_s - ended))
-                await self._record([alert], silence, Moment(ended, ended + condition.for_s))
+                await self._record([alert], silence, EvaluatedMoment(ended, ended + condition.for_s))
             else:
                 following = min(following, due)
         return following
 
-    async def _record(self, alerts: list[Row[Any]], facts: Facts, moment: Moment) -> None:
+    async def _record(self, alerts: list[Row[Any]], facts: Facts, moment: EvaluatedMoment) -> None:
         judged = [
-            Judged(alert, self._judge.by_rule(_rule(alert), facts, alert.state.get("present"))) for alert in alerts
+            Evaluation(alert, self._judge.by_rule(_rule(alert), facts, alert.state.get("present"))) for alert in alerts
         ]
         for _, of_index in groupby(judged, key=lambda one: one.alert.index_id):
             sent = await self._db.write(self._firing.record, moment, list(of_index))

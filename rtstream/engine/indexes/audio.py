@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from rtstream.engine.indexes.runner import Indexing, Job, RunningIndex
+from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.perception.protocols import LanguageProvider, VisionAnswer
 from rtstream.rules.batches import Batch, Batches, words_of
 
 
 @dataclass
-class AudioIndex(RunningIndex):
+class RunningAudioIndex(RunningIndex):
     """A running audio index."""
 
     prompt: str = ""
@@ -32,11 +32,11 @@ class AudioIndex(RunningIndex):
 class AudioIndexes:
     """All running audio indexes. They take final segments; somebody else runs the transcripts they need."""
 
-    def __init__(self, indexing: Indexing) -> None:
+    def __init__(self, indexing: IndexRunner) -> None:
         self._indexing = indexing
-        self._running: dict[str, AudioIndex] = {}
+        self._running: dict[str, RunningAudioIndex] = {}
 
-    async def start(self, index: AudioIndex) -> None:
+    async def start(self, index: RunningAudioIndex) -> None:
         """Begin (or begin anew, with a changed prompt)."""
         await self.stop(index.id)
         self._running[index.id] = index
@@ -48,7 +48,7 @@ class AudioIndexes:
         if index is not None:
             index.scope.cancel()
 
-    def of_stream(self, stream_id: str) -> list[AudioIndex]:
+    def of_stream(self, stream_id: str) -> list[RunningAudioIndex]:
         """The running audio indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
@@ -68,16 +68,16 @@ class AudioIndexes:
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.flush())
 
-    def _listening(self, stream_id: str, engine: str) -> list[AudioIndex]:
+    def _listening(self, stream_id: str, engine: str) -> list[RunningAudioIndex]:
         return [index for index in self.of_stream(stream_id) if index.engine == engine]
 
-    async def _complete(self, index: AudioIndex, batches: list[Batch]) -> None:
+    async def _complete(self, index: RunningAudioIndex, batches: list[Batch]) -> None:
         for batch in batches:
             detail = {"words": len(batch.words), "transcript": batch.text}
-            await self._indexing.put(index, Job(batch.start, batch.end, _question(index, batch), detail))
+            await self._indexing.put(index, WindowJob(batch.start, batch.end, _question(index, batch), detail))
 
 
-def _question(index: AudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
+def _question(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
     provider: LanguageProvider | Any = index.provider
 
     async def ask() -> VisionAnswer:
@@ -86,10 +86,10 @@ def _question(index: AudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionA
     return ask
 
 
-def audio_index(row: Row[Any], stream_name: str, provider: LanguageProvider, engine: str) -> AudioIndex:
+def audio_index(row: Row[Any], stream_name: str, provider: LanguageProvider, engine: str) -> RunningAudioIndex:
     """A running index of a stored one."""
     config = row.extraction_config
-    return AudioIndex(
+    return RunningAudioIndex(
         id=row.id,
         stream_id=row.stream_id,
         stream_name=stream_name,

@@ -36,7 +36,7 @@ RESUME_SLACK_S = 0.1
 
 
 @dataclass
-class Job:
+class WindowJob:
     """One window that waits for its model. ``detail`` is kept with the scene (frame times, number of words)."""
 
     start: float
@@ -58,7 +58,7 @@ class RunningIndex:
     channel: str
     """Where its scenes go: ``scene_index`` or ``audio_index``."""
     provider: VisionProvider | LanguageProvider
-    waiting: deque[Job] = field(default_factory=deque)
+    waiting: deque[WindowJob] = field(default_factory=deque)
     paused: bool = False
     """The cap of model calls is reached: what must be left out now is counted as capped, not as skipped."""
     failing: bool = False
@@ -67,7 +67,7 @@ class RunningIndex:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
-class Indexing:
+class IndexRunner:
     """All indexes at work. ``on_scene(index_id)`` is called after each stored scene."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Indexing:
         """Work through what ``put`` brings until ``index.scope`` is cancelled."""
         self._tasks.start_soon(self._work, index)
 
-    async def put(self, index: RunningIndex, job: Job) -> None:
+    async def put(self, index: RunningIndex, job: WindowJob) -> None:
         """A window is complete."""
         index.waiting.append(job)
         index.arrived.set()
@@ -131,7 +131,7 @@ class Indexing:
         index.failing = False
         await self._db.write(lambda conn: rows.change(conn, index.id, status=status, status_reason=reason))
 
-    async def _scene(self, index: RunningIndex, job: Job) -> None:
+    async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
         attempts = _Attempts(job)
         failure = ""
         answer = job.answer or VisionAnswer(text="", model=index.provider.name)
@@ -205,7 +205,7 @@ class Indexing:
 class _Attempts:
     """Asks for one window, as often as it is called: counts that, and measures the last one."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WindowJob) -> None:
         self._job = job
         self.count = 0
         self.latency_s = 0.0

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row
 
 from rtstream import ids
 from rtstream.engine.indexes.audio import AudioIndexes, audio_index
-from rtstream.engine.subscriptions import Bindings
+from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, visual_index
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
-from rtstream.engine.transcripts.service import Transcripts
-from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, visual_index
+from rtstream.engine.subscriptions import Subscriptions
+from rtstream.engine.transcripts.service import TranscriptService
 from rtstream.errors import InvalidRequest
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.perception.llm.responses import check_schema
@@ -38,7 +38,7 @@ LOCAL_NOTE = (
 )
 
 
-class Indexes:
+class IndexService:
     """All scene indexes, of pictures (extraction type ``time``) and of speech (``transcript``)."""
 
     def __init__(
@@ -47,8 +47,8 @@ class Indexes:
         journal: Journal,
         visual: VisualIndexes,
         audio: AudioIndexes,
-        transcripts: Transcripts,
-        bindings: Bindings,
+        transcripts: TranscriptService,
+        bindings: Subscriptions,
         calls: ModelCalls,
     ) -> None:
         self._db = db

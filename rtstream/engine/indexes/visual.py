@@ -10,9 +10,9 @@ from typing import Any
 import anyio.to_thread
 from sqlalchemy import Row
 
-from rtstream.engine.indexes.runner import Indexing, Job, RunningIndex
-from rtstream.engine.model_calls import ModelCalls
 from rtstream import messages as m
+from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
+from rtstream.engine.model_calls import ModelCalls
 from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
 from rtstream.rules.windows import Window, Windows
@@ -29,7 +29,7 @@ class Answered:
 
 
 @dataclass
-class VisualIndex(RunningIndex):
+class RunningVisualIndex(RunningIndex):
     """A running visual index."""
 
     prompt: str = ""
@@ -49,14 +49,17 @@ class VisualIndexes:
     """All running visual indexes."""
 
     def __init__(
-        self, indexing: Indexing, set_taps: Callable[[str, dict[str, dict[str, float]]], Awaitable[None]], max_side: int
+        self,
+        indexing: IndexRunner,
+        set_taps: Callable[[str, dict[str, dict[str, float]]], Awaitable[None]],
+        max_side: int,
     ) -> None:
         self._indexing = indexing
         self._set_taps = set_taps
         self._max_side = max_side
-        self._running: dict[str, VisualIndex] = {}
+        self._running: dict[str, RunningVisualIndex] = {}
 
-    async def start(self, index: VisualIndex) -> None:
+    async def start(self, index: RunningVisualIndex) -> None:
         """Begin (or begin anew, with a changed prompt)."""
         await self.stop(index.id)
         self._running[index.id] = index
@@ -70,7 +73,7 @@ class VisualIndexes:
             index.scope.cancel()
             await self.retap(index.stream_id)
 
-    def of_stream(self, stream_id: str) -> list[VisualIndex]:
+    def of_stream(self, stream_id: str) -> list[RunningVisualIndex]:
         """The running visual indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
@@ -100,22 +103,22 @@ class VisualIndexes:
         for index in self.of_stream(stream_id):
             await self._complete(index, index.windows.flush())
 
-    async def _complete(self, index: VisualIndex, windows: list[Window[Picture]]) -> None:
+    async def _complete(self, index: RunningVisualIndex, windows: list[Window[Picture]]) -> None:
         for window in windows:
             await self._indexing.put(index, await _job(index, window))
 
 
-async def _job(index: VisualIndex, window: Window[Picture]) -> Job:
+async def _job(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
     detail: dict[str, Any] = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
     last = None
     if index.skip_unchanged:
         unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
         if unchanged and index.answered is not None:
-            return Job(window.start, window.end, None, {**detail, "unchanged": True}, index.answered.answer)
-    return Job(window.start, window.end, _question(index, window, last), detail)
+            return WindowJob(window.start, window.end, None, {**detail, "unchanged": True}, index.answered.answer)
+    return WindowJob(window.start, window.end, _question(index, window, last), detail)
 
 
-def _question(index: VisualIndex, window: Window[Picture], last: Any) -> Callable[[], Awaitable[VisionAnswer]]:
+def _question(index: RunningVisualIndex, window: Window[Picture], last: Any) -> Callable[[], Awaitable[VisionAnswer]]:
     """The call for a window. ``last``: thumbnail of its last picture, where one is needed."""
     request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
     provider: Any = index.provider
@@ -132,7 +135,7 @@ def _question(index: VisualIndex, window: Window[Picture], last: Any) -> Callabl
 
 def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Any]:
     """Whether every picture looks like the one last answered for, and the thumbnail of the last one, if it has one."""
-    from rtstream.perception.local import features  # here, in a thread: the libraries take a moment to load
+    from rtstream.perception.vision import features  # here, in a thread: the libraries take a moment to load
 
     try:
         seen = [features.thumbnail(picture.jpeg) for picture in pictures]
@@ -167,10 +170,10 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def visual_index(row: Row[Any], stream_name: str, provider: VisionProvider) -> VisualIndex:
+def visual_index(row: Row[Any], stream_name: str, provider: VisionProvider) -> RunningVisualIndex:
     """A running index of a stored one."""
     config, options = row.extraction_config, row.model_config or {}
-    return VisualIndex(
+    return RunningVisualIndex(
         id=row.id,
         stream_id=row.stream_id,
         stream_name=stream_name,

@@ -20,12 +20,12 @@ from rtstream import ids
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.playback import window
-from rtstream.engine.recordings.videos import Videos, catalogue
+from rtstream.engine.recordings.videos import VideoService, catalogue
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.export import PARTIAL, ExportJob, main
-from rtstream.extract.frames import Piece, Run
-from rtstream.mp4.progressive import same_format
 from rtstream.forkserver import start_process
+from rtstream.mp4.progressive import same_format
+from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.mp4.sample_tables import read_init
 from rtstream.rules.playlist import nearest, stamp
 from rtstream.rules.text_safety import clean
@@ -58,10 +58,12 @@ class _Asked:
     runs: dict[str, Row[Any]]
 
 
-class Exports:
+class ExportService:
     """Makes videos from recordings below ``media_dir``; ``room`` bytes of the disk stay free."""
 
-    def __init__(self, jobs: Jobs, db: Database, journal: Journal, media_dir: Path, videos: Videos, room: int) -> None:
+    def __init__(
+        self, jobs: Jobs, db: Database, journal: Journal, media_dir: Path, videos: VideoService, room: int
+    ) -> None:
         self._jobs = jobs
         self._db = db
         self._journal = journal
@@ -195,7 +197,10 @@ class Exports:
         folder = self._folder / video_id
         media = self._media_dir / asked.stream.id
         runs = [
-            Run(asked.runs[run_id].init, [Piece(str(media / s.path), s.offset, s.length, s.start) for s in segments])
+            StoredRecording(
+                asked.runs[run_id].init,
+                [StoredSegment(str(media / s.path), s.offset, s.length, s.start) for s in segments],
+            )
             for run_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
         ]
         codecs = asked.runs[asked.segments[0].recording_id].codecs

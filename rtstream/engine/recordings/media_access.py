@@ -9,10 +9,10 @@ from typing import Any
 import anyio.to_thread
 from sqlalchemy import Connection, select
 
+from rtstream.engine.alerts.service import AlertService
 from rtstream.engine.recordings.links import Links
-from rtstream.engine.recordings.playback import MAX_MARKS, Recorded
-from rtstream.engine.recordings.videos import Videos
-from rtstream.engine.alerts.service import Watches
+from rtstream.engine.recordings.playback import MAX_MARKS, PlaybackService
+from rtstream.engine.recordings.videos import VideoService
 from rtstream.errors import InvalidRequest
 from rtstream.mp4.progressive import Flat
 from rtstream.rules.text_safety import clean
@@ -31,10 +31,12 @@ class Download:
     flat: Flat | None = None
 
 
-class Played:
+class MediaAccess:
     """Answers who shows a token. Raises LinkRefused, LinkExpired, and NotFound for what is no longer there."""
 
-    def __init__(self, db: Database, links: Links, recorded: Recorded, videos: Videos, watches: Watches) -> None:
+    def __init__(
+        self, db: Database, links: Links, recorded: PlaybackService, videos: VideoService, watches: AlertService
+    ) -> None:
         self._db = db
         self._links = links
         self._recorded = recorded

@@ -21,10 +21,11 @@ from sqlalchemy import Connection
 
 from rtstream.engine.recordings.links import Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.extract.frames import MAX_SHEET_PICTURES, Piece, Run, contact_sheet, frame_at
-from rtstream.mp4.progressive import Flat, FormatsDiffer, plan
+from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
 from rtstream.forkserver import context
 from rtstream.models import Playback
+from rtstream.mp4.progressive import Flat, FormatsDiffer, plan
+from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.perception.protocols import Picture
 from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, nearest, playlist
 from rtstream.store import recordings as rows
@@ -43,7 +44,7 @@ MAX_DOWNLOAD_S = 6 * 3600.0
 
 
 @dataclass(frozen=True)
-class Sheet:
+class StreamSheet:
     """A contact sheet; ``times``: Unix seconds of its pictures, row by row."""
 
     times: list[float]
@@ -52,7 +53,7 @@ class Sheet:
     height: int
 
 
-class Recorded:
+class PlaybackService:
     """Reads recordings. ``media_dir / stream_id`` holds a stream's files."""
 
     def __init__(self, db: Database, links: Links, media_dir: Path) -> None:
@@ -185,11 +186,11 @@ class Recorded:
         run = await self._db.read(rows.init_of, stream_id, segment.recording_id)
         assert run is not None
         path = str(self._media_dir / stream_id / segment.path)
-        piece = Piece(path, segment.offset, segment.length, segment.start)
+        piece = StoredSegment(path, segment.offset, segment.length, segment.start)
         found = await self._extract(frame_at, run.init, [piece], at, max_side)
         return Picture(found.time, found.jpeg, found.width, found.height)
 
-    async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> Sheet:
+    async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> StreamSheet:
         """Up to ``count`` pictures, evenly from [start, end], in one; moments without a recording are left out."""
         stream = await self._db.read(stream_rows.get, stream_id)
         start, end = window(start, end)
@@ -197,20 +198,22 @@ class Recorded:
             raise InvalidRequest(f"A contact sheet shows 1 to {MAX_SHEET_PICTURES} pictures.")
         step = (end - start) / count
 
-        def query(conn: Connection) -> tuple[dict[str, Run], list[float]]:
-            runs: dict[str, Run] = {}
+        def query(conn: Connection) -> tuple[dict[str, StoredRecording], list[float]]:
+            runs: dict[str, StoredRecording] = {}
             times: list[float] = []
             for at in (start + (number + 0.5) * step for number in range(count)):
                 for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[:1]:
                     times.append(at)
-                    piece = Piece(str(self._media_dir / stream_id / row.path), row.offset, row.length, row.start)
+                    piece = StoredSegment(
+                        str(self._media_dir / stream_id / row.path), row.offset, row.length, row.start
+                    )
                     run = runs.get(row.recording_id)
                     if run is None:
                         found = rows.init_of(conn, stream_id, row.recording_id)
                         assert found is not None
-                        runs[row.recording_id] = Run(found.init, [piece])
+                        runs[row.recording_id] = StoredRecording(found.init, [piece])
                     elif run.pieces[-1] != piece:
-                        runs[row.recording_id] = Run(run.init, [*run.pieces, piece])
+                        runs[row.recording_id] = StoredRecording(run.init, [*run.pieces, piece])
             return runs, times
 
         runs, times = await self._db.read(query)
@@ -218,7 +221,7 @@ class Recorded:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(nearest(ranges, start, end, storing=stream.store))
         found = await self._extract(contact_sheet, list(runs.values()), times, max_side)
-        return Sheet(found.times, found.jpeg, found.width, found.height)
+        return StreamSheet(found.times, found.jpeg, found.width, found.height)
 
     async def flat(self, grant: Grant) -> Flat:
         """A granted window as a plain MP4 file to be. Raises InvalidRequest when its format changes, NotFound."""
@@ -226,14 +229,14 @@ class Recorded:
             raise InvalidRequest("This is too long to download directly. Export it.")
         folder = self._media_dir / grant.stream_id
 
-        def query(conn: Connection) -> list[Run]:
-            runs: list[Run] = []
+        def query(conn: Connection) -> list[StoredRecording]:
+            runs: list[StoredRecording] = []
             found = rows.segments_between(conn, grant.stream_id, grant.start, grant.end)
             for recording_id, own in groupby(found, key=lambda row: row.recording_id):
                 run = rows.init_of(conn, grant.stream_id, recording_id)
                 if run is not None:
-                    pieces = [Piece(str(folder / s.path), s.offset, s.length, s.start) for s in own]
-                    runs.append(Run(run.init, pieces))
+                    pieces = [StoredSegment(str(folder / s.path), s.offset, s.length, s.start) for s in own]
+                    runs.append(StoredRecording(run.init, pieces))
             return runs
 
         try:

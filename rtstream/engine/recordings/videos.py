@@ -18,8 +18,8 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.links import Clip, Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
-from rtstream.mp4.progressive import Fragment, Part, retimed
 from rtstream.models import ClipLinks, ExportResult, Video
+from rtstream.mp4.progressive import Fragment, Part, retimed
 from rtstream.rules.playlist import Segment, gaps_between, playlist
 from rtstream.rules.text_safety import clean
 from rtstream.store import journal as journal_rows
@@ -48,7 +48,7 @@ class _Shown:
     fragments: Sequence[Fragment]
 
 
-class Videos:
+class VideoService:
     """``folder / video_id`` holds a video's file and its index."""
 
     def __init__(self, db: Database, journal: Journal, links: Links, folder: Path) -> None:

@@ -16,7 +16,7 @@ from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.store import search as rows
 from rtstream.store.database import Database
 from rtstream.store.documents import Documents, sign_bits
-from rtstream.store.search import Source
+from rtstream.store.search import DocumentSource
 from rtstream.store.search_tables import DECISIONS, SCENES, SPOKEN, TRANSCRIPTS
 
 BATCH = 300
@@ -105,7 +105,7 @@ class DocumentIndexer:
         return added, extended, runs
 
 
-def _goes_on(run: _Run, source: Source) -> bool:
+def _goes_on(run: _Run, source: DocumentSource) -> bool:
     pause = source.start - run.end
     longest = max(GAP_S, source.end - source.start)
     return run.text == source.text and -longest <= pause <= longest

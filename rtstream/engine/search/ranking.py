@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from rtstream.rules import fusion
 from rtstream.rules.conditions import holds
-from rtstream.rules.fusion import Moment
+from rtstream.rules.fusion import HitMoment
 from rtstream.rules.query import Query
 from rtstream.store import search as rows
 from rtstream.store.documents import FAR, Documents, View, sign_bits
@@ -68,7 +68,7 @@ class Words:
         return shares
 
 
-def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[Moment, Detail]]:
+def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[HitMoment, Detail]]:
     """The hits, best first, each with where it comes from."""
     view = documents.view()
     mask = view.allowed(ask.places, ask.start, ask.end)
@@ -85,7 +85,7 @@ def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | No
     words = _look_up(conn, view, ask.query, mask, first, last, all_of_them=meaning is None)
     shares = words.shares(len(mask))
     order = _order(view, mask, words, shares, meaning)
-    hits: list[tuple[Moment, Detail]] = []
+    hits: list[tuple[HitMoment, Detail]] = []
     for size in CANDIDATES:
         chosen = _best(order, size)
         hits, all_good = _hits(conn, ask, meaning, view, words, shares, chosen)
@@ -167,7 +167,7 @@ def _hits(
     words: Words,
     shares: NDArray[np.float32],
     chosen: NDArray[np.int64],
-) -> tuple[list[tuple[Moment, Detail]], bool]:
+) -> tuple[list[tuple[HitMoment, Detail]], bool]:
     """Score candidates exactly, leave out noise and what the filter does not let through, join, add the details.
 
     Also says whether nearly all candidates were good enough, so that more may be found further down.
@@ -188,13 +188,13 @@ def _hits(
         scored = scored[: max(50, 4 * ask.limit)]
     texts = rows.texts(conn, (doc for _, doc, _ in scored))
     common = _older_words(conn, words, ask.query, scored, texts)
-    moments: list[Moment] = []
+    moments: list[HitMoment] = []
     for _, doc, row in scored:
         if doc in texts:
             share = float(shares[row]) + common.get(doc, 0.0)
             value = fusion.score(cosines.get(doc), share, by_meaning=meaning is not None)
             place, start, end = int(view.places[row]), float(view.starts[row]), float(view.ends[row])
-            moments.append(Moment(doc, place, start, end, texts[doc], value))
+            moments.append(HitMoment(doc, place, start, end, texts[doc], value))
     if ask.filter:
         facts = rows.details(conn, (moment.doc for moment in moments))
         moments = [m for m in moments if m.doc in facts and holds(ask.filter, record(m, facts[m.doc]))]
@@ -233,7 +233,7 @@ def _older_words(
     return missing
 
 
-def record(moment: Moment, detail: Detail) -> dict[str, Any]:
+def record(moment: HitMoment, detail: Detail) -> dict[str, Any]:
     """What a filter may ask about a hit."""
     return {
         **detail.metadata.get("data", {}),

@@ -13,7 +13,6 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
-from rtstream.engine.search.ranking import Ask, Meaning, find
 from rtstream.engine.search.batches import (
     AT_ONCE,
     MAX_WAITING,
@@ -23,6 +22,7 @@ from rtstream.engine.search.batches import (
     SearchBatches,
 )
 from rtstream.engine.search.indexer import DocumentIndexer, VectorIndexer, embed_stored
+from rtstream.engine.search.ranking import Ask, Meaning, find
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.models import SearchState
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
@@ -53,7 +53,7 @@ NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddin
 
 
 @dataclass(frozen=True)
-class Hit:
+class ScoredHit:
     """A moment that was found. ``score`` is 0 to 1; ``text`` is untrusted stream text.
 
     Times are Unix seconds, in videos seconds from their start.
@@ -80,12 +80,12 @@ class Hit:
 class SearchResult:
     """Hits, best first. ``note``: what the user should know about them, in plain words; often empty."""
 
-    hits: list[Hit]
+    hits: list[ScoredHit]
     by: Literal["words", "words and meaning"]
     note: str = ""
 
 
-class Search:
+class SearchService:
     """``start`` it in a task group, then ``search``. Whoever gives an embeddings provider also closes it."""
 
     def __init__(
@@ -200,7 +200,7 @@ class Search:
         if not self._loaded.is_set():
             raise Unavailable("Search is still reading what is stored. Try again in a minute.")
 
-        def run(conn: Connection, meaning: Meaning | NoMeaning) -> tuple[list[Hit], Meaning | NoMeaning]:
+        def run(conn: Connection, meaning: Meaning | NoMeaning) -> tuple[list[ScoredHit], Meaning | NoMeaning]:
             if videos is not None:
                 places = [place.id for place in rows.all_places(conn) if place.video_id in videos]
             else:
@@ -208,7 +208,7 @@ class Search:
             ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             found = find(conn, self._documents, ask, meaning if isinstance(meaning, Meaning) else None)
             hits = [
-                Hit(
+                ScoredHit(
                     stream_id=detail.stream_id,
                     stream_name=detail.stream_name,
                     index_id=detail.index_id,

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from rtstream.engine.search.service import Search
+from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest
 from rtstream.models import VideoHits, VideoShot
-from rtstream.store import video_transcripts as spoken_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store import video_transcripts as spoken_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
 
@@ -19,10 +19,10 @@ NOTHING = "No results found."
 NO_SOUND = "This video has no sound: connect the stream with media_types=['video', 'audio'] to record it, too."
 
 
-class VideoSearch:
+class VideoSearchService:
     """Searches the transcripts of videos."""
 
-    def __init__(self, db: Database, search: Search) -> None:
+    def __init__(self, db: Database, search: SearchService) -> None:
         self._db = db
         self._search = search
 

@@ -16,13 +16,13 @@ import anyio.to_thread
 from sqlalchemy import Connection, Row
 
 from rtstream import ids
+from rtstream import messages as m
 from rtstream.config import EngineConfig
+from rtstream.engine.indexes.visual import VisualIndexes
 from rtstream.engine.journal import Journal
 from rtstream.engine.streams.supervisor import Supervisor
-from rtstream.engine.transcripts.runner import Transcribers
-from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.engine.transcripts.runner import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
-from rtstream import messages as m
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redaction import redact, show_url
 from rtstream.rules.text_safety import clean
@@ -42,7 +42,7 @@ CheckSource = Callable[[str], Awaitable[str]]
 """Checks a URL given from outside and returns the one to open. Raises InvalidRequest with a sentence."""
 
 
-class Streams:
+class StreamService:
     """All streams of the engine."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Streams:
         journal: Journal,
         supervisor: Supervisor,
         visual: VisualIndexes,
-        transcribers: Transcribers,
+        transcribers: TranscriptRunner,
         check_source: CheckSource,
         media_dir: Path,
     ) -> None:
@@ -214,7 +214,7 @@ class Streams:
             case m.SegmentClosed():
                 segment = asdict(message)
                 await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
-            case m.RunStarted():
+            case m.RecordingStarted():
                 await self._db.write(
                     lambda conn: recording_rows.start_run(
                         conn,
@@ -225,17 +225,17 @@ class Streams:
                         codecs=message.codecs,
                     )
                 )
-            case m.RunEnded():
+            case m.RecordingEnded():
                 await self._db.write(recording_rows.close_run, message.recording_id)
                 await self._visual.run_ended(stream_id)
-            case m.WorkerHealth():
+            case m.RecorderHealth():
                 await self._worker_health(stream_id, message)
-            case m.WorkerStats():
+            case m.RecorderStats():
                 self._worker_stats(stream_id, message)
             case _:
                 log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
 
-    async def _worker_health(self, stream_id: str, message: m.WorkerHealth) -> None:
+    async def _worker_health(self, stream_id: str, message: m.RecorderHealth) -> None:
         if message.state == "reconnecting":
             await self._after_end(stream_id)
         if message.state == "stopped":  # by itself: at the end of a file
@@ -246,7 +246,7 @@ class Streams:
             await self._db.write(lambda conn: rows.change(conn, stream_id, media=media))
         await self._set_health(stream_id, message.state, message.reason, attempts=message.attempts)
 
-    def _worker_stats(self, stream_id: str, message: m.WorkerStats) -> None:
+    def _worker_stats(self, stream_id: str, message: m.RecorderStats) -> None:
         health = self._health.get(stream_id)
         if health is not None:
             health.lag_s = round(message.lag_s, 3)
@@ -290,7 +290,7 @@ class Streams:
         self._changed.setdefault(row.id, anyio.Event())
         await self._set_health(row.id, "connecting", "")
         self._supervisor.start(
-            m.WorkerSpec(
+            m.RecorderSpec(
                 stream_id=row.id,
                 url=row.url,
                 media_types=row.media_types,

@@ -16,8 +16,8 @@ import anyio.from_thread
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from rtstream.errors import Unavailable
 from rtstream import messages as m
+from rtstream.errors import Unavailable
 from rtstream.forkserver import start_worker
 from rtstream.rules.backoff import delay
 
@@ -33,10 +33,10 @@ Handler = Callable[[str, m.Message], Awaitable[None]]
 
 
 @dataclass
-class Run:
+class RecorderRun:
     """One stream's worker, through all its restarts."""
 
-    spec: m.WorkerSpec
+    spec: m.RecorderSpec
     stopping: bool = False
     connection: Any = None
     process: Any = None
@@ -55,7 +55,7 @@ class Supervisor:
     def __init__(self, tasks: TaskGroup, handle: Handler) -> None:
         self._tasks = tasks
         self._handle = handle
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, RecorderRun] = {}
         self._taps: dict[str, m.SetTaps] = {}
         self._numbers = itertools.count(1)
         # One thread a running stream sits in its pipe; the default limit of 40 would starve everything else.
@@ -66,10 +66,10 @@ class Supervisor:
         """Ids of the streams that have a worker (or are between two)."""
         return set(self._runs)
 
-    def start(self, spec: m.WorkerSpec) -> None:
+    def start(self, spec: m.RecorderSpec) -> None:
         """Run this stream; nothing happens when it runs already."""
         if spec.stream_id not in self._runs:
-            run = self._runs[spec.stream_id] = Run(spec)
+            run = self._runs[spec.stream_id] = RecorderRun(spec)
             self._tasks.start_soon(self._supervise, run)
 
     async def stop(self, stream_id: str) -> None:
@@ -78,7 +78,7 @@ class Supervisor:
         if run is None:
             return
         run.stopping = True
-        await self._send(run, m.StopWorker())
+        await self._send(run, m.StopRecorder())
         with anyio.move_on_after(STOP_TIMEOUT_S):
             await run.ended.wait()
             return
@@ -136,7 +136,7 @@ class Supervisor:
             raise Unavailable(f"There is no current picture: {box[0].reason or 'the stream has not sent one yet'}.")
         return box[0]
 
-    async def _supervise(self, run: Run) -> None:
+    async def _supervise(self, run: RecorderRun) -> None:
         stream_id = run.spec.stream_id
         attempt = 0
         try:
@@ -152,7 +152,7 @@ class Supervisor:
                     attempt = 0 if time.monotonic() - began > STEADY_S else attempt + 1
                     await self._handle(
                         stream_id,
-                        m.WorkerHealth(
+                        m.RecorderHealth(
                             "reconnecting", "the media worker ended unexpectedly and is started again", attempt
                         ),
                     )
@@ -162,19 +162,19 @@ class Supervisor:
             self._runs.pop(stream_id, None)
             run.ended.set()
 
-    async def _live(self, run: Run) -> None:
+    async def _live(self, run: RecorderRun) -> None:
         """One worker process from its start to its end."""
         run.process, run.connection = await anyio.to_thread.run_sync(start_worker, run.spec, limiter=self._threads)
         try:
             if run.spec.stream_id in self._taps:
                 await self._send(run, self._taps[run.spec.stream_id])
             if run.stopping:
-                await self._send(run, m.StopWorker())
+                await self._send(run, m.StopRecorder())
             await anyio.to_thread.run_sync(self._read, run, abandon_on_cancel=True, limiter=self._threads)
         finally:
             self._kill(run)
 
-    def _read(self, run: Run) -> None:
+    def _read(self, run: RecorderRun) -> None:
         """In a thread: hand every message to the event loop and wait until it is handled."""
         connection = run.connection
         with contextlib.suppress(EOFError, OSError):
@@ -190,14 +190,14 @@ class Supervisor:
                 except RuntimeError:  # the event loop is gone
                     return
 
-    async def _dispatch(self, run: Run, message: m.Message) -> None:
+    async def _dispatch(self, run: RecorderRun, message: m.Message) -> None:
         if isinstance(message, m.SnapshotTaken):
             waiting = run.snapshots.get(message.request)
             if waiting:
                 waiting[1].append(message)
                 waiting[0].set()
             return
-        if isinstance(message, m.WorkerHealth) and message.state == "stopped":
+        if isinstance(message, m.RecorderHealth) and message.state == "stopped":
             if run.stopping:
                 return  # as asked; whoever asked says why
             run.stopping = True  # the source ended by itself (a file): nothing to restart
@@ -206,7 +206,7 @@ class Supervisor:
         except Exception:
             log.exception("a message (%s) of stream %s could not be handled", message.kind, run.spec.stream_id)
 
-    async def _send(self, run: Run, message: m.Message) -> None:
+    async def _send(self, run: RecorderRun, message: m.Message) -> None:
         if run.connection is None:
             return
         with anyio.move_on_after(SEND_TIMEOUT_S), contextlib.suppress(OSError, ValueError):
@@ -215,7 +215,7 @@ class Supervisor:
             )
 
     @staticmethod
-    def _kill(run: Run) -> None:
+    def _kill(run: RecorderRun) -> None:
         process, connection = run.process, run.connection
         run.process = run.connection = None
         if process is not None:

@@ -18,8 +18,8 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
-from rtstream.engine.journal import Journal
 from rtstream import messages as m
+from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
 from rtstream.rules.text_safety import clean
 from rtstream.store import journal as journal_rows
@@ -50,7 +50,7 @@ OnPartial = Callable[[Entry], None]
 """Shows a partial utterance: it is delivered to who listens now, and kept nowhere."""
 
 
-class Listener(Protocol):
+class UtteranceListener(Protocol):
     """Who goes on with what was said (the audio indexes)."""
 
     async def said(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Listener(Protocol):
 
 
 @dataclass
-class Transcript:
+class RunningTranscript:
     """One running transcript of a stream."""
 
     stream_id: str
@@ -130,7 +130,7 @@ class _Clock:
         return self._offsets[max(0, bisect_right(self._positions, position) - 1)] + position
 
 
-class Transcribers:
+class TranscriptRunner:
     """All running transcripts. One per stream and engine."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Transcribers:
         tasks: TaskGroup,
         db: Database,
         journal: Journal,
-        listener: Listener,
+        listener: UtteranceListener,
         on_partial: OnPartial,
         max_lag_s: float,
     ) -> None:
@@ -148,10 +148,10 @@ class Transcribers:
         self._listener = listener
         self._on_partial = on_partial
         self._max_waiting = int(max_lag_s * BYTES_PER_S)
-        self._running: dict[tuple[str, str], Transcript] = {}
+        self._running: dict[tuple[str, str], RunningTranscript] = {}
         self._skipped: dict[str, float] = {}
 
-    def start(self, transcript: Transcript) -> None:
+    def start(self, transcript: RunningTranscript) -> None:
         """Begin; nothing happens when it runs already."""
         key = (transcript.stream_id, transcript.engine)
         if key not in self._running:
@@ -170,7 +170,7 @@ class Transcribers:
             return
         transcript.scope.cancel()
 
-    def of_stream(self, stream_id: str) -> list[Transcript]:
+    def of_stream(self, stream_id: str) -> list[RunningTranscript]:
         """The running transcripts of a stream."""
         return [transcript for (owner, _), transcript in self._running.items() if owner == stream_id]
 
@@ -192,7 +192,7 @@ class Transcribers:
             while transcript.waiting > self._max_waiting:
                 await self._skip(transcript)
 
-    async def _skip(self, transcript: Transcript) -> None:
+    async def _skip(self, transcript: RunningTranscript) -> None:
         """Too far behind live: drop half of what waits, oldest first, as one gap."""
         reason = "transcribing fell behind live" if transcript.state == "running" else transcript.reason
         begin, end = transcript.blocks[0].time, transcript.blocks[0].time
@@ -211,12 +211,12 @@ class Transcribers:
         if end - transcript.gap[0] >= MAX_GAP_S:
             await self._write_gap(transcript)
 
-    async def _write_gap(self, transcript: Transcript) -> None:
+    async def _write_gap(self, transcript: RunningTranscript) -> None:
         gap, transcript.gap = transcript.gap, None
         if gap is not None:
             await self._store(transcript, "gap", gap[0], gap[1], "", {"reason": gap[2]})
 
-    async def _work(self, transcript: Transcript) -> None:
+    async def _work(self, transcript: RunningTranscript) -> None:
         try:
             with transcript.scope:
                 while not transcript.stopping or transcript.blocks:
@@ -237,13 +237,13 @@ class Transcribers:
                 del self._running[key]
             transcript.ended.set()
 
-    async def _failed(self, transcript: Transcript, reason: str, wait_s: float = 0.0) -> None:
+    async def _failed(self, transcript: RunningTranscript, reason: str, wait_s: float = 0.0) -> None:
         transcript.state, transcript.reason = "error", reason
         pause = min(REOPEN_MAX_S, max(wait_s, REOPEN_S * 2**transcript.failures))
         transcript.failures = min(transcript.failures + 1, 10)
         await self._set_aside(transcript, pause)
 
-    async def _set_aside(self, transcript: Transcript, seconds: float) -> None:
+    async def _set_aside(self, transcript: RunningTranscript, seconds: float) -> None:
         """After a failure wait; sound goes on being bounded by ``_skip``. A stop is not kept waiting."""
         with anyio.move_on_after(seconds):
             while not transcript.stopping:
@@ -253,7 +253,7 @@ class Transcribers:
             transcript.blocks.clear()
             transcript.waiting = 0
 
-    async def _sound(self, transcript: Transcript) -> bool:
+    async def _sound(self, transcript: RunningTranscript) -> bool:
         """Wait for sound; False when the transcript stops and there is none left."""
         while not transcript.blocks:
             if transcript.stopping:
@@ -262,7 +262,7 @@ class Transcribers:
             await transcript.arrived.wait()
         return True
 
-    async def _session(self, transcript: Transcript) -> None:
+    async def _session(self, transcript: RunningTranscript) -> None:
         """One speech session: from the first block to a cut in the sound or the stop."""
         session = await transcript.provider.open(language=transcript.language)
         clock = _Clock()
@@ -293,7 +293,7 @@ class Transcribers:
             self._lose(transcript, clock, str(failure))
             raise failure
 
-    def _lose(self, transcript: Transcript, clock: _Clock, reason: str) -> None:
+    def _lose(self, transcript: RunningTranscript, clock: _Clock, reason: str) -> None:
         """The session broke: what was fed and did not become text was not heard."""
         begin, end = max(clock.begin, clock.said, clock.reached - MAX_LOST_S), clock.reached
         if end > begin:
@@ -301,11 +301,11 @@ class Transcribers:
             later = transcript.gap
             transcript.gap = (begin, max(end, later[1]) if later else end, reason)
 
-    def _count_skipped(self, transcript: Transcript, seconds: float) -> None:
+    def _count_skipped(self, transcript: RunningTranscript, seconds: float) -> None:
         transcript.skipped_s += seconds
         self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
-    async def _feed(self, transcript: Transcript, session: SpeechSession, clock: _Clock) -> None:
+    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: _Clock) -> None:
         """Give the session its sound until a cut, a pause of the stream, or the stop."""
         while True:
             with anyio.move_on_after(SILENT_S) as silent:
@@ -325,7 +325,7 @@ class Transcribers:
             # Utterances are shorter than this, so what was said before is final.
             await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
 
-    async def _heard(self, transcript: Transcript, clock: _Clock, utterance: Utterance) -> None:
+    async def _heard(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
         transcript.state, transcript.reason, transcript.failures = "running", "", 0
         text = clean(utterance.text, MAX_TEXT).strip()
         if not text:
@@ -351,7 +351,7 @@ class Transcribers:
         await self._store(transcript, "speech", start, end, text, detail)
 
     async def _store(
-        self, transcript: Transcript, kind: str, start: float, end: float, text: str, detail: dict[str, Any]
+        self, transcript: RunningTranscript, kind: str, start: float, end: float, text: str, detail: dict[str, Any]
     ) -> None:
         """A final segment or a gap, with its journal entry, in one transaction."""
         values = {

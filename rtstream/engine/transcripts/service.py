@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from rtstream.engine.indexes.audio import AudioIndexes
-from rtstream.engine.subscriptions import Bindings
-from rtstream.engine.transcripts.runner import Transcribers, Transcript
+from rtstream.engine.subscriptions import Subscriptions
+from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.protocols import ProviderError, SpeechProvider
@@ -28,14 +28,14 @@ DEFAULT_NAMES = ("", "default", "aais")
 """Names of the published API that mean the engine of the settings (reference 6, row 16)."""
 
 
-class Transcripts:
+class TranscriptService:
     """All transcripts. ``speech(name)`` gives the provider of an engine name, shared; raises ProviderError."""
 
     def __init__(
         self,
         db: Database,
-        bindings: Bindings,
-        transcribers: Transcribers,
+        bindings: Subscriptions,
+        transcribers: TranscriptRunner,
         audio: AudioIndexes,
         speech: Callable[[str], SpeechProvider],
         default: str,
@@ -111,7 +111,7 @@ class Transcripts:
         await self._set_sound(stream_id, False)
         self._transcribers.forget(stream_id)
 
-    def _running(self, stream_id: str, engine: str) -> Transcript | None:
+    def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
         return next((t for t in self._transcribers.of_stream(stream_id) if t.engine == engine), None)
 
     def usable(self) -> str:
@@ -170,7 +170,7 @@ class Transcripts:
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
         )
 
-    def _reason(self, stream: Row[Any], engine: str, job: Row[Any] | None, running: Transcript | None) -> str:
+    def _reason(self, stream: Row[Any], engine: str, job: Row[Any] | None, running: RunningTranscript | None) -> str:
         """Why nothing is heard now, when nothing is."""
         if running is None:
             if job is None or job.status != "running":
@@ -226,7 +226,7 @@ class Transcripts:
             return  # the package or key was taken away since; status says so when asked
         stream = await self._db.read(stream_rows.get, stream_id)
         self._transcribers.start(
-            Transcript(
+            RunningTranscript(
                 stream_id=stream_id, stream_name=stream.name, engine=engine, provider=provider, language=language
             )
         )

@@ -12,10 +12,10 @@ import anyio
 from sqlalchemy import Connection, Row
 
 from rtstream.engine.jobs import Job, Jobs
-from rtstream.engine.search.service import Search
+from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.extract.export import VIDEO_FILE
 from rtstream.extract.audio import sound_of
+from rtstream.extract.export import VIDEO_FILE
 from rtstream.models import VideoTranscript, VideoWord
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
@@ -38,14 +38,14 @@ FOUND_S = 20.0
 MAX_TEXT = 4000
 
 
-class SpokenWords:
+class VideoTranscriptService:
     """The spoken words of the videos in ``folder``; ``speech(name)`` gives the provider of an engine, shared."""
 
     def __init__(
         self,
         db: Database,
         jobs: Jobs,
-        search: Search,
+        search: SearchService,
         speech: Callable[[str], SpeechProvider],
         engine: str,
         language: str | None,

@@ -52,7 +52,7 @@ Check = Callable[[str], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptResult:
     """How one attempt went, and where its webhook stands now."""
 
     delivery_id: str
@@ -74,7 +74,7 @@ class _Lane:
     wake: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Delivery:
+class WebhookService:
     """Sends what is due. ``secret`` is the Standard Webhooks secret that signs the bodies."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Delivery:
         self._lanes: dict[str, _Lane] = {}
         self._parallel = anyio.CapacityLimiter(PARALLEL)
         self._hosts: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
-        self._done: list[tuple[Attempt, anyio.Event]] = []
+        self._done: list[tuple[AttemptResult, anyio.Event]] = []
         self._book = anyio.Event()
 
     @cached_property
@@ -209,7 +209,7 @@ class Delivery:
             for _, logged in done:
                 logged.set()
 
-    async def _attempt(self, row: Row[Any]) -> Attempt:
+    async def _attempt(self, row: Row[Any]) -> AttemptResult:
         began = time.monotonic()
         answer: Answer | None = None
         error = ""
@@ -236,7 +236,7 @@ class Delivery:
             if status != GONE:
                 again = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
             state, next_at = ("dead", now) if again is None else ("pending", again)
-        return Attempt(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
+        return AttemptResult(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
 
     async def _post(self, row: Row[Any]) -> Answer:
         addresses = await self._check(row.url)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from rtstream.config import EngineConfig
-from rtstream.perception.llm import responses as answers
 from rtstream.perception.llm import prompts
+from rtstream.perception.llm import responses as answers
 from rtstream.perception.llm.chat import Chat
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict, VisionAnswer
 from rtstream.rules.text_safety import clean

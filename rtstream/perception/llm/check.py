@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import anyio
 
 from rtstream.config import EngineConfig
-from rtstream.perception.llm import names
 from rtstream.perception.language.model import ModelLanguage
-from rtstream.perception.vision.model import ModelVision
+from rtstream.perception.llm import names
 from rtstream.perception.protocols import EventQuestion, Picture, ProviderError, SceneFacts, VisionRequest
+from rtstream.perception.vision.model import ModelVision
 from rtstream.rules.text_safety import clean
 
 _SIDE = 128

@@ -33,7 +33,7 @@ Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
 @dataclass(frozen=True)
-class Segment:
+class SpeechSegment:
     """One utterance as sound. ``start``: seconds from the first sample given; 16 kHz mono, 16 bit little-endian."""
 
     start: float
@@ -58,22 +58,22 @@ class Segmenter:
         self._speech = 0  # frames of the utterance with speech; 0 between utterances
         self._quiet = 0  # frames since speech
 
-    def add(self, samples: bytes) -> list[Segment]:
+    def add(self, samples: bytes) -> list[SpeechSegment]:
         """The utterances that ``samples`` complete."""
         sound = np.concatenate([self._rest, np.frombuffer(samples, "<i2")])
         whole = len(sound) // FRAME
         frames, self._rest = sound[: whole * FRAME].reshape(whole, FRAME), sound[whole * FRAME :]
         power = (frames.astype(np.float32) / 32768) ** 2
-        done: list[Segment] = []
+        done: list[SpeechSegment] = []
         for frame, level in zip(frames, 10 * np.log10(power.mean(axis=1) + 1e-10), strict=True):
             done += self._take(frame, float(level))
         return done
 
-    def flush(self) -> list[Segment]:
+    def flush(self) -> list[SpeechSegment]:
         """What is left when no more sound comes."""
         return self._end(len(self._kept)) if self._speech else []
 
-    def _take(self, frame: Samples, level: float) -> list[Segment]:
+    def _take(self, frame: Samples, level: float) -> list[SpeechSegment]:
         self._levels.append(level)
         if self._frames % 5 == 0:
             self._floor = sorted(self._levels)[len(self._levels) // 10]
@@ -94,7 +94,7 @@ class Segmenter:
             return self._end(len(levels) - seek + int(np.argmin(levels[-seek:])), goes_on=True)
         return []
 
-    def _end(self, count: int, *, goes_on: bool = False) -> list[Segment]:
+    def _end(self, count: int, *, goes_on: bool = False) -> list[SpeechSegment]:
         """The utterance in the first ``count`` kept frames, if it is one. ``goes_on``: the next begins at once."""
         first = self._frames - len(self._kept)
         samples = np.concatenate(list(self._kept)[:count])
@@ -102,7 +102,7 @@ class Segmenter:
         self._drop(count)
         self._speech = len(self._kept) if goes_on else 0
         self._quiet = 0
-        return [Segment(first * FRAME_S, samples.tobytes())] if heard else []
+        return [SpeechSegment(first * FRAME_S, samples.tobytes())] if heard else []
 
     def _varies(self, levels: list[float]) -> bool:
         loud = float(np.percentile(levels, 90))

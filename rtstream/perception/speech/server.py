@@ -17,7 +17,7 @@ from rtstream.perception.speech.confidence import doubtful, empty
 if TYPE_CHECKING:
     import httpx
 
-    from rtstream.perception.speech.segments import Segment
+    from rtstream.perception.speech.segments import SpeechSegment
 
 OPENAI = "https://api.openai.com/v1"
 RATE = 16_000  # Hz
@@ -53,7 +53,7 @@ class ServerSpeech:
 
         self.ready(language)
 
-        async def recognise(segment: Segment) -> Sequence[Utterance]:
+        async def recognise(segment: SpeechSegment) -> Sequence[Utterance]:
             return await self._recognise(segment, language)
 
         return SegmentedSession(recognise)
@@ -63,7 +63,7 @@ class ServerSpeech:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _recognise(self, segment: Segment, language: str | None) -> Sequence[Utterance]:
+    async def _recognise(self, segment: SpeechSegment, language: str | None) -> Sequence[Utterance]:
         sound = wav(segment.samples)
         for _ in range(ATTEMPTS - 1):
             try:

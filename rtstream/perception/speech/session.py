@@ -9,9 +9,9 @@ from dataclasses import replace
 import anyio
 
 from rtstream.perception.protocols import Utterance
-from rtstream.perception.speech.segments import Segment, Segmenter
+from rtstream.perception.speech.segments import Segmenter, SpeechSegment
 
-Recognise = Callable[[Segment], Awaitable[Sequence[Utterance]]]
+Recognise = Callable[[SpeechSegment], Awaitable[Sequence[Utterance]]]
 """What was said in a piece of sound; times from its beginning. Raises ProviderError."""
 
 
@@ -21,7 +21,7 @@ class SegmentedSession:
     def __init__(self, recognise: Recognise) -> None:
         self._recognise = recognise
         self._segmenter = Segmenter()
-        self._waiting: deque[Segment] = deque()
+        self._waiting: deque[SpeechSegment] = deque()
         self._finished = self._closed = False
         self._changed = anyio.Event()
 

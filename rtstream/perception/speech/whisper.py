@@ -45,13 +45,13 @@ class FasterWhisper:
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
         """Begin a live transcription; loads the model first. Raises ProviderError."""
-        from rtstream.perception.speech.segments import Segment
+        from rtstream.perception.speech.segments import SpeechSegment
         from rtstream.perception.speech.session import SegmentedSession
 
         self.ready(language)
         await self._run(_loaded, timeout_s=LOAD_TIMEOUT_S)
 
-        async def recognise(segment: Segment) -> Sequence[Utterance]:
+        async def recognise(segment: SpeechSegment) -> Sequence[Utterance]:
             return await self._run(_recognise, segment.samples, _short(language), timeout_s=TIMEOUT_S)
 
         return SegmentedSession(recognise)

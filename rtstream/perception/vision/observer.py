@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from rtstream.perception.protocols import TextLine, VisionAnswer
 from rtstream.perception.vision import features
 from rtstream.perception.vision.features import Grey
 from rtstream.perception.vision.text_reader import Reader
-from rtstream.perception.protocols import TextLine, VisionAnswer
 from rtstream.rules.fuzzy_text import fold
 
 MAX_SESSIONS = 256

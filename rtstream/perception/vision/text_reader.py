@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rtstream.perception.vision.features import Tiles
 from rtstream.perception.protocols import TextLine
+from rtstream.perception.vision.features import Tiles
 from rtstream.rules.text_safety import clean
 
 MAX_LINES = 300

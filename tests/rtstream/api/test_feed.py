@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rtstream.api.feed import MAX_MESSAGE, Feed, Item, item, wire_text
+from rtstream.api.feed import MAX_MESSAGE, Item, JournalTail, item, wire_text
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
 from rtstream.store.database import Database
@@ -27,7 +27,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 
 @asynccontextmanager
-async def running(feed: Feed) -> AsyncIterator[Feed]:
+async def running(feed: JournalTail) -> AsyncIterator[JournalTail]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(feed.run)
         with anyio.fail_after(10):
@@ -39,7 +39,7 @@ def entries(begin: int, end: int) -> list[Entry]:
     return [Entry("health", {"number": number}, stream_id="rts-1") for number in range(begin, end)]
 
 
-async def take(feed: Feed, since: int, last: int) -> list[int]:
+async def take(feed: JournalTail, since: int, last: int) -> list[int]:
     seqs: list[int] = []
     async with aclosing(feed.items(since)) as items:
         async for got in items:
@@ -51,7 +51,7 @@ async def take(feed: Feed, since: int, last: int) -> list[int]:
 
 async def test_readers_with_any_cursor_get_every_message_once(journal: Journal) -> None:
     await journal.append(*entries(0, 50))
-    async with running(Feed(journal, max_items=10)) as feed:
+    async with running(JournalTail(journal, max_items=10)) as feed:
         got: dict[int, list[int]] = {}
 
         async def read(since: int) -> None:
@@ -66,7 +66,7 @@ async def test_readers_with_any_cursor_get_every_message_once(journal: Journal) 
 
 
 async def test_a_reader_that_falls_out_of_memory_reads_on_from_the_journal(journal: Journal) -> None:
-    async with running(Feed(journal, max_items=10)) as feed:
+    async with running(JournalTail(journal, max_items=10)) as feed:
         async with aclosing(feed.items(0)) as slow:
             await journal.append(*entries(0, 1))
             seqs = [(await anext(slow)).seq]
@@ -80,14 +80,14 @@ async def test_a_reader_that_falls_out_of_memory_reads_on_from_the_journal(journ
 
 
 async def test_memory_is_bounded_in_bytes(journal: Journal) -> None:
-    feed = Feed(journal, max_bytes=10_000)
+    feed = JournalTail(journal, max_bytes=10_000)
     for number in range(100):
         feed.add(Item(number + 1, "x" * 900, frozenset()))
     assert len(feed._kept) == 11
 
 
 async def test_a_message_outside_the_journal_reaches_those_who_keep_up(journal: Journal) -> None:
-    async with running(Feed(journal)) as feed, aclosing(feed.items(0)) as items:
+    async with running(JournalTail(journal)) as feed, aclosing(feed.items(0)) as items:
         await feed._ready.wait()
         await journal.append(*entries(0, 1))
         seqs = [(await anext(items)).seq]

@@ -23,10 +23,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import rtstream.api
-from rtstream.extract.frames import Run
 from rtstream.mp4.fragments import codecs
-from rtstream.testsource import ClipSpec, read_barcode
+from rtstream.mp4.recordings import StoredRecording
 from rtstream.rules.playlist import Segment, coverage, playlist
+from rtstream.testsource import ClipSpec, read_barcode
 from tests.sources import record
 
 pytestmark = pytest.mark.browser
@@ -102,7 +102,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-def fragments(run: Run, recording: str, end: float) -> list[Segment]:
+def fragments(run: StoredRecording, recording: str, end: float) -> list[Segment]:
     ends = [piece.start for piece in run.pieces[1:]] + [end]
     return [
         Segment(piece.start, until - piece.start, recording, Path(piece.path).parent.name, piece.offset, piece.length)
@@ -110,7 +110,7 @@ def fragments(run: Run, recording: str, end: float) -> list[Segment]:
     ]
 
 
-def window(segments: list[Segment], start: float, end: float, runs: dict[str, Run]) -> dict[str, Any]:
+def window(segments: list[Segment], start: float, end: float, runs: dict[str, StoredRecording]) -> dict[str, Any]:
     """What the page is told of a window."""
     covered, gaps = coverage(segments, start, end)
     return {

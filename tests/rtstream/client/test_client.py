@@ -13,7 +13,7 @@ from rtstream.client import Endpoint, RTStreamClient
 from rtstream.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
 from rtstream.models import ConnectStream, CreateAlert
 from tests.rtstream.client.hosted import Hosted, hosted_service
-from tests.server.faces import KEY, Served, serving
+from tests.server.mcp_servers import KEY, Served, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from rtstream.client import Endpoint, Feed, JournalFilter, RTStreamClient
 from rtstream.models import Message
 from tests.rtstream.client.hosted import hosted_service
-from tests.server.faces import KEY, LIMIT_S, serving
+from tests.server.mcp_servers import KEY, LIMIT_S, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
-from tests.rtstream.engine.searched import EmbeddingsServer
+from tests.rtstream.engine.search.documents import EmbeddingsServer
 
 
 @pytest.fixture

@@ -1,13 +1,28 @@
-"""Pictures with known text, and the text reader loaded once."""
+"""Pictures with known text, the text reader loaded once, a model server, and no keys from outside."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+
+from tests.modelserver import ModelServer, forget_keys, model_server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    """A model server on a free port."""
+    async with model_server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_keys_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests see only the keys and addresses they set themselves."""
+    forget_keys(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtstream.rules import fusion
-from rtstream.rules.fusion import Moment
+from rtstream.rules.fusion import HitMoment
 
 shares = st.floats(0, 1)
 cosines = st.floats(-1, 1)
 
 
-def moment(doc: int, start: float, end: float, text: str, score: float = 0.5, place: str = "a") -> Moment:
-    return Moment(doc, place, start, end, text, score)
+def moment(doc: int, start: float, end: float, text: str, score: float = 0.5, place: str = "a") -> HitMoment:
+    return HitMoment(doc, place, start, end, text, score)
 
 
 @given(st.none() | cosines, shares, st.booleans())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.timestamps import Placed, Timeline, Track, Verdict, WallClock, backdate
+from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
 VIDEO, AUDIO = 0, 1
 NOW = 1_800_000_000.0
@@ -22,7 +22,7 @@ def rtmp() -> Timeline:
     return Timeline({VIDEO: Track(Fraction(1, 1000), 90000), AUDIO: Track(Fraction(1, 1000), 44100)}, VIDEO)
 
 
-def feed(timeline: Timeline, stamps: list[tuple[int, int | None, int | None]]) -> list[Placed | Verdict]:
+def feed(timeline: Timeline, stamps: list[tuple[int, int | None, int | None]]) -> list[Placed | PacketVerdict]:
     return [timeline.place(*stamp) for stamp in stamps]
 
 
@@ -44,7 +44,7 @@ def test_whatever_comes_in_a_muxer_can_trust_what_comes_out(make: object, packet
     last: dict[int, int] = {}
     for index, dts, pts in packets:
         placed = timeline.place(index, dts, pts)
-        if placed is Verdict.JUMP:
+        if placed is PacketVerdict.JUMP:
             timeline.restart()
             last.clear()
         if not isinstance(placed, Placed):
@@ -101,10 +101,13 @@ def test_one_wild_packet_is_left_out_and_a_jump_is_told_from_it() -> None:
     wild = 4_000_000_000
     assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, wild, wild), (VIDEO, 3000, 3000)]) == [
         Placed(0, 0),
-        Verdict.HOLD,
+        PacketVerdict.HOLD,
         Placed(3000, 3000),
     ]
-    assert feed(timeline, [(VIDEO, wild, wild), (VIDEO, wild + 3000, wild + 3000)]) == [Verdict.HOLD, Verdict.JUMP]
+    assert feed(timeline, [(VIDEO, wild, wild), (VIDEO, wild + 3000, wild + 3000)]) == [
+        PacketVerdict.HOLD,
+        PacketVerdict.JUMP,
+    ]
     timeline.restart()
     assert feed(timeline, [(VIDEO, wild, wild), (VIDEO, wild + 3000, wild + 3000)]) == [
         Placed(0, 0),
@@ -115,7 +118,7 @@ def test_one_wild_packet_is_left_out_and_a_jump_is_told_from_it() -> None:
 def test_a_publisher_that_starts_again_is_a_jump_backwards() -> None:
     timeline = rtmp()
     feed(timeline, [(VIDEO, n * 33, n * 33) for n in range(300)])
-    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 33, 33)]) == [Verdict.HOLD, Verdict.JUMP]
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 33, 33)]) == [PacketVerdict.HOLD, PacketVerdict.JUMP]
 
 
 def test_equal_decode_times_are_told_apart_in_output_ticks() -> None:
@@ -126,16 +129,16 @@ def test_equal_decode_times_are_told_apart_in_output_ticks() -> None:
 
 def test_late_packets_are_dropped() -> None:
     timeline = mpegts()
-    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 90000, 90000), (VIDEO, 45000, 45000)])[2] is Verdict.DROP
+    assert feed(timeline, [(VIDEO, 0, 0), (VIDEO, 90000, 90000), (VIDEO, 45000, 45000)])[2] is PacketVerdict.DROP
 
 
 def test_sound_before_the_first_picture_is_early_and_sound_far_away_is_dropped() -> None:
     timeline = mpegts()
     assert feed(timeline, [(AUDIO, 0, 0), (VIDEO, 90000, 90000), (AUDIO, 45000, 45000), (AUDIO, 9_000_000, None)]) == [
-        Verdict.EARLY,
+        PacketVerdict.EARLY,
         Placed(0, 0),
-        Verdict.EARLY,
-        Verdict.DROP,
+        PacketVerdict.EARLY,
+        PacketVerdict.DROP,
     ]
 
 

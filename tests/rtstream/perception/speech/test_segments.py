@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtstream.perception.speech.segments import MAX_S, Segment, Segmenter
+from rtstream.perception.speech.segments import MAX_S, Segmenter, SpeechSegment
 from tests.rtstream.perception.speech.sounds import RATE, noise, pcm, reading, silence, tone
 
 
-def cut(sound: bytes, size: int = 3200) -> list[Segment]:
+def cut(sound: bytes, size: int = 3200) -> list[SpeechSegment]:
     segmenter = Segmenter()
-    done: list[Segment] = []
+    done: list[SpeechSegment] = []
     for at in range(0, len(sound), size):
         done += segmenter.add(sound[at : at + size])
     return done + segmenter.flush()

@@ -1,0 +1,288 @@
+"""Search over stored results: found soon, safe for any query, gone with its stream."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy import Connection, text
+
+from rtstream.engine.search import ranking
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+from rtstream.store.tables import scenes
+from tests.rtstream.engine.search.documents import (
+    EmbeddingsServer,
+    add_alert,
+    add_scenes,
+    add_stream,
+    add_transcript,
+    found,
+    searching,
+    settled,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_written_is_found_within_a_second(db: Database) -> None:
+    async with searching(db) as search:
+        assert (await search.search("parcel")).hits == []
+        await db.write(add_stream, "rts-1", "idx-1")
+        await db.write(add_scenes, "rts-1", "idx-1", "A courier puts a parcel on the step.")
+        with anyio.fail_after(1):
+            await search.caught_up()
+        result = await search.search("parcels")
+    [hit] = result.hits
+    assert (hit.stream_id, hit.stream_name, hit.index_id, hit.index_name) == (
+        "rts-1",
+        "name of rts-1",
+        "idx-1",
+        "name of idx-1",
+    )
+    assert (hit.kind, hit.start, hit.end, hit.score) == ("visual", 1000.0, 1002.0, 1.0)
+    assert result.by == "words"
+    assert "install-embeddings" in result.note
+
+
+async def test_every_kind_is_found_with_what_leads_to_it(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1", "idx-audio")
+    seen = partial(add_scenes, model="openai:x", data={"people": 1})
+    await db.write(seen, "rts-1", "idx-1", "courier on the screen")
+    await db.write(partial(add_scenes, start=2000.0), "rts-1", "idx-audio", "someone talks of the courier")
+    await db.write(add_transcript, "rts-1", "the courier is late", 3000.0)
+    await db.write(add_transcript, "rts-1", "courier that nobody said", 3100.0, "gap")
+    await db.write(partial(add_scenes, status="failed"), "rts-1", "idx-1", "courier of a failed scene")
+    seq = await db.write(add_alert, "idx-1")
+    async with searching(db) as search:
+        await settled(search)
+        hits = {hit.kind: hit for hit in (await search.search("courier")).hits}
+        only = await search.search("courier", kinds=["transcript", "alert"])
+        without_scene = await search.search("silence")
+    assert set(hits) == {"visual", "audio", "transcript", "alert"}
+    assert hits["visual"].metadata == {"model": "openai:x", "data": {"people": 1}}
+    assert hits["transcript"].metadata == {"engine": "local"}
+    assert hits["transcript"].index_id == ""
+    assert hits["alert"].metadata == {"alert_id": "alert-1", "label": "parcel-seen"}
+    assert hits["alert"].text == "parcel-seen: a courier rang the bell"
+    assert (hits["alert"].ref, hits["alert"].start) == (seq, 1000.0)
+    assert [(hit.ref, hit.start) for hit in without_scene.hits] == [(seq + 1, 7000.0)]
+    assert {hit.kind for hit in only.hits} == {"transcript", "alert"}
+
+
+async def test_words_are_stemmed_and_phrases_prefixes_and_identifiers_hold(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(
+        add_scenes,
+        "rts-1",
+        "idx-1",
+        "They were discussing budgets",
+        "Invoice INV-4711 of Müller",
+        "Invoice 4711 INV of Smith",
+        "the red car stops",
+        "the car is red",
+    )
+    async with searching(db) as search:
+        await settled(search)
+        assert found(await search.search("budget discussion")) == ["They were discussing budgets"]
+        assert found(await search.search("muller")) == ["Invoice INV-4711 of Müller"]
+        assert found(await search.search("INV-4711")) == ["Invoice INV-4711 of Müller"]
+        assert found(await search.search('"red car"')) == ["the red car stops"]
+        assert set(found(await search.search("red car"))) == {"the red car stops", "the car is red"}
+        assert found(await search.search("budg*")) == ["They were discussing budgets"]
+        assert found(await search.search("budg")) == []
+
+
+async def test_any_query_gets_hits_or_a_sentence(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "nothing OR NEAR everything AND 日本語")
+    async with searching(db) as search:
+        await settled(search)
+        for query in (
+            '") OR 1=1 --',
+            "a AND NOT b",
+            "NEAR(a b, 2)",
+            "text: x",
+            "*",
+            "^x",
+            "x" * 10_000,
+            "w \x00 \ud800 " * 900,
+        ):
+            try:
+                await search.search(query)
+            except InvalidRequest as exc:
+                assert "no word or number" in str(exc)  # noqa: PT017 - both are fine
+        assert len((await search.search("日本語")).hits) == 1
+        for query in ("", " \n", "🎥🎥", '""'):
+            with pytest.raises(InvalidRequest, match="no word or number"):
+                await search.search(query)
+
+
+async def test_filters_restrict_before_ranking(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1", "idx-2")
+    await db.write(add_stream, "rts-2", "idx-3")
+    for number, (stream, index) in enumerate([("rts-1", "idx-1"), ("rts-1", "idx-2"), ("rts-2", "idx-3")]):
+        await db.write(
+            lambda conn, n=number, s=stream, i=index: add_scenes(
+                conn, s, i, f"a dog {n}", start=1000.0 * (n + 1), data={"n": n}
+            )
+        )
+    async with searching(db) as search:
+        await settled(search)
+
+        async def starts(**filters: Any) -> set[float]:
+            return {hit.start for hit in (await search.search("dog", **filters)).hits}
+
+        assert await starts() == {1000, 2000, 3000}
+        assert await starts(streams=["rts-1"]) == {1000, 2000}
+        assert await starts(streams=[]) == set()
+        assert await starts(indexes=["idx-3", "idx-2"]) == {2000, 3000}
+        assert await starts(streams=["rts-1"], indexes=["idx-3"]) == set()
+        assert await starts(start=1002, end=2000) == {1000, 2000}
+        assert await starts(start=1500, end=2500) == {2000}
+        assert await starts(filter=[{"field": "n", "op": "in", "value": [0, 2]}]) == {1000, 3000}
+        assert await starts(filter=[{"field": "stream_id", "op": "!=", "value": "rts-2"}]) == {1000, 2000}
+        assert len((await search.search("dog", limit=2)).hits) == 2
+        with pytest.raises(NotFound, match="no stream"):
+            await search.search("dog", streams=["rts-9"])
+        with pytest.raises(NotFound, match="no scene index"):
+            await search.search("dog", indexes=["idx-9"])
+        for wrong in (
+            {"limit": 0},
+            {"start": 2.0, "end": 1.0},
+            {"start": float("nan")},
+            {"kinds": ["smell"]},
+            {"dynamic_score_percentage": 101},
+            {"filter": ["x"]},
+        ):
+            with pytest.raises(InvalidRequest):
+                await search.search("dog", **wrong)  # pyright: ignore[reportArgumentType]
+
+
+async def test_score_limits_leave_out_the_lower_hits(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "red car", "red house", "blue house", "grey car")
+    async with searching(db) as search:
+        await settled(search)
+        everything = await search.search("red car")
+        assert [hit.score for hit in everything.hits] == [1.0, 0.5, 0.5]
+        assert found(await search.search("red car", score_threshold=0.6)) == ["red car"]
+        assert found(await search.search("red car", dynamic_score_percentage=20)) == ["red car"]
+        assert len((await search.search("red car", dynamic_score_percentage=100)).hits) == 3
+
+
+async def test_an_unchanged_screen_is_one_document_and_one_hit(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", *["Quarterly report open"] * 700)
+    async with searching(db) as search:
+        await settled(search)
+        assert (await search.progress()).documents == 1
+        # Later the same again: another document, and after a long pause another hit.
+        await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "Quarterly report open", start=2402.0))
+        await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "Quarterly report open", start=9000.0))
+        with anyio.fail_after(5):
+            while (await search.progress()).unread:
+                await anyio.sleep(0.02)
+        hits = (await search.search("report")).hits
+        assert {(hit.start, hit.end) for hit in hits} == {(1000.0, 2404.0), (9000.0, 9002.0)}
+        assert len((await search.search("report", start=2000.0, end=2100.0)).hits) == 1
+
+
+async def test_a_deleted_stream_is_gone_from_search_at_once_and_leaves_nothing_behind(
+    db: Database, server: EmbeddingsServer
+) -> None:
+    for stream, index in (("rts-1", "idx-1"), ("rts-2", "idx-2")):
+        await db.write(add_stream, stream, index)
+        await db.write(add_scenes, stream, index, "a dog runs", "a dog sleeps", "a cat sits")
+        await db.write(add_transcript, stream, "the dog barks", 5000.0)
+    await db.write(add_alert, "idx-1")
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+        await db.write(stream_rows.delete, "rts-1")
+        result = await search.search("dog courier")
+        assert {hit.stream_id for hit in result.hits} == {"rts-2"}
+        with anyio.fail_after(5):
+            while (await search.progress()).documents != 4:
+                await anyio.sleep(0.02)
+
+    def left(conn: Connection) -> list[Any]:
+        counts = [
+            conn.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("search_docs", "search_vectors", "search_places", "search_removed")
+        ]
+        words = conn.execute(text("SELECT rowid FROM search_words WHERE search_words MATCH 'dog OR courier'")).all()
+        return [*counts, len(words)]
+
+    assert await db.read(left) == [4, 4, 2, 0, 3]
+
+
+async def test_scenes_that_get_the_numbers_of_deleted_ones_are_found(db: Database) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "an old dog", "an old cat")
+    async with searching(db) as search:
+        await settled(search)
+        await db.write(stream_rows.delete, "rts-1")
+        await db.write(add_stream, "rts-2", "idx-2")
+        await db.write(add_scenes, "rts-2", "idx-2", "a new dog")
+        assert await db.read(lambda conn: conn.execute(scenes.select()).one().id) == 1
+        with anyio.fail_after(5):
+            while found(await search.search("dog")) != ["a new dog"]:
+                await anyio.sleep(0.02)
+
+
+async def test_after_a_restart_nothing_is_lost_and_nothing_is_there_twice(
+    db: Database, server: EmbeddingsServer
+) -> None:
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", *(f"dog number {n}" for n in range(700)))
+    async with searching(db, server.provider()):
+        with anyio.fail_after(10):
+            while not await db.read(lambda conn: conn.execute(text("SELECT count(*) FROM search_docs")).scalar_one()):
+                await anyio.sleep(0.001)
+    server.texts.clear()
+    await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "dog of the pause", start=9000.0))
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+        assert (await search.progress()).documents == 701
+    embedded = len(server.texts)
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+        assert (await search.progress()).documents == 701
+        assert found(await search.search("pause")) == ["dog of the pause"]
+        assert server.texts[embedded:] == ["pause"]  # vectors were kept; only the query is new
+
+
+async def test_common_words_count_in_old_documents_as_in_new_ones(
+    db: Database, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "POSTINGS", 20)
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", "meeting about zebras", *(f"meeting {n}" for n in range(100)))
+    async with searching(db, server.provider()) as search:
+        await settled(search)
+        [hit, *_] = (await search.search("zebra meeting")).hits
+        assert hit.text == "meeting about zebras"
+        words = await search.search("zebra meeting", score_threshold=0.0)
+        assert words.hits[0].score == hit.score
+    async with searching(db) as search:
+        await settled(search)
+        assert (await search.search("zebra meeting")).hits[0].score == 1.0
+
+
+async def test_an_old_document_that_holds_all_common_words_comes_before_new_ones_that_hold_one(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "POSTINGS", 20)
+    await db.write(add_stream, "rts-1", "idx-1")
+    later = [f"{word} {n}" for n in range(50) for word in ("meeting", "budget")]
+    await db.write(add_scenes, "rts-1", "idx-1", "meeting with budget", *later)
+    async with searching(db) as search:
+        await settled(search)
+        result = await search.search("meeting budget")
+        assert (result.hits[0].text, result.hits[0].score) == ("meeting with budget", 1.0)
+        assert result.hits[1].score < 1.0
+        three = await search.search("meeting budget zebra")
+        assert (three.hits[0].text, three.hits[0].score < 0.9) == ("meeting with budget", True)

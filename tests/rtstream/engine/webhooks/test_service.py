@@ -1,0 +1,407 @@
+"""Webhooks: at least once, in order per alert, signed, and nobody waits for a slow receiver."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from sqlalchemy import select, update
+from standardwebhooks import Webhook
+
+from rtstream import ids
+from rtstream.config import EngineConfig
+from rtstream.engine.addresses import Addresses
+from rtstream.engine.webhooks.service import WebhookService
+from rtstream.rules.delivery import DELAYS_S, next_attempt
+from rtstream.store import deliveries as outbox
+from rtstream.store.database import Database
+from rtstream.store.tables import alerts, collections, deliveries, delivery_attempts, events, scene_indexes, streams
+
+pytestmark = pytest.mark.anyio
+
+CHECK = Addresses(EngineConfig(host="127.0.0.1")).webhook
+SECRET = "c2VjcmV0LWZvci10ZXN0cy1vbmx5IQ=="
+
+
+@dataclass
+class Receiver:
+    """A real HTTP server that keeps what it gets."""
+
+    url: str = ""
+    got: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    """Status of the next answers; 200 when used up."""
+    block: threading.Event = field(default_factory=threading.Event)
+    blocked_paths: set[str] = field(default_factory=set)
+    blocked: bool = False
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def seqs(self) -> list[int]:
+        return [body["seq"] for _, body in self.got]
+
+    async def wait_for(self, ready: Callable[[], bool]) -> None:
+        def wait() -> None:
+            with self.arrived:
+                assert self.arrived.wait_for(ready, timeout=10)
+
+        with anyio.fail_after(12):
+            await anyio.to_thread.run_sync(wait)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as state:
+        yield state
+
+
+@contextmanager
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    state = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.path in state.blocked_paths:
+                state.blocked = True
+                state.block.wait(10)
+            with state.arrived:
+                status = state.answers.pop(0) if state.answers else 200
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                state.got.append(({**headers, ":path": self.path, ":body": body.decode()}, json.loads(body)))
+                state.arrived.notify_all()
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("location", "http://127.0.0.1:1/elsewhere")
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    state.block.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    db = Database.below(tmp_path)
+
+    def rows(conn: Any) -> None:
+        conn.execute(collections.insert().values(id="c", name="c", created_at=0))
+        conn.execute(
+            streams.insert().values(
+                id="rts-1",
+                name="s",
+                url="u",
+                collection_id="c",
+                created_at=0,
+                media_types=[],
+                sample_rate=1,
+                store=False,
+                enable_transcript=False,
+                desired="stopped",
+                health={},
+            )
+        )
+        conn.execute(
+            scene_indexes.insert().values(
+                id="idx",
+                stream_id="rts-1",
+                extraction_type="time",
+                extraction_config={},
+                model_config={},
+                status="stopped",
+                counters={},
+                created_at=0,
+            )
+        )
+        conn.execute(events.insert().values(id="event-1", prompt="p", label="l", created_at=0))
+        for name in ("alert-a", "alert-b"):
+            conn.execute(
+                alerts.insert().values(
+                    id=name, index_id="idx", event_id="event-1", status="enabled", options={}, state={}, created_at=0
+                )
+            )
+
+    await db.write(rows)
+    yield db
+    await db.aclose()
+
+
+async def put(db: Database, seq: int, url: str, alert_id: str = "alert-a") -> None:
+    now = time.time()
+    webhook = {"id": ids.delivery_id(), "alert_id": alert_id, "seq": seq, "url": url, "payload": {"seq": seq}}
+    standing = {"state": "pending", "attempts": 0, "next_at": now, "created_at": now}
+    await db.write(outbox.insert, webhook | standing)
+
+
+@asynccontextmanager
+async def delivering(db: Database, host: str = "127.0.0.1", timeout_s: float = 5.0) -> AsyncIterator[WebhookService]:
+    async with anyio.create_task_group() as tasks:
+        delivery = WebhookService(tasks, db, Addresses(EngineConfig(host=host)).webhook, SECRET, timeout_s)
+        delivery.start()
+        yield delivery
+        tasks.cancel_scope.cancel()
+
+
+async def states(db: Database) -> list[tuple[int, str, int]]:
+    query = select(deliveries.c.seq, deliveries.c.state, deliveries.c.attempts).order_by(deliveries.c.seq)
+    return [tuple(row) for row in await db.read(lambda conn: conn.execute(query).all())]
+
+
+async def settled(db: Database, expected: list[tuple[int, str, int]]) -> None:
+    """The attempt is logged just after the receiver has answered."""
+    with anyio.fail_after(5):
+        while await states(db) != expected:
+            await anyio.sleep(0.01)
+
+
+async def test_a_webhook_is_signed_so_that_the_standard_library_of_the_scheme_accepts_it(
+    db: Database, receiver: Receiver
+) -> None:
+    await put(db, 1, f"{receiver.url}/hook")
+    async with delivering(db):
+        await receiver.wait_for(lambda: len(receiver.got) == 1)
+        await settled(db, [(1, "delivered", 1)])
+    headers, body = receiver.got[0]
+    assert Webhook(SECRET).verify(headers[":body"], headers) == body == {"seq": 1}
+
+
+async def test_webhooks_of_one_alert_arrive_in_order_also_when_the_first_fails(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
+    for seq in (1, 2, 3):
+        await put(db, seq, receiver.url)
+    async with delivering(db):
+        await receiver.wait_for(lambda: len(receiver.got) == 4)
+    assert receiver.seqs() == [1, 1, 2, 3]
+    assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"]
+
+
+async def test_a_receiver_that_hangs_delays_no_other_alert(db: Database, receiver: Receiver) -> None:
+    receiver.blocked_paths = {"/slow"}
+    await put(db, 1, f"{receiver.url}/slow", "alert-a")
+    await put(db, 2, f"{receiver.url}/fast", "alert-b")
+    async with delivering(db):
+        await receiver.wait_for(lambda: receiver.seqs() == [2])
+        receiver.block.set()
+        await receiver.wait_for(lambda: receiver.seqs() == [2, 1])
+
+
+async def test_a_receiver_that_says_gone_gets_no_more_of_it(db: Database, receiver: Receiver) -> None:
+    receiver.answers = [410]
+    await put(db, 1, receiver.url)
+    async with delivering(db):
+        await settled(db, [(1, "dead", 1)])
+    assert receiver.seqs() == [1]
+
+
+async def test_a_redirect_is_not_followed(db: Database, receiver: Receiver) -> None:
+    receiver.answers = [302]
+    await put(db, 1, receiver.url)
+    async with delivering(db):
+        await settled(db, [(1, "pending", 1)])
+    [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
+    assert (attempt.status, attempt.error) == (302, "the receiver answered 302")
+
+
+async def test_an_engine_that_listens_to_the_network_sends_nothing_to_its_own_machine(
+    db: Database, receiver: Receiver
+) -> None:
+    await put(db, 1, receiver.url)
+    async with delivering(db, host="0.0.0.0"):
+        await settled(db, [(1, "pending", 1)])
+    assert receiver.got == []
+    [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
+    assert "loopback" in attempt.error
+
+
+async def test_what_was_not_delivered_before_a_restart_is_delivered_after_it(
+    db: Database, receiver: Receiver, tmp_path: Path
+) -> None:
+    await put(db, 1, receiver.url)
+    await db.aclose()
+    again = Database.below(tmp_path)
+    try:
+        async with delivering(again):
+            await receiver.wait_for(lambda: receiver.seqs() == [1])
+    finally:
+        await again.aclose()
+
+
+async def until_state(db: Database, wanted: str, count: int) -> None:
+    with anyio.fail_after(10):
+        while [state for _, state, _ in await states(db)].count(wanted) < count:
+            await anyio.sleep(0.01)
+
+
+async def test_a_receiver_that_was_down_gets_every_alert_afterwards_in_order(db: Database) -> None:
+    # The schedule in thousandths: down for 0.6 s stands for ten minutes.
+    compressed = [delay / 1000 for delay in DELAYS_S]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for seq in range(1, 41):
+        await put(db, seq, f"http://127.0.0.1:{port}/hook", "alert-a" if seq % 2 else "alert-b")
+    async with anyio.create_task_group() as tasks:
+        WebhookService(tasks, db, CHECK, SECRET, 5.0, compressed).start()
+        await anyio.sleep(0.6)
+        assert {state for _, state, _ in await states(db)} == {"pending"}
+        with receiving(port) as receiver:
+            await receiver.wait_for(lambda: len(receiver.got) == 40)
+            await until_state(db, "delivered", 40)
+            seqs = receiver.seqs()
+        tasks.cancel_scope.cancel()
+    assert [seq for seq in seqs if seq % 2] == list(range(1, 41, 2))
+    assert [seq for seq in seqs if not seq % 2] == list(range(2, 41, 2))
+    tries = {seq: attempts for seq, _, attempts in await states(db)}
+    assert tries[1] > 5
+    assert {tries[seq] for seq in range(3, 41)} == {1}  # the others waited behind the first
+
+
+@pytest.mark.parametrize("down_s", [600.0, 3600.0, 6 * 3600.0])
+def test_the_schedule_outlasts_outages_of_hours(down_s: float) -> None:
+    for jitter in (0.0, 1.0):
+        now, attempts = 0.0, 0
+        while now < down_s:
+            attempts += 1
+            following = next_attempt(attempts, now, jitter)
+            assert following is not None
+            assert following - now <= max(20.0, 2.2 * now)  # never silent for much longer than it was down
+            now = following
+
+
+async def test_a_webhook_that_is_given_up_is_shown_and_can_be_sent_again(db: Database, receiver: Receiver) -> None:
+    receiver.answers = [500, 500]
+    await put(db, 1, receiver.url)
+    async with anyio.create_task_group() as tasks:
+        delivery = WebhookService(tasks, db, CHECK, SECRET, 5.0, [0.01])
+        delivery.start()
+        await settled(db, [(1, "dead", 2)])
+        assert await db.read(outbox.states, ["alert-a"]) == {"alert-a": {"dead": 1}}
+        assert await db.read(outbox.last_errors, ["alert-a"]) == {"alert-a": "the receiver answered 500"}
+        assert await db.write(outbox.again, "alert-a", None, time.time()) == 1
+        delivery.wake(["alert-a"])
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    assert await db.read(outbox.last_errors, ["alert-a"]) == {}
+    [(_, attempts)] = await db.read(outbox.of_alert, "alert-a", 10)
+    assert [(a.status, a.error) for a in attempts] == [(500, "the receiver answered 500")] * 2 + [(200, "")]
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+
+
+async def test_a_host_is_tried_at_each_of_its_addresses(db: Database, receiver: Receiver) -> None:
+    port = receiver.url.rpartition(":")[2]
+
+    async def check(url: str) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    await put(db, 1, f"http://hooks.example:{port}/a b?q=ü")
+    async with anyio.create_task_group() as tasks:
+        WebhookService(tasks, db, check, SECRET, 5.0).start()
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    headers, _ = receiver.got[0]
+    assert headers["host"] == f"hooks.example:{port}"
+    assert headers[":path"] == "/a%20b?q=%C3%BC"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 200_000, "RemoteProtocolError"),
+        (b"SSH-2.0-server\r\n\r\n", "RemoteProtocolError"),
+        (b"", "RemoteProtocolError"),
+        (b"HTTP/1.1 200 OK\r\n", "did not answer within 0.5 s"),
+    ],
+)
+async def test_a_receiver_that_answers_nonsense_or_never_ends_is_a_failed_attempt(
+    db: Database, answer: bytes, error: str
+) -> None:
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if answer:
+                with suppress(anyio.BrokenResourceError):
+                    await stream.send(answer)
+            if "within" in error:
+                await anyio.sleep(5)
+
+    async with anyio.create_task_group() as tasks:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        tasks.start_soon(listener.serve, serve)
+        port = listener.extra(SocketAttribute.local_port)
+        await put(db, 1, f"http://127.0.0.1:{port}/")
+        WebhookService(tasks, db, CHECK, SECRET, 0.5).start()
+        await settled(db, [(1, "pending", 1)])
+        tasks.cancel_scope.cancel()
+    await listener.aclose()
+    [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
+    assert error in attempt.error
+
+
+async def test_an_answer_without_end_is_not_waited_for(db: Database) -> None:
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            with suppress(anyio.BrokenResourceError):
+                await stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                while True:
+                    await stream.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+    async with anyio.create_task_group() as tasks:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        tasks.start_soon(listener.serve, serve)
+        await put(db, 1, f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/")
+        WebhookService(tasks, db, CHECK, SECRET, 5.0).start()
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    await listener.aclose()
+
+
+async def test_an_alert_that_is_deleted_while_its_webhook_is_under_way_does_no_harm(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.blocked_paths = {"/slow"}
+    await put(db, 1, f"{receiver.url}/slow", "alert-a")
+    async with delivering(db):
+        with anyio.fail_after(5):
+            while not receiver.blocked:
+                await anyio.sleep(0.01)
+        await db.write(lambda conn: conn.execute(alerts.delete().where(alerts.c.id == "alert-a")))
+        receiver.block.set()
+        await receiver.wait_for(lambda: receiver.seqs() == [1])
+        await put(db, 2, receiver.url, "alert-b")
+    async with delivering(db):
+        await settled(db, [(2, "delivered", 1)])
+
+
+async def test_finished_webhooks_go_after_their_time_and_too_many_waiting_ones_are_given_up(db: Database) -> None:
+    for seq in range(1, 6):
+        await put(db, seq, "http://127.0.0.1:1/", "alert-a")
+    await put(db, 6, "http://127.0.0.1:1/", "alert-b")
+    await db.write(lambda conn: conn.execute(update(deliveries).where(deliveries.c.seq <= 2).values(state="delivered")))
+    await db.write(outbox.trim, time.time() - 60, 10, 100)
+    assert len(await states(db)) == 6
+    await db.write(outbox.trim, time.time() + 60, 2, 100)
+    assert await states(db) == [(3, "dead", 0), (4, "pending", 0), (5, "pending", 0), (6, "pending", 0)]

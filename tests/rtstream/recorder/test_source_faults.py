@@ -1,0 +1,204 @@
+"""What the worker does when the source, the engine or the worker itself fails."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from rtstream.forkserver import start_worker
+from rtstream.messages import (
+    AudioTaken,
+    FrameTaken,
+    RecorderHealth,
+    RecorderSpec,
+    RecordingEnded,
+    RecordingStarted,
+    SegmentClosed,
+    decode,
+)
+from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
+from rtstream.testsource import Faults, LiveSource
+from tests.rtstream.recorder.recorder_client import decoded, worker
+from tests.rtstream.recorder.recorder_sources import served, silent
+
+
+@pytest.mark.parametrize("transport", ["http_url", "rtsp_url"])
+def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
+    transport: str, live_source: LiveSource, tmp_path: Path
+) -> None:
+    with worker(getattr(live_source, transport), tmp_path, stall_timeout_s=1.0) as client:
+        client.wait_for(SegmentClosed, 2)
+        live_source.stall(True)
+        health = client.wait_for_state("reconnecting")
+        live_source.stall(False)
+        client.wait_for_state("connected", 2)
+        client.wait_for(RecordingStarted, 2)
+        client.stop()
+    assert health.reason == "the source sent nothing for 1 s"
+    (first, second), ended = client.of(RecordingStarted)[:2], client.of(RecordingEnded)[0]
+    assert ended.recording_id == first.recording_id
+    assert second.started_at > ended.ended_at
+
+
+def test_a_source_that_hangs_up_is_connected_again(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.rtsp_url, tmp_path) as client:
+        client.wait_for(SegmentClosed)
+        live_source.close_clients()
+        health = client.wait_for_state("reconnecting")
+        client.wait_for_state("connected", 2)
+        client.stop()
+    assert health.attempts == 1
+    assert "source" in health.reason
+
+
+def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
+    with served((os.urandom(3_000_000), 0.0)) as url, worker(url, tmp_path, reconnect_max_s=1.0) as client:
+        health = client.wait_for_state("reconnecting")
+        client.wait_for_state("reconnecting", 2)
+        client.stop()
+    assert health.reason in (
+        "what the source sends is not a media stream that can be read",
+        "the source has no video or audio in a format that can be read",
+    )
+
+
+def test_garbage_in_the_middle_of_a_stream_is_survived(clip: Path, tmp_path: Path) -> None:
+    faults = Faults(drop=0.02, corrupt=0.02)
+    with LiveSource(clip, faults=faults) as source, worker(source.http_url, tmp_path, segment_s=0.5) as client:
+        client.set_taps(tap=(0.04, 320), audio=True)
+        client.wait_for(SegmentClosed, 5)
+        client.stop()
+    assert client.process.exitcode == 0
+    for run in client.of(RecordingStarted):
+        with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+            assert sum(1 for packet in container.demux(video=0) if packet.size) > 10
+
+
+def test_a_source_that_never_answers_ends_the_process_in_time(tmp_path: Path) -> None:
+    with silent() as url, worker(url, tmp_path, open_timeout_s=0.5, stall_timeout_s=30.0) as client:
+        health = client.wait_for_state("reconnecting")
+        client.wait_end()
+    assert health.reason == "the source stopped answering"
+    assert client.process.exitcode == 3
+
+
+def test_what_was_announced_survives_a_kill(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.http_url, tmp_path, segment_s=0.5) as client:
+        client.wait_for(SegmentClosed, 4)
+        client.process.kill()
+        client.wait_end()
+        segments = client.of(SegmentClosed)
+        pictures = decoded(client.recorded())
+    assert len(pictures) == pytest.approx(sum(segment.duration for segment in segments) * 30, abs=1)
+
+
+def test_stopping_finishes_the_segment_also_while_the_source_is_silent(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.http_url, tmp_path, segment_s=60.0) as client:
+        client.wait_for_state("connected")
+        client.set_taps(tap=(0.2, 160))
+        client.wait_for(FrameTaken, 10)
+        live_source.stall(True)
+        began = time.monotonic()
+        client.stop()
+    assert time.monotonic() - began < 5.0
+    assert client.of(RecorderHealth)[-1].state == "stopped"
+    (segment,) = client.of(SegmentClosed)
+    assert len(client.shown(segment)) == pytest.approx(segment.duration * 30, abs=1)
+    assert client.of(RecordingEnded)
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["reading", "blocked-in-a-read"])
+def test_a_worker_whose_engine_is_gone_ends(blocked: bool, live_source: LiveSource, tmp_path: Path) -> None:
+    spec = RecorderSpec("rts-test", live_source.http_url, ["video"], True, str(tmp_path), stall_timeout_s=60.0)
+    process, connection = start_worker(spec)
+    states = []
+    while "connected" not in states:
+        assert connection.poll(10)
+        states.append(getattr(decode(connection.recv_bytes()), "state", None))
+    live_source.stall(blocked)
+    connection.close()
+    process.join(5)
+    assert process.exitcode == 0
+
+
+def test_a_worker_ends_when_the_engine_is_killed(live_source: LiveSource, tmp_path: Path) -> None:
+    script = f"""
+import sys, time
+from rtstream.messages import WorkerSpec
+from rtstream.forkserver import start_worker
+spec = WorkerSpec("rts-test", {live_source.http_url!r}, ["video"], True, {str(tmp_path)!r})
+process, connection = start_worker(spec)
+print(process.pid, "av" in sys.modules, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        pid, codec_library_loaded = engine.stdout.readline().split()
+        engine.kill()
+    assert codec_library_loaded == "False"
+    deadline = time.monotonic() + 10
+    while _runs(int(pid)):
+        assert time.monotonic() < deadline, "the worker outlived its engine"
+        threading.Event().wait(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_keyboard_interrupt_does_not_reach_workers(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.http_url, tmp_path) as client:
+        client.wait_for_state("connected")
+        assert client.process.pid is not None
+        os.kill(client.process.pid, signal.SIGINT)
+        client.wait_for(SegmentClosed)
+        client.stop()
+    assert client.process.exitcode == 0
+
+
+def test_a_disk_that_refuses_pauses_recording_and_nothing_else(live_source: LiveSource, tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.write_text("a file where the folder should be")
+    with worker(live_source.http_url, folder) as client:
+        client.set_taps(tap=(0.5, 160))
+        paused = client.wait_for(RecorderHealth, where=lambda health: "recording is paused" in health.reason)
+        client.wait_for(FrameTaken, 3)
+        assert client.snapshot().payload
+        client.stop()
+    assert paused.state == "connected"
+    assert not client.of(SegmentClosed)
+
+
+def test_an_engine_that_does_not_read_costs_samples_and_never_segments() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    outbox = Outbox(theirs)
+    picture, block = bytes(100_000), bytes(3200)
+    for number in range(300):
+        outbox.send(FrameTaken(float(number), ["tap"], 320, 180, picture))
+        outbox.send(AudioTaken(float(number), block))
+        outbox.send(SegmentClosed("rec-1", float(number), 1.0, "rec-1/000000.m4s", 0, 1))
+    received = []
+    while len(received) < 300 or ours.poll(0.5):
+        received.append(decode(ours.recv_bytes()))
+    segments = [message.start for message in received if isinstance(message, SegmentClosed)]
+    frames = [message.time for message in received if isinstance(message, FrameTaken)]
+    assert segments == [float(number) for number in range(300)]
+    assert frames == sorted(frames)
+    assert frames[-1] == 299.0
+    assert len(frames) <= SAMPLE_BYTES / len(picture) + 2
+    assert outbox.dropped["frames_unsent"] == 300 - len(frames)
+    assert outbox.dropped["audio_unsent_s"] > 0

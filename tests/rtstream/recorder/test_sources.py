@@ -1,0 +1,252 @@
+"""Every kind of source and stream content the worker takes, and what it says of those it cannot."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from rtstream.messages import AudioTaken, RecorderHealth, RecorderSpec, RecordingStarted, SegmentClosed
+from rtstream.recorder.source import SourceFailed, open_source
+from rtstream.testsource import ClipSpec, LiveSource
+from tests.rtstream.recorder.recorder_client import decoded, worker
+from tests.rtstream.recorder.recorder_sources import served, served_folder, transport_stream, video_file
+
+
+def test_a_file_plays_at_the_pace_of_time_and_ends(clip: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with worker(f"file://{clip}", tmp_path) as client:
+        client.wait_end()
+    assert time.monotonic() - began > 5.9
+    stopped = client.of(RecorderHealth)[-1]
+    assert (stopped.state, stopped.reason) == ("stopped", "end of file")
+    segments = client.of(SegmentClosed)
+    assert sum(segment.duration for segment in segments) == pytest.approx(6.0, abs=0.01)
+    assert [number for _, number in decoded(client.recorded())] == list(range(180))
+
+
+def test_hls_is_recorded_without_a_hole(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.hls_url, tmp_path) as client:
+        client.wait_for(SegmentClosed, 3)
+        client.stop()
+    segments = client.of(SegmentClosed)
+    assert len(client.of(RecordingStarted)) == 1, client.of(RecorderHealth)
+    for before, after in pairwise(segments):
+        assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_an_hls_source_that_publishes_nothing_new_counts_as_ended(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "0.ts").write_bytes(transport_stream(clip, 10, 2))
+    playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:2.0,\n0.ts\n"
+    (folder / "live.m3u8").write_text(playlist)
+    with served_folder(folder) as url, worker(f"{url}/live.m3u8", tmp_path, stall_timeout_s=1.0) as client:
+        client.wait_for_state("connected")
+        ended = client.wait_for_state("reconnecting")
+        assert client.process.is_alive()
+    assert ended.reason == "the source ended the stream"
+
+
+def test_rtsp_over_udp_is_recorded_when_asked_for(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(f"{live_source.rtsp_url}?rtstream_transport=udp", tmp_path) as client:
+        client.wait_for(SegmentClosed, 2)
+        client.stop()
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_sound_alone_is_cut_by_time(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.http_url, tmp_path, media_types=["audio"]) as client:
+        client.wait_for(SegmentClosed, 3)
+        client.stop()
+    assert client.of(RecordingStarted)[0].codecs == "mp4a.40.2"
+    for before, after in pairwise(client.of(SegmentClosed)):
+        assert before.duration == pytest.approx(1.0, abs=0.1)
+        assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
+
+
+def test_pictures_alone_are_recorded_when_only_they_are_wanted(live_source: LiveSource, tmp_path: Path) -> None:
+    with worker(live_source.rtsp_url, tmp_path, media_types=["video"]) as client:
+        connected = client.wait_for_state("connected")
+        client.wait_for(SegmentClosed, 2)
+        client.stop()
+    assert connected.media is not None
+    assert "audio_codec" not in connected.media
+    assert "," not in client.of(RecordingStarted)[0].codecs
+
+
+def test_h265_is_recorded_as_browsers_expect_it(tmp_path: Path) -> None:
+    clip = video_file(tmp_path / "h.mkv", "libx265", "aac", x265_params="log-level=none", preset="ultrafast")
+    with worker(str(clip), tmp_path) as client:
+        client.wait_end()
+    assert client.of(RecordingStarted)[0].codecs.startswith("hvc1.1.6.L")
+    assert [number for _, number in decoded(client.recorded())] == list(range(60))
+
+
+def test_sound_that_mp4_cannot_hold_is_heard_and_not_recorded(tmp_path: Path) -> None:
+    clip = video_file(tmp_path / "g711.mov", "libx264", "pcm_alaw", preset="ultrafast")
+    with worker(str(clip), tmp_path) as client:
+        client.set_taps(audio=True)
+        connected = client.wait_for_state("connected")
+        client.wait_end()
+    assert connected.reason == "pcm_alaw audio cannot be stored in MP4: sound is analysed, not recorded"
+    assert "," not in client.of(RecordingStarted)[0].codecs
+    assert client.of(AudioTaken)
+
+
+def test_pictures_that_mp4_cannot_hold_are_seen_and_not_recorded(tmp_path: Path) -> None:
+    clip = video_file(tmp_path / "vp8.webm", "libvpx", deadline="realtime")
+    with worker(str(clip), tmp_path) as client:
+        connected = client.wait_for_state("connected")
+        client.wait_end()
+    assert connected.reason == "vp8 video cannot be stored in MP4: pictures are analysed, not recorded"
+    assert not client.of(RecordingStarted)
+
+
+def test_a_change_of_picture_size_begins_a_new_run(
+    clip: Path, clip_of: Callable[[ClipSpec], Path], tmp_path: Path
+) -> None:
+    other = clip_of(ClipSpec(width=640, height=360, seconds=4, gop=15, bitrate=300_000, voice="tones"))
+    parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(other, 13, 2), 2.0)
+    with served(*parts) as url, worker(url, tmp_path) as client:
+        changed = client.wait_for(RecorderHealth, where=lambda health: "format" in health.reason)
+        assert changed.state == "reconnecting"
+        first = client.of(RecordingStarted)[0]
+        client.wait_for(SegmentClosed, len(client.segments(first)) + 1)
+        assert {number for _, number in decoded(client.recorded(first))} <= set(range(180))
+
+
+def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp_path: Path) -> None:
+    other = video_file(tmp_path / "h265.ts", "libx265", seconds=3, x265_params="log-level=none:keyint=15")
+    parts = (transport_stream(clip, 10, 2), 2.0), (other.read_bytes(), 3.0)
+    with served(*parts) as url, worker(url, tmp_path, segment_s=0.5) as client:
+        changed = client.wait_for_state("reconnecting")
+        client.process.kill()
+        client.wait_end()
+    assert changed.reason == "the format of the stream changed"
+    numbers = [number for _, number in decoded(client.recorded(client.of(RecordingStarted)[0]))]
+    # The last picture of the old codec and the first of the new one reach us as one packet.
+    assert numbers[:-3] == list(range(numbers[0], numbers[0] + len(numbers) - 3))
+    assert 40 < len(numbers) <= 62
+    assert len(client.of(RecordingStarted)) == 1
+
+
+def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp_path: Path) -> None:
+    parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(clip, 500, 4), 4.0)
+    with served(*parts) as url, worker(url, tmp_path, segment_s=0.5) as client:
+        second = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == second.recording_id)
+        first = client.of(RecordingStarted)[0]
+        # Both at the wall clock's time, three seconds apart, whatever the source's counter says.
+        assert second.started_at - first.started_at == pytest.approx(3.0, abs=0.4)
+        assert decoded(client.recorded(second))[0][1] == 0
+
+
+def test_a_counter_that_wraps_stays_in_the_same_run(clip: Path, tmp_path: Path) -> None:
+    wrap_s = 2**33 / 90000
+    with served((transport_stream(clip, wrap_s - 2.0, 4), 4.0)) as url, worker(url, tmp_path) as client:
+        client.wait_for_state("reconnecting")  # the server closes at the end
+    assert len(client.of(RecordingStarted)) == 1
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert numbers == list(range(numbers[0], 120))
+    assert sum(segment.duration for segment in client.of(SegmentClosed)) == pytest.approx(len(numbers) / 30, abs=0.1)
+
+
+def test_mpegts_over_udp_is_recorded(clip: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        pytest.skip("ffmpeg, the sender of this test, is not installed")
+    send = [ffmpeg, "-v", "quiet", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
+    with subprocess.Popen([*send, f"udp://127.0.0.1:{port}?pkt_size=1316"]) as sender:
+        try:
+            with worker(f"udp://127.0.0.1:{port}", tmp_path) as client:
+                client.wait_for(SegmentClosed, 2)
+                client.stop()
+        finally:
+            sender.kill()
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_srt_comes_through_an_ffmpeg_that_speaks_it(clip: Path, tmp_path: Path) -> None:
+    ffmpeg = shutil.which("ffmpeg")
+    if (
+        ffmpeg is None
+        or "srt" not in subprocess.run([ffmpeg, "-protocols"], capture_output=True, text=True).stdout.split()
+    ):
+        pytest.skip("there is no ffmpeg with SRT")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    send = [ffmpeg, "-v", "quiet", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
+    with subprocess.Popen([*send, f"srt://127.0.0.1:{port}?mode=listener"]) as sender:
+        try:
+            with worker(f"srt://127.0.0.1:{port}", tmp_path) as client:
+                client.wait_for(SegmentClosed, 2)
+                client.stop()
+        finally:
+            sender.kill()
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_srt_without_ffmpeg_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    spec = RecorderSpec("rts-test", "srt://user:secret@127.0.0.1:9", ["video"], True, str(tmp_path))
+    with pytest.raises(SourceFailed, match="SRT needs the ffmpeg program, and it is not on PATH") as failed:
+        open_source(spec)
+    assert failed.value.lasting
+
+
+@pytest.mark.parametrize(
+    ("url", "state", "reason"),
+    [
+        ("{rtsp}", "error", "user name and password"),
+        ("{http}", "error", "user name and password"),
+        ("http://127.0.0.1:{closed}/x.ts", "reconnecting", "refused the connection"),
+        ("rtsp://u:secret@127.0.0.1:{closed}/x", "reconnecting", "refused the connection"),
+        ("rtmp://127.0.0.1:{closed}/live/key-secret", "reconnecting", "refused the connection"),
+        ("tcp://127.0.0.1:{closed}", "reconnecting", "refused the connection"),
+        ("{folder}/secret.mp4", "error", "no such file"),
+        ("file://{folder}", "error", "this is a folder"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_plain_words(
+    url: str, state: str, reason: str, clip: Path, tmp_path: Path
+) -> None:
+    with LiveSource(clip, auth="camera:secret") as source, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        url = url.format(rtsp=source.rtsp_url, http=source.http_url, closed=port, folder=tmp_path)
+        with worker(url, tmp_path, reconnect_max_s=1.0) as client:
+            health = client.wait_for(RecorderHealth, 2)
+            client.stop()
+    assert health.state == state
+    assert reason in health.reason
+    assert not any("secret" in said.reason or "127.0.0.1" in said.reason for said in client.of(RecorderHealth))
+
+
+def test_a_source_faster_than_time_is_read_at_the_pace_of_time(clip: Path, tmp_path: Path) -> None:
+    # Twenty times the clip, at once: two minutes that would be over in a moment.
+    parts = [(transport_stream(clip, 10 + 6 * n), 0.0) for n in range(20)]
+    with served(*parts) as url, worker(url, tmp_path) as client:
+        began = time.time()
+        client.wait_for(SegmentClosed, where=lambda segment: segment.start > began + 1.0)
+        client.stop()
+        ended = time.time()
+    segments = client.of(SegmentClosed)
+    assert segments[-1].start + segments[-1].duration == pytest.approx(ended, abs=1.5)
+    assert segments[0].start == pytest.approx(began - 30, abs=2.0)  # the burst it began with
+    assert len(client.of(RecordingStarted)) == 1

@@ -1,0 +1,97 @@
+"""When a match becomes an alert, against a slow and obvious model."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.alert_policy import PolicyOptions, QuietHours, State, options, step
+
+Scene = tuple[float | None, float, bool]  # confidence of the match or None, time, enabled
+
+quiet = st.builds(QuietHours, st.times(), st.times(), st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
+rules = st.builds(
+    PolicyOptions,
+    cooldown_s=st.sampled_from([0.0, 5.0, 60.0]),
+    consecutive=st.integers(1, 4),
+    min_confidence=st.sampled_from([0.0, 0.5]),
+    dedupe=st.booleans(),
+    quiet=st.lists(quiet, max_size=2).map(tuple),
+)
+scenes = st.lists(
+    st.tuples(
+        st.one_of(st.none(), st.sampled_from([0.2, 0.5, 1.0])),
+        st.floats(0.5, 7200),
+        st.sampled_from([True, True, False]),
+    ),
+    max_size=40,
+).map(lambda steps: [(c, 1_700_000_000 + sum(s[1] for s in steps[: n + 1]), e) for n, (c, _, e) in enumerate(steps)])
+
+
+def slow_model(rule: PolicyOptions, history: list[Scene]) -> list[int]:
+    """Looks back over the whole history for every scene; returns the numbers of the scenes that fire."""
+    fired: list[int] = []
+    for n, (_, at, enabled) in enumerate(history):
+        row = n
+        while row >= 0 and (c := history[row][0]) is not None and c >= rule.min_confidence:
+            row -= 1
+        if n - row < max(1, rule.consecutive) or not enabled:
+            continue
+        if rule.dedupe and any(f > row for f in fired):
+            continue
+        if fired and at - history[fired[-1]][1] < rule.cooldown_s:
+            continue
+        if any(hours.covers(at) for hours in rule.quiet):
+            continue
+        fired.append(n)
+    return fired
+
+
+@given(rules, scenes)
+def test_an_alert_fires_exactly_when_the_obvious_model_says_so(rule: PolicyOptions, history: list[Scene]) -> None:
+    state, fired = State(), []
+    for n, (confidence, at, enabled) in enumerate(history):
+        state, fires, reason = step(rule, State.from_json(state.as_json()), confidence, at, enabled)
+        if fires:
+            fired.append(n)
+        matched = confidence is not None
+        assert bool(reason) == (matched and not fires)
+    assert fired == slow_model(rule, history)
+
+
+def test_a_thing_that_stays_is_reported_once_and_again_when_it_comes_back() -> None:
+    state, fired = State(), []
+    for n, confidence in enumerate([1.0, 1.0, 1.0, None, 1.0, 1.0]):
+        state, fires, _ = step(PolicyOptions(), state, confidence, float(n))
+        fired.append(fires)
+    assert fired == [True, False, False, False, True, False]
+
+
+def test_quiet_hours_reach_over_midnight_and_follow_the_clock_of_their_place() -> None:
+    night = QuietHours(time(22), time(7), "Europe/Berlin")
+    assert night.covers(1_753_390_800)  # 2025-07-24 23:00 in Berlin (21:00 UTC)
+    assert not night.covers(1_753_387_000)  # 21:56 in Berlin
+    assert night.covers(1_753_419_540)  # 06:59
+    assert not night.covers(1_753_419_600)  # 07:00
+
+
+@pytest.mark.parametrize(
+    ("given_", "sentence"),
+    [
+        ({"cooldown_s": -1}, "cooldown_s must be a number from 0"),
+        ({"cooldown_s": "soon"}, "cooldown_s must be a number"),
+        ({"consecutive": 1.5}, "consecutive must be a whole number"),
+        ({"min_confidence": 2}, "min_confidence must be a number from 0 to 1"),
+        ({"dedupe": "yes"}, "dedupe must be true or false"),
+        ({"quiet_hours": [{"start": "late", "end": "07:00"}]}, "Each of quiet_hours is like"),
+        ({"quiet_hours": [{"start": "22:00", "end": "07:00", "timezone": "Mars/Base"}]}, "Each of quiet_hours is like"),
+        ({"quiet_hours": "22-7"}, "quiet_hours must be a list"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_a_sentence(given_: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        options(given_)

@@ -1,0 +1,146 @@
+"""Exports and deletions as a model does them: with progress, links, cancelling, and a question first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+
+from rtstream.api.serve import serve
+from rtstream.client import RTStreamClient
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
+from server.mcp_server import create_face
+from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_run, add_stream, pictures
+
+if TYPE_CHECKING:
+    from rtstream.testsource import ClipSpec
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Desk:
+    """A model's client, and the engine behind it."""
+
+    client: Client
+    engine: Engine
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        result = await self.client.call_tool(tool, arguments)
+        assert not result.is_error, result.content
+        return result.structured_content or {}
+
+    async def refused(self, tool: str, **arguments: Any) -> str:
+        result = await self.client.call_tool(tool, arguments)
+        assert result.is_error
+        return result.content[0].text  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
+    ready, stop = anyio.Event(), anyio.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    async def listen(engine: Engine) -> None:
+        await serve(engine, host="127.0.0.1", port=0, on_ready=on_ready, should_exit=stop)
+
+    async with Engine(config) as engine, anyio.create_task_group() as tasks:
+        tasks.start_soon(listen, engine)
+        with anyio.fail_after(10):
+            await ready.wait()
+        async with Client(create_face(RTStreamClient(urls[0], KEY)).mcp) as client:
+            yield Desk(client, engine)
+        stop.set()
+
+
+@pytest.fixture(scope="module")
+def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
+    from rtstream.testsource import ClipSpec
+
+    return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
+
+
+async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Path) -> None:
+    await add_stream(desk.engine)
+    await add_run(desk.engine, source, 1, START)
+    await add_run(desk.engine, source, 2, START + 60)
+    made = await desk.call("export_stream", stream_id=STREAM, name="Visit")
+    assert made["shows"] == [[START, START + 8], [START + 60, START + 68]]
+    assert made["note"].startswith("Not recorded, and left out when played: 52.0 s, from 2026-09-21")
+    async with httpx.AsyncClient() as http:
+        assert len(pictures((await http.get(made["download_url"])).content)) == 480
+        assert 'id="player"' in (await http.get(made["player_url"])).text
+    [listed] = (await desk.call("list_videos"))["videos"]
+    assert (listed["video_id"], listed["name"]) == (made["video_id"], "Visit")
+    assert (await desk.call("get_video", video_id=made["video_id"]))["duration_s"] == made["duration_s"]
+    assert "Ask the user first" in await desk.refused("delete_video", video_id=made["video_id"])
+    assert (await desk.call("delete_video", video_id=made["video_id"], confirm=True))["deleted"]
+    assert (await desk.call("list_videos"))["total"] == 0
+
+
+async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk, source: Path) -> None:
+    await add_stream(desk.engine)
+    await add_run(desk.engine, source, 1, START)
+    # Every turn is taken: the export waits, as a long one does.
+    turn = desk.engine.exports._turn
+    await turn.acquire()
+    await turn.acquire()
+    heard = anyio.Event()
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        assert (total, message) == (100, "exporting")
+        heard.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            lambda: desk.client.call_tool("export_stream", {"stream_id": STREAM}, progress_callback=progress)
+        )
+        with anyio.fail_after(20):
+            await heard.wait()
+        tasks.cancel_scope.cancel()
+    [job] = desk.engine.jobs._jobs.values()
+    with anyio.fail_after(20):
+        await job.wait(20)
+    assert job.error is not None
+    assert job.error.message == "This was cancelled."
+    turn.release()
+    turn.release()
+    assert list((Path(desk.engine.config.data_dir) / "videos").iterdir()) == []
+
+
+async def test_a_stream_is_changed_and_after_a_question_deleted(desk: Desk, source: Path) -> None:
+    await add_stream(desk.engine)
+    await add_run(desk.engine, source, 1, START)
+    made = await desk.call("export_stream", stream_id=STREAM)
+    changed = await desk.call("update_stream", stream_id=STREAM, name="Gate", keep_days=7)
+    assert (changed["name"], changed["keep_days"]) == ("Gate", 7)
+    changed = await desk.call("update_stream", stream_id=STREAM, keep_gb=2.5)
+    assert (changed["keep_days"], changed["keep_gb"]) == (7, 2.5)
+    assert "keep_days" not in await desk.call("update_stream", stream_id=STREAM, keep_days=0)
+    assert STREAM in await desk.refused("delete_stream", stream_id=STREAM)
+    assert (await desk.call("delete_stream", stream_id=STREAM, confirm=True))["deleted"]
+    assert (await desk.call("list_streams"))["total"] == 0
+    assert (await desk.call("get_video", video_id=made["video_id"]))["name"] == "Door - Recording"
+
+
+async def test_a_playback_link_says_its_gaps_in_words(desk: Desk, source: Path) -> None:
+    await add_stream(desk.engine)
+    await add_run(desk.engine, source, 1, START)
+    await add_run(desk.engine, source, 2, START + 60)
+    clip = await desk.call("generate_stream", stream_id=STREAM, start=START + 1, end=START + 62)
+    assert clip["note"].startswith("Not recorded, and left out when played: 52.0 s, from 2026-09-21 14:13:28")
+    assert "nearest recorded ranges" in await desk.refused(
+        "generate_stream", stream_id=STREAM, start=START + 20, end=START + 30
+    )
