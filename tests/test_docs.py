@@ -12,7 +12,7 @@ from server.settings import PREFIX, Settings
 from tools.toolset import toolset
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
@@ -22,7 +22,7 @@ def test_generated_tables_are_up_to_date(page: Path) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     for name, field in Settings.model_fields.items():
         assert f"`{PREFIX}{name.upper()}`" in text
         assert field.description, f"{name} has no line of help"

@@ -13,7 +13,7 @@ from tools._framework.definition import build
 from tools.toolset import definitions
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "settings.md")
 
 
 def tools_table() -> str:
