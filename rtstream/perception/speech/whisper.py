@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rtstream.perception import telemetry
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 from rtstream.perception.speech.confidence import doubtful, empty
@@ -88,6 +89,7 @@ _model: Any = None  # of the child process
 
 def _load(name: str) -> None:
     global _model
+    telemetry.disable()  # its voice activity detection runs on onnxruntime
     from faster_whisper import WhisperModel
 
     where = str(Path(name).expanduser()) if is_folder(name) else name

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rtstream.perception import telemetry
 from rtstream.perception.protocols import TextLine
 from rtstream.perception.vision.features import Tiles
 from rtstream.rules.text_safety import clean
@@ -31,6 +32,7 @@ class Reader:
     """The OCR engine, loaded (about 1 s, 500 MB)."""
 
     def __init__(self) -> None:
+        telemetry.disable()
         import cv2
         from rapidocr import RapidOCR
 
