@@ -1,4 +1,4 @@
-"""The API key: given in the settings, or made once and kept in the data folder."""
+"""Loads the API key from the settings or the data folder, and creates one if there is none."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ FILE_NAME = "api-key"
 
 
 def key_file(data_dir: Path) -> Path:
-    """Where a generated key is kept."""
+    """Return the path of the generated key."""
     return data_dir / FILE_NAME
 
 
 def load_or_create(data_dir: Path, given: str | None = None) -> str:
-    """The key in force: ``given`` when set, else the one in the data folder, made by whoever comes first.
+    """Return the API key in force.
 
-    The file appears whole and with mode 0600, also when several processes start at the same moment.
-    Raises Unavailable when the folder cannot be written.
+    The key file appears complete and with mode 0600, even when several processes start at the same moment.
+
+    Args:
+        data_dir: The data folder, in which a key is created if it has none.
+        given: The key from the settings, which takes precedence.
+
+    Raises:
+        Unavailable: The folder is not writable.
     """
     if given:
         return given
@@ -32,23 +38,23 @@ def load_or_create(data_dir: Path, given: str | None = None) -> str:
         return read(data_dir) or _create(path)
     except OSError as exc:
         raise Unavailable(
-            f"The API key cannot be kept in {path}: {exc.strerror or exc}. Set RTSTREAM_API_KEY, or a data folder "
-            "you can write to."
+            f"The API key cannot be stored in {path}: {exc.strerror or exc}. Set RTSTREAM_API_KEY, or choose a "
+            "writable data folder."
         ) from exc
 
 
 def derived(api_key: str, purpose: str) -> bytes:
-    """32 bytes that follow from the key, other ones for each purpose."""
+    """Derive 32 bytes from the key, different ones for each purpose."""
     return hmac.new(api_key.encode(), purpose.encode(), hashlib.sha256).digest()
 
 
 def webhook_secret(api_key: str) -> str:
-    """The secret that signs webhooks, as the Standard Webhooks specification writes it."""
+    """Return the secret that signs webhooks, in the format of the Standard Webhooks specification."""
     return f"whsec_{base64.b64encode(derived(api_key, 'webhooks')).decode()}"
 
 
 def read(data_dir: Path) -> str:
-    """The key kept in the data folder; empty when there is none."""
+    """Return the key stored in the data folder, or an empty string if there is none."""
     try:
         return key_file(data_dir).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -63,10 +69,10 @@ def _create(path: Path) -> str:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"sk-{secrets.token_urlsafe(32)}\n")
         try:
-            # A hard link, unlike a rename, fails when the name is taken: the first one wins, whole.
+            # Unlike a rename, a hard link fails when the name exists, so the first process wins with a complete file.
             os.link(draft, path)
         except FileExistsError:
-            if not read(path.parent):  # an empty file is no key
+            if not read(path.parent):  # an empty file contains no key
                 draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

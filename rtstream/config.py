@@ -1,6 +1,6 @@
-"""What the engine can be told: each setting once, with its default, unit and one line of help.
+"""Defines the engine's settings, each in one place with its default, unit and one line of help.
 
-``server.settings`` adds where the values come from (environment, command line).
+``server.settings`` reads their values from the environment and the command line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 
 
 class EngineConfig(BaseModel):
-    """Settings of the engine."""
+    """The engine's settings."""
 
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("rtstream-mcp", appauthor=False),

@@ -1,13 +1,17 @@
-"""Errors a user can act on. Each carries one sentence: what is wrong and what to do."""
+"""Expected failures, each with a sentence that states what is wrong and what to do."""
 
 from __future__ import annotations
 
 
 class RTStreamError(Exception):
-    """Base of all expected failures.
+    """Base class of all expected failures.
 
-    ``status`` is the HTTP status it maps to, ``code`` the API's ``error_code``.
-    The text is shown to users and models: never put stream text or credentials into it.
+    Args:
+        message: The text shown to users and models. It must never contain text from a stream or credentials.
+
+    Attributes:
+        status: The HTTP status that the error maps to.
+        code: The API's ``error_code``.
     """
 
     status = 400
@@ -19,11 +23,11 @@ class RTStreamError(Exception):
 
 
 class InvalidRequest(RTStreamError):
-    """The request cannot be carried out as it stands."""
+    """The request is invalid."""
 
 
 class NotFound(RTStreamError):
-    """No object with that id."""
+    """No object has the requested id."""
 
     status = 404
     code = "NOT_FOUND"
@@ -37,21 +41,24 @@ class Unauthorized(RTStreamError):
 
 
 class Conflict(RTStreamError):
-    """The object is in a state that does not allow this."""
+    """The state of the object does not allow the request."""
 
     status = 409
     code = "CONFLICT"
 
 
 class TooLarge(RTStreamError):
-    """The request or its result is over a limit."""
+    """The request or its result exceeds a limit."""
 
     status = 413
     code = "TOO_LARGE"
 
 
 class Unavailable(RTStreamError):
-    """Cannot be done right now (no engine, full disk, nothing yet). Not 503: API clients lose that message."""
+    """The request cannot be fulfilled right now, for example without an engine or with a full disk.
+
+    The status is not 503, because API clients discard the message of a 503 response.
+    """
 
     status = 400
     code = "UNAVAILABLE"

@@ -1,4 +1,7 @@
-"""Identifiers: short, URL-safe, unguessable; the prefix says what it is (API reference 1.10)."""
+"""Generates identifiers.
+
+They are short, URL-safe and unguessable, and their prefix names the kind of object (API reference 1.10).
+"""
 
 from __future__ import annotations
 
@@ -6,55 +9,55 @@ import secrets
 
 
 def stream_id() -> str:
-    """``rts-`` and 16 hex digits."""
+    """Return a stream id: ``rts-`` and 16 hex digits."""
     return f"rts-{secrets.token_hex(8)}"
 
 
 def index_id() -> str:
-    """``scene-idx-`` and 12 hex digits."""
+    """Return an index id: ``scene-idx-`` and 12 hex digits."""
     return f"scene-idx-{secrets.token_hex(6)}"
 
 
 def event_id() -> str:
-    """``event-`` and 16 hex digits; one form on every door (API reference 6, row 11)."""
+    """Return an event id: ``event-`` and 16 hex digits. All interfaces use this form (API reference 6, row 11)."""
     return f"event-{secrets.token_hex(8)}"
 
 
 def alert_id() -> str:
-    """``alert-`` and 12 hex digits."""
+    """Return an alert id: ``alert-`` and 12 hex digits."""
     return f"alert-{secrets.token_hex(6)}"
 
 
 def collection_id() -> str:
-    """``c-`` and 16 hex digits."""
+    """Return a collection id: ``c-`` and 16 hex digits."""
     return f"c-{secrets.token_hex(8)}"
 
 
 def recording_id() -> str:
-    """``rec-`` and 16 hex digits: one continuous run of a stream."""
+    """Return a recording id: ``rec-`` and 16 hex digits."""
     return f"rec-{secrets.token_hex(8)}"
 
 
 def delivery_id() -> str:
-    """``msg-`` and 20 hex digits: the idempotency id of a webhook."""
+    """Return the idempotency id of a webhook: ``msg-`` and 20 hex digits."""
     return f"msg-{secrets.token_hex(10)}"
 
 
 def connection_id() -> str:
-    """``wsc-`` and 12 hex digits: one WebSocket connection."""
+    """Return a WebSocket connection id: ``wsc-`` and 12 hex digits."""
     return f"wsc-{secrets.token_hex(6)}"
 
 
 def video_id() -> str:
-    """``m-`` and 16 hex digits: an exported video."""
+    """Return the id of an exported video: ``m-`` and 16 hex digits."""
     return f"m-{secrets.token_hex(8)}"
 
 
 def audio_id() -> str:
-    """``a-`` and 16 hex digits: an exported recording of sound alone."""
+    """Return the id of an exported recording that contains audio only: ``a-`` and 16 hex digits."""
     return f"a-{secrets.token_hex(8)}"
 
 
 def job_id() -> str:
-    """``job-`` and 12 hex digits: work that takes longer than a request."""
+    """Return the id of work that outlasts a request: ``job-`` and 12 hex digits."""
     return f"job-{secrets.token_hex(6)}"

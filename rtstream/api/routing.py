@@ -98,6 +98,7 @@ class NormalPaths:
         self._foreign = foreign
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection (ASGI)."""
         if scope["type"] in ("http", "websocket") and not self._foreign(scope):
             scope = {**scope, "path": "/" + scope["path"].strip("/")}
         await self._app(scope, receive, send)

@@ -28,9 +28,11 @@ NO_MODEL = (
 
 
 class FrameOf(Protocol):
-    """The picture of now (``at`` None), or of a recorded moment."""
+    """A function that returns a frame of a stream."""
 
-    async def __call__(self, stream_id: str, at: float | None) -> Picture: ...
+    async def __call__(self, stream_id: str, at: float | None) -> Picture:
+        """Return the frame at the Unix time ``at``, or the current one if it is None."""
+        ...
 
 
 class Questions:

@@ -1,1 +1,1 @@
-"""Pure decisions: values in, values out; no I/O, no clocks, no tasks."""
+"""Pure decisions. Functions here take values and return values; they do no I/O, read no clock and start no task."""

@@ -1,7 +1,8 @@
-"""When a match becomes an alert: hits in a row, confidence, once per episode, cooldown, quiet hours. Pure.
+"""Decides when a match becomes an alert: consecutive matches, confidence, deduplication, cooldown and quiet hours.
 
-An *episode* is a row of matching scenes. "Invoice 4711 is on the screen" for an hour is one episode, hence one alert
-(unless ``dedupe`` is off). What is held back by cooldown or quiet hours fires later if the episode still goes on.
+An *episode* is an unbroken series of matching scenes. If "Invoice 4711" stays on the screen for an hour, that is one
+episode and therefore one alert (unless ``dedupe`` is off). An alert suppressed by cooldown or quiet hours fires later
+if the episode is still in progress.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ IN_WORDS: dict[Reason, str] = {
 
 @dataclass(frozen=True)
 class QuietHours:
-    """From ``start`` to ``end`` by the clock of ``timezone``; over midnight when ``end`` is not after ``start``."""
+    """A daily time range, ``start`` to ``end`` in ``timezone``.
+
+    The range spans midnight when ``end`` is not after ``start``.
+    """
 
     start: time
     end: time
     timezone: str = "UTC"
 
     def covers(self, at: float) -> bool:
-        """Whether Unix time ``at`` is within."""
+        """Return whether the Unix time ``at`` falls within the range."""
         clock = datetime.fromtimestamp(at, ZoneInfo(self.timezone)).time()
         if self.start < self.end:
             return self.start <= clock < self.end
@@ -42,7 +46,15 @@ class QuietHours:
 
 @dataclass(frozen=True)
 class PolicyOptions:
-    """How one alert behaves."""
+    """The options of one alert.
+
+    Attributes:
+        cooldown_s: Seconds after a firing during which the alert does not fire again.
+        consecutive: Number of matching scenes in a row that it takes to fire.
+        min_confidence: Matches below this confidence (0 to 1) count as no match.
+        dedupe: Whether an episode fires at most once.
+        quiet: Time ranges in which the alert does not fire.
+    """
 
     cooldown_s: float = 0.0
     consecutive: int = 1
@@ -53,21 +65,25 @@ class PolicyOptions:
 
 @dataclass(frozen=True)
 class State:
-    """Where an alert stands; survives restarts as plain JSON (``as_json``, ``from_json``)."""
+    """The state of an alert between scenes. ``as_json`` and ``from_json`` carry it across restarts.
+
+    Attributes:
+        hits: Consecutive matching scenes so far.
+        reported: Whether the current episode has been reported.
+        fired_at: Unix seconds of the last firing, or None.
+    """
 
     hits: int = 0
-    """Matching scenes in a row, up to now."""
     reported: bool = False
-    """This episode was reported."""
     fired_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the state as a JSON object."""
         return {"hits": self.hits, "reported": self.reported, "fired_at": self.fired_at}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> State:
-        """The state of ``as_json``; a fresh one for nothing."""
+        """Restore a state from ``as_json``. None yields the initial state."""
         stored = stored or {}
         return cls(int(stored.get("hits", 0)), bool(stored.get("reported", False)), stored.get("fired_at"))
 
@@ -75,10 +91,18 @@ class State:
 def step(
     options: PolicyOptions, state: State, confidence: float | None, at: float, enabled: bool = True
 ) -> tuple[State, bool, Reason]:
-    """One judged scene: (state after it, fires, why a match did not fire).
+    """Advance the alert by one evaluated scene.
 
-    ``confidence`` is the match's, None for no match; ``at`` is the scene's end in Unix seconds.
-    A match below ``min_confidence`` counts as no match.
+    Args:
+        options: The options of the alert.
+        state: The state before the scene.
+        confidence: Confidence of the match, or None if the scene does not match. A match below ``min_confidence``
+            counts as no match.
+        at: End of the scene in Unix seconds.
+        enabled: Whether the alert is enabled.
+
+    Returns:
+        The state after the scene, whether the alert fires, and the reason if a match does not fire.
     """
     if confidence is None or confidence < options.min_confidence:
         after = replace(state, hits=0, reported=False)
@@ -100,27 +124,32 @@ def step(
     return replace(after, reported=True, fired_at=at), True, ""
 
 
-def options(given: dict[str, Any]) -> PolicyOptions:
-    """Options from their API form. Raises ValueError with one sentence.
+def options(values: dict[str, Any]) -> PolicyOptions:
+    """Parse alert options from their API form.
 
-    ``quiet_hours``: list of ``{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}``.
+    Args:
+        values: The options as the API receives them. ``quiet_hours`` is a list of
+            ``{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}``.
+
+    Raises:
+        ValueError: An option is invalid. The message is one sentence for the user.
     """
-    cooldown = _number(given, "cooldown_s", 0.0, 0.0, 30 * 86400.0)
-    consecutive = _number(given, "consecutive", 1, 1, 1000)
+    cooldown = _number(values, "cooldown_s", 0.0, 0.0, 30 * 86400.0)
+    consecutive = _number(values, "consecutive", 1, 1, 1000)
     if consecutive != int(consecutive):
         raise ValueError("consecutive must be a whole number.")
-    confidence = _number(given, "min_confidence", 0.0, 0.0, 1.0)
-    dedupe = given.get("dedupe", True)
+    confidence = _number(values, "min_confidence", 0.0, 0.0, 1.0)
+    dedupe = values.get("dedupe", True)
     if not isinstance(dedupe, bool):
         raise ValueError("dedupe must be true or false.")
-    quiet = given.get("quiet_hours") or []
+    quiet = values.get("quiet_hours") or []
     if not isinstance(quiet, list) or len(quiet) > 20:
         raise ValueError("quiet_hours must be a list of at most 20 ranges.")
     return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, tuple(_quiet(entry) for entry in quiet))
 
 
-def _number(given: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
-    value = given.get(name)
+def _number(values: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
+    value = values.get(name)
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -136,8 +165,8 @@ def _quiet(entry: Any) -> QuietHours:
         ZoneInfo(hours.timezone)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, ZoneInfoNotFoundError):
         raise ValueError(
-            'Each of quiet_hours is like {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}.'
+            'Each entry of quiet_hours must look like {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}.'
         ) from None
     if hours.start.tzinfo is not None or hours.end.tzinfo is not None:
-        raise ValueError("The start and end of quiet_hours have no zone of their own; use timezone.")
+        raise ValueError("The start and end of quiet_hours must not carry a time zone. Set timezone instead.")
     return hours

@@ -1,6 +1,7 @@
-"""Cutting a transcript into batches for an audio index: by words, sentences or time. Pure.
+"""Cuts a transcript into batches of words, sentences or seconds for an audio index.
 
-Words go in as they become final and come out once, in order; ``flush`` gives what is left when the transcript stops.
+Words are added as they become final and appear in exactly one batch, in order. ``flush`` returns the remaining words
+when the transcript stops.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _CLOSING = "\"'”’)]»"
 
 @dataclass(frozen=True)
 class Word:
-    """One spoken word; times in Unix seconds. ``ends_sentence``: nothing of its sentence follows."""
+    """A spoken word, with its times in Unix seconds. ``ends_sentence`` marks the last word of a sentence."""
 
     text: str
     start: float
@@ -33,7 +34,7 @@ class Batch:
 
     @property
     def text(self) -> str:
-        """The words as they were said."""
+        """The words, separated by spaces."""
         return " ".join(word.text for word in self.words)
 
     @property
@@ -57,7 +58,7 @@ class Batches:
     _sentences: int = 0
 
     def add(self, words: Sequence[Word]) -> list[Batch]:
-        """Take the next words; returns the batches they complete."""
+        """Add the next words and return the batches they complete."""
         done: list[Batch] = []
         for word in words:
             if (
@@ -78,13 +79,16 @@ class Batches:
         return done
 
     def reach(self, time: float) -> list[Batch]:
-        """Everything said before Unix ``time`` was given: by time, a window that is over is a batch."""
+        """Return the batch that is complete once everything spoken before the Unix time ``time`` has been added.
+
+        Only batches cut by time end this way, when their window is over.
+        """
         if self.segmenter == "time" and self._words and self._window(time) > self._window(self._words[0].start):
             return self.flush()
         return []
 
     def flush(self) -> list[Batch]:
-        """What is left, as it is."""
+        """Return the remaining words as a last batch, if there are any."""
         words, self._words, self._sentences = self._words, [], 0
         return [Batch(tuple(words))] if words else []
 
@@ -93,9 +97,16 @@ class Batches:
 
 
 def words_of(text: str, start: float, end: float, timed: Sequence[dict[str, Any]] = ()) -> list[Word]:
-    """The words of one final utterance. Where the engine gives no word times they are spread over it by length.
+    """Split a final utterance into words with times.
 
-    An utterance without any sentence mark counts as one sentence.
+    Without word times from the engine, the words are spread over the utterance in proportion to their length. An
+    utterance without sentence punctuation counts as one sentence.
+
+    Args:
+        text: The text of the utterance.
+        start: Start of the utterance in Unix seconds.
+        end: End of the utterance in Unix seconds.
+        timed: One ``{"start", "end"}`` per word from the engine, in Unix seconds. Ignored if the count differs.
     """
     spoken = text.split()
     if not spoken:
@@ -125,20 +136,24 @@ def _ends_sentence(word: str) -> bool:
     return word.rstrip(_CLOSING).endswith((".", "!", "?", "…", "。", "！", "？"))
 
 
-def config(given: dict[str, Any] | None) -> dict[str, Any]:
-    """An audio index's ``{"segmenter", "segmentation_value"}`` with defaults. Raises ValueError with a sentence."""
-    given = given or {}
-    segmenter = given.get("segmenter") or "word"
-    value = given.get("segmentation_value")
+def config(values: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the ``segmenter`` and ``segmentation_value`` of an audio index, with defaults applied.
+
+    Raises:
+        ValueError: A value is invalid. The message is one sentence for the user.
+    """
+    values = values or {}
+    segmenter = values.get("segmenter") or "word"
+    value = values.get("segmentation_value")
     if segmenter not in ("word", "sentence", "time"):
-        raise ValueError("The batch type of an audio index is 'word', 'sentence' or 'time'.")
+        raise ValueError("The batch type of an audio index must be 'word', 'sentence' or 'time'.")
     if value is None:
         value = {"word": 10, "sentence": 1, "time": 10}[segmenter]
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("The batch value must be a number.")
     if segmenter == "time":
         if not 1 <= value <= 3600:
-            raise ValueError("A batch by time must have 1 to 3600 seconds.")
+            raise ValueError("A batch of type 'time' must last 1 to 3600 seconds.")
     elif value != int(value) or not 1 <= value <= 5000:
-        raise ValueError(f"A batch by {segmenter} must have a whole number of them, from 1 to 5000.")
+        raise ValueError(f"The value of a batch of type '{segmenter}' must be a whole number from 1 to 5000.")
     return {"segmenter": segmenter, "segmentation_value": int(value) if value == int(value) else value}

@@ -1,4 +1,4 @@
-"""How many calls to models are left in the last hour and the last day. The caller has the clock."""
+"""Counts model calls against an hourly and a daily cap. The caller supplies the clock."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ from dataclasses import dataclass
 HOUR_S = 3600
 DAY_S = 86_400
 SLOT_S = 60
-"""Calls are counted by the minute; a minute counts until all of it is past the window, so a cap is never exceeded."""
+"""Calls are counted per minute. A minute counts until it has left the window entirely, so a cap is never exceeded."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """No call now. ``until``: Unix seconds when the next one fits; ``reason``: plain words."""
+    """A refused call.
+
+    ``until`` is the Unix time at which the next call is allowed, and ``reason`` is a sentence for the user.
+    """
 
     until: float
     reason: str
 
 
 class Budget:
-    """Calls per hour and per day (None: no cap). Times are Unix seconds and should not run backwards.
+    """A cap on model calls per hour and per day.
 
-    ``spent``: (minute, calls) pairs of an earlier budget, so that a restart does not give a new allowance.
+    Args:
+        per_hour: Calls per hour, or None for no cap.
+        per_day: Calls per day, or None for no cap.
+        spent: ``(minute, calls)`` pairs from an earlier budget, so that a restart does not reset the allowance.
+
+    Times are Unix seconds and should not run backwards.
     """
 
     def __init__(
@@ -34,11 +42,11 @@ class Budget:
 
     @property
     def spent(self) -> list[tuple[int, int]]:
-        """(minute since 1970, calls), oldest first: at most a day's. What to keep over a restart."""
+        """``(minute since 1970, calls)`` pairs of the last day, oldest first. Store them to survive a restart."""
         return [(slot, calls) for slot, calls in self._slots]
 
     def take(self, now: float) -> Refusal | None:
-        """Count one call, or say why there is none left."""
+        """Count one call, or return the refusal if no call is left."""
         refusal = self.refusal(now)
         if refusal is None:
             slot = int(now // SLOT_S)
@@ -49,7 +57,7 @@ class Budget:
         return refusal
 
     def refusal(self, now: float) -> Refusal | None:
-        """What ``take`` would answer, without taking."""
+        """Return what ``take`` would return, without counting a call."""
         while self._slots and _leaves(self._slots[0][0], DAY_S) <= now:
             self._slots.popleft()
         refusals = [
@@ -60,14 +68,14 @@ class Budget:
         return max(refusals, key=lambda refusal: refusal.until, default=None)
 
     def used(self, now: float) -> dict[str, int]:
-        """Calls counted in the last ``hour`` and ``day``."""
+        """Return the calls counted in the last ``hour`` and ``day``."""
         return {unit: sum(calls for _, calls in self._within(window, now)) for window, _, unit in self._caps}
 
     def _within(self, window: int, now: float) -> list[list[int]]:
         return [slot for slot in self._slots if _leaves(slot[0], window) > now]
 
     def _until(self, window: int, cap: int, now: float) -> float | None:
-        """When enough slots have left the window for one more call; None: now."""
+        """Return when enough minutes have left the window for one more call, or None if a call is allowed now."""
         slots = self._within(window, now)
         total = sum(calls for _, calls in slots)
         until = None
@@ -80,5 +88,5 @@ class Budget:
 
 
 def _leaves(slot: int, window: int) -> float:
-    """When all of a minute is further back than the window."""
+    """Return the Unix time at which a minute has left the window entirely."""
     return (slot + 1) * SLOT_S + window

@@ -1,8 +1,8 @@
-"""The API's filter language: a list of conditions on the fields of a record (API reference, "Filter language").
+"""The API's filter language: conditions on the fields of a record (API reference, "Filter language").
 
-A condition is ``{"field", "op", "value"}`` with op ``==``, ``!=``, ``contains``, ``in`` or ``exists``; a list is an
-AND; ``{"and": [...]}``, ``{"or": [...]}`` and ``{"not": ...}`` nest; a dotted field goes into objects, and through a
-list it matches when any element does.
+A condition is ``{"field", "op", "value"}`` with op ``==``, ``!=``, ``contains``, ``in`` or ``exists``. A list means
+AND, and ``{"and": [...]}``, ``{"or": [...]}`` and ``{"not": ...}`` can be nested. A dotted field reaches into objects.
+If the path crosses a list, the condition matches when any element matches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ _HOW = 'Write conditions like {"field": "kind", "op": "==", "value": "visual"}; 
 
 
 def check(condition: Any) -> None:
-    """Raise InvalidRequest with one sentence when the filter cannot be used."""
+    """Validate a filter.
+
+    Raises:
+        InvalidRequest: The filter is malformed, too long or nested too deeply.
+    """
     if _count(condition, 0) > MAX_CONDITIONS:
         raise InvalidRequest(f"The filter has more than {MAX_CONDITIONS} conditions. Use fewer.")
 
@@ -30,7 +34,7 @@ def _count(condition: Any, depth: int) -> int:
     if isinstance(condition, list):
         return sum(_count(part, depth + 1) for part in condition)
     if not isinstance(condition, Mapping):
-        raise InvalidRequest(f"The filter is not understood. {_HOW}")
+        raise InvalidRequest(f"The filter is invalid. {_HOW}")
     for word in ("and", "or"):
         if word in condition:
             if not isinstance(condition[word], list):
@@ -39,14 +43,14 @@ def _count(condition: Any, depth: int) -> int:
     if "not" in condition:
         return _count(condition["not"], depth + 1)
     if not isinstance(condition.get("field"), str) or condition.get("op") not in _OPS:
-        raise InvalidRequest(f"A condition of the filter is not understood. {_HOW}")
+        raise InvalidRequest(f"The filter contains an invalid condition. {_HOW}")
     if condition["op"] == "in" and not isinstance(condition.get("value"), list):
         raise InvalidRequest('In the filter, "in" needs a list as its value.')
     return 1
 
 
 def holds(condition: Any, record: Mapping[str, Any]) -> bool:
-    """Whether a record passes a filter that was checked."""
+    """Return whether a record passes a filter. The filter must have passed ``check``."""
     if isinstance(condition, list):
         return all(holds(part, record) for part in condition)
     if "and" in condition:
@@ -73,7 +77,7 @@ def holds(condition: Any, record: Mapping[str, Any]) -> bool:
 
 
 def _values(value: Any, path: list[str]) -> list[Any]:
-    """Every value a dotted path leads to; a list at its end gives its elements."""
+    """Return every value a dotted path leads to. A list at its end contributes its elements."""
     if isinstance(value, list):
         return [found for element in value for found in _values(element, path)]
     if not path:

@@ -1,14 +1,14 @@
-"""When a webhook that failed is tried again, and when it is given up. Pure."""
+"""Decides when a failed webhook delivery is retried and when it is abandoned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 DELAYS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
-"""Seconds after the first, second, ... failed attempt; together about 17 hours."""
+"""Seconds to wait after the first, second, ... failed attempt, about 17 hours in total."""
 
 GONE = 410
-"""HTTP status by which a receiver says that it wants no more (Standard Webhooks)."""
+"""HTTP status with which a receiver asks for no further deliveries (Standard Webhooks)."""
 
 
 def next_attempt(
@@ -18,10 +18,15 @@ def next_attempt(
     retry_after_s: float | None = None,
     delays_s: Sequence[float] = DELAYS_S,
 ) -> float | None:
-    """Unix time of the next attempt after ``attempts`` failed ones, or None to give up.
+    """Return the Unix time of the next attempt after ``attempts`` failed ones, or None to give up.
 
-    ``jitter`` is a random number from 0 to 1: up to a fifth of the delay is added, so that receivers that come back
-    are not hit by all senders at once. A receiver's Retry-After is kept to, up to an hour.
+    Args:
+        attempts: Number of failed attempts so far.
+        now: Unix seconds.
+        jitter: A random number from 0 to 1. Up to a fifth of the delay is added, so that a receiver that comes back is
+            not hit by all senders at once.
+        retry_after_s: The receiver's Retry-After in seconds, honored up to an hour.
+        delays_s: Seconds to wait after each failed attempt.
     """
     if attempts > len(delays_s):
         return None

@@ -1,14 +1,14 @@
-"""Which rule decides an event: the structured ``rule`` beside its prompt, or a prompt in one of the documented forms.
+"""Derives the rule that decides an event, from its structured ``rule`` or from a prompt in a documented form.
 
-Prompts, besides quoted phrases (see ``phrases``); each is the whole prompt, with or without "when" before it::
+Besides quoted phrases (see ``phrases``), a prompt as a whole may take one of these forms, optionally after "when"::
 
-    the text matches /ERR-[0-9]+/           also: appears, disappears, is missing
+    the text matches /ERR-[0-9]+/           or: appears, disappears, is missing
     the picture changes                     the picture is black | turns black | is no longer black | is not black
     the picture is frozen for 30 s          the picture freezes | is no longer frozen
     speech starts | speech stops
     the stream is lost | the stream is back
 
-Structured, as JSON, exactly one of::
+A structured rule is one of these JSON objects::
 
     {"text": "Invoice 4711" or ["a", "b"], "join": "all" | "any", "when": "present"|"appears"|"absent"|"disappears"}
     {"regex": "ERR-[0-9]+", "when": ...}
@@ -41,26 +41,35 @@ KINDS = ("text", "regex", "picture", "speech", "stream")
 MAX_PHRASE = 300  # characters
 MAX_FOR_S = 86_400.0
 SILENCE_S = 10.0
-"""Seconds without words after which speech has stopped."""
-HOW = 'A rule is like {"text": "Invoice 4711", "when": "appears"}; it has exactly one of ' + ", ".join(KINDS) + "."
+"""Seconds of silence after which speech counts as stopped."""
+RULE_HELP = (
+    'A rule looks like {"text": "Invoice 4711", "when": "appears"} and has exactly one of the keys '
+    f"{', '.join(KINDS)}."
+)
 
 
-def of_event(prompt: str, given: dict[str, Any] | None) -> Rule | None:
-    """The rule that decides an event; None when it takes a model. ``given`` was checked by ``from_json``."""
-    return _cached(prompt, json.dumps(given, sort_keys=True) if given else "")
+def rule_for_event(prompt: str, structured: dict[str, Any] | None) -> Rule | None:
+    """Return the rule that decides an event, or None if it needs a model.
+
+    Args:
+        prompt: The event prompt.
+        structured: The structured rule, which must have passed ``from_json``. It takes precedence over the prompt.
+    """
+    return _cached(prompt, json.dumps(structured, sort_keys=True) if structured else "")
 
 
 @lru_cache(maxsize=1024)
-def _cached(prompt: str, given: str) -> Rule | None:
-    return from_json(json.loads(given)) if given else from_prompt(prompt)
+def _cached(prompt: str, structured: str) -> Rule | None:
+    return from_json(json.loads(structured)) if structured else from_prompt(prompt)
 
 
-def exact(rule: Rule, given: dict[str, Any] | None) -> bool:
-    """The rule says all that the event means, so that no model is asked even where there is one.
+def is_exhaustive(rule: Rule, structured: dict[str, Any] | None) -> bool:
+    """Return whether the rule captures the full meaning of the event, so that no model is called even if there is one.
 
-    A prompt with quoted phrases may mean more than its phrases, and a model can judge a picture nobody measured.
+    A prompt with quoted phrases may mean more than its phrases, and a model can describe a picture that was not
+    measured.
     """
-    return bool(given) or not isinstance(rule.conditions[0], Phrase | PictureCondition)
+    return bool(structured) or not isinstance(rule.conditions[0], Phrase | PictureCondition)
 
 
 # prompts
@@ -102,7 +111,7 @@ _SENTENCES: tuple[tuple[str, str, Form], ...] = (
 
 
 def from_prompt(prompt: str) -> Rule | None:
-    """The rule a prompt in a documented form means; None for any other prompt."""
+    """Return the rule of a prompt in a documented form, or None for any other prompt."""
     plain = _LEAD.sub("", " ".join(prompt.split()), count=1).rstrip(" .!")
     expression = _REGEX.fullmatch(plain)
     if expression is not None:
@@ -135,80 +144,86 @@ def _measured(kind: str, seconds: float) -> Condition:
     return PictureCondition(kind, seconds)  # pyright: ignore[reportArgumentType]
 
 
-# structured
+# structured rules
 
 
-def from_json(given: dict[str, Any]) -> Rule:
-    """The rule in a structured ``rule``. Raises ValueError with one sentence."""
-    kinds = [kind for kind in KINDS if kind in given]
+def from_json(structured: dict[str, Any]) -> Rule:
+    """Parse a structured rule.
+
+    Raises:
+        ValueError: The rule is invalid. The message tells the user how to write it.
+    """
+    kinds = [kind for kind in KINDS if kind in structured]
     if len(kinds) != 1:
-        raise ValueError(HOW)
+        raise ValueError(RULE_HELP)
     kind = kinds[0]
     allowed = {"text": ("join", "when"), "regex": ("when",), "picture": ("when", "for_s"), "speech": ("for_s",)}
-    unknown = sorted(set(given) - {kind, *allowed.get(kind, ())})
+    unknown = sorted(set(structured) - {kind, *allowed.get(kind, ())})
     if unknown:
-        more = f"takes only {', '.join(allowed[kind])} beside it" if kind in allowed else "takes nothing beside it"
+        more = f"accepts only {', '.join(allowed[kind])} as further keys" if kind in allowed else "accepts no other key"
         raise ValueError(f"A rule with {kind} {more}.")
     match kind:
         case "text":
-            return _text(given)
+            return _text(structured)
         case "regex":
-            expressions.check(_word(given, "regex"))
-            return Rule((Expression(given["regex"]),), form=_form(given))
+            expressions.check(_word(structured, "regex"))
+            return Rule((Expression(structured["regex"]),), form=_form(structured))
         case "picture":
-            return _picture(given)
+            return _picture(structured)
         case "speech":
-            state = _one_of(given, "speech", ("started", "stopped"))
-            return Rule((Speech(_seconds(given, SILENCE_S)),), form="appears" if state == "started" else "disappears")
+            state = _one_of(structured, "speech", ("started", "stopped"))
+            return Rule(
+                (Speech(_seconds(structured, SILENCE_S)),), form="appears" if state == "started" else "disappears"
+            )
         case _:
-            state = _one_of(given, "stream", ("lost", "back"))
+            state = _one_of(structured, "stream", ("lost", "back"))
             return Rule((Connection(),), form="absent" if state == "lost" else "appears")
 
 
-def _text(given: dict[str, Any]) -> Rule:
-    wanted = given["text"] if isinstance(given["text"], list) else [given["text"]]
+def _text(structured: dict[str, Any]) -> Rule:
+    wanted = structured["text"] if isinstance(structured["text"], list) else [structured["text"]]
     fits = all(
         isinstance(one, str) and len(one) <= MAX_PHRASE and any(char.isalnum() for char in one) for one in wanted
     )
     if not fits or not 1 <= len(wanted) <= phrases.MAX_PHRASES:
         raise ValueError(
-            f"text is a phrase, or a list of at most {phrases.MAX_PHRASES}, each with a letter or digit and at most "
-            f"{MAX_PHRASE} characters."
+            f"text must be a phrase or a list of at most {phrases.MAX_PHRASES} phrases, each with at least one "
+            f"letter or digit and at most {MAX_PHRASE} characters."
         )
-    join, form = _one_of({"join": "all", **given}, "join", ("all", "any")), _form(given)
+    join, form = _one_of({"join": "all", **structured}, "join", ("all", "any")), _form(structured)
     if join == "any" and len(wanted) > 1 and form in ("absent", "disappears"):
-        raise ValueError(f"join 'any' with when '{form}' has two meanings. Create one event for each phrase.")
+        raise ValueError(f"join 'any' with when '{form}' is ambiguous. Create a separate event for each phrase.")
     return Rule(tuple(Phrase(one.strip()) for one in wanted), "any" if join == "any" else "all", form)
 
 
-def _picture(given: dict[str, Any]) -> Rule:
-    state = _one_of(given, "picture", get_args(PictureState))
-    form = _form(given)
+def _picture(structured: dict[str, Any]) -> Rule:
+    state = _one_of(structured, "picture", get_args(PictureState))
+    form = _form(structured)
     if state == "changed" and form != "present":
-        raise ValueError("A picture that changed has no other form: leave when out.")
-    if state != "frozen" and given.get("for_s") is not None:
-        raise ValueError("for_s goes with a frozen picture only; for a black one use consecutive on the alert.")
-    return Rule((PictureCondition(state, _seconds(given, 0.0)),), form=form)  # pyright: ignore[reportArgumentType]
+        raise ValueError("A picture rule with 'changed' has no other form. Omit when.")
+    if state != "frozen" and structured.get("for_s") is not None:
+        raise ValueError("for_s applies to a frozen picture only. For a black one, use consecutive on the alert.")
+    return Rule((PictureCondition(state, _seconds(structured, 0.0)),), form=form)  # pyright: ignore[reportArgumentType]
 
 
-def _form(given: dict[str, Any]) -> Form:
-    return _one_of({"when": "present", **given}, "when", get_args(Form))  # pyright: ignore[reportReturnType]
+def _form(structured: dict[str, Any]) -> Form:
+    return _one_of({"when": "present", **structured}, "when", get_args(Form))  # pyright: ignore[reportReturnType]
 
 
-def _word(given: dict[str, Any], name: str) -> str:
-    if not isinstance(given[name], str):
-        raise ValueError(f"{name} must be a text.")
-    return given[name]
+def _word(structured: dict[str, Any], name: str) -> str:
+    if not isinstance(structured[name], str):
+        raise ValueError(f"{name} must be a string.")
+    return structured[name]
 
 
-def _one_of(given: dict[str, Any], name: str, words: tuple[str, ...]) -> str:
-    if given[name] not in words:
+def _one_of(structured: dict[str, Any], name: str, words: tuple[str, ...]) -> str:
+    if structured[name] not in words:
         raise ValueError(f"{name} must be one of {', '.join(words)}.")
-    return given[name]
+    return structured[name]
 
 
-def _seconds(given: dict[str, Any], default: float) -> float:
-    seconds = given.get("for_s", default)
+def _seconds(structured: dict[str, Any], default: float) -> float:
+    seconds = structured.get("for_s", default)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_FOR_S:
         raise ValueError(f"for_s must be a number of seconds from 0 to {MAX_FOR_S:g}.")
     return float(seconds)

@@ -1,6 +1,7 @@
-"""Regular expressions that cannot hang: RE2 matches in time that grows with the text only, whatever the pattern.
+"""Regular expressions with guaranteed linear matching time (RE2).
 
-Patterns come from users and models, texts from strangers; Python's own engine can take hours for some pairs of them.
+Patterns come from users and models, and the texts from untrusted streams. With some combinations, Python's own engine
+would run for hours.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from typing import Any
 
 MAX_PATTERN = 500  # characters
 MAX_TEXT = 20_000
-"""Characters that are searched. With ``_MEMORY`` the worst pattern found took 0.2 s for them."""
-_MEMORY = 1 << 17  # bytes a compiled pattern may take
+"""Number of characters that are searched. With ``_MEMORY``, the slowest pattern found took 0.2 s for them."""
+_MEMORY = 1 << 17  # bytes that a compiled pattern may occupy
 SYNTAX = "Look-ahead, look-behind and back references are not supported (RE2 syntax)."
 
 
 def check(pattern: str) -> None:
-    """Raise ValueError with one sentence when the pattern cannot be used."""
+    """Validate a pattern.
+
+    Raises:
+        ValueError: The pattern cannot be used. The message is one sentence for the user.
+    """
     if not pattern or len(pattern) > MAX_PATTERN:
-        raise ValueError(f"A regular expression has 1 to {MAX_PATTERN} characters.")
+        raise ValueError(f"A regular expression must have 1 to {MAX_PATTERN} characters.")
     _compiled(pattern)
 
 
 def find(pattern: str, text: str) -> str | None:
-    """The line of ``text`` (verbatim) in which the pattern is found first, or None. Lines end at newlines."""
+    """Return the line of ``text`` (verbatim) that contains the first match, or None."""
     text = text[:MAX_TEXT]
     found = _compiled(pattern).search(text)
     if found is None:
@@ -38,11 +43,11 @@ def _compiled(pattern: str) -> Any:
     try:
         import re2
     except ImportError:
-        raise ValueError("Regular expressions need the package google-re2: pip install google-re2.") from None
+        raise ValueError("Regular expressions require the package google-re2: pip install google-re2.") from None
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeError):
-        raise ValueError(f"That is no regular expression that can be used here. {SYNTAX}") from None
+        raise ValueError(f"The regular expression is invalid or not supported. {SYNTAX}") from None

@@ -1,12 +1,13 @@
-"""Finds a phrase in text read from a screen, tolerant of case, spacing, punctuation and single misread letters.
+"""Finds a phrase in text read from a screen, ignoring case, spacing, punctuation and single misread letters.
 
-What is tolerated is what readers of pictures get wrong, so that another word or number is not taken for the phrase:
+It tolerates exactly the errors that text readers make, so that a different word or number does not match:
 
-- Case, accents, spaces, line breaks and punctuation do not matter, whole words do ("art" is not in "start").
-- Up to four letters or digits: nothing is misread.
-- O/0, l/1/I, S/5 and B/8 may stand for each other; no other digit may differ, be missing or be added.
-- One misread letter a word: look-alikes (c/e, u/v, ...) in words of four letters or more; in words of six or more any
-  letter but the first, a lost or added one, or rn for m. Altogether one in ten letters (rounded), at least one.
+- Case, accents, spaces, line breaks and punctuation are ignored, but only whole words match ("art" is not in "start").
+- Phrases of up to four letters or digits must match exactly.
+- O/0, l/1/I, S/5 and B/8 are interchangeable. No other digit may differ, be missing or be added.
+- Each word may contain one misread letter: a look-alike (c/e, u/v, ...) in words of four letters or more. In words of
+  six or more, it may also be any letter but the first, a lost or added letter, or rn for m. In total, one in ten
+  letters (rounded) may be misread, and at least one.
 - Separators inside numbers count: 12.50 is not 1250 (thousands separators do not: 1,250 is 1250).
 """
 
@@ -23,7 +24,7 @@ MAX_TEXT = 50_000  # characters searched
 EXACT_BELOW = 5  # letters and digits
 
 _SAME = str.maketrans("0185i", "olbsl")
-"""Classic confusions after case folding: one of each group stands for all."""
+"""Classic confusions after case folding. One character of each group represents the whole group."""
 _DIGIT_LIKE = frozenset("olisb")
 _CLOSE = frozenset(("ce", "co", "eo", "uv", "gq", "9g", "9q", "2z", "6b", "bh", "jl", "vy", "hn"))
 _ALIKE = _CLOSE | frozenset(
@@ -38,30 +39,39 @@ _SPACE = " "  # anything else between two numbers
 
 @dataclass(frozen=True)
 class PhraseMatch:
-    """Where a phrase was found. ``line`` holds the line or lines it stands in, verbatim (untrusted)."""
+    """A phrase that was found.
+
+    Attributes:
+        line: The line or lines that contain the phrase, verbatim (untrusted).
+        misreads: Number of letters or digits that differ from the phrase.
+    """
 
     line: str
     misreads: int
-    """Letters or digits that differ from the phrase."""
 
     @property
     def confidence(self) -> float:
-        """0.99 for an exact finding, less with each misread letter."""
+        """0.99 for an exact match, and less for each misread letter."""
         return 0.99 if not self.misreads else max(0.7, 0.95 - 0.05 * (self.misreads - 1))
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Letters and digits of a text without case, accents, spaces and punctuation."""
+    """The letters and digits of a text without case, accents, spaces and punctuation.
+
+    Attributes:
+        source: The original text.
+        chars: The folded text.
+        same: ``chars`` with the classic confusions unified. Both have the same length.
+        where: Position in ``source`` of each character.
+        edges: For each position 0..len(chars), whether a word or number may begin or end there.
+    """
 
     source: str
     chars: str
     same: str
-    """``chars`` with the classic confusions made equal; as long as ``chars``."""
     where: list[int]
-    """For each of ``chars`` its position in ``source``."""
     edges: list[bool]
-    """For each position 0..len(chars): a word or number may begin or end here."""
 
 
 @lru_cache(maxsize=16)
@@ -72,7 +82,7 @@ def fold(text: str) -> Folded:
     where: list[int] = []
     gaps: set[int] = {0}
     grouping = {at for match in _THOUSANDS.finditer(text) for at in range(*match.span()) if not text[at].isdigit()}
-    last = -1  # position in the text of the last letter or digit
+    last = -1  # position of the most recent letter or digit in the text
     for at, char in enumerate(text):
         letters = _letters(char)
         if not letters:
@@ -95,7 +105,11 @@ def fold(text: str) -> Folded:
 
 
 def find(phrase: str, text: Folded) -> PhraseMatch | None:
-    """The best place where ``phrase`` stands in ``text``; None when it does not, or when it has no letter or digit."""
+    """Return the best match of ``phrase`` in ``text``.
+
+    Returns:
+        None if the phrase is not found, or contains no letter and no digit.
+    """
     best: tuple[int, int, int] | None = None
     for needle in _needles(phrase):
         size = len(needle.chars)
@@ -117,26 +131,33 @@ def find(phrase: str, text: Folded) -> PhraseMatch | None:
 
 @dataclass(frozen=True)
 class _Needle:
+    """A phrase, or a variant of it, prepared for comparison.
+
+    Attributes:
+        chars: The folded phrase.
+        same: ``chars`` with the classic confusions unified.
+        word: The word number of each character. Words end at spaces and between letters and digits.
+        place: For each character, its position in its word and the word's length.
+        budget: Allowed number of misread letters besides classic confusions.
+        spent: Misreads that this variant of the phrase already accounts for.
+    """
+
     chars: str
     same: str
     word: list[int]
-    """For each character the number of its word; words end at spaces and between letters and digits."""
     place: list[tuple[int, int]]
-    """For each character its position in its word and the word's length."""
     budget: int
-    """Misread letters it may have besides classic confusions."""
     spent: int = 0
-    """Misreads that this variant of the phrase stands for."""
 
     @property
     def exact(self) -> bool:
-        """Too short for any misread."""
+        """Whether the phrase is too short to tolerate a misread."""
         return sum(char.isalnum() for char in self.chars) < EXACT_BELOW
 
 
 @lru_cache(maxsize=256)
 def _needles(phrase: str) -> tuple[_Needle, ...]:
-    """The phrase, and variants of it that are worth a look of their own."""
+    """Return the phrase and those variants of it that need a separate search."""
     folded = fold(phrase)
     size = sum(char.isalnum() for char in folded.chars)
     if not size:
@@ -148,9 +169,9 @@ def _needles(phrase: str) -> tuple[_Needle, ...]:
     budget = 0 if size < EXACT_BELOW else min(3, max(1, (size + 5) // 10))
     needles = [_needle(folded.chars, word, budget)]
     if _SPACE in folded.chars:
-        # Spaces inside a phrase's number may be missing or be other separators: 0800 123, 0800123, 0800-123.
-        kept = [i for i, char in enumerate(folded.chars) if char != _SPACE]
-        needles.append(_needle("".join(folded.chars[i] for i in kept), [word[i] for i in kept], budget))
+        # The spaces inside a number may be missing or be other separators: 0800 123, 0800123, 0800-123.
+        dense = [i for i, char in enumerate(folded.chars) if char != _SPACE]
+        needles.append(_needle("".join(folded.chars[i] for i in dense), [word[i] for i in dense], budget))
         needles.append(_needle(folded.chars.replace(_SPACE, _JOINT), word, budget))
     if budget:
         needles += _digraph_variants(needles[0])
@@ -163,7 +184,7 @@ def _needle(chars: str, word: list[int], budget: int, spent: int = 0) -> _Needle
 
 
 def _digraph_variants(needle: _Needle) -> list[_Needle]:
-    """The phrase with one m read as rn and the like, or the other way round, in a word of six letters or more."""
+    """Return variants of the phrase with one digraph misread, such as m as rn, in words of six letters or more."""
     variants = []
     for one, two in _DIGRAPHS:
         for old, new in ((one, two), (two, one)):
@@ -178,7 +199,7 @@ def _digraph_variants(needle: _Needle) -> list[_Needle]:
 
 
 def _compare(needle: _Needle, text: Folded, start: int, end: int) -> int | None:
-    """Misreads when ``text[start:end]`` may be the phrase, else None."""
+    """Return the number of misreads if ``text[start:end]`` may be the phrase, else None."""
     window = text.chars[start:end]
     if window == needle.chars:
         return needle.spent
@@ -212,7 +233,11 @@ def _compare(needle: _Needle, text: Folded, start: int, end: int) -> int | None:
 
 
 def _confusions(needle: _Needle, window: str, offset: int = 0) -> int | None:
-    """How many of ``window`` are confused with the phrase's characters from ``offset``; None if not believable."""
+    """Count the characters of ``window`` that are confused with the phrase's characters from ``offset``.
+
+    Returns:
+        None if the confusion is implausible.
+    """
     differ = [offset + n for n, char in enumerate(window) if char != needle.chars[offset + n]]
     for at in differ:
         size = needle.place[at][1]
@@ -223,7 +248,7 @@ def _confusions(needle: _Needle, window: str, offset: int = 0) -> int | None:
             first = at - needle.place[at][0]
             read = window[max(0, first - offset) : first - offset + size]
             if not any(char.isdigit() for char in read):
-                return None  # no digit of the number was read as one
+                return None  # at least one digit of the number must be read as a digit
     return len(differ)
 
 
@@ -250,7 +275,7 @@ def _letters(char: str) -> str:
 
 
 def _separator(before: str, between: str, after: str) -> str:
-    """What stands for ``between`` two characters: nothing, unless both are digits."""
+    """Return the folded form of the text between two characters, which is empty unless both are digits."""
     if not (before.isdigit() and after.isdigit()):
         return ""
     return _JOINT if len(between) == 1 and between in ".,:/-'’_–" else _SPACE
@@ -262,7 +287,7 @@ def _edges(chars: str, gaps: set[int]) -> list[bool]:
         left, right = chars[i - 1], chars[i]
         if edges[i] or _JOINT in (left, right):
             continue
-        # Letters that touch a number end it, unless they may be its misread digits.
+        # Letters that touch a number end it, unless they may be misread digits of the number.
         if left.isdigit() and right.isalpha():
             edges[i] = right not in _DIGIT_LIKE
         elif left.isalpha() and right.isdigit():

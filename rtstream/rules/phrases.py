@@ -1,15 +1,16 @@
-"""Event prompts with quoted phrases that are, appear, disappear or are missing.
+"""Parses event prompts with quoted phrases that are present, appear, disappear or are missing.
 
 The documented form is a prompt with at least one phrase in quotation marks, straight or typographic::
 
-    "Invoice 4711" is on the screen         true while the phrase is there
-    "Invoice 4711" appears                  true when it is there and was not at the last look
+    "Invoice 4711" is on the screen         true while the phrase is present
+    "Invoice 4711" appears                  true when it is present and was absent at the previous look
     "Recording" is not visible              true while it is missing
-    "Recording" disappears / is gone        true when it is missing and was there at the last look
+    "Recording" disappears / is gone        true when it is missing and was present at the previous look
 
-Several phrases: all must be there, unless "or" stands between them; a negated or vanishing form means none of them is
-there. What else the prompt says is not judged, and ``Rule.describe`` tells the user so. Prompts whose other words would
-change the meaning (counts, durations, conditions, two negations, user actions) give no rule: they need a model.
+Several phrases must all be present, unless they are joined with "or". In a negated or vanishing form, none of them may
+be present. The rest of the prompt is not evaluated, and ``Rule.describe`` informs the user about it. A prompt whose
+other words would change its meaning (counts, durations, conditions, two negations, user actions) yields no rule and
+needs a model.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_PHRASES = 10
 
 _DOUBLE = re.compile(r'["“”„‟«»＂]([^"“”„‟«»＂]{1,300})["“”‟«»＂]|「([^」]{1,300})」')
 _SINGLE = re.compile(r"(?<!\w)['‘‚‹`]((?:[^'‘’‚‹›`]|(?<=\w)['’](?=\w)){1,300})['’›`](?!\w)")
-_HOLE = "\x00"  # stands for a phrase in the rest of the prompt
+_HOLE = "\x00"  # takes the place of a phrase in the rest of the prompt
 
 _DISAPPEARS = re.compile(
     r"\b(disappear\w*|vanish\w*|gone|removed|cleared|go(es)? away|no longer|not\b[^.\x00]*\b(any ?more|any longer)"
@@ -38,7 +39,7 @@ _OTHER_MEANING = re.compile(
 
 
 def plan(prompt: str) -> Rule | None:
-    """The rule that decides an event prompt; None when it takes a model."""
+    """Return the rule that decides an event prompt, or None if the prompt needs a model."""
     quoted = _DOUBLE if _DOUBLE.search(prompt) else _SINGLE
     phrases = [next(group for group in match.groups() if group).strip() for match in quoted.finditer(prompt)]
     rest = quoted.sub(_HOLE, prompt).lower().replace("’", "'")
@@ -48,12 +49,12 @@ def plan(prompt: str) -> Rule | None:
         return None
     join, form = _join(rest), _form(rest)
     if join is None or form is None or (join == "any" and form in ("absent", "disappears")):
-        return None  # with "or", a negation could mean none of them or not all of them
+        return None  # a negation with "or" could mean none of them or not all of them
     return Rule(tuple(Phrase(phrase) for phrase in phrases), join, form)
 
 
 def _join(rest: str) -> Literal["all", "any"] | None:
-    """How the phrases are joined; None when both ways."""
+    """Return how the phrases are joined, or None if the prompt uses both "and" and "or"."""
     between = rest.split(_HOLE)[1:-1]
     has_or = any(re.search(r"\bor\b|\|", part) for part in between)
     has_and = any(re.search(r"\b(and|nor)\b|&", part) for part in between)
@@ -65,7 +66,7 @@ def _join(rest: str) -> Literal["all", "any"] | None:
 
 
 def _form(rest: str) -> Form | None:
-    """The form of the prompt; None when two negations would have to be weighed."""
+    """Return the form of the prompt, or None if it contains more than one negation."""
     remaining, vanishing = _DISAPPEARS.subn(" ", rest)
     negations = len(_ABSENT.findall(remaining))
     if vanishing + negations > 1:

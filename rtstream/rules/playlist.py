@@ -1,4 +1,4 @@
-"""What of a window is recorded, and the HLS playlist that plays it. Times are Unix seconds."""
+"""Computes the recorded ranges of a window and the HLS playlist that plays it. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ SegmentRow = tuple[float, float, str, str, int, int]
 """A :class:`Segment` as a plain tuple."""
 
 HOLE_S = 0.25
-"""Holes shorter than this, in seconds, are none: segments of one recording rarely meet to the microsecond."""
+"""Holes shorter than this, in seconds, are ignored, because segments rarely meet to the microsecond."""
 
 
 class Segment(NamedTuple):
-    """One recorded segment: where it is in time, and which bytes of which file it is; a length of 0 means all."""
+    """A recorded segment: its time span, and its byte range in a file.
+
+    A length of 0 stands for the whole file.
+    """
 
     start: float
     duration: float  # seconds
@@ -28,13 +31,19 @@ class Segment(NamedTuple):
 
     @property
     def end(self) -> float:
+        """Unix seconds at the end of the segment."""
         return self.start + self.duration
 
 
 def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[list[Range], list[Range]]:
-    """The recorded ranges of the window [start, end], and the gaps. Together they are the window.
+    """Return the recorded ranges and the gaps of the window [start, end]. Together they cover the window.
 
-    ``segments`` are sorted by start. Holes shorter than ``HOLE_S`` are no gaps, unless nothing is recorded at all.
+    Args:
+        segments: Segments sorted by start.
+        start: Start of the window in Unix seconds.
+        end: End of the window in Unix seconds.
+
+    Holes shorter than ``HOLE_S`` are not reported as gaps, unless nothing is recorded at all.
     """
     covered: list[Range] = []
     gaps: list[Range] = []
@@ -64,7 +73,7 @@ def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[
 
 
 def gaps_between(ranges: Sequence[Range]) -> list[Range]:
-    """The holes of at least ``HOLE_S`` between ranges that are in order."""
+    """Return the holes of at least ``HOLE_S`` between sorted ranges."""
     return [(before[1], after[0]) for before, after in pairwise(ranges) if after[0] - before[1] >= HOLE_S]
 
 
@@ -75,16 +84,24 @@ def playlist(
     init_url: Callable[[str], str],
     segment_url: Callable[[str], str],
 ) -> str:
-    """The HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of these segments in this order.
+    """Return an HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of the segments in the given order.
 
-    Whole ones are listed, and EXT-X-START names the exact beginning: Unix time ``start`` in the first one. HLS knows no
-    exact end. ``init_url`` takes a recording id, ``segment_url`` a path.
-    The wall clock is given at the beginning, after each discontinuity and with each file, about once a minute; players
-    count on from there. A day has 21,600 segments: what is done for each one counts, and none is kept.
-    Raises ValueError when there is no segment.
+    The playlist lists whole segments. EXT-X-START marks the exact beginning, while HLS has no way to mark an exact end.
+    The wall clock time is stated at the beginning, after each discontinuity and for each file (about once per minute),
+    and players extrapolate from there. A day has 21,600 segments, so the work per segment is small and no segment is
+    held in memory.
+
+    Args:
+        chosen: The segments to play.
+        start: Unix time in the first segment at which playback begins.
+        init_url: Returns the URL of the init segment of a recording id.
+        segment_url: Returns the URL of a path.
+
+    Raises:
+        ValueError: There is no segment.
     """
     lines: list[str] = []
-    same_file: list[str] = []  # segments that follow each other in one file, without what is the same for all of them
+    same_file: list[str] = []  # consecutive segments in one file, without the text that all of them share
     recording, path, url = "", "", ""
     first = reached = longest = 0.0
     for at, duration, recording_id, file, offset, length in chosen:
@@ -123,29 +140,33 @@ def playlist(
 
 
 def _entries(segments: Sequence[str], url: str) -> str:
-    """Playlist entries of one file: joined in one go, since a day's addresses are megabytes."""
+    """Return the playlist entries of one file, joined in a single step because the URLs of a day are megabytes."""
     return "#EXTINF:" + f"\n{url}\n#EXTINF:".join(segments) + f"\n{url}"
 
 
-def nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:
-    """What to tell who asked for a window without a recording: where the nearest of ``ranges`` are.
+def describe_nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:
+    """Return an error text for a window without a recording, which names the nearest recorded ranges.
 
-    ``storing``: whether the stream is recorded at all.
+    Args:
+        ranges: The recorded ranges of the stream.
+        start: Start of the window in Unix seconds.
+        end: End of the window in Unix seconds.
+        storing: Whether the stream is recorded at all.
     """
     if not ranges:
         if storing:
             return "Nothing is recorded on this stream yet. Wait until it is connected and has recorded a few seconds."
-        return "This stream is not recorded. Connect it with store=true to be able to play it back."
-    asked = f"at {stamp(start)}" if start == end else f"between {stamp(start)} and {stamp(end)}"
+        return "This stream is not recorded. Connect it with store=true to play it back later."
+    window = f"at {format_time(start)}" if start == end else f"between {format_time(start)} and {format_time(end)}"
     near = sorted(ranges, key=lambda r: max(r[0] - end, start - r[1], 0.0))[:3]
-    listed = "; ".join(f"{stamp(a)} to {stamp(b)}" for a, b in sorted(near))
-    return f"Nothing is recorded {asked}. The nearest recorded ranges are: {listed}."
+    listed = "; ".join(f"{format_time(a)} to {format_time(b)}" for a, b in sorted(near))
+    return f"Nothing is recorded {window}. The nearest recorded ranges are: {listed}."
 
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def stamp(at: float) -> str:
-    """A Unix time as a number that can be passed on, and readable."""
+def format_time(at: float) -> str:
+    """Format a Unix time as a number that can be passed on, followed by a readable form."""
     return f"{at:.3f} ({datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC)"

@@ -1,6 +1,7 @@
-"""What a search query asks for: words, quoted phrases, prefixes. Any text is a valid query or a clear error.
+"""Parses a search query into words, quoted phrases and prefixes.
 
-Nothing of the user's text is ever taken for syntax of the word index: terms are made of letters and digits only.
+Any text is either a valid query or a clear error. User text is never interpreted as syntax of the word index, because
+terms consist of letters and digits only.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from dataclasses import dataclass
 from rtstream.errors import InvalidRequest
 
 MAX_TERMS = 32
-"""Different terms that are looked up; further ones are left out (a query of 10 kB is still answered)."""
+"""Distinct terms that are looked up. Further terms are ignored, so that a query of 10 kB still works."""
 
 _QUOTED = re.compile(r'"([^"]*)"|“([^“”]*)”|„([^„“”]*)[“”]|«([^«»]*)»')
-# A word, or several joined by one mark each (INV-4711, report_v2.xlsx, 10:30, don't): looked up as a phrase.
+# A word, or several words joined by single marks (INV-4711, report_v2.xlsx, 10:30, don't), looked up as a phrase.
 _WORD = re.compile(r"[^\W_]+(?:[-_.:'’@][^\W_]+)*\*?")
 _PART = re.compile(r"[^\W_]+")
 
-# English words that say nothing about what is searched. They count only when there is nothing else.
+# English words that carry no meaning in a search. They count only if the query contains nothing else.
 _EMPTY_WORDS = (
     "a about all am an and any anybody anyone anything are as at be been being but by can could did do does done for "
     "from had has have he her here hers him his how i if in into is it its just me my of on one or our out she so "
@@ -30,7 +31,7 @@ _EMPTY = frozenset(_EMPTY_WORDS.split())
 
 @dataclass(frozen=True)
 class Term:
-    """Words that stand together; ``prefix``: the last one may go on."""
+    """Words that must be adjacent. With ``prefix``, the last one may continue."""
 
     words: tuple[str, ...]
     prefix: bool = False
@@ -43,16 +44,20 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """``terms`` rank; a document must hold every one of ``required`` (the quoted phrases)."""
+    """A parsed query. ``terms`` determine the rank, and a hit must contain every phrase in ``required``."""
 
     text: str
-    """The query without its marks, for an embedding."""
+    """The query without quotation marks and asterisks, for an embedding."""
     terms: tuple[Term, ...]
     required: tuple[Term, ...]
 
 
 def parse(text: str) -> Query:
-    """Read a query. Raises InvalidRequest when it holds no letter and no digit."""
+    """Parse a query.
+
+    Raises:
+        InvalidRequest: The query contains no letter and no digit.
+    """
     required: dict[Term, None] = {}
     for found in _QUOTED.finditer(text):
         words = tuple(_PART.findall("".join(part or "" for part in found.groups()).lower()))
@@ -61,9 +66,11 @@ def parse(text: str) -> Query:
     terms: dict[Term, None] = {}
     for word in _WORD.findall(_QUOTED.sub(" ", text).lower()):
         terms[Term(tuple(_PART.findall(word)), word.endswith("*"))] = None
-    telling = [term for term in terms if not (len(term.words) == 1 and term.words[0] in _EMPTY)]
-    kept = (*required, *(telling or ([] if required else terms)))[:MAX_TERMS]
-    if not kept:
-        raise InvalidRequest("The query has no word or number to search for. Say in a few words what you look for.")
+    significant = [term for term in terms if not (len(term.words) == 1 and term.words[0] in _EMPTY)]
+    selected = (*required, *(significant or ([] if required else terms)))[:MAX_TERMS]
+    if not selected:
+        raise InvalidRequest(
+            "The query has no word or number to search for. Describe what you look for in a few words."
+        )
     plain = re.sub(r'["“”„«»*\s]+', " ", text).strip()
-    return Query(plain, kept, tuple(required)[:MAX_TERMS])
+    return Query(plain, selected, tuple(required)[:MAX_TERMS])

@@ -1,7 +1,7 @@
-"""Takes secrets out of URLs, and out of any text that may hold URLs: for results, logs and errors.
+"""Removes secrets from URLs, and from any text that may contain URLs, for results, logs and errors.
 
-What cannot be told apart from a secret is removed too: a masked camera option is a smaller loss than a password in a
-log. Do not pass links through here that someone has to open.
+Anything that cannot be distinguished from a secret is removed as well, because a masked camera option is a smaller loss
+than a password in a log. Do not pass links through this module that a user has to open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|key|sig|auth|cred|jwt|sess|streamid|user|login|account|hmac|hdn|policy|ticket|nonce|pin",
     re.I,
 )
-# Options of cameras and media servers whose values say nothing secret.
+# Options of cameras and media servers whose values are never secret.
 _PLAIN_NAME = re.compile(
     r"(sub)?(channel|type|stream|stream_?type)|camera|cam|profile|unicast|proto(col)?|transport|codec|video_?codec|quality"
     r"|resolution|width|height|fps|mode|latency|timeout|pkt_size|buffer_size|fifo_size|overrun_nonfatal|reuse|ttl|format"
@@ -37,9 +37,9 @@ _TRAILING = "\"'`>)]},;:.!?"
 
 
 def show_url(url: str) -> str:
-    """The URL without credentials, stream keys and other secrets; what is no URL comes back as ``redact`` gives it.
+    """Return a URL without credentials, stream keys and other secrets, for example ``rtmp://host/app/***``.
 
-    The whole string counts as one URL, spaces included. RTMP: ``rtmp://host/app/***``.
+    The whole string counts as one URL, including spaces. A string that is not a URL is passed to ``redact``.
     """
     url = url.strip()
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(//+)(.*)", url, re.S)
@@ -49,10 +49,12 @@ def show_url(url: str) -> str:
 
 
 def redact(text: str, urls: Iterable[str] = ()) -> str:
-    """``text`` with every URL in it shown safely.
+    """Return ``text`` with the secrets removed from every URL in it.
 
-    ``urls``: source URLs whose secrets are known; each is removed wherever it stands, also outside of a URL
-    (some libraries put the bare password or stream key into their messages).
+    Args:
+        text: Any text.
+        urls: Source URLs whose secrets are removed even outside a URL, because some libraries put the bare password or
+            stream key into their messages.
     """
     for secret in sorted({s for url in urls for s in secrets_in(url)}, key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -63,7 +65,10 @@ def redact(text: str, urls: Iterable[str] = ()) -> str:
 
 
 def secrets_in(url: str) -> set[str]:
-    """The password, secret query values and RTMP stream key in ``url``, as written and percent-decoded (3+ long)."""
+    """Return the secrets of a URL: its password, secret query values and RTMP stream key.
+
+    Each secret of three characters or more is returned as written and percent-decoded.
+    """
     match = re.match(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://+(.*)", url, re.S)
     if not match:
         return set()
@@ -88,17 +93,17 @@ def _url_in_text(match: re.Match[str]) -> str:
 def _clean(scheme: str, slashes: str, rest: str) -> str:
     _, host, tail = _split(rest)
     path, mark, query = tail.partition("?")
-    if "#" in path:  # a fragment carries nothing a source needs
+    if "#" in path:  # a source needs nothing from a fragment
         path, mark, query = path.partition("#")[0], "", ""
     path = _clean_path(scheme.lower(), path)
     return f"{scheme}:{slashes}{host}{path}{mark}{_clean_query(query)}"
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """(userinfo, host and port, the rest) of what follows ``://``.
+    """Split the part of a URL after ``://`` into user info, host with port, and the rest.
 
-    A password with an unencoded slash, question mark or hash sign ends the authority too early, and the rest of it
-    would stand in the path: where the authority cannot be right, all up to the last @ counts as userinfo.
+    An unencoded slash, question mark or hash sign in a password ends the authority early, which would leave the rest of
+    the password in the path. If the authority cannot be valid, everything up to the last @ counts as user info.
     """
     end = re.search(r"[/?#]", rest)
     authority, tail = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
@@ -125,14 +130,17 @@ def _clean_path(scheme: str, path: str) -> str:
     return "/".join(MASK if _looks_secret(part) else _PAIR_IN_PATH.sub(rf"\1{MASK}", part) for part in parts)
 
 
-# Some cameras take the login in the path: /user=admin_password=secret_channel=1_stream=0.sdp
+# Some cameras expect the login in the path: /user=admin_password=secret_channel=1_stream=0.sdp
 _PAIR_IN_PATH = re.compile(
     r"(?i)((?:user|username|login|pass|password|passwd|pwd|token|key|auth)=)(.*?)(?=_[a-z]+=|&|;|$)"
 )
 
 
 def _looks_secret(part: str) -> bool:
-    """A path part such as a stream key or a webhook token: long, letters and digits mixed, no words with hyphens."""
+    """Return whether a path segment looks like a stream key or webhook token.
+
+    These are long, mix letters and digits, and contain no hyphenated words.
+    """
     runs = re.findall(r"[A-Za-z0-9]+", part)
     longest = max(runs, key=len, default="")
     mixed = re.search(r"\d", longest) and re.search(r"[A-Za-z]", longest)

@@ -1,4 +1,4 @@
-"""Which recorded files go when a limit is reached: the oldest first, evidence of alerts never. Pure."""
+"""Selects the recorded files to delete when a limit is reached: the oldest first, but never evidence of alerts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass
 class File:
-    """A recorded file; times in Unix seconds. ``bytes`` counts its segments."""
+    """A recorded file. Times are Unix seconds; ``bytes`` is the total size of its segments."""
 
     stream_id: str
     path: str
@@ -18,9 +18,13 @@ class File:
 
 
 def files(stream_id: str, segments: Iterable[tuple[str, float, float, int]], *, complete: bool) -> list[File]:
-    """Files of segments (path, start, duration, bytes) that are sorted by start.
+    """Group segments into files.
 
-    Unless ``complete``, the last file is left out: it is being written, or its later segments are missing here.
+    Args:
+        stream_id: The stream of the segments.
+        segments: ``(path, start, duration, bytes)`` tuples, sorted by start.
+        complete: Whether ``segments`` holds every segment. If not, the last file is left out, because it is still being
+            written or some of its segments are missing.
     """
     found: dict[str, File] = {}
     for path, start, duration, size in segments:
@@ -31,9 +35,12 @@ def files(stream_id: str, segments: Iterable[tuple[str, float, float, int]], *, 
 
 
 def expired(candidates: Sequence[File], *, before: float | None, excess: int) -> list[File]:
-    """The files to remove: all that end before ``before``, and the oldest ones until ``excess`` bytes are gone.
+    """Return the files to delete.
 
-    ``candidates`` are sorted by start and hold no file that must stay.
+    Args:
+        candidates: Files sorted by start, none of which must be retained.
+        before: Delete every file that ends before this Unix time, or None for no age limit.
+        excess: Bytes to free by deleting the oldest files.
     """
     going: list[File] = []
     freed = 0
@@ -47,5 +54,5 @@ def expired(candidates: Sequence[File], *, before: float | None, excess: int) ->
 
 
 def unpinned(candidates: Iterable[File], pins: Sequence[tuple[float, float]]) -> list[File]:
-    """Files that share no time with a pinned range."""
+    """Return the files that do not overlap any pinned range."""
     return [file for file in candidates if not any(start < file.end and end > file.start for start, end in pins)]

@@ -1,7 +1,8 @@
-"""Makes text that came out of a stream safe to store and show: nothing hidden, no control characters, bounded length.
+"""Makes text from a stream safe to store and display: no invisible characters, no control characters, bounded length.
 
-It removes what a reader cannot see but a model would read. It does not make the text true or harmless: what is left is
-still data, never instructions. The characters follow what GitHub's MCP server filters, widened to whole categories.
+It removes characters that a reader cannot see but a model would read. It does not make the text true or harmless. The
+remaining text is still data, never instructions. The set of characters follows the filter of GitHub's MCP server,
+extended to whole Unicode categories.
 """
 
 from __future__ import annotations
@@ -12,22 +13,23 @@ from typing import Any
 ELLIPSIS = "…"
 MAX_DEPTH = 20
 
-# Letters and marks that show nothing: fillers, joiners, blank Braille.
+# Letters and marks without a visible form: fillers, joiners, blank Braille.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
 _NEWLINES = str.maketrans({"\r": "\n", "\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n"})
 _EMOJI_BASE = frozenset("#*0123456789©®‼⁉")
 
 
 def clean(text: str, limit: int) -> str:
-    """``text`` in NFC without invisible characters, at most ``limit`` characters; ``…`` at its end means it was cut.
+    """Return ``text`` in NFC without invisible characters, at most ``limit`` characters long.
 
-    Kept: newline, tab, and a variation selector that follows the symbol it styles. Removed: control and format
-    characters (zero-width, bidirectional, tags, soft hyphens), surrogates, private use, blank fillers.
+    Newlines, tabs and a variation selector after the symbol it styles remain. Control and format characters
+    (zero-width, bidirectional, tags, soft hyphens), surrogates, private use and blank fillers are removed. Truncated
+    text ends with ``…``.
     """
     text = text.replace("\r\n", "\n").translate(_NEWLINES)
     if not (text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()):
         text = _strip(text)
-        # Composing can bring two characters together that were apart; once more settles it.
+        # Composing can join characters that were separate, so strip the result once more.
         text = _strip(unicodedata.normalize("NFC", text))
     if len(text) <= limit:
         return text
@@ -35,7 +37,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def clean_data(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
-    """``clean`` on every string and key of a JSON value; what is nested deeper than ``depth`` becomes ``…``."""
+    """Apply ``clean`` to every string and key of a JSON value. Anything nested deeper than ``depth`` becomes ``…``."""
     if isinstance(value, str):
         return clean(value, limit)
     if isinstance(value, dict | list) and depth == 0:
@@ -48,14 +50,14 @@ def clean_data(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
 
 
 def _strip(text: str) -> str:
-    kept: list[str] = []
+    result: list[str] = []
     for char in text:
         if "\ufe0e" <= char <= "\ufe0f":
-            if kept and _takes_selector(kept[-1]):
-                kept.append(char)
+            if result and _takes_selector(result[-1]):
+                result.append(char)
         elif char in "\n\t" or not _invisible(char):
-            kept.append(char)
-    return "".join(kept)
+            result.append(char)
+    return "".join(result)
 
 
 def _takes_selector(base: str) -> bool:

@@ -1,4 +1,4 @@
-"""Timestamps of a live source: repaired so that a muxer can trust them, and anchored to the wall clock."""
+"""Repairs the timestamps of a live source for muxing and anchors them to the wall clock."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from fractions import Fraction
 from typing import NamedTuple
 
 LONGEST_STEP_S = 10  # a larger forward step of the leading track is a jump
-BACK_STEP_S = 1  # so is a larger backward one; smaller ones are late packets
-REPAIRABLE_S = 0.1  # a decode time at most this late is moved just behind the last one, a later packet dropped
-LONGEST_REORDER_S = 5  # presentation minus decode time
+BACK_STEP_S = 1  # a larger backward step is a jump, a smaller one a late packet
+REPAIRABLE_S = 0.1  # a decode time at most this late is moved just after the previous one; a later packet is dropped
+LONGEST_REORDER_S = 5  # presentation time minus decode time
 LARGEST_SKEW_S = 10  # between a track and the leading one
 FIRST_SKEW_S = 3  # the same for the first packet of a track
 LONGEST_RUN_S = 10_000_000
-PLAUSIBLE_S = 5.0  # between the sender's clock and ours, beside what it takes pictures to arrive
+PLAUSIBLE_S = 5.0  # between the sender's clock and ours, in addition to the transport delay of the pictures
 
 
 class PacketVerdict(Enum):
-    """What to do with a packet that got no place on the time line."""
+    """The action to take for a packet that was not placed on the time line."""
 
     DROP = "drop"
-    EARLY = "early"  # drop it too: the leading track has not begun
-    HOLD = "hold"  # keep it aside: the next packet of the track tells a single wild timestamp from a jump
-    JUMP = "jump"  # the time line broke: restart, then place the held packet and this one
+    EARLY = "early"  # drop it because the leading track has not begun
+    HOLD = "hold"  # set it aside until the next packet of the track shows whether this is a stray timestamp or a jump
+    JUMP = "jump"  # the time line broke; restart, then place the held packet and this one
 
 
 class Placed(NamedTuple):
@@ -36,12 +36,15 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True)
 class Track:
-    """One elementary stream. ``time_base``: seconds per input tick. ``rate``: output ticks per second."""
+    """The state of one elementary stream.
+
+    ``time_base`` is in seconds per input tick, and ``rate`` in output ticks per second.
+    """
 
     time_base: Fraction
     rate: int
-    base: int = 0  # output ticks of the time line's 0
-    wrapped: int = 0  # input ticks added because the counter wrapped
+    base: int = 0  # output ticks at the start of the time line
+    wrapped: int = 0  # input ticks added to undo counter wraps
     last: int | None = None
     suspect: int | None = None
     wrap: int = field(init=False)
@@ -50,35 +53,44 @@ class Track:
 
     def __post_init__(self) -> None:
         self._scale, self._den = 2 * self.time_base.numerator * self.rate, self.time_base.denominator
-        # Input ticks after which the counter starts over: 33 bits at 90 kHz (MPEG-TS), 32 bits of milliseconds (RTMP).
+        # Input ticks after which the counter wraps: 33 bits at 90 kHz (MPEG-TS), 32 bits of milliseconds (RTMP).
         self.wrap = {90000: 1 << 33, 1000: 1 << 32}.get(self._den, 0)
 
     def ticks(self, stamp: int) -> int:
-        """``stamp`` in output ticks, rounded."""
+        """Return ``stamp`` in output ticks, rounded."""
         return (stamp * self._scale + self._den) // (2 * self._den)
 
 
 @dataclass(slots=True)
 class Timeline:
-    """Places packets of several tracks on one time line that begins at 0 with the first packet of the leading track.
+    """Places packets of several tracks on one time line, which begins at 0 with the first packet of the leading track.
 
-    What it lets through is safe for a muxer: decode times of a track strictly grow, those of the leading track by at
-    most 10 s at a step, presentation is 0 to 5 s after decoding. Counter wraps are undone.
+    The placed packets are safe to mux. The decode times of a track strictly increase, those of the leading track by at
+    most 10 s per step, and presentation follows decoding by 0 to 5 s. Counter wraps are undone.
     """
 
-    # Integers throughout: this runs for every packet of every stream.
+    # Integers only, because this runs for every packet of every stream.
     tracks: dict[int, Track]
     lead: int
     begun: bool = False
 
     def restart(self) -> None:
-        """Forget the past: the next packet of the leading track is at 0."""
+        """Reset the time line. The next packet of the leading track is at 0."""
         self.begun = False
         for track in self.tracks.values():
             track.wrapped, track.last, track.suspect = 0, None, None
 
     def place(self, index: int, dts: int | None, pts: int | None) -> Placed | PacketVerdict:
-        """The place of a packet of track ``index`` with these input timestamps, or what to do with it."""
+        """Place a packet on the time line.
+
+        Args:
+            index: The track of the packet.
+            dts: Decode time in input ticks, or None if unknown.
+            pts: Presentation time in input ticks, or None if unknown.
+
+        Returns:
+            The repaired times, or the action to take for a packet that cannot be placed.
+        """
         if dts is None:
             return PacketVerdict.DROP
         track = self.tracks[index]
@@ -114,7 +126,7 @@ class Timeline:
 
     @staticmethod
     def _unwrapped(track: Track, dts: int, expected: int) -> int:
-        """Output ticks of ``dts`` on the time line, which should be near ``expected``; notices a wrap."""
+        """Return ``dts`` in output ticks on the time line. Undo a counter wrap if that brings it near ``expected``."""
         at, near = track.ticks(dts + track.wrapped) - track.base, LARGEST_SKEW_S * track.rate
         if track.wrap and abs(at - expected) > near:
             for turn in (track.wrap, -track.wrap):
@@ -126,7 +138,7 @@ class Timeline:
 
     @staticmethod
     def _settle(track: Track, dts: int, pts: int | None, at: int) -> Placed | PacketVerdict:
-        """The last repairs, of a packet whose unwrapped ``dts`` is at ``at`` output ticks."""
+        """Apply the last repairs to a packet whose unwrapped ``dts`` is at ``at`` output ticks."""
         if track.last is not None and at <= track.last:
             if track.last - at > REPAIRABLE_S * track.rate:
                 return PacketVerdict.DROP
@@ -135,19 +147,24 @@ class Timeline:
         if pts is None:
             return Placed(at, at)
         if track.wrap and pts - dts < -(track.wrap // 2):
-            pts += track.wrap  # a reordered picture shown after the wrap and decoded before it
+            pts += track.wrap  # a reordered picture, presented after the wrap and decoded before it
         shown = max(at, track.ticks(pts + track.wrapped) - track.base)
         return Placed(at, shown if shown - at <= LONGEST_REORDER_S * track.rate else at)
 
 
 def backdate(pts: list[int | None], first_dts: int, step: int) -> list[tuple[int, int]]:
-    """Decode and presentation times for the packets before the first one that has a decode time.
+    """Return decode and presentation times for the packets before the first one that has a decode time.
 
-    RTSP carries none: libavformat knows them only after it has seen how pictures are reordered, and the first keyframe
-    with reordered pictures comes without any time. ``pts``: what these packets say, ``step``: ticks per picture.
+    RTSP carries no decode times. libavformat computes them once it knows how pictures are reordered, and the first
+    keyframe with reordered pictures arrives without any time.
+
+    Args:
+        pts: Presentation time of each packet, or None if unknown, in ticks.
+        first_dts: Decode time of the first packet that has one, in ticks.
+        step: Ticks per picture.
     """
     known = [stamp for stamp in pts if stamp is not None]
-    # The first packet is the first picture shown, one step before the earliest of the others.
+    # The first packet is presented first, one step before the earliest of the others.
     missing = min(known) - step if known else first_dts - len(pts) * step
     times = []
     for index, stamp in enumerate(pts):
@@ -158,29 +175,38 @@ def backdate(pts: list[int | None], first_dts: int, step: int) -> list[tuple[int
 
 @dataclass
 class WallClock:
-    """Finds the Unix time of a time line's start from when its packets arrived, and notices when it no longer holds.
+    """Derives the Unix time of a time line's start from packet arrival times, and detects when it no longer holds.
 
-    A picture cannot arrive before it happened, and the quickest of the first ``settle_s`` seconds was delayed least:
-    its arrival minus its presentation time is the offset. A burst of older pictures at connecting gives larger ones.
-    The sender's own clock (RTCP, RFC 3550 6.4.1; EXT-X-PROGRAM-DATE-TIME, RFC 8216 4.3.2.6) is believed instead when it
-    is plausible beside ours.
+    A picture cannot arrive before it was captured, and the fastest packet of the first ``settle_s`` seconds was delayed
+    the least. The offset is therefore the arrival time of that packet minus its presentation time. A burst of older
+    pictures on connection has larger values and does no harm.
+
+    The sender's own clock (RTCP, RFC 3550 6.4.1; EXT-X-PROGRAM-DATE-TIME, RFC 8216 4.3.2.6) takes precedence if it is
+    plausible compared with ours.
     """
 
     settle_s: float = 2.0
     tolerance_s: float = 1.0
     window_s: float = 10.0
-    offset: float | None = None  # Unix seconds of the time line's 0; None until settled
+    offset: float | None = None  # Unix seconds at the start of the time line; None until settled
     _first: float | None = None
-    _earliest: float = float("inf")  # arrival minus presentation
-    settled: float | None = None  # the same from arrival alone, and from decode times
-    _smallest: float = float("inf")  # arrival minus decoding, in the window that runs
+    _earliest: float = float("inf")  # arrival minus presentation time
+    settled: float | None = None  # the offset from arrival and decode times alone
+    _smallest: float = float("inf")  # arrival minus decode time, in the current window
     _windows: deque[float] = field(default_factory=lambda: deque(maxlen=2))
     _window_end: float = float("inf")
 
     def observe(self, arrival: float, at: float, shown_at: float) -> bool:
-        """A packet to be decoded at ``at`` and shown at ``shown_at`` (seconds on the time line) arrived (Unix seconds).
+        """Record the arrival of a packet.
 
-        Returns False once the offset has proved wrong (the source paused, or its clock drifts): start anew.
+        Args:
+            arrival: Unix seconds.
+            at: Decode time in seconds on the time line.
+            shown_at: Presentation time in seconds on the time line.
+
+        Returns:
+            False once the offset has proved wrong, because the source paused or its clock drifts. The caller must then
+            restart the time line.
         """
         delay = arrival - at
         if self._first is None:
@@ -200,9 +226,17 @@ class WallClock:
         return abs(smallest - self.settled) <= self.tolerance_s
 
     def believe(self, source_time: float, at: float, now: float, oldest_s: float = PLAUSIBLE_S) -> bool:
-        """The sender says ``at`` was at Unix time ``source_time``; gives whether that is taken for true.
+        """Use the sender's clock if it is plausible.
 
-        Ignored once settled, or when more than ``oldest_s`` before ``now`` or more than a few seconds after it.
+        Args:
+            source_time: Unix time that the sender states for ``at``.
+            at: Seconds on the time line.
+            now: Our Unix time.
+            oldest_s: Largest plausible age in seconds.
+
+        Returns:
+            False if the offset is already settled, or ``source_time`` is more than ``oldest_s`` before ``now`` or more
+            than ``PLAUSIBLE_S`` after it.
         """
         if self.offset is not None or not -PLAUSIBLE_S <= now - source_time <= oldest_s:
             return False
@@ -210,11 +244,11 @@ class WallClock:
         return True
 
     def estimate(self) -> float | None:
-        """The offset, or the best guess so far; None before the first packet."""
+        """Return the offset or the best estimate so far, or None before the first packet."""
         if self.offset is not None:
             return self.offset
         return None if self._first is None else self._earliest
 
     def lag(self, arrival: float, at: float) -> float:
-        """Seconds by which a packet came later than the quickest ones of late."""
+        """Return the seconds by which a packet arrived later than the fastest recent packets."""
         return arrival - at - min((*self._windows, self._smallest))

@@ -1,4 +1,4 @@
-"""Cutting a stream of sampled pictures into windows of equal length on the Unix time line. Pure."""
+"""Cuts a stream of sampled frames into windows of equal length on the Unix time line."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from rtstream.rules.sample_grid import grid_cell
 
 
 class Timed(Protocol):
-    """Anything that happened at a Unix time in seconds."""
+    """Anything with a Unix time in seconds."""
 
     @property
-    def time(self) -> float: ...
+    def time(self) -> float:
+        """Unix seconds."""
+        ...
 
 
 P = TypeVar("P", bound=Timed)
@@ -21,7 +23,10 @@ P = TypeVar("P", bound=Timed)
 
 @dataclass(frozen=True)
 class Window(Generic[P]):
-    """``pictures`` of [start, end), a hair before each (``sampling.SLACK_S``), oldest first; never empty."""
+    """The frames of ``[start, end)``, oldest first and never empty.
+
+    A frame may lie up to ``sample_grid.SLACK_S`` before the window.
+    """
 
     start: float
     end: float
@@ -30,10 +35,10 @@ class Window(Generic[P]):
 
 @dataclass
 class Windows(Generic[P]):
-    """Collects pictures into windows [k * length, (k + 1) * length).
+    """Collects frames into windows ``[k * length, (k + 1) * length)``.
 
-    A window is complete once the clock (a later picture, or ``reach``) is past its end. Windows without a picture
-    are left out: a gap in the stream is not a scene. At most ``frame_count`` pictures a window are kept.
+    A window is complete once a later frame or ``reach`` has passed its end. Windows without a frame are skipped,
+    because a gap in the stream is not a scene. Each window stores at most ``frame_count`` frames.
     """
 
     length: float  # seconds
@@ -42,7 +47,7 @@ class Windows(Generic[P]):
     _pictures: list[P] = field(default_factory=list)
 
     def add(self, picture: P) -> list[Window[P]]:
-        """Take a picture; returns the windows it completes. A picture older than the open window is ignored."""
+        """Add a frame and return the windows it completes. A frame older than the open window is ignored."""
         number = self._number(picture.time)
         if self._open is not None and number < self._open:
             return []
@@ -53,15 +58,16 @@ class Windows(Generic[P]):
         return done
 
     def reach(self, time: float) -> list[Window[P]]:
-        """All pictures before ``time`` were given; returns the window this completes, if any."""
+        """Return the window, if any, that is complete once all frames before the Unix time ``time`` have been added."""
         return self._close_before(self._number(time))
 
     def flush(self) -> list[Window[P]]:
-        """No more pictures of this run will come: the open window ends as it is."""
+        """Close the open window as it is, because no more frames of this recording will follow."""
         return [] if self._open is None else self._close_before(self._open + 1)
 
     def _number(self, time: float) -> int:
-        # As pictures are sampled: else one a hair before a boundary would be taken for a window and land in the other.
+        # Use the sampling grid. Otherwise a frame just before a boundary would be sampled for one window and land in
+        # another.
         return grid_cell(time, self.length)
 
     def _close_before(self, number: int) -> list[Window[P]]:

@@ -104,8 +104,11 @@ def attempted(conn: Connection, attempts: Sequence[dict[str, Any]]) -> None:
 
 
 def trim(conn: Connection, before: float, most_pending: int, limit: int) -> None:
-    """Remove finished webhooks made before a time, up to ``limit`` of each alert; give up the oldest of those that
-    wait beyond ``most_pending`` of one alert."""
+    """Remove finished webhooks and bound the number of pending ones.
+
+    Webhooks created before a time are removed, up to ``limit`` per alert. Of the pending webhooks of an alert, the
+    oldest beyond ``most_pending`` are abandoned.
+    """
     for alert_id in conn.execute(select(alerts.c.id)).scalars().all():
         oldest = select(deliveries.c.id).where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq)
         conn.execute(

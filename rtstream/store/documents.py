@@ -55,7 +55,7 @@ class View:
         return found[(self.ids[found] == ids) & self.alive[found]]
 
     def allowed(self, places: Sequence[int] | None, start: float | None, end: float | None) -> NDArray[np.bool_]:
-        """bool [rows]: of one of the places, and sharing time with [start, end] (Unix seconds); None: any."""
+        """Return bool [rows]: the rows of these places that overlap [start, end] (Unix seconds). None means any."""
         mask = self.alive.copy()
         if places is not None:
             size = int(self.places.max(initial=0)) + 1

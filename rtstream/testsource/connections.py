@@ -29,6 +29,7 @@ class Connections:
         """Clients cut off because they did not keep up."""
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
+        """Start to accept connections."""
         return await asyncio.start_server(self._serve, host, port, backlog=512)
 
     def allows(self, authorization: str) -> bool:

@@ -48,6 +48,7 @@ class HttpServer:
             self._send(piece, keyframe)
 
     def close(self) -> None:
+        """Close the muxer."""
         self._muxer.close()
 
     def _begin_gop(self) -> None:

@@ -47,6 +47,7 @@ class TsMuxer:
         return _cut_at_keyframes(data)
 
     def close(self) -> None:
+        """Close the containers."""
         self._container.close()
         self._template.close()
 

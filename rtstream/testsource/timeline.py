@@ -63,6 +63,7 @@ class LoopedClip:
 
     @property
     def tracks(self) -> list[int]:
+        """Track numbers of the source."""
         return [VIDEO, AUDIO] if self._blocks else [VIDEO]
 
     def clock(self, track: int) -> int:

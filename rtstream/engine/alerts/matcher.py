@@ -64,8 +64,8 @@ class EventMatcher:
 
     def rule(self, prompt: str, given: dict[str, Any] | None) -> Rule | None:
         """The rule that decides an event here; None where it takes a model."""
-        rule = event_rules.of_event(prompt, given)
-        return rule if rule is not None and (not self._has_model or event_rules.exact(rule, given)) else None
+        rule = event_rules.rule_for_event(prompt, given)
+        return rule if rule is not None and (not self._has_model or event_rules.is_exhaustive(rule, given)) else None
 
     def asks_model(self, prompt: str, given: dict[str, Any] | None) -> bool:
         """Deciding this event calls a model, which takes time and may cost money."""

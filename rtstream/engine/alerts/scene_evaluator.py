@@ -22,7 +22,7 @@ from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules import alert_policy as rules
-from rtstream.rules.event_rules import of_event
+from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.database import Database
@@ -129,8 +129,8 @@ class SceneEvaluator:
 
     def _way(self, alert: Row[Any]) -> Way | None:
         """How an alert is decided; None when that is not done on scenes."""
-        rule = of_event(alert.event_prompt, alert.event_rule)
-        if rule is not None and rule.of_journal:
+        rule = rule_for_event(alert.event_prompt, alert.event_rule)
+        if rule is not None and rule.concerns_stream:
             return None
         return "model" if self._judge.asks_model(alert.event_prompt, alert.event_rule) else "rule"
 

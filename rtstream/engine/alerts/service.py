@@ -108,8 +108,8 @@ class AlertService:
     async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
         """Decide an event on past scenes without creating anything; newest first. Raises NotFound, InvalidRequest."""
         prompt, given = _prompt(request.event_prompt), _rule(request.rule)
-        rule = event_rules.of_event(prompt, given)
-        if rule is not None and rule.of_journal:
+        rule = event_rules.rule_for_event(prompt, given)
+        if rule is not None and rule.concerns_stream:
             raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
         limit = min(request.limit, MAX_MODEL_TRIALS) if self._judge.asks_model(prompt, given) else request.limit
 
@@ -164,7 +164,7 @@ class AlertService:
         def insert(conn: Connection) -> Row[Any]:
             event = rows.get_event(conn, request.event_id)
             index = index_rows.get(conn, index_id, stream_id)
-            _check_fits(event_rules.of_event(event.prompt, event.rule), index.extraction_type, options)
+            _check_fits(event_rules.rule_for_event(event.prompt, event.rule), index.extraction_type, options)
             rows.insert_alert(
                 conn,
                 id=alert_id,

@@ -22,7 +22,7 @@ from rtstream.engine.journal import Journal
 from rtstream.models import Message
 from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
-from rtstream.rules.event_rules import of_event
+from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
@@ -154,12 +154,12 @@ def _watching(conn: Connection, stream_id: str | None = None) -> list[Row[Any]]:
 
 
 def _of_journal(alert: Row[Any]) -> bool:
-    rule = of_event(alert.event_prompt, alert.event_rule)
-    return rule is not None and rule.of_journal
+    rule = rule_for_event(alert.event_prompt, alert.event_rule)
+    return rule is not None and rule.concerns_stream
 
 
 def _rule(alert: Row[Any]) -> Rule:
-    rule = of_event(alert.event_prompt, alert.event_rule)
+    rule = rule_for_event(alert.event_prompt, alert.event_rule)
     assert rule is not None
     return rule
 

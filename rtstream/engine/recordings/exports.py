@@ -27,7 +27,7 @@ from rtstream.forkserver import start_process
 from rtstream.mp4.progressive import same_format
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.mp4.sample_tables import read_init
-from rtstream.rules.playlist import nearest, stamp
+from rtstream.rules.playlist import describe_nearest, format_time
 from rtstream.rules.text_safety import clean
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -136,7 +136,7 @@ class ExportService:
         segments, runs = await self._stored(stream.id, start, end)
         if not segments:
             ranges = await self._db.read(recording_rows.ranges, stream.id, 3, (start + end) / 2)
-            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+            raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
         if not all(_same_format(runs)):
             raise InvalidRequest(_formats_differ(segments, runs))
         start, end = max(start, segments[0].start), min(end, segments[-1].start + segments[-1].duration)
@@ -258,7 +258,7 @@ def _at_once(result: str) -> Callable[[Job], Any]:
 def _check_length(start: float, end: float) -> None:
     if end - start > MAX_EXPORT_S:
         raise InvalidRequest(
-            f"The recording is {(end - start) / 3600:.0f} hours long, from {stamp(start)} to {stamp(end)}. "
+            f"The recording is {(end - start) / 3600:.0f} hours long, from {format_time(start)} to {format_time(end)}. "
             "Export at most 24 hours at once: give start and end."
         )
 
@@ -278,7 +278,9 @@ def _formats_differ(segments: Sequence[Row[Any]], runs: dict[str, Row[Any]]) -> 
             parts[-1].extend(own)
         else:
             parts.append(own)
-    listed = "; ".join(f"{stamp(part[0].start)} to {stamp(part[-1].start + part[-1].duration)}" for part in parts[:5])
+    listed = "; ".join(
+        f"{format_time(part[0].start)} to {format_time(part[-1].start + part[-1].duration)}" for part in parts[:5]
+    )
     return f"The format of the stream changes in this window. Export its parts one by one: {listed}."
 
 

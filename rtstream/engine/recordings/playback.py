@@ -27,7 +27,7 @@ from rtstream.models import Playback
 from rtstream.mp4.progressive import Flat, FormatsDiffer, plan
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.perception.protocols import Picture
-from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, nearest, playlist
+from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, describe_nearest, playlist
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -98,7 +98,7 @@ class PlaybackService:
             covered, gaps = await self._db.read(query)
         if not covered:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
-            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+            raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
         links = self._links.urls(base_url, stream_id, start, end, title or stream.name, description)
         return Playback(**links, start=start, end=end, covered=covered, gaps=gaps)
 
@@ -181,7 +181,7 @@ class PlaybackService:
         segments = await self._segments(stream_id, at, at + 1e-3)
         if not segments:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
-            raise NotFound(nearest(ranges, at, at, storing=stream.store))
+            raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
         segment = segments[0]
         run = await self._db.read(rows.init_of, stream_id, segment.recording_id)
         assert run is not None
@@ -219,7 +219,7 @@ class PlaybackService:
         runs, times = await self._db.read(query)
         if not times:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
-            raise NotFound(nearest(ranges, start, end, storing=stream.store))
+            raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
         found = await self._extract(contact_sheet, list(runs.values()), times, max_side)
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
 

@@ -44,7 +44,7 @@ class LocalLanguage:
 
 def _judge(question: EventQuestion, scene: SceneFacts) -> Verdict:
     rule = event_rules.from_prompt(question.prompt)
-    if rule is None or rule.of_journal:
+    if rule is None or rule.concerns_stream:
         return Verdict(question.event_id, "needs_model", 0.0, NEEDS_MODEL, candidate_score(question.prompt, scene))
     facts = detection.scene_facts(scene.text, scene.lines, scene.changes, scene.kind)
     seen = detection.observe(rule, facts)

@@ -120,7 +120,7 @@ async def test_an_event_is_changed_for_all_its_alerts_and_removed_with_them(
 
     changed = await client.watches.update_event(event.event_id, UpdateEvent(rule={"regex": "door (is|was) open"}))
     assert (changed.matching, changed.event_prompt, changed.label) == ("rule", "the door is open", "door")
-    assert changed.note.startswith("Decided by looking for the regular expression only")
+    assert changed.note.startswith("Decided by searching for the regular expression only")
     await add_scene(served.engine, stream_id, index_id, "the door is open")
     assert (await judged(client, *alert, number=2))[-1].outcome == "fired"
     renamed = await client.watches.update_event(event.event_id, UpdateEvent(label="gate", rule={}))
@@ -182,7 +182,7 @@ async def test_an_event_is_tried_out_on_past_scenes_without_creating_anything(
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ({"text": ""}, "text is a phrase"),
+        ({"text": ""}, "text must be a phrase"),
         ({"regex": "(?=x)"}, "RE2 syntax"),
         ({"picture": "blue"}, "picture must be one of"),
         ({"sound": "loud"}, "exactly one of"),
@@ -201,7 +201,7 @@ async def test_a_rule_that_makes_no_sense_gets_a_sentence(
     [
         ({"cooldown_s": -1}, "cooldown_s must be a number from 0"),
         ({"consecutive": 0}, "consecutive must be a number from 1"),
-        ({"quiet_hours": [{"start": "22:00"}]}, "Each of quiet_hours is like"),
+        ({"quiet_hours": [{"start": "22:00"}]}, "Each entry of quiet_hours must look like"),
         ({"pre_s": 601}, "pre_s"),
         ({"consecutive": 2}, "never there several times in a row"),
         ({"callback_url": "http://169.254.169.254/latest"}, "link-local"),

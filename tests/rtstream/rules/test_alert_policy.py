@@ -87,8 +87,8 @@ def test_quiet_hours_reach_over_midnight_and_follow_the_clock_of_their_place() -
         ({"consecutive": 1.5}, "consecutive must be a whole number"),
         ({"min_confidence": 2}, "min_confidence must be a number from 0 to 1"),
         ({"dedupe": "yes"}, "dedupe must be true or false"),
-        ({"quiet_hours": [{"start": "late", "end": "07:00"}]}, "Each of quiet_hours is like"),
-        ({"quiet_hours": [{"start": "22:00", "end": "07:00", "timezone": "Mars/Base"}]}, "Each of quiet_hours is like"),
+        ({"quiet_hours": [{"start": "late", "end": "07:00"}]}, "Each entry of quiet_hours must look like"),
+        ({"quiet_hours": [{"start": "22:00", "end": "07:00", "timezone": "Mars/Base"}]}, "Each entry of quiet_hours"),
         ({"quiet_hours": "22-7"}, "quiet_hours must be a list"),
     ],
 )

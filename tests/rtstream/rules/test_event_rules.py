@@ -22,7 +22,7 @@ from rtstream.rules.detection import (
     last_look,
     observe,
 )
-from rtstream.rules.event_rules import exact, from_json, from_prompt, of_event
+from rtstream.rules.event_rules import from_json, from_prompt, is_exhaustive, rule_for_event
 
 STILL_4, STILL_6 = {"frozen": True, "still_s": 4}, {"frozen": True, "still_s": 6}
 
@@ -96,32 +96,32 @@ def test_a_prompt_that_says_more_needs_a_model(prompt: str) -> None:
 )
 def test_a_structured_rule_says_the_same(given_: dict[str, Any], rule: Rule) -> None:
     assert from_json(given_) == rule
-    assert of_event("whatever the prompt says", given_) == rule
+    assert rule_for_event("whatever the prompt says", given_) == rule
     assert rule.describe().startswith("Decided by ")
 
 
 @pytest.mark.parametrize(
     ("given_", "sentence"),
     [
-        ({}, "exactly one of text, regex, picture, speech, stream"),
+        ({}, "exactly one of the keys text, regex, picture, speech, stream"),
         ({"text": "a", "stream": "lost"}, "exactly one of"),
         ({"txt": "a"}, "exactly one of"),
-        ({"text": "?!"}, "with a letter or digit"),
+        ({"text": "?!"}, "with at least one letter or digit"),
         ({"text": [f"p{n}" for n in range(11)]}, "a list of at most 10"),
-        ({"text": 5}, "text is a phrase"),
+        ({"text": 5}, "text must be a phrase"),
         ({"text": "a", "when": "soon"}, "when must be one of present, appears"),
-        ({"text": ["a", "b"], "join": "any", "when": "absent"}, "two meanings"),
-        ({"text": "a", "for_s": 5}, "takes only join, when beside it"),
-        ({"regex": 5}, "regex must be a text"),
+        ({"text": ["a", "b"], "join": "any", "when": "absent"}, "is ambiguous"),
+        ({"text": "a", "for_s": 5}, "accepts only join, when as further keys"),
+        ({"regex": 5}, "regex must be a string"),
         ({"regex": "("}, "RE2 syntax"),
         ({"regex": "(a)\\1"}, "back references are not supported"),
         ({"regex": "a" * 501}, "1 to 500 characters"),
         ({"picture": "upside down"}, "picture must be one of changed, black, frozen"),
         ({"picture": "changed", "when": "absent"}, "has no other form"),
-        ({"picture": "black", "for_s": 3}, "with a frozen picture only"),
+        ({"picture": "black", "for_s": 3}, "to a frozen picture only"),
         ({"picture": "frozen", "for_s": "long"}, "for_s must be a number"),
         ({"speech": "loud"}, "speech must be one of started, stopped"),
-        ({"stream": "lost", "when": "present"}, "takes nothing beside it"),
+        ({"stream": "lost", "when": "present"}, "accepts no other key"),
         ({"stream": ["lost"]}, "stream must be one of lost, back"),
     ],
 )
@@ -136,9 +136,9 @@ def test_quoted_phrases_leave_the_rest_of_a_prompt_to_a_model_where_there_is_one
     pattern = from_prompt("the text matches /stop/")
     assert quoted is not None
     assert pattern is not None
-    assert not exact(quoted, None)
-    assert exact(quoted, {"text": "stop"})
-    assert exact(pattern, None)
+    assert not is_exhaustive(quoted, None)
+    assert is_exhaustive(quoted, {"text": "stop"})
+    assert is_exhaustive(pattern, None)
 
 
 def test_a_regular_expression_quotes_the_line_it_found() -> None:
@@ -163,10 +163,10 @@ def test_no_pattern_takes_long_on_any_text() -> None:
         ({"picture": "black"}, {"black": True}, None, "match", "The picture is black."),
         ({"picture": "black", "when": "absent"}, {"black": True}, None, "no_match", "The picture is black."),
         ({"picture": "changed"}, {"changed": False}, None, "no_match", "The picture did not change."),
-        ({"picture": "frozen", "for_s": 5}, STILL_4, True, "no_match", "The picture stood still for 4 s."),
-        ({"picture": "frozen", "for_s": 5}, STILL_6, True, "match", "The picture has stood still for 6 s."),
+        ({"picture": "frozen", "for_s": 5}, STILL_4, True, "no_match", "The picture was still for 4 s."),
+        ({"picture": "frozen", "for_s": 5}, STILL_6, True, "match", "The picture has been still for 6 s."),
         ({"picture": "frozen", "when": "disappears"}, {"frozen": False}, True, "match",
-         "The picture moves; it was there at the last look."),
+         "The picture is moving; it was present at the previous look."),
     ],
 )  # fmt: skip
 def test_the_picture_is_decided_by_what_was_measured(

@@ -83,7 +83,7 @@ def test_a_match_quotes_the_line_it_found() -> None:
     assert decision.present
     assert decision.confidence == pytest.approx(0.95)
     assert decision.explanation == (
-        '"Invoice 4711" was found in the line: lnvoice 4711 (misread characters allowed for: 1).'
+        '"Invoice 4711" was found in the line: lnvoice 4711 (misread characters tolerated: 1).'
     )
 
 
@@ -140,7 +140,7 @@ def test_an_explanation_is_bounded_and_shows_nothing_hidden() -> None:
 
 def test_a_rule_says_what_it_looks_for() -> None:
     assert rule("A1", "B2", join="any").describe() == (
-        'Decided by looking for the phrase only: true when "A1" or "B2" is there.'
+        'Decided by searching for the phrase only. Matches when "A1" or "B2" is present.'
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from rtstream.rules.playlist import HOLE_S, Segment, coverage, nearest, playlist
+from rtstream.rules.playlist import HOLE_S, Segment, coverage, describe_nearest, playlist
 
 T0 = 1_700_000_000.0
 # Times on a grid of 1/8 s: exact in binary, and HOLE_S is two steps.
@@ -159,19 +159,21 @@ def test_an_empty_window_is_one_gap() -> None:
 
 def test_an_empty_window_names_the_nearest_recorded_ranges() -> None:
     ranges = [(T0 - 900, T0 - 800), (T0 - 60, T0 - 30), (T0 + 100, T0 + 200), (T0 + 9000, T0 + 9100)]
-    assert nearest(ranges, T0, T0 + 10) == (
+    assert describe_nearest(ranges, T0, T0 + 10) == (
         "Nothing is recorded between 1700000000.000 (2023-11-14 22:13:20 UTC) "
         "and 1700000010.000 (2023-11-14 22:13:30 UTC). The nearest recorded ranges are: "
         "1699999100.000 (2023-11-14 21:58:20 UTC) to 1699999200.000 (2023-11-14 22:00:00 UTC); "
         "1699999940.000 (2023-11-14 22:12:20 UTC) to 1699999970.000 (2023-11-14 22:12:50 UTC); "
         "1700000100.000 (2023-11-14 22:15:00 UTC) to 1700000200.000 (2023-11-14 22:16:40 UTC)."
     )
-    assert nearest(ranges[:1], T0, T0).startswith("Nothing is recorded at 1700000000.000 (2023-11-14 22:13:20 UTC). ")
+    assert describe_nearest(ranges[:1], T0, T0).startswith(
+        "Nothing is recorded at 1700000000.000 (2023-11-14 22:13:20 UTC). "
+    )
 
 
 def test_a_stream_without_any_recording_says_why() -> None:
-    assert "store=true" in nearest([], T0, T0 + 1, storing=False)
-    assert "yet" in nearest([], T0, T0 + 1)
+    assert "store=true" in describe_nearest([], T0, T0 + 1, storing=False)
+    assert "yet" in describe_nearest([], T0, T0 + 1)
 
 
 def test_the_playlist_of_a_day_takes_a_tenth_of_a_second() -> None:

@@ -133,7 +133,7 @@ def _together(spans: list[slice]) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
 
 
 def _gelu(x: Floats) -> Floats:
-    """x * Phi(x) with erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7: numpy has no erf)."""
+    """Return x * Phi(x), with erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7: numpy has no erf)."""
     z = np.abs(x) * np.float32(math.sqrt(0.5))
     t = 1 / (1 + np.float32(0.3275911) * z)
     series = np.float32(1.061405429) * t
