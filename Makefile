@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint docs bench setup clean
+.PHONY: demo test test-long lint docs bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 test: $(VENV)/.dev lint  ## lint, then all tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m "not long"
+
+test-long: $(VENV)/.dev  ## the tests that take minutes: URL fuzzing, network namespaces
+	$(BIN)/pytest -m long -v
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

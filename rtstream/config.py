@@ -33,6 +33,13 @@ class EngineConfig(BaseModel):
             "'private' and 'loopback'. Cameras usually need 'private'."
         ),
     )
+    listen_ports: str = Field(
+        "",
+        description=(
+            "Ports on which sources may wait for a sender (udp://, an SRT listener, tcp://...?listen=1): "
+            "comma-separated ports and ranges such as 5000,9000-9010. Empty: none."
+        ),
+    )
     media_folders: str = Field(
         "",
         description="Folders below which local media files may be opened, separated like PATH. Empty: no local files.",

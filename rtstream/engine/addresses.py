@@ -16,9 +16,9 @@ from rtstream.rules.addresses import (
     check_addresses,
     check_local_path,
     parse_allowed,
-    parse_source,
-    parse_webhook,
 )
+from rtstream.rules.source_options import check_listening, parse_ports
+from rtstream.rules.source_urls import ANY_ADDRESS, parse_source, parse_webhook
 
 RESOLVE_TIMEOUT_S = 5.0
 
@@ -28,6 +28,7 @@ class Addresses:
 
     def __init__(self, config: EngineConfig) -> None:
         self._allowed = parse_allowed(config.allow_networks)
+        self._ports = parse_ports(config.listen_ports)
         # A receiver on this machine is reachable for whoever may call the engine, as long as that is only this machine.
         self._webhooks = Allowed(
             private=config.webhook_allow_private or self._allowed.private,
@@ -41,12 +42,15 @@ class Addresses:
         """Check the URL of a source; returns the one to open. Raises InvalidRequest with a sentence."""
         source = parse_source(url)
         if source.scheme == "file":
-            path = await anyio.to_thread.run_sync(lambda: Path(source.path).resolve())
+            path = await anyio.to_thread.run_sync(lambda: Path(source.file).resolve())
             check_local_path(path, self._folders)
             if not await anyio.Path(path).is_file():
                 raise InvalidRequest("There is no such media file. Check the path.")
             return path.as_uri()
-        check_addresses(await _resolve(source.host, source.port), self._allowed)
+        if source.listens:
+            check_listening(source.port, self._ports)
+        if not source.listens or source.host != ANY_ADDRESS:
+            check_addresses(await _resolve(source.host, source.port), self._allowed)
         return source.url
 
     async def webhook(self, url: str) -> list[str]:
