@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-long lint docs bench setup clean
+.PHONY: demo test test-long lint docs migration bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
@@ -22,6 +22,10 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev  ## write the generated tables of README.md and docs/ anew
 	$(BIN)/python -m server.cli.docs
+
+migration: $(VENV)/.dev  ## write the next migration: make migration NAME="Add links"; see docs/developers/migrations.md
+	@$(BIN)/python -m rtstream.store.migrations "$(NAME)"
+	@$(BIN)/ruff format -q rtstream/store/migrations/versions
 
 bench: $(VENV)/.dev  ## measure; see benchmarks/README.md
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""One database: opening it, its version, and running queries off the event loop.
+"""Open the database and run queries off the event loop.
 
 Queries are plain functions that take a SQLAlchemy connection (see the other modules of this folder).
 One thread writes, so that writes never wait for each other's locks; a few threads read.
@@ -12,11 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from rtstream.errors import Conflict
-from rtstream.store import search_tables
-from rtstream.store.tables import SCHEMA_VERSION, metadata
+from rtstream.store.schema import failure, prepare
 
 T = TypeVar("T")
 
@@ -31,7 +29,7 @@ MAPPED_BYTES = 0x7FFF0000
 a tenth of the time. It is the most that SQLite allows; what lies behind is read as usual."""
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """Open ``url`` (SQLAlchemy form). SQLite gets write-ahead logging, foreign keys and full durability."""
     engine = create_engine(url, pool_size=READERS + 2, max_overflow=0)
     if engine.dialect.name == "sqlite":
@@ -40,10 +38,10 @@ def open_engine(url: str) -> Engine:
         def _pragmas(raw: Any, _record: Any) -> None:
             raw.isolation_level = None  # SQLAlchemy's own BEGIN below, so that reads are snapshots too
             cursor = raw.cursor()
+            cursor.execute("PRAGMA busy_timeout=10000")
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
-            cursor.execute("PRAGMA busy_timeout=10000")
             cursor.execute(f"PRAGMA wal_autocheckpoint={MAX_WAL_PAGES}")
             cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
             cursor.close()
@@ -55,43 +53,40 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def migrate(engine: Engine) -> None:
-    """Create the tables, or bring older ones up to date. Raises Conflict for a database of a newer program."""
-    with engine.begin() as conn:
-        if engine.dialect.name == "sqlite":
-            version = conn.execute(text("PRAGMA user_version")).scalar_one()
-            if version > SCHEMA_VERSION:
-                raise Conflict(
-                    f"The database is of a newer version ({version}) than this program knows ({SCHEMA_VERSION}). "
-                    "Install the newer rtstream-mcp, or use another data folder."
-                )
-        metadata.create_all(conn)
-        search_tables.create(conn)
-        if engine.dialect.name == "sqlite":
-            conn.execute(text(f"PRAGMA user_version={SCHEMA_VERSION:d}"))
-
-
 class Database:
     """Runs query functions in threads: ``await db.read(fn, *args)``, ``await db.write(fn, *args)``.
 
     Each call is one transaction: ``fn(conn, *args)`` commits when it returns and leaves nothing when it raises.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._engine = open_engine(url)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="db-checkpoint")
         self._writes = 0
-        migrate(self._engine)
+        try:
+            prepare(self._engine)
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @classmethod
     def below(cls, data_dir: Path) -> Database:
-        """The database of a data folder."""
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Before SQLite makes it with the mode of the day: it holds the credentials of stream URLs.
-        (data_dir / "rtstream.db").touch(mode=0o600)
-        return cls(f"sqlite:///{data_dir / 'rtstream.db'}")
+        """Open the database of a data folder; an older one is copied and upgraded first.
+
+        Raises:
+            Conflict: The database belongs to a newer version or to another program, or it is not a database.
+            Unavailable: It cannot be opened, copied or upgraded, for example because the disk is full.
+        """
+        path = data_dir / "rtstream.db"
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Before SQLite creates it with default permissions: it holds the credentials of stream URLs.
+            path.touch(mode=0o600)
+        except OSError as exc:
+            raise failure(path, exc) from exc
+        return cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
 
     async def read(self, fn: Callable[..., T], *args: Any) -> T:
         """Run ``fn(conn, *args)`` as a reading transaction."""

@@ -18,9 +18,6 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
-"""Raised with every change of a table; ``database.migrate`` knows the way from each older one."""
-
 metadata = MetaData()
 
 collections = Table(

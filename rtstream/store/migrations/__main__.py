@@ -1,0 +1,30 @@
+"""Write the next migration: ``python -m rtstream.store.migrations "Add links"``.
+
+It compares the newest migration with the tables and writes their difference into a new module, to be read and
+completed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+
+from rtstream.store import schema
+from rtstream.store.migrations import runner
+
+
+def write(message: str) -> None:
+    """Write the module of the next migration into ``versions``."""
+    number = f"{int(schema.head()) + 1:04d}"
+    with tempfile.TemporaryDirectory() as folder, schema.exclusive(Path(folder) / "rtstream.db") as conn:
+        runner.to_head(conn)
+        command.revision(runner.config(conn), message, autogenerate=True, rev_id=number)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit('Usage: python -m rtstream.store.migrations "Add links"')
+    write(sys.argv[1])

@@ -1,0 +1,93 @@
+"""Copies of the database file, placed beside it before an upgrade."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from rtstream.errors import Unavailable
+
+MOST = 3
+"""Copies that are stored: the newest of each schema, of the newest schemas."""
+_MARGIN_BYTES = 8 * 1024 * 1024
+
+
+def copy(path: Path, revision: str) -> Path:
+    """Copy a database, including what is only in its write-ahead log.
+
+    The copy appears under its name once it is complete. It is readable by its owner only, as it holds the credentials
+    of streams.
+
+    Args:
+        path: The database file. No other process may write to it meanwhile.
+        revision: Schema of the database; becomes part of the copy's name, with the time (UTC).
+
+    Returns:
+        The path of the copy.
+
+    Raises:
+        Unavailable: The disk has no room for the copy.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    target = path.with_name(f"{path.name}.schema-{revision}-{stamp}.bak")
+    part = path.with_name(f"{path.name}.copy.part")
+    _remove(part)
+    with closing(sqlite3.connect(path)) as source:
+        pages, page_size = (source.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        needed, free = pages * page_size, shutil.disk_usage(path.parent).free
+        if free < needed + _MARGIN_BYTES:
+            raise _no_room(path, needed, free)
+        try:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(part)) as copied:
+                source.backup(copied)
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException as exc:
+            _remove(part)
+            if isinstance(exc, sqlite3.Error) and exc.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise _no_room(path, needed, shutil.disk_usage(path.parent).free) from exc
+            raise
+    _sync(path.parent)
+    return target
+
+
+def trim(path: Path) -> None:
+    """Remove copies beyond the newest of each schema, and beyond ``MOST`` in all."""
+    newest: dict[str, Path] = {}
+    for found in sorted(path.parent.glob(f"{path.name}.schema-*.bak"), key=lambda file: file.name[-20:]):
+        revision = found.name.rpartition(".schema-")[2][:4]
+        if revision in newest:
+            newest[revision].unlink(missing_ok=True)
+        newest.pop(revision, None)
+        newest[revision] = found
+    for found in list(newest.values())[:-MOST]:
+        found.unlink(missing_ok=True)
+
+
+def _no_room(path: Path, needed: int, free: int) -> Unavailable:
+    return Unavailable(
+        f"The database has to be upgraded, but there is no room for a copy of it: {needed / 1e6:.0f} MB are needed and "
+        f"{free / 1e6:.0f} MB are free in {path.parent}. Free some space there and start again; nothing was changed."
+    )
+
+
+def _remove(part: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        part.with_name(part.name + suffix).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that the name of a new file survives a power failure."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

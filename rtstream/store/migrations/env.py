@@ -1,0 +1,28 @@
+"""Alembic runs this module for each command. It uses the connection, and the transaction, of its caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import context
+
+from rtstream.store import search_tables, tables
+
+assert search_tables.search_docs.metadata is tables.metadata  # both modules fill the same metadata
+
+
+def ours(name: str | None, kind: str, _parents: Any) -> bool:
+    """Leave out the tables of the word index, which SQLAlchemy cannot describe."""
+    return kind != "table" or not (name or "").startswith("search_words")
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.metadata,
+    render_as_batch=True,
+    include_name=ours,
+    compare_type=True,
+    compare_server_default=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

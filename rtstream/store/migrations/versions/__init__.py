@@ -1,0 +1,1 @@
+"""One module per migration; the first four characters of its name are its revision."""
