@@ -15,6 +15,9 @@ from rtstream.errors import InvalidRequest, RTStreamError, TooLarge
 MAX_BODY = 1024 * 1024
 """Bytes a request body may have."""
 
+MAX_QUERY_VALUE = 4096
+"""Characters a value of a query string may have. Beyond some length a database refuses a pattern made of it."""
+
 UnixTime = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
 """Unix seconds up to the year 9999: what dates can be made of."""
 
@@ -61,6 +64,9 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
 
 def query(request: Request, model: type[M]) -> M:
     """The query string as a model; an empty value counts as absent. Raises InvalidRequest."""
+    for key, value in request.query_params.items():
+        if len(value) > MAX_QUERY_VALUE:
+            raise InvalidRequest(f"{key[:50]} is over {MAX_QUERY_VALUE} characters. Shorten it.")
     return validated(model, {key: value for key, value in request.query_params.items() if value != ""})
 
 
