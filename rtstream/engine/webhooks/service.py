@@ -250,4 +250,4 @@ class WebhookService:
             "webhook-signature": self._webhook.sign(row.id, at, body),
         }
         # To the checked addresses, not to whatever the name resolves to a moment later.
-        return await post(row.url, addresses, headers, body.encode(), self._tls)
+        return await post(row.url, addresses, headers, body.encode(), self._tls, self._timeout_s)

@@ -13,9 +13,14 @@ from urllib.parse import quote, urlsplit
 import anyio
 import h11
 from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint
 
-MAX_ANSWER = 64 * 1024
-"""Bytes of an answer that are read."""
+MAX_HEAD = 32 * 1024
+"""Bytes of a response that are read: status lines and headers, informational responses included."""
+MAX_INFORMATIONAL = 8
+"""Informational (1xx) responses that may precede the final one."""
+READ_BYTES = 4096
+"""Bytes that are parsed between two turns of the event loop."""
 PLAIN = "/?%:@!$&'()*+,;=~-._[]"
 """Characters of a URL that are sent as they are."""
 
@@ -33,12 +38,20 @@ class Answer:
 
 
 async def post(
+    url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext, timeout_s: float
+) -> Answer:
+    """POST to the first of ``addresses`` (of the host of ``url``) that takes the connection.
+
+    Everything together takes at most ``timeout_s`` seconds, however slowly or much the receiver sends.
+    Raises PostFailed, and TimeoutError when the time is over.
+    """
+    with anyio.fail_after(timeout_s):
+        return await _post(url, addresses, headers, body, tls)
+
+
+async def _post(
     url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext
 ) -> Answer:
-    """POST to the first of ``addresses`` (of the host of ``url``) that takes the connection. Raises PostFailed.
-
-    The caller bounds the time.
-    """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     host = (parts.hostname or "").encode("idna").decode()
@@ -75,21 +88,39 @@ async def _connect(addresses: Sequence[str], port: int, host: str, tls: ssl.SSLC
 
 
 async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], body: bytes) -> Answer:
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = http.send(h11.Request(method="POST", target=target, headers=list(fields.items()))) or b""
     content = http.send(h11.Data(data=body)) or b""
     http.send(h11.EndOfMessage())
     await stream.send(head + content)
+    received = informational = 0
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
-            try:
-                http.receive_data(await stream.receive())
-            except anyio.EndOfStream:
-                http.receive_data(b"")
+            data = await _received(stream, MAX_HEAD - received)
+            received += len(data)
+            http.receive_data(data)
+        elif isinstance(event, h11.InformationalResponse):
+            informational += 1
+            if informational > MAX_INFORMATIONAL:
+                raise PostFailed("it sent too many informational responses")
         elif isinstance(event, h11.Response):
             # Its body says nothing that we use, so it is not waited for.
             after = next((value for name, value in event.headers if name == b"retry-after"), b"")
             return Answer(event.status_code, float(after) if after.isdigit() and len(after) < 10 else None)
         elif isinstance(event, h11.ConnectionClosed):
             raise anyio.EndOfStream
+
+
+async def _received(stream: ByteStream, left: int) -> bytes:
+    """Return what the receiver sent next, empty at the end of the stream. Raises PostFailed past the bound.
+
+    A receiver that always has more to send must not keep the event loop: other tasks run before each read.
+    """
+    if left <= 0:
+        raise PostFailed("its response headers are too long")
+    await checkpoint()
+    try:
+        return await stream.receive(min(left, READ_BYTES))
+    except anyio.EndOfStream:
+        return b""
