@@ -122,7 +122,12 @@ def receiver(log: Path) -> Iterator[int]:
 @contextmanager
 def engine(data_dir: Path) -> Iterator[str]:
     """A running engine; gives its address."""
-    settings = {"RTSTREAM_DATA_DIR": str(data_dir), "RTSTREAM_API_KEY": KEY, "RTSTREAM_ALLOW_NETWORKS": "loopback"}
+    settings = {
+        "RTSTREAM_DATA_DIR": str(data_dir),
+        "RTSTREAM_API_KEY": KEY,
+        "RTSTREAM_ALLOW_NETWORKS": "loopback",
+        "RTSTREAM_WEBHOOK_ALLOW_NETWORKS": "loopback",
+    }
     command = [sys.executable, "-m", "rtstream_mcp", "serve", "--port", "0"]
     process = subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.DEVNULL)
     file = data_dir / "engine.json"

@@ -30,7 +30,7 @@ class EngineConfig(BaseModel):
         "",
         description=(
             "Networks that stream URLs may point to besides public ones: comma-separated CIDR ranges, or the words "
-            "'private' and 'loopback'. Cameras usually need 'private'."
+            "'private' and 'loopback'. Cameras usually need 'private'. Webhooks have a list of their own."
         ),
     )
     listen_ports: str = Field(
@@ -144,7 +144,13 @@ class EngineConfig(BaseModel):
     evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
     evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
     webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer.")
-    webhook_allow_private: bool = Field(False, description="Webhooks may go to private networks.")
+    webhook_allow_networks: str = Field(
+        "",
+        description=(
+            "Networks that webhooks may be sent to besides public ones: comma-separated CIDR ranges, or the words "
+            "'private' and 'loopback'. RTSTREAM_ALLOW_NETWORKS does not apply to webhooks."
+        ),
+    )
     idle_exit_s: float | None = Field(
         None, description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never."
     )

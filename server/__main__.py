@@ -63,7 +63,7 @@ def _stdio(arguments: list[str]) -> int:
     from server.stdio import serve_stdio
 
     given = _parsed("", EPILOG, arguments)
-    return _run(serve_stdio, given)
+    return _run(serve_stdio, given, lenient=True)
 
 
 def _serve(arguments: list[str]) -> int:
@@ -94,7 +94,7 @@ def _parsed(command: str, about: str, arguments: list[str]) -> dict[str, Any]:
     return vars(parser.parse_args(arguments))
 
 
-def _run(program: Any, given: dict[str, Any]) -> int:
+def _run(program: Any, given: dict[str, Any], *, lenient: bool = False) -> int:
     import anyio
 
     from rtstream.errors import RTStreamError
@@ -102,7 +102,7 @@ def _run(program: Any, given: dict[str, Any]) -> int:
 
     status = 0
     try:
-        settings = load(given)
+        settings = load(given, lenient=lenient)
         _log_to_stderr(settings.log_level)
         anyio.run(program, settings)
     except* RTStreamError as group:  # out of task groups it comes wrapped

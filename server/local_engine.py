@@ -14,6 +14,7 @@ import anyio
 from rtstream import __version__, apikey
 from rtstream.client import Endpoint
 from rtstream.errors import Unavailable
+from server.settings import PREFIX, RENAMED
 
 ENGINE_FILE = "engine.json"
 START_LOCK = "start.lock"
@@ -22,6 +23,8 @@ LOG_FILE = "engine.log"
 MAX_LOG_BYTES = 5 * 1024 * 1024
 HEALTH_TIMEOUT_S = 2.0
 POLL_S = 0.05
+_RENAMED = {PREFIX + name.upper() for name in RENAMED}
+"""Reported by the MCP server; an engine would not start with them."""
 
 
 class LocalEngine:
@@ -94,7 +97,8 @@ class LocalEngine:
     def _environment(self) -> dict[str, str]:
         own = {"RTSTREAM_API_KEY": self._api_key} if self._api_key else {}
         # An engine in the background serves this machine only, whatever else the environment asks for.
-        return {**os.environ, **own, "RTSTREAM_HOST": "127.0.0.1"}
+        inherited = {name: value for name, value in os.environ.items() if name not in _RENAMED}
+        return {**inherited, **own, "RTSTREAM_HOST": "127.0.0.1"}
 
     def _log(self) -> BinaryIO:
         path = self._data_dir / LOG_FILE

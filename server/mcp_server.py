@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent
 from mcp_types import Tool as ListedTool
 from pydantic import ValidationError
 
@@ -56,6 +56,7 @@ class _Server(MCPServer[Live]):
 
     groups = ALL
     read_only = False
+    notices: tuple[str, ...] = ()
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
@@ -84,7 +85,12 @@ class _Server(MCPServer[Live]):
         tool = self._tools.get(name)
         if tool is None:
             raise ToolError(self._not_offered(name))
-        return await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
+        result = await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
+        if self.notices and isinstance(result, CallToolResult):
+            # First, since hosts and scripts look for the JSON of the result at the end.
+            notice = TextContent(type="text", text="Tell the user: " + " ".join(self.notices))
+            result = result.model_copy(update={"content": [notice, *result.content]})
+        return result
 
     def _not_offered(self, name: str) -> str:
         from tools.toolset import group_of
@@ -131,6 +137,7 @@ def create_face(
     wait_max_s: float = 50.0,
     toolsets: str = ALL,
     read_only: bool = False,
+    notices: Sequence[str] = (),
 ) -> Face:
     """A server on ``client``. It calls the engine with the first request that needs it, not before.
 
@@ -164,14 +171,14 @@ def create_face(
     mcp = _Server(
         NAME,
         title=TITLE,
-        instructions=INSTRUCTIONS + (READS_ONLY if read_only else ""),
+        instructions="\n".join([INSTRUCTIONS + (READS_ONLY if read_only else ""), *notices]),
         version=__version__,
         lifespan=lifespan,
         subscriptions=bus,
         cache_hints={"tools/list": LONG, "prompts/list": LONG, "resources/templates/list": LONG},
         log_level="WARNING",
     )
-    mcp.groups, mcp.read_only = toolsets, read_only
+    mcp.groups, mcp.read_only, mcp.notices = toolsets, read_only, tuple(notices)
     install(mcp, client, feed)
     install_prompts(mcp)
     install_completions(mcp, client)
@@ -179,12 +186,13 @@ def create_face(
     return Face(mcp, eras, client, feed)
 
 
-def face_of(settings: Settings, client: RTStreamClient) -> Face:
-    """The server that the settings ask for."""
+def face_of(settings: Settings, client: RTStreamClient, notices: Sequence[str] = ()) -> Face:
+    """The server that the settings ask for. ``notices``: settings to correct, reported with every result."""
     return create_face(
         client,
         wait_default_s=settings.wait_default_s,
         wait_max_s=settings.wait_max_s,
         toolsets=settings.toolsets,
         read_only=settings.read_only,
+        notices=notices,
     )

@@ -5,6 +5,8 @@ The engine's settings are those of ``rtstream.config``; each is also an environm
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
@@ -15,6 +17,8 @@ from rtstream.errors import InvalidRequest
 from tools._framework.groups import DEFAULT, GROUPS, chosen
 
 PREFIX = "RTSTREAM_"
+RENAMED = {"webhook_allow_private": ("webhook_allow_networks", "private")}
+"""Settings of earlier versions: the name that replaces each, and the value that means the same."""
 
 
 class Settings(EngineConfig, BaseSettings):
@@ -59,11 +63,28 @@ class Settings(EngineConfig, BaseSettings):
         return value
 
 
-def load(given: dict[str, Any] | None = None) -> Settings:
+def renamed(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """One sentence per setting in the environment that has another name now."""
+    return [renamed_sentence(old) for old in RENAMED if environ.get(PREFIX + old.upper())]
+
+
+def renamed_sentence(old: str) -> str:
+    """The error text for a setting of an earlier version."""
+    new, value = RENAMED[old]
+    return (
+        f"{PREFIX}{old.upper()} is now {PREFIX}{new.upper()} (option {option(new)}): "
+        f"remove the old name and, where it was on, set {PREFIX}{new.upper()}={value}."
+    )
+
+
+def load(given: dict[str, Any] | None = None, *, lenient: bool = False) -> Settings:
     """The settings in force: what was given on the command line, then the environment, then defaults.
 
+    ``lenient``: start even though the environment has settings of earlier versions; the caller reports ``renamed()``.
     Raises InvalidRequest with a sentence that names the setting.
     """
+    if not lenient and (sentences := renamed()):
+        raise InvalidRequest(" ".join(sentences))
     try:
         return Settings(**(given or {}))
     except ValidationError as exc:

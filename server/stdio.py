@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+
 from rtstream import apikey
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
 from server.local_engine import LocalEngine
 from server.mcp_server import face_of
-from server.settings import Settings
+from server.settings import Settings, renamed
+
+logger = logging.getLogger(__name__)
 
 
 async def serve_stdio(settings: Settings) -> None:
     """Serve until stdin closes."""
     client = RTStreamClient.located_by(locate(settings))
-    face = face_of(settings, client)
+    notices = renamed()
+    for notice in notices:
+        logger.warning(notice)
+    face = face_of(settings, client, notices)
     await face.mcp.run_stdio_async()
 
 

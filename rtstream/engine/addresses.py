@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import ip_address
 from pathlib import Path
 
 import anyio
@@ -12,7 +11,6 @@ import anyio.to_thread
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
 from rtstream.rules.addresses import (
-    Allowed,
     check_addresses,
     check_local_path,
     parse_allowed,
@@ -29,12 +27,7 @@ class Addresses:
     def __init__(self, config: EngineConfig) -> None:
         self._allowed = parse_allowed(config.allow_networks)
         self._ports = parse_ports(config.listen_ports)
-        # A receiver on this machine is reachable for whoever may call the engine, as long as that is only this machine.
-        self._webhooks = Allowed(
-            private=config.webhook_allow_private or self._allowed.private,
-            loopback=_is_loopback(config.host),
-            networks=self._allowed.networks,
-        )
+        self._webhooks = parse_allowed(config.webhook_allow_networks, "webhook")
         separator = ";" if ";" in config.media_folders else ":"
         self._folders = [Path(part).expanduser().resolve() for part in config.media_folders.split(separator) if part]
 
@@ -69,12 +62,3 @@ async def _resolve(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError):
         raise InvalidRequest("The host name cannot be resolved. Check its spelling and the network.") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

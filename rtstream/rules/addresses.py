@@ -18,6 +18,10 @@ from rtstream.errors import InvalidRequest
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+Purpose = Literal["stream", "webhook"]
+SETTINGS: dict[Purpose, str] = {"stream": "RTSTREAM_ALLOW_NETWORKS", "webhook": "RTSTREAM_WEBHOOK_ALLOW_NETWORKS"}
+"""The setting that lists the networks of each use."""
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -28,8 +32,8 @@ class Allowed:
     networks: tuple[Network, ...] = ()
 
 
-def parse_allowed(setting: str) -> Allowed:
-    """Read ``allow_networks``: CIDR ranges and the words 'private' and 'loopback', by commas. Raises InvalidRequest.
+def parse_allowed(setting: str, purpose: Purpose = "stream") -> Allowed:
+    """Read a list of networks: CIDR ranges and the words 'private' and 'loopback', by commas. Raises InvalidRequest.
 
     'private' means RFC 1918, carrier-grade NAT (100.64.0.0/10), IPv6 unique local addresses and multicast that is
     scoped to a site or organisation. Link-local and metadata addresses are in no word: they need a CIDR range.
@@ -43,15 +47,13 @@ def parse_allowed(setting: str) -> Allowed:
             networks.append(ip_network(word, strict=False))
         except ValueError:
             raise InvalidRequest(
-                "RTSTREAM_ALLOW_NETWORKS takes CIDR ranges such as 192.168.1.0/24 and the words 'private' and "
+                f"{SETTINGS[purpose]} takes CIDR ranges such as 192.168.1.0/24 and the words 'private' and "
                 f"'loopback', separated by commas; {word[:50]!r} is none of these."
             ) from None
     return Allowed("private" in words, "loopback" in words, tuple(networks))
 
 
-def check_addresses(
-    addresses: Iterable[str | Address], allowed: Allowed, purpose: Literal["stream", "webhook"] = "stream"
-) -> None:
+def check_addresses(addresses: Iterable[str | Address], allowed: Allowed, purpose: Purpose = "stream") -> None:
     """Raise InvalidRequest unless every address that a host resolved to may be connected to.
 
     One refused address is enough: which of several the connection takes is not ours to choose.
@@ -63,9 +65,26 @@ def check_addresses(
         kind = _kind(_embedded(address))
         if kind == "public" or (kind == "private" and allowed.private) or (kind == "loopback" and allowed.loopback):
             continue
-        if any(inner in network for network in allowed.networks for inner in {address, _embedded(address)}):
+        networks = allowed.networks
+        if kind == "metadata":
+            networks = tuple(network for network in networks if _names_metadata(network))
+        if any(inner in network for network in networks for inner in {address, _embedded(address)}):
             continue
-        raise InvalidRequest(f"The host is at {address}, {_KIND_NAMES[kind]}. {_remedy(kind, address, purpose)}")
+        named = _KIND_NAMES["link-local metadata" if kind == "metadata" and _embedded(address).is_link_local else kind]
+        raise InvalidRequest(f"The host is at {address}, {named}. {_remedy(kind, address, purpose)}")
+
+
+def _names_metadata(network: Network) -> bool:
+    """The network was meant for a metadata service: one address, a metadata range, or the whole address space.
+
+    A range such as 100.64.0.0/10 that happens to contain one does not open it.
+    """
+    if network.prefixlen in (0, network.max_prefixlen):
+        return True
+    return any(
+        metadata.version == network.version and metadata.supernet_of(network)  # pyright: ignore[reportArgumentType]
+        for metadata in _METADATA
+    )
 
 
 def check_local_path(path: PurePath, folders: Sequence[PurePath]) -> None:
@@ -82,11 +101,12 @@ def check_local_path(path: PurePath, folders: Sequence[PurePath]) -> None:
 
 Kind = Literal["public", "private", "loopback", "link-local", "metadata", "multicast", "unspecified", "special"]
 
-_KIND_NAMES: dict[Kind, str] = {
+_KIND_NAMES: dict[str, str] = {
     "private": "a private network",
     "loopback": "this machine itself (loopback)",
     "link-local": "a link-local address",
     "metadata": "a cloud metadata address",
+    "link-local metadata": "a link-local cloud metadata address",
     "multicast": "a multicast address",
     "unspecified": "the unspecified address (all interfaces)",
     "special": "an address reserved for special use",
@@ -105,8 +125,21 @@ _PRIVATE = [
         "ff08::/16",  # organisation-local multicast
     )
 ]
-# Instance metadata services outside the link-local range: Alibaba, Azure, Oracle; AWS over IPv6.
-_METADATA = [ip_network(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32")]
+# Instance metadata services, which hand out credentials: AWS, Azure, Google and others share 169.254.169.254.
+_METADATA = [
+    ip_network(text)
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",  # AWS: containers
+        "169.254.170.23",
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle
+        "fe80::a9fe:a9fe",
+        "fd00:ec2::/32",  # AWS over IPv6
+        "fd20:ce::254",  # Google over IPv6
+    )
+]
 _NAT64 = IPv6Network("64:ff9b::/96")
 # What older versions of Python call global.
 _SPECIAL = [
@@ -148,14 +181,10 @@ def _embedded(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def _remedy(kind: Kind, address: Address, purpose: Literal["stream", "webhook"]) -> str:
-    if purpose == "webhook":
-        if kind == "private":
-            return "To allow webhooks to private networks set RTSTREAM_WEBHOOK_ALLOW_PRIVATE=true."
-        if kind == "loopback":
-            return "Webhooks to this machine are allowed only while the engine itself listens on loopback."
-        return "Webhooks cannot go there."
+def _remedy(kind: Kind, address: Address, purpose: Purpose) -> str:
+    setting = SETTINGS[purpose]
     if kind in ("private", "loopback"):
-        return f"To allow it set RTSTREAM_ALLOW_NETWORKS={kind}."
+        subject = "webhooks there" if purpose == "webhook" else "it"
+        return f"To allow {subject} set {setting}={kind}."
     bits = 32 if isinstance(address, IPv4Address) else 128
-    return f"Only naming it allows it: RTSTREAM_ALLOW_NETWORKS={str(address).split('%')[0]}/{bits}."
+    return f"Only naming it allows it: {setting}={str(address).split('%')[0]}/{bits}."

@@ -16,11 +16,12 @@ import anyio
 
 from rtstream import __version__
 from rtstream.client import RTStreamClient
-from rtstream.errors import RTStreamError, Unavailable
+from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.models import EngineInfo
 from rtstream.perception import registry
 from rtstream.perception.llm import check, names
 from rtstream.perception.protocols import ProviderError
+from rtstream.rules.addresses import SETTINGS, Purpose, parse_allowed
 from server.local_engine import make_folder
 from server.settings import Settings, load
 from server.stdio import locate
@@ -69,6 +70,8 @@ async def _examine(settings: Settings) -> int:
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield _folder(settings)
+    yield _networks(settings.allow_networks, "stream")
+    yield _networks(settings.webhook_allow_networks, "webhook")
     for finding in await _engine(settings):
         yield finding
     for finding in await _models(settings):
@@ -86,6 +89,17 @@ def _folder(settings: Settings) -> Finding:
         return Finding("broken", "data folder", exc.message)
     free = shutil.disk_usage(settings.data_dir).free / 1e9
     return Finding("works", "data folder", f"{settings.data_dir}, {free:.0f} GB free")
+
+
+def _networks(setting: str, purpose: Purpose) -> Finding:
+    """Where stream URLs or webhooks may lead, besides public addresses."""
+    what = f"{purpose} networks"
+    try:
+        parse_allowed(setting, purpose)
+    except InvalidRequest as exc:
+        return Finding("broken", what, exc.message)
+    listed = f"public addresses and {setting}" if setting.strip() else "public addresses only"
+    return Finding("works" if setting.strip() else "absent", what, f"{listed} ({SETTINGS[purpose]}).")
 
 
 async def _engine(settings: Settings) -> list[Finding]:

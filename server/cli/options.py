@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from server.settings import PREFIX, Settings, option
+from server.settings import PREFIX, RENAMED, Settings, option, renamed_sentence
 
 ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
 """A key on the command line would be seen by everybody who lists processes."""
@@ -28,3 +28,15 @@ def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
         if field.annotation is bool:
             kind = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(option(name), dest=name, default=argparse.SUPPRESS, help=text, **kind)
+    for old in RENAMED:
+        spellings = (option(old), f"--no-{option(old)[2:]}")
+        parser.add_argument(
+            *spellings, dest=old, action=_Renamed, nargs="?", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
+
+
+class _Renamed(argparse.Action):
+    """An option of an earlier version: an error that states the new one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(renamed_sentence(self.dest))

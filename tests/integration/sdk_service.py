@@ -29,7 +29,13 @@ class Service:
 
     def run(self, ready: Callable[[], Any], stop: threading.Event) -> None:
         async def main() -> None:
-            config = EngineConfig(data_dir=self.data_dir, api_key=KEY, allow_networks="loopback", segment_s=1.0)
+            config = EngineConfig(
+                data_dir=self.data_dir,
+                api_key=KEY,
+                allow_networks="loopback",
+                webhook_allow_networks="loopback",
+                segment_s=1.0,
+            )
 
             def on_ready(url: str) -> None:
                 self.url = url

@@ -37,6 +37,7 @@ def engine(data_dir: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[byte
         "RTSTREAM_DATA_DIR": str(data_dir),
         "RTSTREAM_API_KEY": KEY,
         "RTSTREAM_ALLOW_NETWORKS": "loopback",
+        "RTSTREAM_WEBHOOK_ALLOW_NETWORKS": "loopback",
         "RTSTREAM_SEGMENT_S": "0.5",
         "RTSTREAM_LOCAL_VISION": "false",
     }

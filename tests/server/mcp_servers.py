@@ -91,7 +91,14 @@ class Served:
 @asynccontextmanager
 async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> AsyncIterator[Served]:
     """An engine on an empty folder, served on a port of its own."""
-    given = {"data_dir": folder, "api_key": KEY, "port": 0, "local_vision": False, "allow_networks": "loopback"}
+    given = {
+        "data_dir": folder,
+        "api_key": KEY,
+        "port": 0,
+        "local_vision": False,
+        "allow_networks": "loopback",
+        "webhook_allow_networks": "loopback",
+    }
     config = Settings(**{**given, **settings})
     stop, ready, closed = anyio.Event(), anyio.Event(), anyio.Event()
     urls: list[str] = []

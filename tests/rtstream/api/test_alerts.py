@@ -205,7 +205,7 @@ async def test_a_rule_that_makes_no_sense_gets_a_sentence(
         ({"pre_s": 601}, "pre_s"),
         ({"consecutive": 2}, "never there several times in a row"),
         ({"callback_url": "http://169.254.169.254/latest"}, "link-local"),
-        ({"callback_url": "http://10.0.0.5/hook"}, "RTSTREAM_WEBHOOK_ALLOW_PRIVATE"),
+        ({"callback_url": "http://10.0.0.5/hook"}, "RTSTREAM_WEBHOOK_ALLOW_NETWORKS=private"),
     ],
 )
 async def test_options_that_make_no_sense_get_a_sentence(

@@ -28,7 +28,13 @@ LIMIT_S = 45.0
 
 
 def config(folder: Path, **settings: Any) -> EngineConfig:
-    base = {"allow_networks": "loopback", "segment_s": 1.0, "stall_timeout_s": 2.0, "reconnect_max_s": 1.0}
+    base = {
+        "allow_networks": "loopback",
+        "webhook_allow_networks": "loopback",
+        "segment_s": 1.0,
+        "stall_timeout_s": 2.0,
+        "reconnect_max_s": 1.0,
+    }
     return EngineConfig(data_dir=folder, **{**base, **settings})
 
 

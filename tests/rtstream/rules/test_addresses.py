@@ -34,6 +34,9 @@ NEVER_BY_WORDS = [
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "fd00:ec2::254",
+    "fd20:ce::254",
+    "fe80::a9fe:a9fe",
+    "169.254.170.2",
     "100.100.100.200",
     "168.63.129.16",
     "0.0.0.0",
@@ -97,12 +100,35 @@ def test_a_range_opens_itself_and_nothing_else() -> None:
         check_addresses(["192.168.2.77"], allowed)
 
 
-def test_a_webhook_error_names_its_own_setting() -> None:
-    with pytest.raises(InvalidRequest, match="RTSTREAM_WEBHOOK_ALLOW_PRIVATE=true"):
-        check_addresses(["10.0.0.1"], NOTHING, "webhook")
-    with pytest.raises(InvalidRequest, match="listens on loopback"):
-        check_addresses(["127.0.0.1"], NOTHING, "webhook")
-    check_addresses(["10.0.0.1", "127.0.0.1"], Allowed(private=True, loopback=True), "webhook")
+@pytest.mark.parametrize(
+    ("address", "setting"),
+    [
+        ("100.100.100.200", "private,100.64.0.0/10"),
+        ("169.254.169.254", "private,169.254.0.0/16"),
+        ("::ffff:169.254.169.254", "169.254.0.0/16,::ffff:0:0/96"),
+        ("fd00:ec2::254", "private,fd00::/8"),
+        ("fe80::a9fe:a9fe", "fe80::/10"),
+    ],
+)
+def test_a_wide_range_that_contains_a_metadata_service_does_not_open_it(address: str, setting: str) -> None:
+    for purpose in ("stream", "webhook"):
+        with pytest.raises(InvalidRequest, match="metadata"):
+            check_addresses([address], parse_allowed(setting, purpose), purpose)
+    embedded = ip_address(address)
+    check_addresses([address], parse_allowed(f"{getattr(embedded, 'ipv4_mapped', None) or embedded}"))
+
+
+@pytest.mark.parametrize("address", LOOPBACK + PRIVATE + NEVER_BY_WORDS)
+def test_a_refused_webhook_names_the_setting_of_webhooks(address: str) -> None:
+    with pytest.raises(InvalidRequest, match="RTSTREAM_WEBHOOK_ALLOW_NETWORKS=") as failure:
+        check_addresses([address], NOTHING, "webhook")
+    setting = failure.value.message.rsplit("=", 1)[1].rstrip(".")
+    check_addresses([address.split("%")[0]], parse_allowed(setting, "webhook"), "webhook")
+
+
+def test_a_webhook_setting_that_is_no_network_is_named() -> None:
+    with pytest.raises(InvalidRequest, match=r"RTSTREAM_WEBHOOK_ALLOW_NETWORKS takes.*'true' is none of these"):
+        parse_allowed("true", "webhook")
 
 
 def test_a_host_without_addresses_is_refused() -> None:

@@ -49,6 +49,7 @@ async def seeing(folder: Path, server: ModelServer, **settings: Any) -> AsyncIte
     """An engine that sees with the model server."""
     given: dict[str, Any] = {
         "allow_networks": "loopback",
+        "webhook_allow_networks": "loopback",
         "segment_s": 1.0,
         "vision_model": "openai:eye-1",
         "model_base_url": server.url,

@@ -13,7 +13,7 @@ from itertools import repeat
 import anyio
 import pytest
 
-from rtstream.engine.posting import PostFailed, post
+from rtstream.engine.webhooks.transport import PostFailed, post
 
 pytestmark = pytest.mark.anyio
 
