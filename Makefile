@@ -19,6 +19,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/codespell $$(git ls-files '*.py' '*.md')
+	$(BIN)/python scripts/prose.py
 
 docs: $(VENV)/.dev  ## write the generated tables of README.md and docs/ anew
 	$(BIN)/python -m server.cli.docs

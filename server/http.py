@@ -21,8 +21,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rtstream import apikey
-from rtstream.api.serve import serve
+from rtstream import keys
+from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
@@ -30,7 +30,7 @@ from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remo
 from server.mcp_server import Face, face_of
 from server.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MCP_PATH = "/mcp"
@@ -214,12 +214,12 @@ async def _stop_when_idle(engine: Engine, stop: anyio.Event) -> None:
         if engine.busy:
             engine.last_used = time.monotonic()
         elif time.monotonic() - engine.last_used > idle_s:
-            logger.warning("Nobody has used the engine for %g s and no stream runs: it ends.", idle_s)
+            log.warning("Nobody has used the engine for %g s and no stream runs: it ends.", idle_s)
             stop.set()
 
 
 def _announce(settings: Settings, url: str) -> None:
-    key = "the one in RTSTREAM_API_KEY" if settings.api_key else f"kept in {apikey.key_file(settings.data_dir)}"
+    key = "the one in RTSTREAM_API_KEY" if settings.api_key else f"kept in {keys.key_file(settings.data_dir)}"
     lines = (
         f"rtstream-mcp listens on {url}",
         f"  API key:  {key}",

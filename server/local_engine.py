@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import anyio
 
-from rtstream import __version__, apikey
+from rtstream import __version__, keys
 from rtstream.client import Endpoint
 from rtstream.errors import Unavailable
 from server.settings import PREFIX, RENAMED
@@ -44,7 +44,7 @@ class LocalEngine:
             if not start:
                 raise Unavailable("No engine is running yet: it starts with the first tool call.")
             url = await self._start()
-        return Endpoint(url, apikey.load_or_create(self._data_dir, self._api_key))
+        return Endpoint(url, keys.load_or_create(self._data_dir, self._api_key))
 
     async def _running(self) -> str | None:
         if self.started is not None:

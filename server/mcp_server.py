@@ -60,7 +60,7 @@ class _Server(MCPServer[Live]):
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
-        from tools.toolset import toolset
+        from tools.registry import toolset
 
         return {tool.name: tool for tool in toolset(self.groups, read_only=self.read_only)}
 
@@ -93,7 +93,7 @@ class _Server(MCPServer[Live]):
         return result
 
     def _not_offered(self, name: str) -> str:
-        from tools.toolset import group_of
+        from tools.registry import group_of
 
         group = group_of(name)
         if group is None:
@@ -141,7 +141,7 @@ def create_face(
 ) -> Face:
     """A server on ``client``. It calls the engine with the first request that needs it, not before.
 
-    ``toolsets`` and ``read_only`` choose the tools, see ``tools.toolset``.
+    ``toolsets`` and ``read_only`` choose the tools, see ``tools.registry``.
     """
     bus = InMemorySubscriptionBus()
 

@@ -40,7 +40,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS = 256
 """URIs one client may subscribe to; its memory here is bounded by them."""
@@ -158,7 +158,7 @@ class Eras:
                 with anyio.move_on_after(self.send_timeout_s) as timeout:
                     await peer.send(event)
                 if timeout.cancelled_caught:
-                    logger.warning("A client stopped reading: its subscriptions end.")
+                    log.warning("A client stopped reading: its subscriptions end.")
                     self._drop(peer)
 
     def _drop(self, peer: _Peer) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from rtstream import apikey
+from rtstream import keys
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
 from server.local_engine import LocalEngine
 from server.mcp_server import face_of
 from server.settings import Settings, renamed
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 async def serve_stdio(settings: Settings) -> None:
@@ -19,7 +19,7 @@ async def serve_stdio(settings: Settings) -> None:
     client = RTStreamClient.located_by(locate(settings))
     notices = renamed()
     for notice in notices:
-        logger.warning(notice)
+        log.warning(notice)
     face = face_of(settings, client, notices)
     await face.mcp.run_stdio_async()
 
@@ -36,7 +36,7 @@ def locate(settings: Settings) -> Locate:
         )
 
     async def given(start: bool) -> Endpoint:
-        key = settings.api_key or apikey.read(settings.data_dir)
+        key = settings.api_key or keys.read(settings.data_dir)
         if not key:
             raise Unauthorized("There is no API key for RTSTREAM_API_URL: set RTSTREAM_API_KEY.")
         return Endpoint(url.rstrip("/"), key)

@@ -9,7 +9,7 @@ import pytest
 
 from server.cli import docs
 from server.settings import PREFIX, Settings
-from tools.toolset import toolset
+from tools.registry import toolset
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]

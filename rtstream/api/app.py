@@ -122,7 +122,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
     app.state.closing = anyio.Event()
     app.state.websockets = set()
     app.state.stall_timeout_s = stall_timeout_s
-    app.state.drop = lambda _client: None  # the server knows how, see serve.py
+    app.state.drop = lambda _client: None  # the server knows how, see server.py
     return app
 
 

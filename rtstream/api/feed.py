@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_ITEMS = 2000
 MAX_BYTES = 8 * 1024 * 1024
@@ -92,7 +92,7 @@ class JournalTail:
                         self.add(item(message, index_id=row.index_id, alert_id=row.alert_id))
                         last = message.seq
             except Exception:
-                logger.exception("reading the journal failed; trying again")
+                log.exception("reading the journal failed; trying again")
                 await anyio.sleep(1.0)
 
     def add(self, added: Item) -> None:

@@ -25,7 +25,7 @@ from rtstream.errors import RTStreamError, Unauthorized
 if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 TICKET_TTL_S = 600
 MAX_CONNECTIONS = 1000
@@ -137,4 +137,4 @@ async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, eve
         await websocket.close(1013, "too slow")
     # A close frame does not get through to a client that does not read: the server drops the connection.
     websocket.app.state.drop(websocket.scope["client"])
-    logger.warning("dropped a WebSocket client that took nothing for %g s", timeout_s)
+    log.warning("dropped a WebSocket client that took nothing for %g s", timeout_s)

@@ -25,7 +25,7 @@ from rtstream.errors import RTStreamError, Unavailable
 from rtstream.models import Channel, JournalPage, Message
 from rtstream.rules.backoff import delay
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RING_SIZE = 5000
 RECONNECT_MAX_S = 15.0
@@ -168,7 +168,7 @@ class Feed:
             except (RTStreamError, OSError) as exc:
                 self._lost(str(exc))
             except Exception as exc:  # a defect must not end the feed for good
-                logger.exception("The feed failed")
+                log.exception("The feed failed")
                 self._lost(type(exc).__name__)
             attempt = 1 if self._was_connected else attempt + 1
             self._hurry = anyio.Event()
@@ -232,7 +232,7 @@ class Feed:
 
     def _lost(self, reason: str) -> None:
         if self.state.state != "reconnecting":
-            logger.info("The feed is reconnecting: %s", reason)
+            log.info("The feed is reconnecting: %s", reason)
             self.state = FeedState("reconnecting", time.time(), reason)
         self._connection_id = None
         if self._ready.is_set():

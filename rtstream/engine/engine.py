@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from rtstream import __version__, apikey
+from rtstream import __version__, keys
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.alerts.firings import FiringWriter
@@ -98,7 +98,7 @@ class Engine:
         config = self.config
         data_dir = Path(config.data_dir)
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
-        self.api_key = apikey.load_or_create(data_dir, config.api_key)
+        self.api_key = keys.load_or_create(data_dir, config.api_key)
         media_dir = data_dir / "media"
         media_dir.mkdir(exist_ok=True, mode=0o700)
 
@@ -110,7 +110,7 @@ class Engine:
         self.journal = Journal(self.db)
         self.bindings = Subscriptions(self.db)
         self.collections = Collections(self.db)
-        self._links = Links(apikey.derived(self.api_key, "links").hex(), config.link_ttl_s)
+        self._links = Links(keys.derived(self.api_key, "links").hex(), config.link_ttl_s)
         self._addresses = Addresses(config)
         self.recorded = PlaybackService(self.db, self._links, media_dir)
         stack.push_async_callback(self.recorded.aclose)
@@ -128,7 +128,7 @@ class Engine:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         # Workers end before anything else does, so that their last segments are stored.
-        secret = apikey.webhook_secret(self.api_key)
+        secret = keys.webhook_secret(self.api_key)
         self.delivery = WebhookService(tasks, self.db, self._addresses.webhook, secret, config.webhook_timeout_s)
         judge = EventMatcher(self.calls.language, self.calls.call, config.model_similarity)
         firing = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)

@@ -8,7 +8,7 @@ As a program: ``python -m rtstream.testsource --help``. This package imports the
 
 from rtstream.testsource.clip import ClipSpec, make_clip
 from rtstream.testsource.faults import Faults
+from rtstream.testsource.frames import SLIDES, read_barcode
 from rtstream.testsource.live import LiveSource
-from rtstream.testsource.pictures import SLIDES, read_barcode
 
 __all__ = ["SLIDES", "ClipSpec", "Faults", "LiveSource", "make_clip", "read_barcode"]

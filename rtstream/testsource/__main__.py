@@ -14,9 +14,9 @@ import sys
 import threading
 from pathlib import Path
 
+from rtstream.testsource.audio import available_voice
 from rtstream.testsource.clip import ClipSpec, make_clip
 from rtstream.testsource.live import LiveSource
-from rtstream.testsource.sound import available_voice
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,8 +17,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from rtstream.testsource.pictures import Painter
-from rtstream.testsource.sound import RATE, Voice, available_voice, sound
+from rtstream.testsource.audio import RATE, Voice, available_voice, sound
+from rtstream.testsource.frames import Painter
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from server.settings import PREFIX, Settings
 from tools._framework.definition import build
-from tools.toolset import definitions
+from tools.registry import definitions
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "settings.md")

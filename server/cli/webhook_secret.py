@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rtstream import apikey
+from rtstream import keys
 from rtstream.errors import RTStreamError
 from server.local_engine import make_folder
 from server.settings import load
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None)
         make_folder(settings.data_dir)
-        print(apikey.webhook_secret(apikey.load_or_create(settings.data_dir, settings.api_key)))
+        print(keys.webhook_secret(keys.load_or_create(settings.data_dir, settings.api_key)))
     except RTStreamError as exc:
         sys.stderr.write(f"rtstream-mcp: {exc}\n")
         return 2

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from tests.conformance.fixtures import with_fixtures
 from tests.server.mcp_servers import KEY, SCRIPT, serving
-from tools.toolset import definitions
+from tools.registry import definitions
 
 pytestmark = [
     pytest.mark.anyio,

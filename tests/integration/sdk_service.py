@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 

@@ -33,7 +33,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import anyio
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 

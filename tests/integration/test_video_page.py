@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.testsource import read_barcode

@@ -16,7 +16,7 @@ from rtstream.client import RTStreamClient
 from rtstream.errors import Unavailable
 from server.mcp_server import create_face
 from tests.server.mcp_servers import KEY, Served, call, serving
-from tools.toolset import toolset
+from tools.registry import toolset
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import stdio_client
 
-from rtstream import apikey
+from rtstream import keys
 from rtstream.errors import Unavailable
 from server.local_engine import LocalEngine, read_engine_file
 from tests.server.mcp_servers import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
@@ -156,7 +156,7 @@ async def test_a_server_says_where_its_key_is_and_ends_within_3_s_of_sigterm_wit
     async with serve_process(data_dir) as (process, url):
         assert process.stderr is not None
         announced = [await anyio.to_thread.run_sync(process.stderr.readline) for _ in range(4)]
-        key_file = apikey.key_file(data_dir)
+        key_file = keys.key_file(data_dir)
         key = key_file.read_text().strip()
         assert str(key_file) in announced[0]
         assert key not in "".join(announced)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rtstream import apikey
+from rtstream import keys
 from tests.server.mcp_servers import SCRIPT
 
 
@@ -25,9 +25,9 @@ def test_the_secret_follows_from_the_key_and_verifies_what_the_engine_signs(tmp_
     shown = secret(RTSTREAM_DATA_DIR=str(tmp_path))
     assert shown.startswith("whsec_")
     assert shown == secret(RTSTREAM_DATA_DIR=str(tmp_path))
-    assert shown == apikey.webhook_secret(apikey.read(tmp_path))
+    assert shown == keys.webhook_secret(keys.read(tmp_path))
     other = secret(RTSTREAM_DATA_DIR=str(tmp_path), RTSTREAM_API_KEY="sk-another-key")
-    assert other == apikey.webhook_secret("sk-another-key") != shown
+    assert other == keys.webhook_secret("sk-another-key") != shown
 
     at, body = datetime.now(UTC), json.dumps({"label": "invoice"})
     headers = {

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from tests.server.mcp_servers import call, refusal
 from tools._framework.definition import Definition, ToolContext, build, defined_in, tool
-from tools.toolset import definitions
+from tools.registry import definitions
 
 pytestmark = pytest.mark.anyio
 deleted: list[tuple[str, int]] = []

@@ -13,7 +13,7 @@ from mcp_types import Tool
 from rtstream.client import RTStreamClient
 from server.mcp_server import INSTRUCTIONS, create_face
 from tools._framework.groups import GROUPS
-from tools.toolset import toolset
+from tools.registry import toolset
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "tools"
 MAX_BYTES = 20_000

@@ -23,7 +23,7 @@ from rtstream.store import transcripts as transcript_rows
 from rtstream.store.tables import scenes, streams
 from server.mcp_server import create_face
 from tests.server.mcp_servers import KEY, LIMIT_S, Served, serving
-from tools.toolset import definitions
+from tools.registry import definitions
 
 pytestmark = pytest.mark.anyio
 

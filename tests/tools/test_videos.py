@@ -12,7 +12,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.client import RTStreamClient
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine

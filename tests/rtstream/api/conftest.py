@@ -14,7 +14,7 @@ import pytest
 
 from rtstream import ids
 from rtstream.api.app import create_app
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.store import indexes as index_rows

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from rtstream.testsource.pictures import Painter
+from rtstream.testsource.frames import Painter
 
 
 def transport_stream(clip: Path, offset_s: float = 0.0, seconds: float = 60.0) -> bytes:

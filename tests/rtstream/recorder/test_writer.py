@@ -16,7 +16,7 @@ from rtstream.messages import Message, RecordingEnded, RecordingStarted, Segment
 from rtstream.mp4.fragments import boxes, codecs, track_runs, track_scales
 from rtstream.recorder.writer import VIDEO_RATE, RecordingWriter
 from rtstream.rules.timestamps import WallClock
-from rtstream.testsource.pictures import Painter
+from rtstream.testsource.frames import Painter
 from tests.rtstream.recorder.recorder_client import decoded
 from tests.rtstream.recorder.recorder_sources import video_file
 

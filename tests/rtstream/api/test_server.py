@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from rtstream.api.serve import serve
+from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import Unavailable

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstream.testsource.pictures import SLIDE_SECONDS, SLIDES
+from rtstream.testsource.frames import SLIDE_SECONDS, SLIDES
 
 RATE = 48000
 """Samples per second."""
