@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-long lint docs migration bench setup clean
+.PHONY: demo check test test-long lint docs migration bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
-test: $(VENV)/.dev lint  ## lint, then all tests
-	$(BIN)/pytest -n auto -m "not long"
+check: $(VENV)/.dev lint  ## lint, types and the unit tests: the fast check before each commit
+	$(BIN)/pytest -n auto -m "unit and not long" $(ARGS)
 
-test-long: $(VENV)/.dev  ## the tests that take minutes: URL fuzzing, network namespaces
-	$(BIN)/pytest -m long -v
+test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.py -k name" runs only these tests
+	$(BIN)/pytest $(or $(ARGS),-n auto)
+
+test-long: $(VENV)/.dev  ## the tests that take minutes; see docs/developers/testing.md
+	$(BIN)/pytest -n auto -m long $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -22,14 +25,14 @@ lint: $(VENV)/.dev
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md')
 	$(BIN)/python scripts/prose.py
 
-docs: $(VENV)/.dev  ## write the generated tables of README.md and docs/ anew
+docs: $(VENV)/.dev  ## update the generated tables of README.md and docs/
 	$(BIN)/python -m server.cli.docs
 
 migration: $(VENV)/.dev  ## write the next migration: make migration NAME="Add links"; see docs/developers/migrations.md
 	@$(BIN)/python -m rtstream.store.migrations "$(NAME)"
 	@$(BIN)/ruff format -q rtstream/store/migrations/versions
 
-bench: $(VENV)/.dev  ## measure; see benchmarks/README.md
+bench: $(VENV)/.dev  ## list the measurements; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
 setup: $(VENV)/.dev

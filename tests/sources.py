@@ -54,7 +54,7 @@ factory.set_launch(
 )
 factory.set_shared(True)
 server.get_mount_points().add_factory("/live", factory)
-server.local_engine(None)
+server.attach(None)
 print(server.get_bound_port(), flush=True)
 GLib.MainLoop().run()
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,15 +12,9 @@ from resources.uris import STREAMS, stream
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateIndex
 from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, Era, Heard, Served, serving, subscribed
+from tests.server.mcp_servers import KEY, Era, Heard, Served, subscribed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
 
 
 async def listed(client: Client) -> list[str]:

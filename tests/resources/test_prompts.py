@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from resources.uris import CHANNEL_TEMPLATE, STREAM_TEMPLATE
 from rtstream.client import RTStreamClient
 from rtstream.errors import Unavailable
 from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, Served, call, serving
+from tests.server.mcp_servers import Served, call
 from tools.registry import toolset
 
 pytestmark = pytest.mark.anyio
@@ -28,16 +26,9 @@ PROMPTS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
 @pytest.fixture(params=["legacy", "auto"])
-async def client(served: Served, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY)).mcp, mode=request.param) as client:
-        yield client
+def client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"mode": request.param}
 
 
 async def text(client: Client, name: str, **arguments: str) -> str:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from tests.server.mcp_servers import WAYS, Era, Heard, Served, Transport, call, connected, refusal, serving, subscribed
+from tests.server.mcp_servers import WAYS, Era, Heard, Served, Transport, call, connected, refusal, subscribed
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed"),
     pytest.mark.parametrize(("transport", "era"), WAYS),
 ]
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
 
 
 async def test_tools_work_on_what_the_engine_has(served: Served, transport: Transport, era: Era) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ HEADERS = {"accept": "application/json, text/event-stream", "content-type": "app
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data", allowed_hosts="cam.example.org", allowed_origins="https://app.test/") as it:
-        yield it
+def engine_settings() -> dict[str, Any]:
+    return {"allowed_hosts": "cam.example.org", "allowed_origins": "https://app.test/"}
 
 
 async def post(served: Served, body: Any = INITIALIZE, **headers: str) -> httpx.Response:

@@ -22,12 +22,6 @@ pytestmark = pytest.mark.anyio
 HOSTILE = "x'; touch pwned; $(touch pwned) `touch pwned` | touch pwned\n--exec touch pwned\u202e\x1b[2J"
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
 class Lines:
     """The lines a process prints."""
 

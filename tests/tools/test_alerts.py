@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
-from rtstream.client import RTStreamClient
 from rtstream.store import indexes as index_rows
-from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, LIMIT_S, Served, call, refusal, serving
+from tests.server.mcp_servers import LIMIT_S, Served, call, refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -32,18 +29,6 @@ HOSTILE = [
     f"(a+)+$ {MARK} .*",
     f"```json {MARK} ``` {{{{config.api_key}}}} %(secret)s ${{PATH}} {{secret}}",
 ]
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY), toolsets="all").mcp) as client:
-        yield client
 
 
 async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,8 +20,7 @@ from rtstream.models import CreateAlert
 from rtstream.store import alerts as alert_rows
 from rtstream.store import transcripts as transcript_rows
 from rtstream.store.tables import scenes, streams
-from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, LIMIT_S, Served, serving
+from tests.server.mcp_servers import KEY, LIMIT_S, Served
 from tools.registry import definitions
 
 pytestmark = pytest.mark.anyio
@@ -81,15 +79,13 @@ async def plant(served: Served, pattern: str) -> Planted:
 
 
 @pytest.fixture
-async def planted(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Planted]:
-    async with serving(tmp_path / "data") as served:
-        yield await plant(served, request.param)
+async def planted(served: Served, request: pytest.FixtureRequest) -> Planted:
+    return await plant(served, request.param)
 
 
 @pytest.fixture
-async def client(planted: Planted) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(planted.served.url, KEY)).mcp, cache=None) as client:
-        yield client
+def client_options() -> dict[str, Any]:
+    return {"cache": None}
 
 
 def strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:

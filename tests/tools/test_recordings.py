@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,11 +16,9 @@ from mcp import Client
 from mcp_types import CallToolResult, ImageContent
 from PIL import Image
 
-from rtstream.client import RTStreamClient
-from server.mcp_server import create_face
 from tests.modelserver import KEY as MODEL_KEY
 from tests.modelserver import Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
-from tests.server.mcp_servers import KEY, Served, call, refusal, serving
+from tests.server.mcp_servers import call, refusal
 from tests.tools.test_hostile import CORPUS, SAID, check
 
 if TYPE_CHECKING:
@@ -46,16 +43,9 @@ async def server() -> AsyncIterator[ModelServer]:
 
 
 @pytest.fixture
-async def served(tmp_path: Path, server: ModelServer) -> AsyncIterator[Served]:
+def engine_settings(server: ModelServer) -> dict[str, Any]:
     model = {"vision_model": "openai:eye-1", "model_base_url": server.url, "model_api_key": MODEL_KEY}
-    async with serving(tmp_path / "data", segment_s=1.0, **model) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY)).mcp) as client:
-        yield client
+    return {"segment_s": 1.0, **model}
 
 
 @asynccontextmanager

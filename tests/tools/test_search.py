@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import anyio
 import pytest
 from mcp import Client
 
-from rtstream.client import RTStreamClient
-from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, Served, call, serving
+from tests.server.mcp_servers import Served, call
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY)).mcp) as client:
-        yield client
 
 
 async def test_a_moment_is_found_in_all_streams_or_in_some(served: Served, client: Client) -> None:

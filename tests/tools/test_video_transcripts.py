@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from mcp import Client
 
-from rtstream.client import RTStreamClient
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
-from server.mcp_server import create_face
-from tests.server.mcp_servers import KEY, Served, call, serving
+from tests.server.mcp_servers import Served, call
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -22,18 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SECONDS = 20
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY), toolsets="all").mcp) as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -17,18 +16,6 @@ from tests.server.mcp_servers import KEY, Served, call, refusal, serving
 from tools.wait import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[Client]:
-    async with Client(create_face(RTStreamClient(served.url, KEY)).mcp) as client:
-        yield client
 
 
 async def test_reading_on_with_the_cursor_gives_every_event_once(served: Served, client: Client) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.anyio
 AddStream = Callable[..., Awaitable[str]]
 LIMIT_S = 10.0
 READ = {"text_read": True, "black": False, "changed": True, "frozen": False}
-
-
-@pytest.fixture
-async def client(served: Any) -> AsyncIterator[RTStreamClient]:
-    client = RTStreamClient(served.url, served.engine.api_key)
-    yield client
-    await client.aclose()
 
 
 async def add_scene(engine: Engine, stream_id: str, index_id: str, *lines: str, **changes: Any) -> int:

@@ -19,19 +19,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[RTStreamClient]:
-    client = RTStreamClient(served.url, KEY)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
 async def hosted() -> AsyncIterator[Hosted]:
     async with hosted_service() as service:
         yield service

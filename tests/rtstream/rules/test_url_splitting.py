@@ -85,6 +85,7 @@ def test_ffmpeg_opens_the_host_that_was_checked() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_ffmpeg_opens_the_host_that_was_checked_in_100_000_urls() -> None:
     _compare(100_000, seed=2)
 
