@@ -22,6 +22,7 @@ from unittest import mock
 from rtstream.extract.export import VIDEO_FILE, ExportJob, export
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
+from rtstream.storage import Draft, LocalFiles
 
 START = 1_790_000_000.0
 SEGMENT_S, FILE_S = 4.0, 60.0
@@ -43,7 +44,8 @@ def compare(folder: Path, seconds: int, rounds: int) -> None:
     """Export in turns, each time to a fresh file."""
     run, source = record(folder, seconds)
     size = sum(piece.length for piece in run.pieces) / 1e6
-    job = ExportJob([run], "avc1", START, START + seconds, str(folder / "ours"), 0)
+    files, draft = LocalFiles(str(folder)), Draft(str(folder / "ours"))
+    job = ExportJob(files, [run], "avc1", START, START + seconds, draft, 0)
     theirs = folder / "theirs.mp4"
     copy = ["ffmpeg", "-v", "error", "-y", *HLS, "-i", str(source), "-c", "copy"]
     ways: dict[str, Callable[[], Path]] = {
@@ -80,7 +82,7 @@ def compare(folder: Path, seconds: int, rounds: int) -> None:
 def ours(job: ExportJob) -> Path:
     """In this process; the engine runs it in one of its own, whose start takes some milliseconds more."""
     export(job, lambda done, total: None)
-    return Path(job.folder) / VIDEO_FILE
+    return Path(job.draft.folder) / VIDEO_FILE
 
 
 def unsynced(job: ExportJob) -> Path:
@@ -126,7 +128,7 @@ def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
         for fragment in sink.fragments:
             first = track_runs(fragment)[0].first_dts / 90_000
             if begun and first - piece_start >= SEGMENT_S - 0.05:
-                pieces.append(StoredSegment(str(path), offset, length, START + piece_start))
+                pieces.append(StoredSegment(path.name, offset, length, START + piece_start))
                 begun = False
             if out is None or (not begun and first >= (files + 1) * FILE_S):
                 if out is not None:
@@ -140,7 +142,7 @@ def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
             at, length = at + len(fragment), length + len(fragment)
         sink.fragments = []
         if last and out is not None:
-            pieces.append(StoredSegment(str(path), offset, length, START + piece_start))
+            pieces.append(StoredSegment(path.name, offset, length, START + piece_start))
             out.close()
 
     with av.open(str(looped)) as source, av.open(sink, "w", format="mp4", options=options) as muxer:
@@ -156,8 +158,7 @@ def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
     (folder / "init.mp4").write_bytes(sink.init)
     ends = [*(piece.start for piece in pieces[1:]), START + seconds]
     segments = [
-        Segment(p.start, end - p.start, "init", Path(p.path).name, p.offset, p.length)
-        for p, end in zip(pieces, ends, strict=True)
+        Segment(p.start, end - p.start, "init", p.key, p.offset, p.length) for p, end in zip(pieces, ends, strict=True)
     ]
     text = playlist(
         segments, START, START + seconds, init_url=lambda name: f"{name}.mp4", segment_url=lambda path: path

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import anyio
 
-from rtstream.engine.recordings.links import Links
-from rtstream.engine.recordings.playback import PlaybackService
+from rtstream.engine.journal import Journal
+from rtstream.engine.recordings import Links, MediaAccess, PlaybackService, TimelineMarks, VideoService
+from rtstream.storage.folder import FolderStorage
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 
@@ -59,11 +60,14 @@ async def measure(data: Path, days: float, streams: int) -> None:
         fill(database, days, streams)
     rows = await db.read(lambda conn: conn.exec_driver_sql("select count(*) from segments").scalar_one())
     print(f"\n{rows:,} segments of {streams} streams, database {database.stat().st_size / 1e6:.0f} MB\n")
-    recorded = PlaybackService(db, Links("secret", 3600.0), data)
+    links = Links("secret", 3600.0)
+    storage = FolderStorage(data)
+    recorded = PlaybackService(db, links, storage)
+    access = MediaAccess(links, recorded, VideoService(db, Journal(db), links, storage), TimelineMarks(db).between)
     print("| window | segments | link: median ms | p95 | playlist: median ms | p95 | CPU: median ms |")
     print("|---|---|---|---|---|---|---|")
     for name, seconds in WINDOWS.items():
-        links: list[float] = []
+        linked: list[float] = []
         manifests: list[float] = []
         cpu: list[float] = []
         count = 0
@@ -71,19 +75,19 @@ async def measure(data: Path, days: float, streams: int) -> None:
             stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days * 86400 - seconds)
             began = time.perf_counter()
             playback = await recorded.playback("http://x", stream, start, start + seconds)
-            links.append(1000 * (time.perf_counter() - began))
+            linked.append(1000 * (time.perf_counter() - began))
             window, _, token = playback.stream_url.rpartition("/")[2].partition(".m3u8?token=")
             began, busy = time.perf_counter(), time.process_time()
-            text = await recorded.manifest(stream, window, token)
+            text = await access.window_manifest(stream, window, token)
             manifests.append(1000 * (time.perf_counter() - began))
             cpu.append(1000 * (time.process_time() - busy))
             count = text.count("#EXTINF")
-        print(f"| {name} | {count} | {shown(links)} | {shown(manifests)} | {statistics.median(cpu):.1f} |", flush=True)
-    await at_once(recorded, days, streams)
+        print(f"| {name} | {count} | {shown(linked)} | {shown(manifests)} | {statistics.median(cpu):.1f} |", flush=True)
+    await at_once(recorded, access, days, streams)
     await db.aclose()
 
 
-async def at_once(recorded: PlaybackService, days: float, streams: int) -> None:
+async def at_once(recorded: PlaybackService, access: MediaAccess, days: float, streams: int) -> None:
     """Days asked for all at once: how long each takes, and how late the event loop is meanwhile."""
     asked: list[tuple[str, str, str]] = []
     for _ in range(AT_ONCE):
@@ -105,7 +109,7 @@ async def at_once(recorded: PlaybackService, days: float, streams: int) -> None:
         began = time.perf_counter()
         async with anyio.create_task_group() as requests:
             for one in asked:
-                requests.start_soon(recorded.manifest, *one)
+                requests.start_soon(access.window_manifest, *one)
         spent = 1000 * (time.perf_counter() - began)
         beating.cancel_scope.cancel()
     print(

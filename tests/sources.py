@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rtstream.storage import LocalFiles
+
 # Most tests need no media: the codec library is imported by the fixtures that do.
 if TYPE_CHECKING:
     from rtstream.mp4.recordings import StoredRecording
@@ -129,6 +131,20 @@ def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
         yield f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
 
 
+FILES = LocalFiles("/")
+"""Files of ``record`` by their keys."""
+
+
+def key_of(path: Path) -> str:
+    """The key of a file of ``FILES``."""
+    return path.as_posix().lstrip("/")
+
+
+def path_of(key: str) -> Path:
+    """The path of a file of ``FILES``."""
+    return Path("/", key)
+
+
 def record(
     clip: Path, folder: Path, *, start: float, gops: int = 2, audio: bool = False, media_time: int | None = None
 ) -> StoredRecording:
@@ -172,7 +188,7 @@ def record(
         # What comes after the last keyframe's fragment is its sound.
         last = index + gops >= len(keyframes)
         length = sum(len(fragment) for fragment in sink.fragments[index : None if last else index + gops])
-        pieces.append(StoredSegment(str(path), offset, length, start + keyframes[index] - keyframes[0]))
+        pieces.append(StoredSegment(key_of(path), offset, length, start + keyframes[index] - keyframes[0]))
         offset += length
     return StoredRecording(sink.init, pieces)
 

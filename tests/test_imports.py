@@ -34,8 +34,10 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
         "rtstream.errors",
         "rtstream.mp4",
         "rtstream.recorder",
+        "rtstream.storage",
         "rtstream.forkserver",
     ),
+    "rtstream/storage": ("rtstream.errors",),
     "rtstream/client": ("rtstream.models", "rtstream.errors", "rtstream.rules"),
 }
 NO_IO = ("socket", "asyncio", "anyio", "httpx", "websockets", "sqlalchemy", "av", "threading", "subprocess", "requests")

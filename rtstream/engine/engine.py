@@ -28,6 +28,7 @@ from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
 from rtstream.engine.recordings.exports import ExportService
 from rtstream.engine.recordings.links import Links
+from rtstream.engine.recordings.marks import TimelineMarks
 from rtstream.engine.recordings.media_access import MediaAccess
 from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
 from rtstream.engine.recordings.retention import Retention
@@ -60,6 +61,7 @@ from rtstream.models import (
 )
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
+from rtstream.storage.folder import FolderStorage
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -99,8 +101,7 @@ class Engine:
         data_dir = Path(config.data_dir)
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
         self.api_key = keys.load_or_create(data_dir, config.api_key)
-        media_dir = data_dir / "media"
-        media_dir.mkdir(exist_ok=True, mode=0o700)
+        media, exported = (FolderStorage.create(data_dir / name) for name in ("media", "videos"))
 
         self.db = Database.below(data_dir)
         stack.push_async_callback(self.db.aclose)
@@ -112,7 +113,7 @@ class Engine:
         self.collections = Collections(self.db)
         self._links = Links(keys.derived(self.api_key, "links").hex(), config.link_ttl_s)
         self._addresses = Addresses(config)
-        self.recorded = PlaybackService(self.db, self._links, media_dir)
+        self.recorded = PlaybackService(self.db, self._links, media)
         stack.push_async_callback(self.recorded.aclose)
         self.calls = ModelCalls(config, self.db)
         stack.push_async_callback(self.calls.aclose)
@@ -141,7 +142,7 @@ class Engine:
             tasks, self.db, self.journal, audio, lambda entry: self.on_partial(entry), config.transcript_max_lag_s
         )
         self.streams = StreamService(
-            config, self.db, self.journal, self._supervisor, visual, transcribers, self._addresses.source, media_dir
+            config, self.db, self.journal, self._supervisor, visual, transcribers, self._addresses.source, media
         )
         self.transcripts = TranscriptService(
             self.db,
@@ -157,9 +158,9 @@ class Engine:
         self.watches = AlertService(
             self.db, judge, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
         )
-        self._retention = Retention(config, self.db, media_dir)
+        self._retention = Retention(config, self.db, media)
         self.jobs = Jobs(tasks)
-        self.videos = VideoService(self.db, self.journal, self._links, data_dir / "videos")
+        self.videos = VideoService(self.db, self.journal, self._links, exported)
         room = int(config.min_free_gb * 1e9)
         self.spoken = VideoTranscriptService(
             self.db,
@@ -168,11 +169,11 @@ class Engine:
             self.calls.speech,
             config.speech_engine or registry.LOCAL,
             config.speech_language,
-            data_dir / "videos",
+            exported,
         )
         self.video_search = VideoSearchService(self.db, self.search)
-        self.exports = ExportService(self.jobs, self.db, self.journal, media_dir, self.videos, room)
-        self.played = MediaAccess(self.db, self._links, self.recorded, self.videos, self.watches)
+        self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
+        self.media = MediaAccess(self._links, self.recorded, self.videos, TimelineMarks(self.db).between)
         stack.push_async_callback(self._stop_workers)
 
         await self._retention.agree()
@@ -336,24 +337,6 @@ class Engine:
             raise InvalidRequest(
                 "The stream is stopped and nothing was recorded, so there is no picture. Start it first."
             ) from None
-
-    # playback of signed links
-
-    async def manifest(self, stream_id: str, window: str, token: str) -> str:
-        """HLS playlist of a granted window."""
-        return await self.recorded.manifest(stream_id, window, token)
-
-    async def init_segment(self, token: str, recording_id: str) -> bytes:
-        """Initialisation segment of a granted recording."""
-        return await self.played.init_segment(token, recording_id)
-
-    async def media_file(self, token: str, path: str) -> Path:
-        """A granted segment file."""
-        return await self.played.file(token, path)
-
-    async def playback_data(self, token: str) -> dict[str, Any]:
-        """What the player page shows: fragments, gaps, and the alerts and scenes of the window as marks."""
-        return await self.played.page(token)
 
     # scene indexes
 

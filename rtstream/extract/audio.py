@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtstream.storage import LocalFiles
+
 if TYPE_CHECKING:
     from av.container import InputContainer
 
@@ -21,7 +23,7 @@ RUN_ON_S = 0.1
 """Decoded after a piece: the resampler holds back its newest samples."""
 
 
-def sound_of(path: str, start: float, seconds: float) -> bytes:
+def sound_of(files: LocalFiles, key: str, start: float, seconds: float) -> bytes:
     """The sound of a file from ``start`` (seconds of the file): 16 kHz mono, 16 bit little-endian.
 
     Exactly ``seconds`` of it: sample n is what is heard at start + n / 16000; silence where nothing is recorded.
@@ -31,7 +33,7 @@ def sound_of(path: str, start: float, seconds: float) -> bytes:
     from av.error import FFmpegError
 
     try:
-        with av.open(path, "r") as container:
+        with files.open(key) as file, av.open(file, "r") as container:
             if not container.streams.audio:
                 return b""
             samples = np.zeros(round(seconds * RATE), np.int16)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
+from rtstream.storage import LocalFiles
 
 if TYPE_CHECKING:
     import av
@@ -45,7 +46,9 @@ class ContactSheet:
     jpeg: bytes
 
 
-def frame_at(init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: int) -> ExtractedFrame:
+def frame_at(
+    files: LocalFiles, init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: int
+) -> ExtractedFrame:
     """The picture shown at Unix time ``at``: the last one not after it, else the first there is.
 
     ``pieces`` are sorted by start and belong to one recording. The longer side of the picture is at most ``max_side``
@@ -53,12 +56,14 @@ def frame_at(init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: 
     """
     from rtstream.recorder.frames import JpegEncoder
 
-    time, frame = _decode(StoredRecording(init, pieces), at)
+    time, frame = _decode(files, StoredRecording(init, pieces), at)
     jpeg, width, height = JpegEncoder().encode(frame, max_side)
     return ExtractedFrame(time, width, height, jpeg)
 
 
-def contact_sheet(runs: Sequence[StoredRecording], times: Sequence[float], max_side: int) -> ContactSheet:
+def contact_sheet(
+    files: LocalFiles, runs: Sequence[StoredRecording], times: Sequence[float], max_side: int
+) -> ContactSheet:
     """The pictures shown at Unix ``times`` (1 to 64) in one image, each with its time (UTC) burnt in.
 
     ``runs`` are sorted. Pictures that cannot be decoded are left out. Raises ValueError when none is left.
@@ -73,7 +78,7 @@ def contact_sheet(runs: Sequence[StoredRecording], times: Sequence[float], max_s
     tiles: list[tuple[float, Image.Image]] = []
     for at in times:
         try:
-            time, frame = _decode(_run_at(runs, at), at)
+            time, frame = _decode(files, _run_at(runs, at), at)
         except ValueError:
             continue
         width, height = scaled_size(frame.width, frame.height, max_side // columns)
@@ -99,7 +104,7 @@ def _run_at(runs: Sequence[StoredRecording], at: float) -> StoredRecording:
     return begun[-1] if begun else runs[0]
 
 
-def _decode(run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
+def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
     """The picture shown at ``at``, with its own time."""
     import av
     from av.error import FFmpegError
@@ -108,9 +113,7 @@ def _decode(run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
         raise ValueError("nothing is recorded there")
     piece = next((p for p in reversed(run.pieces) if p.start <= at + _HALF_TICK_S), run.pieces[0])
     try:
-        with open(piece.path, "rb") as file:
-            file.seek(piece.offset)
-            media = file.read(piece.length)
+        media = files.read(piece.key, piece.offset, piece.length)
         with av.open(io.BytesIO(run.init + media), "r", format="mp4") as container:
             return _find(container, piece.start, at)
     except FFmpegError as exc:

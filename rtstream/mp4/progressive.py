@@ -11,7 +11,7 @@ Runs in a media process; does not import the codec library. Errors are ValueErro
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import BinaryIO
@@ -29,12 +29,15 @@ FTYP = box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41")
 _HALF_TICK_S = 0.0005
 """Times come from stored floats."""
 
+OpenFile = Callable[[str], BinaryIO]
+"""Opens a stored file by its key."""
+
 
 @dataclass(frozen=True)
 class Stretch:
-    """Bytes of a file."""
+    """Bytes of a stored file."""
 
-    path: str
+    key: str
     offset: int
     length: int
 
@@ -155,13 +158,13 @@ def _format(tracks: dict[int, TrackInfo]) -> list[object]:
     return [track.format for _, track in sorted(tracks.items())]
 
 
-def plan(runs: Sequence[StoredRecording], start: float, end: float) -> Flat:
+def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: OpenFile) -> Flat:
     """The file of the window [start, end] (Unix seconds) of recorded ``runs`` (sorted, with all pieces of the window).
 
     Gaps between runs are closed: the file shows one after the other. Raises ValueError when nothing of the window can
     be read, FormatsDiffer when the runs are coded differently.
     """
-    parts = [part for number, run in enumerate(runs) for part in _parts(number, run)]
+    parts = [part for number, run in enumerate(runs) for part in _parts(number, run, open_file)]
     parts = _trimmed(parts, start, end)
     if not parts:
         raise ValueError("nothing is recorded there")
@@ -173,14 +176,14 @@ def plan(runs: Sequence[StoredRecording], start: float, end: float) -> Flat:
     return _assemble(runs, parts, start, end)
 
 
-def _parts(number: int, run: StoredRecording) -> Iterator[_Stored]:
+def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_Stored]:
     """A run without its holes."""
     tracks = read_init(run.init)
     lead = _lead(tracks)
     part: _Stored | None = None
     zero: float | None = None
     reached = 0.0
-    for piece, first in _pieces(run, tracks, lead):
+    for piece, first in _pieces(run, tracks, lead, open_file):
         if lead.id not in piece.samples:
             # Sound alone, at the end of a run.
             if part is not None:
@@ -206,12 +209,14 @@ def _lead(tracks: dict[int, TrackInfo]) -> TrackInfo:
     return found
 
 
-def _pieces(run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo) -> Iterator[tuple[_Piece, float]]:
+def _pieces(
+    run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo, open_file: OpenFile
+) -> Iterator[tuple[_Piece, float]]:
     """The fragments of a run, and the Unix time at which the stored segment that each is in begins."""
     for stored in run.pieces:
         try:
-            with open(stored.path, "rb") as file:
-                for stretch, moof in _fragments(file, stored.path, stored.offset, stored.offset + stored.length):
+            with open_file(stored.key) as file:
+                for stretch, moof in _fragments(file, stored.key, stored.offset, stored.offset + stored.length):
                     samples = read_fragment(moof, tracks)
                     if samples:
                         yield _piece(stretch, samples, tracks, lead), stored.start
@@ -219,7 +224,7 @@ def _pieces(run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo)
             raise ValueError("a part of the recording is no longer on disk") from None
 
 
-def _fragments(file: BinaryIO, path: str, at: int, end: int) -> Iterator[tuple[Stretch, bytes]]:
+def _fragments(file: BinaryIO, key: str, at: int, end: int) -> Iterator[tuple[Stretch, bytes]]:
     """Each fragment (moof + mdat) between two offsets of a file, with its moof box."""
     begin, moof = at, b""
     while at < end:
@@ -236,7 +241,7 @@ def _fragments(file: BinaryIO, path: str, at: int, end: int) -> Iterator[tuple[S
             begin, moof = at, head + file.read(size - 16)
         at += size
         if kind == b"mdat" and moof:
-            yield Stretch(path, begin, at - begin), moof
+            yield Stretch(key, begin, at - begin), moof
             begin, moof = at, b""
 
 
@@ -398,8 +403,8 @@ def _joined(stretches: Iterator[Stretch]) -> list[Stretch]:
     found: list[Stretch] = []
     for stretch in stretches:
         last = found[-1] if found else None
-        if last is not None and last.path == stretch.path and last.offset + last.length == stretch.offset:
-            found[-1] = Stretch(last.path, last.offset, last.length + stretch.length)
+        if last is not None and last.key == stretch.key and last.offset + last.length == stretch.offset:
+            found[-1] = Stretch(last.key, last.offset, last.length + stretch.length)
         else:
             found.append(stretch)
     return found

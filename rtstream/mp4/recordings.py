@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class StoredSegment:
     """Whole fragments (moof + mdat) that begin with a keyframe. ``start``: Unix seconds of the first picture."""
 
-    path: str
+    key: str  # of the file in its storage
     offset: int  # bytes
     length: int  # bytes
     start: float

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from rtstream import ids
 from rtstream.engine.alerts import stream_evaluator as signals
@@ -36,9 +36,7 @@ from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
-from rtstream.store.tables import journal
 
-MAX_MARKS = 500
 MAX_PAGE_SIZE = 1000
 MAX_MODEL_TRIALS = 20
 """Scenes of a dry run that a model is asked about."""
@@ -279,27 +277,6 @@ class AlertService:
             rows.get_alert(conn, alert_id, index_id)
 
         await self._db.read(query)
-
-    async def marks(self, stream_id: str, start: float, end: float) -> list[dict[str, Any]]:
-        """Alerts of a window for the player's time line."""
-
-        def query(conn: Connection) -> list[dict[str, Any]]:
-            found = conn.execute(
-                select(journal.c.data)
-                .where(
-                    journal.c.stream_id == stream_id,
-                    journal.c.channel == "alert",
-                    journal.c.data["end"].as_float() > start,
-                    journal.c.data["start"].as_float() < end,
-                )
-                .order_by(journal.c.seq.desc())
-                .limit(MAX_MARKS)
-            ).scalars()
-            return [
-                {"kind": "alert", "start": data["start"], "end": data["end"], "label": data["label"]} for data in found
-            ]
-
-        return await self._db.read(query)
 
     def _event(self, row: Row[Any]) -> Event:
         matching, note = self._judge.matching(row.prompt, row.rule)

@@ -1,1 +1,22 @@
-"""Recordings and exported videos: playback, links, exports and retention."""
+"""Recordings and exported videos: playback, links, exports, retention."""
+
+from rtstream.engine.recordings.exports import ExportService
+from rtstream.engine.recordings.links import Grant, LinkRefused, Links
+from rtstream.engine.recordings.marks import TimelineMarks
+from rtstream.engine.recordings.media_access import MediaAccess
+from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
+from rtstream.engine.recordings.retention import Retention
+from rtstream.engine.recordings.videos import VideoService
+
+__all__ = [
+    "ExportService",
+    "Grant",
+    "LinkRefused",
+    "Links",
+    "MediaAccess",
+    "PlaybackService",
+    "Retention",
+    "StreamSheet",
+    "TimelineMarks",
+    "VideoService",
+]

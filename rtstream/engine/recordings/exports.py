@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -19,16 +17,17 @@ from sqlalchemy import Connection, Row
 from rtstream import ids
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.journal import Journal
-from rtstream.engine.recordings.playback import window
+from rtstream.engine.recordings.playback import keys, stored_segment, window
 from rtstream.engine.recordings.videos import VideoService, catalogue
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.extract.export import PARTIAL, ExportJob, main
+from rtstream.extract.export import ExportJob, main
 from rtstream.forkserver import start_process
 from rtstream.mp4.progressive import same_format
-from rtstream.mp4.recordings import StoredRecording, StoredSegment
+from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import read_init
 from rtstream.rules.playlist import describe_nearest, format_time
 from rtstream.rules.text_safety import clean
+from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
@@ -59,17 +58,24 @@ class _Asked:
 
 
 class ExportService:
-    """Makes videos from recordings below ``media_dir``; ``room`` bytes of the disk stay free."""
+    """Makes videos, stored in ``storage``, from recordings in ``media``; ``room`` bytes of the disk stay free."""
 
     def __init__(
-        self, jobs: Jobs, db: Database, journal: Journal, media_dir: Path, videos: VideoService, room: int
+        self,
+        jobs: Jobs,
+        db: Database,
+        journal: Journal,
+        media: Storage,
+        storage: Storage,
+        videos: VideoService,
+        room: int,
     ) -> None:
         self._jobs = jobs
         self._db = db
         self._journal = journal
-        self._media_dir = media_dir
+        self._media = media
         self._videos = videos
-        self._folder = videos.folder
+        self._storage = storage
         self._room = room
         self._turn = anyio.Semaphore(AT_ONCE)
         self._under_way: dict[tuple[str, str], Job] = {}
@@ -78,14 +84,8 @@ class ExportService:
         """After a crash: remove files of videos that do not exist, and what kept recordings for unfinished exports."""
         known = await self._db.read(rows.ids)
         await self._db.write(recording_rows.unpin, PIN)
-
-        def tidy() -> None:
-            self._folder.mkdir(exist_ok=True, mode=0o700)
-            for path in self._folder.iterdir():
-                if path.name not in known:
-                    shutil.rmtree(path, ignore_errors=True)
-
-        await anyio.to_thread.run_sync(tidy)
+        for folder in set(await self._storage.folders()) - known:
+            await self._storage.delete_folder(folder)
 
     async def start(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> Job:
         """Export the latest completed recording of a stopped stream, or the window [start, end] (Unix seconds).
@@ -167,7 +167,7 @@ class ExportService:
             try:
                 await self._db.write(self._store, video_id, asked, index)
             except BaseException:
-                await self._remove(self._folder / video_id)
+                await self._remove(video_id)
                 raise
             self._journal.wake()
             return video_id
@@ -194,17 +194,17 @@ class ExportService:
 
     async def _export(self, video_id: str, asked: _Asked, job: Job) -> dict[str, Any]:
         """Run the export process to its end. Cancelled or failed, it leaves nothing."""
-        folder = self._folder / video_id
-        media = self._media_dir / asked.stream.id
         runs = [
-            StoredRecording(
-                asked.runs[run_id].init,
-                [StoredSegment(str(media / s.path), s.offset, s.length, s.start) for s in segments],
-            )
+            StoredRecording(asked.runs[run_id].init, [stored_segment(asked.stream.id, row) for row in segments])
             for run_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
         ]
         codecs = asked.runs[asked.segments[0].recording_id].codecs
-        work = ExportJob(runs, codecs, asked.start, asked.end, str(folder), self._room)
+        draft = self._storage.draft(video_id)
+        async with self._media.lease(keys(runs)) as files:
+            work = ExportJob(files, runs, codecs, asked.start, asked.end, draft, self._room)
+            return await self._run(video_id, work, job)
+
+    async def _run(self, video_id: str, work: ExportJob, job: Job) -> dict[str, Any]:
         done = False
         process, connection = await anyio.to_thread.run_sync(start_process, main, work, f"export-{video_id}")
         try:
@@ -223,12 +223,11 @@ class ExportService:
                 await anyio.to_thread.run_sync(process.join, 5.0)
                 connection.close()
                 if not done:
-                    await self._remove(folder)
+                    await self._remove(video_id)
 
-    async def _remove(self, folder: Path) -> None:
+    async def _remove(self, video_id: str) -> None:
         with anyio.CancelScope(shield=True):
-            for path in (folder, folder.with_name(folder.name + PARTIAL)):
-                await anyio.to_thread.run_sync(shutil.rmtree, path, True)
+            await self._storage.delete_folder(video_id)
 
 
 async def _heard(receive: Callable[[], bytes]) -> dict[str, Any]:

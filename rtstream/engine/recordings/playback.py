@@ -7,19 +7,18 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import anyio
 from sqlalchemy import Connection
 
-from rtstream.engine.recordings.links import Grant, LinkRefused, Links
+from rtstream.engine.recordings.links import Grant, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
 from rtstream.forkserver import context
@@ -28,6 +27,7 @@ from rtstream.mp4.progressive import Flat, FormatsDiffer, plan
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.perception.protocols import Picture
 from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, describe_nearest, playlist
+from rtstream.storage import Storage, StoredFile, joined
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 MAX_WINDOW_S = 31 * 86400.0
 EXTRACT_TIMEOUT_S = 20.0
 LAST_S = 60.0
-MAX_MARKS = 500
 LONG_S = 3600.0
 MAX_DOWNLOAD_S = 6 * 3600.0
 """Longest window that is put together while it is sent; longer ones are exported."""
@@ -54,12 +53,12 @@ class StreamSheet:
 
 
 class PlaybackService:
-    """Reads recordings. ``media_dir / stream_id`` holds a stream's files."""
+    """Reads recordings. In ``media``, the keys of a stream's files begin with its id."""
 
-    def __init__(self, db: Database, links: Links, media_dir: Path) -> None:
+    def __init__(self, db: Database, links: Links, media: Storage) -> None:
         self._db = db
         self._links = links
-        self._media_dir = media_dir
+        self._media = media
         self._pool: ProcessPoolExecutor | None = None
         self._long = anyio.Lock()
 
@@ -102,15 +101,12 @@ class PlaybackService:
         links = self._links.urls(base_url, stream_id, start, end, title or stream.name, description)
         return Playback(**links, start=start, end=end, covered=covered, gaps=gaps)
 
-    async def manifest(self, stream_id: str, window: str, token: str) -> str:
-        """HLS playlist of a granted window; addresses in it are relative to it."""
-        grant = self._links.read(token)
-        if grant.stream_id != stream_id or window != f"{round(grant.start * 1e6)}-{round(grant.end * 1e6)}":
-            raise LinkRefused("This playback link is not valid. Ask for a new one.")
+    async def manifest(self, grant: Grant, token: str) -> str:
+        """HLS playlist of a granted window; addresses in it are relative to it. Raises NotFound."""
 
         def build(conn: Connection) -> str:
             return playlist(
-                rows.each_segment(conn, stream_id, grant.start, grant.end),
+                rows.each_segment(conn, grant.stream_id, grant.start, grant.end),
                 grant.start,
                 init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",
                 segment_url=lambda path: f"../../media/{token}/seg/{path}",
@@ -122,9 +118,8 @@ class PlaybackService:
         except ValueError:
             raise NotFound("Nothing is recorded in this window (any more).") from None
 
-    async def page(self, token: str, marks: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    async def page(self, grant: Grant, token: str, marks: list[dict[str, Any]]) -> dict[str, Any]:
         """All the player page needs to play a granted window."""
-        grant = self._links.read(token)
 
         def query(conn: Connection) -> tuple[tuple[list[Range], list[Range]], list[dict[str, Any]]]:
             segments = list(rows.each_segment(conn, grant.stream_id, grant.start, grant.end))
@@ -145,33 +140,20 @@ class PlaybackService:
             "live": False,
             "clock": True,
             "fragments": fragments,
-            "marks": (marks or [])[:MAX_MARKS],
+            "marks": marks,
             "download_url": f"/media/{token}/video.mp4" if grant.end - grant.start <= MAX_DOWNLOAD_S else None,
         }
 
-    def grant(self, token: str) -> Grant:
-        """What a link allows. Raises LinkRefused, LinkExpired."""
-        return self._links.read(token)
-
-    async def init_segment(self, token: str, recording_id: str) -> bytes:
-        """The fMP4 initialisation segment of a run of the granted stream."""
-        grant = self._links.read(token)
+    async def init_segment(self, grant: Grant, recording_id: str) -> bytes:
+        """The fMP4 initialisation segment of a run of the granted stream. Raises NotFound."""
         row = await self._db.read(rows.init_of, grant.stream_id, recording_id)
         if row is None:
             raise NotFound("There is no such recording.")
         return row.init
 
-    def file(self, token: str, path: str) -> Path:
-        """A segment file of the granted stream; never one outside its folder."""
-        grant = self._links.read(token)
-        folder = (self._media_dir / grant.stream_id).resolve()
-        try:
-            found = (folder / path).resolve()
-            if found.is_relative_to(folder) and found.is_file():
-                return found
-        except (OSError, ValueError):
-            pass  # no name a file can have: too long, or with a NUL
-        raise NotFound("There is no such media file (any more).")
+    async def file(self, grant: Grant, path: str) -> StoredFile:
+        """A segment file of the granted stream; never one of another stream. Raises NotFound."""
+        return await self._media.get(joined(grant.stream_id, path))
 
     async def frame(self, stream_id: str, at: float, max_side: int) -> Picture:
         """The picture shown at Unix time ``at``. Raises NotFound when nothing was recorded there."""
@@ -185,9 +167,9 @@ class PlaybackService:
         segment = segments[0]
         run = await self._db.read(rows.init_of, stream_id, segment.recording_id)
         assert run is not None
-        path = str(self._media_dir / stream_id / segment.path)
-        piece = StoredSegment(path, segment.offset, segment.length, segment.start)
-        found = await self._extract(frame_at, run.init, [piece], at, max_side)
+        piece = stored_segment(stream_id, segment)
+        async with self._media.lease([piece.key]) as files:
+            found = await self._extract(frame_at, files, run.init, [piece], at, max_side)
         return Picture(found.time, found.jpeg, found.width, found.height)
 
     async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> StreamSheet:
@@ -204,9 +186,7 @@ class PlaybackService:
             for at in (start + (number + 0.5) * step for number in range(count)):
                 for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[:1]:
                     times.append(at)
-                    piece = StoredSegment(
-                        str(self._media_dir / stream_id / row.path), row.offset, row.length, row.start
-                    )
+                    piece = stored_segment(stream_id, row)
                     run = runs.get(row.recording_id)
                     if run is None:
                         found = rows.init_of(conn, stream_id, row.recording_id)
@@ -220,14 +200,14 @@ class PlaybackService:
         if not times:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
-        found = await self._extract(contact_sheet, list(runs.values()), times, max_side)
+        async with self._media.lease(keys(runs.values())) as files:
+            found = await self._extract(contact_sheet, files, list(runs.values()), times, max_side)
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
 
     async def flat(self, grant: Grant) -> Flat:
         """A granted window as a plain MP4 file to be. Raises InvalidRequest when its format changes, NotFound."""
         if grant.end - grant.start > MAX_DOWNLOAD_S:
             raise InvalidRequest("This is too long to download directly. Export it.")
-        folder = self._media_dir / grant.stream_id
 
         def query(conn: Connection) -> list[StoredRecording]:
             runs: list[StoredRecording] = []
@@ -235,16 +215,25 @@ class PlaybackService:
             for recording_id, own in groupby(found, key=lambda row: row.recording_id):
                 run = rows.init_of(conn, grant.stream_id, recording_id)
                 if run is not None:
-                    pieces = [StoredSegment(str(folder / s.path), s.offset, s.length, s.start) for s in own]
-                    runs.append(StoredRecording(run.init, pieces))
+                    runs.append(StoredRecording(run.init, [stored_segment(grant.stream_id, row) for row in own]))
             return runs
 
+        runs = await self._db.read(query)
         try:
-            return await self._extract(plan, await self._db.read(query), grant.start, grant.end)
+            async with self._media.lease(keys(runs)) as files:
+                return await self._extract(plan, runs, grant.start, grant.end, files.open)
         except NotFound as exc:
             if isinstance(exc.__cause__, FormatsDiffer):
                 raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
             raise
+
+    async def content(self, flat: Flat) -> AsyncGenerator[bytes]:
+        """The bytes of such a file. Ends early when a part of the recording is removed meanwhile."""
+        yield flat.header
+        for stretch in flat.stretches:
+            async with aclosing(self._media.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
         """The last recorded picture. Raises NotFound."""
@@ -290,6 +279,16 @@ class PlaybackService:
     async def aclose(self) -> None:
         """End the media process."""
         await self._drop_pool()
+
+
+def stored_segment(stream_id: str, row: Any) -> StoredSegment:
+    """A row of a segment (``path``, ``offset``, ``length``, ``start``) as media processes read it."""
+    return StoredSegment(f"{stream_id}/{row.path}", row.offset, row.length, row.start)
+
+
+def keys(runs: Iterable[StoredRecording]) -> set[str]:
+    """The keys of all files of recordings."""
+    return {piece.key for run in runs for piece in run.pieces}
 
 
 def _fragments(segments: Iterable[SegmentRow], token: str, codecs: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from sqlalchemy import Connection, Row, select
 
 from rtstream.config import EngineConfig
 from rtstream.rules.retention import File, expired, files, unpinned
+from rtstream.storage import Storage
 from rtstream.store import recordings as rows
 from rtstream.store.database import Database
 from rtstream.store.tables import streams
@@ -28,10 +27,10 @@ GB = 1_000_000_000
 class Retention:
     """Looks every few seconds whether something has to go."""
 
-    def __init__(self, config: EngineConfig, db: Database, media_dir: Path) -> None:
+    def __init__(self, config: EngineConfig, db: Database, media: Storage) -> None:
         self._config = config
         self._db = db
-        self._media_dir = media_dir
+        self._media = media
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -71,12 +70,11 @@ class Retention:
         """After a crash: forget segments without bytes, and remove files that nothing speaks of."""
         for stream_id in await self._db.read(lambda conn: list(conn.execute(select(streams.c.id)).scalars())):
             ends = await self._db.read(rows.file_ends, stream_id)
-            lost, orphans = await anyio.to_thread.run_sync(_compare, self._media_dir / stream_id, ends)
+            lost, orphans = _compare(stream_id, ends, await self._media.list(stream_id))
             if lost:
                 log.warning("%d recorded files of %s are missing or cut short", len(lost), stream_id)
                 await self._db.write(rows.remove_segments, stream_id, lost)
-            for path in orphans:
-                await anyio.Path(path).unlink(missing_ok=True)
+            await self._media.delete(orphans)
 
     @staticmethod
     def _candidates(conn: Connection) -> list[tuple[Row[Any], list[File]]]:
@@ -98,20 +96,12 @@ class Retention:
             by_stream.setdefault(file.stream_id, []).append(file.path)
         for stream_id, paths in by_stream.items():
             await self._db.write(rows.remove_segments, stream_id, paths)
-            for path in paths:
-                await anyio.Path(self._media_dir / stream_id / path).unlink(missing_ok=True)
+            await self._media.delete([f"{stream_id}/{path}" for path in paths])
             log.info("removed %d old files of %s", len(paths), stream_id)
 
 
-def _compare(folder: Path, ends: dict[str, int]) -> tuple[list[str], list[Path]]:
-    """Known files that are missing or too short, and files that are not known."""
-    lost = [path for path, end in ends.items() if not _has(folder / path, end)]
-    orphans = [path for path in folder.rglob("*.m4s") if path.relative_to(folder).as_posix() not in ends]
+def _compare(stream_id: str, ends: dict[str, int], sizes: dict[str, int]) -> tuple[list[str], list[str]]:
+    """Known files that are missing or too short, and the keys of files that are not known."""
+    lost = [path for path, end in ends.items() if sizes.get(f"{stream_id}/{path}", -1) < end]
+    orphans = [key for key in sizes if key.endswith(".m4s") and key.removeprefix(f"{stream_id}/") not in ends]
     return lost, orphans
-
-
-def _has(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size >= size
-    except OSError:
-        return False

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import anyio
 import anyio.to_thread
 from sqlalchemy import Connection, Row
 
@@ -22,6 +19,7 @@ from rtstream.models import ClipLinks, ExportResult, Video
 from rtstream.mp4.progressive import Fragment, Part, retimed
 from rtstream.rules.playlist import Segment, gaps_between, playlist
 from rtstream.rules.text_safety import clean
+from rtstream.storage import Storage, StoredFile, joined
 from rtstream.store import journal as journal_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
@@ -49,13 +47,13 @@ class _Shown:
 
 
 class VideoService:
-    """``folder / video_id`` holds a video's file and its index."""
+    """In ``storage``, the folder of a video holds its file and its index."""
 
-    def __init__(self, db: Database, journal: Journal, links: Links, folder: Path) -> None:
+    def __init__(self, db: Database, journal: Journal, links: Links, storage: Storage) -> None:
         self._db = db
         self._journal = journal
         self._links = links
-        self.folder = folder
+        self._storage = storage
         self._indexes: dict[str, dict[str, Any]] = {}
 
     async def get(self, base_url: str, video_id: str) -> Video:
@@ -91,7 +89,7 @@ class VideoService:
         await self._db.write(write)
         self._journal.wake()
         self._indexes.pop(video_id, None)
-        await anyio.to_thread.run_sync(shutil.rmtree, self.folder / video_id, True)
+        await self._storage.delete_folder(video_id)
 
     async def clips(self, base_url: str, wanted: Sequence[Clip], title: str = "") -> ClipLinks:
         """Links that play parts of videos, (id, start, end) in seconds of each, one after the other.
@@ -200,33 +198,30 @@ class VideoService:
 
     async def init_segment(self, grant: Grant, video_id: str) -> bytes:
         """The initialisation segment of a granted video."""
-        self.file(grant, f"{video_id}.mp4")
+        _check_granted(grant, video_id)
         return await self._read(video_id, *(await self._index(video_id))["init"])
 
     async def _read(self, video_id: str, offset: int, length: int) -> bytes:
-        def read() -> bytes:
-            with open(self.folder / video_id / VIDEO_FILE, "rb") as source:
-                source.seek(offset)
-                return source.read(length)
-
         try:
-            return await anyio.to_thread.run_sync(read)
-        except OSError:
+            return await self._storage.read(joined(video_id, VIDEO_FILE), offset, length)
+        except (OSError, NotFound):
             raise NotFound(GONE) from None
 
-    def file(self, grant: Grant, path: str) -> Path:
-        """The file of a granted video; ``path``: ``<video id>.mp4``."""
+    async def file(self, grant: Grant, path: str) -> StoredFile:
+        """The file of a granted video; ``path``: ``<video id>.mp4``. Raises NotFound."""
         video_id = path.removesuffix(".mp4")
-        if video_id not in {clip[0] for clip in grant.clips}:
-            raise NotFound("There is no such media file (any more).")
-        return self.folder / video_id / VIDEO_FILE
+        _check_granted(grant, video_id)
+        try:
+            return await self._storage.get(joined(video_id, VIDEO_FILE))
+        except NotFound:
+            raise NotFound(GONE) from None
 
     async def _index(self, video_id: str) -> dict[str, Any]:
         found = self._indexes.get(video_id)
         if found is None:
             try:
-                found = json.loads(await anyio.Path(self.folder / video_id / INDEX_FILE).read_bytes())
-            except OSError:
+                found = json.loads(await self._storage.read(joined(video_id, INDEX_FILE)))
+            except (OSError, NotFound):
                 raise NotFound(GONE) from None
             self._indexes[video_id] = found
             if len(self._indexes) > INDEXES_KEPT:
@@ -245,6 +240,12 @@ class VideoService:
 def catalogue(change: str, video_id: str, name: str) -> Entry:
     """The journal entry of a video that was added or removed."""
     return Entry("catalogue", {"change": change, "kind": "video", "id": video_id, "name": name})
+
+
+def _check_granted(grant: Grant, video_id: str) -> None:
+    """Raises NotFound for a video that the link does not allow to play."""
+    if video_id not in {clip[0] for clip in grant.clips}:
+        raise NotFound("There is no such media file (any more).")
 
 
 def _cut(clip: Clip, index: dict[str, Any]) -> list[_Shown]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from sqlalchemy import Connection, Row
 
 from rtstream import ids
@@ -26,6 +23,7 @@ from rtstream.errors import Conflict, InvalidRequest
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redaction import redact, show_url
 from rtstream.rules.text_safety import clean
+from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as rows
@@ -54,7 +52,7 @@ class StreamService:
         visual: VisualIndexes,
         transcribers: TranscriptRunner,
         check_source: CheckSource,
-        media_dir: Path,
+        media: Storage,
     ) -> None:
         self._config = config
         self._db = db
@@ -63,7 +61,7 @@ class StreamService:
         self._visual = visual
         self._transcribers = transcribers
         self._check_source = check_source
-        self._media_dir = media_dir
+        self._media = media
         self._health: dict[str, Health] = {}
         self._changed: dict[str, anyio.Event] = {}
         self._names: dict[str, str] = {}
@@ -178,7 +176,7 @@ class StreamService:
         await self._db.write(write)
         self._journal.wake()
         self._forget(stream_id)
-        await anyio.to_thread.run_sync(shutil.rmtree, self._media_dir / stream_id, True)
+        await self._media.delete_folder(stream_id)
 
     async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
         """Give a stream another name or other limits of retention; None leaves them as they are."""
@@ -282,8 +280,7 @@ class StreamService:
             changed.set()
 
     async def _run(self, row: Row[Any]) -> None:
-        folder = self._media_dir / row.id
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = await self._media.spool(row.id)
         self._names[row.id] = row.name
         self._urls[row.id] = row.url
         config = self._config
@@ -295,7 +292,7 @@ class StreamService:
                 url=row.url,
                 media_types=row.media_types,
                 record=row.store,
-                folder=str(folder),
+                folder=folder,
                 segment_s=config.segment_s,
                 stall_timeout_s=config.stall_timeout_s,
                 open_timeout_s=config.open_timeout_s,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
 from rtstream.rules.batches import Batch, Batches, Segmenter, Word, words_of
 from rtstream.rules.text_safety import clean
+from rtstream.storage import LocalFiles, Storage, joined
 from rtstream.store import video_transcripts as rows
 from rtstream.store import videos as video_rows
 from rtstream.store.database import Database
@@ -39,7 +39,7 @@ MAX_TEXT = 4000
 
 
 class VideoTranscriptService:
-    """The spoken words of the videos in ``folder``; ``speech(name)`` gives the provider of an engine, shared."""
+    """The spoken words of the videos in ``storage``; ``speech(name)`` gives the provider of an engine, shared."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class VideoTranscriptService:
         speech: Callable[[str], SpeechProvider],
         engine: str,
         language: str | None,
-        folder: Path,
+        storage: Storage,
     ) -> None:
         self._db = db
         self._jobs = jobs
@@ -57,7 +57,7 @@ class VideoTranscriptService:
         self._speech = speech
         self._engine = engine
         self._language = language or None
-        self._folder = folder
+        self._storage = storage
         self._under_way: dict[str, Job] = {}
 
     async def start(self, video_id: str, *, language: str | None = None, force: bool = False) -> Job:
@@ -160,7 +160,8 @@ class VideoTranscriptService:
                             found.append(utterance)
 
                 tasks.start_soon(read)
-                sound = await self._feed(job, video, decoder, session)
+                async with self._storage.lease([joined(video.id, VIDEO_FILE)]) as files:
+                    sound = await self._feed(job, video, files, decoder, session)
         except* (ProviderError, InvalidRequest) as group:
             failure = group.exceptions[0]
         finally:
@@ -171,14 +172,16 @@ class VideoTranscriptService:
             raise failure
         return _sentences(found), sound
 
-    async def _feed(self, job: Job, video: Row[Any], decoder: ChildProcess, session: SpeechSession) -> bool:
+    async def _feed(
+        self, job: Job, video: Row[Any], files: LocalFiles, decoder: ChildProcess, session: SpeechSession
+    ) -> bool:
         """Give the session all of the sound; False when there is none."""
-        path = str(self._folder / video.id / VIDEO_FILE)
+        key = joined(video.id, VIDEO_FILE)
         at = 0.0
         while at < video.duration:
             seconds = min(PIECE_S, video.duration - at)
             try:
-                samples = await decoder.run(sound_of, path, at, seconds, timeout_s=DECODE_TIMEOUT_S)
+                samples = await decoder.run(sound_of, files, key, at, seconds, timeout_s=DECODE_TIMEOUT_S)
             except ValueError as exc:
                 raise InvalidRequest(str(exc)) from None
             if not samples:

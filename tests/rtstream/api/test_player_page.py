@@ -27,7 +27,7 @@ from rtstream.mp4.fragments import codecs
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.rules.playlist import Segment, coverage, playlist
 from rtstream.testsource import ClipSpec, read_barcode
-from tests.sources import record
+from tests.sources import path_of, record
 
 pytestmark = pytest.mark.browser
 
@@ -105,7 +105,7 @@ def browser() -> Iterator[Any]:
 def fragments(run: StoredRecording, recording: str, end: float) -> list[Segment]:
     ends = [piece.start for piece in run.pieces[1:]] + [end]
     return [
-        Segment(piece.start, until - piece.start, recording, Path(piece.path).parent.name, piece.offset, piece.length)
+        Segment(piece.start, until - piece.start, recording, path_of(piece.key).parent.name, piece.offset, piece.length)
         for piece, until in zip(run.pieces, ends, strict=True)
     ]
 

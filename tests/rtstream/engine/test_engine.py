@@ -86,10 +86,10 @@ async def test_a_live_stream_is_recorded_and_its_window_plays(engine: Engine, li
     assert playback.gaps == []
     assert playback.covered == [(pytest.approx(start + 0.5), pytest.approx(end - 0.5))]
     token = playback.player_url.partition("v=")[2]
-    page = await engine.playback_data(token)
+    page = await engine.media.page(token)
     assert sum(fragment["duration"] for fragment in page["fragments"]) >= end - start - 1
-    file = await engine.media_file(token, page["fragments"][0]["url"].partition("/seg/")[2])
-    assert file.stat().st_size >= page["fragments"][0]["offset"] + page["fragments"][0]["length"]
+    file = await engine.media.file(token, page["fragments"][0]["url"].partition("/seg/")[2])
+    assert file.size >= page["fragments"][0]["offset"] + page["fragments"][0]["length"]
 
 
 async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(
@@ -135,7 +135,7 @@ async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
     assert "4711" in fired.data["explanation"]
     assert fired.data["confidence"] > 0.8
     assert scene.data["model"] == "local"
-    page = await engine.playback_data(fired.data["player_url"].partition("v=")[2])
+    page = await engine.media.page(fired.data["player_url"].partition("v=")[2])
     assert page["marks"][0]["label"] == "invoice"
     assert page["covered"]
 

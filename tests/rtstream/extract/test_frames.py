@@ -28,7 +28,7 @@ from rtstream.extract.frames import (
 from rtstream.forkserver import context
 from rtstream.mp4.fragments import FragmentSplitter
 from rtstream.testsource import ClipSpec, read_barcode
-from tests.sources import record
+from tests.sources import FILES, key_of, path_of, record
 
 START = 1_700_000_000.25
 FPS = 30
@@ -47,20 +47,20 @@ def test_the_picture_is_the_one_shown_at_that_time(
     for wanted in (0, 1, 14, 15, 29, 30, 44, 45, 61, 89):
         exactly = START + wanted / FPS
         for at in (exactly, exactly + 0.016, exactly + 0.032):
-            frame = frame_at(run.init, run.pieces, at, 320)
+            frame = frame_at(FILES, run.init, run.pieces, at, 320)
             assert number(frame) == wanted
             assert frame.time == pytest.approx(exactly, abs=1e-4)
 
 
 def test_before_the_recording_the_first_picture_is_shown_and_after_it_the_last(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
-    assert number(frame_at(run.init, run.pieces, START - 5, 320)) == 0
-    assert number(frame_at(run.init, run.pieces, START + 99, 320)) == 179
+    assert number(frame_at(FILES, run.init, run.pieces, START - 5, 320)) == 0
+    assert number(frame_at(FILES, run.init, run.pieces, START + 99, 320)) == 179
 
 
 def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
-    small, whole = (frame_at(run.init, run.pieces, START + 1, side) for side in (160, 4000))
+    small, whole = (frame_at(FILES, run.init, run.pieces, START + 1, side) for side in (160, 4000))
     assert (small.width, small.height) == (160, 90)
     assert simplejpeg.decode_jpeg_header(small.jpeg)[:2] == (90, 160)
     assert (whole.width, whole.height) == (320, 180)
@@ -69,8 +69,8 @@ def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) 
 def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_library(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
     with ProcessPoolExecutor(1, mp_context=context()) as pool:
-        frame = pool.submit(frame_at, run.init, run.pieces, START + 1, 320).result(30)
-        refused = pool.submit(frame_at, run.init, [], START, 320)
+        frame = pool.submit(frame_at, FILES, run.init, run.pieces, START + 1, 320).result(30)
+        refused = pool.submit(frame_at, FILES, run.init, [], START, 320)
         with pytest.raises(ValueError, match="nothing is recorded"):
             refused.result(30)
     assert number(frame) == 30
@@ -80,18 +80,18 @@ def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_librar
 
 def test_damage_is_shown_around_and_what_cannot_be_read_is_one_sentence(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
-    path = Path(run.pieces[0].path)
+    path = path_of(run.pieces[0].key)
     good = path.read_bytes()
     bad = bytearray(good)
     bad[5000:5400] = bytes(400)
     path.write_bytes(bad)
-    assert frame_at(run.init, run.pieces, START + 0.9, 320).width == 320
+    assert frame_at(FILES, run.init, run.pieces, START + 0.9, 320).width == 320
     path.write_bytes(bytes(len(good)))
     with pytest.raises(ValueError, match=r"cannot be decoded|no pictures"):
-        frame_at(run.init, run.pieces, START, 320)
+        frame_at(FILES, run.init, run.pieces, START, 320)
     path.unlink()
     with pytest.raises(ValueError, match="no longer on disk"):
-        frame_at(run.init, run.pieces, START, 320)
+        frame_at(FILES, run.init, run.pieces, START, 320)
 
 
 def test_sound_alone_has_no_picture(clip: Path, tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_sound_alone_has_no_picture(clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "audio.m4s"
     path.write_bytes(sink.fragments[0])
     with pytest.raises(ValueError, match="no pictures"):
-        frame_at(sink.init, [StoredSegment(str(path), 0, len(sink.fragments[0]), START)], START, 320)
+        frame_at(FILES, sink.init, [StoredSegment(key_of(path), 0, len(sink.fragments[0]), START)], START, 320)
 
 
 def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: Path) -> None:
     first = record(clip, tmp_path, start=START)
     second = record(clip, tmp_path / "later", start=START + 100)
     times = [START + t for t in (0.5, 2.0, 4.0, 101.0, 103.5)]
-    sheet = contact_sheet([first, second], times, 960)
+    sheet = contact_sheet(FILES, [first, second], times, 960)
     assert sheet.times == pytest.approx(times, abs=1 / FPS)
     assert (sheet.width, sheet.height) == (960, 360)
     pixels = np.asarray(Image.open(io.BytesIO(sheet.jpeg)))
@@ -125,11 +125,11 @@ def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: P
 
 def test_a_contact_sheet_leaves_out_what_cannot_be_decoded(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
-    lost = StoredRecording(run.init, [replace(run.pieces[0], path=str(tmp_path / "gone"), start=START + 50)])
-    sheet = contact_sheet([run, lost], [START + 1, START + 50], 640)
+    lost = StoredRecording(run.init, [replace(run.pieces[0], key=key_of(tmp_path / "gone"), start=START + 50)])
+    sheet = contact_sheet(FILES, [run, lost], [START + 1, START + 50], 640)
     assert isinstance(sheet, ContactSheet)
     assert len(sheet.times) == 1
     with pytest.raises(ValueError, match="none of the pictures"):
-        contact_sheet([lost], [START + 50], 640)
+        contact_sheet(FILES, [lost], [START + 50], 640)
     with pytest.raises(ValueError, match="1 to 64"):
-        contact_sheet([run], [], 640)
+        contact_sheet(FILES, [run], [], 640)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rtstream.extract.export import PARTIAL, ExportJob, export, write
+from rtstream.extract.export import VIDEO_FILE, ExportJob, export, write
 from rtstream.mp4.progressive import Flat, FormatsDiffer, plan, retimed, same_format
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
-from tests.sources import record
+from rtstream.storage import Draft
+from rtstream.storage.keys import DRAFT
+from tests.sources import FILES, key_of, path_of, record
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -59,9 +62,12 @@ def payload(path: Path) -> dict[str, list[bytes]]:
 
 
 def flattened(runs: list[StoredRecording], start: float, end: float, folder: Path) -> tuple[Flat, Path]:
-    flat = plan(runs, start, end)
+    flat = plan(runs, start, end, FILES.open)
     path = folder / "flat.mp4"
-    write(flat, path)
+    with Draft(str(folder / "flat")) as draft:
+        write(flat, FILES, draft)
+        draft.publish()
+    shutil.move(folder / "flat" / VIDEO_FILE, path)
     assert path.stat().st_size == flat.size
     return flat, path
 
@@ -136,7 +142,7 @@ def test_another_format_is_refused_and_the_runs_that_fit_are_named(
 ) -> None:
     other = record(clip, tmp_path / "other", start=START + 50)
     with pytest.raises(FormatsDiffer) as error:
-        plan([run, other], START, START + 60)
+        plan([run, other], START, START + 60, FILES.open)
     assert error.value.run == 1
     assert same_format([other.init, run.init, run.init]) == [False, True, True]
 
@@ -216,7 +222,7 @@ def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
                 muxer.mux(packet)
     stored = tmp_path / "sound.m4s"
     stored.write_bytes(b"".join(sink.fragments))
-    run = StoredRecording(sink.init, [StoredSegment(str(stored), 0, stored.stat().st_size, START)])
+    run = StoredRecording(sink.init, [StoredSegment(key_of(stored), 0, stored.stat().st_size, START)])
     flat, path = flattened([run], START + 1.5, START + 4.0, tmp_path)
     with av.open(str(path)) as container:
         seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
@@ -225,7 +231,7 @@ def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
 
 
 def job(run: StoredRecording, folder: Path, *, room: int = 0) -> ExportJob:
-    return ExportJob([run], "avc1", START, START + 8, str(folder), room)
+    return ExportJob(FILES, [run], "avc1", START, START + 8, Draft(str(folder)), room)
 
 
 def test_an_export_is_there_whole_or_not_at_all(run: StoredRecording, tmp_path: Path) -> None:
@@ -235,7 +241,7 @@ def test_an_export_is_there_whole_or_not_at_all(run: StoredRecording, tmp_path: 
     assert sorted(path.name for path in (tmp_path / "m-1").iterdir()) == ["index.json", "video.mp4"]
     with pytest.raises(OSError, match="not enough room"):
         export(job(run, tmp_path / "m-3", room=1 << 60), lambda *_: None)
-    Path(run.pieces[-1].path).write_bytes(b"")
+    path_of(run.pieces[-1].key).write_bytes(b"")
     with pytest.raises(ValueError, match="cut short"):
         export(job(run, tmp_path / "m-2"), lambda done, total: None)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("m-")] == ["m-1"]
@@ -258,7 +264,7 @@ def test_an_export_gets_its_name_when_the_disk_has_it_all(
     index = export(job(run, tmp_path / "m-1"), lambda *_: None)
     assert ("video.mp4", index["size"], False) in synced
     names = [(name, named) for name, _, named in synced]
-    assert names[-3:] == [("index.json", False), (f"m-1{PARTIAL}", False), (tmp_path.name, True)]
+    assert names[-3:] == [("index.json", False), (f"m-1{DRAFT}", False), (tmp_path.name, True)]
 
 
 @pytest.fixture
@@ -278,4 +284,4 @@ def test_a_disk_that_fills_up_while_writing_keeps_nothing(run: StoredRecording, 
     with pytest.raises(OSError, match="No space"):
         export(job(run, small_disk / "m-1", room=-(1 << 40)), lambda *_: None)
     assert list(small_disk.iterdir()) == []
-    assert not (small_disk / f"m-1{PARTIAL}").exists()
+    assert not (small_disk / f"m-1{DRAFT}").exists()

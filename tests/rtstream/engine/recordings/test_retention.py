@@ -10,6 +10,7 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.recordings.retention import Retention
+from rtstream.storage.folder import FolderStorage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -75,7 +76,7 @@ async def record(db: Database, media: Path, files: int, *, age_s: float, size: i
 
 
 def retention(db: Database, media: Path, **settings: float) -> Retention:
-    return Retention(EngineConfig.model_validate(settings), db, media)
+    return Retention(EngineConfig.model_validate(settings), db, FolderStorage(media))
 
 
 def left(paths: list[Path]) -> list[bool]:

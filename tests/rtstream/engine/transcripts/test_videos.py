@@ -24,9 +24,11 @@ from rtstream.extract.audio import RATE, sound_of
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.perception.protocols import SpeechProvider
 from rtstream.perception.speech.local import LocalSpeech
+from rtstream.storage.folder import FolderStorage
 from rtstream.store import streams as stream_rows
 from rtstream.store import videos as video_rows
 from rtstream.store.database import Database
+from tests.sources import FILES, key_of
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -79,7 +81,9 @@ async def said(tmp_path: Path) -> AsyncIterator[Said]:
     async with anyio.create_task_group() as tasks:
         search = SearchService(db, Journal(db))
         search.start(tasks)
-        spoken = VideoTranscriptService(db, Jobs(tasks), search, speech.__getitem__, "local", None, folder)
+        spoken = VideoTranscriptService(
+            db, Jobs(tasks), search, speech.__getitem__, "local", None, FolderStorage(folder)
+        )
         yield Said(db, search, spoken, VideoSearchService(db, search), folder)
         tasks.cancel_scope.cancel()
     await speech["local"].aclose()
@@ -189,14 +193,16 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
 
 
 def test_pieces_of_a_files_sound_join_without_a_seam(reading: Path) -> None:
-    whole = np.frombuffer(sound_of(str(reading), 0, 6), np.int16).astype(float)
+    whole = np.frombuffer(sound_of(FILES, key_of(reading), 0, 6), np.int16).astype(float)
     assert len(whole) == 6 * RATE
-    joined = np.concatenate([np.frombuffer(sound_of(str(reading), n, 1), np.int16) for n in range(6)]).astype(float)
+    joined = np.concatenate([np.frombuffer(sound_of(FILES, key_of(reading), n, 1), np.int16) for n in range(6)]).astype(
+        float
+    )
     # Less than a sample apart, as the two begin to resample at different places.
     assert np.corrcoef(whole, joined)[0, 1] > 0.95
     assert all(
         joined[n * RATE - 40 : n * RATE + 40].any() for n in range(1, 6) if whole[n * RATE - 40 : n * RATE].any()
     )
-    beyond = np.frombuffer(sound_of(str(reading), SECONDS + 5, 1), np.int16)
+    beyond = np.frombuffer(sound_of(FILES, key_of(reading), SECONDS + 5, 1), np.int16)
     assert len(beyond) == RATE
     assert not beyond.any()

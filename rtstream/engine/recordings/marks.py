@@ -1,0 +1,40 @@
+"""Marks on the time line of the player: the alerts and scenes of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtstream.rules.text_safety import clean
+from rtstream.store import marks as rows
+from rtstream.store.database import Database
+
+MAX_MARKS = 500
+MAX_LABEL = 120
+
+
+class TimelineMarks:
+    """Reads marks from the journal and the scenes."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def between(self, stream_id: str, start: float, end: float) -> list[dict[str, Any]]:
+        """Return at most ``MAX_MARKS`` marks of a window, oldest first. Alerts take precedence over scenes.
+
+        Each has ``kind`` (``alert`` or ``scene``), ``start`` and ``end`` (Unix seconds) and ``label``, which is
+        untrusted stream text.
+        """
+        alerts = await self._db.read(rows.alerts, stream_id, start, end, MAX_MARKS)
+        scenes = _changes(await self._db.read(rows.scenes, stream_id, start, end))
+        return sorted([*alerts, *scenes[: MAX_MARKS - len(alerts)]], key=lambda mark: mark["start"])
+
+
+def _changes(scenes: Sequence[tuple[float, float, str]]) -> list[dict[str, Any]]:
+    """The scenes that differ from the one before."""
+    found: list[dict[str, Any]] = []
+    for start, end, text in scenes:
+        label = clean(" ".join(text.split()), MAX_LABEL)
+        if label and (not found or found[-1]["label"] != label):
+            found.append({"kind": "scene", "start": start, "end": end, "label": label})
+    return found

@@ -1,0 +1,11 @@
+"""Storage of recorded files and exported videos: one interface, implemented by a folder.
+
+The implementation is imported from ``rtstream.storage.folder``: media processes need only what is here, which loads
+nothing but the standard library.
+"""
+
+from rtstream.storage.interface import Storage, StoredFile
+from rtstream.storage.keys import joined
+from rtstream.storage.local import Draft, LocalFiles
+
+__all__ = ["Draft", "LocalFiles", "Storage", "StoredFile", "joined"]

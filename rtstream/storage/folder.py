@@ -1,0 +1,183 @@
+"""A folder as a storage. Reading and writing happens in threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+
+from rtstream.errors import NotFound
+from rtstream.storage.interface import StoredFile
+from rtstream.storage.keys import DRAFT, checked
+from rtstream.storage.local import Draft, LocalFiles, sync_folder
+
+CHUNK = 64 * 1024
+"""Bytes read at a time; a slow reader keeps one chunk in memory."""
+
+
+class FolderStorage:
+    """Stores files below ``root``, which must exist; see ``create``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @classmethod
+    def create(cls, root: Path) -> FolderStorage:
+        """Create the folder for this user only, unless it exists. Blocks. Raises OSError."""
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(root)
+
+    def _path(self, key: str) -> Path:
+        """The path of a key. Raises NotFound when it, or a symbolic link in it, leads out of the root."""
+        path = self._root / checked(key)
+        try:
+            inside = path.resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):
+            inside = False  # a name that no file can have, or links in a circle
+        if not inside:
+            raise NotFound("There is no such media file (any more).")
+        return path
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store a file so that it survives a power cut. Readers see the old content or the new, never a part."""
+        await anyio.to_thread.run_sync(self._put, key, data)
+
+    def _put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f".{uuid4().hex}{DRAFT}")
+        try:
+            with open(draft, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+    async def get(self, key: str) -> StoredFile:
+        """Look a file up. Raises NotFound."""
+
+        def look() -> os.stat_result | None:
+            with suppress(OSError):
+                found = os.stat(self._path(key))
+                return found if stat.S_ISREG(found.st_mode) else None
+            return None
+
+        found = await anyio.to_thread.run_sync(look)
+        if found is None:
+            raise NotFound("There is no such media file (any more).")
+        return StoredFile(key, found.st_size, found.st_mtime, partial(self.open_range, key))
+
+    async def read(self, key: str, offset: int = 0, length: int = -1) -> bytes:
+        """Read ``length`` bytes (-1: all) of a file. Returns fewer when the file is shorter. Raises NotFound."""
+
+        def read() -> bytes:
+            try:
+                with open(self._path(key), "rb") as file:
+                    file.seek(offset)
+                    return file.read(length)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                raise NotFound("There is no such media file (any more).") from None
+
+        return await anyio.to_thread.run_sync(read)
+
+    async def open_range(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes]:
+        """Read bytes of a file in chunks. Ends early when the file is shorter or missing."""
+        try:
+            path = await anyio.to_thread.run_sync(self._path, key)
+            file = await anyio.open_file(path, "rb")
+        except (OSError, NotFound):
+            return
+        async with file:
+            await file.seek(offset)
+            while length > 0 and (chunk := await file.read(min(CHUNK, length))):
+                length -= len(chunk)
+                yield chunk
+
+    async def delete(self, keys: Collection[str]) -> None:
+        """Delete files. Those that do not exist are ignored."""
+
+        def delete() -> None:
+            for key in keys:
+                with suppress(FileNotFoundError, NotFound):
+                    self._path(key).unlink()
+
+        await anyio.to_thread.run_sync(delete)
+
+    async def delete_folder(self, folder: str) -> None:
+        """Delete all files below a folder and any draft of it. A folder that does not exist is ignored."""
+
+        def delete() -> None:
+            for name in (folder, folder + DRAFT):
+                with suppress(NotFound):
+                    shutil.rmtree(self._path(name), ignore_errors=True)
+
+        await anyio.to_thread.run_sync(delete)
+
+    async def list(self, folder: str) -> dict[str, int]:
+        """List the files below a folder: the size in bytes by key."""
+
+        def look() -> dict[str, int]:
+            found: dict[str, int] = {}
+            with suppress(NotFound):
+                waiting = [self._path(folder)]
+                while waiting:
+                    _scan(waiting.pop(), waiting, found)
+            return {Path(path).relative_to(self._root).as_posix(): size for path, size in found.items()}
+
+        return await anyio.to_thread.run_sync(look)
+
+    async def folders(self) -> list[str]:
+        """List the folders at the top of the storage, drafts that were never published included."""
+
+        def look() -> list[str]:
+            with os.scandir(self._root) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+        return await anyio.to_thread.run_sync(look)
+
+    async def free(self) -> int:
+        """Return the free bytes of the disk."""
+        return (await anyio.to_thread.run_sync(shutil.disk_usage, self._root)).free
+
+    @asynccontextmanager
+    async def lease(self, keys: Collection[str]) -> AsyncIterator[LocalFiles]:
+        """Make files available to other processes. They are local already, so nothing is copied."""
+        for key in keys:
+            checked(key)
+        yield LocalFiles(str(self._root))
+
+    async def spool(self, folder: str) -> str:
+        """Create the folder in which a recorder writes. Returns its path."""
+
+        def create() -> str:
+            path = self._path(folder)
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return str(path)
+
+        return await anyio.to_thread.run_sync(create)
+
+    def draft(self, folder: str) -> Draft:
+        """Return a draft of a new folder."""
+        return Draft(str(self._root / checked(folder)))
+
+
+def _scan(folder: Path, waiting: list[Path], found: dict[str, int]) -> None:
+    """Add the files of a folder to ``found`` and its folders to ``waiting``, but for what is being removed."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    found[entry.path] = entry.stat(follow_symlinks=False).st_size
