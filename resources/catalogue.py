@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ListResourcesResult, Resource
 
@@ -11,6 +9,7 @@ from resources import uris
 from rtstream.client import Feed, RTStreamClient
 from rtstream.client.messages import LIVE_CHANNELS
 from rtstream.errors import NotFound, Unavailable
+from rtstream.json_types import JsonObject
 from rtstream.models import Stream
 from rtstream.rules.text_safety import clean
 
@@ -28,14 +27,14 @@ ABOUT = {
 }
 
 
-async def streams(client: RTStreamClient, feed: Feed) -> dict[str, Any]:
+async def streams(client: RTStreamClient, feed: Feed) -> JsonObject:
     """All streams with their health, newest first."""
     cursor = await feed.cursor()
     found, total = await client.list_streams(limit=MAX_STREAMS)
     return {"streams": [_described(stream) for stream in found], "total": total, "cursor": cursor}
 
 
-async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> dict[str, Any]:
+async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> JsonObject:
     """One stream and the URIs of its live channels. Raises NotFound."""
     cursor = await feed.cursor()
     found = await client.get_stream(stream_id)
@@ -75,7 +74,7 @@ async def subscribable(client: RTStreamClient, uri: str) -> bool:
     return True
 
 
-def _described(stream: Stream) -> dict[str, Any]:
+def _described(stream: Stream) -> JsonObject:
     described = stream.model_dump(mode="json", exclude_none=True, exclude={"player_url", "stream_url", "channel_id"})
     return described | {"name": clean(stream.name, 100), "uri": uris.stream(stream.id)}
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rtstream.client import Feed, JournalFilter, RTStreamClient
 from rtstream.client.messages import JOURNAL_CHANNEL, live_event
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.json_types import JsonObject
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -14,7 +13,7 @@ MAX_LIMIT = 200
 
 async def channel(
     client: RTStreamClient, feed: Feed, stream_id: str, name: str, since: str | None, limit: str | None
-) -> dict[str, Any]:
+) -> JsonObject:
     """Entries of one channel, oldest first. Raises NotFound for an unknown stream or channel.
 
     ``since`` and ``limit`` are the texts of the query: a cursor and a number of entries (at most 200).

@@ -13,6 +13,7 @@ from resources import catalogue, uris
 from resources import channels as live
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import NotFound, RTStreamError
+from rtstream.json_types import JsonObject
 
 
 def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
@@ -51,7 +52,7 @@ def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
         return await _text(live.channel(client, feed, stream_id, channel, since, limit))
 
 
-async def _text(content: Awaitable[dict[str, Any]]) -> str:
+async def _text(content: Awaitable[JsonObject]) -> str:
     try:
         return json.dumps(await content, ensure_ascii=False, separators=(",", ":"))
     except NotFound as exc:

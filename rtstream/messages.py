@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from rtstream.json_types import JsonObject
+
 
 @dataclass(frozen=True)
 class RecorderSpec:
@@ -36,7 +38,7 @@ class RecorderHealth:
     state: str
     reason: str = ""
     attempts: int = 0
-    media: dict[str, Any] | None = None  # MediaInfo fields, with state "connected"
+    media: JsonObject | None = None  # MediaInfo fields, with state "connected"
     kind: ClassVar[str] = "health"
 
 

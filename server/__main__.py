@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from rtstream.json_types import JsonObject
+
 EPILOG = """\
 Without a command: MCP over stdin and stdout, as a chat client starts it.
 
@@ -79,7 +81,7 @@ def _serve(arguments: list[str]) -> int:
     return _run(serve, given)
 
 
-def _parsed(command: str, about: str, arguments: list[str]) -> dict[str, Any]:
+def _parsed(command: str, about: str, arguments: list[str]) -> JsonObject:
     """The settings given as options. The parser costs time that a start without options need not pay."""
     if not arguments:
         return {}
@@ -94,7 +96,7 @@ def _parsed(command: str, about: str, arguments: list[str]) -> dict[str, Any]:
     return vars(parser.parse_args(arguments))
 
 
-def _run(program: Any, given: dict[str, Any], *, lenient: bool = False) -> int:
+def _run(program: Any, given: JsonObject, *, lenient: bool = False) -> int:
     import anyio
 
     from rtstream.errors import RTStreamError

@@ -14,6 +14,7 @@ import anyio
 from rtstream import __version__, keys
 from rtstream.client import Endpoint
 from rtstream.errors import Unavailable
+from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED
 
 ENGINE_FILE = "engine.json"
@@ -120,7 +121,7 @@ def make_folder(data_dir: Path) -> None:
         raise Unavailable(f"The data folder {data_dir} cannot be written to. Set RTSTREAM_DATA_DIR.")
 
 
-def read_engine_file(data_dir: Path) -> dict[str, Any]:
+def read_engine_file(data_dir: Path) -> JsonObject:
     """What the engine of this folder wrote about itself; empty when there is none."""
     try:
         value = json.loads((data_dir / ENGINE_FILE).read_text(encoding="utf-8"))
@@ -155,7 +156,7 @@ async def _healthy(url: str) -> bool:
         return False
 
 
-def _detached() -> dict[str, Any]:
+def _detached() -> JsonObject:
     """A process that outlives this one and gets none of its signals."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}

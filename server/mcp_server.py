@@ -28,6 +28,7 @@ from resources.registration import install
 from rtstream import __version__
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
+from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from server.protocol_versions import Eras
 from server.settings import Settings
@@ -79,7 +80,7 @@ class _Server(MCPServer[Live]):
         ]
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[Live, Any] | None = None
+        self, name: str, arguments: JsonObject, context: Context[Live, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """As in the SDK."""
         tool = self._tools.get(name)
@@ -103,7 +104,7 @@ class _Server(MCPServer[Live]):
         return f"{name} is not offered here. The user can add it: start the server with --toolsets default,{group}."
 
     async def get_prompt(
-        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Live, Any] | None = None
+        self, name: str, arguments: JsonObject | None = None, context: Context[Live, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """As in the SDK, with a mistake of the client as the error it is and not as one of the server."""
         try:

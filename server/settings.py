@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject
 from tools._framework.groups import DEFAULT, GROUPS, chosen
 
 PREFIX = "RTSTREAM_"
@@ -77,7 +78,7 @@ def renamed_sentence(old: str) -> str:
     )
 
 
-def load(given: dict[str, Any] | None = None, *, lenient: bool = False) -> Settings:
+def load(given: JsonObject | None = None, *, lenient: bool = False) -> Settings:
     """The settings in force: what was given on the command line, then the environment, then defaults.
 
     ``lenient``: start even though the environment has settings of earlier versions; the caller reports ``renamed()``.

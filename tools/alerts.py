@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from rtstream.json_types import JsonObject
 from rtstream.models import Alert, CreateAlert, Delivery
 from tools._framework.decisions import Episode, episodes, summary
 from tools._framework.definition import ToolContext, live, tool
@@ -48,7 +49,7 @@ class AlertInfo(BaseModel):
     status: str = Field(description="enabled or disabled")
     matching: str = Field(description="rule, model or needs_model")
     fired: int
-    options: dict[str, Any] | None = None
+    options: JsonObject | None = None
     webhook: str | None = Field(None, description="Where it goes; the path is left out, it may be secret.")
     webhooks: dict[str, int] | None = Field(None, description="How many by state: pending, delivered, dead.")
     webhook_error: str | None = Field(None, description="Why the newest attempt failed.")
@@ -74,7 +75,7 @@ class AlertList(BaseModel):
     alerts: list[AlertInfo]
 
 
-class AlertStatus(BaseModel):
+class AlertStatusResult(BaseModel):
     """Whether an alert fires."""
 
     alert_id: str
@@ -148,17 +149,21 @@ async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) 
 
 
 @tool("Enable an alert", read_only=False, idempotent=True)
-async def enable_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> AlertStatus:
+async def enable_alert(
+    ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId
+) -> AlertStatusResult:
     """Let a disabled alert fire again."""
     await live(ctx).client.watches.enable_alert(stream_id, index_id, alert_id)
-    return AlertStatus(alert_id=alert_id, status="enabled")
+    return AlertStatusResult(alert_id=alert_id, status="enabled")
 
 
 @tool("Disable an alert", read_only=False, idempotent=True)
-async def disable_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> AlertStatus:
+async def disable_alert(
+    ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId
+) -> AlertStatusResult:
     """Keep an alert from firing until enable_alert."""
     await live(ctx).client.watches.disable_alert(stream_id, index_id, alert_id)
-    return AlertStatus(alert_id=alert_id, status="disabled")
+    return AlertStatusResult(alert_id=alert_id, status="disabled")
 
 
 @tool(
@@ -211,7 +216,7 @@ async def redeliver(
     return Redelivered(redelivered=await live(ctx).client.watches.redeliver(stream_id, index_id, alert_id, delivery_id))
 
 
-def _fields(alert: Alert) -> dict[str, Any]:
+def _fields(alert: Alert) -> JsonObject:
     return {
         "alert_id": alert.alert_id,
         "event_id": alert.event_id,

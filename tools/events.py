@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from rtstream.json_types import JsonObject
 from rtstream.models import Event, EventTest, UpdateEvent
 from rtstream.rules.text_safety import clean
 from tools._framework.decisions import Candidate, Episode, candidates, episodes, summary
@@ -19,7 +20,7 @@ Prompt = Annotated[
 ]
 Label = Annotated[str, Field(min_length=1, max_length=200, description="Such as person_at_door.")]
 Rule = Annotated[
-    dict[str, Any] | None,
+    JsonObject | None,
     Field(
         description=(
             'Decides without a model: {"text" or "regex": "...", "when": "present|appears|absent|disappears"}, '
@@ -42,7 +43,7 @@ class EventInfo(EventResult):
     """A reusable detection rule, as it was given."""
 
     prompt: str
-    rule: dict[str, Any] | None = None
+    rule: JsonObject | None = None
 
 
 class EventList(BaseModel):
@@ -85,7 +86,7 @@ async def update_event(
     event_id: EventId,
     event_prompt: Annotated[str | None, Field(max_length=4000)] = None,
     label: Annotated[str | None, Field(max_length=200)] = None,
-    rule: Annotated[dict[str, Any] | None, Field(description="As in create_event; {} takes it away.")] = None,
+    rule: Annotated[JsonObject | None, Field(description="As in create_event; {} takes it away.")] = None,
 ) -> EventInfo:
     """Change what is given of an event. All alerts on it go by the change from their next scene on."""
     change = UpdateEvent.model_validate({"event_prompt": event_prompt, "label": label, "rule": rule})
@@ -109,7 +110,7 @@ async def test_event(
     ctx: ToolContext,
     stream_id: StreamId,
     event_prompt: Prompt,
-    rule: Annotated[dict[str, Any] | None, Field(description="As in create_event.")] = None,
+    rule: Annotated[JsonObject | None, Field(description="As in create_event.")] = None,
     index_id: Annotated[str | None, Field(description="Only scenes of this index.")] = None,
     start: Annotated[float | None, Field(description="Unix seconds.")] = None,
     end: Annotated[float | None, Field(description="Unix seconds.")] = None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
+from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.rules.text_safety import clean, clean_data
 from tools._framework.definition import ToolContext, live, tool
@@ -28,7 +29,7 @@ class BatchConfig(BaseModel):
     frame_count: int = Field(default=2, ge=1, le=60, description="Pictures looked at per window.")
 
 
-class IndexStatus(BaseModel):
+class IndexStatusResult(BaseModel):
     """Whether an index runs."""
 
     index_id: str
@@ -37,7 +38,7 @@ class IndexStatus(BaseModel):
     note: str | None = None
 
 
-class IndexState(IndexStatus):
+class IndexState(IndexStatusResult):
     """How an index keeps up."""
 
     done: int = Field(description="Windows described so far.")
@@ -65,7 +66,7 @@ class IndexDetails(IndexInfo):
     tokens_out: int
 
 
-class IndexResult(IndexStatus):
+class IndexResult(IndexStatusResult):
     """A new index."""
 
     model: str | None = None
@@ -85,7 +86,7 @@ class SceneInfo(BaseModel):
     start: float
     end: float
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
-    untrusted_data: dict[str, Any] | None = Field(default=None, description="The JSON object in the text.")
+    untrusted_data: JsonObject | None = Field(default=None, description="The JSON object in the text.")
     data_error: str | None = Field(default=None, description="Why there is no such object although one was asked for.")
     failure: str | None = Field(default=None, description="Why the window could not be described.")
     unchanged: bool | None = Field(default=None, description="The picture had not changed: this is the last answer.")
@@ -113,7 +114,7 @@ async def index_visuals(
     ] = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
     json_schema: Annotated[
-        dict[str, Any] | None, Field(description="JSON schema of an object every answer must fit.")
+        JsonObject | None, Field(description="JSON schema of an object every answer must fit.")
     ] = None,
     skip_unchanged: Annotated[
         bool, Field(description="Do not ask the model while the picture stays the same.")
@@ -153,16 +154,16 @@ async def get_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: Index
 
 
 @tool("Start a scene index", read_only=False, idempotent=True)
-async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatus:
+async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
     """Go on with a stopped scene index. Harmless when it runs."""
-    return IndexStatus.model_validate(_state(await live(ctx).client.indexes.start(stream_id, index_id)))
+    return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.start(stream_id, index_id)))
 
 
 @tool("Stop a scene index", read_only=False, idempotent=True)
-async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatus:
+async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
     """Stop describing a stream with this index; its alerts rest and its model costs nothing more. Its scenes stay, and
     start_scene_index goes on."""
-    return IndexStatus.model_validate(_state(await live(ctx).client.indexes.stop(stream_id, index_id)))
+    return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.stop(stream_id, index_id)))
 
 
 @tool("Read scenes", read_only=True, default=True)
@@ -213,7 +214,7 @@ def index_state(index: IndexProgress) -> IndexState:
     return IndexState.model_validate(_state(index))
 
 
-def _state(index: IndexProgress) -> dict[str, Any]:
+def _state(index: IndexProgress) -> JsonObject:
     return {
         "index_id": index.rtstream_index_id,
         "name": name(index.name or "") or None,
@@ -226,7 +227,7 @@ def _state(index: IndexProgress) -> dict[str, Any]:
     }
 
 
-def _fields(index: SceneIndex) -> dict[str, Any]:
+def _fields(index: SceneIndex) -> JsonObject:
     config = index.extraction_config
     return _state(index) | {
         "stream_id": index.rtstream_id,

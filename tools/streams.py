@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, Stream
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, name, note, ranges
@@ -190,7 +191,7 @@ def _state(stream: Stream) -> StreamState:
     return StreamState.model_validate(_fields(stream))
 
 
-def _fields(stream: Stream) -> dict[str, Any]:
+def _fields(stream: Stream) -> JsonObject:
     return {
         "stream_id": stream.id,
         "name": name(stream.name),

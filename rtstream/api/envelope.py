@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rtstream.errors import InvalidRequest, RTStreamError, TooLarge
+from rtstream.json_types import JsonObject
 
 MAX_BODY = 1024 * 1024
 """Bytes a request body may have."""
@@ -24,7 +25,7 @@ UnixTime = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)
 M = TypeVar("M", bound=BaseModel)
 
 
-def envelope(content: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def envelope(content: JsonObject, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer. Models and dates inside are converted; infinities become null."""
     body = to_json(content, inf_nan_mode="null", serialize_unknown=True)
     return Response(body, status, headers, media_type="application/json")

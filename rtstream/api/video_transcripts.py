@@ -14,6 +14,7 @@ from rtstream.api.videos import answer
 from rtstream.engine.jobs import Job
 from rtstream.engine.search.service import MAX_LIMIT
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject
 from rtstream.models import VideoHits
 
 WAIT_S = 25.0
@@ -137,7 +138,7 @@ async def _legacy(
     request: Request, asked: LegacySearch, *, video_id: str = "", collection_id: str = ""
 ) -> list[VideoHits]:
     _check_index(asked.index_type)
-    how: dict[str, Any] = {
+    how: JsonObject = {
         "limit": asked.result_threshold,
         "score_threshold": asked.score_threshold,
         "dynamic_score_percentage": asked.dynamic_score_percentage,
@@ -150,7 +151,7 @@ async def _legacy(
     return await videos.collection(collection_id, asked.query, **how)
 
 
-def _new(asked: NewSearch) -> dict[str, Any]:
+def _new(asked: NewSearch) -> JsonObject:
     return {
         "query": asked.query,
         "limit": asked.top_k,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_list, as_model, body_of, path_id
+from rtstream.json_types import JsonObject
 from rtstream.models import Alert, CreateAlert, CreateEvent, Decision, Delivery, Event, EventTest, UpdateEvent
 
 TRIAL_S = 120.0
@@ -18,7 +17,7 @@ class AlertCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def create_event(self, event_prompt: str, label: str, rule: dict[str, Any] | None = None) -> Event:
+    async def create_event(self, event_prompt: str, label: str, rule: JsonObject | None = None) -> Event:
         """Add a detection rule; ``rule`` is the structured form of what decides it."""
         request = CreateEvent(event_prompt=event_prompt, label=label, rule=rule)
         data = await self._transport.data("POST", "/rtstream/event", body=body_of(request))

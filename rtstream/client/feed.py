@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import anyio
@@ -22,6 +22,7 @@ from rtstream.client.client import MAX_WAIT_S, RTStreamClient
 from rtstream.client.journal import JournalFilter, Ring
 from rtstream.client.transport import is_loopback
 from rtstream.errors import RTStreamError, Unavailable
+from rtstream.json_types import JsonObject
 from rtstream.models import Channel, JournalPage, Message
 from rtstream.rules.backoff import delay
 
@@ -182,7 +183,7 @@ class Feed:
 
         # Following alone is no reason to start an engine: that would keep it from ever going idle.
         url, gap = await self._address()
-        options: dict[str, Any] = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
+        options: JsonObject = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
         if is_loopback(urlsplit(url).hostname or ""):
             options["proxy"] = None
         try:
@@ -216,7 +217,7 @@ class Feed:
         query = dict(parse_qsl(parts.query)) | {"scope": "all", "since": str(self._cursor)}
         return urlunsplit(parts._replace(query=urlencode(query))), gap
 
-    def _take(self, raw: dict[str, Any]) -> None:
+    def _take(self, raw: JsonObject) -> None:
         message = _message(raw)
         if message is None:
             return
@@ -239,7 +240,7 @@ class Feed:
             self._ready = anyio.Event()
 
 
-def _object(raw: str | bytes) -> dict[str, Any]:
+def _object(raw: str | bytes) -> JsonObject:
     try:
         value = json.loads(raw)
     except ValueError:
@@ -247,7 +248,7 @@ def _object(raw: str | bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _message(raw: dict[str, Any]) -> Message | None:
+def _message(raw: JsonObject) -> Message | None:
     """A journal message, or None for anything else."""
     channel = _SYNONYMS.get(str(raw.get("channel")), raw.get("channel"))
     if channel not in CHANNELS or not isinstance(raw.get("data"), dict):

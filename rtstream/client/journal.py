@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.models import JournalPage, Message
 
 
@@ -23,9 +23,9 @@ class JournalFilter:
     text: str = ""
     min_confidence: float | None = None
 
-    def query(self) -> dict[str, Any]:
+    def query(self) -> JsonObject:
         """As query parameters of ``GET rtstream/journal``."""
-        query: dict[str, Any] = {
+        query: JsonObject = {
             "streams": ",".join(self.streams),
             "channels": ",".join(self.channels),
             "labels": ",".join(self.labels),

@@ -23,6 +23,7 @@ from rtstream.errors import (
     Unauthorized,
     Unavailable,
 )
+from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        params: dict[str, Any] | None = None,
+        params: JsonObject | None = None,
         body: Any = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
@@ -107,11 +108,11 @@ class Transport:
         method: str,
         path: str,
         *,
-        params: dict[str, Any] | None = None,
+        params: JsonObject | None = None,
         body: Any = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """A whole successful answer: its ``status`` may say that there is no result yet. Raises as ``data`` does."""
         response = await self.response(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
         try:
@@ -129,7 +130,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        params: dict[str, Any] | None = None,
+        params: JsonObject | None = None,
         body: Any = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,

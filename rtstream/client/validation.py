@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rtstream.errors import NotFound, Unavailable
+from rtstream.json_types import JsonObject
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -33,6 +34,6 @@ def as_list(model: type[ModelT], data: Any, key: str) -> list[ModelT]:
     return [as_model(model, row) for row in (data or {}).get(key) or []]
 
 
-def body_of(request: BaseModel) -> dict[str, Any]:
+def body_of(request: BaseModel) -> JsonObject:
     """What is given of a request, as JSON."""
     return request.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import anyio
 
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_model, path_id
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
+from rtstream.json_types import JsonObject
 from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoTranscript
 
 POLL_S = 1.0
@@ -105,7 +105,7 @@ class VideoCalls:
         ]
         return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
 
-    async def _finished(self, job: str, on_progress: OnProgress | None) -> dict[str, Any]:
+    async def _finished(self, job: str, on_progress: OnProgress | None) -> JsonObject:
         """The final answer of a piece of work. When it is not waited for any more, the work is cancelled."""
         path = f"/async-response/{job}"
         pause = 0.05

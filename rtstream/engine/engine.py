@@ -61,6 +61,7 @@ from rtstream.models import (
 )
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
+from rtstream.states import AlertStatus
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
@@ -400,8 +401,8 @@ class Engine:
 
     async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
         """Let an alert fire again."""
-        return await self.watches.set_status(stream_id, index_id, alert_id, "enabled")
+        return await self.watches.set_status(stream_id, index_id, alert_id, AlertStatus.ENABLED)
 
     async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
         """Keep an alert from firing; its decisions are still logged."""
-        return await self.watches.set_status(stream_id, index_id, alert_id, "disabled")
+        return await self.watches.set_status(stream_id, index_id, alert_id, AlertStatus.DISABLED)

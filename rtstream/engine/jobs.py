@@ -6,21 +6,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from rtstream import ids
 from rtstream.errors import Conflict, NotFound, RTStreamError, Unavailable
+from rtstream.states import JobState
 
 log = logging.getLogger(__name__)
 
 MOST_RUNNING = 32
 KEPT = 256
 KEPT_S = 3600.0
-
-JobState = Literal["processing", "done", "failed"]
 
 
 Show = Callable[[str, Any], Awaitable[Any]]
@@ -37,7 +36,7 @@ class Job:
 
     id: str
     percentage: float = 0.0
-    state: JobState = "processing"
+    state: JobState = JobState.PROCESSING
     result: Any = None
     error: RTStreamError | None = None
     ended_at: float = 0.0  # monotonic
@@ -71,7 +70,7 @@ class Jobs:
         Raises Conflict when too much is under way.
         """
         self._forget_old()
-        if sum(job.state == "processing" for job in self._jobs.values()) >= MOST_RUNNING:
+        if sum(job.state is JobState.PROCESSING for job in self._jobs.values()) >= MOST_RUNNING:
             raise Conflict(f"{MOST_RUNNING} jobs are under way already. Wait until some of them have ended.")
         job = Job(ids.job_id()) if show is None else Job(ids.job_id(), show=show)
         self._jobs[job.id] = job
@@ -81,7 +80,7 @@ class Jobs:
     @property
     def busy(self) -> bool:
         """Some work is under way."""
-        return any(job.state == "processing" for job in self._jobs.values())
+        return any(job.state is JobState.PROCESSING for job in self._jobs.values())
 
     def get(self, job_id: str) -> Job:
         """One job. Raises NotFound."""
@@ -100,21 +99,21 @@ class Jobs:
         try:
             with job._scope:
                 job.result = await work(job)
-                job.state, job.percentage = "done", 100.0
+                job.state, job.percentage = JobState.DONE, 100.0
         except RTStreamError as exc:
             job.error = exc
         except Exception:
             log.exception("job %s failed", job.id)
             job.error = Unavailable("Something went wrong inside the engine. Its log has the details.")
         finally:
-            if job.state == "processing":
-                job.state = "failed"
+            if job.state is JobState.PROCESSING:
+                job.state = JobState.FAILED
                 job.error = job.error or Conflict("This was cancelled.")
             job.ended_at = time.monotonic()
             job._ended.set()
 
     def _forget_old(self) -> None:
-        ended = [job for job in self._jobs.values() if job.state != "processing"]
+        ended = [job for job in self._jobs.values() if job.state is not JobState.PROCESSING]
         for number, job in enumerate(reversed(ended)):
             if number >= KEPT or job.ended_at < time.monotonic() - KEPT_S:
                 del self._jobs[job.id]

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
-from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.mp4.progressive import Flat, plan
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.storage import Draft, LocalFiles
@@ -65,11 +65,11 @@ def main(connection: Connection, job: ExportJob) -> None:
         _send(connection, {"index": index})
 
 
-def _send(connection: Connection, message: dict[str, Any]) -> None:
+def _send(connection: Connection, message: JsonObject) -> None:
     connection.send_bytes(json.dumps(message).encode())
 
 
-def export(job: ExportJob, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def export(job: ExportJob, progress: Callable[[int, int], None]) -> JsonObject:
     """Write and publish a video.
 
     Returns:

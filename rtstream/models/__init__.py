@@ -16,16 +16,7 @@ from rtstream.models.alerts import (
     EventTest,
     UpdateEvent,
 )
-from rtstream.models.base import (
-    AlertStatus,
-    ApiModel,
-    Channel,
-    HealthState,
-    IndexStatus,
-    Matching,
-    MediaType,
-    StreamStatus,
-)
+from rtstream.models.base import ApiModel, Channel, MediaType
 from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.models.journal import JournalPage, Message
@@ -52,6 +43,16 @@ from rtstream.models.videos import (
     VideoTranscript,
     VideoWord,
 )
+from rtstream.states import (
+    AlertStatus,
+    DeliveryState,
+    HealthState,
+    IndexStatus,
+    Matching,
+    Outcome,
+    SceneStatus,
+    StreamStatus,
+)
 
 __all__ = [
     "Alert",
@@ -68,6 +69,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryAttempt",
+    "DeliveryState",
     "EngineInfo",
     "Event",
     "EventTest",
@@ -83,10 +85,12 @@ __all__ = [
     "MediaInfo",
     "MediaType",
     "Message",
+    "Outcome",
     "Playback",
     "RetentionLimits",
     "Scene",
     "SceneIndex",
+    "SceneStatus",
     "SearchHit",
     "SearchResults",
     "SearchState",

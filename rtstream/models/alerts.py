@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from pydantic import Field
 
-from rtstream.models.base import AlertStatus, ApiModel, Matching
+from rtstream.json_types import JsonObject
+from rtstream.models.base import ApiModel
+from rtstream.states import AlertStatus, DeliveryState, Matching, Outcome
 
 
 class Event(ApiModel):
@@ -16,8 +16,8 @@ class Event(ApiModel):
     event_prompt: str
     label: str
     # extensions
-    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it, when given.")
-    matching: Matching = "needs_model"
+    rule: JsonObject | None = Field(default=None, description="Structured form of what decides it, when given.")
+    matching: Matching = Matching.NEEDS_MODEL
     note: str = ""
 
 
@@ -29,16 +29,16 @@ class Alert(ApiModel):
     prompt: str
     label: str
     callback_url: str | None = None
-    status: AlertStatus = "enabled"
+    status: AlertStatus = AlertStatus.ENABLED
     # extensions
     rtstream_id: str = ""
     rtstream_index_id: str = ""
-    matching: Matching = "needs_model"
+    matching: Matching = Matching.NEEDS_MODEL
     note: str = Field(
         "", description="What the user should know, for example that a model is needed to decide this event."
     )
     fired: int = 0
-    options: dict[str, Any] = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
+    options: JsonObject = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
     deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
     last_delivery_error: str = Field(default="", description="Why the newest attempt failed; empty when it did not.")
 
@@ -49,7 +49,7 @@ class Decision(ApiModel):
     at: float = Field(description="Unix seconds when it was decided.")
     start: float | None = Field(default=None, description="Of the scene; ``at`` when there is none, or no more.")
     end: float | None = None
-    outcome: Literal["fired", "match", "no_match", "needs_model", "suppressed", "failed"]
+    outcome: Outcome
     reason: str = Field(default="", description="Why a match did not fire, or why nothing could be decided.")
     confidence: float | None = None
     explanation: str = Field(default="", description="Untrusted: it quotes the stream.")
@@ -71,7 +71,7 @@ class Delivery(ApiModel):
 
     delivery_id: str = Field(description="Sent as webhook-id: the idempotency key.")
     seq: int
-    state: Literal["pending", "delivered", "dead"]
+    state: DeliveryState
     attempts: list[DeliveryAttempt]
     next_at: float | None = Field(default=None, description="When it is tried next, while pending.")
 
@@ -80,7 +80,7 @@ class EventTest(ApiModel):
     """Body of ``POST rtstream/{id}/event/test`` (extension): a dry run on scenes of the past."""
 
     event_prompt: str = Field(min_length=1, max_length=4000)
-    rule: dict[str, Any] | None = None
+    rule: JsonObject | None = None
     rtstream_index_id: str | None = None
     start: float | None = None
     end: float | None = None
@@ -92,7 +92,7 @@ class UpdateEvent(ApiModel):
 
     event_prompt: str | None = Field(default=None, min_length=1, max_length=4000)
     label: str | None = Field(default=None, min_length=1, max_length=200)
-    rule: dict[str, Any] | None = Field(default=None, description="{} takes the rule away.")
+    rule: JsonObject | None = Field(default=None, description="{} takes the rule away.")
 
 
 class CreateEvent(ApiModel):
@@ -100,7 +100,7 @@ class CreateEvent(ApiModel):
 
     event_prompt: str = Field(min_length=1, max_length=4000)
     label: str = Field(min_length=1, max_length=200)
-    rule: dict[str, Any] | None = Field(default=None, description="Structured form of what decides it (extension).")
+    rule: JsonObject | None = Field(default=None, description="Structured form of what decides it (extension).")
 
 
 class CreateAlert(ApiModel):
@@ -114,7 +114,7 @@ class CreateAlert(ApiModel):
     consecutive: int | float | None = None
     min_confidence: float | None = None
     dedupe: bool | None = None
-    quiet_hours: list[dict[str, Any]] | None = None
+    quiet_hours: list[JsonObject] | None = None
     pre_s: float | None = Field(
         default=None, ge=0, le=600, description="Seconds of evidence before the matching scene."
     )

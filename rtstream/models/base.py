@@ -7,15 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 MediaType = Literal["video", "audio"]
-HealthState = Literal["connecting", "connected", "reconnecting", "stopped", "error"]
-StreamStatus = Literal["connected", "stopped", "error"]
-IndexStatus = Literal["running", "stopped", "paused"]
-AlertStatus = Literal["enabled", "disabled"]
 Channel = Literal["scene_index", "transcript", "audio_index", "alert", "health", "catalogue"]
 """Channels of the journal and the WebSocket. ``catalogue`` tells that a stream or index was added or removed."""
-
-Matching = Literal["rule", "model", "needs_model"]
-"""How an event is decided: by a deterministic rule, by a language model, or not at all until there is one."""
 
 
 class ApiModel(BaseModel):

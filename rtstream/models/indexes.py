@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from pydantic import Field
 
-from rtstream.models.base import ApiModel, IndexStatus
+from rtstream.json_types import JsonObject
+from rtstream.models.base import ApiModel
+from rtstream.states import ExtractionType, IndexStatus, SceneStatus
 
 
 class IndexProgress(ApiModel):
@@ -14,7 +14,7 @@ class IndexProgress(ApiModel):
 
     rtstream_index_id: str
     name: str | None = None
-    status: IndexStatus = "running"
+    status: IndexStatus = IndexStatus.RUNNING
     status_reason: str = Field(
         default="", description="Why it is stopped or paused, or why its last window failed; in plain words."
     )
@@ -32,8 +32,8 @@ class SceneIndex(IndexProgress):
     """A continuous analysis of a stream (API reference 2.8)."""
 
     rtstream_id: str
-    extraction_type: Literal["time", "transcript"]
-    extraction_config: dict[str, Any]
+    extraction_type: ExtractionType
+    extraction_config: JsonObject
     prompt: str | None = None
     model_name: str | None = None
     sandbox_id: str | None = None
@@ -48,10 +48,10 @@ class CreateIndex(ApiModel):
     """Body of ``POST rtstream/{id}/index/scene``."""
 
     extraction_type: str = "time"
-    extraction_config: dict[str, Any] | None = None
+    extraction_config: JsonObject | None = None
     prompt: str | None = None
     model_name: str | None = None
-    model_settings: dict[str, Any] | None = Field(
+    model_settings: JsonObject | None = Field(
         default=None,
         alias="model_config",
         description="Extensions: json_schema (an object), and skip_unchanged (bool; pictures only).",
@@ -72,8 +72,8 @@ class Scene(ApiModel):
     id: int | None = None
     rtstream_index_id: str | None = None
     model: str = ""
-    status: Literal["ok", "failed"] = "ok"
-    data: dict[str, Any] | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
+    status: SceneStatus = SceneStatus.OK
+    data: JsonObject | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
     frame_times: list[float] = Field(default_factory=list)
     latency_s: float | None = Field(default=None, description="Seconds the model took.")
     data_error: str = Field(default="", description="Why the JSON asked for could not be read; the text is verbatim.")

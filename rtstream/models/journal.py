@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
+from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel, Channel
 
 
@@ -16,7 +15,7 @@ class Message(ApiModel):
     timestamp: str = Field(description="ISO 8601 with offset, when it was written")
     rtstream_id: str = ""
     rtstream_name: str = ""
-    data: dict[str, Any]
+    data: JsonObject
     seq: int = Field(
         0, description="Journal number; only grows (extension). 0: not in the journal (a partial transcript)."
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.models.base import ApiModel
 
 
@@ -17,7 +18,7 @@ class SearchStreams(ApiModel):
     result_threshold: int = 10
     score_threshold: float | None = None
     dynamic_score_percentage: float | None = None
-    filter: Any = None
+    filter: JsonValue = None
     # extensions
     start: float | None = Field(default=None, description="Only what shares time with [start, end].")
     end: float | None = None
@@ -38,7 +39,7 @@ class SearchHit(ApiModel):
     score: float = 0.0
     scene_index_id: str | None = Field(default=None, description="Null for a transcript.")
     scene_index_name: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
     # extensions
     kind: str = ""
     ref: int | None = Field(

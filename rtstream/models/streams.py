@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from rtstream.models.base import ApiModel, HealthState, MediaType, StreamStatus
+from rtstream.models.base import ApiModel, MediaType
 from rtstream.models.indexes import IndexProgress
+from rtstream.states import HealthState, StreamStatus
 
 
 class Collection(ApiModel):
@@ -20,7 +21,7 @@ class Collection(ApiModel):
 class Health(ApiModel):
     """State of a stream's connection to its source (extension)."""
 
-    state: HealthState = "connecting"
+    state: HealthState = HealthState.CONNECTING
     reason: str = Field(default="", description="Plain words; credentials removed.")
     since: float = Field(default=0.0, description="Unix seconds when this state began.")
     attempts: int = Field(default=0, description="Connection attempts since the last success.")
@@ -58,7 +59,7 @@ class Stream(ApiModel):
     collection_id: str = "default"
     created_at: str = Field(default="", description="ISO 8601 without zone, UTC")
     sample_rate: float = 30
-    status: StreamStatus = "connected"
+    status: StreamStatus = StreamStatus.CONNECTED
     media_types: list[MediaType] = Field(default_factory=lambda: ["video"])  # pyright: ignore[reportArgumentType]
     store: bool = False
     enable_transcript: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel
+from rtstream.states import SegmentKind, TranscriptState
 
 
 class TranscriptSegment(ApiModel):
@@ -17,14 +19,14 @@ class TranscriptSegment(ApiModel):
     text: str
     is_final: bool = True
     engine: str = ""
-    kind: Literal["speech", "gap"] = Field(
-        default="speech", description="gap: sound that was skipped not to fall behind live; it has no text."
+    kind: SegmentKind = Field(
+        default=SegmentKind.SPEECH, description="gap: sound that was skipped not to fall behind live; it has no text."
     )
     confidence: float | None = None
     low_confidence: bool = Field(
         False, description="The engine does not trust this text (for example another language)."
     )
-    word_timestamps: list[dict[str, Any]] = Field(default_factory=list)
+    word_timestamps: list[JsonObject] = Field(default_factory=list)
 
 
 class TranscriptPage(ApiModel):
@@ -48,6 +50,6 @@ class TranscriptStatus(ApiModel):
     created_at: str | None = None
     updated_at: str | None = None
     # extensions
-    state: Literal["running", "error", "stopped"] = "stopped"
+    state: TranscriptState = TranscriptState.STOPPED
     reason: str = Field(default="", description="Why the engine cannot transcribe now.")
     skipped_s: float = Field(default=0.0, description="Seconds skipped not to fall behind live.")

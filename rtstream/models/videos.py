@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
+from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel
 
 
@@ -91,7 +90,7 @@ class VideoShot(ApiModel):
     score: float
     scene_index_id: str | None = None
     scene_index_name: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
     stream_url: str | None = None
     player_url: str | None = None
 

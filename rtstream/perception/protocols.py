@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from rtstream.json_types import JsonObject
+from rtstream.states import Outcome
+
 
 class ProviderError(Exception):
     """A model could not answer. The text is shown to users: no credentials, no stream text."""
@@ -39,7 +42,7 @@ class VisionRequest:
     pictures: Sequence[Picture]
     session: str
     """Windows with the same session are consecutive looks at one stream: a provider may compare with the last one."""
-    json_schema: dict[str, Any] | None = None
+    json_schema: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ class VisionAnswer:
     """``provider:name``; the embedded default is ``local``."""
     lines: Sequence[TextLine] = ()
     """Text on screen in the last picture, where the provider reads it."""
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: JsonObject = field(default_factory=dict)
     """Facts a rule may use: ``changed``, ``cut``, ``black``, ``frozen`` (bool), ``motion`` (0 to 1)."""
-    data: dict[str, Any] | None = None
+    data: JsonObject | None = None
     """The JSON object in the answer, when one was asked for."""
     data_error: str = ""
     """Why ``data`` is missing although JSON was asked for; the answer itself is in ``text``."""
@@ -102,7 +105,7 @@ class Utterance:
     is_final: bool
     confidence: float | None = None
     low_confidence: bool = False
-    words: Sequence[dict[str, Any]] = ()
+    words: Sequence[JsonObject] = ()
     """``{"word", "start", "end", "confidence"?, "estimated"?}`` with the same origin as ``start``."""
 
 
@@ -165,7 +168,7 @@ class SceneFacts:
 
     text: str
     lines: Sequence[str] = ()
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: JsonObject = field(default_factory=dict)
     kind: Literal["visual", "audio"] = "visual"
 
 
@@ -174,7 +177,7 @@ class Verdict:
     """The answer for one event. ``needs_model``: nothing here decides it; ``candidate_score`` (0 to 1) only ranks."""
 
     event_id: str
-    outcome: Literal["match", "no_match", "needs_model"]
+    outcome: Outcome
     confidence: float = 0.0
     explanation: str = ""
     candidate_score: float = 0.0
@@ -196,7 +199,7 @@ class LanguageProvider(Protocol):
         """Do beforehand what would hold up the first answer; nothing is called. Raises ProviderError."""
         ...
 
-    async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
+    async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
         """Answer ``prompt`` about ``text`` (untrusted)."""
         ...
 

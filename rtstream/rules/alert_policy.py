@@ -12,6 +12,8 @@ from datetime import datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rtstream.json_types import JsonObject
+
 Reason = Literal["", "confidence", "consecutive", "dedupe", "cooldown", "quiet_hours", "disabled"]
 
 IN_WORDS: dict[Reason, str] = {
@@ -77,12 +79,12 @@ class State:
     reported: bool = False
     fired_at: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Return the state as a JSON object."""
         return {"hits": self.hits, "reported": self.reported, "fired_at": self.fired_at}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any] | None) -> State:
+    def from_json(cls, stored: JsonObject | None) -> State:
         """Restore a state from ``as_json``. None yields the initial state."""
         stored = stored or {}
         return cls(int(stored.get("hits", 0)), bool(stored.get("reported", False)), stored.get("fired_at"))
@@ -124,7 +126,7 @@ def step(
     return replace(after, reported=True, fired_at=at), True, ""
 
 
-def options(values: dict[str, Any]) -> PolicyOptions:
+def options(values: JsonObject) -> PolicyOptions:
     """Parse alert options from their API form.
 
     Args:
@@ -148,7 +150,7 @@ def options(values: dict[str, Any]) -> PolicyOptions:
     return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, tuple(_quiet(entry) for entry in quiet))
 
 
-def _number(values: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
+def _number(values: JsonObject, name: str, default: float, low: float, high: float) -> float:
     value = values.get(name)
     if value is None:
         return default

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from rtstream.json_types import JsonObject
 
 Segmenter = Literal["word", "sentence", "time"]
 
@@ -96,7 +98,7 @@ class Batches:
         return math.floor(time / self.value)
 
 
-def words_of(text: str, start: float, end: float, timed: Sequence[dict[str, Any]] = ()) -> list[Word]:
+def words_of(text: str, start: float, end: float, timed: Sequence[JsonObject] = ()) -> list[Word]:
     """Split a final utterance into words with times.
 
     Without word times from the engine, the words are spread over the utterance in proportion to their length. An
@@ -136,7 +138,7 @@ def _ends_sentence(word: str) -> bool:
     return word.rstrip(_CLOSING).endswith((".", "!", "?", "…", "。", "！", "？"))
 
 
-def config(values: dict[str, Any] | None) -> dict[str, Any]:
+def config(values: JsonObject | None) -> JsonObject:
     """Return the ``segmenter`` and ``segmentation_value`` of an audio index, with defaults applied.
 
     Raises:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from rtstream.rules import expressions
 from rtstream.rules import fuzzy_text as misreads
 from rtstream.rules.text_safety import clean
+from rtstream.states import Outcome
 
 MAX_QUOTE = 160
 """Maximum length, in characters, of a matching line quoted in an explanation."""
@@ -274,7 +275,7 @@ class RuleDecision:
     ``present`` is the value of ``previously`` for the next look.
     """
 
-    outcome: Literal["match", "no_match"]
+    outcome: Outcome
     confidence: float
     explanation: str
     present: bool
@@ -314,7 +315,7 @@ def conclude(rule: Rule, seen: Observation, previously: bool | None = None) -> R
     }[rule.form]
     text = f"{seen.text}; {_LAST_LOOK[previously]}" if rule.momentary else seen.text
     return RuleDecision(
-        "match" if match else "no_match", seen.confidence, f"{text[0].upper()}{text[1:]}.", seen.present
+        Outcome.MATCH if match else Outcome.NO_MATCH, seen.confidence, f"{text[0].upper()}{text[1:]}.", seen.present
     )
 
 

@@ -22,8 +22,9 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any, get_args
+from typing import get_args
 
+from rtstream.json_types import JsonObject
 from rtstream.rules import expressions, phrases
 from rtstream.rules.detection import (
     Condition,
@@ -48,7 +49,7 @@ RULE_HELP = (
 )
 
 
-def rule_for_event(prompt: str, structured: dict[str, Any] | None) -> Rule | None:
+def rule_for_event(prompt: str, structured: JsonObject | None) -> Rule | None:
     """Return the rule that decides an event, or None if it needs a model.
 
     Args:
@@ -63,7 +64,7 @@ def _cached(prompt: str, structured: str) -> Rule | None:
     return from_json(json.loads(structured)) if structured else from_prompt(prompt)
 
 
-def is_exhaustive(rule: Rule, structured: dict[str, Any] | None) -> bool:
+def is_exhaustive(rule: Rule, structured: JsonObject | None) -> bool:
     """Return whether the rule captures the full meaning of the event, so that no model is called even if there is one.
 
     A prompt with quoted phrases may mean more than its phrases, and a model can describe a picture that was not
@@ -147,7 +148,7 @@ def _measured(kind: str, seconds: float) -> Condition:
 # structured rules
 
 
-def from_json(structured: dict[str, Any]) -> Rule:
+def from_json(structured: JsonObject) -> Rule:
     """Parse a structured rule.
 
     Raises:
@@ -180,7 +181,7 @@ def from_json(structured: dict[str, Any]) -> Rule:
             return Rule((Connection(),), form="absent" if state == "lost" else "appears")
 
 
-def _text(structured: dict[str, Any]) -> Rule:
+def _text(structured: JsonObject) -> Rule:
     wanted = structured["text"] if isinstance(structured["text"], list) else [structured["text"]]
     fits = all(
         isinstance(one, str) and len(one) <= MAX_PHRASE and any(char.isalnum() for char in one) for one in wanted
@@ -196,7 +197,7 @@ def _text(structured: dict[str, Any]) -> Rule:
     return Rule(tuple(Phrase(one.strip()) for one in wanted), "any" if join == "any" else "all", form)
 
 
-def _picture(structured: dict[str, Any]) -> Rule:
+def _picture(structured: JsonObject) -> Rule:
     state = _one_of(structured, "picture", get_args(PictureState))
     form = _form(structured)
     if state == "changed" and form != "present":
@@ -206,23 +207,23 @@ def _picture(structured: dict[str, Any]) -> Rule:
     return Rule((PictureCondition(state, _seconds(structured, 0.0)),), form=form)  # pyright: ignore[reportArgumentType]
 
 
-def _form(structured: dict[str, Any]) -> Form:
+def _form(structured: JsonObject) -> Form:
     return _one_of({"when": "present", **structured}, "when", get_args(Form))  # pyright: ignore[reportReturnType]
 
 
-def _word(structured: dict[str, Any], name: str) -> str:
+def _word(structured: JsonObject, name: str) -> str:
     if not isinstance(structured[name], str):
         raise ValueError(f"{name} must be a string.")
     return structured[name]
 
 
-def _one_of(structured: dict[str, Any], name: str, words: tuple[str, ...]) -> str:
+def _one_of(structured: JsonObject, name: str, words: tuple[str, ...]) -> str:
     if structured[name] not in words:
         raise ValueError(f"{name} must be one of {', '.join(words)}.")
     return structured[name]
 
 
-def _seconds(structured: dict[str, Any], default: float) -> float:
+def _seconds(structured: JsonObject, default: float) -> float:
     seconds = structured.get("for_s", default)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_FOR_S:
         raise ValueError(f"for_s must be a number of seconds from 0 to {MAX_FOR_S:g}.")

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from rtstream.errors import NotFound
+from rtstream.json_types import JsonObject
 from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes
 
 
@@ -112,13 +113,13 @@ _JUDGED = (
 )
 
 
-def judged(conn: Connection, changes: Sequence[dict[str, Any]]) -> None:
+def judged(conn: Connection, changes: Sequence[JsonObject]) -> None:
     """Set where alerts stand: ``alert_id``, ``judged_scene``, ``state`` and ``fired`` of each."""
     if changes:
         conn.execute(_JUDGED, changes)
 
 
-def add_decisions(conn: Connection, logged: Sequence[dict[str, Any]]) -> None:
+def add_decisions(conn: Connection, logged: Sequence[JsonObject]) -> None:
     """Log what was decided; all with the same columns."""
     if logged:
         conn.execute(decisions.insert(), logged)

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
+from rtstream.json_types import JsonObject
 from rtstream.store.tables import alerts, deliveries, delivery_attempts
 
 
-def insert(conn: Connection, *rows: dict[str, Any]) -> None:
+def insert(conn: Connection, *rows: JsonObject) -> None:
     """Put webhooks into the outbox (in the transaction that writes their alerts)."""
     if rows:
         conn.execute(deliveries.insert(), rows)
@@ -78,7 +79,7 @@ _STANDS = (
 )
 
 
-def attempted(conn: Connection, attempts: Sequence[dict[str, Any]]) -> None:
+def attempted(conn: Connection, attempts: Sequence[JsonObject]) -> None:
     """Log attempts and say where their webhooks stand now.
 
     Each: ``delivery_id``, ``at``, ``latency_s``, ``status``, ``error``, ``state``, ``next_at``. What was removed in

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
+from rtstream.json_types import JsonObject
 from rtstream.models import Message
 from rtstream.store.tables import journal
 
@@ -19,7 +20,7 @@ class Entry:
     """What is to be written. ``data`` is the payload as it goes on the wire."""
 
     channel: str
-    data: dict[str, Any]
+    data: JsonObject
     stream_id: str = ""
     stream_name: str = ""
     index_id: str = ""

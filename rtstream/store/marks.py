@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection, select
 
+from rtstream.json_types import JsonObject
 from rtstream.store import tables
 
 SCENES_READ = 2000
 """Scenes read of one window; the player shows far fewer."""
 
 
-def alerts(conn: Connection, stream_id: str, start: float, end: float, limit: int) -> list[dict[str, Any]]:
+def alerts(conn: Connection, stream_id: str, start: float, end: float, limit: int) -> list[JsonObject]:
     """Return the newest firings that share time with [start, end] (Unix seconds)."""
     journal = tables.journal
     found = conn.execute(

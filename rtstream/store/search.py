@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from rtstream.json_types import JsonObject
 from rtstream.store import documents as memory
 from rtstream.store.search_tables import (
     DECISIONS,
@@ -332,7 +333,7 @@ class Detail:
     index_id: str
     index_name: str
     ref: int
-    metadata: dict[str, Any]
+    metadata: JsonObject
 
 
 def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:

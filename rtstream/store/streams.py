@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.json_types import JsonObject
 from rtstream.store.tables import collections, streams
 
 DEFAULT_COLLECTION = "default"
@@ -47,7 +48,7 @@ def insert_collection(conn: Connection, **values: Any) -> None:
     conn.execute(collections.insert().values(**values))
 
 
-def update_collection(conn: Connection, collection_id: str, values: dict[str, Any]) -> Row[Any]:
+def update_collection(conn: Connection, collection_id: str, values: JsonObject) -> Row[Any]:
     """Change a collection. Raises NotFound."""
     get_collection(conn, collection_id)
     if values:

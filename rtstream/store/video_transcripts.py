@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
+from rtstream.json_types import JsonObject
 from rtstream.store.tables import video_segments, video_transcripts, videos
 
 
-def replace(conn: Connection, video_id: str, sentences: Sequence[dict[str, Any]], **facts: Any) -> bool:
+def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **facts: Any) -> bool:
     """Store all that is said in a video instead of what was stored before; False when the video is gone.
 
     ``sentences``: the columns of ``video_segments``; ``facts``: those of ``video_transcripts``.
@@ -33,7 +34,7 @@ def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dic
     return {row.video_id: row for row in conn.execute(query).all()}
 
 
-def sentences(conn: Connection, video_id: str) -> list[list[dict[str, Any]]]:
+def sentences(conn: Connection, video_id: str) -> list[list[JsonObject]]:
     """The words of every sentence, in order."""
     query = select(video_segments.c.words).where(video_segments.c.video_id == video_id)
     return list(conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars())

@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 
+from rtstream.json_types import JsonObject
 from server.local_engine import read_engine_file
 
 PROMPT = "What is on the screen?"
@@ -132,7 +133,7 @@ class _Assistant:
                         return 0
                     _say("Open the clip above in a browser. The stream goes on; Ctrl-C ends everything.")
 
-    async def _call(self, name: str, /, show: bool = True, **arguments: Any) -> dict[str, Any]:
+    async def _call(self, name: str, /, show: bool = True, **arguments: Any) -> JsonObject:
         if show:
             given = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items())
             _say(f"→ {name}({given})", self._began)
@@ -147,7 +148,7 @@ class _Assistant:
             _say(f"  note: {answer['note']}", self._began)
         return answer
 
-    def _show(self, entry: dict[str, Any]) -> None:
+    def _show(self, entry: JsonObject) -> None:
         text = (entry.get("untrusted_text") or "").replace("\n", " ")
         match entry["channel"]:
             case "alerts":
@@ -191,7 +192,7 @@ def _say(text: str, began: float | None = None) -> None:
 
 
 @asynccontextmanager
-async def _live_source() -> AsyncIterator[dict[str, Any]]:
+async def _live_source() -> AsyncIterator[JsonObject]:
     """The synthetic live source as a process of its own; gives its addresses."""
     command = [sys.executable, "-P", "-m", "rtstream.testsource"]
     async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED, Settings, option, renamed_sentence
 
 ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
@@ -24,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
         default = field.get_default(call_default_factory=True)
         shown = f" (default {default})" if default not in (None, "", True, False) else ""
         text = f"{field.description}{shown} [{PREFIX}{name.upper()}]".replace("%", "%%")
-        kind: dict[str, Any] = {"metavar": name.rsplit("_", 1)[-1].upper()}
+        kind: JsonObject = {"metavar": name.rsplit("_", 1)[-1].upper()}
         if field.annotation is bool:
             kind = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(option(name), dest=name, default=argparse.SUPPRESS, help=text, **kind)

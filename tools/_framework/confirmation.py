@@ -12,6 +12,8 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
+from rtstream.json_types import JsonObject
+
 Confirm = Annotated[bool, Field(description="True only after the user has agreed to exactly this.")]
 
 
@@ -63,9 +65,7 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[...,
     return run
 
 
-def _declare(
-    fn: Callable[..., Any], parameters: dict[str, Any], gives: Any, defaults: dict[str, Any] | None = None
-) -> None:
+def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, defaults: JsonObject | None = None) -> None:
     """Let ``fn`` say that it has these parameters, for the SDK builds schemas from what functions say."""
     kind = inspect.Parameter.KEYWORD_ONLY
     fn.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]

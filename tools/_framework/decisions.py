@@ -9,18 +9,18 @@ from itertools import groupby
 from pydantic import BaseModel, Field
 
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
-from rtstream.models import Decision
+from rtstream.models import Decision, Outcome
 from rtstream.rules.text_safety import clean
 from tools._framework.parameters import note
 
 MAX_CANDIDATES = 5
 IN_WORDS = {
-    "fired": "fired",
-    "match": "matched",
-    "no_match": "did not match",
-    "needs_model": "could not be decided without a language model",
-    "suppressed": "did not fire",
-    "failed": "could not be judged",
+    Outcome.FIRED: "fired",
+    Outcome.MATCH: "matched",
+    Outcome.NO_MATCH: "did not match",
+    Outcome.NEEDS_MODEL: "could not be decided without a language model",
+    Outcome.SUPPRESSED: "did not fire",
+    Outcome.FAILED: "could not be judged",
 }
 
 
@@ -81,7 +81,7 @@ def episodes(decisions: Sequence[Decision]) -> list[Episode]:
 
 def candidates(decisions: Sequence[Decision]) -> list[Candidate]:
     """The scenes most like an event that needs a model."""
-    open_ones = [decision for decision in decisions if decision.outcome == "needs_model"]
+    open_ones = [decision for decision in decisions if decision.outcome is Outcome.NEEDS_MODEL]
     best = sorted(open_ones, key=lambda decision: -(decision.confidence or 0.0))[:MAX_CANDIDATES]
     return [
         Candidate(

@@ -18,6 +18,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
+from rtstream.json_types import JsonObject
 from tools._framework.confirmation import confirmed
 from tools._framework.groups import GROUPS
 
@@ -114,7 +115,7 @@ def defined_in(module: str) -> list[Definition]:
 class EngineTool(Tool):
     """A tool whose expected failures are one sentence and whose text content is compact."""
 
-    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+    async def run(self, arguments: JsonObject, context: Context[Any, Any], convert_result: bool = False) -> Any:
         """As in the SDK, with the failures of ``rtstream.errors`` as they are worded."""
         try:
             result = await super().run(arguments, context)
@@ -142,7 +143,7 @@ def build(definition: Definition) -> Tool:
     return built
 
 
-def _inlined(schema: Any, parts: dict[str, Any] | None = None) -> Any:
+def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
     """A JSON schema with each definition where it is used: shorter, and some hosts follow no references."""
     if isinstance(schema, list):
         return [_inlined(part, parts) for part in schema]

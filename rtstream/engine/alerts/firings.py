@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 
 from rtstream import ids
 from rtstream.engine.alerts.matcher import MatchResult
+from rtstream.json_types import JsonObject
 from rtstream.rules import alert_policy as firing
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -33,7 +34,7 @@ class EvaluatedMoment:
     end: float
     scene_id: int = 0
     """0: not a scene."""
-    kept: dict[str, Any] | None = None
+    kept: JsonObject | None = None
     """More to keep in the state of its alerts."""
 
 
@@ -58,9 +59,9 @@ class FiringWriter:
         """Write all that follows; gives the alerts that have a webhook to send, None when none fired at all."""
         # Alerts that were deleted, or given another event, while they were judged are left out.
         status = rows.unjudged(conn, [one.alert.id for one in judged], moment.scene_id)
-        decisions: list[dict[str, Any]] = []
-        changes: list[dict[str, Any]] = []
-        fired: list[tuple[Row[Any], MatchResult, dict[str, Any]]] = []
+        decisions: list[JsonObject] = []
+        changes: list[JsonObject] = []
+        fired: list[tuple[Row[Any], MatchResult, JsonObject]] = []
         for one in judged:
             alert = one.alert
             if alert.id not in status:
@@ -83,12 +84,12 @@ class FiringWriter:
         return sent
 
     def _fire(
-        self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[Row[Any], MatchResult, dict[str, Any]]]
+        self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[Row[Any], MatchResult, JsonObject]]
     ) -> list[str]:
         index = index_rows.get(conn, fired[0][0].index_id)
         name = stream_rows.get(conn, index.stream_id).name
         pins: set[tuple[float, float]] = set()
-        webhooks: list[dict[str, Any]] = []
+        webhooks: list[JsonObject] = []
         for alert, judgement, decision in fired:
             start = moment.start - alert.options.get("pre_s", self._pre_s)
             end = moment.end + alert.options.get("post_s", self._post_s)
@@ -109,7 +110,7 @@ class FiringWriter:
         return [webhook["alert_id"] for webhook in webhooks]
 
 
-def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[dict[str, Any], dict[str, Any], bool]:
+def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[JsonObject, JsonObject, bool]:
     """The decision to log, the alert's state after it, and whether it fires."""
     alert, judgement = one.alert, one.judgement
     state = {**alert.state, **(moment.kept or {})}
@@ -144,9 +145,7 @@ def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[d
     return decision, {**state, **after.as_json(), "present": judgement.present}, fires
 
 
-def _data(
-    moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float, index_name: str
-) -> dict[str, Any]:
+def _data(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float, index_name: str) -> JsonObject:
     """The alert as it stands in the journal and goes over the WebSocket."""
     return {
         "alert_id": alert.id,
@@ -166,7 +165,7 @@ def _data(
     }
 
 
-def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float) -> dict[str, Any]:
+def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float) -> JsonObject:
     """The alert as its webhook carries it."""
     return {
         "event_id": alert.event_id,
@@ -181,7 +180,7 @@ def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, n
     }
 
 
-def _webhook(alert: Row[Any], seq: int, now: float, payload: dict[str, Any]) -> dict[str, Any]:
+def _webhook(alert: Row[Any], seq: int, now: float, payload: JsonObject) -> JsonObject:
     return {
         "id": ids.delivery_id(),
         "alert_id": alert.id,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 from sqlalchemy import Row
 
-from rtstream.models import Matching
+from rtstream.json_types import JsonObject
 from rtstream.perception.language.local import NEEDS_MODEL, candidate_score
 from rtstream.perception.protocols import EventQuestion, LanguageProvider, ProviderError, SceneFacts, Verdict
 from rtstream.rules import detection, event_rules
 from rtstream.rules.detection import Facts, Observation, Rule
 from rtstream.rules.text_safety import clean
+from rtstream.states import Matching, Outcome
 
 MAX_EXPLANATION = 2000
 MODEL_TIMEOUT_S = 60.0
@@ -34,7 +35,7 @@ class MatchRequest:
 
     event_id: str
     prompt: str
-    rule: dict[str, Any] | None = None
+    rule: JsonObject | None = None
     previously: bool | None = None
 
 
@@ -42,7 +43,7 @@ class MatchRequest:
 class MatchResult:
     """The answer to a question. ``explanation`` is untrusted; ``reason``: why nothing could be decided."""
 
-    outcome: Literal["match", "no_match", "needs_model", "failed"]
+    outcome: Outcome
     confidence: float = 0.0
     explanation: str = ""
     reason: str = ""
@@ -62,22 +63,22 @@ class EventMatcher:
     def _has_model(self) -> bool:
         return self._language.name != "local"
 
-    def rule(self, prompt: str, given: dict[str, Any] | None) -> Rule | None:
+    def rule(self, prompt: str, given: JsonObject | None) -> Rule | None:
         """The rule that decides an event here; None where it takes a model."""
         rule = event_rules.rule_for_event(prompt, given)
         return rule if rule is not None and (not self._has_model or event_rules.is_exhaustive(rule, given)) else None
 
-    def asks_model(self, prompt: str, given: dict[str, Any] | None) -> bool:
+    def asks_model(self, prompt: str, given: JsonObject | None) -> bool:
         """Deciding this event calls a model, which takes time and may cost money."""
         return self._has_model and self.rule(prompt, given) is None
 
-    def matching(self, prompt: str, given: dict[str, Any] | None) -> tuple[Matching, str]:
+    def matching(self, prompt: str, given: JsonObject | None) -> tuple[Matching, str]:
         """How an event is decided, and what the user should know about it."""
         rule = self.rule(prompt, given)
         if rule is not None:
             phrases = isinstance(rule.conditions[0], detection.Phrase)
-            return "rule", f"{rule.describe()} {PHRASES_TOLERATE}" if phrases else rule.describe()
-        return ("model", "") if self._has_model else ("needs_model", NOT_DECIDED)
+            return Matching.RULE, f"{rule.describe()} {PHRASES_TOLERATE}" if phrases else rule.describe()
+        return (Matching.MODEL, "") if self._has_model else (Matching.NEEDS_MODEL, NOT_DECIDED)
 
     def by_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> MatchResult:
         """Decide one event by its rule."""
@@ -108,9 +109,9 @@ class EventMatcher:
     async def _ask(self, questions: list[EventQuestion], scene: SceneFacts) -> dict[str, MatchResult]:
         scores = {question.event_id: candidate_score(question.prompt, scene) for question in questions}
         if not self._has_model:
-            return {event: MatchResult("needs_model", score, NEEDS_MODEL) for event, score in scores.items()}
+            return {event: MatchResult(Outcome.NEEDS_MODEL, score, NEEDS_MODEL) for event, score in scores.items()}
         near = [question for question in questions if scores[question.event_id] >= self._similar]
-        found = {event: MatchResult("no_match", score, reason=TOO_UNLIKE) for event, score in scores.items()}
+        found = {event: MatchResult(Outcome.NO_MATCH, score, reason=TOO_UNLIKE) for event, score in scores.items()}
         if near:
             for verdict in await self._call(self._language, lambda: self._language.judge(near, scene)):
                 explanation = clean(verdict.explanation, MAX_EXPLANATION)
@@ -123,7 +124,7 @@ TOO_UNLIKE = "the scene is too unlike the event to ask the model (model_similari
 
 def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: bool | None) -> MatchResult:
     if seen is None:
-        return MatchResult("failed", reason=rule.conditions[0].unknown, present=previously)
+        return MatchResult(Outcome.FAILED, reason=rule.conditions[0].unknown, present=previously)
     before = detection.last_look(rule, facts) if previously is None else previously
     decision = detection.conclude(rule, seen, before)
     return MatchResult(

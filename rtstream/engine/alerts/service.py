@@ -14,9 +14,9 @@ from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest, MatchResu
 from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.json_types import JsonObject
 from rtstream.models import (
     Alert,
-    AlertStatus,
     CreateAlert,
     CreateEvent,
     Decision,
@@ -31,6 +31,7 @@ from rtstream.rules import alert_policy as firing
 from rtstream.rules import event_rules
 from rtstream.rules.detection import PictureCondition, Rule, Speech
 from rtstream.rules.text_safety import clean
+from rtstream.states import AlertStatus, DeliveryState, Outcome
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
@@ -74,7 +75,7 @@ class AlertService:
 
     async def update_event(self, event_id: str, request: UpdateEvent) -> Event:
         """Change what is given of an event; its alerts go by it from their next scene on. Raises NotFound."""
-        changes: dict[str, Any] = {}
+        changes: JsonObject = {}
         if request.event_prompt is not None:
             changes["prompt"] = _prompt(request.event_prompt)
         if request.label is not None:
@@ -136,7 +137,7 @@ class AlertService:
                     end=scene.end,
                     outcome=judgement.outcome,
                     reason=judgement.reason,
-                    confidence=None if judgement.outcome == "failed" else judgement.confidence,
+                    confidence=None if judgement.outcome is Outcome.FAILED else judgement.confidence,
                     explanation=judgement.explanation,
                     text=scene.text,
                 )
@@ -145,11 +146,11 @@ class AlertService:
 
     async def _dry(self, question: MatchRequest, scene: Row[Any]) -> MatchResult:
         if scene.status != "ok":
-            return MatchResult("failed", reason="the scene has no description", present=question.previously)
+            return MatchResult(Outcome.FAILED, reason="the scene has no description", present=question.previously)
         try:
             return (await self._judge.judge([question], scene))[0]
         except ProviderError as exc:
-            return MatchResult("failed", reason=str(exc), present=question.previously)
+            return MatchResult(Outcome.FAILED, reason=str(exc), present=question.previously)
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
         """Watch an event on an index, from its next scene on. Raises NotFound, InvalidRequest."""
@@ -169,7 +170,7 @@ class AlertService:
                 index_id=index_id,
                 event_id=event.id,
                 callback_url=callback or None,
-                status="enabled",
+                status=AlertStatus.ENABLED,
                 options=options,
                 state={},
                 judged_scene=index_rows.last_scene_id(conn, index_id),
@@ -255,7 +256,7 @@ class AlertService:
                 attempts=[
                     DeliveryAttempt(at=a.at, status=a.status, latency_s=a.latency_s, error=a.error) for a in attempts
                 ],
-                next_at=row.next_at if row.state == "pending" else None,
+                next_at=row.next_at if row.state is DeliveryState.PENDING else None,
             )
             for row, attempts in found
         ]
@@ -317,7 +318,7 @@ def _label(given: str) -> str:
     return label
 
 
-def _rule(given: dict[str, Any] | None) -> dict[str, Any] | None:
+def _rule(given: JsonObject | None) -> JsonObject | None:
     """A structured rule that was checked; None for none, ``{}`` included. Raises InvalidRequest."""
     if not given:
         return None
@@ -328,7 +329,7 @@ def _rule(given: dict[str, Any] | None) -> dict[str, Any] | None:
     return given
 
 
-def _check_fits(rule: Rule | None, extraction_type: str, options: dict[str, Any]) -> None:
+def _check_fits(rule: Rule | None, extraction_type: str, options: JsonObject) -> None:
     """Raises InvalidRequest for an alert that could never fire."""
     if rule is None:
         return
@@ -343,7 +344,7 @@ def _check_fits(rule: Rule | None, extraction_type: str, options: dict[str, Any]
         )
 
 
-def _options(request: CreateAlert) -> dict[str, Any]:
+def _options(request: CreateAlert) -> JsonObject:
     """What was given of an alert's options. Raises InvalidRequest."""
     names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "pre_s", "post_s")
     given = {name: value for name in names if (value := getattr(request, name)) is not None}

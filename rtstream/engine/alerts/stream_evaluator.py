@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.journal import Journal
+from rtstream.json_types import JsonObject
 from rtstream.models import Message
 from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
@@ -139,7 +140,7 @@ def begin(conn: Connection, alert: Row[Any]) -> None:
     """Let an alert on a stream itself look at what comes from now on; how the stream stands now is its last look."""
     if not _of_journal(alert):
         return
-    state: dict[str, Any] = {"journal": journal_rows.latest(conn)}
+    state: JsonObject = {"journal": journal_rows.latest(conn)}
     stream = stream_rows.get(conn, index_rows.get(conn, alert.index_id).stream_id)
     connected = CONNECTED.get(stream.health.get("state"))
     if isinstance(_rule(alert).conditions[0], Connected) and connected is not None:
@@ -164,7 +165,7 @@ def _rule(alert: Row[Any]) -> Rule:
     return rule
 
 
-def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, dict[str, Any]]:
+def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, JsonObject]:
     """What kind of rule an entry speaks to, what it says, and what to keep of it."""
     data = message.data
     if message.channel == "transcript":

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, VisionAnswer
 from rtstream.rules.batches import Batch, Batches, words_of
 
@@ -20,7 +21,7 @@ class RunningAudioIndex(RunningIndex):
     prompt: str = ""
     segmenter: Any = "word"
     value: float = 10
-    json_schema: dict[str, Any] | None = None
+    json_schema: JsonObject | None = None
     engine: str = ""
     """The transcript it listens to."""
     batches: Batches = field(init=False)
@@ -52,7 +53,7 @@ class AudioIndexes:
         """The running audio indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
-    async def said(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
+    async def said(self, stream_id: str, engine: str, record: JsonObject) -> None:
         """A final segment was stored."""
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,6 +17,7 @@ from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import Capped, ModelCalls
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionAnswer, VisionProvider
 from rtstream.rules.text_safety import clean
 from rtstream.store import indexes as rows
@@ -42,7 +42,7 @@ class WindowJob:
     start: float
     end: float
     ask: Callable[[], Awaitable[VisionAnswer]] | None
-    detail: dict[str, Any]
+    detail: JsonObject
     answer: VisionAnswer | None = None
     """The answer when nobody needs to be asked (``ask`` is None)."""
 
@@ -176,7 +176,7 @@ class IndexRunner:
         self._on_scene(index.id)
 
     @staticmethod
-    def _store(conn: Connection, index: RunningIndex, values: dict[str, Any], counts: dict[str, float]) -> None:
+    def _store(conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float]) -> None:
         """The scene, its journal entry and the index's counters, in one transaction."""
         scene_id = rows.add_scene(conn, **values)
         detail = values["detail"]

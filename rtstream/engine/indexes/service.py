@@ -16,6 +16,7 @@ from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.service import TranscriptService
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
@@ -90,7 +91,7 @@ class IndexService:
             self._provider(kind, request.model_name).ready()
         except (ValueError, ProviderError) as exc:
             raise InvalidRequest(str(exc)) from exc
-        values: dict[str, Any] = {
+        values: JsonObject = {
             "id": ids.index_id(),
             "stream_id": stream_id,
             "name": clean(request.name, 200).strip() if request.name else None,
@@ -252,9 +253,9 @@ def _scene(row: Row[Any]) -> Scene:
     )
 
 
-def _options(given: dict[str, Any], kind: str) -> dict[str, Any]:
+def _options(given: JsonObject, kind: str) -> JsonObject:
     """What of ``model_config`` is known here. Raises ValueError with a sentence."""
-    options: dict[str, Any] = {}
+    options: JsonObject = {}
     schema, skip = given.get("json_schema"), given.get("skip_unchanged")
     if schema is not None:
         if not isinstance(schema, dict):

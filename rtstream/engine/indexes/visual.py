@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from rtstream import messages as m
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.engine.model_calls import ModelCalls
+from rtstream.json_types import JsonObject
 from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
 from rtstream.rules.windows import Window, Windows
@@ -35,7 +36,7 @@ class RunningVisualIndex(RunningIndex):
     prompt: str = ""
     length: float = 2.0
     frame_count: int = 5
-    json_schema: dict[str, Any] | None = None
+    json_schema: JsonObject | None = None
     skip_unchanged: bool = False
     answered: Answered | None = None
     """Kept while ``skip_unchanged``."""
@@ -109,7 +110,7 @@ class VisualIndexes:
 
 
 async def _job(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
-    detail: dict[str, Any] = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
+    detail: JsonObject = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
     last = None
     if index.skip_unchanged:
         unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
@@ -145,7 +146,7 @@ def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bo
     return alike, seen[-1]
 
 
-def extraction_config(given: dict[str, Any] | None) -> dict[str, Any]:
+def extraction_config(given: JsonObject | None) -> JsonObject:
     """A visual index's ``{"time", "frame_count"}`` with defaults filled in. Raises ValueError with a sentence."""
     given = given or {}
     length, count = given.get("time"), given.get("frame_count")

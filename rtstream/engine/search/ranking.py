@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from rtstream.json_types import JsonObject
 from rtstream.rules import fusion
 from rtstream.rules.conditions import holds
 from rtstream.rules.fusion import HitMoment
@@ -233,7 +234,7 @@ def _older_words(
     return missing
 
 
-def record(moment: HitMoment, detail: Detail) -> dict[str, Any]:
+def record(moment: HitMoment, detail: Detail) -> JsonObject:
     """What a filter may ask about a hit."""
     return {
         **detail.metadata.get("data", {}),

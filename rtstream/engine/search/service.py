@@ -24,6 +24,7 @@ from rtstream.engine.search.batches import (
 from rtstream.engine.search.indexer import DocumentIndexer, VectorIndexer, embed_stored
 from rtstream.engine.search.ranking import Ask, Meaning, find
 from rtstream.errors import InvalidRequest, Unavailable
+from rtstream.json_types import JsonObject
 from rtstream.models import SearchState
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.rules import conditions, fusion
@@ -72,7 +73,7 @@ class ScoredHit:
     score: float
     ref: int
     """The scene, the transcript segment, or the journal number of the alert."""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict)
     """``model``, ``data`` (parsed JSON) of a scene; ``engine`` of a transcript; ``alert_id``, ``label`` of an alert."""
 
 

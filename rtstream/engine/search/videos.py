@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 
 from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject
 from rtstream.models import VideoHits, VideoShot
 from rtstream.store import streams as stream_rows
 from rtstream.store import video_transcripts as spoken_rows
@@ -49,7 +50,7 @@ class VideoSearchService:
 
         return await self._find(await self._db.read(videos), query, how)
 
-    async def _find(self, videos: dict[str, Row[Any]], query: str, how: dict[str, Any]) -> list[VideoHits]:
+    async def _find(self, videos: dict[str, Row[Any]], query: str, how: JsonObject) -> list[VideoHits]:
         found = await self._search.search(query, videos=list(videos), **how)
         hits: dict[str, VideoHits] = {}
         for hit in found.hits:

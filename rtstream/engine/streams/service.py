@@ -23,6 +23,7 @@ from rtstream.errors import Conflict, InvalidRequest
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redaction import redact, show_url
 from rtstream.rules.text_safety import clean
+from rtstream.states import HealthState
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -95,7 +96,7 @@ class StreamService:
             "store": request.store,
             "enable_transcript": bool(request.enable_transcript),
             "desired": "running",
-            "health": Health(state="connecting", since=now).model_dump(),
+            "health": Health(state=HealthState.CONNECTING, since=now).model_dump(),
         }
 
         def insert(conn: Connection) -> Row[Any]:
@@ -315,11 +316,11 @@ class StreamService:
         if skipped_s := self._transcribers.skipped_s(row.id):
             skipped = {**health.skipped, "transcript_s": round(skipped_s, 1)}
             health = health.model_copy(update={"skipped": skipped})
-        status: StreamStatus = "connected"
+        status = StreamStatus.CONNECTED
         if row.desired == "stopped":
-            status = "stopped"
-        elif health.state == "error":
-            status = "error"
+            status = StreamStatus.STOPPED
+        elif health.state is HealthState.ERROR:
+            status = StreamStatus.ERROR
         created = datetime.fromtimestamp(row.created_at, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
         return Stream(
             id=row.id,

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,8 +20,10 @@ from sqlalchemy import Connection
 
 from rtstream import messages as m
 from rtstream.engine.journal import Journal
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
 from rtstream.rules.text_safety import clean
+from rtstream.states import TranscriptState
 from rtstream.store import journal as journal_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.database import Database
@@ -53,7 +55,7 @@ OnPartial = Callable[[Entry], None]
 class UtteranceListener(Protocol):
     """Who goes on with what was said (the audio indexes)."""
 
-    async def said(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
+    async def said(self, stream_id: str, engine: str, record: JsonObject) -> None:
         """A final segment was stored."""
         ...
 
@@ -85,7 +87,7 @@ class RunningTranscript:
     skipped_s: float = 0.0
     gap: tuple[float, float, str] | None = None
     """Start, end and reason of what was skipped and is not written yet."""
-    state: Literal["running", "error", "stopped"] = "running"
+    state: TranscriptState = TranscriptState.RUNNING
     reason: str = ""
     failures: int = 0
     """In a row."""
@@ -194,7 +196,7 @@ class TranscriptRunner:
 
     async def _skip(self, transcript: RunningTranscript) -> None:
         """Too far behind live: drop half of what waits, oldest first, as one gap."""
-        reason = "transcribing fell behind live" if transcript.state == "running" else transcript.reason
+        reason = "transcribing fell behind live" if transcript.state is TranscriptState.RUNNING else transcript.reason
         begin, end = transcript.blocks[0].time, transcript.blocks[0].time
         seconds = 0.0
         while transcript.blocks and transcript.waiting > self._max_waiting // 2:
@@ -224,7 +226,7 @@ class TranscriptRunner:
                         break
                     try:
                         await self._session(transcript)
-                        transcript.state, transcript.reason, transcript.failures = "running", "", 0
+                        transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
                     except ProviderError as exc:
                         await self._failed(transcript, str(exc), exc.retry_after_s or 0.0)
                     except Exception:
@@ -238,7 +240,7 @@ class TranscriptRunner:
             transcript.ended.set()
 
     async def _failed(self, transcript: RunningTranscript, reason: str, wait_s: float = 0.0) -> None:
-        transcript.state, transcript.reason = "error", reason
+        transcript.state, transcript.reason = TranscriptState.ERROR, reason
         pause = min(REOPEN_MAX_S, max(wait_s, REOPEN_S * 2**transcript.failures))
         transcript.failures = min(transcript.failures + 1, 10)
         await self._set_aside(transcript, pause)
@@ -326,7 +328,7 @@ class TranscriptRunner:
             await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
 
     async def _heard(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
-        transcript.state, transcript.reason, transcript.failures = "running", "", 0
+        transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
         text = clean(utterance.text, MAX_TEXT).strip()
         if not text:
             return
@@ -351,7 +353,7 @@ class TranscriptRunner:
         await self._store(transcript, "speech", start, end, text, detail)
 
     async def _store(
-        self, transcript: RunningTranscript, kind: str, start: float, end: float, text: str, detail: dict[str, Any]
+        self, transcript: RunningTranscript, kind: str, start: float, end: float, text: str, detail: JsonObject
     ) -> None:
         """A final segment or a gap, with its journal entry, in one transaction."""
         values = {

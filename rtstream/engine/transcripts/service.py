@@ -16,6 +16,7 @@ from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunn
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.protocols import ProviderError, SpeechProvider
+from rtstream.states import TranscriptState
 from rtstream.store import streams as stream_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.database import Database
@@ -165,7 +166,7 @@ class TranscriptService:
             end_time=job.updated_at if job and job.status == "stopped" else None,
             created_at=iso(job.created_at) if job else None,
             updated_at=iso(job.updated_at) if job else None,
-            state=running.state if running else "stopped",
+            state=running.state if running else TranscriptState.STOPPED,
             reason=self._reason(stream, name, job, running),
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
         )

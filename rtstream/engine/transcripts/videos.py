@@ -15,6 +15,7 @@ from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.audio import sound_of
 from rtstream.extract.export import VIDEO_FILE
+from rtstream.json_types import JsonObject
 from rtstream.models import VideoTranscript, VideoWord
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
@@ -100,7 +101,7 @@ class VideoTranscriptService:
         transcribed yet.
         """
 
-        def query(conn: Connection) -> list[list[dict[str, Any]]] | None:
+        def query(conn: Connection) -> list[list[JsonObject]] | None:
             video_rows.get(conn, video_id)
             return rows.sentences(conn, video_id) if rows.transcribed(conn, [video_id]) else None
 
@@ -202,13 +203,13 @@ def _sentences(found: list[Utterance]) -> list[Batch]:
     return sentences + cut.flush()
 
 
-def _row(sentence: Batch) -> dict[str, Any]:
+def _row(sentence: Batch) -> JsonObject:
     """A sentence as it is stored."""
     words = [{"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in sentence.words]
     return {"start": words[0]["start"], "end": round(sentence.end, 3), "text": sentence.text, "words": words}
 
 
-def _words(stored: list[dict[str, Any]]) -> list[Word]:
+def _words(stored: list[JsonObject]) -> list[Word]:
     """The words of a stored sentence."""
     last = len(stored) - 1
     return [Word(word["word"], word["start"], word["end"], number == last) for number, word in enumerate(stored)]

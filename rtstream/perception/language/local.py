@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rapidfuzz import fuzz, utils
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict, VisionAnswer
 from rtstream.rules import detection, event_rules
 from rtstream.rules.text_safety import clean
+from rtstream.states import Outcome
 
 MAX_EXTRACT = 1200  # characters
 NEEDS_MODEL = "This event needs a language model; the score only ranks candidates."
@@ -26,7 +27,7 @@ class LocalLanguage:
     async def load(self) -> None:
         """Nothing takes long."""
 
-    async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
+    async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
         """Verbatim beginning and end of ``text``, labelled as an extract. It does not follow the prompt."""
         if json_schema is not None:
             raise ProviderError(
@@ -45,11 +46,13 @@ class LocalLanguage:
 def _judge(question: EventQuestion, scene: SceneFacts) -> Verdict:
     rule = event_rules.from_prompt(question.prompt)
     if rule is None or rule.concerns_stream:
-        return Verdict(question.event_id, "needs_model", 0.0, NEEDS_MODEL, candidate_score(question.prompt, scene))
+        return Verdict(
+            question.event_id, Outcome.NEEDS_MODEL, 0.0, NEEDS_MODEL, candidate_score(question.prompt, scene)
+        )
     facts = detection.scene_facts(scene.text, scene.lines, scene.changes, scene.kind)
     seen = detection.observe(rule, facts)
     if seen is None:
-        return Verdict(question.event_id, "needs_model", 0.0, rule.conditions[0].unknown)
+        return Verdict(question.event_id, Outcome.NEEDS_MODEL, 0.0, rule.conditions[0].unknown)
     decision = detection.conclude(rule, seen, detection.last_look(rule, facts))
     return Verdict(question.event_id, decision.outcome, decision.confidence, decision.explanation)
 

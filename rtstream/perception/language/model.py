@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from rtstream.config import EngineConfig
+from rtstream.json_types import JsonObject
 from rtstream.perception.llm import prompts
 from rtstream.perception.llm import responses as answers
 from rtstream.perception.llm.chat import Chat
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict, VisionAnswer
 from rtstream.rules.text_safety import clean
+from rtstream.states import Outcome
 
 MAX_EXPLANATION = 2000
 
 # The explanation comes first: a model that says what it sees before it decides, decides better.
-_VERDICT: dict[str, Any] = {
+_VERDICT: JsonObject = {
     "type": "object",
     "properties": {
         "event": {"type": "integer", "description": "number of the event"},
@@ -27,7 +28,7 @@ _VERDICT: dict[str, Any] = {
     "required": ["event", "explanation", "match", "confidence"],
     "additionalProperties": False,
 }
-VERDICTS: dict[str, Any] = {
+VERDICTS: JsonObject = {
     "type": "object",
     "properties": {"verdicts": {"type": "array", "items": _VERDICT}},
     "required": ["verdicts"],
@@ -50,7 +51,7 @@ class ModelLanguage:
         """Load the client library and open the client; nothing is sent. Raises ProviderError."""
         await self._chat.load()
 
-    async def summarise(self, prompt: str, text: str, *, json_schema: dict[str, Any] | None = None) -> VisionAnswer:
+    async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
         """Answer ``prompt`` about ``text`` (untrusted). Raises ProviderError."""
         parts = prompts.answering(prompt, text)
         return await self._chat.answer(prompt, parts.instructions, [parts.data], json_schema)
@@ -75,10 +76,10 @@ class ModelLanguage:
         await self._chat.aclose()
 
 
-def _verdict(question: EventQuestion, given: dict[str, Any]) -> Verdict:
+def _verdict(question: EventQuestion, given: JsonObject) -> Verdict:
     return Verdict(
         event_id=question.event_id,
-        outcome="match" if given["match"] else "no_match",
+        outcome=Outcome.MATCH if given["match"] else Outcome.NO_MATCH,
         confidence=float(given["confidence"]),
         explanation=clean(given["explanation"], MAX_EXPLANATION),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from rtstream.config import EngineConfig
+from rtstream.json_types import JsonObject
 from rtstream.perception.llm import responses as answers
 from rtstream.perception.llm.names import INSTALL, OPENAI_COMPATIBLE, Role, Target, target
 from rtstream.perception.protocols import ProviderError, VisionAnswer
@@ -61,9 +62,7 @@ class Chat:
         """Load the library, which takes a second or more. Raises ProviderError."""
         await self._opened()
 
-    async def ask(
-        self, instructions: str, content: Sequence[str | bytes], schema: dict[str, Any] | None = None
-    ) -> Reply:
+    async def ask(self, instructions: str, content: Sequence[str | bytes], schema: JsonObject | None = None) -> Reply:
         """Send instructions and a message of texts and JPEG pictures; ``schema`` makes the answer JSON that fits it.
 
         Raises ProviderError.
@@ -90,7 +89,7 @@ class Chat:
         return self._reply(response)
 
     async def answer(
-        self, prompt: str, instructions: str, content: Sequence[str | bytes], schema: dict[str, Any] | None
+        self, prompt: str, instructions: str, content: Sequence[str | bytes], schema: JsonObject | None
     ) -> VisionAnswer:
         """``ask``, with the JSON that ``prompt`` or ``schema`` wants parsed beside the verbatim text."""
         if schema is not None:
@@ -205,7 +204,7 @@ def _openai_compatible(provider: str, url: str | None, key: str | None) -> Any:
     return OpenAIProvider(api_key=key)
 
 
-def _parameters(model: Model, schema: dict[str, Any] | None) -> ModelRequestParameters:
+def _parameters(model: Model, schema: JsonObject | None) -> ModelRequestParameters:
     """How this model is made to fit a schema: natively, else as a tool's arguments, else by being told."""
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.output import OutputObjectDefinition

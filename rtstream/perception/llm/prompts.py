@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import EventQuestion, Picture, SceneFacts
 from rtstream.rules.text_safety import clean
 
@@ -92,7 +92,7 @@ def _mark() -> str:
     return secrets.token_hex(16)
 
 
-def _block(mark: str, data: dict[str, Any]) -> str:
+def _block(mark: str, data: JsonObject) -> str:
     return f"BEGIN {mark}\n{json.dumps(data, ensure_ascii=False)}\nEND {mark}"
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.llm.names import INSTALL
 from rtstream.rules.text_safety import clean
 
@@ -25,7 +26,7 @@ def asks_for_json(prompt: str) -> bool:
     return re.search(r"\bjson\b", prompt, re.I) is not None
 
 
-def check_schema(schema: dict[str, Any]) -> None:
+def check_schema(schema: JsonObject) -> None:
     """Raise ValueError with one sentence when the schema cannot be used."""
     try:
         from jsonschema.exceptions import SchemaError
@@ -55,7 +56,7 @@ def check_schema(schema: dict[str, Any]) -> None:
         raise ValueError(f"The JSON schema is not valid at {where[:100]}: {clean(exc.message, 200)}.") from None
 
 
-def read(text: str, *, wanted: bool, schema: dict[str, Any] | None = None) -> tuple[dict[str, Any] | None, str]:
+def read(text: str, *, wanted: bool, schema: JsonObject | None = None) -> tuple[JsonObject | None, str]:
     """The JSON object in an answer and, when it was ``wanted`` and there is none, why not."""
     wanted = wanted or schema is not None
     try:
@@ -115,7 +116,7 @@ def _safe(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _mismatch(data: dict[str, Any], schema: dict[str, Any]) -> str:
+def _mismatch(data: JsonObject, schema: JsonObject) -> str:
     from jsonschema.validators import Draft202012Validator, extend
     from referencing import Registry
 
@@ -128,7 +129,7 @@ def _mismatch(data: dict[str, Any], schema: dict[str, Any]) -> str:
     return ""
 
 
-def _keywords(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _keywords(schema: JsonObject) -> Iterator[tuple[str, Any]]:
     """Every key and its value, at any depth."""
     rest: list[Any] = [schema]
     while rest:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import anyio
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 from rtstream.rules.redaction import redact
 from rtstream.rules.text_safety import clean
@@ -74,7 +75,7 @@ class AssemblyAI:
             raise
         return session
 
-    def _parameters(self, language: str | None) -> dict[str, Any]:
+    def _parameters(self, language: str | None) -> JsonObject:
         short = language.replace("_", "-").split("-")[0].lower() if language else ""
         model = self._model or (ENGLISH if short in ("", "en") else MULTILINGUAL)
         parameters = {"sample_rate": RATE, "encoding": "pcm_s16le", "format_turns": "true", "speech_model": model}
@@ -152,7 +153,7 @@ class _Session:
                 await anyio.sleep(END_TIMEOUT_S)  # whoever reads the utterances learns why, and ends this
                 raise ProviderError("AssemblyAI ended the connection.") from None
 
-    async def _receive(self) -> dict[str, Any] | None:
+    async def _receive(self) -> JsonObject | None:
         """The next message; None when the connection is closed. Raises ProviderError for one that tells of an error."""
         from websockets.exceptions import ConnectionClosed
 
@@ -172,7 +173,7 @@ class _Session:
             raise _refusal(message.get("error_code"), str(message.get("error") or ""))
         return message
 
-    def _turn(self, message: dict[str, Any]) -> list[Utterance]:
+    def _turn(self, message: JsonObject) -> list[Utterance]:
         """What a Turn tells. A final is given once: with punctuation if that comes, else before what follows."""
         words = [
             {

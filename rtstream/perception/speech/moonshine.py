@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import Utterance
 from rtstream.rules.text_safety import clean
 
@@ -217,7 +218,7 @@ class Aligner:
 
     def words(
         self, text: str, start: float, end: float, sound: tuple[float, Samples]
-    ) -> tuple[list[dict[str, Any]], bool, int]:
+    ) -> tuple[list[JsonObject], bool, int]:
         """(words with times, whether the alignment succeeded, words in no dictionary)."""
         spoken = text.split()
         keys = [re.sub(r"[^a-z']", "", word.lower()).strip("'") for word in spoken]
@@ -250,9 +251,9 @@ class Aligner:
 
 def _with_estimates(
     words: list[str], at: list[tuple[float, float] | None], start: float, end: float
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Words with times; those without share the gap between their neighbours by length, marked ``estimated``."""
-    timed: list[dict[str, Any]] = []
+    timed: list[JsonObject] = []
     i = 0
     while i < len(words):
         if (own := at[i]) is not None:

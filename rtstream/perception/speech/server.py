@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.llm.names import Target
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 from rtstream.perception.speech.confidence import doubtful, empty
@@ -75,13 +76,13 @@ class ServerSpeech:
             await anyio.sleep(pause)
         return _utterances(await self._call(sound, language), segment.seconds)
 
-    async def _call(self, sound: bytes, language: str | None) -> dict[str, Any]:
+    async def _call(self, sound: bytes, language: str | None) -> JsonObject:
         import httpx
 
         if self._client is None:
             headers = {"authorization": f"Bearer {self._target.api_key}"} if self._target.api_key else {}
             self._client = httpx.AsyncClient(timeout=TIMEOUT_S, headers=headers)
-        form: dict[str, Any] = {"model": self._target.model, "response_format": "json"}
+        form: JsonObject = {"model": self._target.model, "response_format": "json"}
         if self._verbose:
             form |= {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
         if language:
@@ -139,7 +140,7 @@ def wav(samples: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _utterances(answer: dict[str, Any], seconds: float) -> list[Utterance]:
+def _utterances(answer: JsonObject, seconds: float) -> list[Utterance]:
     """One utterance, with words where the answer has them; none when the model took the sound for silence."""
     text = answer["text"].strip()
     parts = [part for part in answer.get("segments") or () if isinstance(part, dict)]

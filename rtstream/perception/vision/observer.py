@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import TextLine, VisionAnswer
 from rtstream.perception.vision import features
 from rtstream.perception.vision.features import Grey
@@ -89,7 +89,7 @@ class Looker:
         return _Seen(grey, np.where(fresh, grey, last.read_from), lines)
 
 
-def describe(lines: Sequence[TextLine], changes: dict[str, Any]) -> str:
+def describe(lines: Sequence[TextLine], changes: JsonObject) -> str:
     """Plain sentences; text from the screen is quoted in reading order."""
     said = []
     if changes["black"]:
@@ -112,7 +112,7 @@ def describe(lines: Sequence[TextLine], changes: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-def _movement(changes: dict[str, Any]) -> str:
+def _movement(changes: JsonObject) -> str:
     if changes["cuts"]:
         return "The picture was cut to another." if changes["cuts"] == 1 else f"{changes['cuts']} cuts."
     if changes["frozen"]:

@@ -11,11 +11,11 @@ import math
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtstream.json_types import JsonObject
 from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
 
 Floats = NDArray[np.float32]
@@ -39,7 +39,7 @@ class Encoder:
         self._words = WordPiece(folder / "vocab.txt")
         self._weights = read_safetensors(folder / "model.safetensors")
         config_file = folder / "config.json"
-        config: dict[str, Any] = json.loads(config_file.read_text()) if config_file.exists() else {}
+        config: JsonObject = json.loads(config_file.read_text()) if config_file.exists() else {}
         try:
             positions = len(self._weights["embeddings.position_embeddings.weight"])
             self.dimensions: int = self._weights["embeddings.word_embeddings.weight"].shape[1]

@@ -1,0 +1,122 @@
+"""The states of streams, indexes, alerts, deliveries and jobs, with the values that the API and the database use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class ApiState(StrEnum):
+    """Base of all states. In the schemas of the API and of the tools, each is the list of its values."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Without this, each state becomes a named definition, and the schemas of the tools grow by its description.
+        values = [member.value for member in cls]
+        return core_schema.no_info_after_validator_function(cls, core_schema.literal_schema(values))
+
+
+class DesiredState(ApiState):
+    """State that the user asked for, of a stream or of a transcript."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class HealthState(ApiState):
+    """State of a stream's connection to its source."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class StreamStatus(ApiState):
+    """Status of a stream as the API reports it."""
+
+    CONNECTED = "connected"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class IndexStatus(ApiState):
+    """Status of an index."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+
+
+class SceneStatus(ApiState):
+    """Result of analysing one window."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class ExtractionType(ApiState):
+    """Source of an index: pictures, or a transcript."""
+
+    TIME = "time"
+    TRANSCRIPT = "transcript"
+
+
+class AlertStatus(ApiState):
+    """Status of an alert."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class Matching(ApiState):
+    """How an event is decided: by a rule, by a language model, or not at all until a model is set."""
+
+    RULE = "rule"
+    MODEL = "model"
+    NEEDS_MODEL = "needs_model"
+
+
+class Outcome(ApiState):
+    """Outcome of evaluating one moment for one alert."""
+
+    FIRED = "fired"
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    NEEDS_MODEL = "needs_model"
+    SUPPRESSED = "suppressed"
+    FAILED = "failed"
+
+
+class DeliveryState(ApiState):
+    """State of a webhook delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class TranscriptState(ApiState):
+    """State of a live transcript."""
+
+    RUNNING = "running"
+    ERROR = "error"
+    STOPPED = "stopped"
+
+
+class SegmentKind(ApiState):
+    """Kind of a transcript segment: speech, or audio that was skipped."""
+
+    SPEECH = "speech"
+    GAP = "gap"
+
+
+class JobState(ApiState):
+    """State of a job."""
+
+    PROCESSING = "processing"
+    DONE = "done"
+    FAILED = "failed"
