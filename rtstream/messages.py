@@ -29,6 +29,7 @@ class RecorderSpec:
     reconnect_max_s: float = 30.0
     tls_verify: bool = True
     min_free_bytes: int = 0  # of the disk; with less, recording pauses
+    stream_name: str = ""  # for the log of each recording
 
 
 @dataclass

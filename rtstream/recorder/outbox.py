@@ -29,6 +29,7 @@ class Outbox:
         self._sample_bytes = 0
         self._changed = threading.Condition()
         self._sending = False
+        self._closed = False
         self.dropped: dict[str, float] = {}
         threading.Thread(target=self._run, name="outbox", daemon=True).start()
 
@@ -36,6 +37,8 @@ class Outbox:
         """Queue a message; returns at once."""
         raw = encode(message)
         with self._changed:
+            if self._closed:
+                return
             if isinstance(message, FrameTaken | AudioTaken | ClockReached | RecorderStats):
                 self._samples.append((message, raw))
                 self._sample_bytes += len(raw)
@@ -55,7 +58,7 @@ class Outbox:
         """Wait until all is sent, at most ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while self._certain or self._samples or self._sending:
+            while not self._closed and (self._certain or self._samples or self._sending):
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return
@@ -86,5 +89,10 @@ class Outbox:
             try:
                 self._connection.send_bytes(self._next())
             except OSError:
-                # The engine is gone; nobody is left to record for.
-                os._exit(0)
+                # The engine is gone. The thread that listens to it notices too and finishes the recording.
+                with self._changed:
+                    self._closed = True
+                    self._certain.clear()
+                    self._samples.clear()
+                    self._changed.notify_all()
+                return

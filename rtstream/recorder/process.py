@@ -27,6 +27,7 @@ from rtstream.messages import (
     TakeSnapshot,
     decode,
 )
+from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.frames import JpegEncoder
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.session import FormatChanged, Session
@@ -81,6 +82,7 @@ class Recorder:
     def __init__(self, connection: Connection, spec: RecorderSpec) -> None:
         self.spec = spec
         self.outbox = Outbox(connection)
+        self._sync = DiskSync()
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self._connection = connection
@@ -112,6 +114,7 @@ class Recorder:
                 longest = self.spec.reconnect_max_s
                 self.stopping.wait(longest if failed.lasting else delay(attempt, longest, random.random()))  # noqa: S311
         self._health("stopped", "" if self.stopping.is_set() else "end of file")
+        self._sync.drain(STOP_WITHIN_S)
         self._ended.set()
 
     def _connect_and_read(self) -> None:
@@ -119,7 +122,7 @@ class Recorder:
         self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
         source = open_source(self.spec)
         self._deadline = math.inf
-        session = Session(self.spec, source, self.outbox)
+        session = Session(self.spec, source, self.outbox, self._sync)
         with self._processing:
             self._session = session
             session.set_taps(self._taps)
@@ -168,7 +171,7 @@ class Recorder:
         self.outbox.send(RecorderHealth(state, reason, attempts, media))
 
     def _listen(self) -> None:
-        """Thread: carry out what the engine asks; end the process when the engine is gone."""
+        """Thread: carry out what the engine asks. Finish the segment and end the process when the engine is gone."""
         try:
             while True:
                 try:
@@ -186,7 +189,7 @@ class Recorder:
                 elif isinstance(message, StopRecorder):
                     self._stop()
         except (EOFError, OSError):
-            os._exit(0)
+            self._stop()
 
     def _snapshot(self, asked: TakeSnapshot) -> SnapshotTaken:
         session = self._session
@@ -209,6 +212,7 @@ class Recorder:
                 self._session.finish()
             self._health("stopped")
         self.outbox.drain(STOP_WITHIN_S)
+        self._sync.drain(STOP_WITHIN_S)
         os._exit(0)
 
     def _watch(self) -> None:

@@ -12,12 +12,14 @@ from av.error import FFmpegError
 
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
+from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.source import Source, SourceFailed
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, RecordingWriter
+from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,8 @@ class FormatChanged(Exception):
 class Session:
     """State of one connection. Calls are serialised by the worker, except :meth:`snapshot`."""
 
-    def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox) -> None:
-        self.source = source
+    def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync) -> None:
+        self.source, self._sync = source, sync
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
         self._video = self._audio = -1
@@ -287,7 +289,15 @@ class Session:
         spec = self._spec
         where, room = Path(spec.folder), spec.min_free_bytes
         return RecordingWriter(
-            where, spec.segment_s, self._clock, self._outbox.send, *self._recordable(), min_free_bytes=room
+            where,
+            spec.segment_s,
+            self._clock,
+            self._outbox.send,
+            *self._recordable(),
+            min_free_bytes=room,
+            name=spec.stream_name,
+            url=show_url(spec.url),
+            sync=self._sync,
         )
 
     def _recordable(self) -> tuple[Any, Any]:

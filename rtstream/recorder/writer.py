@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import math
 import os
 import shutil
@@ -20,7 +21,12 @@ from av.bitstream import BitStreamFilterContext
 from rtstream.ids import recording_id
 from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
+from rtstream.recorder.disk_sync import DiskSync
+from rtstream.recorder.log import RecordingLog
+from rtstream.rules.recording_log import RecordingClosed, RecordingOpened, SegmentWritten
 from rtstream.rules.timestamps import WallClock
+
+log = logging.getLogger(__name__)
 
 VIDEO_RATE = 90_000  # ticks per second of recorded video
 
@@ -28,7 +34,7 @@ VIDEO_RATE = 90_000  # ticks per second of recorded video
 RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"}
 RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 
-# One fragment per GOP; GOPs under half a second are joined, longer than 10 s split, so that memory stays bounded.
+# One fragment per GOP; GOPs under half a second are joined, longer ones split after ``LONGEST_FRAGMENT_S``.
 # Decode times come out absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
 MUXER_OPTIONS = {
     "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont",
@@ -37,7 +43,8 @@ MUXER_OPTIONS = {
     "max_interleave_delta": "1000000",
     "flush_packets": "1",
 }
-LONGEST_FRAGMENT_S = 10.0
+LONGEST_FRAGMENT_S = 2.0
+"""A killed recorder loses no more than this, however far apart the keyframes are."""
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
 
@@ -88,10 +95,17 @@ class RecordingWriter:
         video: Any | None,
         audio: Any | None,
         min_free_bytes: int = 0,
+        *,
+        name: str = "",
+        url: str = "",
+        sync: DiskSync | None = None,
     ) -> None:
         self._min_free = min_free_bytes
+        self._name, self._url = name, url  # of the stream, for its log; the URL without credentials
         _require_room(folder, min_free_bytes)
         self.id = recording_id()
+        self._sync = sync or DiskSync()
+        self._log = RecordingLog(folder / self.id, self._sync)
         self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
         self._origin: float | None = None  # seconds on the time line
         self._sink = FragmentSplitter()
@@ -167,16 +181,24 @@ class RecordingWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """End the run without writing more; the segment being written is lost, and its bytes are given back."""
-        if self._file is not None:
-            if self._segment is not None:
-                os.ftruncate(self._file, self._segment.offset)
-            os.close(self._file)
-            self._file = None
-            if self._segment is not None and self._segment.offset == 0:
-                (self._folder / self._file_name).unlink(missing_ok=True)
-        if self._lead_id:
-            self._send(RecordingEnded(self.id, self._zero + self._end))
+        """End the recording without what the muxer still holds. Whole fragments that were written stay."""
+        try:
+            if self._file is not None and self._segment is not None:
+                os.ftruncate(self._file, self._segment.offset + self._segment.length)  # a part of a fragment
+                if self._segment.length:
+                    self._close_segment(self._end)
+            if self._lead_id:
+                self._log.append(RecordingClosed(self._zero + self._end))
+        except OSError as exc:  # whoever reads a log without an end looks for fragments that it does not name
+            log.warning("the recording could not be closed: %s", exc.strerror)
+        finally:
+            self._segment = None
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+            self._log.close()
+            if self._lead_id:
+                self._send(RecordingEnded(self.id, self._zero + self._end))
 
     def _write_fragments(self) -> None:
         if not self._sink.fragments or self._clock.offset is None:
@@ -222,8 +244,7 @@ class RecordingWriter:
         if self._segment is None:
             start = first_pts / self._lead_rate if self._next_start is None else self._next_start
             if self._next_start is None:
-                init = self._sink.init
-                self._send(RecordingStarted(self.id, self._zero + start, codecs(init), init))
+                self._open(start)
             self._segment = _OpenSegment(start, *self._place(start))
         self._append(fragment)
         # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.
@@ -234,6 +255,15 @@ class RecordingWriter:
         length_s = self._end - self._segment.start
         if (cut is not None and length_s >= self._segment_s - 0.05) or length_s >= LONGEST_SEGMENT_S:
             self._close_segment(self._end)
+
+    def _open(self, start: float) -> None:
+        """Write the first line of the log, then announce the recording."""
+        init, started_at = self._sink.init, self._zero + start
+        (self._folder / self.id).mkdir(parents=True, exist_ok=True)
+        self._log.append(
+            RecordingOpened(self.id, self._folder.name, started_at, codecs(init), init, self._name, self._url)
+        )
+        self._send(RecordingStarted(self.id, started_at, codecs(init), init))
 
     def _place(self, start: float) -> tuple[str, int]:
         """File and offset for a segment starting at ``start`` seconds on the run; a file spans about a minute."""
@@ -247,7 +277,8 @@ class RecordingWriter:
             path = self._folder / self._file_name
             path.parent.mkdir(parents=True, exist_ok=True)
             self._note_reached()
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            self._write(self._sink.init)  # each file opens anywhere by itself
         return self._file_name, self._file_size
 
     def _note_reached(self) -> None:
@@ -256,24 +287,28 @@ class RecordingWriter:
             os.utime(self._folder, (self._media_end, self._media_end))
 
     def _append(self, fragment: bytes | bytearray) -> None:
-        """Hand the bytes to the operating system: from here on a killed process loses nothing.
-
-        Not synced to the disk: a power cut may cost the last seconds, and a sync for each segment of each stream would
-        make every stream wait for the slowest disk.
-        """
+        """Add a fragment to the segment being written."""
         assert self._segment is not None
+        self._write(fragment)
+        self._segment.length += len(fragment)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        """Pass the bytes to the operating system: from here on, a killed process loses nothing."""
         assert self._file is not None
-        rest = memoryview(fragment)
+        rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
-        self._segment.length += len(fragment)
-        self._file_size += len(fragment)
+        self._file_size += len(data)
 
     def _close_segment(self, end: float) -> None:
+        """Log the segment being written, then announce it."""
         segment = self._segment
         assert segment is not None
+        assert self._file is not None
         self.closed_segments += 1
         self._segment, self._next_start = None, end
         self._note_reached()
         start, duration = self._zero + segment.start, end - segment.start
+        self._sync.soon(self._file)  # the media before the line that speaks of it
+        self._log.append(SegmentWritten(start, duration, segment.path, segment.offset, segment.length))
         self._send(SegmentClosed(self.id, start, duration, segment.path, segment.offset, segment.length))

@@ -15,6 +15,8 @@ import pytest
 from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import boxes, codecs, track_runs, track_scales
 from rtstream.recorder.writer import VIDEO_RATE, RecordingWriter
+from rtstream.rules.recording_log import LOG_FILE, LogLine, RecordingClosed, RecordingOpened, SegmentWritten
+from rtstream.rules.recording_log import decode as decode_log
 from rtstream.rules.timestamps import WallClock
 from rtstream.testsource.frames import Painter
 from tests.rtstream.recorder.recorder_client import decoded
@@ -40,18 +42,27 @@ def picture_file(path: Path, pts: list[int], gop: int, bframes: int = 0, sound: 
     return path
 
 
-def record(source: Path, folder: Path, segment_s: float = 1.0) -> list[Message]:
-    """Everything a run says of a file whose time 0 is at ``START``."""
-    sent: list[Message] = []
+def record(
+    source: Path,
+    folder: Path,
+    segment_s: float = 1.0,
+    sent: list[Message] | None = None,
+    abandon_at: int | None = None,
+) -> list[Message]:
+    """Everything a recording announces of a file whose time 0 is at ``START``; given up at a packet if asked to."""
+    sent = [] if sent is None else sent
     clock = WallClock()
     clock.offset = START
     with av.open(str(source)) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
-        run = RecordingWriter(folder, segment_s, clock, sent.append, video, audio)
-        for packet in container.demux():
+        run = RecordingWriter(folder, segment_s, clock, sent.append, video, audio, name="Door", url="rtsp://h/x")
+        for number, packet in enumerate(container.demux()):
             if packet.dts is None or packet.pts is None:
                 continue
+            if number == abandon_at:
+                run.abandon()
+                return sent
             is_video = packet.stream is video
             rate = VIDEO_RATE if is_video else audio.codec_context.sample_rate  # pyright: ignore[reportOptionalMemberAccess]
             scale = packet.time_base * rate
@@ -115,7 +126,7 @@ def test_a_source_that_sends_one_keyframe_for_ever_is_cut_all_the_same(tmp_path:
     assert [number for _, number in decoded(everything)] == list(range(160))
     # Each fragment is small, however long the GOP.
     runs = [track_runs(everything[start - 8 :])[0] for kind, start, _ in boxes(everything) if kind == b"moof"]
-    assert all(run.end_dts - run.first_dts <= 11 * VIDEO_RATE for run in runs)
+    assert all(run.end_dts - run.first_dts <= 2.6 * VIDEO_RATE for run in runs)
 
 
 def test_pictures_that_are_all_keyframes_share_fragments(tmp_path: Path) -> None:
@@ -136,8 +147,56 @@ def test_a_file_spans_about_a_minute(tmp_path: Path) -> None:
     for path in set(paths):
         data = (tmp_path / path).read_bytes()
         mine = [segment for segment in segments_of(sent) if segment.path == path]
-        assert [segment.offset for segment in mine] == [sum(s.length for s in mine[:n]) for n in range(len(mine))]
-        assert sum(segment.length for segment in mine) == len(data)
+        header = len(run_of(sent).payload)
+        offsets = [header + sum(s.length for s in mine[:n]) for n in range(len(mine))]
+        assert [segment.offset for segment in mine] == offsets
+        assert header + sum(segment.length for segment in mine) == len(data)
+
+
+def test_each_file_opens_by_itself(tmp_path: Path) -> None:
+    sent = record(picture_file(tmp_path / "minutes.mkv", [n * 500 for n in range(280)], 4), tmp_path, segment_s=4.0)
+    files = sorted({segment.path for segment in segments_of(sent)})
+    shown = [number for path in files for _, number in decoded((tmp_path / path).read_bytes())]
+    assert shown == list(range(280))
+
+
+def log_of(sent: list[Message], folder: Path) -> list[LogLine]:
+    lines, end = decode_log((folder / run_of(sent).recording_id / LOG_FILE).read_bytes())
+    assert end == (folder / run_of(sent).recording_id / LOG_FILE).stat().st_size
+    return lines
+
+
+def test_the_log_says_what_was_announced_and_comes_first(tmp_path: Path) -> None:
+    lengths: list[int] = []
+    sent: list[Message] = []
+
+    class Announced(list[Message]):
+        def append(self, message: Message) -> None:
+            sent.append(message)
+            lengths.append(len(log_of(sent, tmp_path)))
+
+    record(picture_file(tmp_path / "short.mkv", [n * 100 for n in range(50)], 10), tmp_path, sent=Announced())
+    opened, *segments, closed = log_of(sent, tmp_path)
+    began = run_of(sent)
+    assert opened == RecordingOpened(
+        began.recording_id, tmp_path.name, began.started_at, began.codecs, began.payload, "Door", "rtsp://h/x"
+    )
+    assert segments == [
+        SegmentWritten(one.start, one.duration, one.path, one.offset, one.length) for one in segments_of(sent)
+    ]
+    ended = sent[-1]
+    assert isinstance(ended, RecordingEnded)
+    assert closed == RecordingClosed(ended.ended_at)
+    assert lengths == list(range(1, len(sent) + 1)), "a line is there before its message is sent"
+
+
+def test_a_recording_given_up_keeps_the_fragments_that_were_written(tmp_path: Path) -> None:
+    path = picture_file(tmp_path / "cut.mkv", [n * 100 for n in range(100)], 10)
+    sent = record(path, tmp_path, segment_s=4.0, abandon_at=65)
+    shown = decoded(run_of(sent).payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent)))
+    assert [number for _, number in shown] == list(range(len(shown)))
+    assert len(shown) >= 50, "at most the keyframe interval that the muxer still held is missing"
+    assert isinstance(log_of(sent, tmp_path)[-1], RecordingClosed)
 
 
 def test_every_segment_plays_by_itself(clip: Path, tmp_path: Path) -> None:
