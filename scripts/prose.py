@@ -101,7 +101,7 @@ PATTERNS = (
     ),
     _pattern(
         "give for return",
-        r"\bgives? (the|a|an|its|their|one|none|nothing|what|how|up to|new)\b|[;,] gives\b",
+        r"\bgives? (the|a|an|its|their|one|none|nothing|what|how|up to|new)\b(?! reason)|[;,] gives\b",
         "Write returns, assigns or sends.",
     ),
     _pattern("also for even", r"\balso (when|while|after|before|where|if|without)\b", "Write even when."),
@@ -112,7 +112,7 @@ PATTERNS = (
     ),
     _pattern(
         "what in place of a noun",
-        r"\bwhat (is|was|are|were|came|comes|has|had|may|must|they|it|one|an?)\b(?![^.]*\?)",
+        r"\bwhat (is|was|are|were|came|comes|has|had|may|must)\b(?![^.]*\?)",
         "Use a noun.",
     ),
     _pattern(
@@ -157,7 +157,8 @@ def passages(path: Path, text: str) -> Iterator[Passage]:
     for node in ast.walk(tree):
         for literal in _docstrings(node):
             docstrings.add(id(literal))
-            yield Passage(literal.lineno, _flat(str(literal.value)), docstring=True)
+            for number, paragraph in enumerate(_paragraphs(str(literal.value))):
+                yield Passage(literal.lineno, paragraph, docstring=number == 0)
     for node in ast.walk(tree):
         if product and isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             flat = _flat(node.value)
@@ -175,6 +176,13 @@ def _docstrings(node: ast.AST) -> Iterator[ast.Constant]:
             and isinstance(statement.value.value, str)
         ):
             yield statement.value
+
+
+def _paragraphs(docstring: str) -> Iterator[str]:
+    """Paragraphs and entries of sections (``Args:``) of a docstring, each on one line."""
+    for part in re.split(r"\n\s*\n|\n\s+(?:Args|Returns|Raises|Yields):\n|\n\s+\w+: ", docstring):
+        if part.strip():
+            yield _flat(part)
 
 
 def _comments(text: str) -> Iterator[Passage]:

@@ -1,7 +1,8 @@
-"""The command line: ``rtstream-mcp`` is MCP over stdio, ``rtstream-mcp serve`` the engine and all on one port."""
+"""The command line: ``rtstream-mcp`` speaks MCP over stdio, and ``rtstream-mcp serve`` runs the engine."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -10,52 +11,50 @@ from typing import Any
 
 from rtstream.json_types import JsonObject
 
+MODULES = {
+    "watch": "server.cli.watch",
+    "demo": "server.cli.demo",
+    "doctor": "server.cli.doctor",
+    "webhook-secret": "server.cli.webhook_secret",
+    "install-embeddings": "server.cli.embeddings",
+}
+"""Commands with a module of their own, imported when they run."""
+COMMANDS = ("serve", *MODULES)
+
 EPILOG = """\
 Without a command: MCP over stdin and stdout, as a chat client starts it.
 
 commands:
-  serve    engine, HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
-  watch    waits for something to happen on streams, prints it and ends (rtstream-mcp watch --help)
-  demo     a live stream, watched and alerted on, driven by a real MCP client
-  doctor   what is set up and whether it works; tries each configured model once
+  serve    run the engine, the HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
+  watch    wait for events on streams, print them and exit (rtstream-mcp watch --help)
+  demo     start a live stream and watch it with a real MCP client
+  doctor   show the configuration and try each configured model once
   webhook-secret
-           the secret with which receivers check that webhooks come from here
+           print the secret that verifies webhooks
   install-embeddings
-           the weights that let search go by meaning as well as by words
+           download the weights that let search compare meanings
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command in ``argv``; gives the exit status."""
+    """Run a command.
+
+    Args:
+        argv: The command and its arguments; those of the process by default.
+
+    Returns:
+        The exit status.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     try:
-        match command:
-            case "":
-                return _stdio(arguments)
-            case "serve":
-                return _serve(arguments[1:])
-            case "watch":
-                from server.cli.watch import main as watch
-
-                return watch(arguments[1:])
-            case "demo":
-                from server.cli.demo import main as demo  # pyright: ignore[reportMissingImports]
-
-                return demo(arguments[1:])
-            case "doctor":
-                from server.cli.doctor import main as doctor
-
-                return doctor(arguments[1:])
-            case "webhook-secret":
-                from server.cli.webhook_secret import main as webhook_secret
-
-                return webhook_secret(arguments[1:])
-            case "install-embeddings":
-                from server.cli.embeddings import main as install_embeddings
-
-                return install_embeddings(arguments[1:])
-        sys.stderr.write(f"rtstream-mcp: there is no command '{command[:50]}': see rtstream-mcp --help.\n")
+        if command == "":
+            return _stdio(arguments)
+        if command == "serve":
+            return _serve(arguments[1:])
+        if command in MODULES:
+            return importlib.import_module(MODULES[command]).main(arguments[1:])
+        sys.stderr.write(f"rtstream-mcp: unknown command '{command[:50]}'. rtstream-mcp --help lists all commands.\n")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -69,8 +68,9 @@ def _stdio(arguments: list[str]) -> int:
 
 
 def _serve(arguments: list[str]) -> int:
-    given = _parsed("serve", "Engine, HTTP API and MCP at /mcp on one port.", arguments)
-    # Read when numpy is loaded. Small matrices in many threads: more threads inside each only fight for the cores.
+    given = _parsed("serve", "Run the engine, the HTTP API and MCP at /mcp on one port.", arguments)
+    # numpy reads this when it is loaded. Small matrices are multiplied in many threads at the same time, so threads
+    # inside each multiplication would only compete for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     async def serve(settings: Any) -> None:
@@ -82,7 +82,7 @@ def _serve(arguments: list[str]) -> int:
 
 
 def _parsed(command: str, about: str, arguments: list[str]) -> JsonObject:
-    """The settings given as options. The parser costs time that a start without options need not pay."""
+    """The settings given as options. Without options, the parser is not imported, because that takes time."""
     if not arguments:
         return {}
     import argparse
@@ -107,7 +107,7 @@ def _run(program: Any, given: JsonObject, *, lenient: bool = False) -> int:
         settings = load(given, lenient=lenient)
         _log_to_stderr(settings.log_level)
         anyio.run(program, settings)
-    except* RTStreamError as group:  # out of task groups it comes wrapped
+    except* RTStreamError as group:  # task groups wrap it
         sys.stderr.write(f"rtstream-mcp: {_first(group)}\n")
         status = 2
     return status
@@ -120,7 +120,7 @@ def _first(group: BaseException) -> BaseException:
 
 
 def _log_to_stderr(level: str) -> None:
-    # Before the SDK does, which would log requests with their addresses.
+    # This precedes the set-up by the SDK, which would log the URLs of requests.
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpcore", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

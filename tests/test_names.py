@@ -15,8 +15,13 @@ STYLE = ROOT / "docs" / "developers" / "style.md"
 PACKAGES = ("rtstream", "server", "tools", "resources")
 
 
+MIGRATIONS = ROOT / "rtstream" / "store" / "migrations"
+NAMED_BY_ALEMBIC = {MIGRATIONS / "env.py", *(MIGRATIONS / "versions").glob("*.py")}
+
+
 def modules() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    found = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
+    return [path for path in found if path not in NAMED_BY_ALEMBIC]
 
 
 def public_classes(tree: ast.Module) -> Iterator[str]:

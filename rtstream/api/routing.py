@@ -51,7 +51,7 @@ class _Path:
     def __init__(self, operations: Mapping[str, Operation], *, key_needed: bool) -> None:
         self._operations = operations
         self._key_needed = key_needed
-        self._methods = ", ".join(operations)
+        self.methods = ", ".join(operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -70,8 +70,8 @@ class _Path:
             return Response(status_code=204)
         operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
-            message = f"{request.method} is not offered on {request.url.path}. Use {self._methods}."
-            return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self._methods})
+            message = f"{request.method} is not offered on {request.url.path}. Use {self.methods}."
+            return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self.methods})
         response = await operation(request)
         engine_of(request).last_used = time.monotonic()
         return response

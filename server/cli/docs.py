@@ -13,7 +13,8 @@ from tools._framework.definition import build
 from tools.registry import definitions
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "settings.md")
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = (ROOT / "README.md", REFERENCE / "settings.md", REFERENCE / "tools.md")
 
 
 def tools_table() -> str:
