@@ -23,6 +23,20 @@ class EngineConfig(BaseModel):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    tls_cert: Path | None = Field(
+        None, description="PEM file with the TLS certificate chain. The API and /mcp are then served over HTTPS."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key, not encrypted.")
+    behind_proxy: bool = Field(
+        False,
+        description=(
+            "Other machines reach the engine through a reverse proxy only, which terminates TLS. The client's address "
+            "is then the last one in X-Forwarded-For."
+        ),
+    )
+    max_connections_per_address: int = Field(
+        256, ge=8, description="Connections one client address (IPv6: /64 network) may hold at the same time."
+    )
     public_url: str | None = Field(
         None, description="Base URL in playback links, when it differs from the address listened on (a reverse proxy)."
     )

@@ -40,6 +40,17 @@ class Unauthorized(RTStreamError):
     code = "UNAUTHORIZED"
 
 
+class TooManyAttempts(RTStreamError):
+    """Too many wrong keys came from this address; ``retry_after_s`` seconds until the next try."""
+
+    status = 429
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, message: str, retry_after_s: float = 60.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Conflict(RTStreamError):
     """The state of the object does not allow the request."""
 

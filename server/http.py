@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import logging
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream import keys
+from rtstream.api.authentication import KeyCheck, client_of
+from rtstream.api.envelope import refusal
 from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
 from rtstream.engine.engine import Engine
-from rtstream.errors import Conflict, InvalidRequest
+from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthorized
+from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
+from rtstream.rules.remote_clients import is_loopback
 from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
 from server.mcp_server import Face, face_of
 from server.settings import Settings
@@ -93,17 +94,29 @@ async def serve_engine(
 
 
 def check_address(settings: Settings) -> None:
-    """Refuse to listen where others can reach the engine unless the key was chosen by the user."""
-    if _is_loopback(settings.host):
+    """Refuse to serve other machines unless the user chose a key that is hard to guess. Raises InvalidRequest.
+
+    Warns once about a network address without TLS.
+    """
+    exposed = not is_loopback(settings.host)
+    public = urlsplit(settings.public_url or "").hostname
+    if not exposed and not settings.behind_proxy and (public is None or is_loopback(public)):
         return
-    if not settings.api_key:
+    where = f"on {settings.host}" if exposed else "behind a proxy"
+    if exposed and not settings.api_key:
         raise InvalidRequest(
             f"Listening on {settings.host} lets other machines in: set RTSTREAM_API_KEY to a key of your own first, "
-            "or use --host 127.0.0.1."
+            f"or use --host 127.0.0.1. {HOW_TO_MAKE_A_KEY}"
         )
+    if settings.api_key and (reason := weakness(settings.api_key)):
+        raise InvalidRequest(f"Other machines can try keys {where}, and RTSTREAM_API_KEY {reason}. {HOW_TO_MAKE_A_KEY}")
     if not settings.mcp_require_key:
-        raise InvalidRequest(
-            f"On {settings.host} the key cannot be switched off: leave RTSTREAM_MCP_REQUIRE_KEY unset."
+        raise InvalidRequest(f"The key cannot be switched off {where}: leave RTSTREAM_MCP_REQUIRE_KEY unset.")
+    if exposed and settings.tls_cert is None and not settings.behind_proxy:
+        logger.warning(
+            "The API key and everything recorded cross the network unencrypted on %s: use --tls-cert and --tls-key, "
+            "or a reverse proxy with TLS and --behind-proxy.",
+            settings.host,
         )
 
 
@@ -116,7 +129,7 @@ def transport_security(settings: Settings) -> TransportSecuritySettings:
     origins = [part.strip().rstrip("/") for part in settings.allowed_origins.split(",") if part.strip()]
     return TransportSecuritySettings(
         allowed_hosts=[form for host in hosts for form in (host, f"{host}:*")],
-        allowed_origins=[*(f"http://{host}:*" for host in LOCAL_HOSTS), *origins],
+        allowed_origins=[*(f"{scheme}://{host}:*" for host in LOCAL_HOSTS for scheme in ("http", "https")), *origins],
     )
 
 
@@ -124,7 +137,7 @@ def _guarded(face: Face, settings: Settings, engine: Engine) -> ASGIApp:
     app = face.mcp.streamable_http_app(
         streamable_http_path=MCP_PATH, transport_security=transport_security(settings), host=settings.host
     )
-    return KeyGuard(app, engine.api_key) if settings.mcp_require_key else app
+    return KeyGuard(app) if settings.mcp_require_key else app
 
 
 @asynccontextmanager
@@ -151,24 +164,29 @@ async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]
 
 
 class KeyGuard:
-    """Lets through who has the API key, as a bearer token or in ``x-access-token``."""
+    """Lets requests through that carry the API key, as a bearer token or in ``x-access-token``."""
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
+        keys: KeyCheck = scope["app"].state.keys
         headers = dict(scope["headers"])
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-access-token", b"")
-        if hmac.compare_digest(given, self._key):
+        try:
+            if not given:
+                raise Unauthorized("The API key is missing.")
+            keys.check(given, client_of(scope))
+        except TooManyAttempts as error:
+            await refusal(error)(scope, receive, send)
+        except Unauthorized:
+            message = "The API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
+            headers = {"www-authenticate": 'Bearer realm="rtstream"'}
+            await refusal(Unauthorized(message), headers)(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        message = "The API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
-        body = {"success": False, "message": message, "error_code": "UNAUTHORIZED"}
-        refusal = JSONResponse(body, status_code=401, headers={"www-authenticate": 'Bearer realm="rtstream"'})
-        await refusal(scope, receive, send)
 
 
 @contextmanager
@@ -229,10 +247,3 @@ def _announce(settings: Settings, url: str) -> None:
     )
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

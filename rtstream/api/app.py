@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, videos, websocket
 from rtstream.api import video_transcripts as spoken
+from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
@@ -107,7 +108,10 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
 
     app = Starlette(
         routes=[*extra_routes, *routes(), Route("/{path:path}", _Unknown())],
-        middleware=[Middleware(NormalPaths, foreign=foreign)],
+        middleware=[
+            *([Middleware(BehindProxy)] if engine.config.behind_proxy else []),
+            Middleware(NormalPaths, foreign=foreign),
+        ],
         exception_handlers={
             RTStreamError: _refused,
             HTTPException: _http_error,
@@ -118,6 +122,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
     )
     app.router.redirect_slashes = False
     app.state.engine = engine
+    app.state.keys = KeyCheck(engine.api_key)
     app.state.feed = JournalTail(engine.journal)
     app.state.closing = anyio.Event()
     app.state.websockets = set()

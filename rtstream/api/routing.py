@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rtstream.api.authentication import client_of
 from rtstream.api.envelope import failure, refusal
 from rtstream.errors import RTStreamError, Unauthorized
 
@@ -78,13 +78,11 @@ class _Path:
 
 
 def check_key(request: Request) -> None:
-    """Raises Unauthorized unless the header ``x-access-token`` carries the API key."""
+    """Raises Unauthorized unless the header ``x-access-token`` carries the API key; TooManyAttempts after many."""
     given = request.headers.get("x-access-token")
     if not given:
         raise Unauthorized("The API key is missing. Send it in the header x-access-token.")
-    # As bytes: compare_digest refuses text outside ASCII.
-    if not hmac.compare_digest(given.encode(), engine_of(request).api_key.encode()):
-        raise Unauthorized("The API key is wrong. Use the key the engine was started with.")
+    request.app.state.keys.check(given.encode(), client_of(request.scope))
 
 
 class NormalPaths:

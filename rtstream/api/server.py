@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +16,10 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from rtstream.api.app import create_app
-from rtstream.errors import Unavailable
+from rtstream.api.connections import Acceptor, HttpConnection, Timeouts, raise_open_files
+from rtstream.config import EngineConfig
+from rtstream.errors import InvalidRequest, Unavailable
+from rtstream.rules.remote_clients import Connections, Slot, connection_limit
 
 if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
@@ -36,8 +41,20 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # Without the sockets: connections are accepted by an Acceptor.
+        await super().startup([])
         self.listening.set()
+
+    def connection(self, registry: Connections, timeouts: Timeouts, slot: Slot) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return HttpConnection(
+            registry=registry,
+            timeouts=timeouts,
+            slot=slot,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     def drop(self, client: tuple[str, int] | None) -> None:
         """Abort the connection from that address: closing it would wait until the client has read everything."""
@@ -60,18 +77,23 @@ async def serve(
     on_ready: Callable[[str], Awaitable[None] | None] | None = None,
     should_exit: anyio.Event | None = None,
     stall_timeout_s: float = 30.0,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
 ) -> None:
     """Serve a running engine until ``should_exit`` is set or the task is cancelled; then close within 3 s.
 
     Port 0 takes a free one. Sets ``engine.base_url`` (``public_url`` of the config wins) and calls ``on_ready`` with
     the address listened on. ``extra_routes`` are served beside the API; their lifespans are the caller's.
-    Raises Unavailable when the address cannot be listened on.
+    Raises Unavailable when the address cannot be listened on, InvalidRequest for a certificate that cannot be used.
     """
+    tls = _tls(engine.config)
+    registry = _connections(engine.config)
     listener = _listen(host, port)
-    url = _url(host, listener.getsockname()[1])
+    url = _url(host, listener.getsockname()[1], secure=tls is not None)
     engine.base_url = (engine.config.public_url or url).rstrip("/")
     app = create_app(engine, extra_routes, stall_timeout_s=stall_timeout_s)
-    server = _Server(_config(app))
+    server = _Server(_config(app, timeouts))
+    acceptor = Acceptor(listener, lambda slot: server.connection(registry, timeouts, slot), registry, timeouts, tls)
+    accepting = anyio.CancelScope()
     app.state.drop = server.drop
 
     async def run() -> None:
@@ -80,10 +102,15 @@ async def serve(
             await server.serve([listener])
             server.drop_all()
 
+    async def accept() -> None:
+        with accepting:
+            await acceptor.run()
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         try:
             await server.listening.wait()
+            tasks.start_soon(accept)
             if on_ready is not None and inspect.isawaitable(ready := on_ready(url)):
                 await ready
             await (should_exit or anyio.Event()).wait()
@@ -92,17 +119,47 @@ async def serve(
             with anyio.move_on_after(0.5, shield=True):
                 while app.state.websockets:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
+            accepting.cancel()
             server.should_exit = True
 
 
-def _config(app: object) -> uvicorn.Config:
+def _connections(config: EngineConfig) -> Connections:
+    limit = connection_limit(raise_open_files())
+    # Behind a proxy all clients share its address.
+    per_origin = limit if config.behind_proxy else min(config.max_connections_per_address, max(8, limit * 3 // 4))
+    return Connections(limit, per_origin)
+
+
+def _tls(config: EngineConfig) -> ssl.SSLContext | None:
+    """The server's certificate. Raises InvalidRequest."""
+    if config.tls_cert is None and config.tls_key is None:
+        return None
+    if config.tls_cert is None:
+        raise InvalidRequest("RTSTREAM_TLS_KEY (option --tls-key) needs RTSTREAM_TLS_CERT (option --tls-cert).")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key, password="")  # an encrypted key must not ask for input
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or type(exc).__name__
+        raise InvalidRequest(
+            f"The TLS certificate cannot be used ({reason}): RTSTREAM_TLS_CERT takes a PEM file with the certificate "
+            "chain, RTSTREAM_TLS_KEY a PEM file with its private key, not encrypted."
+        ) from None
+    return context
+
+
+def _config(app: object, timeouts: Timeouts) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=64 * 1024,
-        ws_ping_interval=20.0,
-        ws_ping_timeout=20.0,
+        ws_ping_interval=timeouts.ping_s,
+        ws_ping_timeout=timeouts.ping_s,
+        timeout_keep_alive=timeouts.idle_s,  # pyright: ignore[reportArgumentType] - any number of seconds
+        # Who connects is told by rtstream.api.authentication: uvicorn would believe every program on this machine.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         # Access lines would hold tickets and playback tokens.
         access_log=False,
@@ -134,7 +191,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Unavailable(f"Cannot listen on {host} port {port}: {reason}. Choose another port or address.") from None
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, secure: bool) -> str:
     """An address under which the machine itself reaches the server."""
     reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"

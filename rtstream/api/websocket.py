@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtstream import ids
+from rtstream.api.authentication import KeyCheck, client_of
 from rtstream.api.base_url import base_url
 from rtstream.api.envelope import ok, refusal, validated
 from rtstream.api.feed import JournalTail
@@ -61,7 +62,7 @@ async def connect(websocket: WebSocket) -> None:
     open_connections: set[WebSocket] = websocket.app.state.websockets
     try:
         wanted = validated(Wanted, websocket.query_params)
-        _check_ticket(websocket.app.state.engine, wanted.ticket)
+        _check_ticket(websocket, wanted.ticket)
     except RTStreamError as error:
         await websocket.send_denial_response(refusal(error))
         return
@@ -78,12 +79,16 @@ async def connect(websocket: WebSocket) -> None:
         open_connections.discard(websocket)
 
 
-def _check_ticket(engine: Engine, ticket: str) -> None:
+def _check_ticket(websocket: WebSocket, ticket: str) -> None:
+    keys: KeyCheck = websocket.app.state.keys
+    client = client_of(websocket.scope)
     try:
-        _tickets(engine).loads(ticket, max_age=TICKET_TTL_S)
+        _tickets(websocket.app.state.engine).loads(ticket, max_age=TICKET_TTL_S)
     except SignatureExpired:
         raise Unauthorized("The WebSocket ticket has expired. Ask for a new address.") from None
     except BadSignature:
+        keys.check_wait(client)
+        keys.add_failure(client)
         raise Unauthorized("The WebSocket ticket is not valid. Ask for an address with the API key.") from None
 
 

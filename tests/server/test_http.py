@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,39 @@ def test_other_machines_are_let_in_only_with_a_key_of_the_users_own(tmp_path: Pa
     with pytest.raises(InvalidRequest, match="RTSTREAM_API_KEY"):
         check_address(Settings(data_dir=tmp_path, host=host, api_key=None))
     check_address(Settings(data_dir=tmp_path, host=host, api_key=KEY))
+
+
+@pytest.mark.parametrize(
+    "exposed",
+    [{"host": "0.0.0.0"}, {"behind_proxy": True}, {"public_url": "https://rt.example.org"}, {"host": "192.0.2.7"}],
+)
+@pytest.mark.parametrize("key", ["sk-0123456789", "passwordpasswordpassword", "a" * 64])
+def test_a_key_that_is_easy_to_guess_is_refused_where_others_can_try_it(
+    tmp_path: Path, exposed: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"RTSTREAM_API_KEY .*secrets\.token_urlsafe"):
+        check_address(Settings(data_dir=tmp_path, api_key=key, **exposed))
+    check_address(Settings(data_dir=tmp_path, api_key=key))
+
+
+def test_a_network_address_without_tls_is_warned_about_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    strong = {"data_dir": tmp_path, "api_key": secrets.token_urlsafe(32)}
+    check_address(Settings(host="0.0.0.0", tls_cert=tmp_path / "cert.pem", **strong))
+    check_address(Settings(host="0.0.0.0", behind_proxy=True, **strong))
+    check_address(Settings(host="127.0.0.1", **strong))
+    assert caplog.records == []
+    check_address(Settings(host="0.0.0.0", **strong))
+    [warning] = caplog.records
+    assert "--tls-cert" in warning.getMessage()
+
+
+async def test_wrong_keys_at_mcp_are_limited(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as served, httpx.AsyncClient(base_url=served.url) as http:
+        wrong = {"authorization": "Bearer wrong"}
+        answers = [await http.post("/mcp", json={}, headers=wrong) for _ in range(22)]
+        assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 2
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert (await post(served, authorization=f"Bearer {KEY}")).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
