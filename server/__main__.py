@@ -72,6 +72,9 @@ def _serve(arguments: list[str]) -> int:
     # numpy reads this when it is loaded. Small matrices are multiplied in many threads at the same time, so threads
     # inside each multiplication would only compete for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from rtstream.environment import withhold_secrets
+
+    withhold_secrets()  # the engine reads its keys; its recorders and local models have no use for them
 
     async def serve(settings: Any) -> None:
         from server.http import serve_http

@@ -113,7 +113,7 @@ def check_address(settings: Settings) -> None:
     if not settings.mcp_require_key:
         raise InvalidRequest(f"The key cannot be switched off {where}: leave RTSTREAM_MCP_REQUIRE_KEY unset.")
     if exposed and settings.tls_cert is None and not settings.behind_proxy:
-        logger.warning(
+        log.warning(
             "The API key and everything recorded cross the network unencrypted on %s: use --tls-cert and --tls-key, "
             "or a reverse proxy with TLS and --behind-proxy.",
             settings.host,
@@ -171,14 +171,14 @@ class KeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
-        keys: KeyCheck = scope["app"].state.keys
+        check: KeyCheck = scope["app"].state.keys
         headers = dict(scope["headers"])
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-access-token", b"")
         try:
             if not given:
                 raise Unauthorized("The API key is missing.")
-            keys.check(given, client_of(scope))
+            check.check(given, client_of(scope))
         except TooManyAttempts as error:
             await refusal(error)(scope, receive, send)
         except Unauthorized:

@@ -79,7 +79,7 @@ class HttpConnection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn's, with a deadline for what is still missing of the request."""
+        """As uvicorn's, with a deadline for the rest of the request."""
         before = self.conn.their_state
         super().data_received(data)
         if before is h11.SEND_BODY:
@@ -133,7 +133,7 @@ class HttpConnection(H11Protocol):
             self._registry.set_waiting(self._slot, False)
 
     def _body_overdue(self) -> None:
-        """Extend the deadline by what has arrived, or end the connection. A paused body waits for us, not for it."""
+        """Extend the deadline by the bytes that arrived, or end the connection. A paused body waits for the server."""
         allowed = self._timeouts.body_s + self._body_bytes / self._timeouts.body_bytes_per_s
         left = self._body_began + allowed - time.monotonic()
         if self.flow.read_paused:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import threading
 from collections import deque
 
 from rtstream.messages import RecorderSpec
+from rtstream.recorder.program import end_program, start_program
 
 
 class SourceFailed(Exception):
@@ -16,6 +18,14 @@ class SourceFailed(Exception):
     def __init__(self, reason: str, lasting: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.lasting = reason, lasting
+
+
+def concat_list(url: str, timeout_s: float) -> bytes:
+    """The list that makes ffmpeg's concat demuxer open one SRT URL, which fails after ``timeout_s`` of silence."""
+    if "timeout=" not in url:
+        url += f"{'&' if '?' in url else '?'}timeout={int(timeout_s * 1e6)}"
+    quoted = url.replace("'", "'\\''")
+    return f"ffconcat version 1.0\nfile '{quoted}'\n".encode()
 
 
 class Bridge:
@@ -37,12 +47,17 @@ class Bridge:
         if "srt" not in listed.stdout.split():
             raise SourceFailed("SRT needs an ffmpeg with SRT support (libsrt), and the one on PATH has none", True)
         self._stall_s = spec.stall_timeout_s
-        command = [ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "srt"]
-        command += ["-timeout", str(int(spec.stall_timeout_s * 1e6)), "-f", "mpegts", "-i", spec.url]
+        # The URL may hold a passphrase, and every user of this machine sees command lines: it arrives as a list of one
+        # file on standard input. The lists restrict what that file may turn out to be.
+        command = [ffmpeg, "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe,srt"]
+        command += ["-format_whitelist", "concat,mpegts", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
         command += ["-map", "0:v?", "-map", "0:a?", "-c", "copy", "-copyts", "-flush_packets", "1"]
         command += ["-f", "mpegts", "pipe:1"]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+        self._process = start_program(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as listing:
+            listing.write(concat_list(spec.url, spec.stall_timeout_s))
         self._said: deque[bytes] = deque(maxlen=20)
         self._reader = threading.Thread(target=self._read_errors, name="bridge", daemon=True)
         self._reader.start()
@@ -55,8 +70,7 @@ class Bridge:
 
     def close(self) -> None:
         """End the program."""
-        self._process.kill()
-        self._process.wait()
+        end_program(self._process)
         self._reader.join(1.0)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -9,11 +9,11 @@ MIN_KEY = 24
 """Characters of a key that other machines may try."""
 MIN_BITS = 50.0
 """Estimated entropy of such a key."""
-HOW_TO_MAKE_A_KEY = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+HOW_TO_MAKE_A_KEY = 'Make one with python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
 def weakness(key: str) -> str:
-    """Why a key must not protect an API that other machines reach, as the end of a sentence; empty when it may."""
+    """Return the reason against a key that other machines may try, as the end of a sentence; empty for a strong key."""
     if len(key) < MIN_KEY:
         return f"has {len(key)} characters, at least {MIN_KEY} are needed"
     if entropy_bits(key) < MIN_BITS:
@@ -24,7 +24,8 @@ def weakness(key: str) -> str:
 _ROWS = ("qwertyuiopasdfghjklzxcvbnm", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "1234567890")
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _COMMON = re.compile(
-    "password|super|very|apikey|api|passwort|passwd|changeme|secret|letmein|welcome|default|example|sample|admin|root|user|guest|login|master"
+    "password|super|very|apikey|api|passwort|passwd|changeme|secret|letmein|welcome|default|example|sample|admin|root"
+    "|user|guest|login|master"
     "|access|token|key|rtstream|stream|camera|server|engine|video|home|test|demo|local|lab|prod|private|public"
 )
 _WORDS = re.compile("[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")

@@ -1,4 +1,4 @@
-"""Wrong keys: each address may send a few, then it waits; other addresses and the right key are not locked out."""
+"""Wrong keys are limited per address. Other addresses and the right key are not locked out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's connections: a client that only waits loses its place, and never takes it from others."""
+"""A client that only waits is disconnected, and takes no connection from other clients."""
 
 from __future__ import annotations
 

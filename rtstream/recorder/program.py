@@ -1,0 +1,38 @@
+"""Other programs as children: without the secrets of this process, and ending with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rtstream.rules.child_environment import child_environment
+
+_TETHER = Path(__file__).with_name("tether.py")
+
+
+def start_program(command: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
+    """Start another program, which ends when this process ends, however that happens.
+
+    ``command`` begins with the path of the program. ``pipes``: stdin, stdout and stderr as for ``subprocess.Popen``.
+    On Linux, call it from a thread that lasts as long as the program: the kernel watches the thread.
+    Raises OSError.
+    """
+    tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
+    group = {} if sys.platform in ("linux", "win32") else {"start_new_session": True}
+    options: dict[str, Any] = {**group, **pipes}
+    return subprocess.Popen[bytes]([*tether, *command], env=child_environment(os.environ), **options)
+
+
+def end_program(process: subprocess.Popen[bytes]) -> None:
+    """End a program of ``start_program`` at once and wait for it."""
+    if sys.platform in ("linux", "win32"):
+        process.kill()  # Linux: the tether has become the program
+    elif process.poll() is None:
+        import signal
+
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

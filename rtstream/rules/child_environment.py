@@ -1,0 +1,51 @@
+"""The environment of child processes: the variables on a list, and none that looks like a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# fmt: off
+_NAMES = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP", "TERM",
+    "COLUMNS", "LINES", "DISPLAY", "WAYLAND_DISPLAY", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT",
+    "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES",
+    "COMMONPROGRAMFILES", "PROCESSOR_ARCHITECTURE", "NUMBER_OF_PROCESSORS", "OS", "HTTP_PROXY", "HTTPS_PROXY",
+    "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HF_HOME", "HF_ENDPOINT",
+    "COVERAGE_PROCESS_START", "COVERAGE_FILE",
+})
+# fmt: on
+_PREFIXES = (
+    "LC_",
+    "XDG_",
+    "SSL_CERT_",
+    "PYTHON",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "NUMEXPR_",
+    "VECLIB_",
+    "KMP_",
+    "MALLOC_",
+    "ORT_",
+    "CUDA_",
+    "NVIDIA_",
+    "HF_HUB_",
+    "FONTCONFIG_",
+)
+_SECRET_NAME = re.compile(r"(KEYS?|TOKENS?|SECRETS?|PASS\w*|PASSWORDS?|PWD|CREDENTIALS?|AUTH\w*|COOKIE)(_|$)")
+_CREDENTIALS_IN_URL = re.compile(r"://[^/\s@]*@")
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of ``environ`` that recorders, local models and other helpers need: locale, folders, libraries.
+
+    API keys, tokens, webhook secrets, the program's own settings and proxies with a password are not among them.
+    """
+    return {name: value for name, value in environ.items() if _passed(name.upper(), value)}
+
+
+def _passed(name: str, value: str) -> bool:
+    listed = name in _NAMES or name.startswith(_PREFIXES)
+    return listed and _SECRET_NAME.search(name) is None and _CREDENTIALS_IN_URL.search(value) is None

@@ -1,0 +1,54 @@
+"""The environment of child processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtstream.rules.child_environment import child_environment
+
+SECRETS = {
+    "RTSTREAM_API_KEY": "a",
+    "RTSTREAM_MODEL_API_KEY": "a",
+    "OPENAI_API_KEY": "a",
+    "ANTHROPIC_AUTH_TOKEN": "a",
+    "ASSEMBLYAI_API_KEY": "a",
+    "HF_TOKEN": "a",
+    "HF_HUB_TOKEN": "a",
+    "AWS_SECRET_ACCESS_KEY": "a",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/a",
+    "WEBHOOK_SECRET": "a",
+    "DATABASE_URL": "postgresql://u:p@h/d",
+    "PGPASSWORD": "a",
+    "XDG_SESSION_TOKEN": "a",
+    "ORT_LICENSE_KEY": "a",
+    "SSH_AUTH_SOCK": "/a",
+    "https_proxy": "http://user:secret@proxy:3128",
+    "SOMETHING_NEW": "a",
+}
+USEFUL = {
+    "PATH": "/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C",
+    "TMPDIR": "/t",
+    "XDG_CACHE_HOME": "/c",
+    "SSL_CERT_FILE": "/s.pem",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "PYTHONPATH": "/p",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "HF_HUB_CACHE": "/h",
+    "SystemRoot": r"C:\Windows",
+    "http_proxy": "http://proxy:3128",
+    "no_proxy": "localhost",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_or_an_unknown_variable_is_not_passed_on(name: str) -> None:
+    assert child_environment(SECRETS | USEFUL).get(name) is None
+
+
+def test_what_libraries_need_is_passed_on() -> None:
+    assert child_environment(SECRETS | USEFUL) == USEFUL
