@@ -6,6 +6,9 @@ They are short, URL-safe and unguessable, and their prefix names the kind of obj
 from __future__ import annotations
 
 import secrets
+import string
+
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
 
 def stream_id() -> str:
@@ -61,3 +64,8 @@ def audio_id() -> str:
 def job_id() -> str:
     """Return the id of work that outlasts a request: ``job-`` and 12 hex digits."""
     return f"job-{secrets.token_hex(6)}"
+
+
+def link_id() -> str:
+    """Return a link id: 22 letters and digits (131 random bits), without a prefix."""
+    return "".join(secrets.choice(_LETTERS_AND_DIGITS) for _ in range(22))

@@ -19,7 +19,7 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "resources": ("rtstream.client", "rtstream.models", "rtstream.errors", "rtstream.rules"),
     "rtstream/rules": ("rtstream.models", "rtstream.errors"),
     "rtstream/perception": ("rtstream.rules", "rtstream.errors", "rtstream.config"),
-    "rtstream/store": ("rtstream.models", "rtstream.errors"),
+    "rtstream/store": ("rtstream.models", "rtstream.errors", "rtstream.rules"),
     "rtstream/recorder": (
         "rtstream.rules",
         "rtstream.errors",

@@ -276,6 +276,36 @@ video_segments = Table(
     sqlite_autoincrement=True,
 )
 
+links = Table(
+    "links",
+    metadata,
+    # 22 random URL-safe characters: the id is the permission.
+    Column("id", String, primary_key=True),
+    # SHA-256 of target, titles and purpose, so that the same request yields the same link. Null once a link was
+    # revoked or has expired: the next request for its target creates another one.
+    Column("target_hash", String),
+    # "window" of a stream, whole "video", "ranges" of videos
+    Column("kind", String, nullable=False),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), index=True),
+    # Of a video, or of all ranges; null for ranges of several videos.
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), index=True),
+    # Of a window: Unix seconds.
+    Column("start", Float),
+    Column("end", Float),
+    # [[video id, start, end]] in seconds of each video
+    Column("ranges", JSON),
+    Column("title", String, nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+    # "chat", "webhook", "sdk", "page"
+    Column("purpose", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    # Null: as long as its stream or video.
+    Column("expires_at", Float, index=True),
+    Column("revoked_at", Float),
+    Index("links_by_target", "target_hash", unique=True),
+    Index("links_by_age", "created_at"),
+)
+
 journal = Table(
     "journal",
     metadata,

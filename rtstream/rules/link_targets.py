@@ -1,0 +1,89 @@
+"""Targets of playback links: the media a link opens, and for how long."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+LinkKind = Literal["window", "video", "ranges"]
+"""A window of a stream, a whole video, or ranges of videos that play one after the other."""
+Purpose = Literal["chat", "webhook", "sdk", "page"]
+VideoRange = tuple[str, float, float]
+"""Video id, start and end in seconds of the video."""
+
+MAX_TITLE = 120
+MAX_DESCRIPTION = 300
+
+
+@dataclass(frozen=True)
+class LinkTarget:
+    """The media that a link opens.
+
+    Attributes:
+        kind: Which of the other attributes count.
+        stream_id: The stream of a window.
+        start: Start of a window in Unix seconds.
+        end: End of a window in Unix seconds.
+        ranges: Ranges of videos; for a whole video one range without an end.
+        title: Title on the player page. Empty: the name of the stream or video.
+        description: Text on the player page.
+    """
+
+    kind: LinkKind
+    stream_id: str = ""
+    start: float = 0.0
+    end: float = 0.0
+    ranges: tuple[VideoRange, ...] = ()
+    title: str = ""
+    description: str = ""
+
+    @property
+    def video_id(self) -> str:
+        """The video of all ranges; empty for a window and for ranges of several videos."""
+        found = {video_id for video_id, _, _ in self.ranges}
+        return found.pop() if len(found) == 1 else ""
+
+    def digest(self, purpose: Purpose) -> str:
+        """Return a hash that is equal for equal targets, to the microsecond."""
+        ranges = [[video_id, _micros(start), _micros(end)] for video_id, start, end in self.ranges]
+        window = [self.stream_id, _micros(self.start), _micros(self.end)]
+        content = json.dumps([self.kind, window, ranges, self.title, self.description, purpose])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class LinkOrigin:
+    """Where links of a response begin (``http://host:port``), and the purpose they are created for."""
+
+    base_url: str
+    purpose: Purpose = "sdk"
+
+
+def window_target(stream_id: str, start: float, end: float, title: str = "", description: str = "") -> LinkTarget:
+    """Return the target of a window of a stream. Longer texts are cut."""
+    return LinkTarget("window", stream_id, start, end, (), title[:MAX_TITLE], description[:MAX_DESCRIPTION])
+
+
+def video_target(video_id: str) -> LinkTarget:
+    """Return the target of a whole video."""
+    return LinkTarget("video", ranges=((video_id, 0.0, math.inf),))
+
+
+def ranges_target(ranges: tuple[VideoRange, ...], title: str = "") -> LinkTarget:
+    """Return the target of ranges of videos."""
+    return LinkTarget("ranges", ranges=ranges, title=title[:MAX_TITLE])
+
+
+def lifetime(target: LinkTarget, purpose: Purpose, ttl_s: float) -> float | None:
+    """Return the seconds a link lasts, or None for as long as its stream or video.
+
+    Evidence of alerts is stored as long as its stream, and videos until they are deleted, so their links do not end.
+    """
+    return ttl_s if target.kind == "window" and purpose != "webhook" else None
+
+
+def _micros(seconds: float) -> int | None:
+    return round(seconds * 1e6) if math.isfinite(seconds) else None

@@ -1,0 +1,147 @@
+"""Queries on playback links."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
+
+from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
+from rtstream.store.tables import links, videos
+
+AT_ONCE = 500
+"""Values in one condition; databases limit their number."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A row of ``links``. Times are Unix seconds; ``expires_at`` is None while its stream or video exists."""
+
+    id: str
+    target: LinkTarget
+    purpose: Purpose
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+def get(conn: Connection, link_id: str) -> Link | None:
+    """Read a link, whatever its state."""
+    row = conn.execute(select(links).where(links.c.id == link_id)).first()
+    return None if row is None else _link(row)
+
+
+def current(conn: Connection, hashes: Sequence[str], until: float) -> dict[str, str]:
+    """Return the ids, by target hash, of the links that are valid at least until ``until`` (Unix seconds)."""
+    lasting = links.c.expires_at.is_(None) | (links.c.expires_at >= until)
+    found: dict[str, str] = {}
+    for some in _parts(hashes):
+        query = select(links.c.target_hash, links.c.id).where(links.c.target_hash.in_(some), lasting)
+        found |= {row.target_hash: row.id for row in conn.execute(query)}
+    return found
+
+
+def extend(conn: Connection, hashes: Sequence[str], now: float, expires_at: float) -> dict[str, str]:
+    """Let valid links expire later. Expired ones are detached from their target, which then needs a new link.
+
+    Returns:
+        The ids of the valid links by target hash.
+    """
+    for some in _parts(hashes):
+        chosen = links.c.target_hash.in_(some)
+        conn.execute(update(links).where(chosen, links.c.expires_at < now).values(target_hash=None))
+        conn.execute(update(links).where(chosen, links.c.expires_at.is_not(None)).values(expires_at=expires_at))
+    return current(conn, hashes, now)
+
+
+def insert(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add links. Each row holds ``id``, ``target_hash``, ``target``, ``purpose``, ``created_at`` and ``expires_at``."""
+    if rows:
+        conn.execute(links.insert(), [_values(row) for row in rows])
+
+
+def listing(
+    conn: Connection, *, stream_id: str | None, video_id: str | None, limit: int, offset: int
+) -> tuple[list[Link], int]:
+    """Return one page of links, newest first, and the number of all that match."""
+    query = _chosen(select(links), stream_id, video_id)
+    page = query.order_by(links.c.created_at.desc(), links.c.id).limit(limit).offset(offset)
+    total = conn.execute(_chosen(select(func.count()).select_from(links), stream_id, video_id)).scalar_one()
+    return [_link(row) for row in conn.execute(page)], total
+
+
+def revoke(conn: Connection, now: float, *, link_id: str | None, stream_id: str | None, video_id: str | None) -> int:
+    """Revoke one link, or all of a stream or video. Returns the number of links that were valid before."""
+    query = update(links).where(links.c.revoked_at.is_(None))
+    for column, value in ((links.c.id, link_id), (links.c.stream_id, stream_id), (links.c.video_id, video_id)):
+        if value is not None:
+            query = query.where(column == value)
+    return conn.execute(query.values(revoked_at=now, target_hash=None)).rowcount
+
+
+def remove_expired(conn: Connection, now: float, revoked_before: float) -> int:
+    """Delete links that have expired, were revoked long ago, or play ranges of a video that was deleted.
+
+    Args:
+        conn: The connection.
+        now: Unix seconds.
+        revoked_before: Links without an end that were revoked before this time are deleted.
+
+    Returns:
+        The number of deleted links.
+    """
+    gone = (links.c.expires_at < now) | (links.c.expires_at.is_(None) & (links.c.revoked_at < revoked_before))
+    removed = conn.execute(delete(links).where(gone)).rowcount
+    several = select(links.c.id, links.c.ranges).where(links.c.kind == "ranges", links.c.video_id.is_(None))
+    known = set(conn.execute(select(videos.c.id)).scalars())
+    dead = [row.id for row in conn.execute(several) if any(video_id not in known for video_id, _, _ in row.ranges)]
+    for some in _parts(dead):
+        removed += conn.execute(delete(links).where(links.c.id.in_(some))).rowcount
+    return removed
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[at : at + AT_ONCE] for at in range(0, len(values), AT_ONCE))
+
+
+def _chosen(query: Select[Any], stream_id: str | None, video_id: str | None) -> Select[Any]:
+    if stream_id is not None:
+        query = query.where(links.c.stream_id == stream_id)
+    if video_id is not None:
+        query = query.where(links.c.video_id == video_id)
+    return query
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    target: LinkTarget = row["target"]
+    window = target.kind == "window"
+    return {
+        "id": row["id"],
+        "target_hash": row["target_hash"],
+        "kind": target.kind,
+        "stream_id": target.stream_id or None,
+        "video_id": target.video_id or None,
+        "start": target.start if window else None,
+        "end": target.end if window else None,
+        "ranges": [list(part) for part in target.ranges] if target.kind == "ranges" else None,
+        "title": target.title,
+        "description": target.description,
+        "purpose": row["purpose"],
+        "created_at": row["created_at"],
+        "expires_at": row["expires_at"],
+        "revoked_at": None,
+    }
+
+
+def _link(row: Row[Any]) -> Link:
+    kind = cast(LinkKind, row.kind)
+    ranges: tuple[VideoRange, ...] = ()
+    if kind == "video":
+        ranges = ((row.video_id, 0.0, math.inf),)
+    elif kind == "ranges":
+        ranges = tuple((video_id, start, end) for video_id, start, end in row.ranges)
+    target = LinkTarget(kind, row.stream_id or "", row.start or 0.0, row.end or 0.0, ranges, row.title, row.description)
+    return Link(row.id, target, row.purpose, row.created_at, row.expires_at, row.revoked_at)
