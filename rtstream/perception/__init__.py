@@ -1,1 +1,1 @@
-"""Vision, speech, language and embeddings: one protocol per modality, with its providers."""
+"""Vision, speech, language and embeddings. Each modality has one protocol and several providers."""

@@ -1,6 +1,7 @@
-"""One child process for heavy work: started when first needed, replaced when it breaks or hangs, gone with its parent.
+"""Runs heavy work in one child process, which is started on first use and replaced if it crashes or hangs.
 
-The engine's event loop and memory stay clean of picture and speech libraries; a crash in one of them costs one answer.
+The child ends with its parent. It keeps image and speech libraries out of the engine's event loop and memory, so that a
+crash in one of them costs a single result.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ log = logging.getLogger(__name__)
 
 
 class ChildProcess:
-    """Runs picklable module-level functions, one at a time, in the order asked.
+    """Runs picklable module-level functions in a child process, one at a time and in order.
 
-    ``initialise(*args)`` runs once in each new child.
+    Args:
+        name: Name of the service, for messages to users.
+        initialise: Runs once in each new child, with ``args``.
+        args: Arguments of ``initialise``.
     """
 
-    def __init__(self, what: str, initialise: Callable[..., None], args: tuple[Any, ...] = ()) -> None:
-        self._what = what  # for messages
+    def __init__(self, name: str, initialise: Callable[..., None], args: tuple[Any, ...] = ()) -> None:
+        self._name = name
         self._initialise = initialise
         self._args = args
         self._pool: ProcessPoolExecutor | None = None
@@ -43,15 +47,22 @@ class ChildProcess:
         self._closed = False
 
     async def run(self, function: Callable[..., Any], *args: Any, timeout_s: float, max_waiting: int = 64) -> Any:
-        """The function's result. Raises ProviderError when the child broke, hung or has too much to do.
+        """Run a function in the child and return its result.
 
-        Exceptions of the function pass through. ``timeout_s`` bounds the work itself, ``max_waiting`` the callers
-        that wait for their turn. A cancelled caller leaves; work that has begun ends in its own time, unseen.
+        Exceptions of the function pass through. If the caller is cancelled, work that has begun finishes in the
+        background and its result is discarded.
+
+        Args:
+            function: A picklable module-level function.
+            *args: Arguments of the function.
+            timeout_s: Time limit for the work itself, in seconds.
+            max_waiting: Maximum number of callers that wait for their turn.
+
+        Raises:
+            ProviderError: The child crashed, hung or is overloaded.
         """
         if self._waiting >= max_waiting:
-            raise ProviderError(
-                f"{self._what} has more to do than it can; this window was left out.", retry_after_s=5.0
-            )
+            raise ProviderError(f"{self._name} is overloaded, so this window was skipped.", retry_after_s=5.0)
         self._waiting += 1
         try:
             await self._turn.acquire()
@@ -59,27 +70,30 @@ class ChildProcess:
             self._waiting -= 1
         try:
             if self._closed:
-                raise ProviderError(f"{self._what} was stopped.")
+                raise ProviderError(f"{self._name} has been stopped.")
             with anyio.fail_after(timeout_s):
                 return await self._submit(function, args)
         except BrokenProcessPool:
             await self._end()
-            raise ProviderError(f"{self._what} broke down and starts anew.", retry_after_s=1.0) from None
+            raise ProviderError(f"{self._name} crashed and is being restarted.", retry_after_s=1.0) from None
         except TimeoutError:
-            log.warning("%s did not answer in %s s; it is restarted", self._what, timeout_s)
+            log.warning("%s did not respond within %s s and is being restarted", self._name, timeout_s)
             await self._end()
-            raise ProviderError(f"{self._what} did not answer in {timeout_s:g} s.", retry_after_s=1.0) from None
+            raise ProviderError(f"{self._name} did not respond within {timeout_s:g} s.", retry_after_s=1.0) from None
         finally:
             self._turn.release()
 
-    async def forget(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function that frees something, if there is a child; nobody waits for it, and its failure is no news."""
+    async def discard(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function that releases something, if there is a child.
+
+        The result is not awaited, and failures are ignored.
+        """
         if self._pool is not None and self._pid:
-            with suppress(RuntimeError):  # just broken or closed: freed already
+            with suppress(RuntimeError):  # already released, because the pool has just crashed or been closed
                 self._pool.submit(function, *args)
 
     async def aclose(self) -> None:
-        """End the child, whatever it does."""
+        """Kill the child, even if it is busy."""
         self._closed = True
         await self._end()
 
@@ -88,12 +102,12 @@ class ChildProcess:
         return await wrap_future(pool.submit(function, *args))
 
     async def _start(self) -> ProcessPoolExecutor:
-        # Not fork: the engine has threads, and the child must not inherit its sockets and memory.
+        # Not fork, because the engine has threads, and the child must not inherit its sockets and memory.
         self._pool = pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
         try:
             self._pid = await wrap_future(pool.submit(os.getpid))
             await wrap_future(pool.submit(self._initialise, *self._args))
-        except BaseException:  # also when cancelled: a half-started child is of no use
+        except BaseException:  # includes cancellation, because a half-started child is useless
             await self._end()
             raise
         return pool
@@ -111,7 +125,7 @@ class ChildProcess:
 
 
 def _begin() -> None:
-    # Ctrl-C goes to the whole process group: the engine decides when this child ends.
+    # Ctrl-C reaches the whole process group, but the engine decides when this child ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

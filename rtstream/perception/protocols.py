@@ -1,7 +1,8 @@
-"""The protocols a provider of vision, speech or language fulfils. Bytes and text in, values out; no stream, no store.
+"""Protocols for providers of vision, speech, language and embeddings.
 
-Everything a provider returns as text comes from the stream: it is untrusted data for whoever shows it to a model.
-A provider raises ``ProviderError`` with one plain sentence when it cannot answer; ``retry_after_s`` when it knows.
+Providers take bytes and text and return values; they know nothing about streams or storage. Any text they return comes
+from the stream and is untrusted, in particular when it is shown to a model. A provider that fails raises
+``ProviderError`` with a sentence for the user, and with ``retry_after_s`` if it knows when to try again.
 """
 
 from __future__ import annotations
@@ -15,18 +16,30 @@ from rtstream.states import Outcome
 
 
 class ProviderError(Exception):
-    """A model could not answer. The text is shown to users: no credentials, no stream text."""
+    """A provider failed. The text is shown to users and must contain neither credentials nor text from a stream.
+
+    Args:
+        message: A sentence for the user.
+        retry_after_s: Seconds to wait before the next attempt, if known.
+        permanent: Whether retrying with the same settings is pointless (missing key, unknown model).
+    """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None, permanent: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.permanent = permanent
-        """True when trying again with the same settings cannot help (missing key, unknown model)."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One sampled frame. ``jpeg`` is at most the configured side long; ``time`` is Unix seconds."""
+    """A sampled frame.
+
+    Attributes:
+        time: Unix seconds.
+        jpeg: The frame as JPEG. Its longest side is at most the configured size.
+        width: Pixels.
+        height: Pixels.
+    """
 
     time: float
     jpeg: bytes
@@ -36,18 +49,27 @@ class Picture:
 
 @dataclass(frozen=True)
 class VisionRequest:
-    """One window of a visual index (or one ``look``)."""
+    """One window of a visual index, or one ``look``.
+
+    Attributes:
+        prompt: The user's prompt.
+        pictures: Frames of the window, oldest first.
+        session: Requests with the same session are consecutive looks at one stream, so a provider may compare them.
+        json_schema: JSON schema of the answer, or None for text.
+    """
 
     prompt: str
     pictures: Sequence[Picture]
     session: str
-    """Windows with the same session are consecutive looks at one stream: a provider may compare with the last one."""
     json_schema: JsonObject | None = None
 
 
 @dataclass(frozen=True)
 class TextLine:
-    """One line read on screen; ``box`` is left, top, right, bottom as shares (0 to 1) of the picture."""
+    """A line of text read on screen.
+
+    ``box`` is left, top, right, bottom as fractions (0 to 1) of the picture.
+    """
 
     text: str
     confidence: float
@@ -56,19 +78,25 @@ class TextLine:
 
 @dataclass(frozen=True)
 class VisionAnswer:
-    """What a vision provider says of a window."""
+    """The answer of a model, or of the built-in provider, to one request.
+
+    Attributes:
+        text: The answer, verbatim.
+        model: ``provider:name``, or ``local`` for the built-in default.
+        lines: Text on screen in the last picture, if the provider reads it.
+        changes: Facts for rules: ``changed``, ``cut``, ``black``, ``frozen`` (bool), ``motion`` (0 to 1).
+        data: The JSON object in the answer, if JSON was requested.
+        data_error: Reason why ``data`` is missing although JSON was requested.
+        tokens_in: Input tokens used.
+        tokens_out: Output tokens used.
+    """
 
     text: str
     model: str
-    """``provider:name``; the embedded default is ``local``."""
     lines: Sequence[TextLine] = ()
-    """Text on screen in the last picture, where the provider reads it."""
     changes: JsonObject = field(default_factory=dict)
-    """Facts a rule may use: ``changed``, ``cut``, ``black``, ``frozen`` (bool), ``motion`` (0 to 1)."""
     data: JsonObject | None = None
-    """The JSON object in the answer, when one was asked for."""
     data_error: str = ""
-    """Why ``data`` is missing although JSON was asked for; the answer itself is in ``text``."""
     tokens_in: int = 0
     tokens_out: int = 0
 
@@ -79,25 +107,39 @@ class VisionProvider(Protocol):
     name: str
 
     def ready(self) -> None:
-        """Raise ProviderError when a package or a key is missing; nothing is called."""
+        """Check packages and keys without calling a model.
+
+        Raises:
+            ProviderError: A package or a key is missing.
+        """
         ...
 
     async def load(self) -> None:
-        """Do beforehand what would hold up the first answer; nothing is called. Raises ProviderError."""
+        """Load in advance whatever would delay the first answer, without calling a model. Raises ProviderError."""
         ...
 
     async def describe(self, request: VisionRequest) -> VisionAnswer:
-        """Describe the window. Cancellable; raises ProviderError."""
+        """Describe the window. Can be cancelled. Raises ProviderError."""
         ...
 
     async def aclose(self) -> None:
-        """Free models, processes and connections."""
+        """Release models, processes and connections."""
         ...
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A piece of transcript. Times are seconds from the first sample the engine was given."""
+    """A part of a transcript.
+
+    Attributes:
+        start: Seconds since the first sample of the session.
+        end: Seconds since the first sample of the session.
+        text: The text.
+        is_final: Whether the text will not change any more.
+        confidence: 0 to 1, or None if the engine does not report it.
+        low_confidence: Whether the text is unreliable.
+        words: ``{"word", "start", "end", "confidence"?, "estimated"?}`` with the same time origin as ``start``.
+    """
 
     start: float
     end: float
@@ -106,57 +148,67 @@ class Utterance:
     confidence: float | None = None
     low_confidence: bool = False
     words: Sequence[JsonObject] = ()
-    """``{"word", "start", "end", "confidence"?, "estimated"?}`` with the same origin as ``start``."""
 
 
 class SpeechSession(Protocol):
-    """One live transcription: feed sound, read utterances."""
+    """A live transcription that takes audio and yields utterances."""
 
     async def feed(self, samples: bytes) -> None:
-        """16 kHz mono signed 16-bit little-endian samples, in order.
+        """Add the next audio samples.
 
-        Waits while the engine is more than about two seconds behind, so that the caller's bounded backlog decides
+        Blocks while the engine is more than about two seconds behind, so that the caller's bounded backlog determines
         what is skipped.
+
+        Args:
+            samples: 16 kHz mono, signed 16-bit little-endian samples.
         """
         ...
 
     def utterances(self) -> AsyncIterator[Utterance]:
-        """Partials and finals in order; ends after ``finish``."""
+        """Yield partial and final utterances in order. The iterator ends after ``finish``."""
         ...
 
     async def finish(self) -> None:
-        """No more sound: give the last final, then end."""
+        """Signal the end of the audio. The last final utterance follows, then the iterator ends."""
         ...
 
     async def aclose(self) -> None:
-        """Drop everything at once."""
+        """Discard everything immediately."""
         ...
 
 
 class SpeechProvider(Protocol):
-    """Turns sound into text."""
+    """Transcribes audio."""
 
     name: str
 
     def ready(self, language: str | None = None) -> None:
-        """Raise ProviderError when a package or a key is missing, or for a language it cannot; nothing is called."""
+        """Check packages, keys and the language without calling an engine.
+
+        Raises:
+            ProviderError: A package or a key is missing, or the language is not supported.
+        """
         ...
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription of ``language`` (a code such as ``en``; None: the engine's own choice).
+        """Start a live transcription.
 
-        Raises ProviderError (missing package, key or model).
+        Args:
+            language: A code such as ``en``, or None for the engine's own choice.
+
+        Raises:
+            ProviderError: A package, a key or a model is missing.
         """
         ...
 
     async def aclose(self) -> None:
-        """Free models, processes and connections."""
+        """Release models, processes and connections."""
         ...
 
 
 @dataclass(frozen=True)
 class EventQuestion:
-    """One event to decide on a scene."""
+    """An event to decide for a scene."""
 
     event_id: str
     prompt: str
@@ -164,7 +216,7 @@ class EventQuestion:
 
 @dataclass(frozen=True)
 class SceneFacts:
-    """What a matcher may look at. All texts are untrusted."""
+    """The facts about a scene on which events are decided. All texts are untrusted."""
 
     text: str
     lines: Sequence[str] = ()
@@ -174,7 +226,18 @@ class SceneFacts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one event. ``needs_model``: nothing here decides it; ``candidate_score`` (0 to 1) only ranks."""
+    """The decision for one event.
+
+    Attributes:
+        event_id: The event.
+        outcome: ``needs_model`` if this provider cannot decide the event.
+        confidence: 0 to 1.
+        explanation: A sentence that may quote text from the stream.
+        candidate_score: 0 to 1, meaningful for ranking only.
+        tokens_in: Input tokens of the whole call, on its first verdict only, so that the sum over all verdicts is
+        correct.
+        tokens_out: Output tokens, counted in the same way.
+    """
 
     event_id: str
     outcome: Outcome
@@ -182,7 +245,6 @@ class Verdict:
     explanation: str = ""
     candidate_score: float = 0.0
     tokens_in: int = 0
-    """Of the whole call, on its first verdict only: the sum over the verdicts is what the call took."""
     tokens_out: int = 0
 
 
@@ -192,19 +254,23 @@ class LanguageProvider(Protocol):
     name: str
 
     def ready(self) -> None:
-        """Raise ProviderError when a package or a key is missing; nothing is called."""
+        """Check packages and keys without calling a model.
+
+        Raises:
+            ProviderError: A package or a key is missing.
+        """
         ...
 
     async def load(self) -> None:
-        """Do beforehand what would hold up the first answer; nothing is called. Raises ProviderError."""
+        """Load in advance whatever would delay the first answer, without calling a model. Raises ProviderError."""
         ...
 
     async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
-        """Answer ``prompt`` about ``text`` (untrusted)."""
+        """Carry out ``prompt`` on ``text``, which is untrusted."""
         ...
 
-    async def judge(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
-        """One verdict a question, in order, in one call."""
+    async def match(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
+        """Return one verdict per question, in order, using a single model call."""
         ...
 
     async def aclose(self) -> None:
@@ -219,7 +285,7 @@ class EmbeddingProvider(Protocol):
     dimensions: int
 
     async def embed(self, texts: Sequence[str]) -> Any:
-        """float32 array [len(texts), dimensions], rows of unit length."""
+        """Return a float32 array [len(texts), dimensions] with rows of unit length."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Which provider a model name means. The one place where names become models."""
+"""Maps model names to providers. No other module does this."""
 
 from __future__ import annotations
 
@@ -25,27 +25,36 @@ NO_EMBEDDINGS = "none"
 
 
 def resolve(name: str | None, config: EngineConfig, role: Role = "vision") -> str:
-    """The model a name means: ``local`` or ``provider:model``; None is the default. Raises ProviderError."""
+    """Return the model that a name stands for: ``local`` or ``provider:model``. None stands for the default.
+
+    Raises:
+        ProviderError: The name is invalid.
+    """
     return choose(config, role, name)
 
 
 def vision(name: str | None, config: EngineConfig) -> VisionProvider:
-    """The provider that describes pictures; the caller closes it. Raises ProviderError."""
+    """Return the provider that describes pictures. The caller closes it. Raises ProviderError."""
     resolved = resolve(name, config)
     return LocalVision(read_text=config.local_vision) if resolved == LOCAL else ModelVision(resolved, config)
 
 
 def language(name: str | None, config: EngineConfig) -> LanguageProvider:
-    """The provider that summarises and decides events; the caller closes it. Raises ProviderError."""
+    """Return the provider that summarises text and decides events. The caller closes it. Raises ProviderError."""
     resolved = resolve(name, config, "language")
     return LocalLanguage() if resolved == LOCAL else ModelLanguage(resolved, config)
 
 
 def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
-    """The provider that turns sound into text; the caller closes it. Raises ProviderError.
+    """Return the provider that transcribes audio. The caller closes it.
 
-    Names: ``local``, ``faster-whisper:<model or folder>``, ``assemblyai``, ``<provider>:<model>`` of a server with the
-    OpenAI call.
+    Args:
+        name: ``local``, ``faster-whisper:<model or folder>``, ``assemblyai`` or ``<provider>:<model>``, where the
+            provider's server implements OpenAI's transcription call.
+        config: The engine's settings.
+
+    Raises:
+        ProviderError: The engine is not supported.
     """
     name = (name or "").strip()
     engine, _, model = name.partition(":")
@@ -54,23 +63,26 @@ def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
         return LocalSpeech()
     if engine in ("faster-whisper", "whisper"):
         if is_folder(model) and model != config.speech_engine.partition(":")[2]:
-            raise ProviderError("A model in a folder is chosen with RTSTREAM_SPEECH_ENGINE only.", permanent=True)
+            raise ProviderError(
+                "A model folder can only be set with RTSTREAM_SPEECH_ENGINE. Choose an engine by name.", permanent=True
+            )
         return FasterWhisper(model.strip())
     if engine == "assemblyai":
         return AssemblyAI(model.strip())
     if model.strip() and target(config, "speech", name).provider in OPENAI_COMPATIBLE:
         return ServerSpeech(target(config, "speech", name))
     raise ProviderError(
-        "This speech engine is not supported. There are: local, faster-whisper:<model>, openai:<model> (or another "
-        "server with OpenAI's transcription call), assemblyai.",
+        "This speech engine is not supported. Use local, faster-whisper:<model>, openai:<model> (or another server "
+        "with OpenAI's transcription call) or assemblyai.",
         permanent=True,
     )
 
 
 def embeddings(config: EngineConfig) -> EmbeddingProvider | None:
-    """The provider of search by meaning; the caller closes it. None: there is none, search goes by words only.
+    """Return the provider for search by meaning, or None if search uses words only. The caller closes it.
 
-    Raises ProviderError for a provider whose servers do not speak OpenAI's embeddings call.
+    Raises:
+        ProviderError: The configured provider does not offer OpenAI's embeddings call.
     """
     name = config.embedding_model
     if name in ("", LOCAL):
@@ -80,13 +92,13 @@ def embeddings(config: EngineConfig) -> EmbeddingProvider | None:
     server = target(config, "embedding", name)
     if server.provider not in OPENAI_COMPATIBLE:
         raise ProviderError(
-            f"Embeddings come from {', '.join(sorted(OPENAI_COMPATIBLE))} or the embedded model; choose one of them "
-            "with RTSTREAM_EMBEDDING_MODEL.",
+            f"Embeddings are available from {', '.join(sorted(OPENAI_COMPATIBLE))} and the built-in model. Choose one "
+            "of them with RTSTREAM_EMBEDDING_MODEL.",
             permanent=True,
         )
     return embedding.ServerEmbeddings(name, server.model, server.base_url or embedding.OPENAI, server.api_key)
 
 
 def screen_text(config: EngineConfig) -> bool:
-    """The embedded provider can read text on screen."""
+    """Return whether the built-in provider can read text on screen."""
     return config.local_vision and can_read_text()

@@ -25,7 +25,7 @@ def next_attempt(
         now: Unix seconds.
         jitter: A random number from 0 to 1. Up to a fifth of the delay is added, so that a receiver that comes back is
             not hit by all senders at once.
-        retry_after_s: The receiver's Retry-After in seconds, honored up to an hour.
+        retry_after_s: The receiver's Retry-After in seconds, respected up to an hour.
         delays_s: Seconds to wait after each failed attempt.
     """
     if attempts > len(delays_s):

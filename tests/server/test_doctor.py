@@ -97,7 +97,7 @@ async def test_what_does_not_work_is_said_in_plain_words_and_the_status_is_one(
     assert [line[5:23].strip() for line in broken] == ["engine", "seeing", "tier pro", "deciding events", "speech"]
     assert "Nothing answers at http://127.0.0.1:1" in broken[0]
     assert "does not seem to see pictures: it calls a red one 'grey'" in broken[1]
-    assert "refused the key" in broken[2]
+    assert "rejected the key" in broken[2]
     assert "Set the environment variable ANTHROPIC_API_KEY" in broken[3]
     assert said.splitlines()[-1] == "5 of these should be mended."
     for secret in (KEY, ENGINE_KEY, "hunter2secret", "Traceback"):

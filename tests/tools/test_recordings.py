@@ -113,15 +113,15 @@ async def test_scenes_carry_model_times_data_and_why_a_window_failed(
         assert fits["start"] <= fits["frame_times"][0] <= fits["end"] == fits["start"] + 0.5
         assert fits["latency_s"] > 0
         assert "untrusted_data" not in misfits
-        assert misfits["data_error"] == "The answer does not fit the JSON schema at people."
+        assert misfits["data_error"] == "The answer does not match the JSON schema at people."
         assert "untrusted_text" not in failed
-        assert "refused the key" in failed["failure"]
+        assert "rejected the key" in failed["failure"]
         page = await call(client, "get_scenes", **ids, page=2, page_size=1)
         assert len(page["scenes"]) == 1
         window = {"start": fits["start"], "end": fits["end"]}
         assert [s["start"] for s in (await call(client, "get_scenes", **ids, **window))["scenes"]] == [fits["start"]]
         heard = await call(client, "wait_for_events", since=0, channels=["scenes"], timeout_s=0)
-        assert any("refused the key" in event.get("reason", "") for event in heard["events"])
+        assert any("rejected the key" in event.get("reason", "") for event in heard["events"])
 
 
 @pytest.mark.parametrize("pattern", CORPUS, ids=range(len(CORPUS)))

@@ -113,7 +113,7 @@ class EventMatcher:
         near = [question for question in questions if scores[question.event_id] >= self._similar]
         found = {event: MatchResult(Outcome.NO_MATCH, score, reason=TOO_UNLIKE) for event, score in scores.items()}
         if near:
-            for verdict in await self._call(self._language, lambda: self._language.judge(near, scene)):
+            for verdict in await self._call(self._language, lambda: self._language.match(near, scene)):
                 explanation = clean(verdict.explanation, MAX_EXPLANATION)
                 found[verdict.event_id] = MatchResult(verdict.outcome, verdict.confidence, explanation)
         return found

@@ -1,4 +1,4 @@
-"""Text to vectors: the embedded MiniLM, or any server with the OpenAI embeddings call."""
+"""Embedding providers: the built-in MiniLM, and any server with OpenAI's embeddings call."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 LOCAL_NAME = "local:all-MiniLM-L6-v2"
 OPENAI = "https://api.openai.com/v1"
 MAX_TEXTS = 64
-"""Texts of one call to a server."""
+"""Maximum number of texts per call to a server."""
 MAX_CHARACTERS = 8000
-"""Of one text; what is longer is cut (models cut at a few hundred to a few thousand tokens)."""
+"""Longer texts are truncated (models truncate at a few hundred to a few thousand tokens)."""
 TIMEOUT_S = 30.0
 _MAX_WAIT_S = 86_400.0
 
 
 class LocalEmbeddings:
-    """MiniLM in numpy, in worker threads: the event loop never waits for it. English."""
+    """MiniLM in numpy, for English. It runs in worker threads and never blocks the event loop."""
 
     name = LOCAL_NAME
     dimensions = 384
@@ -38,11 +38,14 @@ class LocalEmbeddings:
         self._folder = weights.folder(data_dir)
         self._encoder: Encoder | None = None
         self._loading = anyio.Lock()
-        # Two at once: a query does not wait for the batch that is being indexed.
+        # Two at a time, so that a query does not wait for a batch that is being indexed.
         self._threads = anyio.CapacityLimiter(2)
 
     async def embed(self, texts: Sequence[str]) -> Any:
-        """float32 [len(texts), 384], rows of unit length. Raises ProviderError when the weights cannot be read."""
+        """Return float32 [len(texts), 384] with rows of unit length.
+
+        Raises ProviderError if the weights cannot be read.
+        """
         async with self._loading:
             encoder = self._encoder or await anyio.to_thread.run_sync(self._load, limiter=self._threads)
             self._encoder = encoder
@@ -56,28 +59,28 @@ class LocalEmbeddings:
             return Encoder(self._folder)
         except (OSError, ValueError, KeyError) as exc:
             raise ProviderError(
-                f"The embeddings weights cannot be read ({exc}). Run: rtstream-mcp install-embeddings", permanent=True
+                f"The embedding weights cannot be read ({exc}). Run: rtstream-mcp install-embeddings", permanent=True
             ) from None
 
     async def aclose(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         self._encoder = None
 
 
 class ServerEmbeddings:
-    """A server that speaks ``POST {base_url}/embeddings`` of the OpenAI API. Texts leave the machine."""
+    """A server that implements ``POST {base_url}/embeddings`` of the OpenAI API. Texts leave the machine."""
 
     def __init__(self, name: str, model: str, base_url: str, api_key: str | None = None) -> None:
         self.name = name
         self.dimensions = 0
-        """Known after the first answer."""
+        """Known after the first response."""
         self._model = model
         self._url = f"{base_url.rstrip('/')}/embeddings"
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._client: httpx.AsyncClient | None = None
 
     async def embed(self, texts: Sequence[str]) -> Any:
-        """float32 [len(texts), dimensions], rows of unit length. Raises ProviderError."""
+        """Return float32 [len(texts), dimensions] with rows of unit length. Raises ProviderError."""
         import numpy as np
 
         vectors = [await self._call(texts[begin : begin + MAX_TEXTS]) for begin in range(0, len(texts), MAX_TEXTS)]
@@ -87,7 +90,7 @@ class ServerEmbeddings:
         import httpx
 
         client = self._client = self._client or httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers)
-        # An empty text is refused by many servers.
+        # Many servers reject an empty text.
         body = {
             "model": self._model,
             "input": [text[:MAX_CHARACTERS] or " " for text in texts],
@@ -98,7 +101,7 @@ class ServerEmbeddings:
                 response = await client.post(self._url, json=body)
         except (httpx.HTTPError, TimeoutError):
             raise ProviderError(
-                f"{self.name} cannot be reached or did not answer within {TIMEOUT_S:g} s. Check that its server runs."
+                f"{self.name} cannot be reached or did not respond within {TIMEOUT_S:g} s. Check that its server runs."
             ) from None
         if response.status_code != 200:
             raise _refusal(self.name, response)
@@ -113,7 +116,7 @@ class ServerEmbeddings:
         except (ValueError, KeyError, TypeError):
             vectors = np.zeros((0, 0), np.float32)
         if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
-            raise ProviderError(f"{self.name} did not answer with one vector a text. Is it an embeddings model?")
+            raise ProviderError(f"{self.name} did not return one vector per text. Check that it embeds text.")
         if self.dimensions and len(vectors[0]) != self.dimensions:
             raise ProviderError(
                 f"{self.name} changed the length of its vectors from {self.dimensions} to {len(vectors[0])}. "
@@ -124,23 +127,23 @@ class ServerEmbeddings:
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
 
 def local(data_dir: Path) -> EmbeddingProvider | None:
-    """The embedded model; None until ``rtstream-mcp install-embeddings`` put its weights there."""
+    """Return the built-in model, or None until ``rtstream-mcp install-embeddings`` has installed its weights."""
     return LocalEmbeddings(data_dir) if weights.installed(data_dir) else None
 
 
 def _refusal(name: str, response: httpx.Response) -> ProviderError:
-    """What the status says; the body is left out because it may repeat what was sent."""
+    """Return our error for a status. The body is omitted because it may repeat what was sent."""
     status = response.status_code
     if status in (401, 403):
-        return ProviderError(f"{name} refused the key (HTTP {status}). Check the key of that provider.", permanent=True)
+        return ProviderError(f"{name} rejected the key (HTTP {status}). Check the provider's key.", permanent=True)
     if status == 404:
-        return ProviderError(f"{name} is not known at its server (HTTP 404). Check the model's name.", permanent=True)
+        return ProviderError(f"{name} does not exist on its server (HTTP 404). Check the model's name.", permanent=True)
     try:
         wait = float(response.headers.get("retry-after", ""))
     except ValueError:

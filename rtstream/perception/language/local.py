@@ -1,4 +1,4 @@
-"""The embedded language provider: decides what can be decided by rule, and says of the rest that it needs a model."""
+"""The built-in language provider. It decides events by rule and reports that all others need a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtstream.rules.text_safety import clean
 from rtstream.states import Outcome
 
 MAX_EXTRACT = 1200  # characters
-NEEDS_MODEL = "This event needs a language model; the score only ranks candidates."
+NEEDS_MODEL = "This event needs a language model. The score only ranks candidates."
 
 
 class LocalLanguage:
@@ -22,28 +22,29 @@ class LocalLanguage:
     name = "local"
 
     def ready(self) -> None:
-        """Nothing is missing: it is a set of rules."""
+        """Do nothing, because rules require neither packages nor keys."""
 
     async def load(self) -> None:
-        """Nothing takes long."""
+        """Do nothing, because nothing takes long to load."""
 
     async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
-        """Verbatim beginning and end of ``text``, labelled as an extract. It does not follow the prompt."""
+        """Return the beginning and end of ``text`` verbatim, labelled as an extract. The prompt is not followed."""
         if json_schema is not None:
-            raise ProviderError(
-                "Structured answers need a language model; set one, or leave the schema out.", permanent=True
-            )
+            raise ProviderError("Structured answers need a language model. Set one or omit the schema.", permanent=True)
         return VisionAnswer(f"Extract (no language model is set): {_extract(text)}", self.name)
 
-    async def judge(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
-        """Prompts in a documented form are decided; any other event is ``needs_model`` with a score that only ranks."""
-        return [_judge(question, scene) for question in questions]
+    async def match(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
+        """Decide events whose prompt has a documented form.
+
+        Any other event is ``needs_model``, with a score for ranking.
+        """
+        return [_match(question, scene) for question in questions]
 
     async def aclose(self) -> None:
-        """Nothing to free."""
+        """Do nothing, because there is nothing to release."""
 
 
-def _judge(question: EventQuestion, scene: SceneFacts) -> Verdict:
+def _match(question: EventQuestion, scene: SceneFacts) -> Verdict:
     rule = event_rules.from_prompt(question.prompt)
     if rule is None or rule.concerns_stream:
         return Verdict(
@@ -58,7 +59,10 @@ def _judge(question: EventQuestion, scene: SceneFacts) -> Verdict:
 
 
 def candidate_score(prompt: str, scene: SceneFacts) -> float:
-    """0 to 1: how many of the prompt's words are in the scene. Measured: useless as a yes or no, fair for ranking."""
+    """Return the share (0 to 1) of the prompt's words that occur in the scene.
+
+    By measurement, it is useless for a decision but reasonable for ranking.
+    """
     text = " ".join([scene.text, *scene.lines])[:20_000]
     score = fuzz.token_set_ratio(prompt, text, processor=utils.default_process)
     return round(score / 100, 3)
@@ -67,7 +71,7 @@ def candidate_score(prompt: str, scene: SceneFacts) -> float:
 def _extract(text: str) -> str:
     text = " ".join(clean(text, 100_000).split())
     if not text:
-        return "nothing was said."
+        return "there was no speech."
     if len(text) <= MAX_EXTRACT:
         return f"“{text}”"
     half = MAX_EXTRACT // 2

@@ -1,4 +1,4 @@
-"""A language model of any provider as a LanguageProvider."""
+"""A LanguageProvider that uses a model of any provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rtstream.states import Outcome
 
 MAX_EXPLANATION = 2000
 
-# The explanation comes first: a model that says what it sees before it decides, decides better.
+# The explanation comes first, because a model that states its observation before it decides makes better decisions.
 _VERDICT: JsonObject = {
     "type": "object",
     "properties": {
@@ -37,38 +37,45 @@ VERDICTS: JsonObject = {
 
 
 class ModelLanguage:
-    """Summarises and decides with the model ``name`` (``provider:model``). Making one is cheap and opens nothing."""
+    """Summarises text and decides events with the model ``name`` (``provider:model``).
+
+    Creating an instance is cheap and opens nothing.
+    """
 
     def __init__(self, name: str, config: EngineConfig) -> None:
         self.name = name
         self._chat = Chat(name, config, "language")
 
     def ready(self) -> None:
-        """Raise ProviderError when a package or a key is missing."""
+        """Check packages and keys. Raises ProviderError."""
         self._chat.ready()
 
     async def load(self) -> None:
-        """Load the client library and open the client; nothing is sent. Raises ProviderError."""
+        """Load the client library and open the client, without sending anything. Raises ProviderError."""
         await self._chat.load()
 
     async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
-        """Answer ``prompt`` about ``text`` (untrusted). Raises ProviderError."""
-        parts = prompts.answering(prompt, text)
-        return await self._chat.answer(prompt, parts.instructions, [parts.data], json_schema)
+        """Carry out ``prompt`` on ``text``, which is untrusted. Raises ProviderError."""
+        parts = prompts.task_prompt(prompt, text)
+        return await self._chat.answer_with_data(prompt, parts.instructions, [parts.data], json_schema)
 
-    async def judge(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
-        """One verdict a question, in order, in one call. Raises ProviderError, also when the answer is incomplete."""
+    async def match(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
+        """Return one verdict per question, in order, using a single model call.
+
+        Raises:
+            ProviderError: The call failed, or its answer is incomplete.
+        """
         if not questions:
             return []
-        parts = prompts.judging(questions, scene)
+        parts = prompts.matching_prompt(questions, scene)
         reply = await self._chat.ask(parts.instructions, [parts.data], VERDICTS)
         found, problem = answers.read(reply.text, wanted=True, schema=VERDICTS)
         if found is None:
-            raise ProviderError(f"{self.name} did not decide the events as asked. {problem}")
-        given = {verdict["event"]: verdict for verdict in found["verdicts"]}
-        if len(found["verdicts"]) != len(questions) or given.keys() != set(range(1, len(questions) + 1)):
-            raise ProviderError(f"{self.name} did not answer exactly once for each of {len(questions)} events.")
-        first, *others = [_verdict(question, given[number]) for number, question in enumerate(questions, 1)]
+            raise ProviderError(f"{self.name} did not decide the events in the requested format. {problem}")
+        by_number = {verdict["event"]: verdict for verdict in found["verdicts"]}
+        if len(found["verdicts"]) != len(questions) or by_number.keys() != set(range(1, len(questions) + 1)):
+            raise ProviderError(f"{self.name} did not return exactly one decision for each of {len(questions)} events.")
+        first, *others = [_verdict(question, by_number[number]) for number, question in enumerate(questions, 1)]
         return [replace(first, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out), *others]
 
     async def aclose(self) -> None:
@@ -76,10 +83,10 @@ class ModelLanguage:
         await self._chat.aclose()
 
 
-def _verdict(question: EventQuestion, given: JsonObject) -> Verdict:
+def _verdict(question: EventQuestion, decision: JsonObject) -> Verdict:
     return Verdict(
         event_id=question.event_id,
-        outcome=Outcome.MATCH if given["match"] else Outcome.NO_MATCH,
-        confidence=float(given["confidence"]),
-        explanation=clean(given["explanation"], MAX_EXPLANATION),
+        outcome=Outcome.MATCH if decision["match"] else Outcome.NO_MATCH,
+        confidence=float(decision["confidence"]),
+        explanation=clean(decision["explanation"], MAX_EXPLANATION),
     )

@@ -1,1 +1,1 @@
-"""Code shared by all models of a provider, built on pydantic-ai, which is imported at the first call."""
+"""Code shared by the models of all providers, built on pydantic-ai, which is imported on the first call."""

@@ -1,4 +1,4 @@
-"""One model behind pydantic-ai: one call, one answer, no hidden retries, connections opened at the first call."""
+"""Calls one model through pydantic-ai, without hidden retries. Connections are opened on the first call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CLIENTS = {"anthropic": "anthropic", "google": "google.genai", "google-cloud": 
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's answer, verbatim. ``cut``: it reached its length limit."""
+    """A model's answer, verbatim. ``cut`` means that it reached the length limit."""
 
     text: str
     cut: bool
@@ -34,7 +34,7 @@ class Reply:
 
 
 class Chat:
-    """Calls to the model ``name`` (``provider:model``) in its role. Making one is cheap and opens nothing."""
+    """Calls the model ``name`` (``provider:model``) in one role. Creating an instance is cheap and opens nothing."""
 
     def __init__(self, name: str, config: EngineConfig, role: Role) -> None:
         self.target = target(config, role, name)
@@ -46,26 +46,36 @@ class Chat:
         self._closed = False
 
     def ready(self) -> None:
-        """Raise ProviderError when the model cannot be called as things are: a package or a key is missing."""
+        """Check packages and keys.
+
+        Raises:
+            ProviderError: The model cannot be called because a package or a key is missing.
+        """
         name, provider = self.target.name, self.target.provider
         client = "openai" if provider in OPENAI_COMPATIBLE else _CLIENTS.get(provider, "pydantic_ai")
         if not (_installed("pydantic_ai") and _installed(client)):
-            raise ProviderError(f"{name} needs packages that are not installed. Run: {INSTALL}", permanent=True)
+            raise ProviderError(f"{name} requires packages that are not installed. Run: {INSTALL}", permanent=True)
         if self.target.needs_key and not self.target.api_key:
             variables = " or ".join(self.target.key_variables)
             raise ProviderError(
-                f"{name} needs a key. Set the environment variable {variables} for the engine and restart it.",
+                f"{name} requires an API key. Set the environment variable {variables} for the engine and restart it.",
                 permanent=True,
             )
 
     async def load(self) -> None:
-        """Load the library, which takes a second or more. Raises ProviderError."""
+        """Load the client library, which takes a second or more. Raises ProviderError."""
         await self._opened()
 
     async def ask(self, instructions: str, content: Sequence[str | bytes], schema: JsonObject | None = None) -> Reply:
-        """Send instructions and a message of texts and JPEG pictures; ``schema`` makes the answer JSON that fits it.
+        """Send instructions and a message to the model.
 
-        Raises ProviderError.
+        Args:
+            instructions: The trusted instructions.
+            content: Texts and JPEG pictures of the message.
+            schema: JSON schema that the answer must match, or None for text.
+
+        Raises:
+            ProviderError: The model cannot be called or failed.
         """
         model = await self._opened()
         from pydantic_ai.direct import model_request
@@ -88,10 +98,10 @@ class Chat:
             raise explain(exc, self.target, self._timeout_s) from exc
         return self._reply(response)
 
-    async def answer(
+    async def answer_with_data(
         self, prompt: str, instructions: str, content: Sequence[str | bytes], schema: JsonObject | None
     ) -> VisionAnswer:
-        """``ask``, with the JSON that ``prompt`` or ``schema`` wants parsed beside the verbatim text."""
+        """Send a message and parse the JSON that ``prompt`` or ``schema`` asks for. Raises ProviderError."""
         if schema is not None:
             try:
                 answers.check_schema(schema)
@@ -100,7 +110,7 @@ class Chat:
         reply = await self.ask(instructions, content, schema)
         data, data_error = answers.read(reply.text, wanted=answers.asks_for_json(prompt), schema=schema)
         if data_error and reply.cut:
-            data_error = "The answer was cut off at its length limit. " + data_error
+            data_error = "The answer reached its length limit and is incomplete. " + data_error
         return VisionAnswer(
             text=reply.text,
             model=self.target.name,
@@ -111,7 +121,7 @@ class Chat:
         )
 
     async def aclose(self) -> None:
-        """Close the connections; no call is possible after it."""
+        """Close the connections. No further call is possible."""
         self._closed = True
         async with self._opening:
             self._model = None
@@ -120,10 +130,10 @@ class Chat:
     async def _opened(self) -> Model:
         async with self._opening:
             if self._closed:
-                raise ProviderError(f"{self.target.name} is closed: the engine is stopping.", permanent=True)
+                raise ProviderError(f"{self.target.name} is closed because the engine is stopping.", permanent=True)
             if self._model is None:
                 self.ready()
-                # In a thread: loading the library takes a second of work that must not hold up the streams.
+                # In a thread, because loading the library takes a second of CPU time that must not delay the streams.
                 model = await anyio.to_thread.run_sync(_load, self.target, self._timeout_s)
                 self._model = await self._open.enter_async_context(model)
             return self._model
@@ -139,8 +149,8 @@ class Chat:
             raise ProviderError(f"{name} refused to describe this (content filter).", permanent=True)
         cut = response.finish_reason == "length"
         if not text:
-            why = "used up its answer length before it said anything. Raise RTSTREAM_MODEL_MAX_TOKENS" if cut else ""
-            raise ProviderError(f"{name} {why or 'gave an empty answer'}.", permanent=cut)
+            why = "reached its length limit before the answer began. Raise RTSTREAM_MODEL_MAX_TOKENS" if cut else ""
+            raise ProviderError(f"{name} {why or 'returned an empty answer'}.", permanent=cut)
         return Reply(text, cut, response.usage.input_tokens, response.usage.output_tokens)
 
 
@@ -152,7 +162,7 @@ def _installed(package: str) -> bool:
 
 
 def _load(target: Target, timeout_s: float) -> Model:
-    """The library's model object; slow the first time. Raises ProviderError."""
+    """Return the library's model object. Slow on the first call. Raises ProviderError."""
     from pydantic_ai.exceptions import UserError
 
     from rtstream.perception.llm.failures import explain
@@ -161,7 +171,7 @@ def _load(target: Target, timeout_s: float) -> Model:
         return _model(target)
     except ImportError as exc:
         raise ProviderError(
-            f"{target.name} needs a package that is not installed. Run: pip install "
+            f"{target.name} requires a package that is not installed. Run: pip install "
             f'"pydantic-ai-slim[{target.provider}]"',
             permanent=True,
         ) from exc
@@ -174,7 +184,7 @@ def _model(target: Target) -> Model:
     if provider in OPENAI_COMPATIBLE:
         from pydantic_ai.models.openai import OpenAIChatModel
 
-        # Chat completions, not OpenAI's newer Responses: it is the one protocol that all these servers speak.
+        # Chat completions instead of OpenAI's newer Responses API, because all these servers implement it.
         return OpenAIChatModel(model, provider=_openai_compatible(provider, url, key))
     if provider == "google":
         from pydantic_ai.models.google import GoogleModel
@@ -205,7 +215,7 @@ def _openai_compatible(provider: str, url: str | None, key: str | None) -> Any:
 
 
 def _parameters(model: Model, schema: JsonObject | None) -> ModelRequestParameters:
-    """How this model is made to fit a schema: natively, else as a tool's arguments, else by being told."""
+    """Choose how the model is held to a schema: natively, as the arguments of a tool, or by its instructions."""
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.output import OutputObjectDefinition
     from pydantic_ai.tools import ToolDefinition

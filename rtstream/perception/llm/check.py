@@ -1,4 +1,4 @@
-"""Tries every configured model once, for `rtstream-mcp doctor`: what is set, whether it answers, in plain words."""
+"""Tests every configured model once for `rtstream-mcp doctor`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ from rtstream.rules.text_safety import clean
 
 _SIDE = 128
 _LOCAL = {
-    "vision": "No model is set: the embedded default reads text on screen and measures changes, motion and colours.",
-    "language": "No model is set: only events with quoted text or other plain rules are decided.",
+    "vision": "No model is set. The built-in default reads text on screen and measures changes, motion and colours.",
+    "language": "No model is set. Only events with quoted text or other documented rules are decided.",
 }
 
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome for one role. ``latency_s``: seconds the model took; None when it was not asked or failed."""
+    """The result for one role.
+
+    Attributes:
+        role: ``vision``, ``language`` or ``tier ...``.
+        model: Name of the model.
+        ok: Whether the model works.
+        text: A sentence for the user.
+        latency_s: Seconds that the model took, or None if it was not called or failed.
+    """
 
     role: str
     model: str
@@ -35,7 +43,7 @@ class Check:
 
 
 async def check(config: EngineConfig) -> list[Check]:
-    """What is configured for seeing, for language and for each tier that has a model of its own; each tried once."""
+    """Test the configured vision model, language model and each tier that has a model of its own."""
     vision, language = names.choose(config, "vision"), names.choose(config, "language")
     seen = {vision: "vision"}
     for tier, name in names.tiers(config).items():
@@ -64,7 +72,7 @@ async def _one(role: str, name: str, how: _Try, config: EngineConfig) -> Check:
         ok, text = await how(name, config)
     except ProviderError as exc:
         detail = getattr(exc, "detail", "")
-        return Check(role, name, False, f"{exc} It said: {detail}" if detail else str(exc))
+        return Check(role, name, False, f"{exc} The server reported: {detail}" if detail else str(exc))
     return Check(role, name, ok, text, round(time.monotonic() - began, 2))
 
 
@@ -77,20 +85,20 @@ async def _look(name: str, config: EngineConfig) -> tuple[bool, str]:
     finally:
         await provider.aclose()
     if "red" in answer.lower():
-        return True, "It answers and sees pictures."
-    return False, f"It answers, but does not seem to see pictures: it calls a red one {answer!r}. Set a vision model."
+        return True, "The model responds and sees pictures."
+    return False, f"The model responds, but calls a red picture {answer!r}. Set a model that accepts pictures."
 
 
 async def _decide(name: str, config: EngineConfig) -> tuple[bool, str]:
     provider = ModelLanguage(name, config)
     questions = [EventQuestion("open", "A door is open"), EventQuestion("fire", "Something burns")]
     try:
-        verdicts = await provider.judge(questions, SceneFacts("A red door stands wide open. Nobody is there."))
+        verdicts = await provider.match(questions, SceneFacts("A red door stands wide open. Nobody is there."))
     finally:
         await provider.aclose()
     if [verdict.outcome for verdict in verdicts] == ["match", "no_match"]:
-        return True, "It answers and decides events."
-    return False, "It answers, but decided two simple test events wrongly. Set a stronger language model."
+        return True, "The model responds and decides events."
+    return False, "The model responds, but decided two simple test events wrongly. Set a stronger language model."
 
 
 def _red_picture() -> bytes:

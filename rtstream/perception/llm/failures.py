@@ -1,4 +1,4 @@
-"""What went wrong between us and a model, as one plain sentence and whether trying again can help."""
+"""Translates errors of the client library into sentences for users, and states whether a retry can help."""
 
 from __future__ import annotations
 
@@ -17,13 +17,25 @@ _MAX_DETAIL = 300
 
 
 class ModelError(ProviderError):
-    """``detail``: the server's own words, which may repeat what was sent: only for who sent nothing from a stream."""
+    """A model call failed.
+
+    ``detail`` is the server's own message. It may repeat what was sent, so show it only if nothing from a stream was
+    sent.
+    """
 
     detail: str = ""
 
 
 def explain(exc: Exception, target: Target, timeout_s: float) -> ModelError:
-    """Our error for one of the client library's. Never holds a key, nor anything that came back from the server."""
+    """Translate an error of the client library.
+
+    The message contains neither a key nor anything that the server returned.
+
+    Args:
+        exc: The error of the client library.
+        target: The model that was called.
+        timeout_s: The time limit of the call in seconds.
+    """
     where = f" at {target.host}" if target.host else ""
     status = exc.status_code if isinstance(exc, theirs.ModelHTTPError) else None
     text, permanent = _sentence(exc, target, where, status, timeout_s)
@@ -36,34 +48,34 @@ def _sentence(exc: Exception, target: Target, where: str, status: int | None, ti
     name = target.name
     match exc:
         case theirs.ModelQuotaExceededError():
-            return f"{name}: the account's credit or quota is used up. Top it up, or set another model.", True
+            return f"{name}: the account's credit or quota is used up. Top it up or set another model.", True
         case theirs.ModelRateLimitError():
-            return f"{name} answers fewer calls than are made (rate limit). Use longer windows or fewer indexes.", False
+            return f"{name} rejected a call because of its rate limit. Use longer windows or fewer indexes.", False
         case theirs.ModelAuthenticationError():
-            return f"{name} refused the key{where}. {_key_advice(target)}", True
+            return f"{name} rejected the key{where}. {_key_advice(target)}", True
         case theirs.ModelNotFoundError():
-            return f"There is no model {target.model}{where}. Check its name and the address of the server.", True
+            return f"The model {target.model} does not exist{where}. Check its name and the server URL.", True
         case theirs.ModelContextWindowExceededError():
-            return f"{name} cannot take that much at once. Use fewer frames or a shorter window.", True
+            return f"{name} cannot process a request this large. Use fewer frames or a shorter window.", True
         case theirs.ModelTimeoutError() | theirs.ModelRequestTimeout():
-            return f"{name} did not answer within {timeout_s:g} s.", False
+            return f"{name} did not respond within {timeout_s:g} s.", False
         case theirs.ModelConnectionError():
-            return f"{name} cannot be reached{where}, or broke off. Check that the server runs.", False
+            return f"{name} cannot be reached{where}, or dropped the connection. Check that the server runs.", False
         case theirs.ModelHTTPError() if status in (408, 409, 425) or exc.status_code >= 500:
-            return f"{name} failed (HTTP {status}). The trouble is on its side.", False
+            return f"{name} failed with a server error (HTTP {status}). Try again later.", False
         case theirs.ModelServerError() | theirs.ModelUnavailableError():
-            return f"{name} failed. The trouble is on its side.", False
+            return f"{name} failed with a server error. Try again later.", False
         case theirs.ModelHTTPError() | theirs.ModelRequestRejectedError():
             code = f"HTTP {status}" if status else "rejected"
             return (
-                f"{name} did not accept the request ({code}). Perhaps it takes no pictures, or not that many; "
-                "`rtstream-mcp doctor` shows what it says.",
+                f"{name} rejected the request ({code}). It may not accept pictures, or not this many. "
+                "`rtstream-mcp doctor` shows its error message.",
                 True,
             )
         case theirs.UserError():
             return f"{name} cannot be used: {clean(redact(str(exc)), _MAX_DETAIL)}", True
         case _:
-            return f"{name} gave an answer that cannot be read.", False
+            return f"{name} returned an unreadable response.", False
 
 
 def _key_advice(target: Target) -> str:
@@ -86,7 +98,7 @@ def _detail(exc: Exception, target: Target) -> str:
 
 
 def _message(body: Any) -> str:
-    """The message of an error body as OpenAI, Anthropic and Google write it."""
+    """Return the message of an error body in the format of OpenAI, Anthropic or Google."""
     if isinstance(body, dict):
         return _message(body["error"]) if "error" in body else str(body.get("message") or "")
     return body if isinstance(body, str) else ""

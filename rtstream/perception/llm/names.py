@@ -1,4 +1,4 @@
-"""Which model a name means: roles, tiers, providers, addresses and keys. Reads settings and key variables only."""
+"""Resolves model names to providers, URLs and keys. Reads only the settings and the environment variables of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtstream.perception.protocols import ProviderError
 Role = Literal["vision", "language", "speech", "embedding"]
 INSTALL = 'pip install "rtstream-mcp[models]"'
 LOCAL = "local"
-"""Name of the embedded default."""
+"""Name of the built-in default."""
 TIERS = ("mini", "basic", "pro", "ultra")
 
 _SPELLINGS = {
@@ -25,7 +25,7 @@ _SPELLINGS = {
     "llama.cpp": "llamacpp",
     "llama-cpp": "llamacpp",
 }
-# Servers people run themselves: where each listens unless told otherwise, by its own documentation.
+# Self-hosted servers and the URL on which each listens by default, according to its documentation.
 _OWN_SERVERS = {
     "ollama": "http://127.0.0.1:11434/v1",
     "lmstudio": "http://127.0.0.1:1234/v1",
@@ -53,38 +53,50 @@ _TIERS = {
 
 @dataclass(frozen=True)
 class Target:
-    """A model and how to reach it."""
+    """A model and the way to reach it.
+
+    Attributes:
+        name: ``provider:model`` as the user wrote it.
+        provider: Canonical name of the provider.
+        model: Name of the model at its provider.
+        base_url: URL of the server. Empty means the provider's own.
+        api_key: The key, or an empty string.
+        key_from: Name of the setting or variable that holds the key.
+    """
 
     name: str
-    """As the user wrote it: ``provider:model``."""
     provider: str
     model: str
     base_url: str = field(default="", repr=False)
-    """Empty: the provider's own address."""
     api_key: str = field(default="", repr=False)
     key_from: str = ""
-    """Name of the setting or variable the key is from."""
 
     @property
     def host(self) -> str:
-        """Host and port of ``base_url`` for messages, without what may be secret in it."""
+        """Host and port of ``base_url`` for messages, without any secrets in it."""
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
     @property
     def key_variables(self) -> tuple[str, ...]:
-        """Environment variables that may hold the key; the first is the usual one."""
+        """Environment variables that may hold the key, the usual one first."""
         return _KEYS.get(self.provider, ())
 
     @property
     def needs_key(self) -> bool:
-        """A key must be set before the first call."""
+        """Whether a key must be set before the first call."""
         return self.provider in ("openai", "anthropic", "google") and not self.base_url
 
 
 def choose(config: EngineConfig, role: Role, name: str | None = None) -> str:
-    """``provider:model`` or ``local`` for what was asked: None, a tier, ``local``, ``provider:model``.
+    """Return ``provider:model`` or ``local`` for a requested name.
 
-    Raises ProviderError for any other name.
+    Args:
+        config: The engine's settings.
+        role: The role of the model.
+        name: None for the default, a tier, ``local`` or ``provider:model``.
+
+    Raises:
+        ProviderError: The name has none of these forms.
     """
     default = config.vision_model or LOCAL
     if role == "language":
@@ -99,26 +111,26 @@ def choose(config: EngineConfig, role: Role, name: str | None = None) -> str:
     provider, _, model = name.partition(":")
     if not (provider and model):
         raise ProviderError(
-            f"A model is named {', '.join(TIERS)}, local or provider:model, for example openai:gpt-6-luna.",
+            f"Invalid model name. Use {', '.join(TIERS)}, local or provider:model, for example openai:gpt-6-luna.",
             permanent=True,
         )
     return name
 
 
 def target(config: EngineConfig, role: Role, name: str) -> Target:
-    """How to reach the model that ``choose`` named (not ``local``)."""
+    """Return how to reach a model returned by ``choose`` (other than ``local``)."""
     provider, _, model = name.partition(":")
     provider = _SPELLINGS.get(provider.strip().lower(), provider.strip().lower())
     base_url = _base_url(config, role, provider)
     source = next((variable for variable in _KEYS.get(provider, ()) if os.environ.get(variable)), "")
     key = os.environ.get(source, "")
-    if provider in OPENAI_COMPATIBLE and _set_address(config, role) and config.model_api_key:
+    if provider in OPENAI_COMPATIBLE and _configured_url(config, role) and config.model_api_key:
         source, key = "RTSTREAM_MODEL_API_KEY", config.model_api_key
     return Target(name, provider, model.strip(), base_url, key, source)
 
 
 def tiers(config: EngineConfig) -> dict[str, str]:
-    """The model that answers for each tier."""
+    """Return the model of each tier."""
     return {tier: choose(config, "vision", tier) for tier in TIERS}
 
 
@@ -136,7 +148,7 @@ def _tier(config: EngineConfig, role: Role, tier: str, default: str) -> str:
     return f"{default.partition(':')[0]}:{model}" if model else default
 
 
-def _set_address(config: EngineConfig, role: Role) -> str:
+def _configured_url(config: EngineConfig, role: Role) -> str:
     own = {
         "vision": config.vision_base_url,
         "language": config.language_base_url,
@@ -148,8 +160,8 @@ def _set_address(config: EngineConfig, role: Role) -> str:
 
 def _base_url(config: EngineConfig, role: Role, provider: str) -> str:
     if provider not in OPENAI_COMPATIBLE:
-        return ""  # the clients of these providers read their own variables
-    url = _set_address(config, role) or os.environ.get(f"{provider.upper()}_BASE_URL", "")
+        return ""  # the clients of these providers read environment variables of their own
+    url = _configured_url(config, role) or os.environ.get(f"{provider.upper()}_BASE_URL", "")
     url = url.strip().rstrip("/") or _OWN_SERVERS.get(provider, "")
-    # http://host:port alone is how these servers print their address; the protocol lives below /v1.
+    # These servers print their URL as http://host:port, but the protocol lives below /v1.
     return f"{url}/v1" if url and not urlsplit(url).path else url

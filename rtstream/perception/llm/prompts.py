@@ -1,8 +1,8 @@
-"""What a model is told: instructions we and the user write, apart from data that came out of a stream.
+"""Builds prompts that separate trusted instructions from untrusted data out of a stream.
 
-Data goes into the user message, as one line of JSON between two lines that carry a mark made for this one call. So
-no text in it can end the block (it holds no line break and cannot know the mark), and nothing of it ever stands in
-the instructions.
+The data goes into the user message as one line of JSON, between two lines with a mark generated for this call. No text
+in it can end the block, because it contains no line break and cannot know the mark. None of it appears in the
+instructions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rtstream.perception.protocols import EventQuestion, Picture, SceneFacts
 from rtstream.rules.text_safety import clean
 
 MAX_TEXT = 60_000
-"""Characters of one text that is judged or summarised."""
+"""Maximum length, in characters, of one text that is matched or summarised."""
 MAX_LINES = 200
 MAX_LINE = 500
 
@@ -50,14 +50,14 @@ The events, each as JSON text:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The trusted part and the untrusted part of one call."""
+    """The trusted and the untrusted part of one call."""
 
     instructions: str
     data: str
 
 
-def seeing(pictures: Sequence[Picture]) -> str:
-    """Instructions for looking at pictures; they give the time of each (UTC, and seconds since the first)."""
+def picture_instructions(pictures: Sequence[Picture]) -> str:
+    """Return the instructions for looking at pictures, with the time of each (UTC, and seconds since the first)."""
     first = pictures[0].time
     times = "\n".join(
         f"Picture {number}: {_utc(picture.time)}, {picture.time - first:+.1f} s"
@@ -66,15 +66,15 @@ def seeing(pictures: Sequence[Picture]) -> str:
     return _SEEING.format(times=times)
 
 
-def answering(task: str, text: str) -> Prompt:
-    """A task of the user's on one text from a stream."""
+def task_prompt(task: str, text: str) -> Prompt:
+    """Return the prompt for a user's task on one text from a stream."""
     mark = _mark()
     instructions = f"{_DATA.format(mark=mark)}\n\n{_ANSWERING}\n{task}"
     return Prompt(instructions, _block(mark, {"text": clean(text, MAX_TEXT)}))
 
 
-def judging(questions: Sequence[EventQuestion], scene: SceneFacts) -> Prompt:
-    """All events to be decided on one scene, numbered from 1."""
+def matching_prompt(questions: Sequence[EventQuestion], scene: SceneFacts) -> Prompt:
+    """Return the prompt for deciding events on one scene. The events are numbered from 1."""
     mark = _mark()
     events = "\n".join(
         f"{number}. {json.dumps(question.prompt, ensure_ascii=False)}" for number, question in enumerate(questions, 1)

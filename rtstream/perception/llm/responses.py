@@ -1,4 +1,4 @@
-"""JSON out of a model's answer: found, checked, made safe to store. And what a JSON schema given by a user may be."""
+"""Extracts JSON from a model's answer, validates it and makes it safe to store. Also validates users' JSON schemas."""
 
 from __future__ import annotations
 
@@ -13,51 +13,64 @@ from rtstream.perception.llm.names import INSTALL
 from rtstream.rules.text_safety import clean
 
 MAX_SCHEMA = 20_000
-"""Characters a JSON schema may have."""
+"""Maximum length of a JSON schema, in characters."""
 MAX_ANSWER = 200_000
-"""Characters of an answer that are looked at."""
+"""Number of characters of an answer that are examined."""
 _MAX_STRING = 20_000
 _MAX_DEPTH = 50
 _FENCE = re.compile(r"```[ \t]*(?:json\w*)?[ \t]*\r?\n(.*?)```", re.S | re.I)
 
 
 def asks_for_json(prompt: str) -> bool:
-    """The prompt wants JSON back."""
+    """Return whether the prompt asks for JSON."""
     return re.search(r"\bjson\b", prompt, re.I) is not None
 
 
 def check_schema(schema: JsonObject) -> None:
-    """Raise ValueError with one sentence when the schema cannot be used."""
+    """Validate a user's JSON schema.
+
+    Raises:
+        ValueError: The schema cannot be used. The message is one sentence for the user.
+    """
     try:
         from jsonschema.exceptions import SchemaError
         from jsonschema.validators import Draft202012Validator
     except ModuleNotFoundError:
-        raise ValueError(f"A JSON schema needs packages that are not installed. Run: {INSTALL}") from None
+        raise ValueError(f"JSON schemas require packages that are not installed. Run: {INSTALL}") from None
 
     try:
         size = len(json.dumps(schema, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
-        raise ValueError("The JSON schema must itself be plain JSON.") from None
+        raise ValueError("The JSON schema must consist of plain JSON values.") from None
     if size > MAX_SCHEMA:
         raise ValueError(f"The JSON schema is longer than {MAX_SCHEMA} characters. Shorten it.")
     if schema.get("type") != "object":
-        raise ValueError('The JSON schema must describe an object: give it "type": "object" and "properties".')
+        raise ValueError('The JSON schema must describe an object. Give it "type": "object" and "properties".')
     for key, value in _keywords(schema):
         if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-            raise ValueError('The JSON schema may only refer to its own parts: every "$ref" must begin with #.')
+            raise ValueError('The JSON schema may only refer to its own parts, so every "$ref" must begin with #.')
         if key == "patternProperties":
-            raise ValueError("patternProperties cannot be used in the JSON schema. Name the properties instead.")
+            raise ValueError("The JSON schema must not use patternProperties. Name the properties instead.")
     try:
         Draft202012Validator.check_schema(schema)
     except RecursionError:
-        raise ValueError("The JSON schema is nested too deeply.") from None
+        raise ValueError("The JSON schema is nested too deeply. Flatten it.") from None
     except SchemaError as exc:
         where = ".".join(str(part) for part in exc.absolute_path) or "its top level"
-        raise ValueError(f"The JSON schema is not valid at {where[:100]}: {clean(exc.message, 200)}.") from None
+        raise ValueError(f"The JSON schema is invalid at {where[:100]}: {clean(exc.message, 200)}.") from None
 
 
 def read(text: str, *, wanted: bool, schema: JsonObject | None = None) -> tuple[JsonObject | None, str]:
-    """The JSON object in an answer and, when it was ``wanted`` and there is none, why not."""
+    """Extract the JSON object from an answer.
+
+    Args:
+        text: The answer.
+        wanted: Whether JSON was requested. A ``schema`` implies this.
+        schema: The JSON schema of the object, if any.
+
+    Returns:
+        The object or None, and the reason why it is missing if JSON was requested.
+    """
     wanted = wanted or schema is not None
     try:
         data = _safe(_find(text[:MAX_ANSWER], anywhere=wanted))
@@ -70,7 +83,7 @@ def read(text: str, *, wanted: bool, schema: JsonObject | None = None) -> tuple[
 
 
 def _find(text: str, *, anywhere: bool) -> Any:
-    """The answer as a whole, else its first fenced block, else (``anywhere``) what begins at its first brace."""
+    """Parse the answer as a whole, else its first fenced block, else (``anywhere``) from its first brace."""
     text = text.strip()
     try:
         return _loads(text)
@@ -81,7 +94,7 @@ def _find(text: str, *, anywhere: bool) -> Any:
         brace = text.find("{")
         if not anywhere or brace < 0:
             raise
-        # Only from the first brace: an inner object of a cut answer must not pass for the answer.
+        # Only the first brace counts, because an inner object of a truncated answer must not pass for the answer.
         return _DECODER.raw_decode(text, brace)[0]
 
 
@@ -104,7 +117,7 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 
 
 def _safe(value: Any, depth: int = 0) -> Any:
-    """The value with its texts cleaned like every text from a stream."""
+    """Return the value with its texts cleaned like any text from a stream."""
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
     if isinstance(value, str):
@@ -120,17 +133,17 @@ def _mismatch(data: JsonObject, schema: JsonObject) -> str:
     from jsonschema.validators import Draft202012Validator, extend
     from referencing import Registry
 
-    # Patterns are left to the model's own enforcement: one bad expression could hold the engine for minutes.
-    # The empty registry keeps the library from fetching references.
+    # Patterns are left to the model's own enforcement, because one bad expression could block the engine for minutes.
+    # The empty registry prevents the library from fetching references.
     kind = extend(Draft202012Validator, {"pattern": None})
     for error in kind(schema, registry=Registry()).iter_errors(data):
         where = ".".join(str(part) for part in error.absolute_path)
-        return f"The answer does not fit the JSON schema{f' at {clean(where, 100)}' if where else ''}."
+        return f"The answer does not match the JSON schema{f' at {clean(where, 100)}' if where else ''}."
     return ""
 
 
 def _keywords(schema: JsonObject) -> Iterator[tuple[str, Any]]:
-    """Every key and its value, at any depth."""
+    """Yield every key with its value, at any depth."""
     rest: list[Any] = [schema]
     while rest:
         value = rest.pop()

@@ -1,4 +1,4 @@
-"""AssemblyAI's streaming recogniser (Universal Streaming, WebSocket v3). The sound leaves the machine.
+"""AssemblyAI's streaming speech recognition (Universal Streaming, WebSocket v3). The audio leaves the machine.
 
 Protocol: https://www.assemblyai.com/docs/streaming/message-sequence
 """
@@ -30,9 +30,9 @@ MULTILINGUAL = "universal-streaming-multilingual"
 RATE = 16_000  # Hz
 BYTES_PER_S = 2 * RATE
 LEAST_S, CHUNK_S = 0.05, 0.1
-"""A message must have 0.05 to 1 s of sound, or the service hangs up (error 3007)."""
+"""A message must contain 0.05 to 1 s of audio, or the service closes the session (error 3007)."""
 AHEAD_S, SPEED = 2.0, 1.25
-"""Sound may be sent this far ahead, and then this much faster than it is played: faster is refused."""
+"""Audio may be sent this far ahead, and beyond that at most this much faster than real time."""
 OPEN_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 10.0
 
@@ -45,15 +45,15 @@ class AssemblyAI:
         self.name = f"assemblyai:{model}" if model else "assemblyai"
 
     def ready(self, language: str | None = None) -> None:
-        """Raises ProviderError without the key."""
+        """Check the key. Raises ProviderError if it is missing."""
         if not os.environ.get(KEY):
             raise ProviderError(
-                f"AssemblyAI needs a key: set {KEY} where the engine runs, or leave the engine out for the default.",
+                f"AssemblyAI requires a key. Set {KEY} for the engine, or omit the speech engine to use the default.",
                 permanent=True,
             )
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError."""
+        """Start a live transcription. Raises ProviderError."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidStatus, WebSocketException
 
@@ -79,12 +79,12 @@ class AssemblyAI:
         short = language.replace("_", "-").split("-")[0].lower() if language else ""
         model = self._model or (ENGLISH if short in ("", "en") else MULTILINGUAL)
         parameters = {"sample_rate": RATE, "encoding": "pcm_s16le", "format_turns": "true", "speech_model": model}
-        if short and model.startswith(("universal-3", "u3")):  # the older models are of one language or find it
+        if short and model.startswith(("universal-3", "u3")):  # older models have one language or detect it
             parameters["language_codes"] = short
         return parameters
 
     async def aclose(self) -> None:
-        """Nothing is shared."""
+        """Do nothing, because sessions share no resources."""
 
 
 class _Session:
@@ -95,7 +95,7 @@ class _Session:
         self._began = time.monotonic()
         self._finished = False
         self._held: Utterance | None = None
-        """A turn that ended; its text with punctuation comes in one more message."""
+        """A finished turn. Its punctuated text follows in a separate message."""
 
     async def begin(self) -> None:
         """Wait for the service's first message."""
@@ -106,7 +106,7 @@ class _Session:
         raise ProviderError("AssemblyAI did not begin the session.")
 
     async def feed(self, samples: bytes) -> None:
-        """Send sound, not faster than the service takes it."""
+        """Send audio, no faster than the service accepts it."""
         self._waiting += samples
         while len(self._waiting) >= CHUNK_S * BYTES_PER_S:
             size = min(len(self._waiting), BYTES_PER_S // 2) & ~1
@@ -119,7 +119,11 @@ class _Session:
                 await anyio.sleep(early / SPEED)
 
     async def utterances(self) -> AsyncIterator[Utterance]:
-        """Partials and finals in order. Raises ProviderError when the service ends the session by itself."""
+        """Yield partial and final utterances in order.
+
+        Raises:
+            ProviderError: The service ended the session on its own.
+        """
         while (message := await self._receive()) is not None:
             if message.get("type") == "Termination":
                 break
@@ -129,10 +133,10 @@ class _Session:
         if self._held is not None:
             yield self._held
         if not self._finished:
-            raise ProviderError("AssemblyAI ended the session; a new one is opened.")
+            raise ProviderError("AssemblyAI ended the session. A new one is being opened.")
 
     async def finish(self) -> None:
-        """No more sound: ask for what is left."""
+        """Signal the end of the audio and request the remaining text."""
         if self._waiting:
             await self._send(bytes(self._waiting).ljust(int(LEAST_S * BYTES_PER_S), b"\0"))
             self._waiting.clear()
@@ -150,11 +154,11 @@ class _Session:
             await self._socket.send(message)
         except ConnectionClosed:
             if not self._finished:
-                await anyio.sleep(END_TIMEOUT_S)  # whoever reads the utterances learns why, and ends this
+                await anyio.sleep(END_TIMEOUT_S)  # the reader of the utterances learns the reason and ends this task
                 raise ProviderError("AssemblyAI ended the connection.") from None
 
     async def _receive(self) -> JsonObject | None:
-        """The next message; None when the connection is closed. Raises ProviderError for one that tells of an error."""
+        """Return the next message, or None if the connection is closed. Raises ProviderError for an error message."""
         from websockets.exceptions import ConnectionClosed
 
         limit = END_TIMEOUT_S if self._finished else None
@@ -168,13 +172,16 @@ class _Session:
                 raise _refusal(exc.rcvd.code, exc.rcvd.reason) from None
             return None
         except ValueError:
-            raise ProviderError("AssemblyAI sent something that is not a message.") from None
+            raise ProviderError("AssemblyAI sent an invalid message.") from None
         if message.get("type") == "Error" or "error" in message:
             raise _refusal(message.get("error_code"), str(message.get("error") or ""))
         return message
 
     def _turn(self, message: JsonObject) -> list[Utterance]:
-        """What a Turn tells. A final is given once: with punctuation if that comes, else before what follows."""
+        """Return the utterances of a Turn message.
+
+        A final utterance is returned once, with punctuation if that arrives, else just before the next utterance.
+        """
         words = [
             {
                 "word": str(word.get("text") or ""),
@@ -188,7 +195,7 @@ class _Session:
         ended = bool(message.get("end_of_turn"))
         if not words or not (ended or any(word["word"] for word in words)):
             return []
-        said = Utterance(
+        utterance = Utterance(
             start=words[0]["start"],
             end=words[-1]["end"],
             text=text if ended else " ".join(word["word"] for word in words),
@@ -197,23 +204,23 @@ class _Session:
             words=words if ended else (),
         )
         held, self._held = self._held, None
-        before = [held] if held is not None and held.end <= said.start else []
+        before = [held] if held is not None and held.end <= utterance.start else []
         if ended and not message.get("turn_is_formatted"):
-            self._held = said
+            self._held = utterance
             return before
-        return [*before, said] if said.text else before
+        return [*before, utterance] if utterance.text else before
 
 
 def _refusal(code: Any, reason: str) -> ProviderError:
-    """Our error for a status of the handshake, a close code or an error message."""
+    """Return our error for a status of the handshake, a close code or an error message."""
     words = reason.lower()
     if "concurrent" in words or "too many" in words or code == 429:
-        return ProviderError("AssemblyAI takes no more sessions of this account at the same time.", retry_after_s=30.0)
+        return ProviderError("AssemblyAI allows no further concurrent sessions for this account.", retry_after_s=30.0)
     if code == 402 or "fund" in words or "balance" in words or "credit" in words:
         return ProviderError("The credit of the AssemblyAI account is used up.", retry_after_s=60.0, permanent=True)
     if code in (401, 403, 1008, 4001) or "authoriz" in words:
-        return ProviderError(f"AssemblyAI refused the key. Check {KEY}.", retry_after_s=60.0, permanent=True)
+        return ProviderError(f"AssemblyAI rejected the key. Check {KEY}.", retry_after_s=60.0, permanent=True)
     if code == 3008:
-        return ProviderError("AssemblyAI's session reached its longest time; a new one is opened.")
+        return ProviderError("AssemblyAI's session reached its maximum duration. A new one is being opened.")
     what = clean(redact(reason), 200) or f"code {code}"
     return ProviderError(f"AssemblyAI ended the session: {what}")

@@ -1,4 +1,7 @@
-"""The embedded speech provider: English, offline, a partial text about every second."""
+"""The built-in speech provider, which transcribes English offline.
+
+It updates its partial text about once per second.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,26 @@ from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 
 if TYPE_CHECKING:  # numpy stays out of the engine process
-    from rtstream.perception.speech.moonshine import Hearer
+    from rtstream.perception.speech.moonshine import Recogniser
 
 log = logging.getLogger(__name__)
 
 BYTES_PER_S = 32_000
 CHUNK = BYTES_PER_S // 4
-"""Bytes handed to the child at a time, at least."""
+"""Minimum number of bytes passed to the child at a time."""
 MAX_BEHIND = 2 * BYTES_PER_S
 TIMEOUT_S = 30.0
 MAX_CHILDREN = max(1, min(4, os.cpu_count() or 1))
-"""Each holds the model (250 MB) and hears one piece of sound at a time."""
+"""Each child loads the model (250 MB) and recognises one piece of audio at a time."""
 
 
-def can_hear() -> bool:
-    """The package that recognises speech is installed."""
+def can_transcribe() -> bool:
+    """Return whether the package for speech recognition is installed."""
     return find_spec("moonshine_voice") is not None
 
 
 class LocalSpeech:
-    """SpeechProvider ``local``: its sessions share a few child processes, at most one a core."""
+    """SpeechProvider ``local``. Its sessions share a few child processes, at most one per core."""
 
     name = "local"
 
@@ -42,25 +45,33 @@ class LocalSpeech:
         self._sessions: dict[ChildProcess, set[_Session]] = {}
 
     def ready(self, language: str | None = None) -> None:
-        """Raises ProviderError without the extra ``local``, and for other languages than English."""
-        if not can_hear():
+        """Check the language and the installation.
+
+        Raises:
+            ProviderError: The extra ``local`` is missing, or the language is not English.
+        """
+        if not can_transcribe():
             raise ProviderError(
-                'The embedded speech recogniser takes the extra "local" (pip install "rtstream-mcp[local]").',
+                'The built-in speech recogniser requires the extra "local" (pip install "rtstream-mcp[local]").',
                 permanent=True,
             )
 
         if language and language.lower().replace("_", "-").split("-")[0] not in ("en", "english"):
             raise ProviderError(
-                "The embedded speech recogniser understands English only; choose another engine for other languages.",
+                "The built-in speech recogniser supports English only. Choose another engine for other languages.",
                 permanent=True,
             )
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError for other languages and without the extra ``local``."""
+        """Start a live transcription.
+
+        Raises:
+            ProviderError: The extra ``local`` is missing, or the language is not English.
+        """
         self.ready(language)
         child = min(self._sessions, key=lambda child: len(self._sessions[child]), default=None)
         if child is None or (self._sessions[child] and len(self._sessions) < MAX_CHILDREN):
-            child = ChildProcess("The embedded speech recogniser", _load)
+            child = ChildProcess("The built-in speech recogniser", _load)
         of_child = self._sessions.setdefault(child, set())
         session = _Session(child, of_child.discard)
         of_child.add(session)
@@ -83,14 +94,18 @@ class _Session:
         self._changed = anyio.Event()
 
     async def feed(self, samples: bytes) -> None:
-        """Take sound. Waits while ``MAX_BEHIND`` is waiting to be heard."""
+        """Add audio. Blocks while more than ``MAX_BEHIND`` bytes are waiting to be recognised."""
         while len(self._waiting) > MAX_BEHIND and not self._closed:
             await self._changed.wait()
         self._waiting += samples
         self._wake()
 
     async def utterances(self) -> AsyncIterator[Utterance]:
-        """Partials and finals in order. Raises ProviderError when the recogniser broke; go on with a new session."""
+        """Yield partial and final utterances in order.
+
+        Raises:
+            ProviderError: The recogniser crashed. Continue with a new session.
+        """
         while not self._closed:
             if len(self._waiting) < CHUNK and not self._finished:
                 await self._changed.wait()
@@ -101,53 +116,53 @@ class _Session:
             since = self._sent / BYTES_PER_S
             self._sent += len(samples)
             self._wake()
-            for utterance in await self._hear(since, samples, end):
+            for utterance in await self._recognise(since, samples, end):
                 yield utterance
             if end:
                 self._closed = True
 
     async def finish(self) -> None:
-        """No more sound."""
+        """Signal the end of the audio."""
         self._finished = True
         self._wake()
 
     async def aclose(self) -> None:
-        """Drop everything at once."""
+        """Discard everything immediately."""
         self._on_close(self)
         if not self._closed:
             self._closed = True
             self._wake()
-            await self._child.forget(_drop, self._id)
+            await self._child.discard(_drop, self._id)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 
-    async def _hear(self, since: float, samples: bytes, end: bool) -> list[Utterance]:
+    async def _recognise(self, since: float, samples: bytes, end: bool) -> list[Utterance]:
         try:
-            return await self._child.run(_hear, self._id, since, samples, end, timeout_s=TIMEOUT_S)
+            return await self._child.run(_recognise, self._id, since, samples, end, timeout_s=TIMEOUT_S)
         except ProviderError:
             raise
-        except Exception as exc:  # the edge of another process: whatever its libraries raise
-            log.exception("the embedded speech recogniser failed")
-            raise ProviderError(f"The embedded speech recogniser failed ({type(exc).__name__}).") from exc
+        except Exception as exc:  # edge of another process, whose libraries may raise anything
+            log.exception("the built-in speech recogniser failed")
+            raise ProviderError(f"The built-in speech recogniser failed ({type(exc).__name__}).") from exc
 
 
-_hearer: Hearer | None = None  # of the child process
+_recogniser: Recogniser | None = None  # set in the child process only
 
 
 def _load() -> None:
-    global _hearer
-    from rtstream.perception.speech.moonshine import Hearer
+    global _recogniser
+    from rtstream.perception.speech.moonshine import Recogniser
 
-    _hearer = Hearer()
+    _recogniser = Recogniser()
 
 
-def _hear(session: str, since: float, samples: bytes, end: bool) -> Any:
-    assert _hearer is not None
-    return _hearer.hear(session, since, samples, end)
+def _recognise(session: str, since: float, samples: bytes, end: bool) -> Any:
+    assert _recogniser is not None
+    return _recogniser.recognise(session, since, samples, end)
 
 
 def _drop(session: str) -> None:
-    assert _hearer is not None
-    _hearer.drop(session)
+    assert _recogniser is not None
+    _recogniser.drop(session)

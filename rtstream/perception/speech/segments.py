@@ -1,4 +1,4 @@
-"""Voice activity by energy above an adaptive floor, and the cutting of sound into utterances."""
+"""Detects voice activity by energy above an adaptive noise floor and cuts audio into utterances."""
 
 from __future__ import annotations
 
@@ -12,57 +12,62 @@ RATE = 16_000  # Hz
 FRAME = 320  # samples: 20 ms
 FRAME_S = FRAME / RATE
 FLOOR_S = 6.0
-"""Seconds whose quietest tenth is the floor: longer than speech goes without a pause, short enough to follow a fan."""
+"""The quietest tenth of these seconds is the floor. Speech always pauses within them, and a fan is soon followed."""
 ABOVE_DB = 9.0
 LEAST_DB = -58.0
 MOST_DB = -22.0
-"""Speech is ``ABOVE_DB`` above the floor; the threshold stays between these levels of full scale."""
+"""Speech is ``ABOVE_DB`` above the floor. The threshold stays between these levels, relative to full scale."""
 PAUSE_S = 0.5
-"""Quiet after which an utterance is over."""
+"""Seconds of silence that end an utterance."""
 MARGIN_S = 0.2
-"""Quiet kept before and after an utterance: soft sounds begin and end words."""
+"""Seconds of silence included before and after an utterance, because words begin and end softly."""
 LEAST_S = 0.16
-"""Speech an utterance must have; less is a click."""
+"""Minimum duration of speech in an utterance. Anything shorter is a click."""
 EVEN_DB, WINDOW_DB = 3.0, 20.0
-"""A sound is even when the middle half of its louder frames differs by less than this: speech varies more."""
+"""Audio is steady if the middle half of its louder frames differs by less than this. Speech varies more."""
 MAX_S = 15.0
 SEEK_S = 3.0
-"""A longer utterance is cut at the quietest moment of its last seconds."""
+"""An utterance longer than ``MAX_S`` is cut at the quietest moment of its last ``SEEK_S`` seconds."""
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
 @dataclass(frozen=True)
 class SpeechSegment:
-    """One utterance as sound. ``start``: seconds from the first sample given; 16 kHz mono, 16 bit little-endian."""
+    """The audio of one utterance.
+
+    Attributes:
+        start: Seconds since the first sample of the session.
+        samples: 16 kHz mono, 16-bit little-endian samples.
+    """
 
     start: float
     samples: bytes
 
     @property
     def seconds(self) -> float:
-        """Length."""
+        """Duration in seconds."""
         return len(self.samples) / (2 * RATE)
 
 
 class Segmenter:
-    """Takes sound in any pieces, gives utterances. Silence, and noise or tones that go on evenly, give none."""
+    """Cuts audio of any chunk size into utterances. Silence and steady noise or tones yield none."""
 
     def __init__(self) -> None:
         self._rest = np.zeros(0, np.int16)
         self._levels: deque[float] = deque(maxlen=round(FLOOR_S / FRAME_S))
         self._floor = LEAST_DB
-        self._frames = 0  # taken since the beginning
-        self._kept: deque[Samples] = deque()  # of the utterance, or of the margin before the next one
-        self._kept_levels: deque[float] = deque()
-        self._speech = 0  # frames of the utterance with speech; 0 between utterances
+        self._frames = 0  # since the beginning
+        self._buffer: deque[Samples] = deque()  # the utterance, or the margin before the next one
+        self._buffer_levels: deque[float] = deque()
+        self._speech = 0  # frames with speech in the utterance; 0 between utterances
         self._quiet = 0  # frames since speech
 
     def add(self, samples: bytes) -> list[SpeechSegment]:
-        """The utterances that ``samples`` complete."""
-        sound = np.concatenate([self._rest, np.frombuffer(samples, "<i2")])
-        whole = len(sound) // FRAME
-        frames, self._rest = sound[: whole * FRAME].reshape(whole, FRAME), sound[whole * FRAME :]
+        """Add audio and return the utterances that it completes."""
+        audio = np.concatenate([self._rest, np.frombuffer(samples, "<i2")])
+        whole = len(audio) // FRAME
+        frames, self._rest = audio[: whole * FRAME].reshape(whole, FRAME), audio[whole * FRAME :]
         power = (frames.astype(np.float32) / 32768) ** 2
         done: list[SpeechSegment] = []
         for frame, level in zip(frames, 10 * np.log10(power.mean(axis=1) + 1e-10), strict=True):
@@ -70,47 +75,50 @@ class Segmenter:
         return done
 
     def flush(self) -> list[SpeechSegment]:
-        """What is left when no more sound comes."""
-        return self._end(len(self._kept)) if self._speech else []
+        """Return the unfinished utterance, if any, at the end of the audio."""
+        return self._end(len(self._buffer)) if self._speech else []
 
     def _take(self, frame: Samples, level: float) -> list[SpeechSegment]:
         self._levels.append(level)
         if self._frames % 5 == 0:
             self._floor = sorted(self._levels)[len(self._levels) // 10]
         self._frames += 1
-        self._kept.append(frame)
-        self._kept_levels.append(level)
+        self._buffer.append(frame)
+        self._buffer_levels.append(level)
         if level > min(MOST_DB, max(LEAST_DB, self._floor + ABOVE_DB)):
             self._speech += 1
             self._quiet = 0
         elif self._speech:
             self._quiet += 1
         if not self._speech:
-            self._drop(len(self._kept) - round(MARGIN_S / FRAME_S))
+            self._drop(len(self._buffer) - round(MARGIN_S / FRAME_S))
         elif self._quiet * FRAME_S >= PAUSE_S:
-            return self._end(len(self._kept) - self._quiet + round(MARGIN_S / FRAME_S))
-        elif len(self._kept) * FRAME_S >= MAX_S:
-            levels, seek = list(self._kept_levels), round(SEEK_S / FRAME_S)
-            return self._end(len(levels) - seek + int(np.argmin(levels[-seek:])), goes_on=True)
+            return self._end(len(self._buffer) - self._quiet + round(MARGIN_S / FRAME_S))
+        elif len(self._buffer) * FRAME_S >= MAX_S:
+            levels, seek = list(self._buffer_levels), round(SEEK_S / FRAME_S)
+            return self._end(len(levels) - seek + int(np.argmin(levels[-seek:])), continues=True)
         return []
 
-    def _end(self, count: int, *, goes_on: bool = False) -> list[SpeechSegment]:
-        """The utterance in the first ``count`` kept frames, if it is one. ``goes_on``: the next begins at once."""
-        first = self._frames - len(self._kept)
-        samples = np.concatenate(list(self._kept)[:count])
-        heard = self._speech * FRAME_S >= LEAST_S and self._varies(list(self._kept_levels)[:count])
+    def _end(self, count: int, *, continues: bool = False) -> list[SpeechSegment]:
+        """Return the utterance in the first ``count`` buffered frames, if it is one.
+
+        With ``continues``, the next utterance begins immediately.
+        """
+        first = self._frames - len(self._buffer)
+        samples = np.concatenate(list(self._buffer)[:count])
+        is_speech = self._speech * FRAME_S >= LEAST_S and self._varies(list(self._buffer_levels)[:count])
         self._drop(count)
-        self._speech = len(self._kept) if goes_on else 0
+        self._speech = len(self._buffer) if continues else 0
         self._quiet = 0
-        return [SpeechSegment(first * FRAME_S, samples.tobytes())] if heard else []
+        return [SpeechSegment(first * FRAME_S, samples.tobytes())] if is_speech else []
 
     def _varies(self, levels: list[float]) -> bool:
         loud = float(np.percentile(levels, 90))
         low, high = np.percentile([level for level in levels if level > loud - WINDOW_DB], (25, 75))
-        # Judged again with what the floor is by now: a noise that began is known as one after some seconds.
+        # Compare with the current floor, because noise that has just begun is only recognised after some seconds.
         return loud > min(MOST_DB, self._floor + ABOVE_DB) and high - low >= EVEN_DB
 
     def _drop(self, count: int) -> None:
         for _ in range(count):
-            self._kept.popleft()
-            self._kept_levels.popleft()
+            self._buffer.popleft()
+            self._buffer_levels.popleft()

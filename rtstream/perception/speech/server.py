@@ -1,4 +1,4 @@
-"""Servers with OpenAI's call ``POST /v1/audio/transcriptions``, once an utterance. The sound leaves the machine."""
+"""Servers with OpenAI's ``POST /v1/audio/transcriptions``, called once per utterance. The audio leaves the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio
 from rtstream.json_types import JsonObject
 from rtstream.perception.llm.names import Target
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
-from rtstream.perception.speech.confidence import doubtful, empty
+from rtstream.perception.speech.confidence import is_silence, is_unreliable
 
 if TYPE_CHECKING:
     import httpx
@@ -36,20 +36,21 @@ class ServerSpeech:
         self.name = target.name
         self._target = target
         self._client: httpx.AsyncClient | None = None
-        # Words with times and figures of trust come with this format only; servers without it say so with a 400.
+        # Only this format includes word times and confidence figures. Servers without it respond with status 400 or
+        # 422.
         self._verbose = True
 
     def ready(self, language: str | None = None) -> None:
-        """Raises ProviderError without a key where one is needed."""
+        """Check the key. Raises ProviderError if a required key is missing."""
         if self._target.needs_key and not self._target.api_key:
             raise ProviderError(
-                f"{self.name} needs a key: set {self._target.key_variables[0]} where the engine runs, or "
+                f"{self.name} requires a key. Set {self._target.key_variables[0]} for the engine, or "
                 "RTSTREAM_SPEECH_BASE_URL for a server of your own.",
                 permanent=True,
             )
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription. Raises ProviderError."""
+        """Start a live transcription. Raises ProviderError."""
         from rtstream.perception.speech.session import SegmentedSession
 
         self.ready(language)
@@ -60,23 +61,23 @@ class ServerSpeech:
         return SegmentedSession(recognise)
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
     async def _recognise(self, segment: SpeechSegment, language: str | None) -> Sequence[Utterance]:
-        sound = wav(segment.samples)
+        audio = wav(segment.samples)
         for _ in range(ATTEMPTS - 1):
             try:
-                return _utterances(await self._call(sound, language), segment.seconds)
+                return _utterances(await self._call(audio, language), segment.seconds)
             except ProviderError as exc:
                 pause = max(PAUSE_S, exc.retry_after_s or 0.0)
                 if exc.permanent or pause > MAX_PAUSE_S:
                     raise
             await anyio.sleep(pause)
-        return _utterances(await self._call(sound, language), segment.seconds)
+        return _utterances(await self._call(audio, language), segment.seconds)
 
-    async def _call(self, sound: bytes, language: str | None) -> JsonObject:
+    async def _call(self, audio: bytes, language: str | None) -> JsonObject:
         import httpx
 
         if self._client is None:
@@ -90,14 +91,14 @@ class ServerSpeech:
         url = f"{self._target.base_url or OPENAI}/audio/transcriptions"
         try:
             with anyio.fail_after(TIMEOUT_S):
-                response = await self._client.post(url, data=form, files={"file": ("speech.wav", sound, "audio/wav")})
+                response = await self._client.post(url, data=form, files={"file": ("speech.wav", audio, "audio/wav")})
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             raise ProviderError(
-                f"{self.name} cannot be reached or did not answer within {TIMEOUT_S:g} s. Check that its server runs."
+                f"{self.name} cannot be reached or did not respond within {TIMEOUT_S:g} s. Check that its server runs."
             ) from None
         if response.status_code in (400, 422) and self._verbose:
             self._verbose = False
-            return await self._call(sound, language)
+            return await self._call(audio, language)
         if response.status_code != 200:
             raise self._refusal(response)
         try:
@@ -105,17 +106,17 @@ class ServerSpeech:
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
-            raise ProviderError(f"{self.name} did not answer with a text. Is it a transcription model?")
+            raise ProviderError(f"{self.name} did not return a text. Check that it is a transcription model.")
         return answer
 
     def _refusal(self, response: httpx.Response) -> ProviderError:
-        """What the status says; the body is left out because it may repeat what was sent."""
+        """Return our error for a status. The body is omitted because it may repeat what was sent."""
         status = response.status_code
         if status in (401, 403):
-            return ProviderError(f"{self.name} refused the key (HTTP {status}). Check the key.", permanent=True)
+            return ProviderError(f"{self.name} rejected the key (HTTP {status}). Check the key.", permanent=True)
         if status == 404:
             return ProviderError(
-                f"{self.name} is not known at its server (HTTP 404). Check the model's name and the address.",
+                f"{self.name} does not exist on its server (HTTP 404). Check the model's name and the server URL.",
                 permanent=True,
             )
         try:
@@ -130,7 +131,7 @@ class ServerSpeech:
 
 
 def wav(samples: bytes) -> bytes:
-    """A WAV file of 16 kHz mono, 16 bit."""
+    """Return a WAV file (16 kHz, mono, 16 bit) with these samples."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -141,7 +142,7 @@ def wav(samples: bytes) -> bytes:
 
 
 def _utterances(answer: JsonObject, seconds: float) -> list[Utterance]:
-    """One utterance, with words where the answer has them; none when the model took the sound for silence."""
+    """Return one utterance, with words if the response contains them. Empty if the model took the audio for silence."""
     text = answer["text"].strip()
     parts = [part for part in answer.get("segments") or () if isinstance(part, dict)]
     figures = [
@@ -149,7 +150,7 @@ def _utterances(answer: JsonObject, seconds: float) -> list[Utterance]:
         for part in parts
         if "avg_logprob" in part
     ]
-    if not text or (figures and all(empty(logprob, silence) for logprob, silence, _ in figures)):
+    if not text or (figures and all(is_silence(logprob, silence) for logprob, silence, _ in figures)):
         return []
     words = [
         {
@@ -168,7 +169,7 @@ def _utterances(answer: JsonObject, seconds: float) -> list[Utterance]:
             text=text,
             is_final=True,
             confidence=round(math.exp(min(0.0, logprob)), 3) if figures else None,
-            low_confidence=any(doubtful(*figure) for figure in figures),
+            low_confidence=any(is_unreliable(*figure) for figure in figures),
             words=words,
         )
     ]

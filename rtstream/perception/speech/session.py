@@ -1,4 +1,4 @@
-"""A live transcription by an engine that takes whole utterances: sound is cut at pauses, each piece is one call."""
+"""Live transcription with engines that take whole utterances. Audio is cut at pauses, with one call per utterance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rtstream.perception.protocols import Utterance
 from rtstream.perception.speech.segments import Segmenter, SpeechSegment
 
 Recognise = Callable[[SpeechSegment], Awaitable[Sequence[Utterance]]]
-"""What was said in a piece of sound; times from its beginning. Raises ProviderError."""
+"""Transcribes one utterance. Times count from its beginning. Raises ProviderError."""
 
 
 class SegmentedSession:
-    """SpeechSession with finals only. At most one utterance waits while another is recognised."""
+    """SpeechSession that yields final utterances only. At most one utterance waits while another is recognised."""
 
     def __init__(self, recognise: Recognise) -> None:
         self._recognise = recognise
@@ -26,14 +26,14 @@ class SegmentedSession:
         self._changed = anyio.Event()
 
     async def feed(self, samples: bytes) -> None:
-        """Take sound; waits while an utterance waits."""
+        """Add audio. Blocks while an utterance is waiting to be recognised."""
         while self._waiting and not self._closed:
             await self._changed.wait()
         self._waiting += self._segmenter.add(samples)
         self._wake()
 
     async def utterances(self) -> AsyncIterator[Utterance]:
-        """Finals in order. Raises ProviderError."""
+        """Yield final utterances in order. Raises ProviderError."""
         while not self._closed:
             if not self._waiting:
                 if self._finished:
@@ -42,17 +42,17 @@ class SegmentedSession:
                 continue
             segment = self._waiting.popleft()
             self._wake()
-            for said in await self._recognise(segment):
-                yield _moved(said, segment.start)
+            for utterance in await self._recognise(segment):
+                yield _shifted(utterance, segment.start)
 
     async def finish(self) -> None:
-        """No more sound."""
+        """Signal the end of the audio."""
         self._waiting += self._segmenter.flush()
         self._finished = True
         self._wake()
 
     async def aclose(self) -> None:
-        """Drop everything at once."""
+        """Discard everything immediately."""
         self._closed = True
         self._waiting.clear()
         self._wake()
@@ -62,6 +62,6 @@ class SegmentedSession:
         changed.set()
 
 
-def _moved(said: Utterance, by: float) -> Utterance:
-    words = [{**word, "start": word["start"] + by, "end": word["end"] + by} for word in said.words]
-    return replace(said, start=said.start + by, end=said.end + by, words=words)
+def _shifted(utterance: Utterance, by: float) -> Utterance:
+    words = [{**word, "start": word["start"] + by, "end": word["end"] + by} for word in utterance.words]
+    return replace(utterance, start=utterance.start + by, end=utterance.end + by, words=words)

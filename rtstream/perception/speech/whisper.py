@@ -1,4 +1,4 @@
-"""faster-whisper: any of its models, by name or as a local folder, in a child process."""
+"""Runs faster-whisper in a child process, with any of its models by name or from a local folder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from rtstream.perception import telemetry
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
-from rtstream.perception.speech.confidence import doubtful, empty
+from rtstream.perception.speech.confidence import is_silence, is_unreliable
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "small"
 RATE = 16_000  # Hz
 LOAD_TIMEOUT_S = 900.0
-"""The first use of a named model downloads it."""
+"""Includes the download of a named model on first use."""
 TIMEOUT_S = 120.0
 
 
 class FasterWhisper:
-    """SpeechProvider ``faster-whisper:<model>``. Its sessions share one child process, an utterance at a time."""
+    """SpeechProvider ``faster-whisper:<model>``. Its sessions share one child process, one utterance at a time."""
 
     def __init__(self, model: str = "") -> None:
         self._model = model or DEFAULT_MODEL
@@ -32,20 +32,25 @@ class FasterWhisper:
         self._child = ChildProcess("faster-whisper", _load, (self._model,))
 
     def ready(self, language: str | None = None) -> None:
-        """Raises ProviderError without the extra ``whisper``, for a folder that is no model, for a wrong language."""
+        """Check the package, the model folder and the language.
+
+        Raises:
+            ProviderError: The extra ``whisper`` is missing, the folder contains no model, or the model does not
+                support the language.
+        """
         if find_spec("faster_whisper") is None:
             raise ProviderError(
-                'faster-whisper takes the extra "whisper" (pip install "rtstream-mcp[whisper]").', permanent=True
+                'faster-whisper requires the extra "whisper" (pip install "rtstream-mcp[whisper]").', permanent=True
             )
         if is_folder(self._model) and not (Path(self._model).expanduser() / "model.bin").is_file():
             raise ProviderError(
-                "The folder named for faster-whisper holds no CTranslate2 model (model.bin).", permanent=True
+                "The folder given for faster-whisper contains no CTranslate2 model (model.bin).", permanent=True
             )
         if self._model.endswith(".en") and _short(language) not in (None, "en"):
-            raise ProviderError(f"The model {self._model} understands English only; take one without '.en'.")
+            raise ProviderError(f"The model {self._model} supports English only. Choose one without '.en'.")
 
     async def open(self, *, language: str | None = None) -> SpeechSession:
-        """Begin a live transcription; loads the model first. Raises ProviderError."""
+        """Load the model and start a live transcription. Raises ProviderError."""
         from rtstream.perception.speech.segments import SpeechSegment
         from rtstream.perception.speech.session import SegmentedSession
 
@@ -62,11 +67,11 @@ class FasterWhisper:
             return await self._child.run(function, *args, timeout_s=timeout_s)
         except ProviderError:
             raise
-        except Exception as exc:  # the edge of another process: whatever its libraries raise
+        except Exception as exc:  # edge of another process, whose libraries may raise anything
             log.exception("faster-whisper failed")
             raise ProviderError(
-                f"faster-whisper could not use the model {self._model} ({type(exc).__name__}). Check its name, or that "
-                "it can be downloaded; the engine's log has details.",
+                f"faster-whisper could not use the model {self._model} ({type(exc).__name__}). Check its name, and "
+                "whether it can be downloaded. The engine's log has details.",
                 retry_after_s=30.0,
             ) from exc
 
@@ -76,7 +81,10 @@ class FasterWhisper:
 
 
 def is_folder(model: str) -> bool:
-    """Whether a model is named by a path. Names on the model hub have one slash and no other sign of a path."""
+    """Return whether a model is given as a path.
+
+    Names on the model hub contain one slash and no other sign of a path.
+    """
     return model.startswith(("/", ".", "~")) or "\\" in model or model.count("/") > 1
 
 
@@ -84,7 +92,7 @@ def _short(language: str | None) -> str | None:
     return language.replace("_", "-").split("-")[0].lower() if language else None
 
 
-_model: Any = None  # of the child process
+_model: Any = None  # set in the child process only
 
 
 def _load(name: str) -> None:
@@ -103,10 +111,10 @@ def _loaded() -> bool:
 def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
     import numpy as np
 
-    sound = np.frombuffer(samples, "<i2").astype(np.float32) / 32768
-    # One temperature and no text of before: the time an utterance takes stays bounded, and no error feeds the next.
+    audio = np.frombuffer(samples, "<i2").astype(np.float32) / 32768
+    # With a single temperature and no previous text, the time per utterance stays bounded and errors do not propagate.
     segments, _ = _model.transcribe(
-        sound,
+        audio,
         language=language,
         beam_size=1,
         temperature=0.0,
@@ -114,7 +122,7 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
         word_timestamps=True,
         vad_filter=True,
     )
-    seconds = len(sound) / RATE
+    seconds = len(audio) / RATE
     return [
         Utterance(
             start=float(part.start),
@@ -122,7 +130,7 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
             text=part.text.strip(),
             is_final=True,
             confidence=round(math.exp(min(0.0, part.avg_logprob)), 3),
-            low_confidence=doubtful(part.avg_logprob, part.no_speech_prob, part.compression_ratio),
+            low_confidence=is_unreliable(part.avg_logprob, part.no_speech_prob, part.compression_ratio),
             words=[
                 {
                     "word": word.word.strip(),
@@ -134,6 +142,6 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
             ],
         )
         for part in segments
-        # A model that has lost its way gives times after the end.
-        if part.text.strip() and part.start < seconds and not empty(part.avg_logprob, part.no_speech_prob)
+        # A model that has lost track returns times beyond the end.
+        if part.text.strip() and part.start < seconds and not is_silence(part.avg_logprob, part.no_speech_prob)
     ]

@@ -1,7 +1,7 @@
-"""What numbers alone say of pictures: what changed where, cuts, motion, black and blank pictures, main colours.
+"""Measures pictures without a model: changes, cuts, motion, black and blank pictures, main colours.
 
-Pictures are compared as area-averaged grey thumbnails of about a quarter of 1280x720, in square tiles.
-Runs in the child process; imports numpy, Pillow and simplejpeg only.
+Pictures are compared as area-averaged grey thumbnails, about a quarter of 1280x720, in square tiles. This code runs in
+the child process and imports only numpy, Pillow and simplejpeg.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Tiles = np.ndarray[Any, np.dtype[np.bool_]]  # [rows, columns], True where chang
 
 LONG_SIDE = 320  # pixels of a thumbnail
 TILE = 8  # thumbnail pixels
-# Measured on still 720p screens (H.264 at CRF 32 and at 300 kbit/s): a tile differs by up to 3.3 grey levels on
-# average, a pixel by up to 14. One changed digit of 14-pixel text: 72 and more in some pixel.
+# Measured on still 720p screens (H.264 at CRF 32 and at 300 kbit/s), a tile differs by up to 3.3 grey levels on
+# average and a pixel by up to 14. One changed digit of 14-pixel text differs by 72 or more in some pixel.
 CHANGED_MEAN = 4.0
 CHANGED_PEAK = 28
-CUT = 18.0  # grey levels: mean difference of the whole picture at a cut
-BLACK = 24  # grey level under which a pixel is black
-BLANK_SPREAD = 3.0  # standard deviation under which a picture is one plain colour
+CUT = 18.0  # grey levels; mean difference of the whole picture at a cut
+BLACK = 24  # grey level below which a pixel is black
+BLANK_SPREAD = 3.0  # standard deviation below which a picture is one plain colour
 
 
 class BadPicture(ValueError):
@@ -33,7 +33,17 @@ class BadPicture(ValueError):
 
 
 def decode(jpeg: bytes, colours: str = "RGB", side: int = 0) -> Any:
-    """uint8 array [height, width, channels] of a JPEG; ``side``: decode no larger than needed for this longest side."""
+    """Decode a JPEG to a uint8 array [height, width, channels].
+
+    Args:
+        jpeg: The JPEG.
+        colours: Colour space, as simplejpeg names it.
+        side: Longest side, in pixels, that the caller needs. A larger picture is decoded at a reduced size. 0 means
+            full size.
+
+    Raises:
+        BadPicture: The JPEG could not be decoded.
+    """
     try:
         height, width = (int(size) for size in simplejpeg.decode_jpeg_header(jpeg)[:2])
         scale = side / max(height, width)
@@ -44,7 +54,10 @@ def decode(jpeg: bytes, colours: str = "RGB", side: int = 0) -> Any:
 
 
 def thumbnail(jpeg: bytes) -> Grey:
-    """Area-averaged grey thumbnail, its longest side ``LONG_SIDE`` (a smaller picture keeps its size)."""
+    """Return an area-averaged grey thumbnail with ``LONG_SIDE`` as its longest side.
+
+    A smaller picture retains its size.
+    """
     grey = decode(jpeg, "GRAY", LONG_SIDE)[:, :, 0]
     height, width = grey.shape
     scale = min(1.0, LONG_SIDE / max(height, width))
@@ -53,7 +66,7 @@ def thumbnail(jpeg: bytes) -> Grey:
 
 
 def changed_tiles(old: Grey, new: Grey) -> Tiles:
-    """Which tiles differ; all of them when the sizes do."""
+    """Return the tiles that differ, or all tiles if the sizes differ."""
     rows, columns = -(-new.shape[0] // TILE), -(-new.shape[1] // TILE)
     if old.shape != new.shape:
         return np.ones((rows, columns), dtype=bool)
@@ -64,7 +77,7 @@ def changed_tiles(old: Grey, new: Grey) -> Tiles:
 
 
 def is_cut(old: Grey, new: Grey) -> bool:
-    """A wholly different picture follows."""
+    """Return whether the new picture is entirely different."""
     if old.shape != new.shape:
         return True
     return float(np.mean(np.maximum(old, new) - np.minimum(old, new))) >= CUT
@@ -72,14 +85,19 @@ def is_cut(old: Grey, new: Grey) -> bool:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a run of pictures moves: ``cuts`` counted, ``share`` of tiles (0 to 1) changing from one to the next."""
+    """The motion within consecutive pictures.
+
+    Attributes:
+        cuts: Number of cuts.
+        share: Share of tiles (0 to 1) that change from one picture to the next.
+    """
 
     cuts: int
     share: float
 
 
 def motion(pictures: list[Grey]) -> Motion:
-    """Motion over consecutive thumbnails; cuts do not count as motion."""
+    """Measure the motion over consecutive thumbnails. Cuts do not count as motion."""
     cuts, shares = 0, []
     for old, new in pairwise(pictures):
         if is_cut(old, new):
@@ -90,12 +108,12 @@ def motion(pictures: list[Grey]) -> Motion:
 
 
 def is_black(picture: Grey) -> bool:
-    """Hardly a pixel is lighter than black."""
+    """Return whether hardly any pixel is lighter than black."""
     return float((picture < BLACK).mean()) >= 0.995
 
 
 def is_blank(picture: Grey) -> bool:
-    """One plain colour, with no more structure than coding noise."""
+    """Return whether the picture is one plain colour, with no more structure than coding noise."""
     return float(picture.std()) < BLANK_SPREAD
 
 
@@ -125,7 +143,7 @@ _PALETTE = np.array(list(_COLOURS.values()), dtype=np.float32)
 
 
 def main_colours(jpeg: bytes, most: int = 3, least_share: float = 0.08) -> list[str]:
-    """Names of the colours that cover most of a picture, the largest first."""
+    """Return the names of the colours that cover most of a picture, the largest first."""
     small = Image.fromarray(decode(jpeg, "RGB", 160)).resize((48, 27), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32).reshape(-1, 1, 3)
     # Weighted for the eye's sensitivity (the "redmean" approximation of colour distance, CompuPhase).

@@ -1,4 +1,4 @@
-"""A vision model of any provider as a VisionProvider."""
+"""A VisionProvider that uses a model of any provider."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ MAX_PICTURES = 60
 
 
 class ModelVision:
-    """Looks at pictures with the model ``name`` (``provider:model``). Making one is cheap and opens nothing."""
+    """Describes pictures with the model ``name`` (``provider:model``).
+
+    Creating an instance is cheap and opens nothing.
+    """
 
     def __init__(self, name: str, config: EngineConfig) -> None:
         self.name = name
         self._chat = Chat(name, config, "vision")
 
     def ready(self) -> None:
-        """Raise ProviderError when a package or a key is missing."""
+        """Check packages and keys. Raises ProviderError."""
         self._chat.ready()
 
     async def load(self) -> None:
-        """Load the client library and open the client; nothing is sent. Raises ProviderError."""
+        """Load the client library and open the client, without sending anything. Raises ProviderError."""
         await self._chat.load()
 
     async def describe(self, request: VisionRequest) -> VisionAnswer:
-        """The model's answer to the prompt, verbatim; ``data`` when JSON was asked for. Raises ProviderError."""
+        """Return the model's answer to the prompt, verbatim, with ``data`` if JSON was requested.
+
+        Raises ProviderError.
+        """
         if not 1 <= len(request.pictures) <= MAX_PICTURES:
-            raise ProviderError(f"A model looks at 1 to {MAX_PICTURES} pictures at a time.", permanent=True)
+            raise ProviderError(f"A request must contain 1 to {MAX_PICTURES} pictures.", permanent=True)
         content = [request.prompt, *(picture.jpeg for picture in request.pictures)]
-        return await self._chat.answer(request.prompt, prompts.seeing(request.pictures), content, request.json_schema)
+        return await self._chat.answer_with_data(
+            request.prompt, prompts.picture_instructions(request.pictures), content, request.json_schema
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,7 +1,8 @@
-"""Reads the text of a picture, again only where it changed.
+"""Reads the text in a picture, and later only the parts that have changed.
 
-Runs in the child process. The engine is RapidOCR; its settings follow measurements on screens: no angle classifier (it
-turns screen text upside down), no enlarging of small crops, one thread (several streams share the machine).
+This code runs in the child process. The OCR engine is RapidOCR. Its settings follow measurements on screens: no angle
+classifier (which turns screen text upside down), no enlargement of small crops, and one thread (several streams share
+the machine).
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ MAX_LINES = 300
 MAX_LINE = 500  # characters
 MAX_REGIONS = 4
 MAX_SCATTERED = 40
-"""Separate places of change from which joining them is not worth its time (a moving camera, noise)."""
+"""Number of separate changed regions beyond which joining them takes too long (a moving camera, noise)."""
 FULL_SHARE = 0.5
-"""Share of the picture from which it is read as a whole."""
+"""Changed share of the picture beyond which the whole picture is read."""
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the picture
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 
 
 class Reader:
-    """The OCR engine, loaded (about 1 s, 500 MB)."""
+    """The OCR engine, which takes about 1 s and 500 MB to load."""
 
     def __init__(self) -> None:
         telemetry.disable()
@@ -49,11 +50,17 @@ class Reader:
         )
 
     def read(self, picture: Any) -> list[TextLine]:
-        """Lines of a BGR picture uint8 [height, width, 3], in reading order."""
+        """Return the lines of a BGR picture, uint8 [height, width, 3], in reading order."""
         return in_reading_order(self._lines(picture, (0.0, 0.0, 1.0, 1.0)))
 
     def read_again(self, picture: Any, known: Sequence[TextLine], changed: Tiles) -> list[TextLine]:
-        """The lines of ``picture`` when those of an earlier one are known and only ``changed`` tiles differ from it."""
+        """Return the lines of a picture that differs only in some tiles from one whose lines are known.
+
+        Args:
+            picture: A BGR picture, uint8 [height, width, 3].
+            known: The lines of the earlier picture.
+            changed: The tiles that differ.
+        """
         if changed.mean() >= FULL_SHARE:
             return self.read(picture)
         regions = regions_to_read(changed, [line.box for line in known])
@@ -82,7 +89,7 @@ class Reader:
 
 
 def in_reading_order(lines: Sequence[TextLine]) -> list[TextLine]:
-    """Top to bottom, and left to right among lines that stand side by side; at most ``MAX_LINES``."""
+    """Sort lines from top to bottom, and from left to right within a row. Returns at most ``MAX_LINES``."""
     ordered: list[TextLine] = []
     row: list[TextLine] = []
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3], line.box[0])):
@@ -95,7 +102,10 @@ def in_reading_order(lines: Sequence[TextLine]) -> list[TextLine]:
 
 
 def regions_to_read(changed: Tiles, lines: Sequence[Box]) -> list[Box]:
-    """Rectangles that cover every changed tile with a margin, and wholly each known line they touch; none overlap."""
+    """Return rectangles that cover every changed tile with a margin.
+
+    They contain completely each known line that they touch, and do not overlap.
+    """
     rows, columns = changed.shape
     regions: list[Box] = []
     for row, column in np.argwhere(changed):
@@ -108,14 +118,14 @@ def regions_to_read(changed: Tiles, lines: Sequence[Box]) -> list[Box]:
         if cut_off:
             _join(regions, cut_off)
         elif len(regions) > MAX_REGIONS:
-            # Each region costs a detection of its own: join the two whose union is the smallest.
+            # Each region takes a detection of its own, so join the two whose union is smallest.
             _join(regions, min((_union(one, other) for one, other in combinations(regions, 2)), key=_area))
         else:
             return [_clip(region) for region in regions]
 
 
 def _join(regions: list[Box], box: Box) -> None:
-    """Add a box, united with all it overlaps."""
+    """Add a box, merged with all regions that it overlaps."""
     while touched := [region for region in regions if _overlap(region, box)]:
         for region in touched:
             regions.remove(region)
@@ -128,7 +138,7 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _cuts_off(region: Box, line: Box) -> bool:
-    """The region holds a part of the line but not all of it."""
+    """Return whether the region contains a part of the line but not all of it."""
     return _overlap(region, line) and _union(region, line) != region
 
 

@@ -1,1 +1,1 @@
-"""Sentence embeddings in plain numpy: the embedded default of search by meaning."""
+"""Sentence embeddings in plain numpy, the built-in default for search by meaning."""

@@ -1,7 +1,8 @@
-"""A BERT sentence encoder in numpy: reads a safetensors folder, gives unit vectors.
+"""A BERT sentence encoder in numpy, which reads a safetensors folder and returns unit vectors.
 
-Any mean-pooled BERT model with this layout runs (MiniLM, E5 and their like). Post-layer-norm transformer of Devlin et
-al. (BERT, 2018), mean pooling and unit length as in Reimers and Gurevych (Sentence-BERT, 2019).
+It runs any mean-pooled BERT model with this layout (such as MiniLM and E5). The architecture is the post-layer-norm
+transformer of Devlin et al. (BERT, 2018), with mean pooling and unit length as in Reimers and Gurevych (Sentence-BERT,
+2019).
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
 Floats = NDArray[np.float32]
 
 TOKENS = 256
-"""Longest text in tokens (about 190 words), as the model was published with; what is longer is cut."""
+"""Maximum length in tokens (about 190 words), as the model was published. Longer texts are truncated."""
 BATCH_TOKENS = 1024
-"""Tokens that go through the model together: bounds memory (about 15 MB) and the time until the next query runs."""
+"""Tokens that pass through the model together. Bounds memory (about 15 MB) and the delay of the next query."""
 ATTENDED_TOKENS = 64
-"""Short texts that attend in one step, each to itself: fewer steps, at which threads hand Python's lock over."""
+"""Short texts share an attention step, each attending to itself, because threads pass Python's lock at each step."""
 GELU_ROWS = 32
-"""Tokens whose inner layer is activated at once: many steps over numbers that stay in the processor's cache."""
+"""Tokens whose inner layer is activated at a time, so that the numbers stay in the processor's cache."""
 _TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _MAX_HEADER = 10_000_000
 
 
 class Encoder:
-    """``encode(texts)``. Not cheap: call it in a thread. Several threads may call it at once."""
+    """Encodes texts as vectors.
+
+    ``encode`` is expensive, so call it in a thread. Several threads may call it at once.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._words = WordPiece(folder / "vocab.txt")
@@ -44,8 +48,8 @@ class Encoder:
             positions = len(self._weights["embeddings.position_embeddings.weight"])
             self.dimensions: int = self._weights["embeddings.word_embeddings.weight"].shape[1]
         except KeyError as exc:
-            raise ValueError(f"{folder} does not hold a BERT model: {exc.args[0]} is missing.") from None
-        # All the small and base models of this family have 12 heads.
+            raise ValueError(f"{folder} does not contain a BERT model: {exc.args[0]} is missing.") from None
+        # All small and base models of this family have 12 heads.
         self._heads = int(config.get("num_attention_heads", 12))
         self._epsilon = float(config.get("layer_norm_eps", 1e-12))
         self._limit = min(TOKENS, positions)
@@ -54,7 +58,7 @@ class Encoder:
             self._layers += 1
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """float32 [len(texts), dimensions], rows of unit length."""
+        """Return float32 [len(texts), dimensions] with rows of unit length."""
         tokens = [self._words.encode(text, self._limit) for text in texts]
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         batch: list[int] = []
@@ -68,7 +72,7 @@ class Encoder:
         return vectors
 
     def _forward(self, batch: list[list[int]]) -> Floats:
-        """Texts lie one after the other, [tokens, dimensions], so that nothing is spent on padding."""
+        """Run the model on texts laid end to end, [tokens, dimensions], so that no time is spent on padding."""
         ends = np.cumsum([len(tokens) for tokens in batch])
         spans = [slice(end - len(tokens), end) for tokens, end in zip(batch, ends.tolist(), strict=True)]
         groups = list(_together(spans))
@@ -91,7 +95,7 @@ class Encoder:
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
 
     def _attend(self, x: Floats, name: str, groups: list[tuple[slice, NDArray[np.bool_]]]) -> Floats:
-        """Each text attends to itself only."""
+        """Compute attention, in which each text attends to itself only."""
         size = self.dimensions // self._heads
         query, key, value = (
             self._linear(x, f"{name}.attention.self.{part}").reshape(-1, self._heads, size).transpose(1, 0, 2)
@@ -122,7 +126,10 @@ class Encoder:
 
 
 def _together(spans: list[slice]) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
-    """Neighbouring texts, and which of their tokens (bool [tokens, tokens]) are not of the same text."""
+    """Yield groups of neighbouring texts.
+
+    Each comes with a mask, bool [tokens, tokens], which is True where two tokens belong to different texts.
+    """
     first = 0
     for last, span in enumerate(spans):
         following = spans[last + 1].stop if last + 1 < len(spans) else math.inf
@@ -145,10 +152,12 @@ def _gelu(x: Floats) -> Floats:
 
 
 def read_safetensors(path: Path) -> dict[str, Floats]:
-    """The tensors of a safetensors file as float32, mapped from the file where they are float32 already.
+    """Return the tensors of a safetensors file as float32. Those stored as float32 are mapped from the file.
 
     Layout: 8 bytes little-endian header length, a JSON header ``{name: {dtype, shape, data_offsets}}``, then the data.
-    Raises ValueError when the file does not follow it.
+
+    Raises:
+        ValueError: The file does not follow this layout.
     """
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

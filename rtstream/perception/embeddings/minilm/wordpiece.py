@@ -1,8 +1,9 @@
-"""WordPiece, the tokenizer of uncased BERT models: text in, token numbers out.
+"""WordPiece, the tokenizer of uncased BERT models, which turns text into token numbers.
 
-Own code because the well-kept package for it brings a model-hub client with it; checked against that package on
-mixed text (see the tests for the fixed cases). Follows the original BERT code: clean, space out Chinese characters,
-strip accents, lower-case, split at punctuation, then take the longest known piece again and again.
+The maintained package for this depends on a model-hub client, so this is our own implementation. It was compared with
+that package on mixed text (the tests contain fixed cases). It follows the original BERT code: clean the text, put
+spaces around Chinese characters, strip accents, lower-case, split at punctuation, then repeatedly take the longest
+known piece.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LONGEST_WORD = 100
-"""Characters; a longer word is unknown as a whole."""
+"""Maximum length in characters. A longer word is unknown as a whole."""
 CACHED_WORDS = 50_000
 
-# Blocks that the original BERT code calls Chinese characters.
+# Unicode blocks that the original BERT code treats as Chinese characters.
 _HAN = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -29,7 +30,11 @@ _HAN = (
 
 
 class WordPiece:
-    """``encode`` gives token numbers with [CLS] and [SEP]. Raises ValueError for a vocabulary without them."""
+    """Encodes text as token numbers, including [CLS] and [SEP].
+
+    Raises:
+        ValueError: The vocabulary lacks a special token.
+    """
 
     def __init__(self, vocabulary: Path) -> None:
         pieces = vocabulary.read_text(encoding="utf-8").splitlines()
@@ -41,7 +46,7 @@ class WordPiece:
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: str, limit: int) -> list[int]:
-        """At most ``limit`` token numbers (at least 2); what is longer is cut at the end."""
+        """Return at most ``limit`` token numbers (at least 2). A longer text is truncated at the end."""
         numbers = [self._first]
         for word in _words(text):
             numbers += self._pieces(word)

@@ -199,10 +199,10 @@ async def test_a_failing_model_is_retried_then_the_window_is_marked_with_the_rea
 
         reasons = {
             "broken": r"failed \(HTTP 500\)",
-            "silent": "did not answer within 0.5 s",
-            "cut": "cannot be reached .*, or broke off",
+            "silent": "did not respond within 0.5 s",
+            "cut": "cannot be reached .*, or dropped the connection",
             "babble": "answer that cannot be read|failed",
-            "locked": "refused the key",
+            "locked": "rejected the key",
         }
         for name, reason in reasons.items():
             [first, *_] = await scenes_when(engine, indexes[name], 1)
@@ -299,7 +299,7 @@ async def test_json_is_parsed_kept_when_it_is_broken_and_held_to_a_schema(
         "misfits": None,
     }
     assert found["broken"].data_error == "The answer is not valid JSON."
-    assert found["misfits"].data_error == "The answer does not fit the JSON schema at people."
+    assert found["misfits"].data_error == "The answer does not match the JSON schema at people."
     assert [found[name].data_error for name in ("tidy", "fenced", "fits")] == ["", "", ""]
     [asked, *_] = [call for call in server.calls if call.model == "fits"]
     assert asked.body["response_format"]["json_schema"]["schema"]["required"] == ["people"]
@@ -353,8 +353,11 @@ def still_clip(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        ({"model_name": "anthropic:claude-haiku-5-5"}, "needs a key. Set the environment variable ANTHROPIC_API_KEY"),
-        ({"model_name": "huge"}, "A model is named mini, basic, pro, ultra, local or provider:model"),
+        (
+            {"model_name": "anthropic:claude-haiku-5-5"},
+            "requires an API key. Set the environment variable ANTHROPIC_API_KEY",
+        ),
+        ({"model_name": "huge"}, "Invalid model name. Use mini, basic, pro, ultra, local or provider:model"),
         ({"model_config": {"json_schema": []}}, "json_schema must be a JSON object"),
         ({"model_config": {"json_schema": {"type": "array"}}}, 'give it "type": "object"'),
         ({"model_config": {"skip_unchanged": "yes"}}, "skip_unchanged must be true or false"),
@@ -405,7 +408,7 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
         await engine.look(stream.id, AskLook(question="Who?", start=start - 900, end=start - 800))
     with pytest.raises(InvalidRequest, match="Give at for one moment, or start and end"):
         await engine.look(stream.id, AskLook(question="Who?", start=start))
-    with pytest.raises(InvalidRequest, match="needs a key"):
+    with pytest.raises(InvalidRequest, match="requires an API key"):
         await engine.look(stream.id, AskLook(question="Who?", model_name="anthropic:claude-haiku-5-5"))
     with pytest.raises(NotFound, match="no stream"):
         await engine.look("rts-none", AskLook(question="Who?"))

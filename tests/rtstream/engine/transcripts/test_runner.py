@@ -161,7 +161,7 @@ async def test_an_engine_that_fails_says_why_and_what_it_did_not_hear_is_one_gap
             with anyio.fail_after(20):
                 while (status := await engine.transcripts.status(stream_id, None)).state != "error":
                     await anyio.sleep(0.02)
-            assert "refused the key" in status.reason
+            assert "rejected the key" in status.reason
             end = BEGIN + seconds
             for _ in range(3):  # it goes on by itself
                 end = await play(engine, stream_id, voice, end)
@@ -169,7 +169,7 @@ async def test_an_engine_that_fails_says_why_and_what_it_did_not_hear_is_one_gap
             assert (await engine.transcripts.status(stream_id, None)).state == "running"
     gap, text = found[0].data, found[-1].data
     assert (gap["kind"], text["kind"], text["text"]) == ("gap", "speech", "Again.")
-    assert "refused the key" in gap["reason"]
+    assert "rejected the key" in gap["reason"]
     assert [entry.data["kind"] for entry in found].count("gap") <= 2
     assert gap["start"] >= BEGIN
 

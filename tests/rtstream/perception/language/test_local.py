@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def judge(prompt: str, scene: SceneFacts) -> Verdict:
-    [verdict] = await LocalLanguage().judge([EventQuestion("e", prompt)], scene)
+    [verdict] = await LocalLanguage().match([EventQuestion("e", prompt)], scene)
     return verdict
 
 
@@ -25,7 +25,7 @@ async def test_a_quoted_phrase_is_looked_for_in_the_lines_on_screen() -> None:
 
 
 async def test_a_line_that_is_gone_is_not_found_in_the_description() -> None:
-    scene = SceneFacts("Gone since the last look: “Invoice 4711”.", [], SEEN | {"disappeared": ["Invoice 4711"]})
+    scene = SceneFacts("Gone since the previous look: “Invoice 4711”.", [], SEEN | {"disappeared": ["Invoice 4711"]})
     assert (await judge('"Invoice 4711" is on the screen', scene)).outcome == "no_match"
 
 
@@ -66,7 +66,7 @@ async def test_a_description_of_a_model_is_searched_when_no_lines_are_known() ->
 
 async def test_verdicts_come_in_the_order_asked() -> None:
     questions = [EventQuestion("a", '"one"'), EventQuestion("b", "two"), EventQuestion("c", '"three"')]
-    verdicts = await LocalLanguage().judge(questions, SceneFacts("one", ["one"]))
+    verdicts = await LocalLanguage().match(questions, SceneFacts("one", ["one"]))
     assert [(v.event_id, v.outcome) for v in verdicts] == [("a", "match"), ("b", "needs_model"), ("c", "no_match")]
 
 

@@ -64,7 +64,7 @@ async def test_anthropic_is_asked_in_its_own_format(server: ModelServer, monkeyp
         529,
         {"retry-after": "3"},
     )
-    with pytest.raises(ProviderError, match="on its side") as caught:
+    with pytest.raises(ProviderError, match="failed with a server error") as caught:
         await eye.describe(VisionRequest("What?", [picture(0.0)], session="s"))
     assert (caught.value.permanent, caught.value.retry_after_s, len(server.calls)) == (False, 3.0, 2)
     await eye.aclose()
@@ -75,7 +75,7 @@ async def test_anthropic_decides_events(server: ModelServer, monkeypatch: pytest
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
     server.answers.append(anthropic_message(VERDICT))
     judge = ModelLanguage("anthropic:claude-haiku-5-5", EngineConfig(model_timeout_s=5))
-    (verdict,) = await judge.judge([EventQuestion("e", "x")], SceneFacts("x"))
+    (verdict,) = await judge.match([EventQuestion("e", "x")], SceneFacts("x"))
     assert verdict.outcome == "match"
     assert "verdicts" in json.dumps(server.calls[0].body["output_config"])
     await judge.aclose()
@@ -90,7 +90,7 @@ async def test_a_model_without_structured_output_answers_through_a_tool(
     called["content"] = [{"type": "tool_use", "id": "t1", "name": "answer", "input": json.loads(VERDICT)}]
     server.answers.append(Answer(json.dumps(called | {"stop_reason": "tool_use"})))
     judge = ModelLanguage("anthropic:claude-3-haiku-20240307", EngineConfig(model_timeout_s=5))
-    (verdict,) = await judge.judge([EventQuestion("e", "x")], SceneFacts("x"))
+    (verdict,) = await judge.match([EventQuestion("e", "x")], SceneFacts("x"))
     assert (verdict.outcome, verdict.explanation) == ("match", "seen")
     (tool,) = server.calls[0].body["tools"]
     assert "verdicts" in tool["input_schema"]["properties"]
@@ -113,7 +113,7 @@ async def test_gemini_is_asked_in_its_own_format(server: ModelServer, monkeypatc
     data = base64.b64encode(base64.urlsafe_b64decode(image["inlineData"]["data"])).decode()
     assert decoded(f"data:image/jpeg;base64,{data}").size == (64, 48)
     server.answers[0] = Answer(json.dumps({"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}), 503)
-    with pytest.raises(ProviderError, match="on its side") as caught:
+    with pytest.raises(ProviderError, match="failed with a server error") as caught:
         await eye.describe(VisionRequest("What?", [picture(0.0)], session="s"))
     assert not caught.value.permanent
     assert len(server.calls) == 2
@@ -125,7 +125,7 @@ async def test_gemini_decides_events(server: ModelServer, monkeypatch: pytest.Mo
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
     server.answers.append(gemini_content(VERDICT))
     judge = ModelLanguage("google-gla:gemini-3.8-flash", EngineConfig(model_timeout_s=5))
-    (verdict,) = await judge.judge([EventQuestion("e", "x")], SceneFacts("x"))
+    (verdict,) = await judge.match([EventQuestion("e", "x")], SceneFacts("x"))
     assert verdict.outcome == "match"
     assert "verdicts" in json.dumps(server.calls[0].body["generationConfig"])
     await judge.aclose()
@@ -170,8 +170,8 @@ async def test_check_tries_each_model_once_and_says_how_it_went(server: ModelSer
     vision, mini, language = await check(config)
     assert (vision.role, vision.model, vision.ok) == ("vision", "ollama:eye", True)
     assert (mini.role, mini.ok) == ("tier mini", False)
-    assert "does not seem to see pictures" in mini.text
-    assert (language.role, language.ok, language.text) == ("language", True, "It answers and decides events.")
+    assert "calls a red picture" in mini.text
+    assert (language.role, language.ok, language.text) == ("language", True, "The model responds and decides events.")
     assert vision.latency_s is not None
     assert len(server.calls) == 3
 
@@ -183,7 +183,7 @@ async def test_check_shows_what_the_server_says_without_the_key(server: ModelSer
     )
     vision, language = await check(config)
     assert not vision.ok
-    assert "It said: mmproj is missing for ***" in vision.text
+    assert "The server reported: mmproj is missing for ***" in vision.text
     assert (language.model, language.ok) == ("local", True)
 
 

@@ -77,7 +77,7 @@ def test_a_prompt_that_wants_json_is_recognised(prompt: str, asks: bool) -> None
     ("schema", "words"),
     [
         ({"type": "array"}, "must describe an object"),
-        ({"type": "object", "properties": {"n": {"type": "intger"}}}, "not valid at properties.n.type"),
+        ({"type": "object", "properties": {"n": {"type": "intger"}}}, "invalid at properties.n.type"),
         ({"type": "object", "properties": {"n": {"$ref": "https://example.com/x.json"}}}, "must begin with #"),
         ({"type": "object", "patternProperties": {"(a+)+$": {}}}, "patternProperties"),
         ({"type": "object", "description": "x" * 30_000}, "Shorten it"),
@@ -102,7 +102,7 @@ def test_a_schema_nested_without_end_is_refused() -> None:
 def test_an_answer_is_held_against_the_schema() -> None:
     check_schema(OBJECT)
     assert read('{"n": 1}', wanted=False, schema=OBJECT) == ({"n": 1}, "")
-    assert read('{"n": "1"}', wanted=False, schema=OBJECT) == (None, "The answer does not fit the JSON schema at n.")
+    assert read('{"n": "1"}', wanted=False, schema=OBJECT) == (None, "The answer does not match the JSON schema at n.")
     assert read("none", wanted=False, schema=OBJECT) == (None, NOT_JSON)
 
 

@@ -135,7 +135,7 @@ async def test_the_model_follows_the_language_unless_it_is_named(monkeypatch: py
 
 def test_without_a_key_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ASSEMBLYAI_API_KEY", raising=False)
-    with pytest.raises(ProviderError, match="set ASSEMBLYAI_API_KEY where the engine runs") as failure:
+    with pytest.raises(ProviderError, match="Set ASSEMBLYAI_API_KEY for the engine") as failure:
         AssemblyAI().ready()
     assert failure.value.permanent
 
@@ -143,9 +143,9 @@ def test_without_a_key_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("code", "error", "sentence"),
     [
-        (1008, "Unauthorized Connection: Not authorized", "refused the key"),
-        (1008, "Unauthorized Connection: Too many concurrent sessions", "no more sessions"),
-        (3008, "Session Expired: Maximum session duration exceeded", "longest time"),
+        (1008, "Unauthorized Connection: Not authorized", "rejected the key"),
+        (1008, "Unauthorized Connection: Too many concurrent sessions", "no further concurrent sessions"),
+        (3008, "Session Expired: Maximum session duration exceeded", "maximum duration"),
         (3006, "Invalid Message: Bad speech_model", "Bad speech_model"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from rtstream.perception.protocols import ProviderError, Utterance
 from rtstream.perception.speech import moonshine as hearing
 from rtstream.perception.speech.local import LocalSpeech
-from rtstream.perception.speech.moonshine import Aligner, Hearer, Trust
+from rtstream.perception.speech.moonshine import Aligner, Recogniser, Trust
 
 pytestmark = pytest.mark.anyio
 moonshine = pytest.importorskip("moonshine_voice", reason='needs the extra "local"')
@@ -70,13 +70,13 @@ def test_a_recogniser_is_replaced_at_a_pause_without_losing_a_line(
     reading: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hearing, "MAX_LINES", 1)
-    hearer, finals = Hearer(), []
+    recogniser, finals = Recogniser(), []
     replaced: set[float] = set()
     size = 2 * RATE
     for at in range(0, len(reading), size):
-        found = hearer.hear("s", at / size, reading[at : at + size], at + size >= len(reading))
+        found = recogniser.recognise("s", at / size, reading[at : at + size], at + size >= len(reading))
         finals += [u for u in found if u.is_final]
-        replaced |= {live._origin for live in hearer._sessions.values()}
+        replaced |= {live._origin for live in recogniser._sessions.values()}
     said = " ".join(u.text for u in finals).lower()
     for words in ("best of times", "age of wisdom", "age of foolishness", "epoch of belief"):
         assert words in said
@@ -108,7 +108,7 @@ async def test_silence_tones_and_noise_give_no_text() -> None:
 
 async def test_another_language_is_refused_at_once() -> None:
     provider = LocalSpeech()
-    with pytest.raises(ProviderError, match="understands English only") as failure:
+    with pytest.raises(ProviderError, match="supports English only") as failure:
         await provider.open(language="fr-FR")
     assert failure.value.permanent
     await provider.aclose()

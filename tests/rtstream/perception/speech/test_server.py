@@ -160,10 +160,10 @@ async def test_a_passing_failure_is_tried_again(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (lambda: JSONResponse({"error": "sk-speech is wrong"}, 401), "refused the key"),
-        (lambda: JSONResponse({}, 404), "not known at its server"),
+        (lambda: JSONResponse({"error": "sk-speech is wrong"}, 401), "rejected the key"),
+        (lambda: JSONResponse({}, 404), "does not exist on its server"),
         (lambda: JSONResponse({}, 413), "HTTP 413"),
-        (lambda: Response("<html>"), "did not answer with a text"),
+        (lambda: Response("<html>"), "did not return a text"),
     ],
 )
 async def test_a_refusal_is_one_sentence_without_the_key(
@@ -182,7 +182,7 @@ async def test_a_refusal_is_one_sentence_without_the_key(
 
 def test_without_a_key_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(ProviderError, match="set OPENAI_API_KEY"):
+    with pytest.raises(ProviderError, match="Set OPENAI_API_KEY"):
         registry.speech("openai:whisper-1", EngineConfig()).ready()
     registry.speech("ollama:whisper", EngineConfig()).ready()
     for name in ("nonsense", "openai:", "anthropic:claude"):

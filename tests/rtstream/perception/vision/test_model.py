@@ -71,7 +71,7 @@ async def test_malformed_json_is_kept_as_text_and_marked(server: ModelServer, ey
     answer = await eye.describe(request("Count them as JSON"))
     assert answer.text == '{"people": 2, "cars"'
     assert answer.data is None
-    assert answer.data_error == "The answer was cut off at its length limit. The answer is not valid JSON."
+    assert answer.data_error == "The answer reached its length limit and is incomplete. The answer is not valid JSON."
 
 
 async def test_a_schema_is_enforced_through_structured_output(server: ModelServer, eye: ModelVision) -> None:
@@ -87,7 +87,7 @@ async def test_an_answer_that_does_not_fit_the_schema_is_marked(server: ModelSer
     server.says('{"people": "three"}')
     answer = await eye.describe(request(json_schema=SCHEMA))
     assert answer.data is None
-    assert answer.data_error == "The answer does not fit the JSON schema at people."
+    assert answer.data_error == "The answer does not match the JSON schema at people."
     assert answer.text == '{"people": "three"}'
 
 
@@ -104,17 +104,22 @@ async def test_a_bad_schema_is_refused_before_anything_is_sent(server: ModelServ
         (Answer(failure("slow down"), 429, {"retry-after": "7"}), "rate limit", False, 7.0),
         (Answer(failure("no credit", "insufficient_quota"), 429), "credit or quota", True, None),
         (Answer(failure("boom"), 500), "HTTP 500", False, None),
-        (Answer(failure("later"), 503, {"retry-after": "2"}), "on its side", False, 2.0),
+        (Answer(failure("later"), 503, {"retry-after": "2"}), "failed with a server error", False, 2.0),
         (Answer("<html>Bad gateway</html>", 502, {"content-type": "text/html"}), "HTTP 502", False, None),
         (Answer(failure(f"Incorrect API key: {KEY}"), 401), "RTSTREAM_MODEL_API_KEY", True, None),
-        (Answer(failure(f"no {KEY}"), 403), "refused the key", True, None),
-        (Answer(failure("nope", "model_not_found"), 404), "no model eye-1 at 127.0.0.1", True, None),
-        (Answer(failure("this model takes no images, stranger's words"), 400), "did not accept", True, None),
-        (Answer("Hello, I am not JSON", 200), "cannot be read|broke off", False, None),
-        (Answer("I am plain text", 200, {"content-type": "text/plain"}), "cannot be read", False, None),
-        (Answer("{}", 200), "cannot be read", False, None),
-        (Answer('{"choices": []}', 200), "cannot be read", False, None),
-        (Answer('{"id": "a long body that breaks off in the middle"}', cut=True), "broke off", False, None),
+        (Answer(failure(f"no {KEY}"), 403), "rejected the key", True, None),
+        (Answer(failure("nope", "model_not_found"), 404), "model eye-1 does not exist at 127.0.0.1", True, None),
+        (Answer(failure("this model takes no images, stranger's words"), 400), "rejected the request", True, None),
+        (Answer("Hello, I am not JSON", 200), "unreadable response|dropped the connection", False, None),
+        (Answer("I am plain text", 200, {"content-type": "text/plain"}), "unreadable response", False, None),
+        (Answer("{}", 200), "unreadable response", False, None),
+        (Answer('{"choices": []}', 200), "unreadable response", False, None),
+        (
+            Answer('{"id": "a long body that breaks off in the middle"}', cut=True),
+            "dropped the connection",
+            False,
+            None,
+        ),
     ],
 )
 async def test_a_failure_becomes_one_plain_sentence(
@@ -142,7 +147,7 @@ async def test_an_empty_or_filtered_answer_is_a_failure(server: ModelServer, eye
 async def test_a_model_that_does_not_answer_in_time_is_given_up(server: ModelServer) -> None:
     server.answers.append(Answer("", hold=True))
     eye = ModelVision("openai:eye-1", EngineConfig(model_base_url=server.url, model_timeout_s=0.3))
-    with anyio.fail_after(10), pytest.raises(ProviderError, match=r"did not answer within 0.3 s") as caught:
+    with anyio.fail_after(10), pytest.raises(ProviderError, match=r"did not respond within 0.3 s") as caught:
         await eye.describe(request())
     assert not caught.value.permanent
     with anyio.fail_after(5):
