@@ -1,6 +1,7 @@
-"""Sound out of a media file, piece by piece. Runs in a media process; importing it does not import the codec library.
+"""Extracts audio from a media file in pieces.
 
-Errors are ValueErrors with one plain sentence.
+This code runs in an extraction process. Importing it does not import the codec library. Errors are ValueErrors with one
+plain sentence.
 """
 
 from __future__ import annotations
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 RATE = 16_000  # Hz
 RUN_UP_S = 0.5
-"""Decoded before a piece and thrown away: the first packets after a jump do not decode to what they are."""
+"""Seconds decoded before a piece and discarded, because the first packets after a seek do not decode correctly."""
 
 RUN_ON_S = 0.1
-"""Decoded after a piece: the resampler holds back its newest samples."""
+"""Seconds decoded after a piece, because the resampler holds back its newest samples."""
 
 
-def sound_of(files: LocalFiles, key: str, start: float, seconds: float) -> bytes:
-    """The sound of a file from ``start`` (seconds of the file): 16 kHz mono, 16 bit little-endian.
+def extract_audio(files: LocalFiles, key: str, start: float, seconds: float) -> bytes:
+    """Extract audio as 16 kHz mono, 16-bit little-endian samples.
 
-    Exactly ``seconds`` of it: sample n is what is heard at start + n / 16000; silence where nothing is recorded.
-    Nothing at all of a file without sound. Raises ValueError when the file cannot be read.
+    Args:
+        files: The storage of the file.
+        key: Key of the file.
+        start: Seconds into the file.
+        seconds: Duration to extract.
+
+    Returns:
+        Exactly ``seconds`` of audio, in which sample n belongs to start + n / 16000. Silence where nothing is recorded.
+        Empty if the file has no audio.
+
+    Raises:
+        ValueError: The file cannot be read.
     """
     import av
     from av.error import FFmpegError
@@ -40,12 +51,12 @@ def sound_of(files: LocalFiles, key: str, start: float, seconds: float) -> bytes
             for at, piece in _decoded(container, start, start + seconds):
                 _place(samples, round((at - start) * RATE), piece)
     except (FFmpegError, OSError):
-        raise ValueError("The file of this video cannot be read (any more).") from None
+        raise ValueError("The file of this video cannot be read. It may have been deleted.") from None
     return samples.astype("<i2").tobytes()
 
 
 def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tuple[float, Any]]:
-    """Pieces of sound (int16 [samples]) with the time in seconds at which each begins."""
+    """Yield pieces of audio (int16 [samples]) with the time in seconds at which each begins."""
     from av.audio.resampler import AudioResampler
     from av.error import FFmpegError
 
@@ -58,7 +69,7 @@ def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tu
         try:
             frames = packet.decode()
         except FFmpegError:
-            continue  # what can be decoded around a damaged packet is still worth hearing
+            continue  # the audio around a damaged packet is still useful
         for frame in frames:
             if frame.time is None:
                 continue
@@ -70,7 +81,7 @@ def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tu
 
 
 def _place(samples: Any, offset: int, piece: Any) -> None:
-    """Copy what of ``piece`` lies inside ``samples``, its first sample at ``offset``."""
+    """Copy the overlap of ``piece`` into ``samples``, with its first sample at ``offset``."""
     begin, end = max(0, offset), min(len(samples), offset + len(piece))
     if end > begin:
         samples[begin:end] = piece[begin - offset : end - offset]

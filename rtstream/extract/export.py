@@ -1,7 +1,7 @@
-"""The export process: writes a window of a recording as a file of its own, says how far it is, leaves nothing half.
+"""The export process, which writes a window of recordings to a file and reports its progress.
 
-What it tells the engine is JSON, one object a message: ``{"done", "total"}`` in bytes, at the end ``{"index"}`` or
-``{"error", "full"}``. This module imports no codec library.
+Messages to the engine are JSON objects: ``{"done", "total"}`` in bytes, and at the end ``{"index"}`` or
+``{"error", "full"}``. An export that fails leaves nothing behind. This module does not import the codec library.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
 
 from rtstream.json_types import JsonObject
-from rtstream.mp4.progressive import Flat, plan
+from rtstream.mp4.progressive import ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.storage import Draft, LocalFiles
 
 VIDEO_FILE, INDEX_FILE = "video.mp4", "index.json"
-TELL_EVERY_S = 0.2
+REPORT_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
 class ExportJob:
-    """What to export: [start, end] (Unix seconds) of ``runs``; ``codecs`` are those of RFC 6381.
+    """A window to export.
 
-    ``files`` holds the segments. The video and its index are written to ``draft`` and published. At least ``room``
-    bytes of the disk stay free.
+    Attributes:
+        files: The storage of the recordings.
+        runs: The recordings of the window.
+        codecs: The codecs parameter (RFC 6381).
+        start: Unix seconds.
+        end: Unix seconds.
+        draft: Draft of the folder with the file and its index.
+        room: Bytes that must stay free on the disk.
     """
 
     files: LocalFiles
@@ -41,19 +47,19 @@ class ExportJob:
 
 
 def main(connection: Connection, job: ExportJob) -> None:
-    """Carry out one job and end. Ends early, leaving nothing, when the engine is gone."""
+    """Run one job. Exits early, leaving nothing behind, if the engine is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    told = 0.0
+    reported = 0.0
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= TELL_EVERY_S:
-            told = time.monotonic()
+    def report(done: int, total: int) -> None:
+        nonlocal reported
+        if time.monotonic() - reported >= REPORT_EVERY_S:
+            reported = time.monotonic()
             _send(connection, {"done": done, "total": total})
 
     try:
-        tell(0, 0)
-        index = export(job, tell)
+        report(0, 0)
+        index = export(job, report)
     except BrokenPipeError:
         return
     except ValueError as exc:
@@ -70,19 +76,20 @@ def _send(connection: Connection, message: JsonObject) -> None:
 
 
 def export(job: ExportJob, progress: Callable[[int, int], None]) -> JsonObject:
-    """Write and publish a video.
+    """Publish the draft and return its index without the fragments.
 
-    Returns:
-        The index of the video without its fragments.
+    Args:
+        job: The window to export.
+        progress: Called with the bytes written and the total.
 
     Raises:
-        ValueError: The window cannot be exported.
-        OSError: A file cannot be read or written. Nothing is left after either.
+        ValueError: The recordings cannot be exported. Nothing is left behind.
+        OSError: The files cannot be written. Nothing is left behind.
     """
     with job.draft as draft:
         flat = plan(job.runs, job.start, job.end, job.files.open)
         if draft.free() < flat.size + job.room:
-            raise OSError(errno.ENOSPC, "there is not enough room on the disk")
+            raise OSError(errno.ENOSPC, "there is not enough free space on the disk")
         write(flat, job.files, draft, lambda done: progress(done, flat.size))
         index = {
             "duration": flat.duration,
@@ -97,7 +104,20 @@ def export(job: ExportJob, progress: Callable[[int, int], None]) -> JsonObject:
     return index
 
 
-def write(flat: Flat, files: LocalFiles, draft: Draft, progress: Callable[[int], None] = lambda done: None) -> None:
-    """Write the video of a draft. ``progress`` is called with the bytes written so far. Raises OSError, ValueError."""
+def write(
+    flat: ProgressiveFile, files: LocalFiles, draft: Draft, progress: Callable[[int], None] = lambda done: None
+) -> None:
+    """Write the video file of the draft and flush it to disk.
+
+    Args:
+        flat: The file to write.
+        files: The storage of the recordings.
+        draft: The draft, which must not contain the file.
+        progress: Called with the number of bytes written.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: A recording is truncated.
+    """
     ranges = [(stretch.key, stretch.offset, stretch.length) for stretch in flat.stretches]
     draft.assemble(VIDEO_FILE, flat.header, ranges, flat.times, files, progress)

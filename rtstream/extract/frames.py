@@ -1,6 +1,7 @@
-"""Pictures out of recorded segments. Runs in a media process; importing this module does not import the codec library.
+"""Extracts pictures from recorded segments.
 
-Errors are ValueErrors with one plain sentence, and results plain dataclasses: both travel between processes.
+This code runs in an extraction process. Importing it does not import the codec library. Errors are ValueErrors with one
+plain sentence, and results are plain dataclasses, because both travel between processes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 JPEG_QUALITY = 85
 MAX_SHEET_PICTURES = 64
 _HALF_TICK_S = 0.0005
-"""Times come from stored floats: a picture that is due within this much is shown."""
+"""Times come from stored floats, so a picture due within this tolerance is shown."""
 
 
 @dataclass(frozen=True)
 class ExtractedFrame:
-    """A JPEG picture; ``time``: Unix seconds when the picture happened, ``width`` and ``height`` in pixels."""
+    """A JPEG picture. ``time`` is the Unix time of the picture, ``width`` and ``height`` are in pixels."""
 
     time: float
     width: int
@@ -38,7 +39,7 @@ class ExtractedFrame:
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """Pictures side by side in one JPEG, row by row; ``times``: Unix seconds of each one that could be shown."""
+    """Pictures in one JPEG, row by row. ``times`` are the Unix times of those that could be decoded."""
 
     times: list[float]
     width: int
@@ -49,10 +50,17 @@ class ContactSheet:
 def frame_at(
     files: LocalFiles, init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: int
 ) -> ExtractedFrame:
-    """The picture shown at Unix time ``at``: the last one not after it, else the first there is.
+    """Return the picture shown at the Unix time ``at``, which is the last one not after it, else the first of all.
 
-    ``pieces`` are sorted by start and belong to one recording. The longer side of the picture is at most ``max_side``
-    pixels; it is never enlarged. Raises ValueError when there is no picture to be had.
+    Args:
+        files: The storage of the segments.
+        init: The init segment of the recording.
+        pieces: Segments of one recording, sorted by start.
+        at: Unix seconds.
+        max_side: Longest side of the picture in pixels. Pictures are never enlarged.
+
+    Raises:
+        ValueError: There is no picture, or it cannot be decoded.
     """
     from rtstream.recorder.frames import JpegEncoder
 
@@ -64,16 +72,25 @@ def frame_at(
 def contact_sheet(
     files: LocalFiles, runs: Sequence[StoredRecording], times: Sequence[float], max_side: int
 ) -> ContactSheet:
-    """The pictures shown at Unix ``times`` (1 to 64) in one image, each with its time (UTC) burnt in.
+    """Return the pictures shown at several times in one image, each with its time (UTC) drawn in.
 
-    ``runs`` are sorted. Pictures that cannot be decoded are left out. Raises ValueError when none is left.
+    Pictures that cannot be decoded are omitted.
+
+    Args:
+        files: The storage of the recordings.
+        runs: The recordings, sorted.
+        times: 1 to 64 Unix times.
+        max_side: Longest side of the image in pixels.
+
+    Raises:
+        ValueError: No picture can be decoded.
     """
     from PIL import Image
 
     from rtstream.rules.sample_grid import scaled_size
 
     if not 1 <= len(times) <= MAX_SHEET_PICTURES:
-        raise ValueError(f"a contact sheet shows 1 to {MAX_SHEET_PICTURES} pictures, not {len(times)}")
+        raise ValueError(f"a contact sheet contains 1 to {MAX_SHEET_PICTURES} pictures, not {len(times)}")
     columns = math.ceil(math.sqrt(len(times)))
     tiles: list[tuple[float, Image.Image]] = []
     for at in times:
@@ -97,20 +114,20 @@ def contact_sheet(
 
 
 def _run_at(runs: Sequence[StoredRecording], at: float) -> StoredRecording:
-    """The last run that began by then, else the first."""
+    """Return the last recording that began by then, else the first."""
     begun = [run for run in runs if run.pieces and run.pieces[0].start <= at + _HALF_TICK_S]
     if not begun and not runs:
-        raise ValueError("nothing is recorded there")
+        raise ValueError("nothing is recorded in this window")
     return begun[-1] if begun else runs[0]
 
 
 def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
-    """The picture shown at ``at``, with its own time."""
+    """Return the picture shown at ``at``, with its own time."""
     import av
     from av.error import FFmpegError
 
     if not run.pieces:
-        raise ValueError("nothing is recorded there")
+        raise ValueError("nothing is recorded in this window")
     piece = next((p for p in reversed(run.pieces) if p.start <= at + _HALF_TICK_S), run.pieces[0])
     try:
         media = files.read(piece.key, piece.offset, piece.length)
@@ -119,21 +136,21 @@ def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, 
     except FFmpegError as exc:
         raise ValueError(f"the recording cannot be decoded ({exc.strerror})") from None
     except OSError:
-        raise ValueError("the recording is no longer on disk") from None
+        raise ValueError("the recording no longer exists on disk") from None
 
 
 def _find(container: InputContainer, start: float, at: float) -> tuple[float, av.VideoFrame]:
-    """Decode from the last keyframe before the picture to the picture itself, and no further."""
+    """Decode from the last keyframe before the picture up to the picture itself."""
     if not container.streams.video:
-        raise ValueError("the recording has no pictures")
+        raise ValueError("the recording has no video")
     stream = container.streams.video[0]
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     base = stream.time_base
     packets = [packet for packet in container.demux(stream) if packet.pts is not None and packet.size]
     if not packets or base is None:
-        raise ValueError("the recording has no pictures")
-    # The recorder's start of a segment is when its keyframe is shown; pictures shown before it may follow it.
+        raise ValueError("the recording has no video")
+    # The start of a segment is the presentation of its keyframe. Pictures presented earlier may follow it in the file.
     first = _pts(packets[0])
     due = first + (at - start + _HALF_TICK_S) / float(base)
     wanted = max((_pts(packet) for packet in packets if _pts(packet) <= due), default=first)
@@ -147,7 +164,7 @@ def _find(container: InputContainer, start: float, at: float) -> tuple[float, av
         if frame.pts >= wanted:
             break
     if best is None:
-        raise ValueError("the recording has no picture that can be decoded there")
+        raise ValueError("the recording has no decodable picture at this time")
     return start + float(((best.pts or 0) - first) * base), best
 
 
@@ -163,7 +180,7 @@ def _decoded(packets: Sequence[av.Packet], stream: av.VideoStream) -> Iterator[a
         try:
             yield from stream.decode(packet)
         except FFmpegError:
-            continue  # what can be decoded around a damaged picture is still worth showing
+            continue  # the pictures around a damaged one are still useful
 
 
 def _burn_in(image: Image.Image, time: float) -> None:
@@ -174,7 +191,7 @@ def _burn_in(image: Image.Image, time: float) -> None:
     text = f"{stamp:%Y-%m-%d %H:%M:%S}.{stamp.microsecond // 100_000} UTC"
     draw = ImageDraw.Draw(image)
     left, top, right, bottom = draw.textbbox((6, 4), text, font=font)
-    # A line at the edge tells it from its neighbours.
+    # A border separates the picture from its neighbours.
     draw.rectangle((0, 0, image.width - 1, image.height - 1), outline="black", width=max(1, image.height // 180))
     draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill="black")
     draw.text((6, 4), text, font=font, fill="white")

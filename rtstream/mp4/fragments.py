@@ -1,4 +1,4 @@
-"""Fragmented MP4 as bytes: cutting a muxer's output at fragments, reading their times, naming codecs (RFC 6381).
+"""Fragmented MP4 as bytes: splitting a muxer's output into fragments, reading their times, naming codecs (RFC 6381).
 
 Box layouts follow ISO/IEC 14496-12 (moov, moof, tfhd, tfdt, trun) and 14496-15 (avcC, hvcC).
 """
@@ -12,31 +12,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrackRun:
-    """Times of one track in one fragment, in ticks of the track's timescale."""
+    """The times of one track in one fragment, in ticks of the track's timescale."""
 
     track_id: int
     first_dts: int
     last_dts: int
     end_dts: int
     end_pts: int  # latest presentation time plus that sample's duration
-    time_at: int  # position of ``first_dts`` in the fragment, a number of 8 bytes
+    time_at: int  # byte position of ``first_dts`` in the fragment, stored in 8 bytes
 
 
 def boxes(
     data: bytes | bytearray | memoryview, start: int = 0, end: int | None = None
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the body of each box in ``data[start:end]``. Raises ValueError on wrong sizes."""
+    """Yield the type, and the start and end of the body, of each box in ``data[start:end]``.
+
+    Raises:
+        ValueError: A box has an invalid size.
+    """
     end = len(data) if end is None else end
     while start < end:
         if end - start < 8:
-            raise ValueError("box header cut off")
+            raise ValueError("a box header is truncated")
         size, kind = struct.unpack_from(">I4s", data, start)
         head = 8
         if size == 1:
             (size,) = struct.unpack_from(">Q", data, start + 8)
             head = 16
         if size < head or start + size > end:
-            raise ValueError("box larger than what contains it")
+            raise ValueError("a box is larger than its container")
         yield kind, start + head, start + size
         start += size
 
@@ -44,7 +48,14 @@ def boxes(
 def find(
     data: bytes | bytearray | memoryview, path: list[bytes], start: int = 0, end: int | None = None
 ) -> tuple[int, int] | None:
-    """Start and end of the body of the first box at ``path``, outermost first; None when absent."""
+    """Return the start and end of the body of the first box at ``path``, or None if there is none.
+
+    Args:
+        data: The bytes to search.
+        path: Box types, outermost first.
+        start: Byte position at which to begin.
+        end: Byte position at which to stop, or None for the end of the data.
+    """
     for kind, body, stop in boxes(data, start, end):
         if kind == path[0]:
             return (body, stop) if len(path) == 1 else find(data, path[1:], body, stop)
@@ -52,16 +63,21 @@ def find(
 
 
 class FragmentSplitter:
-    """A file object for a muxer: collects what it writes into the initialisation segment and whole fragments."""
+    """A file object for a muxer that splits its output into the init segment and whole fragments.
+
+    Attributes:
+        init: The init segment, empty until the muxer has written it.
+        fragments: The complete fragments, which the caller removes.
+    """
 
     def __init__(self) -> None:
         self.init = b""
         self.fragments: list[bytearray] = []
         self._buffer = bytearray()
-        self._pending = bytearray()  # boxes that wait for their moov or mdat
+        self._pending = bytearray()  # boxes waiting for their moov or mdat
 
     def write(self, data: bytes) -> int:
-        """Take bytes of the muxer; whole fragments appear in ``fragments``."""
+        """Accept bytes from the muxer. Complete fragments are appended to ``fragments``."""
         self._buffer += data
         while len(self._buffer) >= 16:
             size, kind = struct.unpack_from(">I4s", self._buffer)
@@ -80,15 +96,25 @@ class FragmentSplitter:
 
 
 def track_runs(fragment: bytes | bytearray) -> list[TrackRun]:
-    """Times of each track in a fragment that begins with a moof box."""
+    """Return the times of each track in a fragment that begins with a moof box.
+
+    Raises:
+        ValueError: The fragment is malformed.
+    """
     moof = find(fragment, [b"moof"])
     if moof is None:
-        raise ValueError("no moof in the fragment")
+        raise ValueError("the fragment has no moof box")
     return [_track_run(fragment, body, stop) for kind, body, stop in boxes(fragment, *moof) if kind == b"traf"]
 
 
 def delay(fragment: bytearray, runs: list[TrackRun], ticks: Mapping[int, int]) -> None:
-    """Let a fragment, whose times ``runs`` are, be decoded later by so many ticks of each track."""
+    """Move the decode times of a fragment.
+
+    Args:
+        fragment: The fragment, which is changed in place.
+        runs: Its times, from ``track_runs``.
+        ticks: Delay of each track id, in ticks.
+    """
     for run in runs:
         struct.pack_into(">Q", fragment, run.time_at, run.first_dts + ticks[run.track_id])
 
@@ -99,13 +125,13 @@ def _track_run(data: bytes | bytearray, start: int, end: int) -> TrackRun:
     for kind, body, _ in boxes(data, start, end):
         if kind == b"tfhd":
             flags, track_id = struct.unpack_from(">II", data, body)
-            # Optional fields come in the order of their flag bits: base offset (8 bytes), description, duration.
+            # Optional fields appear in the order of their flag bits: base offset (8 bytes), description, duration.
             at = body + 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
             if flags & 8:
                 (default_duration,) = struct.unpack_from(">I", data, at)
         elif kind == b"tfdt":
             if data[body] != 1:
-                raise ValueError("the fragment's times have 32 bits")
+                raise ValueError("the fragment stores its times in 32 bits")
             time_at = body + 4
             (dts,) = struct.unpack_from(">Q", data, time_at)
             first = dts
@@ -115,12 +141,12 @@ def _track_run(data: bytes | bytearray, start: int, end: int) -> TrackRun:
                 end_pts = max(end_pts or 0, dts + offset + duration)
                 dts += duration
     if first is None or last is None:
-        raise ValueError("fragment without samples")
+        raise ValueError("the fragment contains no samples")
     return TrackRun(track_id, first, last, dts, end_pts or dts, time_at)
 
 
 def _samples(data: bytes | bytearray, body: int, default_duration: int) -> Iterator[tuple[int, int]]:
-    """Duration and composition offset of each sample of a trun box."""
+    """Yield the duration and composition offset of each sample of a trun box."""
     flags, count = struct.unpack_from(">II", data, body)
     at = body + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
     columns = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
@@ -138,7 +164,7 @@ def _samples(data: bytes | bytearray, body: int, default_duration: int) -> Itera
 
 
 def track_scales(init: bytes) -> dict[int, tuple[bytes, int]]:
-    """Handler type (``vide``, ``soun``) and timescale (ticks per second) of each track of an initialisation segment."""
+    """Return the handler type (``vide``, ``soun``) and timescale (ticks per second) of each track."""
     scales: dict[int, tuple[bytes, int]] = {}
     for body, stop in _traks(init):
         tkhd, mdhd = find(init, [b"tkhd"], body, stop), find(init, [b"mdia", b"mdhd"], body, stop)
@@ -151,7 +177,7 @@ def track_scales(init: bytes) -> dict[int, tuple[bytes, int]]:
 
 
 def codecs(init: bytes) -> str:
-    """The codecs parameter (RFC 6381) of an initialisation segment, such as ``avc1.4D401F,mp4a.40.2``."""
+    """Return the codecs parameter (RFC 6381) of an init segment, such as ``avc1.4D401F,mp4a.40.2``."""
     names = []
     for body, stop in _traks(init):
         stsd = find(init, [b"mdia", b"minf", b"stbl", b"stsd"], body, stop)
@@ -164,12 +190,12 @@ def codecs(init: bytes) -> str:
 def _traks(init: bytes) -> list[tuple[int, int]]:
     moov = find(init, [b"moov"])
     if moov is None:
-        raise ValueError("no moov in the initialisation segment")
+        raise ValueError("the init segment has no moov box")
     return [(body, stop) for kind, body, stop in boxes(init, *moov) if kind == b"trak"]
 
 
 def _codec(init: bytes, kind: bytes, entry: int, end: int) -> str:
-    """One sample entry's name. Visual entries have 78 bytes before their boxes, audio entries 28."""
+    """Return the codec name of one sample entry. Visual entries have 78 bytes before their boxes, audio entries 28."""
     name = kind.decode("latin-1")
     if kind in (b"avc1", b"avc3") and (box := find(init, [b"avcC"], entry + 78, end)):
         return f"{name}.{init[box[0] + 1 : box[0] + 4].hex().upper()}"
@@ -188,7 +214,10 @@ def _codec(init: bytes, kind: bytes, entry: int, end: int) -> str:
 
 
 def _hevc_profile(hvcc: bytes) -> str:
-    """ISO/IEC 14496-15 annex E.3: profile space, profile, compatibility bits reversed, tier, level, constraints."""
+    """Return the HEVC part of the codec name.
+
+    ISO/IEC 14496-15 annex E.3: profile space, profile, compatibility bits reversed, tier, level, constraints.
+    """
     space, tier, profile = hvcc[1] >> 6, hvcc[1] >> 5 & 1, hvcc[1] & 31
     compatible = int(f"{struct.unpack_from('>I', hvcc, 2)[0]:032b}"[::-1], 2)
     constraints = [f"{byte:X}" for byte in hvcc[6:12].rstrip(b"\0")]
@@ -197,7 +226,7 @@ def _hevc_profile(hvcc: bytes) -> str:
 
 
 def _object_type(esds: bytes) -> str:
-    """Object type indication, and for MPEG-4 audio the audio object type (ISO/IEC 14496-1 7.2.6)."""
+    """Return the object type indication, and for MPEG-4 audio the audio object type (ISO/IEC 14496-1 7.2.6)."""
     at, indication = 0, 0
     while at + 2 <= len(esds):
         tag, at = esds[at], at + 1

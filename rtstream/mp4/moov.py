@@ -1,4 +1,4 @@
-"""The ``moov`` box of a plain MP4 file: tables of where each sample is and when it is shown (ISO/IEC 14496-12)."""
+"""Writes the ``moov`` box of a progressive MP4 file: tables of sample positions and times (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ IDENTITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 @dataclass(frozen=True)
 class TrackTable:
-    """All samples of one track in decoding order; times in ticks of the track.
+    """All samples of one track in decode order. Times are in ticks of the track.
 
-    ``decoded`` begins anywhere and never falls; ``last_duration`` is the last sample's. ``chunk_at``: byte position of
-    each chunk after the beginning of the media data, ``chunk_counts``: samples in it. ``edits``: what is shown, as
-    (seconds, from which composition time on; -1: nothing is shown).
+    Attributes:
+        info: The track.
+        decoded: Decode time of each sample. It begins anywhere and never decreases.
+        last_duration: Duration of the last sample.
+        shown_after: Composition offset of each sample.
+        sizes: Bytes of each sample.
+        sync: Whether each sample can be decoded on its own.
+        chunk_at: Byte position of each chunk, relative to the beginning of the media data.
+        chunk_counts: Number of samples in each chunk.
+        edits: The edit list, as (seconds, composition time at which the edit begins). -1 stands for an empty edit.
     """
 
     info: TrackInfo
@@ -38,13 +45,18 @@ class TrackTable:
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
-    """A box with its header."""
+    """Return a box with its header."""
     body = b"".join(parts)
     return struct.pack(">I4s", len(body) + 8, kind) + body
 
 
 def movie(tracks: Sequence[TrackTable], media_at: int) -> bytes:
-    """The moov box of a file whose media data begins at byte ``media_at``; its size does not depend on that."""
+    """Return the moov box of a file.
+
+    Args:
+        tracks: The tracks of the file.
+        media_at: Byte position of the media data. It does not affect the size of the box.
+    """
     traks = [_trak(number, track, media_at) for number, track in enumerate(tracks, 1)]
     duration = max(sum(_scaled(seconds) for seconds, _ in track.edits) for track in tracks)
     mvhd = _full(
@@ -70,8 +82,8 @@ def _scaled(seconds: float) -> int:
 def _trak(number: int, track: TrackTable, media_at: int) -> bytes:
     info = track.info
     shown = sum(_scaled(seconds) for seconds, _ in track.edits)
-    # Version 1 boxes: 32 bits of 90 kHz are 13 hours.
-    tkhd = _full(b"tkhd", 1, info.flags, struct.pack(">QQIIQ", 0, 0, number, 0, shown), info.placing)
+    # Version 1 boxes, because 32 bits at 90 kHz cover only 13 hours.
+    tkhd = _full(b"tkhd", 1, info.flags, struct.pack(">QQIIQ", 0, 0, number, 0, shown), info.placement)
     rows = [struct.pack(">QqHH", _scaled(seconds), at, 1, 0) for seconds, at in track.edits]
     edts = box(b"edts", _full(b"elst", 1, 0, struct.pack(">I", len(rows)), *rows))
     length = int(track.decoded[-1] - track.decoded[0]) + track.last_duration
@@ -98,12 +110,12 @@ def _tables(track: TrackTable, media_at: int) -> list[bytes]:
 
 
 def _runs(values: Ints) -> tuple[Ints, Ints]:
-    """Run lengths and their values."""
+    """Return the lengths of runs of equal values, and their values."""
     starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
     return np.diff(np.append(starts, len(values))), values[starts]
 
 
 def _counted(*columns: NDArray[Any]) -> bytes:
-    """Number of rows, then the rows of 32-bit numbers; negative ones in two's complement."""
+    """Return the number of rows, followed by the rows of 32-bit numbers (negative ones in two's complement)."""
     rows = np.stack(columns, axis=1)
     return struct.pack(">I", len(rows)) + rows.astype(">i8").astype(">u4").tobytes()

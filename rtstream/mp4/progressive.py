@@ -1,11 +1,13 @@
-"""Recorded fragments as one plain MP4 file that begins at once: new tables in front, the fragments untouched behind.
+"""Combines recorded fragments into one progressive MP4 file without re-encoding.
 
-The fragments stay whole inside the file's media data, each with its own header, which players of the file never see.
-So the same file is played as a file, by its tables, and as HLS, by byte ranges of its fragments, whose times are made
-to follow each other (not every HLS player minds discontinuities). An edit list cuts to the exact pictures; nothing is
-encoded again. What is cut off of the first and the last GOP stays in the file, hidden.
+The file begins with new tables. The fragments follow unchanged inside its media data, each with its own header, which
+players of the file never see. The same file therefore plays as a file, through its tables, and as HLS, through byte
+ranges of its fragments. The fragments' times are rewritten to be continuous, because not every HLS player handles
+discontinuities. An edit list cuts to exact pictures. The parts cut off the first and the last GOP remain in the file
+but are hidden.
 
-Runs in a media process; does not import the codec library. Errors are ValueErrors with one plain sentence.
+This code runs in an extraction process and does not import the codec library. Errors are ValueErrors with one plain
+sentence.
 """
 
 from __future__ import annotations
@@ -24,18 +26,18 @@ from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import Samples, TrackInfo, read_fragment, read_init
 
 HOLE_S = 0.25
-"""Fragments of a run that are further apart begin a new part."""
+"""Fragments of a recording that are further apart begin a new part."""
 FTYP = box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41")
 _HALF_TICK_S = 0.0005
-"""Times come from stored floats."""
+"""Tolerance for times, which come from stored floats."""
 
 OpenFile = Callable[[str], BinaryIO]
 """Opens a stored file by its key."""
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Bytes of a stored file."""
+class MediaRange:
+    """A range of bytes in a file."""
 
     key: str
     offset: int
@@ -44,10 +46,14 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of the finished file that plays on its own, after the initialisation segment.
+    """A part of the finished file that plays on its own after the init segment.
 
-    ``start``: Unix seconds of its first picture; ``duration``: seconds; ``part``: parts follow each other with a
-    discontinuity; ``offset`` and ``length``: bytes in the finished file.
+    Attributes:
+        start: Unix seconds at which its first picture is shown.
+        duration: Seconds.
+        part: Number of its part. A discontinuity separates two parts.
+        offset: First byte in the finished file.
+        length: Number of bytes.
     """
 
     start: float
@@ -59,7 +65,7 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Part:
-    """What the file shows without a gap: ``start`` and ``end`` in Unix seconds, ``at`` in seconds into the file."""
+    """A part of the file without a gap: ``start`` and ``end`` in Unix seconds, and ``at`` in seconds into the file."""
 
     start: float
     end: float
@@ -67,15 +73,23 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Flat:
-    """A plain MP4 file to be: ``header``, then the ``stretches``. ``duration``: seconds that it shows.
+class ProgressiveFile:
+    """A progressive MP4 file to be written: the header, then the ranges of recorded bytes.
 
-    ``init_at`` and ``init_length``: bytes of the initialisation segment in the finished file. ``times``: (position,
-    bytes) to be written over the file last, which let the fragments follow each other; its tables do not need them.
+    Attributes:
+        header: First bytes of the file.
+        stretches: Recorded bytes that follow the header.
+        duration: Playing time in seconds.
+        parts: The parts of the file.
+        fragments: The fragments of the file.
+        init_at: Byte position of the init segment in the file.
+        init_length: Bytes of the init segment.
+        times: (position, bytes) to be written over the file last. They make the fragments' times continuous; the tables
+            do not depend on them.
     """
 
     header: bytes
-    stretches: list[Stretch]
+    stretches: list[MediaRange]
     duration: float
     parts: list[Part]
     fragments: list[Fragment]
@@ -89,8 +103,8 @@ class Flat:
         return len(self.header) + sum(stretch.length for stretch in self.stretches)
 
 
-class FormatsDiffer(ValueError):
-    """The runs cannot stand in one file: ``run`` is the number of the first one that is coded differently."""
+class FormatMismatch(ValueError):
+    """The recordings cannot share one file. ``run`` is the number of the first one with a different format."""
 
     def __init__(self, run: int) -> None:
         super().__init__(run)
@@ -101,32 +115,32 @@ class FormatsDiffer(ValueError):
 
 
 @dataclass
-class _Piece:
-    """A fragment as it is recorded; times in seconds on its run."""
+class _SourceFragment:
+    """A recorded fragment. Times are seconds on the time line of its recording."""
 
-    stretch: Stretch
+    stretch: MediaRange
     samples: dict[int, Samples]
-    keyframe: bool  # can be decoded without an earlier one
-    shown: float  # its first picture, in decoding order; sound where there are no pictures
-    earliest: float  # the first of its samples to be shown
-    decoded: float  # the first sample of the leading track
+    keyframe: bool  # can be decoded without an earlier fragment
+    shown: float  # presentation of its first picture in decode order, or of its audio without pictures
+    earliest: float  # earliest presentation time of its samples
+    decoded: float  # decode time of the first sample of the leading track
     decoded_to: float
-    end: float  # when its last picture has been shown
+    end: float  # end of its last picture
 
 
 @dataclass
-class _Stored:
-    """Fragments of one run without a hole. ``zero``: Unix seconds of the run's time 0."""
+class _SourcePart:
+    """Consecutive fragments of one recording. ``zero`` is the Unix time at the start of the recording's time line."""
 
     run: int
     zero: float
     tracks: dict[int, TrackInfo]
-    pieces: list[_Piece] = field(default_factory=list)
-    shift: float = 0.0  # seconds from the run's time to the file's
+    pieces: list[_SourceFragment] = field(default_factory=list)
+    shift: float = 0.0  # seconds from the recording's time to the file's
 
     @property
     def begins(self) -> dict[int, float]:
-        """When the first sample of each track is decoded, in seconds on the run."""
+        """Decode time of each track's first sample, in seconds on the recording's time line."""
         first: dict[int, float] = {}
         for piece in self.pieces:
             for track, samples in piece.samples.items():
@@ -135,7 +149,7 @@ class _Stored:
 
     @property
     def ends(self) -> dict[int, float]:
-        """When each track is over, in seconds on the run."""
+        """End of each track, in seconds on the recording's time line."""
         return {
             track: float(samples.decoded[-1] + samples.durations[-1]) / self.tracks[track].timescale
             for piece in self.pieces
@@ -144,12 +158,12 @@ class _Stored:
 
     @property
     def shown_to(self) -> float:
-        """When its last picture has been shown, in seconds on the run."""
+        """End of the last picture, in seconds on the recording's time line."""
         return max(piece.end for piece in self.pieces)
 
 
 def same_format(inits: Sequence[bytes]) -> list[bool]:
-    """For each initialisation segment, whether its samples can stand in one file with those of the last one."""
+    """Return, for each init segment, whether its samples can share one file with those of the last one."""
     formats = [_format(read_init(init)) for init in inits]
     return [found == formats[-1] for found in formats]
 
@@ -158,34 +172,43 @@ def _format(tracks: dict[int, TrackInfo]) -> list[object]:
     return [track.format for _, track in sorted(tracks.items())]
 
 
-def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: OpenFile) -> Flat:
-    """The file of the window [start, end] (Unix seconds) of recorded ``runs`` (sorted, with all pieces of the window).
+def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: OpenFile) -> ProgressiveFile:
+    """Plan the file for the window [start, end].
 
-    Gaps between runs are closed: the file shows one after the other. Raises ValueError when nothing of the window can
-    be read, FormatsDiffer when the runs are coded differently.
+    Gaps between recordings are closed, so that they play back to back.
+
+    Args:
+        runs: The recordings, sorted, with all segments of the window.
+        start: Unix seconds.
+        end: Unix seconds.
+        open_file: Opens a stored file by its key.
+
+    Raises:
+        ValueError: Nothing in the window can be read.
+        FormatMismatch: The recordings have different formats.
     """
     parts = [part for number, run in enumerate(runs) for part in _parts(number, run, open_file)]
-    parts = _trimmed(parts, start, end)
+    parts = _trim(parts, start, end)
     if not parts:
-        raise ValueError("nothing is recorded there")
+        raise ValueError("nothing is recorded in this window")
     wanted = _format(parts[0].tracks)
     for part in parts:
         if _format(part.tracks) != wanted:
-            raise FormatsDiffer(part.run)
+            raise FormatMismatch(part.run)
     _line_up(parts)
     return _assemble(runs, parts, start, end)
 
 
-def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_Stored]:
-    """A run without its holes."""
+def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_SourcePart]:
+    """Split a recording at its holes."""
     tracks = read_init(run.init)
     lead = _lead(tracks)
-    part: _Stored | None = None
+    part: _SourcePart | None = None
     zero: float | None = None
     reached = 0.0
     for piece, first in _pieces(run, tracks, lead, open_file):
         if lead.id not in piece.samples:
-            # Sound alone, at the end of a run.
+            # Audio alone at the end of a recording.
             if part is not None:
                 part.pieces.append(piece)
             continue
@@ -194,7 +217,7 @@ def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_
         if part is None or abs(piece.decoded - reached) >= HOLE_S:
             if part is not None:
                 yield part
-            part = _Stored(number, zero, tracks)
+            part = _SourcePart(number, zero, tracks)
         part.pieces.append(piece)
         reached = piece.decoded_to
     if part is not None:
@@ -202,17 +225,17 @@ def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_
 
 
 def _lead(tracks: dict[int, TrackInfo]) -> TrackInfo:
-    """The track that sets the time: the pictures, else the sound."""
+    """Return the track that determines the time, which is the video track if there is one."""
     found = next((track for track in tracks.values() if track.handler == b"vide"), next(iter(tracks.values()), None))
     if found is None:
-        raise ValueError("the recording has neither pictures nor sound")
+        raise ValueError("the recording has neither video nor audio")
     return found
 
 
 def _pieces(
     run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo, open_file: OpenFile
-) -> Iterator[tuple[_Piece, float]]:
-    """The fragments of a run, and the Unix time at which the stored segment that each is in begins."""
+) -> Iterator[tuple[_SourceFragment, float]]:
+    """Yield the fragments of a recording, and the Unix time at which the stored segment of each begins."""
     for stored in run.pieces:
         try:
             with open_file(stored.key) as file:
@@ -221,17 +244,17 @@ def _pieces(
                     if samples:
                         yield _piece(stretch, samples, tracks, lead), stored.start
         except OSError:
-            raise ValueError("a part of the recording is no longer on disk") from None
+            raise ValueError("a part of the recording no longer exists on disk") from None
 
 
-def _fragments(file: BinaryIO, key: str, at: int, end: int) -> Iterator[tuple[Stretch, bytes]]:
-    """Each fragment (moof + mdat) between two offsets of a file, with its moof box."""
+def _fragments(file: BinaryIO, key: str, at: int, end: int) -> Iterator[tuple[MediaRange, bytes]]:
+    """Yield each fragment (moof + mdat) between two offsets of a file, with its moof box."""
     begin, moof = at, b""
     while at < end:
         file.seek(at)
         head = file.read(16)
         if len(head) < 16:
-            raise ValueError("a part of the recording is cut short on disk")
+            raise ValueError("a part of the recording is truncated on disk")
         size, kind = struct.unpack_from(">I4s", head)
         if size == 1:
             (size,) = struct.unpack_from(">Q", head, 8)
@@ -241,19 +264,21 @@ def _fragments(file: BinaryIO, key: str, at: int, end: int) -> Iterator[tuple[St
             begin, moof = at, head + file.read(size - 16)
         at += size
         if kind == b"mdat" and moof:
-            yield Stretch(key, begin, at - begin), moof
+            yield MediaRange(key, begin, at - begin), moof
             begin, moof = at, b""
 
 
-def _piece(stretch: Stretch, samples: dict[int, Samples], tracks: dict[int, TrackInfo], lead: TrackInfo) -> _Piece:
+def _piece(
+    stretch: MediaRange, samples: dict[int, Samples], tracks: dict[int, TrackInfo], lead: TrackInfo
+) -> _SourceFragment:
     shown = {track: (s.decoded + s.shown_after) / tracks[track].timescale for track, s in samples.items()}
     earliest = min(float(times.min()) for times in shown.values())
     own = samples.get(lead.id)
     if own is None:
-        return _Piece(stretch, samples, False, earliest, earliest, earliest, earliest, earliest)
+        return _SourceFragment(stretch, samples, False, earliest, earliest, earliest, earliest, earliest)
     times = shown[lead.id]
     last = int(times.argmax())
-    return _Piece(
+    return _SourceFragment(
         stretch,
         samples,
         bool(own.sync[0]),
@@ -265,9 +290,9 @@ def _piece(stretch: Stretch, samples: dict[int, Samples], tracks: dict[int, Trac
     )
 
 
-def _trimmed(parts: list[_Stored], start: float, end: float) -> list[_Stored]:
-    """Only what is needed to show [start, end]: from the last keyframe before it on."""
-    kept: list[_Stored] = []
+def _trim(parts: list[_SourcePart], start: float, end: float) -> list[_SourcePart]:
+    """Return only what is needed to show [start, end], beginning at the last keyframe before it."""
+    needed: list[_SourcePart] = []
     for part in parts:
         pieces = part.pieces
         from_, to = start - part.zero + _HALF_TICK_S, end - part.zero - _HALF_TICK_S
@@ -276,16 +301,16 @@ def _trimmed(parts: list[_Stored], start: float, end: float) -> list[_Stored]:
         part.pieces = [piece for piece in pieces[first:] if piece.earliest < to]
         shown = [piece for piece in part.pieces if piece.keyframe]
         if shown and part.shown_to > from_ and shown[0].shown < to:
-            kept.append(part)
-    return kept
+            needed.append(part)
+    return needed
 
 
-def _assemble(runs: Sequence[StoredRecording], parts: list[_Stored], start: float, end: float) -> Flat:
+def _assemble(runs: Sequence[StoredRecording], parts: list[_SourcePart], start: float, end: float) -> ProgressiveFile:
     init = runs[parts[0].run].init
     covered = [(part.zero + part.pieces[0].shown, part.zero + part.shown_to) for part in parts]
     covered[0] = (_picture_at(parts[0], start), covered[0][1])
     covered[-1] = (covered[-1][0], min(end, covered[-1][1]))
-    # The span of the file's own time line that is shown.
+    # The shown span of the file's own time line.
     begin, finish = _on_file(parts[0], covered[0][0]), _on_file(parts[-1], covered[-1][1])
     places = _places(parts, len(init))
     tracks = [_table(parts, places, track, begin, finish) for track in parts[0].tracks]
@@ -293,9 +318,9 @@ def _assemble(runs: Sequence[StoredRecording], parts: list[_Stored], start: floa
     total = len(init) + sum(piece.stretch.length for part in parts for piece in part.pieces)
     media_at = len(FTYP) + len(movie(tables, 0)) + 16
     header = FTYP + movie(tables, media_at) + struct.pack(">I4sQ", 1, b"mdat", total + 16) + init
-    return Flat(
+    return ProgressiveFile(
         header=header,
-        stretches=_joined(piece.stretch for part in parts for piece in part.pieces),
+        stretches=_merge_adjacent(piece.stretch for part in parts for piece in part.pieces),
         duration=finish - begin,
         parts=[
             Part(start, end, max(0.0, _on_file(part, start) - begin))
@@ -313,8 +338,8 @@ def _assemble(runs: Sequence[StoredRecording], parts: list[_Stored], start: floa
     )
 
 
-def _line_up(parts: list[_Stored]) -> None:
-    """Let each part be shown when the one before has been; but not before all of that one's sound is over."""
+def _line_up(parts: list[_SourcePart]) -> None:
+    """Place each part after the picture and audio of the previous one."""
     parts[0].shift = -min(parts[0].begins.values())
     for before, part in pairwise(parts):
         begins, ends = part.begins, before.ends
@@ -322,13 +347,16 @@ def _line_up(parts: list[_Stored]) -> None:
         part.shift = before.shift + max([before.shown_to - part.pieces[0].shown, *waits])
 
 
-def _on_file(part: _Stored, at: float) -> float:
-    """Seconds on the file's own time line of a Unix time."""
+def _on_file(part: _SourcePart, at: float) -> float:
+    """Return a Unix time as seconds on the file's own time line."""
     return at - part.zero + part.shift
 
 
-def _picture_at(part: _Stored, at: float) -> float:
-    """Unix time at which the picture begins that is shown at ``at``: an edit that cuts into a picture loses it."""
+def _picture_at(part: _SourcePart, at: float) -> float:
+    """Return the Unix time at which the picture shown at ``at`` begins.
+
+    An edit that cuts into a picture would drop it.
+    """
     lead = _lead(part.tracks)
     begun = part.pieces[0].shown
     for piece in part.pieces:
@@ -339,9 +367,9 @@ def _picture_at(part: _Stored, at: float) -> float:
     return part.zero + begun
 
 
-def _places(parts: list[_Stored], at: int) -> dict[Stretch, int]:
-    """Where each fragment begins, in bytes after the beginning of the media data."""
-    places: dict[Stretch, int] = {}
+def _places(parts: list[_SourcePart], at: int) -> dict[MediaRange, int]:
+    """Return the byte position of each fragment, relative to the beginning of the media data."""
+    places: dict[MediaRange, int] = {}
     for part in parts:
         for piece in part.pieces:
             places[piece.stretch] = at
@@ -350,9 +378,9 @@ def _places(parts: list[_Stored], at: int) -> dict[Stretch, int]:
 
 
 def _table(
-    parts: list[_Stored], places: dict[Stretch, int], track: int, begin: float, finish: float
+    parts: list[_SourcePart], places: dict[MediaRange, int], track: int, begin: float, finish: float
 ) -> TrackTable | None:
-    """One track of all parts on the file's time line; None when it has no samples."""
+    """Return one track of all parts on the file's time line, or None if it has no samples."""
     info = parts[0].tracks[track]
     found = [(part, piece, piece.samples[track]) for part in parts for piece in part.pieces if track in piece.samples]
     if not found:
@@ -363,7 +391,7 @@ def _table(
     zero = int(decoded[0])
     missing = zero / scale - begin
     edits = [(finish - begin, round(begin * scale) - zero)]
-    if missing > 0:  # it begins later than what is shown
+    if missing > 0:  # the track begins later than the shown span
         edits = [(missing, -1), (finish - begin - missing, 0)]
     return TrackTable(
         info=info,
@@ -378,8 +406,8 @@ def _table(
     )
 
 
-def _times(part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[tuple[int, bytes]]:
-    """The decoding times of a part's fragments on the file's time line, and where they are to be written."""
+def _times(part: _SourcePart, places: dict[MediaRange, int], media_at: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the byte position and new value of each decode time of a part's fragments."""
     for piece in part.pieces:
         for track, samples in piece.samples.items():
             moved = int(samples.decoded[0]) + round(part.shift * part.tracks[track].timescale)
@@ -387,8 +415,8 @@ def _times(part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator
             yield where, moved.to_bytes(samples.time_bytes, "big")
 
 
-def _playable(number: int, part: _Stored, places: dict[Stretch, int], media_at: int) -> Iterator[Fragment]:
-    """The fragments of a part that begin with a keyframe, each with those after it that do not."""
+def _playable(number: int, part: _SourcePart, places: dict[MediaRange, int], media_at: int) -> Iterator[Fragment]:
+    """Yield the fragments of a part that begin with a keyframe, each merged with the following ones that do not."""
     keys = [n for n, piece in enumerate(part.pieces) if piece.keyframe]
     for key, following in zip(keys, [*keys[1:], len(part.pieces)], strict=True):
         group = part.pieces[key:following]
@@ -398,22 +426,25 @@ def _playable(number: int, part: _Stored, places: dict[Stretch, int], media_at: 
         yield Fragment(start, until - group[0].shown, number, media_at + places[group[0].stretch], length)
 
 
-def _joined(stretches: Iterator[Stretch]) -> list[Stretch]:
-    """Neighbours in the same file as one."""
-    found: list[Stretch] = []
+def _merge_adjacent(stretches: Iterator[MediaRange]) -> list[MediaRange]:
+    """Merge adjacent ranges of the same file."""
+    found: list[MediaRange] = []
     for stretch in stretches:
         last = found[-1] if found else None
         if last is not None and last.key == stretch.key and last.offset + last.length == stretch.offset:
-            found[-1] = Stretch(last.key, last.offset, last.length + stretch.length)
+            found[-1] = MediaRange(last.key, last.offset, last.length + stretch.length)
         else:
             found.append(stretch)
     return found
 
 
-def retimed(init: bytes, media: bytes, start: float) -> bytes:
-    """Whole fragments (moof + mdat) moved so that their first picture is shown at ``start`` seconds. Raises ValueError.
+def retime(init: bytes, media: bytes, start: float) -> bytes:
+    """Move whole fragments (moof + mdat) so that their first picture is shown at ``start`` seconds.
 
-    Not every HLS player minds discontinuities: what is played one after the other has times that follow each other.
+    Not every HLS player handles discontinuities, so media played back to back needs continuous times.
+
+    Raises:
+        ValueError: The fragments are malformed.
     """
     tracks = read_init(init)
     lead = _lead(tracks)

@@ -1,4 +1,4 @@
-"""Recorded footage as it is stored: segments in files, and the recordings they belong to."""
+"""Stored footage: segments in files, and the recordings they belong to."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StoredSegment:
-    """Whole fragments (moof + mdat) that begin with a keyframe. ``start``: Unix seconds of the first picture."""
+    """Whole fragments (moof + mdat) that begin with a keyframe.
 
-    key: str  # of the file in its storage
-    offset: int  # bytes
-    length: int  # bytes
+    Attributes:
+        key: Key of the file in its storage.
+        offset: First byte in the file.
+        length: Number of bytes.
+        start: Unix seconds at which the first picture is shown.
+    """
+
+    key: str
+    offset: int
+    length: int
     start: float
 
 
 @dataclass(frozen=True)
 class StoredRecording:
-    """Segments of one recording, sorted by start, and its fMP4 init segment."""
+    """One recording: its fMP4 init segment and its segments, sorted by start."""
 
     init: bytes
     pieces: Sequence[StoredSegment]

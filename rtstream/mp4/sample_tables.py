@@ -1,4 +1,4 @@
-"""Samples of fragmented MP4 as tables: where each picture and piece of sound is, when it is decoded and shown.
+"""Reads the samples of fragmented MP4 as tables of their positions, sizes and times.
 
 Box layouts follow ISO/IEC 14496-12 (tkhd, mdhd, trex, tfhd, tfdt, trun).
 """
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from rtstream.mp4.fragments import boxes, find
 
 NOT_SYNC = 0x10000
-"""Bit of a sample's flags: it cannot be decoded without earlier ones."""
+"""Bit of a sample's flags. The sample cannot be decoded without earlier ones."""
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class TrackInfo:
-    """One track of an initialisation segment. Boxes are whole, with their headers."""
+    """One track of an init segment. Boxes are complete, including their headers."""
 
     id: int
     handler: bytes  # b"vide", b"soun"
     timescale: int  # ticks per second
     flags: int  # of tkhd
-    placing: bytes  # the last 60 bytes of tkhd: layer, volume, matrix, width, height
+    placement: bytes  # the last 60 bytes of tkhd: layer, volume, matrix, width, height
     language: bytes  # 2 bytes of mdhd
     hdlr: bytes
     media: bytes  # boxes of minf without stbl
@@ -38,22 +38,30 @@ class TrackInfo:
 
     @property
     def format(self) -> tuple[Any, ...]:
-        """What must be equal for samples of two initialisation segments to stand in one track."""
+        """A value that is equal for two init segments whose samples can share one track."""
         # Visual entries have 78 bytes before their boxes, audio entries 28.
         return self.handler, self.timescale, _sample_entries(self.stsd, 78 if self.handler == b"vide" else 28)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of one track, in decoding order; times in ticks. ``chunks``: position in the fragment, and how many.
+    """The samples of one track in decode order. Times are in ticks.
 
-    ``time_at``: position in the fragment of its first decoding time, a number of ``time_bytes`` bytes.
+    Attributes:
+        decoded: Decode time of each sample.
+        durations: Duration of each sample.
+        shown_after: Composition offset of each sample: presentation time minus decode time.
+        sizes: Bytes of each sample.
+        sync: Whether each sample can be decoded on its own.
+        chunks: Byte position in the fragment and number of samples of each chunk.
+        time_at: Byte position in the fragment of its first decode time.
+        time_bytes: Size of that decode time in bytes.
     """
 
     decoded: Ints
     durations: Ints
-    shown_after: Ints  # ticks from decoding to showing
-    sizes: Ints  # bytes
+    shown_after: Ints
+    sizes: Ints
     sync: NDArray[np.bool_]
     chunks: Sequence[tuple[int, int]]
     time_at: int
@@ -61,7 +69,11 @@ class Samples:
 
 
 def read_init(init: bytes) -> dict[int, TrackInfo]:
-    """The tracks of an initialisation segment by their id. Raises ValueError."""
+    """Return the tracks of an init segment by id.
+
+    Raises:
+        ValueError: The init segment is malformed.
+    """
     moov = find(init, [b"moov"])
     if moov is None:
         raise ValueError("the recording has no moov box")
@@ -92,7 +104,7 @@ def _track(init: bytes, start: int, end: int, defaults: Mapping[int, tuple[int, 
         handler=init[hdlr[0] + 8 : hdlr[0] + 12],
         timescale=timescale,
         flags=int.from_bytes(init[tkhd[0] + 1 : tkhd[0] + 4], "big"),
-        placing=init[tkhd[1] - 60 : tkhd[1]],
+        placement=init[tkhd[1] - 60 : tkhd[1]],
         language=init[language_at : language_at + 2],
         hdlr=init[hdlr[0] - 8 : hdlr[1]],
         media=b"".join(init[body - 8 : stop] for kind, body, stop in boxes(init, *minf) if kind != b"stbl"),
@@ -109,7 +121,10 @@ def _need(data: bytes, path: list[bytes], start: int, end: int) -> tuple[int, in
 
 
 def _sample_entries(stsd: bytes, fixed: int) -> tuple[bytes, ...]:
-    """Kind, ``fixed`` bytes and configuration of each entry, without bit rates: those are guesses of one moment."""
+    """Return the type, ``fixed`` bytes and configuration of each entry.
+
+    Bit rates are omitted, because they are estimates made at one moment.
+    """
     found: list[bytes] = []
     for kind, body, stop in boxes(stsd, 16):
         found.append(kind + stsd[body : body + fixed])
@@ -122,7 +137,7 @@ def _sample_entries(stsd: bytes, fixed: int) -> tuple[bytes, ...]:
 
 
 def _decoder_configuration(esds: bytes) -> bytes:
-    """What follows the bit rates of the decoder's descriptor (ISO/IEC 14496-1 7.2.6), and its object type."""
+    """Return the object type and everything after the bit rates of the decoder descriptor (ISO/IEC 14496-1 7.2.6)."""
     at = 0
     while at + 2 <= len(esds):
         tag, at = esds[at], at + 1
@@ -136,10 +151,14 @@ def _decoder_configuration(esds: bytes) -> bytes:
 
 
 def read_fragment(moof: bytes, tracks: Mapping[int, TrackInfo]) -> dict[int, Samples]:
-    """The samples of one ``moof`` box (whole, with its header) by track id. Raises ValueError."""
+    """Return the samples of one complete ``moof`` box by track id.
+
+    Raises:
+        ValueError: The box is malformed.
+    """
     body = find(moof, [b"moof"])
     if body is None:
-        raise ValueError("not a fragment of a recording")
+        raise ValueError("this is not a fragment of a recording")
     found: dict[int, Samples] = {}
     for kind, start, end in boxes(moof, *body):
         if kind == b"traf":
@@ -164,7 +183,7 @@ def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInf
             position, table = _run(moof, body, defaults)
             tables.append(table)
             chunks.append((position, len(table[0])))
-    if len(tables) == 1:  # as our recorder writes it; joining would cost as much as all the rest
+    if len(tables) == 1:  # as our recorder writes it; joining would cost as much as everything else
         durations, sizes, flags, shown_after = tables[0]
     else:
         columns = zip(*tables, strict=True) if tables else [[np.zeros(0, np.int64)]] * 4
@@ -175,12 +194,12 @@ def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInf
 
 
 def _header(moof: bytes, body: int, tracks: Mapping[int, TrackInfo]) -> tuple[int, tuple[int, int, int]]:
-    """Track id, and the defaults in force: those of tfhd, else those of trex."""
+    """Return the track id and the defaults in force, which are those of tfhd, else those of trex."""
     flags, track_id = struct.unpack_from(">II", moof, body)
     if track_id not in tracks:
-        raise ValueError("the recording has a track that its beginning does not name")
+        raise ValueError("the recording contains a track that its init segment does not declare")
     if flags & 1:
-        raise ValueError("the recording addresses its samples from the beginning of another file")
+        raise ValueError("the recording refers to samples by their position in another file")
     defaults = list(tracks[track_id].defaults)
     at = body + 8 + (4 if flags & 2 else 0)
     for column, bit in enumerate((0x8, 0x10, 0x20)):
@@ -191,7 +210,7 @@ def _header(moof: bytes, body: int, tracks: Mapping[int, TrackInfo]) -> tuple[in
 
 
 def _run(moof: bytes, body: int, defaults: tuple[int, int, int]) -> tuple[int, tuple[Ints, Ints, Ints, Ints]]:
-    """Position of the samples of a trun box in the fragment, and its columns: duration, size, flags, offset."""
+    """Return the position of a trun box's samples in the fragment, and its columns: duration, size, flags, offset."""
     flags, count = struct.unpack_from(">II", moof, body)
     flags, version = flags & 0xFFFFFF, flags >> 24
     at, position = body + 8, 0

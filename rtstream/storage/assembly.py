@@ -75,7 +75,7 @@ def _copy(source: BinaryIO, out: BinaryIO, at: int, rest: int) -> Iterator[int]:
             source.seek(at)
             copied = _write_all(out, source.read(min(rest, READ_BYTES)))
         if not copied:
-            raise ValueError("a part of the recording is cut short on disk")
+            raise ValueError("a part of the recording is truncated on disk")
         at, rest = at + copied, rest - copied
         yield copied
 

@@ -23,7 +23,7 @@ from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
 from rtstream.forkserver import context
 from rtstream.models import Playback
-from rtstream.mp4.progressive import Flat, FormatsDiffer, plan
+from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.perception.protocols import Picture
 from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, describe_nearest, playlist
@@ -204,7 +204,7 @@ class PlaybackService:
             found = await self._extract(contact_sheet, files, list(runs.values()), times, max_side)
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
 
-    async def flat(self, grant: Grant) -> Flat:
+    async def flat(self, grant: Grant) -> ProgressiveFile:
         """A granted window as a plain MP4 file to be. Raises InvalidRequest when its format changes, NotFound."""
         if grant.end - grant.start > MAX_DOWNLOAD_S:
             raise InvalidRequest("This is too long to download directly. Export it.")
@@ -223,11 +223,11 @@ class PlaybackService:
             async with self._media.lease(keys(runs)) as files:
                 return await self._extract(plan, runs, grant.start, grant.end, files.open)
         except NotFound as exc:
-            if isinstance(exc.__cause__, FormatsDiffer):
+            if isinstance(exc.__cause__, FormatMismatch):
                 raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
             raise
 
-    async def content(self, flat: Flat) -> AsyncGenerator[bytes]:
+    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
         """The bytes of such a file. Ends early when a part of the recording is removed meanwhile."""
         yield flat.header
         for stretch in flat.stretches:

@@ -16,7 +16,7 @@ from rtstream.engine.recordings.links import Clip, Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
 from rtstream.models import ClipLinks, ExportResult, Video
-from rtstream.mp4.progressive import Fragment, Part, retimed
+from rtstream.mp4.progressive import Fragment, Part, retime
 from rtstream.rules.playlist import Segment, gaps_between, playlist
 from rtstream.rules.text_safety import clean
 from rtstream.storage import Storage, StoredFile, joined
@@ -152,7 +152,7 @@ class VideoService:
         one, fragment, at = pieces[number]
         init = await self.init_segment(grant, one.video_id)
         media = await self._read(one.video_id, fragment.offset, fragment.length)
-        return await anyio.to_thread.run_sync(retimed, init, media, at)
+        return await anyio.to_thread.run_sync(retime, init, media, at)
 
     async def page(self, grant: Grant, token: str) -> dict[str, Any]:
         """All the player page needs. Without a common clock (clips of several videos) its times begin at 0."""

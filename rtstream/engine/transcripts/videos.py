@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.extract.audio import sound_of
+from rtstream.extract.audio import extract_audio
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.json_types import JsonObject
 from rtstream.models import VideoTranscript, VideoWord
@@ -182,7 +182,7 @@ class VideoTranscriptService:
         while at < video.duration:
             seconds = min(PIECE_S, video.duration - at)
             try:
-                samples = await decoder.run(sound_of, files, key, at, seconds, timeout_s=DECODE_TIMEOUT_S)
+                samples = await decoder.run(extract_audio, files, key, at, seconds, timeout_s=DECODE_TIMEOUT_S)
             except ValueError as exc:
                 raise InvalidRequest(str(exc)) from None
             if not samples:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rtstream.extract.export import VIDEO_FILE, ExportJob, export, write
-from rtstream.mp4.progressive import Flat, FormatsDiffer, plan, retimed, same_format
+from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan, retime, same_format
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
 from rtstream.storage import Draft
@@ -61,7 +61,7 @@ def payload(path: Path) -> dict[str, list[bytes]]:
     return found
 
 
-def flattened(runs: list[StoredRecording], start: float, end: float, folder: Path) -> tuple[Flat, Path]:
+def flattened(runs: list[StoredRecording], start: float, end: float, folder: Path) -> tuple[ProgressiveFile, Path]:
     flat = plan(runs, start, end, FILES.open)
     path = folder / "flat.mp4"
     with Draft(str(folder / "flat")) as draft:
@@ -141,7 +141,7 @@ def test_another_format_is_refused_and_the_runs_that_fit_are_named(
     run: StoredRecording, clip: Path, tmp_path: Path
 ) -> None:
     other = record(clip, tmp_path / "other", start=START + 50)
-    with pytest.raises(FormatsDiffer) as error:
+    with pytest.raises(FormatMismatch) as error:
         plan([run, other], START, START + 60, FILES.open)
     assert error.value.run == 1
     assert same_format([other.init, run.init, run.init]) == [False, True, True]
@@ -192,7 +192,7 @@ def test_a_fragment_is_moved_to_another_time_with_its_sound(run: StoredRecording
     flat, path = flattened([run], START, START + 8, tmp_path)
     data = path.read_bytes()
     init, fragment = data[flat.init_at : flat.init_at + flat.init_length], flat.fragments[5]
-    moved = retimed(init, data[fragment.offset : fragment.offset + fragment.length], 100.0)
+    moved = retime(init, data[fragment.offset : fragment.offset + fragment.length], 100.0)
     (tmp_path / "moved.mp4").write_bytes(init + moved)
     first: dict[str, float] = {}
     with av.open(str(tmp_path / "moved.mp4")) as container:
@@ -239,10 +239,10 @@ def test_an_export_is_there_whole_or_not_at_all(run: StoredRecording, tmp_path: 
     index = export(job(run, tmp_path / "m-1"), lambda done, total: heard.append((done, total)))
     assert heard[-1] == (index["size"], index["size"])
     assert sorted(path.name for path in (tmp_path / "m-1").iterdir()) == ["index.json", "video.mp4"]
-    with pytest.raises(OSError, match="not enough room"):
+    with pytest.raises(OSError, match="not enough free space"):
         export(job(run, tmp_path / "m-3", room=1 << 60), lambda *_: None)
     path_of(run.pieces[-1].key).write_bytes(b"")
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="truncated"):
         export(job(run, tmp_path / "m-2"), lambda done, total: None)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("m-")] == ["m-1"]
 

@@ -162,7 +162,7 @@ async def test_a_draft_appears_when_it_is_published(storage: Storage) -> None:
 async def test_a_draft_that_fails_leaves_nothing(storage: Storage) -> None:
     await storage.put("source", b"short")
     async with storage.lease(["source"]) as files:
-        with pytest.raises(ValueError, match="cut short"), storage.draft("m-1") as draft:
+        with pytest.raises(ValueError, match="truncated"), storage.draft("m-1") as draft:
             draft.assemble("video.mp4", b"head", [("source", 0, 100)], [], files)
     assert await storage.folders() == []
 

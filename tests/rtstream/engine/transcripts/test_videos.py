@@ -20,7 +20,7 @@ from rtstream.engine.search.service import SearchService
 from rtstream.engine.search.videos import VideoSearchService
 from rtstream.engine.transcripts.videos import VideoTranscriptService
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.extract.audio import RATE, sound_of
+from rtstream.extract.audio import RATE, extract_audio
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.perception.protocols import SpeechProvider
 from rtstream.perception.speech.local import LocalSpeech
@@ -193,16 +193,16 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
 
 
 def test_pieces_of_a_files_sound_join_without_a_seam(reading: Path) -> None:
-    whole = np.frombuffer(sound_of(FILES, key_of(reading), 0, 6), np.int16).astype(float)
+    whole = np.frombuffer(extract_audio(FILES, key_of(reading), 0, 6), np.int16).astype(float)
     assert len(whole) == 6 * RATE
-    joined = np.concatenate([np.frombuffer(sound_of(FILES, key_of(reading), n, 1), np.int16) for n in range(6)]).astype(
-        float
-    )
+    joined = np.concatenate(
+        [np.frombuffer(extract_audio(FILES, key_of(reading), n, 1), np.int16) for n in range(6)]
+    ).astype(float)
     # Less than a sample apart, as the two begin to resample at different places.
     assert np.corrcoef(whole, joined)[0, 1] > 0.95
     assert all(
         joined[n * RATE - 40 : n * RATE + 40].any() for n in range(1, 6) if whole[n * RATE - 40 : n * RATE].any()
     )
-    beyond = np.frombuffer(sound_of(FILES, key_of(reading), SECONDS + 5, 1), np.int16)
+    beyond = np.frombuffer(extract_audio(FILES, key_of(reading), SECONDS + 5, 1), np.int16)
     assert len(beyond) == RATE
     assert not beyond.any()
