@@ -1,9 +1,9 @@
-"""A synthetic live source: a made-up desktop with speech, served as a real network stream for demos and tests.
+"""A synthetic live source for demos and tests: a fictional desktop with speech, served as a real network stream.
 
     with LiveSource(make_clip(ClipSpec())) as source:
         source.http_url, source.hls_url, source.rtsp_url
 
-As a program: ``python -m rtstream.testsource --help``. This package imports the codec library.
+Run ``python -m rtstream.testsource --help`` to use it as a program. This package imports the codec library.
 """
 
 from rtstream.testsource.clip import ClipSpec, make_clip

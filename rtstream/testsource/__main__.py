@@ -1,4 +1,4 @@
-"""The synthetic live source as a program: prints its addresses as one JSON line.
+"""Serves the synthetic live source and prints its URLs as one JSON line.
 
 It ends on SIGINT, SIGTERM or the end of stdin.
 """
@@ -20,7 +20,7 @@ from rtstream.testsource.live import LiveSource
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until told to end."""
+    """Serve until a signal or the end of stdin."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     width, _, height = options.size.partition("x")
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _set_at_end_of_stdin(ended: threading.Event) -> None:
-    # Not sys.stdin: a thread that holds its lock cannot be ended together with the interpreter.
+    # Not sys.stdin, because a thread that holds its lock cannot be ended together with the interpreter.
     while os.read(0, 4096):
         pass
     ended.set()
@@ -61,21 +61,21 @@ def _set_at_end_of_stdin(ended: threading.Event) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rtstream.testsource", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="IP address or host name to listen on")
     parser.add_argument("--port", type=int, default=0, help="HTTP port (default: a free one)")
     parser.add_argument("--rtsp-port", type=int, default=0, help="RTSP port (default: a free one)")
-    parser.add_argument("--auth", help="user:password that clients must give")
+    parser.add_argument("--auth", help="user:password that clients must send")
     parser.add_argument("--clip", type=Path, help="serve this MP4 file (H.264, AAC) instead of the synthetic clip")
     parser.add_argument("--size", default="1280x720", help="pixels")
     parser.add_argument("--fps", type=int, default=30, help="pictures per second")
-    parser.add_argument("--seconds", type=int, default=30, help="length of the loop")
+    parser.add_argument("--seconds", type=int, default=30, help="length of the loop in seconds")
     parser.add_argument("--gop", type=int, default=0, help="pictures from keyframe to keyframe (default: 2 s)")
-    parser.add_argument("--bframes", type=int, default=0, help="B-frames between two others")
+    parser.add_argument("--bframes", type=int, default=0, help="number of consecutive B-frames")
     parser.add_argument("--bitrate", type=int, default=2_000_000, help="bits per second")
-    parser.add_argument("--no-audio", action="store_true", help="pictures only")
-    parser.add_argument("--voice", choices=("reading", "espeak", "tones"), help="default: the first that is there")
+    parser.add_argument("--no-audio", action="store_true", help="serve video only")
+    parser.add_argument("--voice", choices=("reading", "espeak", "tones"), help="default: the first one available")
     parser.add_argument("--cache", type=Path, help="folder for encoded clips")
-    parser.add_argument("--no-stdin", action="store_true", help="do not end with stdin")
+    parser.add_argument("--no-stdin", action="store_true", help="ignore the end of stdin")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Sound of the synthetic source: a human reading, a synthetic voice, or a soft tone pattern, whichever is there."""
+"""Renders the audio of the synthetic source: a human reading, a synthetic voice or a soft tone pattern."""
 
 from __future__ import annotations
 
@@ -19,23 +19,27 @@ RATE = 48000
 """Samples per second."""
 
 Voice = Literal["reading", "espeak", "tones"]
-"""``reading``: the human reading that comes with the speech engine's package. ``espeak``: espeak-ng says the slides'
-sentences. ``tones``: soft tones, no words; needs nothing."""
+"""``reading``: the human reading included in the speech engine's package. ``espeak``: espeak-ng reads the slides'
+sentences. ``tones``: soft tones without words, which need no installation."""
 
 
 def available_voice() -> Voice:
-    """The best voice on this machine."""
+    """Return the best voice available on this machine."""
     if _reading() is not None:
         return "reading"
     return "espeak" if shutil.which("espeak-ng") else "tones"
 
 
-def sound(voice: Voice, seconds: float) -> NDArray[np.int16]:
-    """int16 [seconds * RATE] mono. Raises FileNotFoundError when the voice is not on this machine."""
+def render(voice: Voice, seconds: float) -> NDArray[np.int16]:
+    """Return int16 [seconds * RATE] mono samples.
+
+    Raises:
+        FileNotFoundError: The voice is not available on this machine.
+    """
     if voice == "reading":
         path = _reading()
         if path is None:
-            raise FileNotFoundError("the reading comes with the package moonshine-voice, which is not installed")
+            raise FileNotFoundError("the reading is part of the package moonshine-voice, which is not installed")
         return _fit(_decode(path.read_bytes()), round(seconds * RATE))
     if voice == "espeak":
         return _spoken_slides(seconds)
@@ -43,7 +47,7 @@ def sound(voice: Voice, seconds: float) -> NDArray[np.int16]:
 
 
 def _reading() -> Path | None:
-    # find_spec of a top-level package does not import it.
+    # find_spec does not import a top-level package.
     spec = importlib.util.find_spec("moonshine_voice")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "assets" / "two_cities.wav"
@@ -57,20 +61,20 @@ def _spoken_slides(seconds: float) -> NDArray[np.int16]:
     if program is None:
         raise FileNotFoundError("espeak-ng is not on PATH")
     samples = np.zeros(round(seconds * RATE), np.int16)
-    said: dict[str, NDArray[np.int16]] = {}
+    cached: dict[str, NDArray[np.int16]] = {}
     for index in range(int(seconds / SLIDE_SECONDS) + 1):
         text = SLIDES[index % len(SLIDES)].spoken
-        if text not in said:
+        if text not in cached:
             command = [program, "-v", "en-us", "-s", "165", "--stdout", text]
-            said[text] = _decode(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+            cached[text] = _decode(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
         start = round(index * SLIDE_SECONDS * RATE)
-        room = samples[start : start + round(SLIDE_SECONDS * RATE)]
-        room[:] = _fit(said[text], len(room))
+        slot = samples[start : start + round(SLIDE_SECONDS * RATE)]
+        slot[:] = _fit(cached[text], len(slot))
     return samples
 
 
 def _tones(seconds: float) -> NDArray[np.int16]:
-    """A soft tone, another one every second, half a second long each."""
+    """Return soft tones of half a second, with a new pitch every second."""
     time = np.arange(round(seconds * RATE)) / RATE
     pitch = 220 * 2 ** (np.floor(time) % 5 / 5)
     audible = np.clip(np.sin(2 * np.pi * (time % 1)), 0, None)
@@ -78,7 +82,7 @@ def _tones(seconds: float) -> NDArray[np.int16]:
 
 
 def _decode(wav: bytes) -> NDArray[np.int16]:
-    """The samples of a WAV file as mono at RATE."""
+    """Return the samples of a WAV file as mono at RATE."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     with av.open(io.BytesIO(wav), "r") as container:
         frames = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
@@ -87,5 +91,5 @@ def _decode(wav: bytes) -> NDArray[np.int16]:
 
 
 def _fit(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
-    """Exactly ``length`` samples: cut, or followed by silence."""
+    """Return exactly ``length`` samples, truncated or padded with silence."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -1,4 +1,4 @@
-"""The clip that the synthetic source loops: pictures and sound, encoded once and kept in a cache folder."""
+"""Encodes the clip that the synthetic source loops and stores it in a cache folder."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from rtstream.testsource.audio import RATE, Voice, available_voice, sound
+from rtstream.testsource.audio import RATE, Voice, available_voice, render
 from rtstream.testsource.frames import Painter
 
 log = logging.getLogger(__name__)
 
-# Raised when the clips of the same parameters change: old cached files are then not used.
+# Increase it when clips with the same parameters change, so that old cached files are not used.
 _VERSION = 2
 _VIDEO_CLOCK = 90000
 
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip is like. Sizes in pixels (even), ``gop`` in pictures, ``bitrate`` in bits per second."""
+    """The parameters of a clip. Sizes are in pixels (even), ``gop`` in pictures and ``bitrate`` in bits per second."""
 
     width: int = 1280
     height: int = 720
@@ -43,22 +43,27 @@ class ClipSpec:
 
     def __post_init__(self) -> None:
         if self.width % 2 or self.height % 2 or self.width < 160 or self.height < 90:
-            raise ValueError("width and height must be even numbers of at least 160 and 90 pixels")
+            raise ValueError("width and height must be even and at least 160 and 90 pixels")
         if min(self.fps, self.seconds, self.gop) < 1 or self.bframes < 0 or self.bitrate < 10_000:
-            raise ValueError("fps, seconds and gop must be at least 1, bframes 0 or more, bitrate at least 10000")
+            raise ValueError("fps, seconds and gop must be at least 1, bframes at least 0, bitrate at least 10000")
 
 
 def make_clip(spec: ClipSpec, cache: Path | None = None) -> Path:
-    """The MP4 file (H.264, AAC) of these parameters, made when not in ``cache`` (default: a user cache folder) yet."""
+    """Return the MP4 file (H.264, AAC) with these parameters, encoding it if it is not cached.
+
+    Args:
+        spec: The parameters.
+        cache: Cache folder, or None for a folder in the user's cache.
+    """
     folder = cache or user_cache_path("rtstream-mcp", appauthor=False) / "testsource"
     folder.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(json.dumps([_VERSION, asdict(spec)]).encode()).hexdigest()[:16]
     path = folder / f"clip-{key}.mp4"
-    # Several processes may want the same clip at once: one makes it.
+    # If several processes need the same clip at the same time, only one encodes it.
     with FileLock(f"{path}.lock"):
         if not path.exists():
             if spec.audio:
-                log.info("sound of the synthetic source: %s", spec.voice)
+                log.info("audio of the synthetic source: %s", spec.voice)
             unfinished = path.with_suffix(f".{os.getpid()}.mp4")
             try:
                 _encode(spec, unfinished)
@@ -73,8 +78,8 @@ def _encode(spec: ClipSpec, path: Path) -> None:
     with av.open(str(path), "w", options={"video_track_timescale": str(_VIDEO_CLOCK)}) as container:
         video = _video_stream(container, spec)
         audio = _audio_stream(container) if spec.audio else None
-        # One frame more than the length: the last one then has sound to its end.
-        samples = sound(spec.voice, spec.seconds + 0.1) if spec.audio else np.zeros(0, np.int16)
+        # One frame longer than the clip, so that the last audio block is complete.
+        samples = render(spec.voice, spec.seconds + 0.1) if spec.audio else np.zeros(0, np.int16)
         done = 0
         for number in range(spec.fps * spec.seconds):
             frame = painter.frame(number)
@@ -94,7 +99,7 @@ def _video_stream(container: OutputContainer, spec: ClipSpec) -> av.VideoStream:
     stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, "yuv420p"
     stream.codec_context.time_base = Fraction(1, spec.fps)
     stream.codec_context.bit_rate = spec.bitrate
-    # The library's default (SLICE) would make several slices of every picture.
+    # The library's default (SLICE) would split every picture into several slices.
     stream.codec_context.thread_type = "FRAME"
     stream.options = {
         "preset": "ultrafast",
@@ -117,7 +122,7 @@ def _audio_stream(container: OutputContainer) -> av.AudioStream:
 def _encode_audio(
     container: OutputContainer, stream: av.AudioStream, samples: NDArray[np.int16], done: int, until: int
 ) -> int:
-    """Encode whole blocks of samples from ``done`` to at most ``until``; returns how far it came."""
+    """Encode whole blocks of samples from ``done`` to at most ``until``. Returns the position reached."""
     while done + 1024 <= until:
         frame = av.AudioFrame.from_ndarray(samples[None, done : done + 1024], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, done, Fraction(1, RATE)

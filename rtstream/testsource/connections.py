@@ -1,4 +1,4 @@
-"""What the source's servers share: connections with a bounded backlog, and the Basic password."""
+"""Connections with a bounded backlog and Basic authentication, shared by the source's servers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from rtstream.testsource.faults import Faults
 
 _BACKLOG_LIMIT = 8 << 20
-"""Bytes a client may be behind before it is cut off."""
+"""Bytes that a client may be behind before it is disconnected."""
 
 
 class Connections:
-    """The open connections of one server; ``serve_one`` carries the protocol."""
+    """The open connections of one server. ``serve_one`` implements the protocol."""
 
     def __init__(
         self,
@@ -26,18 +26,18 @@ class Connections:
         self._expected = "Basic " + base64.b64encode(auth.encode()).decode() if auth else None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.cut_off = 0
-        """Clients cut off because they did not keep up."""
+        """Number of clients disconnected because they were too slow."""
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
         """Start to accept connections."""
         return await asyncio.start_server(self._serve, host, port, backlog=512)
 
     def allows(self, authorization: str) -> bool:
-        """Whether an ``Authorization`` header carries the right password."""
+        """Return whether an ``Authorization`` header contains the right password."""
         return self._expected is None or hmac.compare_digest(authorization, self._expected)
 
     def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        """Queue ``data`` for a client; one that is too far behind is cut off."""
+        """Queue ``data`` for a client. A client that is too far behind is disconnected."""
         if writer.transport.is_closing():
             return
         if writer.transport.get_write_buffer_size() > _BACKLOG_LIMIT:
@@ -47,11 +47,11 @@ class Connections:
             writer.write(data)
 
     def close_all(self) -> None:
-        """Cut every connection."""
+        """Close every connection."""
         for writer in self._open.values():
             writer.transport.abort()
 
-    async def finished(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until no connection is left."""
         if self._open:
             await asyncio.wait(self._open, timeout=5)
@@ -66,14 +66,18 @@ class Connections:
             else:
                 await self._serve_one(reader, writer)
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the client went away, or does not speak the protocol
+            pass  # the client disconnected or does not speak the protocol
         finally:
             del self._open[task]
             writer.close()
 
 
 async def read_head(reader: asyncio.StreamReader, begun: bytes = b"") -> tuple[str, dict[str, str]]:
-    """First line and headers (lower-case names) of an HTTP or RTSP request. Raises ValueError for anything else."""
+    """Read the first line and the headers (with lower-case names) of an HTTP or RTSP request.
+
+    Raises:
+        ValueError: The data is not such a request.
+    """
     raw = begun + await reader.readuntil(b"\r\n\r\n")
     first, *lines = raw.decode("latin-1").strip().split("\r\n")
     headers = {}

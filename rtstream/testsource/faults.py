@@ -1,4 +1,4 @@
-"""Faults a live source can be told to have: what networks and cameras do, at will."""
+"""Simulated faults of networks and cameras."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Faults:
-    """Switches; may be changed at any time, from any thread, and act on all clients."""
+    """Switches for faults. They affect all clients and may be changed at any time, from any thread.
+
+    Attributes:
+        stalled: Connections stay open but nothing is sent. Afterwards, clients resume with the next keyframe.
+        silent: New connections are accepted but never served.
+        drop: Share (0 to 1) of the packets (RTP, or 188-byte TS) that are lost.
+        corrupt: Share (0 to 1) of the packets whose second half is zeroed.
+    """
 
     stalled: bool = False
-    """Connections stay open and nothing is sent. Afterwards clients go on with the next keyframe."""
     silent: bool = False
-    """New connections are accepted and never answered."""
     drop: float = 0.0
-    """Share (0 to 1) of the packets (RTP, or 188-byte TS) that are lost."""
     corrupt: float = 0.0
-    """Share (0 to 1) of the packets whose second half is zeroed."""
     _random: random.Random = field(default_factory=lambda: random.Random(4711), repr=False)  # noqa: S311
 
     def apply(self, packet: bytes, header: int) -> bytes | None:
-        """What becomes of a packet: itself, a damaged one (the first ``header`` bytes stay), or None (lost)."""
+        """Return a packet as the network delivers it: intact, damaged after its header, or None if lost.
+
+        Args:
+            packet: The packet.
+            header: Number of leading bytes that are never damaged.
+        """
         if not self.drop and not self.corrupt:
             return packet
         if self._random.random() < self.drop:

@@ -1,6 +1,7 @@
-"""Pictures of the synthetic source: slides of a made-up desktop, a moving ball, a clock, a barcode of the frame number.
+"""Draws the pictures of the synthetic source: slides of a fictional desktop, a moving ball, a clock and a barcode.
 
-A frame is drawn straight into its YUV 4:2:0 planes: the slide is copied, then only what moves is painted.
+The barcode contains the frame number. A frame is drawn directly into its YUV 4:2:0 planes. The slide is copied, then
+only the moving parts are painted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Slide:
-    """One screen: what is written on it and what a voice says meanwhile."""
+    """One screen, and the sentence that a voice speaks meanwhile."""
 
     title: str
     background: str
@@ -75,12 +76,12 @@ SLIDES = (
     ),
 )
 
-# Where the barcode is, as shares of the picture: so it can be read from a scaled picture too.
+# Position of the barcode as fractions of the picture, so that it can be read from a scaled picture as well.
 _BARCODE_LEFT, _BARCODE_TOP, _CELL_WIDTH, _CELL_HEIGHT = 0.05, 0.92, 0.025, 0.05
 
 
 class Painter:
-    """Draws the frames of one clip. ``width`` and ``height`` in pixels, both even."""
+    """Draws the frames of one clip. ``width`` and ``height`` are in pixels and even."""
 
     def __init__(self, width: int, height: int, fps: int) -> None:
         self.width, self.height, self.fps = width, height, fps
@@ -89,7 +90,7 @@ class Painter:
         self._glyphs = _glyphs(max(8, height // 24))
 
     def frame(self, number: int) -> av.VideoFrame:
-        """Frame ``number`` as yuv420p, without timestamps."""
+        """Return frame ``number`` as yuv420p, without timestamps."""
         seconds = number / self.fps
         planes = self._slides[int(seconds / SLIDE_SECONDS) % len(SLIDES)].copy()
         luma, chroma_u, chroma_v = self._split(planes)
@@ -102,7 +103,7 @@ class Painter:
         return av.VideoFrame.from_image(image).reformat(format="yuv420p").to_ndarray()
 
     def _split(self, planes: Bytes) -> tuple[Bytes, Bytes, Bytes]:
-        """Views of the three planes, shapes [height, width] and twice [height/2, width/2]."""
+        """Return views of the three planes, with shapes [height, width] and twice [height/2, width/2]."""
         flat, size = planes.reshape(-1), self.width * self.height
         half = (self.height // 2, self.width // 2)
         return (
@@ -137,10 +138,13 @@ class Painter:
 
 
 def read_barcode(picture: NDArray[np.uint8]) -> int:
-    """The frame number in a picture of the synthetic source.
+    """Return the frame number shown in a picture of the synthetic source.
 
-    ``picture``: uint8 [height, width, 3] RGB or BGR, or [height, width] grey, also scaled. Raises ValueError when
-    there is no clear barcode in it.
+    Args:
+        picture: uint8 [height, width, 3] RGB or BGR, or [height, width] grey. It may be scaled.
+
+    Raises:
+        ValueError: The picture contains no clear barcode.
     """
     grey = picture.mean(axis=2) if picture.ndim == 3 else picture
     number = 0
@@ -155,7 +159,7 @@ def read_barcode(picture: NDArray[np.uint8]) -> int:
 
 
 def _cell(bit: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """top, bottom, left, right of one barcode cell in pixels."""
+    """Return top, bottom, left and right of one barcode cell in pixels."""
     left = (_BARCODE_LEFT + bit * _CELL_WIDTH) * width
     top = _BARCODE_TOP * height
     return round(top), round(top + _CELL_HEIGHT * height), round(left), round(left + _CELL_WIDTH * width)
@@ -177,12 +181,12 @@ def _draw_slide(slide: Slide, width: int, height: int) -> Image.Image:
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    # Pillow carries this font itself: the pictures look the same on every machine.
+    # Pillow includes this font, so the pictures look the same on every machine.
     return ImageFont.load_default(max(6, round(size)))
 
 
 def _glyphs(size: int) -> dict[str, Bytes]:
-    """The clock's characters as luma cells of one size."""
+    """Return the clock's characters as luma cells of one size."""
     font, width, height = _font(size), _even(size * 0.6) + 2, _even(size * 1.2)
     cells: dict[str, Bytes] = {}
     for character in "0123456789:.":

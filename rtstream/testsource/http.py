@@ -1,4 +1,4 @@
-"""The looped clip over HTTP: an endless transport stream for any number of clients, and live HLS of the same bytes."""
+"""Serves the looped clip over HTTP, as an endless transport stream for any number of clients and as live HLS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtstream.testsource.mpegts import PACKET, TsMuxer
 from rtstream.testsource.timeline import VIDEO, VIDEO_CLOCK, LoopedClip, Unit
 
 _HLS_SEGMENTS = 8
-"""Segments kept; the newest six are listed."""
+"""Number of segments retained. The newest six are listed."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class _Segment:
 
 
 class HttpServer:
-    """``/live.ts``, ``/live.m3u8`` and ``/<number>.ts``."""
+    """Serves ``/live.ts``, ``/live.m3u8`` and ``/<number>.ts``."""
 
     def __init__(self, clip: LoopedClip, faults: Faults, epoch: float, auth: str | None) -> None:
         self._muxer, self._faults, self._epoch = TsMuxer(clip), faults, epoch
         self.connections = Connections(self._serve_one, faults, auth)
-        self._clients: dict[asyncio.StreamWriter, bool] = {}  # client -> it waits for a keyframe
+        self._clients: dict[asyncio.StreamWriter, bool] = {}  # whether each client waits for a keyframe
         self._gop: list[bytes] = []
-        self._keyframes: deque[float] = deque()  # media times of keyframes that the muxer has not given out yet
+        self._keyframes: deque[float] = deque()  # media times of keyframes that the muxer has not output yet
         self._gop_start = 0.0
         self._segments: deque[_Segment] = deque(maxlen=_HLS_SEGMENTS)
 
@@ -73,7 +73,8 @@ class HttpServer:
         if not self._faults.drop and not self._faults.corrupt:
             return data
         packets = (data[at : at + PACKET] for at in range(0, len(data), PACKET))
-        return b"".join(kept for packet in packets if (kept := self._faults.apply(packet, 4)) is not None)
+        delivered = (self._faults.apply(packet, 4) for packet in packets)
+        return b"".join(packet for packet in delivered if packet is not None)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, headers = await read_head(reader)
@@ -107,7 +108,7 @@ class HttpServer:
         else:
             self._clients[writer] = True
         try:
-            while await reader.read(4096):  # until the client goes
+            while await reader.read(4096):  # until the client disconnects
                 pass
         finally:
             del self._clients[writer]

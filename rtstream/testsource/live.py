@@ -1,4 +1,4 @@
-"""A looped clip as a live source: paced to real time, for any number of clients, in a thread of its own."""
+"""Serves a looped clip as a live source, paced to real time, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -21,9 +21,17 @@ from rtstream.testsource.timeline import LoopedClip
 
 
 class LiveSource:
-    """``with LiveSource(path) as source:`` serves the MP4 file ``path`` (H.264, AAC) until the block ends.
+    """A context manager that serves an MP4 file (H.264, AAC) to any number of clients until the block ends.
 
-    Its addresses are ``http_url``, ``hls_url`` and ``rtsp_url``. Ports 0 are free ones; ``auth`` is ``user:password``.
+    The URLs are ``http_url``, ``hls_url`` and ``rtsp_url``.
+
+    Args:
+        clip: The MP4 file.
+        host: Host to listen on.
+        port: HTTP port, or 0 for a free one.
+        rtsp_port: RTSP port, or 0 for a free one.
+        auth: ``user:password`` that clients must send, or None.
+        faults: Faults to simulate.
     """
 
     def __init__(
@@ -40,7 +48,7 @@ class LiveSource:
         self.host, self.port, self.rtsp_port = host, port, rtsp_port
         self.faults = faults or Faults()
         self.epoch = 0.0
-        """Unix seconds when the first picture happened."""
+        """Unix seconds of the first picture."""
         self._auth = auth
         self._servers: list[HttpServer | RtspServer] = []
         self._portal: BlockingPortal
@@ -49,17 +57,17 @@ class LiveSource:
 
     @property
     def http_url(self) -> str:
-        """The endless MPEG transport stream."""
+        """URL of the endless MPEG transport stream."""
         return f"http://{self.host}:{self.port}/live.ts"
 
     @property
     def hls_url(self) -> str:
-        """The live playlist; it lists nothing before the second keyframe."""
+        """URL of the live playlist. It is empty until the second keyframe."""
         return f"http://{self.host}:{self.port}/live.m3u8"
 
     @property
     def rtsp_url(self) -> str:
-        """The RTSP mount. No URL here carries the password."""
+        """URL of the RTSP mount. None of the URLs contains the password."""
         return f"rtsp://{self.host}:{self.rtsp_port}/live"
 
     def __enter__(self) -> LiveSource:
@@ -76,15 +84,15 @@ class LiveSource:
         self._running.close()
 
     def frame_number(self, at: float) -> int:
-        """The number (as in the barcode) of the picture that happened at Unix time ``at``."""
+        """Return the number (as in the barcode) of the picture at the Unix time ``at``."""
         return int((at - self.epoch) * self.clip.fps + 1e-6) % self.clip.frames
 
     def close_clients(self) -> None:
-        """Cut all connections; clients may come back at once."""
+        """Close all connections. Clients may reconnect at once."""
         self._portal.call(self._each, lambda server: server.connections.close_all())
 
     def stall(self, stalled: bool) -> None:
-        """Send nothing more over open connections, or go on with the next keyframe."""
+        """Stop sending over open connections, or resume with the next keyframe."""
         self.faults.stalled = stalled
 
     def _each(self, act: Callable[[HttpServer | RtspServer], None]) -> None:
@@ -109,13 +117,13 @@ class LiveSource:
             with anyio.CancelScope(shield=True):
                 for server in self._servers:
                     server.connections.close_all()
-                    await server.connections.finished()
+                    await server.connections.wait_closed()
                     server.close()
 
     async def _pace(self) -> None:
         begin = time.monotonic()
         for unit in self.clip.units():
-            # Nothing is sent before it happened, also where pictures are coded out of order.
+            # Nothing is sent before its time, even where pictures are coded out of order.
             due = begin + self.clip.reorder_delay + unit.dts / self.clip.clock(unit.track)
             delay = due - time.monotonic()
             if delay > 0:

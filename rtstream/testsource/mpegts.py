@@ -1,4 +1,4 @@
-"""Live MPEG-TS out of the units of a looped clip, cut at keyframes."""
+"""Muxes the units of a looped clip into live MPEG-TS, split at keyframes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ _VIDEO_PID = 0x100
 
 
 class TsMuxer:
-    """Units in, transport stream out. Close it when done."""
+    """Turns units into a transport stream. Close it after use."""
 
     def __init__(self, clip: LoopedClip) -> None:
         self._clip = clip
         self._pending = bytearray()
         self._template = av.open(str(clip.path))
-        # Tables in front of every picture: a client can begin at any keyframe.
+        # Tables before every picture, so that a client can begin at any keyframe.
         options = {"mpegts_flags": "pat_pmt_at_frames", "flush_packets": "1", "max_delay": "0"}
         self._container = av.open(self, "w", format="mpegts", options=options)
         sources = [self._template.streams.video[0], *self._template.streams.audio[:1]]
         self._streams = [self._container.add_stream_from_template(source) for source in sources]
-        # Decoding times begin before zero where there are B-frames; a transport stream has no such times.
+        # With B-frames, decode times begin before zero, which a transport stream cannot express.
         self._base = Fraction(1)
 
     def write(self, data: bytes) -> int:
-        """Called by the muxer with its output."""
+        """Accept output from the muxer."""
         self._pending += data
         return len(data)
 
     def mux(self, unit: Unit) -> list[tuple[bytes, bool]]:
-        """What may be sent now: pieces of whole TS packets, and whether a piece begins with tables and a keyframe."""
+        """Add a unit and return the pieces that can be sent now.
+
+        Each piece consists of whole TS packets and comes with a flag that is True if it begins with tables and a
+        keyframe.
+        """
         clock = VIDEO_CLOCK if unit.track == VIDEO else self._clip.audio_rate
         packet = av.Packet(unit.data)
         packet.stream = self._streams[unit.track]

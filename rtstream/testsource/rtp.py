@@ -1,4 +1,4 @@
-"""RTP for H.264 and AAC: payloads, packets, sender reports, session description. Pure: values in, bytes out."""
+"""RTP for H.264 and AAC: payloads, packets, sender reports and session description, without I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SSRC = 0x52540000
 
 
 def h264_payloads(nal_units: list[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Payloads of one picture and whether each is its last (RFC 6184: single NAL units and FU-A)."""
+    """Yield the payloads of one picture and whether each is its last (RFC 6184: single NAL units and FU-A)."""
     for index, nal in enumerate(nal_units):
         last = index == len(nal_units) - 1
         if len(nal) <= _MTU:
@@ -30,19 +30,19 @@ def h264_payloads(nal_units: list[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def aac_payload(block: bytes) -> bytes:
-    """One AAC block with its access unit header (RFC 3640, AAC-hbr)."""
+    """Return one AAC block with its access unit header (RFC 3640, AAC-hbr)."""
     return struct.pack(">HH", 16, len(block) << 3) + block
 
 
 class RtpTrack:
-    """Makes the RTP packets of one track, numbered on."""
+    """Creates the consecutively numbered RTP packets of one track."""
 
     def __init__(self, clip: LoopedClip, track: int) -> None:
         self._clip, self.track, self.clock = clip, track, clip.clock(track)
         self._sequence, self._packets, self._octets = 1, 0, 0
 
     def packets(self, unit: Unit, faults: Faults) -> list[bytes]:
-        """The packets of a unit as the network delivers them."""
+        """Return the packets of a unit as the network delivers them."""
         if self.track == VIDEO:
             sets = self._clip.parameter_sets if unit.keyframe else []
             payloads = h264_payloads(sets + unit.nal_units())
@@ -62,7 +62,10 @@ class RtpTrack:
         return delivered
 
     def sender_report(self, seconds: float, epoch: float) -> bytes:
-        """RTCP sender report (RFC 3550, 6.4.1): media time ``seconds`` happened at Unix time ``epoch + seconds``."""
+        """Return an RTCP sender report (RFC 3550, 6.4.1).
+
+        It maps the media time ``seconds`` to the Unix time ``epoch + seconds``.
+        """
         ntp = epoch + seconds + _NTP_UNIX_OFFSET
         return struct.pack(
             ">BBHIIIIII",
@@ -79,7 +82,7 @@ class RtpTrack:
 
 
 def session_description(clip: LoopedClip) -> str:
-    """The SDP of the clip's tracks (RFC 8866)."""
+    """Return the SDP of the clip's tracks (RFC 8866)."""
     sets = ",".join(base64.b64encode(item).decode() for item in clip.parameter_sets)
     profile = clip.parameter_sets[0][1:4].hex()
     lines = [

@@ -1,4 +1,4 @@
-"""The looped clip over RTSP (RFC 2326): RTP over the same connection or over UDP, with sender reports."""
+"""Serves the looped clip over RTSP (RFC 2326), with RTP over the same connection or UDP, and sender reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rtstream.testsource.timeline import VIDEO, LoopedClip, Unit
 
 _REPORT_SECONDS = 5.0
 _UDP_BURST = 16
-"""UDP packets sent at once: receivers keep little in their sockets."""
+"""Number of UDP packets sent at once, because receivers' sockets buffer little."""
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 
 Packet = tuple[int, bool, bytes]
@@ -45,14 +45,14 @@ class _Session:
     waiting: bool = False  # for a keyframe
 
 
-class _Answer(NamedTuple):
+class _Response(NamedTuple):
     status: str
     headers: Sequence[str] = ()
     body: bytes = b""
 
 
 class RtspServer:
-    """One mount, ``/live``, for any number of clients."""
+    """Serves one mount, ``/live``, to any number of clients."""
 
     def __init__(self, clip: LoopedClip, faults: Faults, epoch: float, auth: str | None) -> None:
         self._faults, self._epoch = faults, epoch
@@ -83,7 +83,7 @@ class RtspServer:
                 self._send(session, packets)
 
     def close(self) -> None:
-        """Nothing is left to free: sockets belong to their sessions."""
+        """Do nothing, because sockets belong to their sessions."""
 
     def _reports(self) -> list[Packet]:
         return [(number, True, track.sender_report(self._now, self._epoch)) for number, track in self._tracks.items()]
@@ -112,7 +112,7 @@ class RtspServer:
                 line, headers = await read_head(reader, begun)
                 await reader.readexactly(int(headers.get("content-length", "0")))
                 method = line.split(" ")[0]
-                writer.write(_encode(self._answer(session, line, headers), headers.get("cseq", "0")))
+                writer.write(_encode(self._respond(session, line, headers), headers.get("cseq", "0")))
                 if method == "PLAY" and session.playing and udp_sender is None:
                     self._join(session)
                     udp_sender = asyncio.create_task(_send_udp(session)) if session.udp else None
@@ -128,59 +128,59 @@ class RtspServer:
                 track.rtcp.close()
 
     def _join(self, session: _Session) -> None:
-        """Begin with the last keyframe."""
+        """Start sending from the last keyframe."""
         session.waiting = self._faults.stalled or not self._gop
         if not session.waiting:
             self._send(session, self._reports() + self._gop)
 
-    def _answer(self, session: _Session, line: str, headers: dict[str, str]) -> _Answer:
-        """Status, headers and body of the answer to a request."""
+    def _respond(self, session: _Session, line: str, headers: dict[str, str]) -> _Response:
+        """Return the status, headers and body of the response to a request."""
         method, url, _ = line.split(" ", 2)
         if not self.connections.allows(headers.get("authorization", "")):
-            return _Answer("401 Unauthorized", ['WWW-Authenticate: Basic realm="source"'])
+            return _Response("401 Unauthorized", ['WWW-Authenticate: Basic realm="source"'])
         if method == "OPTIONS":
-            return _Answer("200 OK", [f"Public: {_METHODS}"])
+            return _Response("200 OK", [f"Public: {_METHODS}"])
         path = re.sub(r"^rtsp://[^/]*", "", url).partition("?")[0].rstrip("/")
         if not re.fullmatch(r"/live(/track[01])?", path):
-            return _Answer("404 Not Found")
+            return _Response("404 Not Found")
         if method == "DESCRIBE":
             base = f"Content-Base: {url.partition('?')[0].rstrip('/')}/"
-            return _Answer("200 OK", ["Content-Type: application/sdp", base], self._description)
+            return _Response("200 OK", ["Content-Type: application/sdp", base], self._description)
         if method == "SETUP":
             return self._set_up(session, path, headers)
         if method == "PLAY":
             if not session.channels and not session.udp:
-                return _Answer("455 Method Not Valid in This State")
+                return _Response("455 Method Not Valid in This State")
             session.playing = True
         elif method not in ("TEARDOWN", "GET_PARAMETER", "SET_PARAMETER"):
-            return _Answer("501 Not Implemented")
-        return _Answer("200 OK", [f"Session: {session.id}"])
+            return _Response("501 Not Implemented")
+        return _Response("200 OK", [f"Session: {session.id}"])
 
-    def _set_up(self, session: _Session, path: str, headers: dict[str, str]) -> _Answer:
+    def _set_up(self, session: _Session, path: str, headers: dict[str, str]) -> _Response:
         track = int(path[-1]) if path[-1].isdigit() else VIDEO
         if track not in self._tracks:
-            return _Answer("404 Not Found")
+            return _Response("404 Not Found")
         transport = headers.get("transport", "")
         if found := re.search(r"interleaved=(\d{1,3})", transport):
             channel = int(found[1]) % 255
             session.channels[track] = channel
-            answer = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+            response = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
         elif "TCP" not in transport and (found := re.search(r"client_port=(\d{1,5})", transport)):
             own = _udp_pair(session.writer.get_extra_info("sockname")[0])
             client = session.writer.get_extra_info("peername")[0]
             session.udp[track] = _UdpTrack(*own, client, int(found[1]))
             port = own[0].getsockname()[1]
-            answer = f"RTP/AVP;unicast;client_port={found[1]}-{int(found[1]) + 1};server_port={port}-{port + 1}"
+            response = f"RTP/AVP;unicast;client_port={found[1]}-{int(found[1]) + 1};server_port={port}-{port + 1}"
         else:
-            return _Answer("461 Unsupported Transport")
-        return _Answer("200 OK", [f"Transport: {answer}", f"Session: {session.id};timeout=60"])
+            return _Response("461 Unsupported Transport")
+        return _Response("200 OK", [f"Transport: {response}", f"Session: {session.id};timeout=60"])
 
 
-def _encode(answer: _Answer, cseq: str) -> bytes:
-    lines = [f"RTSP/1.0 {answer.status}", f"CSeq: {cseq}", *answer.headers]
-    if answer.body:
-        lines.append(f"Content-Length: {len(answer.body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + answer.body
+def _encode(response: _Response, cseq: str) -> bytes:
+    lines = [f"RTSP/1.0 {response.status}", f"CSeq: {cseq}", *response.headers]
+    if response.body:
+        lines.append(f"Content-Length: {len(response.body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + response.body
 
 
 async def _send_udp(session: _Session) -> None:
@@ -200,11 +200,15 @@ def _send_datagram(track: _UdpTrack, control: bool, packet: bytes) -> None:
     try:
         sender.sendto(packet, (track.client, track.port + control))
     except OSError:
-        return  # as lost as any datagram
+        return  # lost like any datagram may be
 
 
 def _udp_pair(host: str) -> tuple[socket.socket, socket.socket]:
-    """Sockets on an even port and on the next one. Raises OSError when there is no free pair."""
+    """Return sockets on an even port and on the next one.
+
+    Raises:
+        OSError: There is no free pair of ports.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(50):
         rtp, rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))

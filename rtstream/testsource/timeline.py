@@ -1,4 +1,4 @@
-"""The endless media time line of a looped clip: access units with timestamps that never jump."""
+"""The endless media time line of a looped clip, with access units whose timestamps never jump."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIDEO_CLOCK = 90000
 
 @dataclass(frozen=True)
 class Unit:
-    """One coded picture or block of sound. ``dts``, ``pts``: ticks of its track's clock, from the beginning on."""
+    """One coded picture or block of audio. ``dts`` and ``pts`` are ticks of its track's clock since the beginning."""
 
     track: int
     dts: int
@@ -26,7 +26,7 @@ class Unit:
     data: bytes  # H.264: length-prefixed NAL units; AAC: a raw block
 
     def nal_units(self) -> list[bytes]:
-        """The NAL units of a picture."""
+        """Return the NAL units of a picture."""
         units, at = [], 0
         while at < len(self.data):
             length = int.from_bytes(self.data[at : at + 4], "big")
@@ -36,7 +36,11 @@ class Unit:
 
 
 class LoopedClip:
-    """An MP4 file with H.264 and, maybe, AAC, in memory. Raises ValueError for other codecs."""
+    """An MP4 file in memory, with H.264 video and optional AAC audio.
+
+    Raises:
+        ValueError: The file uses other codecs.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,7 +48,7 @@ class LoopedClip:
             video = container.streams.video[0]
             audio = container.streams.audio[0] if container.streams.audio else None
             if video.codec_context.name != "h264" or (audio and audio.codec_context.name != "aac"):
-                raise ValueError(f"{path.name} must carry H.264 video and AAC sound")
+                raise ValueError(f"{path.name} must contain H.264 video and AAC audio")
             self.fps = float(video.average_rate or 30)
             self.parameter_sets = _parameter_sets(video.codec_context.extradata or b"")
             self.audio_rate = audio.codec_context.sample_rate if audio else 0
@@ -67,11 +71,11 @@ class LoopedClip:
         return [VIDEO, AUDIO] if self._blocks else [VIDEO]
 
     def clock(self, track: int) -> int:
-        """Ticks per second of a track."""
+        """Return the ticks per second of a track."""
         return VIDEO_CLOCK if track == VIDEO else self.audio_rate
 
     def units(self) -> Iterator[Unit]:
-        """All units for ever, in the order of their decoding times."""
+        """Yield all units in decode order, without end."""
         if not self._blocks:
             yield from self._video()
             return
@@ -92,8 +96,8 @@ class LoopedClip:
                 yield Unit(VIDEO, unit.dts + shift, unit.pts + shift, unit.keyframe, unit.data)
 
     def _audio(self) -> Iterator[Unit]:
-        # A loop is rarely a whole number of sound blocks. Blocks stay on one endless grid and each takes the sound
-        # that belongs there: timestamps never jump, and picture and sound never drift apart by more than a block.
+        # A loop is rarely a whole number of audio blocks. Blocks stay on one endless grid, and each takes the audio
+        # that belongs there. Timestamps never jump, and audio and video never drift apart by more than one block.
         loop = round(self._loop * self.audio_rate / VIDEO_CLOCK)
         for number in itertools.count():
             at = number * self._block_samples
@@ -107,10 +111,10 @@ class LoopedClip:
             if packet.stream is video:
                 dts, pts = (round(ticks * packet.time_base * VIDEO_CLOCK) for ticks in (packet.dts, packet.pts))
                 self._pictures.append(Unit(VIDEO, dts, pts, packet.is_keyframe, bytes(packet)))
-            elif packet.pts >= 0:  # before that the encoder only warms up
+            elif packet.pts >= 0:  # earlier packets only prime the encoder
                 self._block_samples = packet.duration or self._block_samples
                 self._blocks.append(bytes(packet))
-        # Decoding times begin before zero where there are B-frames.
+        # With B-frames, decode times begin before zero.
         shift = self._pictures[0].pts
         self._pictures = [
             Unit(VIDEO, unit.dts - shift, unit.pts - shift, unit.keyframe, unit.data) for unit in self._pictures
@@ -118,7 +122,7 @@ class LoopedClip:
 
 
 def _parameter_sets(avcc: bytes) -> list[bytes]:
-    """SPS and PPS NAL units of an ``avcC`` record (ISO/IEC 14496-15, 5.3.3.1)."""
+    """Return the SPS and PPS NAL units of an ``avcC`` record (ISO/IEC 14496-15, 5.3.3.1)."""
     sets, at = [], 5
     for mask in (0x1F, 0xFF):
         count, at = avcc[at] & mask, at + 1
