@@ -80,11 +80,11 @@ async def run(folder: Path, alerts: int, seconds: float) -> list[tuple[float, di
         index = await client.indexes.create(stream.id, CreateIndex(extraction_config={"time": 2, "frame_count": 2}))
         for number in range(alerts):
             rule = {"text": f"{NOT_THERE} {number + 10}", "when": "absent"}
-            event = await client.watches.create_event("nothing special", f"event-{number}", rule)
+            event = await client.alerts.create_event("nothing special", f"event-{number}", rule)
             wanted = CreateAlert(
                 event_id=event.event_id, callback_url=f"http://127.0.0.1:{port}/{number}", dedupe=False
             )
-            await client.watches.create_alert(stream.id, index.rtstream_index_id, wanted)
+            await client.alerts.create_alert(stream.id, index.rtstream_index_id, wanted)
         await anyio.sleep(seconds)
         await client.aclose()
     lines = log.read_text().splitlines()[1:]

@@ -49,7 +49,7 @@ async def _choices(client: RTStreamClient, name: str, stream_id: str) -> list[tu
         return [(stream.id, stream.name) for stream in streams]
     await client.endpoint(start=False)
     if name == "event_id":
-        return [(event.event_id, event.label) for event in await client.watches.list_events()]
+        return [(event.event_id, event.label) for event in await client.alerts.list_events()]
     if name == "index_id" and stream_id:
         return [(index.rtstream_index_id, index.name or "") for index in await client.indexes.list(stream_id)]
     return []

@@ -136,7 +136,7 @@ async def create_alert(
     given = options.model_dump(exclude_none=True) if options else {}
     request = CreateAlert.model_construct(**wanted, **given)  # the engine checks it, with a sentence
     cursor = await feed.cursor()
-    alert = await live(ctx).client.watches.create_alert(stream_id, index_id, request)
+    alert = await live(ctx).client.alerts.create_alert(stream_id, index_id, request)
     hint = f"wait_for_events(streams=['{stream_id}'], channels=['alerts'], since={cursor}) waits for it."
     return AlertResult.model_validate({**_fields(alert), "cursor": cursor, "next": hint})
 
@@ -144,7 +144,7 @@ async def create_alert(
 @tool("List alerts", read_only=True, default=True)
 async def list_alerts(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> AlertList:
     """List the alerts of a scene index, how often each has fired, and whether its webhooks arrive."""
-    alerts = await live(ctx).client.watches.list_alerts(stream_id, index_id)
+    alerts = await live(ctx).client.alerts.list_alerts(stream_id, index_id)
     return AlertList(alerts=[AlertInfo(**_fields(alert)) for alert in alerts])
 
 
@@ -153,7 +153,7 @@ async def enable_alert(
     ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId
 ) -> AlertStatusResult:
     """Let a disabled alert fire again."""
-    await live(ctx).client.watches.enable_alert(stream_id, index_id, alert_id)
+    await live(ctx).client.alerts.enable_alert(stream_id, index_id, alert_id)
     return AlertStatusResult(alert_id=alert_id, status="enabled")
 
 
@@ -162,7 +162,7 @@ async def disable_alert(
     ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId
 ) -> AlertStatusResult:
     """Keep an alert from firing until enable_alert."""
-    await live(ctx).client.watches.disable_alert(stream_id, index_id, alert_id)
+    await live(ctx).client.alerts.disable_alert(stream_id, index_id, alert_id)
     return AlertStatusResult(alert_id=alert_id, status="disabled")
 
 
@@ -174,7 +174,7 @@ async def disable_alert(
 )
 async def delete_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> Removed:
     """Delete an alert; its event stays. disable_alert keeps it for later."""
-    await live(ctx).client.watches.delete_alert(stream_id, index_id, alert_id)
+    await live(ctx).client.alerts.delete_alert(stream_id, index_id, alert_id)
     return Removed(removed=alert_id)
 
 
@@ -192,8 +192,8 @@ async def explain_alert(
     """Say why an alert fired or did not: each scene with what was decided, newest first, and its newest webhooks with
     every attempt. Use it when the user asks why nothing came, or why too much did."""
     client, alert = live(ctx).client, (stream_id, index_id, alert_id)
-    found, more = await client.watches.decisions(*alert, start=start, end=end, page=page, page_size=limit)
-    webhooks = await client.watches.deliveries(*alert, limit=MAX_WEBHOOKS)
+    found, more = await client.alerts.decisions(*alert, start=start, end=end, page=page, page_size=limit)
+    webhooks = await client.alerts.deliveries(*alert, limit=MAX_WEBHOOKS)
     return Explanation(
         summary=summary(found),
         decisions=episodes(found),
@@ -213,7 +213,7 @@ async def redeliver(
     ] = None,
 ) -> Redelivered:
     """Send webhooks of an alert once more, for example after its receiver was repaired."""
-    return Redelivered(redelivered=await live(ctx).client.watches.redeliver(stream_id, index_id, alert_id, delivery_id))
+    return Redelivered(redelivered=await live(ctx).client.alerts.redeliver(stream_id, index_id, alert_id, delivery_id))
 
 
 def _fields(alert: Alert) -> JsonObject:

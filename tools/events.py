@@ -70,14 +70,14 @@ class Trial(BaseModel):
 async def create_event(ctx: ToolContext, event_prompt: Prompt, label: Label, rule: Rule = None) -> EventResult:
     """Define something to detect, on no stream yet: create_alert watches it. Without a language model only a rule
     decides, or a prompt that quotes what is seen or heard: "Invoice 4711" is on the screen. matching says which."""
-    made = _event(await live(ctx).client.watches.create_event(event_prompt, label, rule))
+    made = _event(await live(ctx).client.alerts.create_event(event_prompt, label, rule))
     return EventResult.model_validate(made.model_dump())
 
 
 @tool("List events", read_only=True, default=True)
 async def list_events(ctx: ToolContext) -> EventList:
     """List all defined events, with their ids and labels."""
-    return EventList(events=[_event(event) for event in await live(ctx).client.watches.list_events()])
+    return EventList(events=[_event(event) for event in await live(ctx).client.alerts.list_events()])
 
 
 @tool("Change an event", read_only=False, idempotent=True)
@@ -90,7 +90,7 @@ async def update_event(
 ) -> EventInfo:
     """Change what is given of an event. All alerts on it go by the change from their next scene on."""
     change = UpdateEvent.model_validate({"event_prompt": event_prompt, "label": label, "rule": rule})
-    return _event(await live(ctx).client.watches.update_event(event_id, change))
+    return _event(await live(ctx).client.alerts.update_event(event_id, change))
 
 
 @tool(
@@ -101,7 +101,7 @@ async def update_event(
 )
 async def delete_event(ctx: ToolContext, event_id: EventId) -> Removed:
     """Delete an event and every alert that watches it, on all streams."""
-    await live(ctx).client.watches.delete_event(event_id)
+    await live(ctx).client.alerts.delete_event(event_id)
     return Removed(removed=event_id)
 
 
@@ -120,7 +120,7 @@ async def test_event(
     scene costs one call."""
     wanted = {"event_prompt": event_prompt, "rule": rule, "rtstream_index_id": index_id, "limit": limit}
     test = EventTest.model_validate(wanted | {"start": start, "end": end})
-    found = await live(ctx).client.watches.test_event(stream_id, test)
+    found = await live(ctx).client.alerts.test_event(stream_id, test)
     matches = [episode for episode in episodes(found) if episode.outcome == "match"]
     return Trial(summary=summary(found), matches=matches, candidates=candidates(found))
 

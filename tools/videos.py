@@ -70,7 +70,7 @@ async def export_stream(
 @tool("List exported videos", read_only=True, group="videos")
 async def list_videos(ctx: ToolContext) -> VideoList:
     """List the permanent videos that were exported, newest first; get_video gives links."""
-    found = await live(ctx).client.videos.listing()
+    found = await live(ctx).client.videos.list()
     return VideoList(videos=[_info(video) for video in found[:MAX_LISTED]], total=len(found))
 
 

@@ -1,4 +1,4 @@
-"""The RTStream API as a Python client: HTTP calls and the WebSocket feed with resume."""
+"""A Python client for the RTStream API: HTTP calls, and a WebSocket feed that resumes after a disconnect."""
 
 from rtstream.client.client import Frame, RTStreamClient, Sheet
 from rtstream.client.feed import Feed, FeedState

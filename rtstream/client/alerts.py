@@ -1,4 +1,4 @@
-"""Detection rules and the alerts that watch them, as typed calls."""
+"""Typed calls for events and the alerts that watch for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtstream.json_types import JsonObject
 from rtstream.models import Alert, CreateAlert, CreateEvent, Decision, Delivery, Event, EventTest, UpdateEvent
 
 TRIAL_S = 120.0
-"""A dry run may ask a model about each scene."""
+"""Time limit in seconds, because a dry run may call a model for each scene."""
 
 
 class AlertCalls:
@@ -18,54 +18,60 @@ class AlertCalls:
         self._transport = transport
 
     async def create_event(self, event_prompt: str, label: str, rule: JsonObject | None = None) -> Event:
-        """Add a detection rule; ``rule`` is the structured form of what decides it."""
+        """Create an event.
+
+        Args:
+            event_prompt: Description of what to detect.
+            label: Short name that appears in alerts.
+            rule: Structured rule that decides the event instead of the prompt.
+        """
         request = CreateEvent(event_prompt=event_prompt, label=label, rule=rule)
         data = await self._transport.data("POST", "/rtstream/event", body=body_of(request))
         return as_model(Event, {"event_prompt": event_prompt, "label": label, **(data or {})})
 
     async def list_events(self) -> list[Event]:
-        """All detection rules."""
+        """Return all events."""
         return as_list(Event, await self._transport.data("GET", "/rtstream/event"), "events")
 
     async def update_event(self, event_id: str, change: UpdateEvent) -> Event:
-        """Change what is given of a detection rule."""
+        """Update an event. Omitted fields stay as they are."""
         return as_model(
             Event, await self._transport.data("PATCH", f"/rtstream/event/{path_id(event_id)}", body=body_of(change))
         )
 
     async def delete_event(self, event_id: str) -> None:
-        """Remove a detection rule and its alerts."""
+        """Delete an event and its alerts."""
         await self._transport.data("DELETE", f"/rtstream/event/{path_id(event_id)}")
 
     async def test_event(self, stream_id: str, test: EventTest) -> list[Decision]:
-        """Decide on past scenes without creating anything, newest first."""
+        """Decide an event for past scenes without creating anything. Returns the newest first."""
         path = f"/rtstream/{path_id(stream_id)}/event/test"
         data = await self._transport.data("POST", path, body=body_of(test), timeout_s=TRIAL_S)
         return as_list(Decision, data, "decisions")
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
-        """Watch an event on an index."""
+        """Create an alert, which watches for an event on an index."""
         body = {"callback_url": None, **body_of(request)}
         data = await self._transport.data("POST", _alerts(stream_id, index_id), body=body)
         known = {"event_id": request.event_id, "prompt": "", "label": "", "callback_url": request.callback_url}
         return as_model(Alert, {**known, "rtstream_id": stream_id, "rtstream_index_id": index_id, **(data or {})})
 
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
-        """All alerts of an index."""
+        """Return all alerts of an index."""
         return as_list(Alert, await self._transport.data("GET", _alerts(stream_id, index_id)), "alerts")
 
     async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Let an alert fire again."""
+        """Allow an alert to fire again."""
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/status"
         await self._transport.data("PATCH", path, body={"action": "enable"})
 
     async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Keep an alert from firing."""
+        """Prevent an alert from firing."""
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/status"
         await self._transport.data("PATCH", path, body={"action": "disable"})
 
     async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Remove an alert with its logs."""
+        """Delete an alert and its decisions."""
         await self._transport.data("DELETE", f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}")
 
     async def decisions(
@@ -79,19 +85,32 @@ class AlertCalls:
         page: int = 1,
         page_size: int = 100,
     ) -> tuple[list[Decision], bool]:
-        """One page (from 1) of what was decided and why, newest first, and whether there is a next one."""
+        """Return one page of an alert's decisions, newest first.
+
+        Args:
+            stream_id: The stream.
+            index_id: The index.
+            alert_id: The alert.
+            start: Unix seconds.
+            end: Unix seconds.
+            page: Number of the page, from 1.
+            page_size: Decisions per page.
+
+        Returns:
+            The decisions, and whether there is a next page.
+        """
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/decisions"
         params = {"start": start, "end": end, "page": page, "page_size": page_size}
         data = await self._transport.data("GET", path, params=params)
         return as_list(Decision, data, "decisions"), bool((data or {}).get("next_page"))
 
     async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int = 20) -> list[Delivery]:
-        """The newest webhooks of an alert with every attempt, newest first."""
+        """Return the newest webhooks of an alert with every attempt, newest first."""
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/deliveries"
         return as_list(Delivery, await self._transport.data("GET", path, params={"limit": limit}), "deliveries")
 
     async def redeliver(self, stream_id: str, index_id: str, alert_id: str, delivery_id: str | None = None) -> int:
-        """Send one webhook again, or all that were given up; gives how many."""
+        """Send one webhook again, or all that were given up. Returns their number."""
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/redeliver"
         body = {} if delivery_id is None else {"delivery_id": delivery_id}
         return int((await self._transport.data("POST", path, body=body) or {}).get("redelivered") or 0)

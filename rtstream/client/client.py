@@ -30,12 +30,12 @@ from rtstream.models import (
 
 MAX_WAIT_S = 50.0
 LOOK_S = 55.0
-"""Longer than the engine gives a model for an answer."""
+"""Time limit of a look in seconds, longer than the engine's own limit for a model."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture. ``time``: Unix seconds when it happened; ``width`` and ``height`` in pixels."""
+    """A picture. ``time`` is in Unix seconds; ``width`` and ``height`` are in pixels."""
 
     jpeg: bytes
     time: float
@@ -45,7 +45,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A contact sheet. ``times``: Unix seconds of its pictures, row by row."""
+    """A contact sheet. ``times`` are the Unix times of its pictures, row by row."""
 
     jpeg: bytes
     times: Sequence[float]
@@ -54,23 +54,26 @@ class Sheet:
 
 
 class RTStreamClient:
-    """``RTStreamClient(base_url, api_key)``, or ``RTStreamClient.located_by(locate)`` to look the endpoint up.
+    """A client for this project's engine or the hosted service. ``info`` reveals which one it is.
 
-    Speaks to this project's engine and to the hosted service; ``info`` tells which.
-    Opens nothing before the first call.
+    Nothing is opened before the first call. Use ``located_by`` if the URL is not known in advance.
+
+    Args:
+        base_url: Base URL of the API.
+        api_key: API key.
     """
 
     def __init__(self, base_url: str, api_key: str) -> None:
         endpoint = Endpoint(base_url.rstrip("/"), api_key)
 
-        async def here(start: bool) -> Endpoint:
+        async def locate(start: bool) -> Endpoint:
             return endpoint
 
-        self._transport = Transport(here)
+        self._transport = Transport(locate)
 
     @classmethod
     def located_by(cls, locate: Locate) -> RTStreamClient:
-        """A client whose endpoint is found with the first call, and again when nobody answers there any more."""
+        """Create a client that locates its endpoint on the first call, and again when the endpoint stops responding."""
         client = cls.__new__(cls)
         client._transport = Transport(locate)
         return client
@@ -87,16 +90,16 @@ class RTStreamClient:
 
     @property
     def transcripts(self) -> TranscriptCalls:
-        """What is said on streams."""
+        """Transcripts of streams."""
         return TranscriptCalls(self._transport)
 
     @property
-    def watches(self) -> AlertCalls:
-        """Detection rules, and the alerts that watch them on indexes."""
+    def alerts(self) -> AlertCalls:
+        """Events, and the alerts that watch for them on indexes."""
         return AlertCalls(self._transport)
 
     async def endpoint(self, *, start: bool = True) -> Endpoint:
-        """The endpoint in use; with ``start`` an engine may be started for it."""
+        """Return the endpoint in use. With ``start``, an engine may be started for it."""
         return await self._transport.endpoint(start=start)
 
     async def aclose(self) -> None:
@@ -109,18 +112,18 @@ class RTStreamClient:
     # the engine
 
     async def info(self, *, start: bool = True) -> EngineInfo | None:
-        """What the engine is and can do; None for a service without our additions (the hosted one)."""
+        """Return the engine's description, or None for a service without our extensions (the hosted one)."""
         try:
             return as_model(EngineInfo, await self._get("/rtstream/engine", start=start))
         except (NotFound, InvalidRequest):
             return None
 
     async def websocket_url(self, collection_id: str = "default", *, start: bool = True) -> str:
-        """Address of a WebSocket; a credential is part of it."""
+        """Return a WebSocket URL, which contains a credential."""
         data = await self._get(f"/collection/{path_id(collection_id)}/websocket", start=start)
         url = (data or {}).get("websocket_url")
         if not url:
-            raise Unavailable("The service gave no WebSocket address: update rtstream-mcp.")
+            raise Unavailable("The service returned no WebSocket URL. Update rtstream-mcp.")
         return str(url)
 
     async def journal(
@@ -132,7 +135,15 @@ class RTStreamClient:
         *,
         start: bool = True,
     ) -> JournalPage:
-        """Entries after ``since`` (without it: the newest), waiting up to ``wait_s`` (0 to 50) seconds for one."""
+        """Return journal entries.
+
+        Args:
+            since: Return entries after this number. Without it, the newest entries are returned.
+            which: Filter for the entries.
+            limit: Maximum number of entries.
+            wait_s: Seconds to wait (0 to 50) for the first entry.
+            start: Whether an engine may be started for the call.
+        """
         params = {"since": since, "limit": limit, **which.query()}
         if wait_s > 0:
             params["wait_s"] = min(wait_s, MAX_WAIT_S)
@@ -142,20 +153,20 @@ class RTStreamClient:
     # collections
 
     async def list_collections(self) -> list[Collection]:
-        """All collections."""
+        """Return all collections."""
         return as_list(Collection, await self._get("/collection"), "collections")
 
     async def get_collection(self, collection_id: str = "default") -> Collection:
-        """One collection."""
+        """Return a collection."""
         return as_model(Collection, await self._get(f"/collection/{path_id(collection_id)}"))
 
     async def create_collection(self, name: str, description: str = "", is_public: bool = False) -> Collection:
-        """Add a collection."""
+        """Create a collection."""
         body = {"name": name, "description": description, "is_public": is_public}
         return as_model(Collection, await self._transport.data("POST", "/collection", body=body))
 
     async def update_collection(self, collection_id: str, **changes: str | bool) -> Collection:
-        """Change ``name``, ``description`` or ``is_public``."""
+        """Change the ``name``, ``description`` or ``is_public`` of a collection."""
         return as_model(
             Collection, await self._transport.data("PATCH", f"/collection/{path_id(collection_id)}", body=changes)
         )
@@ -163,12 +174,12 @@ class RTStreamClient:
     # streams
 
     async def connect_stream(self, request: ConnectStream) -> Stream:
-        """Add a stream; it starts at once."""
+        """Connect a stream, which starts at once."""
         data = await self._transport.data("POST", "/rtstream", body=body_of(request))
         return as_model(Stream, data)
 
     async def get_stream(self, stream_id: str, *, start: bool = True) -> Stream:
-        """One stream."""
+        """Return a stream."""
         return as_model(Stream, await self._get(f"/rtstream/{path_id(stream_id)}", start=start))
 
     async def list_streams(
@@ -181,7 +192,7 @@ class RTStreamClient:
         ordering: str | None = None,
         start: bool = True,
     ) -> tuple[list[Stream], int]:
-        """One page, newest first unless ``ordering`` says otherwise, and the number of streams that match."""
+        """Return one page of streams, newest first by default, and the total number of matching streams."""
         data = await self._get(
             "/rtstream", start=start, limit=limit, offset=offset, status=status, name=name, ordering=ordering
         )
@@ -190,11 +201,11 @@ class RTStreamClient:
         return streams, int(count) if count is not None else (offset or 0) + len(streams)
 
     async def start_stream(self, stream_id: str) -> Stream:
-        """Start a stream; harmless when it runs."""
+        """Start a stream. Does nothing if it is running."""
         return await self._act_on_stream(stream_id, "start")
 
     async def stop_stream(self, stream_id: str) -> Stream:
-        """Stop a stream; harmless when it is stopped."""
+        """Stop a stream. Does nothing if it is stopped."""
         return await self._act_on_stream(stream_id, "stop")
 
     async def _act_on_stream(self, stream_id: str, action: str) -> Stream:
@@ -204,25 +215,37 @@ class RTStreamClient:
     async def update_stream(
         self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
     ) -> Stream:
-        """Change what is given; ``retention`` replaces all limits of the stream."""
+        """Update a stream. Omitted fields stay as they are; ``retention`` replaces all limits of the stream."""
         limits = None if retention is None else retention.model_dump(exclude_none=True)
-        given = {"name": name, "retention": limits}
-        body = {key: value for key, value in given.items() if value is not None}
+        fields = {"name": name, "retention": limits}
+        body = {key: value for key, value in fields.items() if value is not None}
         await self._transport.data("PATCH", f"/rtstream/{path_id(stream_id)}", body=body)
         return await self.get_stream(stream_id)
 
     async def delete_stream(self, stream_id: str) -> None:
-        """Remove a stream with all that was recorded and found on it; exported videos stay."""
+        """Delete a stream with its recordings and results. Exported videos remain."""
         await self._transport.data("DELETE", f"/rtstream/{path_id(stream_id)}")
 
     async def generate_stream(self, stream_id: str, start: float | None = None, end: float | None = None) -> Playback:
-        """Where the window ``start`` to ``end`` (Unix seconds) can be watched; without them: live."""
+        """Return the URLs that play a window of a stream.
+
+        Args:
+            stream_id: The stream.
+            start: Unix seconds. Without ``start`` and ``end``, the URLs play the live stream.
+            end: Unix seconds.
+        """
         params = {"start": start, "end": end}
         data = await self._transport.data("GET", f"/rtstream/{path_id(stream_id)}/stream", params=params)
         return as_model(Playback, data)
 
     async def frame(self, stream_id: str, at: float | None = None, max_side: int | None = None) -> Frame:
-        """The picture at ``at`` (Unix seconds), or now; its longest side at most ``max_side`` pixels."""
+        """Return the picture at ``at`` (Unix seconds), or the current one.
+
+        Args:
+            stream_id: The stream.
+            at: Unix seconds, or None for now.
+            max_side: Longest allowed side in pixels.
+        """
         params = {"at": at, "max_side": max_side}
         answer = await self._transport.response("GET", f"/rtstream/{path_id(stream_id)}/frame", params=params)
         header = _picture_header(answer)
@@ -236,7 +259,7 @@ class RTStreamClient:
     async def sheet(
         self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
     ) -> Sheet:
-        """Up to ``count`` pictures, evenly from ``start`` to ``end`` (Unix seconds), in one image."""
+        """Return up to ``count`` pictures in one image, evenly spaced from ``start`` to ``end`` (Unix seconds)."""
         params = {"start": start, "end": end, "count": count, "max_side": max_side}
         answer = await self._transport.response("GET", f"/rtstream/{path_id(stream_id)}/sheet", params=params)
         header = _picture_header(answer)
@@ -248,21 +271,21 @@ class RTStreamClient:
         )
 
     async def look(self, stream_id: str, request: AskLook) -> LookAnswer:
-        """A question about one moment, or a range, answered by the vision model."""
+        """Ask the vision model a question about one moment or a range."""
         path = f"/rtstream/{path_id(stream_id)}/look"
         return as_model(LookAnswer, await self._transport.data("POST", path, body=body_of(request), timeout_s=LOOK_S))
 
     # search
 
     async def search(self, request: SearchStreams, *, collection_id: str = "default") -> SearchResults:
-        """Moments that fit a query: of ``request.streams``, or of all streams (of the collection)."""
+        """Search ``request.streams``, or all streams of the collection, for moments that match a query."""
         streams = request.streams or []
         if len(streams) == 1:
             path = f"/rtstream/{path_id(streams[0])}/search"
         else:
             path = f"/rtstream/collection/{path_id(collection_id)}/search"
         found = as_model(SearchResults, await self._transport.data("POST", path, body=body_of(request)))
-        if len(streams) == 1:  # the published API leaves out what is known
+        if len(streams) == 1:  # the published API omits the stream id here
             for hit in found.results:
                 hit.rtstream_id = hit.rtstream_id or streams[0]
         return found
@@ -270,5 +293,5 @@ class RTStreamClient:
 
 def _picture_header(answer: Any) -> Any:
     if answer.headers.get("content-type", "").split(";")[0] != "image/jpeg":
-        raise Unavailable("This service gives no single pictures: use generate_stream to watch the stream.")
+        raise Unavailable("This service does not provide single pictures. Use generate_stream to watch the stream.")
     return answer.headers

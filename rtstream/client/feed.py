@@ -1,7 +1,7 @@
-"""The engine's messages as they happen: one WebSocket that comes back by itself, and the journal read with a cursor.
+"""The live feed of an engine's messages: a WebSocket that reconnects, and the journal read with a cursor.
 
-The engine numbers its messages, so a connection resumes where the last one ended. A service without numbers (the hosted
-one) gets local ones, and its journal is the ring of messages that were received here.
+The engine numbers its messages, so a connection resumes where the previous one ended. Messages of a service without
+numbers (the hosted one) are numbered locally, and its journal is the ring of messages received here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RING_SIZE = 5000
 RECONNECT_MAX_S = 15.0
 HELLO_TIMEOUT_S = 10.0
 ABSENCE_S = 10.0
-"""How long a wait puts up with an engine that does not answer, and how often it asks."""
+"""Seconds for which a waiting read tolerates an engine that does not respond."""
 ABSENCE_PAUSE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 CHANNELS = frozenset(get_args(Channel))
@@ -41,7 +41,7 @@ _SYNONYMS = {"visual_index": "scene_index", "spoken_index": "audio_index"}  # th
 
 @dataclass(frozen=True)
 class FeedState:
-    """How the feed is: ``idle`` until somebody needs it. ``since``: Unix seconds when this state began."""
+    """State of the feed. It is ``idle`` until first needed. ``since`` is the Unix time at which the state began."""
 
     state: Literal["idle", "connected", "reconnecting"]
     since: float
@@ -49,10 +49,16 @@ class FeedState:
 
 
 class Feed:
-    """``async with feed.running(): ...``; it connects with the first ``need`` and stays connected from then on.
+    """A live feed, run by ``async with feed.running(): ...``.
 
-    ``on_message`` gets every message that has a number, in order and once. ``on_gap`` is called when messages may have
-    been missed: at the first connection, and after one that could not be resumed. Neither may block or raise.
+    It connects on the first ``need`` and then stays connected.
+
+    Args:
+        client: The client of the service.
+        on_message: Called once with every numbered message, in order. Must not block or raise.
+        on_gap: Called when messages may have been missed, that is on the first connection and after a connection that
+            could not be resumed. Must not block or raise.
+        ring_size: Number of messages retained for a service without a journal.
     """
 
     def __init__(
@@ -69,16 +75,16 @@ class Feed:
         self._ring = Ring(ring_size)
         self._grown = anyio.Event()
         self._needed = anyio.Event()
-        self._hurry = anyio.Event()  # somebody waits: no pause before the next attempt
+        self._hurry = anyio.Event()  # a reader waits, so skip the pause before the next attempt
         self._ready = anyio.Event()
-        self._hosted: bool | None = None  # None: not known yet
+        self._hosted: bool | None = None  # None while unknown
         self._cursor: int | None = None
         self._connection_id: str | None = None
-        self._was_connected = False  # in the latest attempt
+        self._was_connected = False  # in the most recent attempt
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the feed while the block is open."""
+        """Run the feed while the block is active."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._run)
             try:
@@ -87,7 +93,13 @@ class Feed:
                 tasks.cancel_scope.cancel()
 
     async def need(self, wait_s: float = 0.0) -> bool:
-        """Ask for the feed. Waits up to ``wait_s`` until its position is known: from then on nothing is missed."""
+        """Request the feed.
+
+        Waits up to ``wait_s`` seconds until its position is known. From then on, no message is missed.
+
+        Returns:
+            Whether the position is known.
+        """
         self._needed.set()
         self._hurry.set()
         with anyio.move_on_after(wait_s):
@@ -95,21 +107,27 @@ class Feed:
         return self._ready.is_set()
 
     async def hosted(self) -> bool:
-        """Whether the service is without our additions: no journal, messages only for this connection."""
+        """Return whether the service lacks our extensions.
+
+        Such a service has no journal and sends messages to this connection only.
+        """
         if self._hosted is None:
             self._hosted = await self.client.info() is None
         return self._hosted
 
     async def connection_id(self) -> str | None:
-        """What to pass as ``ws_connection_id``: this connection's id with the hosted service, None with our engine."""
+        """Return the value for ``ws_connection_id``.
+
+        This is the id of this connection for the hosted service, and None for our engine.
+        """
         if not await self.hosted():
             return None
         if not await self.need(wait_s=HELLO_TIMEOUT_S):
-            raise Unavailable("The service's WebSocket cannot be reached, so its results would not arrive: try again.")
+            raise Unavailable("The service's WebSocket cannot be reached, so results would be lost. Try again.")
         return self._connection_id
 
     async def cursor(self) -> int:
-        """The number of the newest entry: a read after it gives what happens from now on."""
+        """Return the number of the newest entry. A read after it returns what happens from now on."""
         return (await self.read(None, limit=1)).cursor
 
     async def read(
@@ -119,9 +137,13 @@ class Feed:
         limit: int = 100,
         wait_s: float = 0.0,
     ) -> JournalPage:
-        """Entries after ``since`` that pass the filter, oldest first (without ``since``: the newest).
+        """Return entries that pass the filter, oldest first.
 
-        Waits up to ``wait_s`` (at most 50) seconds for the first one.
+        Args:
+            since: Return entries after this number. Without it, the newest entries are returned.
+            which: Filter for the entries.
+            limit: Maximum number of entries.
+            wait_s: Seconds to wait (at most 50) for the first entry.
         """
         self._needed.set()
         if not await self.hosted():
@@ -130,7 +152,7 @@ class Feed:
         truncated = False
         with anyio.move_on_after(min(wait_s, MAX_WAIT_S)):
             while True:
-                grown = self._grown  # taken before the read: a message in between is not missed
+                grown = self._grown  # taken before the read, so that a message in between is not missed
                 page = self._ring.page(since, which, limit)
                 truncated |= page.truncated
                 if page.entries or wait_s <= 0:
@@ -141,7 +163,7 @@ class Feed:
         return page.model_copy(update={"truncated": truncated or page.truncated})
 
     async def _stored(self, since: int | None, which: JournalFilter, limit: int, wait_s: float) -> JournalPage:
-        """As ``read``, from the engine's journal; a wait goes on when the engine is restarted meanwhile."""
+        """Read from the engine's journal. A wait survives a restart of the engine."""
         deadline = anyio.current_time() + wait_s
         truncated, patience_s = False, ABSENCE_S
         while True:
@@ -157,7 +179,7 @@ class Feed:
             truncated |= page.truncated
             if page.entries or anyio.current_time() >= deadline - ABSENCE_PAUSE_S:
                 return page.model_copy(update={"truncated": truncated})
-            since, patience_s = page.cursor, ABSENCE_S  # an engine that ends answers before the time is up
+            since, patience_s = page.cursor, ABSENCE_S  # an engine that shuts down responds before the time is up
 
     async def _run(self) -> None:
         await self._needed.wait()
@@ -168,7 +190,7 @@ class Feed:
                 await self._follow()
             except (RTStreamError, OSError) as exc:
                 self._lost(str(exc))
-            except Exception as exc:  # a defect must not end the feed for good
+            except Exception as exc:  # a defect must not end the feed permanently
                 log.exception("The feed failed")
                 self._lost(type(exc).__name__)
             attempt = 1 if self._was_connected else attempt + 1
@@ -177,12 +199,12 @@ class Feed:
                 await self._hurry.wait()
 
     async def _follow(self) -> None:
-        """One connection, from the handshake to its end."""
+        """Run one connection, from the handshake to its end."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
-        # Following alone is no reason to start an engine: that would keep it from ever going idle.
-        url, gap = await self._address()
+        # Following does not start an engine, because that would prevent it from ever becoming idle.
+        url, gap = await self._connection_url()
         options: JsonObject = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
         if is_loopback(urlsplit(url).hostname or ""):
             options["proxy"] = None
@@ -202,14 +224,14 @@ class Feed:
         except (WebSocketException, TimeoutError) as exc:
             self._lost(f"{type(exc).__name__}")
 
-    async def _address(self) -> tuple[str, bool]:
-        """Where to connect, and whether what happened since the last connection cannot be had."""
+    async def _connection_url(self) -> tuple[str, bool]:
+        """Return the URL to connect to, and whether messages since the last connection are lost."""
         self._hosted = await self.client.info(start=False) is None
         url = await self.client.websocket_url(start=False)
         if self._hosted:
             return url, True
         page = await self.client.journal(self._cursor, limit=1, start=False)
-        # A number from the future belongs to another data folder: go on from the newest one.
+        # A cursor beyond the newest entry belongs to another data folder. Continue from the newest entry.
         gap = self._cursor is None or page.truncated
         if self._cursor is None or page.cursor < self._cursor:
             self._cursor = page.cursor
@@ -224,7 +246,7 @@ class Feed:
         if self._hosted:
             message = self._ring.append(message)
         elif message.seq <= (self._cursor or 0):
-            return  # a partial transcript (number 0), or seen before the connection was resumed
+            return  # a partial transcript (number 0), or a message seen before the connection was resumed
         else:
             self._cursor = message.seq
         grown, self._grown = self._grown, anyio.Event()
@@ -249,7 +271,7 @@ def _object(raw: str | bytes) -> JsonObject:
 
 
 def _message(raw: JsonObject) -> Message | None:
-    """A journal message, or None for anything else."""
+    """Return a journal message, or None for anything else."""
     channel = _SYNONYMS.get(str(raw.get("channel")), raw.get("channel"))
     if channel not in CHANNELS or not isinstance(raw.get("data"), dict):
         return None

@@ -1,4 +1,4 @@
-"""Scene indexes, as typed calls."""
+"""Typed calls for scene indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rtstream.models import CreateIndex, Scene, SceneIndex
 
 @dataclass(frozen=True)
 class ScenePage:
-    """Scenes, newest first."""
+    """A page of scenes, newest first."""
 
     scenes: Sequence[Scene]
     next_page: bool
@@ -25,21 +25,21 @@ class IndexCalls:
         self._transport = transport
 
     async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
-        """Add an index; it runs at once."""
-        # The published API wants these keys always, null when not given.
+        """Create an index, which starts at once."""
+        # The published API requires these keys, with null for missing values.
         always = {"extraction_config": None, "prompt": None, "model_name": None, "model_config": {}, "name": None}
         path = f"/rtstream/{path_id(stream_id)}/index/scene"
         data = await self._transport.data("POST", path, body=always | body_of(request))
         return as_model(SceneIndex, {"rtstream_id": stream_id, **(data or {})})
 
     async def list(self, stream_id: str) -> list[SceneIndex]:
-        """All indexes of a stream."""
+        """Return all indexes of a stream."""
         data = await self._transport.data("GET", f"/rtstream/{path_id(stream_id)}/index/scene")
         rows = [{"rtstream_id": stream_id, **row} for row in (data or {}).get("scene_indexes") or []]
         return [as_model(SceneIndex, row) for row in rows]
 
     async def get(self, stream_id: str, index_id: str) -> SceneIndex:
-        """One index."""
+        """Return an index."""
         data = await self._transport.data("GET", f"/rtstream/{path_id(stream_id)}/index/{path_id(index_id)}")
         return as_model(SceneIndex, {"rtstream_id": stream_id, **(data or {})})
 
@@ -50,11 +50,11 @@ class IndexCalls:
         return await self.get(stream_id, index_id)
 
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Start an index; harmless when it runs."""
+        """Start an index. Does nothing if it is running."""
         return await self._act(stream_id, index_id, "start")
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Stop an index; its scenes are kept."""
+        """Stop an index. Its scenes remain."""
         return await self._act(stream_id, index_id, "stop")
 
     async def _act(self, stream_id: str, index_id: str, action: str) -> SceneIndex:
@@ -72,7 +72,16 @@ class IndexCalls:
         page: int = 1,
         page_size: int = 100,
     ) -> ScenePage:
-        """One page (from 1), newest first, of all scenes or of those inside ``start`` to ``end`` (Unix seconds)."""
+        """Return one page of scenes, newest first.
+
+        Args:
+            stream_id: The stream.
+            index_id: The index.
+            start: Return only scenes after this Unix time.
+            end: Return only scenes before this Unix time.
+            page: Number of the page, from 1.
+            page_size: Scenes per page.
+        """
         params = {"page": page, "page_size": page_size, "start": start, "end": end}
         data = await self._transport.data(
             "GET", f"/rtstream/{path_id(stream_id)}/index/scene/{path_id(index_id)}", params=params

@@ -1,4 +1,4 @@
-"""Which journal entries a reader wants, and the journal of a service that keeps none: a bounded ring."""
+"""A filter for journal entries, and a bounded ring of messages for services without a journal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from rtstream.models import JournalPage, Message
 
 @dataclass(frozen=True)
 class JournalFilter:
-    """Which entries to read; an empty field does not restrict.
+    """A filter for journal entries. An empty field does not restrict.
 
-    ``labels`` and ``text`` look at what alerts and scenes carry; ``min_confidence`` (0 to 1) holds back alerts only.
+    Attributes:
+        streams: Ids of streams.
+        channels: Names of journal channels.
+        labels: Labels of alerts and scenes.
+        text: Text that alerts and scenes must contain, ignoring case.
+        min_confidence: Lowest confidence (0 to 1) of alerts. Other channels are not affected.
     """
 
     streams: Sequence[str] = ()
@@ -24,7 +29,7 @@ class JournalFilter:
     min_confidence: float | None = None
 
     def query(self) -> JsonObject:
-        """As query parameters of ``GET rtstream/journal``."""
+        """Return the filter as query parameters of ``GET rtstream/journal``."""
         query: JsonObject = {
             "streams": ",".join(self.streams),
             "channels": ",".join(self.channels),
@@ -37,7 +42,7 @@ class JournalFilter:
         return query
 
     def passes(self, message: Message) -> bool:
-        """Whether the reader wants ``message``; the same decision as the engine's."""
+        """Return whether ``message`` passes the filter. The engine makes the same decision."""
         data = message.data
         if self.streams and message.rtstream_id not in self.streams:
             return False
@@ -53,21 +58,21 @@ class JournalFilter:
 
 
 class Ring:
-    """The newest messages, numbered here. What falls out is gone and reported as ``truncated``."""
+    """The newest messages, numbered locally. When older ones have been dropped, pages report ``truncated``."""
 
     def __init__(self, size: int) -> None:
         self._messages: deque[Message] = deque(maxlen=size)
         self.latest = 0
 
     def append(self, message: Message) -> Message:
-        """Number and keep a message; gives the numbered one."""
+        """Number and store a message. Returns the numbered message."""
         self.latest += 1
         message = message.model_copy(update={"seq": self.latest})
         self._messages.append(message)
         return message
 
     def page(self, since: int | None, which: JournalFilter, limit: int) -> JournalPage:
-        """Entries after ``since``, oldest first; without it the newest ones."""
+        """Return entries after ``since``, oldest first, or the newest ones if it is None."""
         if since is None:
             newest = [m for m in self._messages if which.passes(m)][-limit:]
             return JournalPage(entries=newest, cursor=self.latest, truncated=False)
@@ -79,6 +84,6 @@ class Ring:
             entries=found,
             cursor=found[-1].seq if more else self.latest,
             has_more=more,
-            # A cursor from before a restart of this program counts as lost entries, too.
+            # A cursor from before a restart of this program counts as lost entries as well.
             truncated=since > self.latest or since + 1 < oldest,
         )

@@ -1,4 +1,4 @@
-"""A journal message as a model may read it: facts of ours in trusted fields, words from the stream apart from them."""
+"""Converts journal messages to events for a model, which keep our own facts apart from untrusted text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNTRUSTED = "Verbatim content of the stream (screen text, speech or a model's wo
 
 
 class LiveEvent(BaseModel):
-    """One thing that happened on a stream. Times are Unix seconds."""
+    """An event on a stream. Times are Unix seconds."""
 
     seq: int
     channel: LiveChannel
@@ -49,7 +49,7 @@ class LiveEvent(BaseModel):
 
 
 def live_event(message: Message) -> LiveEvent | None:
-    """The event in ``message``; None when its channel is not one a model follows."""
+    """Convert ``message`` to an event, or return None if its channel is not one a model follows."""
     channel = LIVE_CHANNEL.get(message.channel)
     if channel is None:
         return None

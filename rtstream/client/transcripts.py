@@ -1,4 +1,4 @@
-"""Transcripts of streams, as typed calls."""
+"""Typed calls for transcripts of streams."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class TranscriptCalls:
         language: str | None = None,
         ws_connection_id: str | None = None,
     ) -> TranscriptStatus:
-        """Transcribe a stream from now on; harmless when it is transcribed."""
+        """Transcribe a stream from now on. Does nothing if it is being transcribed."""
         return await self._switch(
             stream_id, "start", engine=engine, language=language, ws_connection_id=ws_connection_id
         )
 
     async def stop(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
-        """Stop transcribing; what was said is kept."""
+        """Stop a transcript. Its text remains."""
         return await self._switch(stream_id, "stop", engine=engine)
 
-    async def _switch(self, stream_id: str, action: str, **given: str | None) -> TranscriptStatus:
-        body = {"action": action, **{key: value for key, value in given.items() if value}}
+    async def _switch(self, stream_id: str, action: str, **options: str | None) -> TranscriptStatus:
+        body = {"action": action, **{key: value for key, value in options.items() if value}}
         path = f"/rtstream/{path_id(stream_id)}/transcription"
-        # Stopping waits until the last words are final.
+        # A stop waits until the last words are final.
         data = await self._transport.data("POST", path, body=body, timeout_s=60.0)
-        return as_model(TranscriptStatus, {"engine": given.get("engine") or "", **(data or {})})
+        return as_model(TranscriptStatus, {"engine": options.get("engine") or "", **(data or {})})
 
     async def status(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
-        """How a transcript stands."""
+        """Return the state of a transcript."""
         data = await self._transport.data(
             "GET", f"/rtstream/{path_id(stream_id)}/transcription/status", params={"engine": engine}
         )
@@ -55,7 +55,17 @@ class TranscriptCalls:
         page: int = 1,
         page_size: int = 100,
     ) -> TranscriptPage:
-        """One page (from 1), oldest first: what was said inside ``start`` to ``end``, or ended after ``since``."""
+        """Return one page of a transcript, oldest first.
+
+        Args:
+            stream_id: The stream.
+            engine: The speech engine, or None for the default.
+            start: Return only text after this Unix time.
+            end: Return only text before this Unix time.
+            since: Return only text that ended after this Unix time.
+            page: Number of the page, from 1.
+            page_size: Utterances per page.
+        """
         params = {"page": page, "page_size": page_size, "engine": engine, "start": start, "end": end, "since": since}
         data = await self._transport.data("GET", f"/rtstream/{path_id(stream_id)}/transcription", params=params)
         empty = {"transcription_records": [], "next_page": False, "page": page, "page_size": page_size}

@@ -1,6 +1,6 @@
-"""One HTTP call of the RTStream API: key, envelope, bounded retries, and errors as sentences.
+"""HTTP transport of the RTStream API: authentication, response envelope, bounded retries and error messages.
 
-httpx is imported with the first call, so that a program that only may need the engine starts fast.
+httpx is imported on the first call, so that programs that may not need the engine start fast.
 """
 
 from __future__ import annotations
@@ -47,44 +47,44 @@ _BY_STATUS: dict[int, type[RTStreamError]] = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the API is. ``url`` is its base URL, without a trailing slash."""
+    """Location of the API. ``url`` is its base URL without a trailing slash."""
 
     url: str
     api_key: str
 
     @property
     def shown(self) -> str:
-        """The base URL as it may be shown: without user, password and query."""
+        """The base URL for display, without user, password and query."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def loopback(self) -> bool:
-        """The endpoint is on this machine."""
+        """Whether the endpoint is on this machine."""
         return is_loopback(urlsplit(self.url).hostname or "")
 
 
 Locate = Callable[[bool], Awaitable[Endpoint]]
-"""Finds the endpoint; the argument says whether an engine may be started for it. Raises Unavailable."""
+"""Locates the endpoint. The argument states whether an engine may be started for it. Raises Unavailable."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` (a name or an address, without port) is this machine."""
+    """Return whether ``host`` (a name or IP address without port) is this machine."""
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 class Transport:
-    """Calls to one endpoint, which is looked up with the first call and again when nobody answers there."""
+    """Calls to one endpoint, which is located on the first call and again when it stops responding."""
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
         self._lock = anyio.Lock()
         self._endpoint: Endpoint | None = None
-        self._last: Endpoint | None = None  # for messages, once the endpoint in use was given up
+        self._last: Endpoint | None = None  # for messages, after the endpoint in use was given up
         self._http: httpx.AsyncClient | None = None
 
     async def endpoint(self, *, start: bool = True) -> Endpoint:
-        """The endpoint in use."""
+        """Return the endpoint in use."""
         async with self._lock:
             if self._endpoint is None:
                 self._endpoint = await self._locate(start)
@@ -100,10 +100,23 @@ class Transport:
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
     ) -> Any:
-        """The ``data`` of an answer. Raises the fitting error of ``rtstream.errors``, with the server's sentence."""
-        return (await self.answer(method, path, params=params, body=body, timeout_s=timeout_s, start=start)).get("data")
+        """Make a call and return the ``data`` of its response.
 
-    async def answer(
+        Args:
+            method: HTTP method.
+            path: Path below the base URL.
+            params: Query parameters. Those with the value None are omitted.
+            body: JSON body.
+            timeout_s: Time limit in seconds.
+            start: Whether an engine may be started for the call.
+
+        Raises:
+            RTStreamError: The call failed. The subclass matches the failure and the message is the server's.
+        """
+        envelope = await self.envelope(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
+        return envelope.get("data")
+
+    async def envelope(
         self,
         method: str,
         path: str,
@@ -113,17 +126,20 @@ class Transport:
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
     ) -> JsonObject:
-        """A whole successful answer: its ``status`` may say that there is no result yet. Raises as ``data`` does."""
+        """Make a call and return the whole response. Its ``status`` may indicate that there is no result yet.
+
+        Arguments and errors are those of ``data``.
+        """
         response = await self.response(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
         try:
-            answer = response.json()
+            payload = response.json()
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Unavailable(f"{self._shown()} does not answer like the RTStream API: check the address.")
-        if not answer.get("success"):
-            raise self._error(response.status_code, answer)
-        return answer
+            payload = None
+        if not isinstance(payload, dict):
+            raise Unavailable(f"The response of {self._shown()} is not that of an RTStream API. Check the URL.")
+        if not payload.get("success"):
+            raise self._error(response.status_code, payload)
+        return payload
 
     async def response(
         self,
@@ -135,9 +151,10 @@ class Transport:
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
     ) -> httpx.Response:
-        """A successful raw answer.
+        """Make a call and return the raw successful response.
 
-        Refused connections are tried again for every method (nothing was sent), other failures for GET only.
+        Refused connections are retried for every method, because nothing was sent. Other failures are retried for GET
+        only. Arguments and errors are those of ``data``.
         """
         import httpx
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -147,15 +164,15 @@ class Transport:
         async def once() -> httpx.Response:
             http = await self._client(start)
             try:
-                answer = await http.request(
+                response = await http.request(
                     method, path, params=query, json=body, timeout=httpx.Timeout(timeout_s, connect=5.0)
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                await self._forget(http)  # the engine may have come back elsewhere
+                await self._forget(http)  # the engine may have restarted on another port
                 raise
-            if answer.status_code in (502, 503, 504) and method == "GET":
-                answer.raise_for_status()
-            return answer
+            if response.status_code in (502, 503, 504) and method == "GET":
+                response.raise_for_status()
+            return response
 
         def may_retry(exc: BaseException) -> bool:
             if isinstance(exc, httpx.ConnectError):
@@ -165,21 +182,21 @@ class Transport:
             )
 
         try:
-            answer = await AsyncRetrying(
+            response = await AsyncRetrying(
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=wait_random_exponential(0.1, max=1.0),
                 retry=retry_if_exception(may_retry),
                 reraise=True,
             )(once)
         except httpx.HTTPStatusError as exc:
-            answer = exc.response
+            response = exc.response
         except httpx.TimeoutException as exc:
-            raise Unavailable(f"{self._shown()} did not answer within {timeout_s:.0f} s: try again.") from exc
+            raise Unavailable(f"{self._shown()} did not respond within {timeout_s:.0f} s. Try again.") from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise Unavailable(self._unreachable(exc)) from exc
-        if answer.status_code >= 400:
-            raise self._error(answer.status_code, _parsed(answer.text))
-        return answer
+        if response.status_code >= 400:
+            raise self._error(response.status_code, _parsed(response.text))
+        return response
 
     async def aclose(self) -> None:
         """Close the connections. The transport can be used again."""
@@ -195,7 +212,7 @@ class Transport:
             self._http = httpx.AsyncClient(
                 base_url=endpoint.url,
                 headers={"x-access-token": endpoint.api_key, "x-videodb-client": "rtstream-mcp"},
-                # Proxies are for the way out; loading certificates takes time that plain HTTP need not pay.
+                # A proxy is for remote hosts, and loading certificates takes time that plain HTTP does not need.
                 trust_env=not endpoint.loopback,
                 verify=endpoint.url.startswith("https:"),
                 follow_redirects=False,
@@ -203,7 +220,7 @@ class Transport:
         return self._http
 
     async def _forget(self, http: httpx.AsyncClient) -> None:
-        if self._http is http:  # else another call has already found the new place
+        if self._http is http:  # otherwise another call has already located the new endpoint
             self._last, self._endpoint = self._endpoint, None
             await self.aclose()
 
@@ -215,23 +232,23 @@ class Transport:
         name = type(exc).__name__
         if "Connect" in name:
             return (
-                f"Nothing answers at {self._shown()}: start the engine with 'rtstream-mcp serve', "
-                "or correct RTSTREAM_API_URL."
+                f"No engine responds at {self._shown()}. Start it with 'rtstream-mcp serve', or correct "
+                "RTSTREAM_API_URL."
             )
-        return f"The connection to {self._shown()} broke ({name}): try again."
+        return f"The connection to {self._shown()} broke ({name}). Try again."
 
-    def _error(self, status: int, answer: Any) -> RTStreamError:
-        answer = answer if isinstance(answer, dict) else {}
-        message = clean(str(answer.get("message") or ""), MAX_ERROR_CHARS)
+    def _error(self, status: int, payload: Any) -> RTStreamError:
+        payload = payload if isinstance(payload, dict) else {}
+        message = clean(str(payload.get("message") or ""), MAX_ERROR_CHARS)
         endpoint = self._endpoint or self._last
         if endpoint and endpoint.api_key:
             message = message.replace(endpoint.api_key, "***")
         if status == 401:
-            message = message or f"{self._shown()} refuses the API key: set RTSTREAM_API_KEY to the engine's key."
-        kind = _BY_CODE.get(str(answer.get("error_code"))) or _BY_STATUS.get(status)
+            message = message or f"{self._shown()} rejects the API key. Set RTSTREAM_API_KEY to the engine's key."
+        kind = _BY_CODE.get(str(payload.get("error_code"))) or _BY_STATUS.get(status)
         if kind is None:
             kind = Unavailable if status >= 500 else InvalidRequest
-        error = kind(message or f"{self._shown()} answered with HTTP status {status}.")
+        error = kind(message or f"{self._shown()} responded with HTTP status {status}.")
         error.status = status if status >= 400 else kind.status
         return error
 

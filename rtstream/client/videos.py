@@ -1,4 +1,4 @@
-"""Exported videos, as typed calls: export, look up, list, rename, delete; read and search what is said in them."""
+"""Typed calls for exported videos: export, list, rename, delete, transcribe and search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_S = 1.0
 MAX_EXPORT_S = 3600.0
 
 OnProgress = Callable[[float], Awaitable[None]]
-"""Hears the percentage that is done."""
+"""Called with the percentage done."""
 
 
 class VideoCalls:
@@ -34,17 +34,18 @@ class VideoCalls:
         end: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> ExportResult:
-        """Make a video of the latest recording of a stopped stream, or of [start, end] (Unix seconds).
+        """Export the latest recording of a stopped stream, or the window [start, end] (Unix seconds), as a video.
 
-        Waits until it is done. Cancelled, it cancels the export.
+        Waits for the result. Cancelling the call cancels the export.
         """
-        wanted = {"name": name, "start": start, "end": end, "wait_s": 0.0}
-        body = {key: value for key, value in wanted.items() if value is not None}
-        answer = await self._transport.answer("POST", f"/rtstream/{path_id(stream_id)}/export", body=body, timeout_s=60)
-        if answer.get("status") == "processing":
-            job = path_id(str((answer.get("data") or {}).get("id") or ""))
-            answer = await self._finished(job, on_progress)
-        return as_model(ExportResult, answer.get("data"))
+        fields = {"name": name, "start": start, "end": end, "wait_s": 0.0}
+        body = {key: value for key, value in fields.items() if value is not None}
+        path = f"/rtstream/{path_id(stream_id)}/export"
+        response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
+        if response.get("status") == "processing":
+            job = path_id(str((response.get("data") or {}).get("id") or ""))
+            response = await self._wait_for(job, on_progress)
+        return as_model(ExportResult, response.get("data"))
 
     async def index_spoken_words(
         self,
@@ -54,22 +55,35 @@ class VideoCalls:
         language: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> VideoTranscript:
-        """Transcribe a video and make it searchable; with ``force`` also when it is already.
+        """Transcribe a video and make it searchable.
 
-        Waits until it is done. Cancelled, it cancels the work.
+        Waits for the result. Cancelling the call cancels the work.
+
+        Args:
+            video_id: The video.
+            force: Whether to transcribe the video again if it already has a transcript.
+            language: Code such as ``en``, or None for the engine's own choice.
+            on_progress: Called with the percentage done.
         """
         path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
         body = {"force": force, "language_code": language}
-        answer = await self._transport.answer("POST", path, body=body, timeout_s=60)
-        if answer.get("status") == "processing":
-            job = path_id(str((answer.get("data") or {}).get("id") or ""))
-            answer = await self._finished(job, on_progress)
-        return as_model(VideoTranscript, answer.get("data"))
+        response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
+        if response.get("status") == "processing":
+            job = path_id(str((response.get("data") or {}).get("id") or ""))
+            response = await self._wait_for(job, on_progress)
+        return as_model(VideoTranscript, response.get("data"))
 
     async def transcript(
         self, video_id: str, segmenter: str = "sentence", start: float | None = None, end: float | None = None
     ) -> VideoTranscript:
-        """What is said, cut into ``word`` or ``sentence``; ``start`` and ``end`` in seconds of the video."""
+        """Return the transcript of a video.
+
+        Args:
+            video_id: The video.
+            segmenter: ``word`` or ``sentence``.
+            start: Seconds into the video.
+            end: Seconds into the video.
+        """
         params = {"segmenter": segmenter, "start": start, "end": end}
         path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
         return as_model(VideoTranscript, await self._transport.data("GET", path, params=params, timeout_s=60))
@@ -83,7 +97,7 @@ class VideoCalls:
         limit: int = 10,
         score_threshold: float | None = None,
     ) -> list[VideoHits]:
-        """Moments of one video, or of all videos of the collection; empty when nothing is found."""
+        """Return matching moments of one video, or of all videos of the collection. Empty if nothing matches."""
         place = f"/video/{path_id(video_id)}" if video_id else f"/collection/{path_id(collection_id)}"
         body = {"query": query, "top_k": limit}
         if score_threshold is not None:
@@ -97,7 +111,7 @@ class VideoCalls:
         return [as_model(VideoHits, row) for row in (data or {}).get("results") or []]
 
     async def compile(self, hits: Sequence[VideoHits]) -> ClipLinks:
-        """Links that play just these moments, one after the other."""
+        """Return links that play exactly these moments, one after the other."""
         body = [
             {"video_id": one.video_id, "collection_id": one.collection_id, "shots": [[doc.start, doc.end]]}
             for one in hits
@@ -105,44 +119,44 @@ class VideoCalls:
         ]
         return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
 
-    async def _finished(self, job: str, on_progress: OnProgress | None) -> JsonObject:
-        """The final answer of a piece of work. When it is not waited for any more, the work is cancelled."""
+    async def _wait_for(self, job: str, on_progress: OnProgress | None) -> JsonObject:
+        """Return the final response of a job. If the wait is cancelled or takes too long, the job is cancelled."""
         path = f"/async-response/{job}"
         pause = 0.05
         try:
             with anyio.fail_after(MAX_EXPORT_S):
                 while True:
-                    answer = await self._transport.answer("GET", path)
-                    if answer.get("status") not in ("processing", "in progress"):
-                        return answer
+                    response = await self._transport.envelope("GET", path)
+                    if response.get("status") not in ("processing", "in progress"):
+                        return response
                     if on_progress is not None:
-                        await on_progress(float((answer.get("data") or {}).get("percentage") or 0.0))
+                        await on_progress(float((response.get("data") or {}).get("percentage") or 0.0))
                     await anyio.sleep(pause)
                     pause = min(2 * pause, POLL_S)
         except (anyio.get_cancelled_exc_class(), TimeoutError) as exc:
             with anyio.move_on_after(5, shield=True):
                 with suppress(RTStreamError):  # it has ended, or the service cannot cancel
-                    await self._transport.answer("DELETE", path)
+                    await self._transport.envelope("DELETE", path)
             if isinstance(exc, TimeoutError):
-                raise Unavailable("This took over an hour and was cancelled: take a shorter part.") from exc
+                raise Unavailable("This took over an hour and was cancelled. Choose a shorter window.") from exc
             raise
 
     async def get(self, video_id: str) -> Video:
-        """One video, with fresh links."""
+        """Return a video with fresh links."""
         return as_model(Video, await self._transport.data("GET", f"/{_kind(video_id)}/{path_id(video_id)}"))
 
-    async def listing(self, collection_id: str | None = None) -> list[Video]:
-        """All videos, newest first; exported sound is not among them."""
+    async def list(self, collection_id: str | None = None) -> list[Video]:
+        """Return all videos, newest first, without audio-only exports."""
         data = await self._transport.data("GET", "/video", params={"collection_id": collection_id})
         return [as_model(Video, row) for row in (data or {}).get("videos") or []]
 
     async def rename(self, video_id: str, name: str) -> Video:
-        """Give a video another name."""
+        """Rename a video."""
         await self._transport.data("PATCH", f"/video/{path_id(video_id)}", body={"name": name})
         return await self.get(video_id)
 
     async def delete(self, video_id: str) -> None:
-        """Remove a video and its file."""
+        """Delete a video and its file."""
         await self._transport.data("DELETE", f"/{_kind(video_id)}/{path_id(video_id)}")
 
 

@@ -44,7 +44,7 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
 async def test_a_failure_is_one_sentence_a_model_can_act_on(served: Served, transport: Transport, era: Era) -> None:
     stream_id = await served.add_stream()
     async with connected(served, transport, era) as client:
-        assert "That is not an id" in await refusal(client, "get_stream", stream_id="no such/id")
+        assert "Invalid id" in await refusal(client, "get_stream", stream_id="no such/id")
         assert "There is no tool with that name" in await refusal(client, "get_weather")
         said = await refusal(client, "connect_stream", url="gopher://user:hunter2@192.0.2.1/x")
         assert "must begin with one of rtsp://" in said

@@ -53,7 +53,7 @@ async def doctor(folder: Path, *arguments: str, **settings: str) -> tuple[int, s
 async def test_without_any_setting_it_says_what_works_and_what_is_absent(tmp_path: Path) -> None:
     status, said = await doctor(tmp_path / "data")
     assert status == 0, said
-    assert "-    seeing             No model is set: the embedded default reads text on screen" in said
+    assert "-    seeing             No model is set. The built-in default reads text on screen" in said
     assert "None is running. It starts with the first call" in said
     assert "SRT sources" in said
     assert said.endswith("Everything that is configured works.\n")
@@ -95,8 +95,8 @@ async def test_what_does_not_work_is_said_in_plain_words_and_the_status_is_one(
     assert status == 1, said
     broken = [line for line in said.splitlines() if line.startswith("FAIL")]
     assert [line[5:23].strip() for line in broken] == ["engine", "seeing", "tier pro", "deciding events", "speech"]
-    assert "Nothing answers at http://127.0.0.1:1" in broken[0]
-    assert "does not seem to see pictures: it calls a red one 'grey'" in broken[1]
+    assert "No engine responds at http://127.0.0.1:1" in broken[0]
+    assert "calls a red picture 'grey'" in broken[1]
     assert "rejected the key" in broken[2]
     assert "Set the environment variable ANTHROPIC_API_KEY" in broken[3]
     assert said.splitlines()[-1] == "5 of these should be mended."

@@ -59,8 +59,8 @@ async def plant(served: Served, pattern: str) -> Planted:
     index_id = await served.add_index(stream_id, said, said)
     client = RTStreamClient(served.url, KEY)
     label = " ".join("".join(char for char in named if char.isprintable()).split())[:100]
-    event = await client.watches.create_event('"Invoice" is on the screen', label)
-    alert = await client.watches.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))  # pyright: ignore[reportCallIssue]
+    event = await client.alerts.create_event('"Invoice" is on the screen', label)
+    alert = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))  # pyright: ignore[reportCallIssue]
     await client.aclose()
 
     def write(conn: Any) -> None:

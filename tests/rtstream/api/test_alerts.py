@@ -43,7 +43,7 @@ async def judged(client: RTStreamClient, *alert: str, number: int) -> list[Any]:
     """The decisions of an alert, oldest first, once there are so many."""
     with anyio.fail_after(LIMIT_S):
         while True:
-            found, _ = await client.watches.decisions(*alert)
+            found, _ = await client.alerts.decisions(*alert)
             if len(found) >= number:
                 return found[::-1]
             await anyio.sleep(0.01)
@@ -54,8 +54,8 @@ async def test_an_alert_explains_every_scene_it_judged(
 ) -> None:
     stream_id = await add_stream()
     index_id = await add_index(stream_id)
-    event = await client.watches.create_event('"OPEN" is on the screen', "open")
-    made = await client.watches.create_alert(
+    event = await client.alerts.create_event('"OPEN" is on the screen', "open")
+    made = await client.alerts.create_alert(
         stream_id, index_id, CreateAlert(event_id=event.event_id, consecutive=2, cooldown_s=60)
     )
     assert made.options == {"consecutive": 2, "cooldown_s": 60}
@@ -73,11 +73,11 @@ async def test_an_alert_explains_every_scene_it_judged(
     ]
     assert found[1].explanation == '"OPEN" was found in the line: OPEN.'
     assert found[1].seq is not None
-    page, more = await client.watches.decisions(*alert, page=2, page_size=4)
+    page, more = await client.alerts.decisions(*alert, page=2, page_size=4)
     assert ([d.outcome for d in page], more) == (["fired", "suppressed"], False)
-    later, _ = await client.watches.decisions(*alert, start=found[-1].end)
+    later, _ = await client.alerts.decisions(*alert, start=found[-1].end)
     assert later == []
-    [listed] = await client.watches.list_alerts(stream_id, index_id)
+    [listed] = await client.alerts.list_alerts(stream_id, index_id)
     assert listed.fired == 1
     assert await served.engine.db.write(alert_rows.trim_decisions, time.time() + 1, 100) == 5
     assert [d.outcome for d in await judged(client, *alert, number=1)] == ["fired"]
@@ -88,9 +88,9 @@ async def test_a_disabled_alert_says_what_it_would_have_done(
 ) -> None:
     stream_id = await add_stream()
     index_id = await add_index(stream_id)
-    event = await client.watches.create_event('"OPEN" is on the screen', "open")
-    made = await client.watches.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
-    await client.watches.disable_alert(stream_id, index_id, made.alert_id)
+    event = await client.alerts.create_event('"OPEN" is on the screen', "open")
+    made = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
+    await client.alerts.disable_alert(stream_id, index_id, made.alert_id)
     await add_scene(served.engine, stream_id, index_id, "OPEN")
     [decision] = await judged(client, stream_id, index_id, made.alert_id, number=1)
     assert (decision.outcome, decision.reason) == ("suppressed", "the alert is disabled")
@@ -101,9 +101,9 @@ async def test_an_event_is_changed_for_all_its_alerts_and_removed_with_them(
 ) -> None:
     stream_id = await add_stream()
     index_id = await add_index(stream_id)
-    event = await client.watches.create_event("the door is open", "door")
+    event = await client.alerts.create_event("the door is open", "door")
     assert event.matching == "needs_model"
-    made = await client.watches.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
+    made = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
     assert "will not fire" in made.note
     alert = (stream_id, index_id, made.alert_id)
     await add_scene(served.engine, stream_id, index_id, "the door is open")
@@ -111,19 +111,19 @@ async def test_an_event_is_changed_for_all_its_alerts_and_removed_with_them(
     assert undecided.outcome == "needs_model"
     assert undecided.confidence > 0.9
 
-    changed = await client.watches.update_event(event.event_id, UpdateEvent(rule={"regex": "door (is|was) open"}))
+    changed = await client.alerts.update_event(event.event_id, UpdateEvent(rule={"regex": "door (is|was) open"}))
     assert (changed.matching, changed.event_prompt, changed.label) == ("rule", "the door is open", "door")
     assert changed.note.startswith("Decided by searching for the regular expression only")
     await add_scene(served.engine, stream_id, index_id, "the door is open")
     assert (await judged(client, *alert, number=2))[-1].outcome == "fired"
-    renamed = await client.watches.update_event(event.event_id, UpdateEvent(label="gate", rule={}))
+    renamed = await client.alerts.update_event(event.event_id, UpdateEvent(label="gate", rule={}))
     assert (renamed.matching, renamed.label, renamed.rule) == ("needs_model", "gate", None)
 
-    await client.watches.delete_event(event.event_id)
-    assert await client.watches.list_events() == []
-    assert await client.watches.list_alerts(stream_id, index_id) == []
+    await client.alerts.delete_event(event.event_id)
+    assert await client.alerts.list_events() == []
+    assert await client.alerts.list_alerts(stream_id, index_id) == []
     with pytest.raises(NotFound, match="no event"):
-        await client.watches.delete_event(event.event_id)
+        await client.alerts.delete_event(event.event_id)
 
 
 async def test_a_removed_alert_is_gone_with_its_logs_and_the_others_go_on(
@@ -131,25 +131,25 @@ async def test_a_removed_alert_is_gone_with_its_logs_and_the_others_go_on(
 ) -> None:
     stream_id = await add_stream()
     index_id = await add_index(stream_id)
-    event = await client.watches.create_event('"OPEN" is on the screen', "open")
+    event = await client.alerts.create_event('"OPEN" is on the screen', "open")
     stays, goes = [
-        (await client.watches.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))).alert_id
+        (await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))).alert_id
         for _ in range(2)
     ]
-    await client.watches.delete_alert(stream_id, index_id, goes)
+    await client.alerts.delete_alert(stream_id, index_id, goes)
     await add_scene(served.engine, stream_id, index_id, "OPEN")
     assert (await judged(client, stream_id, index_id, stays, number=1))[0].outcome == "fired"
     for call in (
-        client.watches.delete_alert,
-        client.watches.decisions,
-        client.watches.deliveries,
-        client.watches.redeliver,
+        client.alerts.delete_alert,
+        client.alerts.decisions,
+        client.alerts.deliveries,
+        client.alerts.redeliver,
     ):
         with pytest.raises(NotFound, match="no alert"):
             await call(stream_id, index_id, goes)
     other = await add_index(stream_id)
     with pytest.raises(NotFound):
-        await client.watches.delete_alert(stream_id, other, stays)
+        await client.alerts.delete_alert(stream_id, other, stays)
 
 
 async def test_an_event_is_tried_out_on_past_scenes_without_creating_anything(
@@ -159,17 +159,17 @@ async def test_an_event_is_tried_out_on_past_scenes_without_creating_anything(
     index_id = await add_index(stream_id)
     for line in ("closed", "OPEN", "OPEN", "closed"):
         await add_scene(served.engine, stream_id, index_id, line)
-    found = await client.watches.test_event(stream_id, EventTest(event_prompt='"OPEN" appears'))
+    found = await client.alerts.test_event(stream_id, EventTest(event_prompt='"OPEN" appears'))
     assert [decision.outcome for decision in found] == ["no_match", "no_match", "match", "no_match"]
-    limited = await client.watches.test_event(
+    limited = await client.alerts.test_event(
         stream_id, EventTest(event_prompt="x", rule={"text": "OPEN"}, rtstream_index_id=index_id, limit=2)
     )
     assert [decision.outcome for decision in limited] == ["no_match", "match"]
-    assert await client.watches.list_events() == []
+    assert await client.alerts.list_events() == []
     with pytest.raises(InvalidRequest, match="about the stream itself"):
-        await client.watches.test_event(stream_id, EventTest(event_prompt="the stream is lost"))
+        await client.alerts.test_event(stream_id, EventTest(event_prompt="the stream is lost"))
     with pytest.raises(NotFound):
-        await client.watches.test_event("rts-none", EventTest(event_prompt='"OPEN"'))
+        await client.alerts.test_event("rts-none", EventTest(event_prompt='"OPEN"'))
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ async def test_a_lost_stream_and_its_return_fire_once_each(
     index_id = await add_index(stream_id)
     alerts = {}
     for name, rule in (("lost", {"stream": "lost"}), ("back", {"stream": "back"})):
-        event = await client.watches.create_event(f"the stream is {name}", name, rule)
-        made = await client.watches.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
+        event = await client.alerts.create_event(f"the stream is {name}", name, rule)
+        made = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
         alerts[name] = (stream_id, index_id, made.alert_id)
 
     async def health(state: str, reason: str = "") -> None:

@@ -42,14 +42,14 @@ async def test_every_operation_gives_the_objects_of_the_api(served: Served, clie
     assert (await client.indexes.stop(stream_id, index_id)).status == "stopped"
     page = await client.indexes.scenes(stream_id, index_id, page_size=1)
     assert ([scene.text for scene in page.scenes], page.next_page) == (["second"], True)
-    event = await client.watches.create_event('"Invoice" is on the screen', "invoice")
-    assert [e.event_id for e in await client.watches.list_events()] == [event.event_id]
-    alert = await client.watches.create_alert(
+    event = await client.alerts.create_event('"Invoice" is on the screen', "invoice")
+    assert [e.event_id for e in await client.alerts.list_events()] == [event.event_id]
+    alert = await client.alerts.create_alert(
         stream_id, index_id, CreateAlert.model_validate({"event_id": event.event_id})
     )
-    await client.watches.disable_alert(stream_id, index_id, alert.alert_id)
-    assert [a.status for a in await client.watches.list_alerts(stream_id, index_id)] == ["disabled"]
-    await client.watches.enable_alert(stream_id, index_id, alert.alert_id)
+    await client.alerts.disable_alert(stream_id, index_id, alert.alert_id)
+    assert [a.status for a in await client.alerts.list_alerts(stream_id, index_id)] == ["disabled"]
+    await client.alerts.enable_alert(stream_id, index_id, alert.alert_id)
     seq = await served.happen("alert", stream_id, label="invoice", text="x")
     assert [message.seq for message in (await client.journal(seq - 1)).entries] == [seq]
 
@@ -68,7 +68,7 @@ async def test_a_refusal_keeps_the_engines_sentence_and_its_kind(served: Served,
 
 @pytest.mark.parametrize("bad", ["", "..", "a/b", "a?b", "rts 1", "ä"])
 async def test_an_id_that_is_none_reaches_no_route(served: Served, client: RTStreamClient, bad: str) -> None:
-    with pytest.raises(NotFound, match="That is not an id"):
+    with pytest.raises(NotFound, match="Invalid id"):
         await client.get_stream(bad)
 
 
@@ -78,7 +78,7 @@ async def test_nobody_there_is_said_in_a_sentence_without_credentials() -> None:
     client = RTStreamClient(f"http://user:hunter2@127.0.0.1:{port}", KEY)
     with pytest.raises(Unavailable) as refused:
         await client.list_streams()
-    assert refused.value.message.startswith(f"Nothing answers at http://127.0.0.1:{port}: start the engine")
+    assert refused.value.message.startswith(f"No engine responds at http://127.0.0.1:{port}. Start it")
     assert "hunter2" not in refused.value.message
 
 
@@ -105,7 +105,7 @@ async def test_reading_is_tried_again_and_changing_is_not(hosted: Hosted) -> Non
     hosted.asked.clear()
     hosted.fail = 2
     with pytest.raises(Unavailable, match="busy"):
-        await client.watches.create_event("x is there", "x")
+        await client.alerts.create_event("x is there", "x")
     assert len(hosted.asked) == 1
     hosted.asked.clear()
     hosted.fail = 9
@@ -118,9 +118,9 @@ async def test_reading_is_tried_again_and_changing_is_not(hosted: Hosted) -> Non
 async def test_the_hosted_service_is_told_by_what_it_does_not_have(hosted: Hosted) -> None:
     client = RTStreamClient(hosted.url, KEY)
     assert await client.info() is None
-    assert (await client.watches.create_event("A person is there", "person")).label == "person"
+    assert (await client.alerts.create_event("A person is there", "person")).label == "person"
     request = CreateAlert.model_validate({"event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"})
-    assert (await client.watches.create_alert("rts-1", "7f3a", request)).alert_id == "a1b2"
+    assert (await client.alerts.create_alert("rts-1", "7f3a", request)).alert_id == "a1b2"
     assert hosted.asked[-1][2] == {"callback_url": None, "event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"}
     scenes = (await client.indexes.scenes("rts-1", "7f3a")).scenes
     assert [(scene.text, scene.description) for scene in scenes] == [("An empty porch.", "An empty porch.")]
@@ -141,7 +141,7 @@ async def test_a_slow_answer_ends_with_a_sentence() -> None:
         tasks.start_soon(silent.serve, say_nothing)
         port = silent.extra(anyio.abc.SocketAttribute.local_port)
         client = RTStreamClient(f"http://127.0.0.1:{port}", KEY)
-        with pytest.raises(Unavailable, match="did not answer within 0 s: try again"):
+        with pytest.raises(Unavailable, match=r"did not respond within 0 s\. Try again"):
             await client._transport.data("GET", "/rtstream", timeout_s=0.1)
         await client.aclose()
         tasks.cancel_scope.cancel()
