@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 
 from benchmarks import search_peers
 from rtstream.engine.journal import Journal
-from rtstream.engine.search.service import SearchService
+from rtstream.engine.search import SearchService
 from rtstream.perception.embeddings.minilm import weights
 from rtstream.perception.embeddings.providers import LOCAL_NAME, LocalEmbeddings
 from rtstream.rules.query import parse
@@ -307,7 +307,7 @@ def summary(taken: Sequence[float], used: float) -> str:
 
 async def recall(search: SearchService, made: MadeUp, db: Database, model: int, count: int) -> float:
     """Share of the 10 truly nearest vectors among the candidates of the coarse pass."""
-    from rtstream.engine.search.ranking import CANDIDATES
+    from rtstream.engine.search import CANDIDATES
 
     view = search._documents.view()  # the benchmark looks inside
     _, stored = await db.read(rows.vectors, range(1, count + 1), model, 384)

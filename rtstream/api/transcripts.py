@@ -11,7 +11,7 @@ from starlette.responses import Response
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.feed import JournalTail, item
 from rtstream.api.routing import engine_of
-from rtstream.engine.transcripts.runner import OnPartial
+from rtstream.engine.transcripts import OnPartial
 from rtstream.models import Message
 from rtstream.store.journal import Entry, iso
 

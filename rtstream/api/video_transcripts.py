@@ -12,7 +12,7 @@ from rtstream.api.envelope import body, ok, query
 from rtstream.api.routing import engine_of
 from rtstream.api.videos import answer
 from rtstream.engine.jobs import Job
-from rtstream.engine.search.service import MAX_LIMIT
+from rtstream.engine.search import MAX_LIMIT
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonObject
 from rtstream.models import VideoHits

@@ -13,35 +13,28 @@ import anyio
 from rtstream import __version__, keys
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
-from rtstream.engine.alerts.firings import FiringWriter
-from rtstream.engine.alerts.matcher import EventMatcher
-from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
-from rtstream.engine.alerts.service import AlertService
+from rtstream.engine.alerts import AlertService, EventMatcher, FiringWriter, SceneEvaluator
 from rtstream.engine.collections import Collections
-from rtstream.engine.indexes.audio import AudioIndexes
-from rtstream.engine.indexes.runner import IndexRunner
-from rtstream.engine.indexes.service import IndexService
-from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.engine.indexes import AudioIndexes, IndexRunner, IndexService, VisualIndexes
 from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
-from rtstream.engine.recordings.exports import ExportService
-from rtstream.engine.recordings.links import Links
-from rtstream.engine.recordings.marks import TimelineMarks
-from rtstream.engine.recordings.media_access import MediaAccess
-from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
-from rtstream.engine.recordings.retention import Retention
-from rtstream.engine.recordings.videos import VideoService
-from rtstream.engine.search.service import NO_MODEL, SearchService
-from rtstream.engine.search.videos import VideoSearchService
-from rtstream.engine.streams.service import StreamService
-from rtstream.engine.streams.supervisor import Supervisor
+from rtstream.engine.recordings import (
+    ExportService,
+    Links,
+    MediaAccess,
+    PlaybackService,
+    Retention,
+    StreamSheet,
+    TimelineMarks,
+    VideoService,
+)
+from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
+from rtstream.engine.streams import StreamService, Supervisor
 from rtstream.engine.subscriptions import Subscriptions
-from rtstream.engine.transcripts.runner import OnPartial, TranscriptRunner
-from rtstream.engine.transcripts.service import TranscriptService
-from rtstream.engine.transcripts.videos import VideoTranscriptService
-from rtstream.engine.webhooks.service import WebhookService
+from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
+from rtstream.engine.webhooks import WebhookService
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import (
     Alert,
@@ -149,7 +142,6 @@ class Engine:
             self.db,
             self.bindings,
             transcribers,
-            audio,
             self.calls.speech,
             config.speech_engine or "local",
             config.speech_language,
@@ -293,6 +285,7 @@ class Engine:
     async def delete_stream(self, stream_id: str) -> None:
         """Remove a stream with all that was recorded and found; exported videos stay."""
         indexes = await self.indexes.of_stream(stream_id)
+        await self.indexes.forget(stream_id)
         await self.transcripts.forget(stream_id)
         await self.streams.delete(stream_id)
         for index in indexes:

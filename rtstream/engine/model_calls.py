@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
-from sqlalchemy import Connection, select
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from rtstream.config import EngineConfig
 from rtstream.perception import registry
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
+from rtstream.store import values
 from rtstream.store.database import Database
-from rtstream.store.tables import kept
 
 log = logging.getLogger(__name__)
 
@@ -52,23 +51,13 @@ class ModelCalls:
 
     async def load(self) -> None:
         """Take over what was spent before a restart."""
-
-        def query(conn: Connection) -> Any:
-            return conn.execute(select(kept.c.value).where(kept.c.key == BUDGET)).scalar()
-
-        config, spent = self._config, await self._db.read(query) or []
+        config, spent = self._config, await self._db.read(values.get, BUDGET) or []
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day, spent)
 
     async def save(self) -> None:
         """Keep what was spent."""
-        spent = self._budget.spent
-
-        def write(conn: Connection) -> None:
-            conn.execute(kept.delete().where(kept.c.key == BUDGET))
-            conn.execute(kept.insert().values(key=BUDGET, value=spent))
-
-        if spent:
-            await self._db.write(write)
+        if spent := self._budget.spent:
+            await self._db.write(values.put, BUDGET, spent)
 
     def vision(self, name: str | None) -> VisionProvider:
         """The provider of a model name; one a model, shared by all indexes. Raises ProviderError."""

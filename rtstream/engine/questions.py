@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 
 from rtstream.engine.model_calls import ModelCalls
-from rtstream.engine.recordings.playback import StreamSheet
+from rtstream.engine.recordings import StreamSheet
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.models import AskLook, LookAnswer
 from rtstream.perception.protocols import Picture, ProviderError, VisionAnswer, VisionRequest

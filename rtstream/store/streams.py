@@ -56,6 +56,16 @@ def update_collection(conn: Connection, collection_id: str, values: JsonObject) 
     return get_collection(conn, collection_id)
 
 
+def all_ids(conn: Connection) -> list[str]:
+    """Return the ids of all streams."""
+    return list(conn.execute(select(streams.c.id)).scalars())
+
+
+def all_streams(conn: Connection) -> list[Row[Any]]:
+    """Return all streams."""
+    return list(conn.execute(select(streams)).all())
+
+
 def insert(conn: Connection, **values: Any) -> None:
     """Add a stream. Raises NotFound for an unknown collection."""
     get_collection(conn, values["collection_id"])

@@ -1,1 +1,8 @@
-"""Scene indexes and audio indexes: the service and the indexes that run."""
+"""Scene and audio indexes of streams."""
+
+from rtstream.engine.indexes.audio import AudioIndexes
+from rtstream.engine.indexes.runner import IndexRunner
+from rtstream.engine.indexes.service import IndexService
+from rtstream.engine.indexes.visual import VisualIndexes
+
+__all__ = ["AudioIndexes", "IndexRunner", "IndexService", "VisualIndexes"]

@@ -14,7 +14,7 @@ from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, vis
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.subscriptions import Subscriptions
-from rtstream.engine.transcripts.service import TranscriptService
+from rtstream.engine.transcripts import TranscriptService
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
@@ -141,6 +141,11 @@ class IndexService:
         await self._halt(row)
         return self._index(await self._change(index_id, status="stopped", status_reason="stopped by request"))
 
+    async def forget(self, stream_id: str) -> None:
+        """End the indexes of a stream that is being removed."""
+        for row in await self._db.read(rows.of_stream, stream_id):
+            await self._halt(row)
+
     async def change_prompt(self, stream_id: str, index_id: str, prompt: str) -> SceneIndex:
         """Another prompt from the next window on."""
         if not 0 < len(prompt) <= MAX_PROMPT:
@@ -186,7 +191,7 @@ class IndexService:
             await self._visual.start(visual_index(row, stream_name, provider))
         else:
             await self._audio.start(audio_index(row, stream_name, provider, engine))
-            await self._transcripts.need(row.stream_id, engine)
+            await self._transcripts.need(row.stream_id, engine, row.id)
 
     async def _halt(self, row: Row[Any]) -> None:
         if row.extraction_type == "time":
@@ -195,7 +200,7 @@ class IndexService:
         engines = {index.engine for index in self._audio.of_stream(row.stream_id) if index.id == row.id}
         await self._audio.stop(row.id)
         for engine in engines:
-            await self._transcripts.release(row.stream_id, engine)
+            await self._transcripts.release(row.stream_id, engine, row.id)
 
     def _provider(self, kind: str, name: str | None) -> VisionProvider | LanguageProvider:
         return self._calls.vision(name) if kind == "time" else self._calls.languages(name)

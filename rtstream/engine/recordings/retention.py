@@ -7,14 +7,14 @@ import time
 from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from rtstream.config import EngineConfig
 from rtstream.rules.retention import File, expired, files, unpinned
 from rtstream.storage import Storage
 from rtstream.store import recordings as rows
+from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
-from rtstream.store.tables import streams
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Retention:
 
     async def agree(self) -> None:
         """After a crash: forget segments without bytes, and remove files that nothing speaks of."""
-        for stream_id in await self._db.read(lambda conn: list(conn.execute(select(streams.c.id)).scalars())):
+        for stream_id in await self._db.read(stream_rows.all_ids):
             ends = await self._db.read(rows.file_ends, stream_id)
             lost, orphans = _compare(stream_id, ends, await self._media.list(stream_id))
             if lost:
@@ -79,7 +79,7 @@ class Retention:
     @staticmethod
     def _candidates(conn: Connection) -> list[tuple[Row[Any], list[File]]]:
         found: list[tuple[Row[Any], list[File]]] = []
-        for stream in conn.execute(select(streams)).all():
+        for stream in stream_rows.all_streams(conn):
             oldest = rows.oldest_segments(conn, stream.id, LOOK_AT)
             run = rows.init_of(conn, stream.id, oldest[-1].recording_id) if oldest else None
             complete = len(oldest) < LOOK_AT and run is not None and run.closed

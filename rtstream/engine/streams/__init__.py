@@ -1,1 +1,6 @@
-"""Streams: the service, the supervisor of their recorders and the events recorders report."""
+"""Streams: connecting, starting and stopping them, their recorders and their health."""
+
+from rtstream.engine.streams.service import StreamService
+from rtstream.engine.streams.supervisor import Supervisor
+
+__all__ = ["StreamService", "Supervisor"]

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row
 from rtstream import ids
 from rtstream import messages as m
 from rtstream.config import EngineConfig
-from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.engine.indexes import VisualIndexes
 from rtstream.engine.journal import Journal
 from rtstream.engine.streams.supervisor import Supervisor
-from rtstream.engine.transcripts.runner import TranscriptRunner
+from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redaction import redact, show_url
@@ -167,8 +167,6 @@ class StreamService:
         """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
         row = await self._db.read(rows.get, stream_id)
         await self._supervisor.stop(stream_id)
-        for index in self._visual.of_stream(stream_id):
-            await self._visual.stop(index.id)
 
         def write(conn: Connection) -> None:
             rows.delete(conn, stream_id)

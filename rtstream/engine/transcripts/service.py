@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from rtstream.engine.indexes.audio import AudioIndexes
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
@@ -37,7 +36,6 @@ class TranscriptService:
         db: Database,
         bindings: Subscriptions,
         transcribers: TranscriptRunner,
-        audio: AudioIndexes,
         speech: Callable[[str], SpeechProvider],
         default: str,
         language: str | None,
@@ -46,7 +44,7 @@ class TranscriptService:
         self._db = db
         self._bindings = bindings
         self._transcribers = transcribers
-        self._audio = audio
+        self._needed: dict[tuple[str, str], set[str]] = {}
         self._speech = speech
         self._default = default
         self._language = language or None
@@ -104,13 +102,13 @@ class TranscriptService:
         return await self.status(stream_id, name)
 
     async def forget(self, stream_id: str) -> None:
-        """The stream is being removed: end what listens to it."""
-        for index in self._audio.of_stream(stream_id):
-            await self._audio.stop(index.id)
+        """End the transcripts of a stream that is being removed."""
         for transcript in self._transcribers.of_stream(stream_id):
             await self._transcribers.stop(stream_id, transcript.engine)
         await self._set_sound(stream_id, False)
         self._transcribers.forget(stream_id)
+        for key in [key for key in self._needed if key[0] == stream_id]:
+            del self._needed[key]
 
     def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
         return next((t for t in self._transcribers.of_stream(stream_id) if t.engine == engine), None)
@@ -138,16 +136,21 @@ class TranscriptService:
         if stream.media and not stream.media.get("audio_codec"):
             raise InvalidRequest("The source of this stream carries no sound, so there is nothing to listen to.")
 
-    async def need(self, stream_id: str, engine: str) -> None:
-        """An audio index listens: run the transcript, whoever else wants it."""
+    async def need(self, stream_id: str, engine: str, by: str) -> None:
+        """Run a transcript for as long as ``by`` (the id of an audio index) needs it."""
+        self._needed.setdefault((stream_id, engine), set()).add(by)
         job = await self._db.read(rows.job, stream_id, engine)
         await self._run(stream_id, engine, job.language if job else self._language)
 
-    async def release(self, stream_id: str, engine: str) -> None:
-        """Stop the transcript when neither a user nor an audio index wants it."""
+    async def release(self, stream_id: str, engine: str, by: str = "") -> None:
+        """End the need of ``by``. The transcript stops when neither a user nor anything else needs it."""
+        needed = self._needed.get((stream_id, engine), set())
+        needed.discard(by)
+        if not needed:
+            self._needed.pop((stream_id, engine), None)
         job = await self._db.read(rows.job, stream_id, engine)
         wanted = job is not None and job.status == "running"
-        if wanted or any(index.engine == engine for index in self._audio.of_stream(stream_id)):
+        if wanted or needed:
             return
         await self._transcribers.stop(stream_id, engine)
         await self._set_sound(stream_id, bool(self._transcribers.of_stream(stream_id)))

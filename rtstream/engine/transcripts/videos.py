@@ -11,7 +11,7 @@ import anyio
 from sqlalchemy import Connection, Row
 
 from rtstream.engine.jobs import Job, Jobs
-from rtstream.engine.search.service import SearchService
+from rtstream.engine.search import SearchService
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.audio import extract_audio
 from rtstream.extract.export import VIDEO_FILE

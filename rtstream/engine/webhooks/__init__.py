@@ -1,1 +1,5 @@
-"""Webhook deliveries: sent from the outbox table, signed and retried."""
+"""Webhooks: their deliveries and the HTTP requests that carry them."""
+
+from rtstream.engine.webhooks.service import WebhookService
+
+__all__ = ["WebhookService"]

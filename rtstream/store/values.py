@@ -1,0 +1,20 @@
+"""Single values of the engine that survive a restart, by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from rtstream.store.tables import kept
+
+
+def get(conn: Connection, key: str) -> Any:
+    """Return the JSON value of a key, or None when there is none."""
+    return conn.execute(select(kept.c.value).where(kept.c.key == key)).scalar()
+
+
+def put(conn: Connection, key: str, value: Any) -> None:
+    """Store a JSON value in place of the one stored before."""
+    conn.execute(delete(kept).where(kept.c.key == key))
+    conn.execute(kept.insert().values(key=key, value=value))
