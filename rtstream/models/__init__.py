@@ -1,8 +1,8 @@
-"""The objects of the RTStream API, once: engine, client, tools and tests share them.
+"""The objects of the RTStream API, shared by engine, client, tools and tests.
 
-Field names are the wire's own (reference: VideoDB RTStream API). Unless a field says otherwise every time is a
-Unix timestamp in seconds (float) of when the picture or sound happened. Fields that the published API does not
-have are marked *extension*; clients that do not know them ignore them.
+Field names are those of the wire format (reference: VideoDB RTStream API). Unless a field states otherwise, every time
+is a Unix timestamp in seconds (float) at which the picture or audio occurred. Fields that the published API does not
+have are marked *extension*. Clients that do not know them ignore them.
 """
 
 from rtstream.models.alerts import (

@@ -1,4 +1,4 @@
-"""Events, the alerts that watch them, what was decided and delivered."""
+"""Events, the alerts that watch for them, their decisions and deliveries."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Event(ApiModel):
     event_prompt: str
     label: str
     # extensions
-    rule: JsonObject | None = Field(default=None, description="Structured form of what decides it, when given.")
+    rule: JsonObject | None = Field(default=None, description="Structured rule that decides the event, if any.")
     matching: Matching = Matching.NEEDS_MODEL
     note: str = ""
 
 
 class Alert(ApiModel):
-    """An event watched on an index (API reference 2.13)."""
+    """An event watched for on an index (API reference 2.13)."""
 
     alert_id: str
     event_id: str
@@ -34,34 +34,32 @@ class Alert(ApiModel):
     rtstream_id: str = ""
     rtstream_index_id: str = ""
     matching: Matching = Matching.NEEDS_MODEL
-    note: str = Field(
-        "", description="What the user should know, for example that a model is needed to decide this event."
-    )
+    note: str = Field("", description="A note for the user, for example that this event needs a model.")
     fired: int = 0
-    options: JsonObject = Field(default_factory=dict, description="cooldown_s, consecutive, ... as given.")
+    options: JsonObject = Field(default_factory=dict, description="cooldown_s, consecutive, ... as set.")
     deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
-    last_delivery_error: str = Field(default="", description="Why the newest attempt failed; empty when it did not.")
+    last_delivery_error: str = Field(default="", description="Why the newest attempt failed. Empty if it succeeded.")
 
 
 class Decision(ApiModel):
-    """What was decided about one scene for one alert (extension)."""
+    """The decision about one scene for one alert (extension)."""
 
-    at: float = Field(description="Unix seconds when it was decided.")
-    start: float | None = Field(default=None, description="Of the scene; ``at`` when there is none, or no more.")
+    at: float = Field(description="Unix seconds of the decision.")
+    start: float | None = Field(default=None, description="Start of the scene, or ``at`` without a scene.")
     end: float | None = None
     outcome: Outcome
-    reason: str = Field(default="", description="Why a match did not fire, or why nothing could be decided.")
+    reason: str = Field(default="", description="Why a match did not fire, or why no decision was possible.")
     confidence: float | None = None
-    explanation: str = Field(default="", description="Untrusted: it quotes the stream.")
+    explanation: str = Field(default="", description="Untrusted, because it quotes the stream.")
     text: str = Field(default="", description="The scene's text. Untrusted.")
-    seq: int | None = Field(default=None, description="Journal number of the alert, when it fired.")
+    seq: int | None = Field(default=None, description="Journal number of the alert, if it fired.")
 
 
 class DeliveryAttempt(ApiModel):
-    """One try to reach a webhook's receiver (extension)."""
+    """One attempt to reach a webhook's receiver (extension)."""
 
     at: float
-    status: int | None = Field(default=None, description="HTTP status of the answer; null when there was none.")
+    status: int | None = Field(default=None, description="HTTP status of the response, or null without one.")
     latency_s: float
     error: str = ""
 
@@ -69,15 +67,15 @@ class DeliveryAttempt(ApiModel):
 class Delivery(ApiModel):
     """One webhook of an alert (extension)."""
 
-    delivery_id: str = Field(description="Sent as webhook-id: the idempotency key.")
+    delivery_id: str = Field(description="The idempotency key, sent as webhook-id.")
     seq: int
     state: DeliveryState
     attempts: list[DeliveryAttempt]
-    next_at: float | None = Field(default=None, description="When it is tried next, while pending.")
+    next_at: float | None = Field(default=None, description="Unix seconds of the next attempt, while pending.")
 
 
 class EventTest(ApiModel):
-    """Body of ``POST rtstream/{id}/event/test`` (extension): a dry run on scenes of the past."""
+    """Body of ``POST rtstream/{id}/event/test`` (extension), a dry run on past scenes."""
 
     event_prompt: str = Field(min_length=1, max_length=4000)
     rule: JsonObject | None = None
@@ -92,7 +90,7 @@ class UpdateEvent(ApiModel):
 
     event_prompt: str | None = Field(default=None, min_length=1, max_length=4000)
     label: str | None = Field(default=None, min_length=1, max_length=200)
-    rule: JsonObject | None = Field(default=None, description="{} takes the rule away.")
+    rule: JsonObject | None = Field(default=None, description="{} removes the rule.")
 
 
 class CreateEvent(ApiModel):
@@ -100,7 +98,7 @@ class CreateEvent(ApiModel):
 
     event_prompt: str = Field(min_length=1, max_length=4000)
     label: str = Field(min_length=1, max_length=200)
-    rule: JsonObject | None = Field(default=None, description="Structured form of what decides it (extension).")
+    rule: JsonObject | None = Field(default=None, description="Structured rule that decides the event (extension).")
 
 
 class CreateAlert(ApiModel):
@@ -109,7 +107,7 @@ class CreateAlert(ApiModel):
     event_id: str
     callback_url: str | None = None
     ws_connection_id: str | None = None
-    # extensions; see rtstream.rules.alert_policy for what they mean
+    # extensions, described in rtstream.rules.alert_policy
     cooldown_s: float | None = None
     consecutive: int | float | None = None
     min_confidence: float | None = None

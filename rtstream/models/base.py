@@ -1,4 +1,4 @@
-"""The words and the base of every object of the API."""
+"""The base class and the shared vocabulary of the API's objects."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 MediaType = Literal["video", "audio"]
 Channel = Literal["scene_index", "transcript", "audio_index", "alert", "health", "catalogue"]
-"""Channels of the journal and the WebSocket. ``catalogue`` tells that a stream or index was added or removed."""
+"""Channels of the journal and the WebSocket. ``catalogue`` reports streams and indexes added or removed."""
 
 
 class ApiModel(BaseModel):
-    """Base of every API object: unknown fields are ignored, so newer servers and clients mix."""
+    """Base of every API object.
+
+    Unknown fields are ignored, so that different versions of servers and clients work together.
+    """
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)

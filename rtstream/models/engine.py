@@ -1,4 +1,4 @@
-"""The engine itself."""
+"""The engine's description of itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rtstream.models.search import SearchState
 
 
 class EngineInfo(ApiModel):
-    """Answer of ``GET rtstream/engine`` (extension): tells a client that it talks to this engine and what it can do."""
+    """Response of ``GET rtstream/engine`` (extension), which identifies this engine and its capabilities."""
 
     engine: Literal["rtstream"] = "rtstream"
     version: str
-    vision: str = Field(description="Vision model in use; 'local' is the embedded default.")
-    screen_text: bool = Field(description="Text on screen can be read.")
-    speech: str = Field(default="", description="Speech engine in use; empty when none is installed.")
-    language_model: str = Field(default="", description="Language model that decides events; empty when none is set.")
+    vision: str = Field(description="Vision model in use. 'local' is the built-in default.")
+    screen_text: bool = Field(description="Whether text on screen can be read.")
+    speech: str = Field(default="", description="Speech engine in use. Empty if none is installed.")
+    language_model: str = Field(default="", description="Language model that decides events. Empty if none is set.")
     search: SearchState = Field(default_factory=lambda: SearchState())
     streams: int = 0
     streams_running: int = 0

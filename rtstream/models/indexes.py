@@ -10,22 +10,18 @@ from rtstream.states import ExtractionType, IndexStatus, SceneStatus
 
 
 class IndexProgress(ApiModel):
-    """How an index keeps up (extension). Windows are counted since the index was made."""
+    """Progress of an index (extension). Windows are counted since the index was created."""
 
     rtstream_index_id: str
     name: str | None = None
     status: IndexStatus = IndexStatus.RUNNING
-    status_reason: str = Field(
-        default="", description="Why it is stopped or paused, or why its last window failed; in plain words."
-    )
-    model: str = Field(
-        "", description="The model that really answers, as provider:name; 'local' is the embedded default."
-    )
+    status_reason: str = Field(default="", description="Why it is stopped or paused, or why its last window failed.")
+    model: str = Field("", description="The model in use, as provider:name. 'local' is the built-in default.")
     windows_done: int = 0
-    windows_skipped: int = Field(default=0, description="Windows left out because the model was slower than live.")
+    windows_skipped: int = Field(default=0, description="Windows skipped because the model was slower than live.")
     windows_failed: int = 0
-    windows_unchanged: int = Field(default=0, description="Windows without a change, so no model was asked.")
-    windows_capped: int = Field(default=0, description="Windows left out because the cap of model calls was reached.")
+    windows_unchanged: int = Field(default=0, description="Windows without a change, for which no model was called.")
+    windows_capped: int = Field(default=0, description="Windows skipped because the cap of model calls was reached.")
 
 
 class SceneIndex(IndexProgress):
@@ -38,10 +34,10 @@ class SceneIndex(IndexProgress):
     model_name: str | None = None
     sandbox_id: str | None = None
     # extensions
-    model_calls: int = Field(default=0, description="Requests to the model, repeated ones included.")
+    model_calls: int = Field(default=0, description="Requests to the model, including retries.")
     tokens_in: int = 0
     tokens_out: int = 0
-    note: str = Field(default="", description="What the user should know about this index.")
+    note: str = Field(default="", description="A note for the user about this index.")
 
 
 class CreateIndex(ApiModel):
@@ -62,7 +58,7 @@ class CreateIndex(ApiModel):
 
 
 class Scene(ApiModel):
-    """One analysed window (API reference 2.11). ``text`` and ``description`` are the same, verbatim from the model."""
+    """One analysed window (API reference 2.11). ``text`` and ``description`` are equal, verbatim from the model."""
 
     start: float
     end: float
@@ -73,8 +69,10 @@ class Scene(ApiModel):
     rtstream_index_id: str | None = None
     model: str = ""
     status: SceneStatus = SceneStatus.OK
-    data: JsonObject | None = Field(default=None, description="Parsed object when the prompt asked for JSON.")
+    data: JsonObject | None = Field(default=None, description="Parsed object, if the prompt asked for JSON.")
     frame_times: list[float] = Field(default_factory=list)
     latency_s: float | None = Field(default=None, description="Seconds the model took.")
-    data_error: str = Field(default="", description="Why the JSON asked for could not be read; the text is verbatim.")
-    unchanged: bool = Field(default=False, description="The picture had not changed: the text is the last answer's.")
+    data_error: str = Field(default="", description="Why the requested JSON could not be read. The text is verbatim.")
+    unchanged: bool = Field(
+        default=False, description="The picture had not changed, so the text is that of the previous answer."
+    )

@@ -9,15 +9,16 @@ from rtstream.models.base import ApiModel, Channel
 
 
 class Message(ApiModel):
-    """One journal entry as it goes over the WebSocket (API reference 3.3) and out of ``GET rtstream/journal``."""
+    """One journal entry, as sent over the WebSocket (API reference 3.3) and returned by ``GET rtstream/journal``."""
 
     channel: Channel
-    timestamp: str = Field(description="ISO 8601 with offset, when it was written")
+    timestamp: str = Field(description="ISO 8601 with offset, the time at which it was written")
     rtstream_id: str = ""
     rtstream_name: str = ""
     data: JsonObject
     seq: int = Field(
-        0, description="Journal number; only grows (extension). 0: not in the journal (a partial transcript)."
+        0,
+        description="Journal number, which only grows (extension). 0 means not in the journal (a partial transcript).",
     )
 
 
@@ -25,6 +26,6 @@ class JournalPage(ApiModel):
     """Entries after a cursor (extension: ``GET rtstream/journal``)."""
 
     entries: list[Message]
-    cursor: int = Field(description="Pass as `since` next time; nothing between two reads is lost.")
+    cursor: int = Field(description="Pass it as `since` next time, so that nothing is lost between two reads.")
     has_more: bool = False
-    truncated: bool = Field(default=False, description="Entries after `since` are no longer kept.")
+    truncated: bool = Field(default=False, description="Some entries after `since` have been removed.")

@@ -20,16 +20,18 @@ class SearchStreams(ApiModel):
     dynamic_score_percentage: float | None = None
     filter: JsonValue = None
     # extensions
-    start: float | None = Field(default=None, description="Only what shares time with [start, end].")
+    start: float | None = Field(default=None, description="Only results that overlap [start, end].")
     end: float | None = None
     kinds: list[Literal["visual", "audio", "transcript", "alert"]] | None = None
     streams: list[str] | None = Field(default=None, max_length=1000)
     indexes: list[str] | None = Field(default=None, max_length=1000)
-    all_collections: bool = Field(default=False, description="Search every stream, whatever collection is in the path.")
+    all_collections: bool = Field(
+        default=False, description="Search every stream, regardless of the collection in the path."
+    )
 
 
 class SearchHit(ApiModel):
-    """A moment that was found (API reference 2.16). ``text`` is untrusted."""
+    """A moment that matches a query (API reference 2.16). ``text`` is untrusted."""
 
     rtstream_id: str = ""
     rtstream_name: str = ""
@@ -53,15 +55,17 @@ class SearchResults(ApiModel):
     results: list[SearchHit]
     # extensions
     by: str = Field(default="", description="'words', or 'words and meaning'.")
-    note: str = Field(default="", description="What the user should know about these hits.")
+    note: str = Field(default="", description="A note for the user about these hits.")
 
 
 class SearchState(ApiModel):
-    """What search can do now, and how far its indexing is (extension)."""
+    """The state of search and its index (extension)."""
 
-    model: str = Field(default="", description="Embeddings model; empty: search goes by words only.")
+    model: str = Field(default="", description="Embedding model. Empty if search uses words only.")
     documents: int = Field(default=0, description="Results that can be found.")
-    unread: int = Field(default=0, description="Stored results that cannot be found yet (about).")
-    without_vector: int = Field(default=0, description="Results found by their words only until they are embedded.")
-    refused: int = Field(default=0, description="Results the model gave no vector for: found by their words only.")
-    trouble: str = Field(default="", description="Why nothing is embedded at the moment.")
+    unread: int = Field(default=0, description="Approximate number of stored results that cannot be found yet.")
+    without_vector: int = Field(default=0, description="Results found by words only, until they are embedded.")
+    refused: int = Field(
+        default=0, description="Results for which the model returned no vector. They are found by words only."
+    )
+    trouble: str = Field(default="", description="Why no results are being embedded at the moment.")

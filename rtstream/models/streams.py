@@ -1,4 +1,4 @@
-"""Collections and streams: what they are, how they are connected, where they play."""
+"""Collections and streams, their health, media and playback."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ class Health(ApiModel):
     """State of a stream's connection to its source (extension)."""
 
     state: HealthState = HealthState.CONNECTING
-    reason: str = Field(default="", description="Plain words; credentials removed.")
+    reason: str = Field(default="", description="Plain sentence without credentials.")
     since: float = Field(default=0.0, description="Unix seconds when this state began.")
     attempts: int = Field(default=0, description="Connection attempts since the last success.")
     lag_s: float | None = Field(
         default=None, description="Seconds the newest recorded picture is behind the wall clock."
     )
     skipped: dict[str, float] = Field(
-        default_factory=dict, description="What was skipped not to fall behind live, by kind, since the stream started."
+        default_factory=dict,
+        description="Amounts skipped to keep up with live, by kind, since the stream started.",
     )
 
 
 class MediaInfo(ApiModel):
-    """What the source carries (extension)."""
+    """The media that the source carries (extension)."""
 
     video_codec: str | None = None
     width: int | None = Field(default=None, description="pixels")
@@ -45,7 +46,7 @@ class MediaInfo(ApiModel):
 
 
 class RetentionLimits(ApiModel):
-    """How long a stream's recordings are kept (extension); what is not given is the engine's setting."""
+    """Retention of a stream's recordings (extension). A missing limit falls back to the engine's setting."""
 
     max_age_s: float | None = Field(default=None, gt=0, description="Seconds after which recordings are removed.")
     max_bytes: int | None = Field(default=None, gt=0, description="Bytes above which the oldest are removed.")
@@ -74,10 +75,10 @@ class Stream(ApiModel):
         default_factory=list, description="Newest recorded ranges [start, end], oldest first, at most 20."
     )
     indexes: list[IndexProgress] = Field(
-        default_factory=list, description="How its indexes keep up; only when one stream is asked for."
+        default_factory=list, description="Progress of its indexes. Present only when a single stream is requested."
     )
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
-    recorded_bytes: int = Field(default=0, description="Bytes its recordings take on the disk.")
+    recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
 
 
 class ConnectStream(ApiModel):
@@ -94,7 +95,7 @@ class ConnectStream(ApiModel):
 
 
 class Playback(ApiModel):
-    """Where a time range can be watched (API reference 2.6)."""
+    """URLs that play a time range (API reference 2.6)."""
 
     stream_url: str = Field(description="HLS manifest URL")
     player_url: str = Field(description="Web player page URL")
@@ -107,9 +108,9 @@ class Playback(ApiModel):
 
 
 class AskLook(ApiModel):
-    """Body of ``POST rtstream/{id}/look`` (extension): a question about one moment, or about a range.
+    """Body of ``POST rtstream/{id}/look`` (extension): a question about one moment or a range.
 
-    Without times it is about now; ``at``, ``start`` and ``end`` are Unix seconds.
+    Without times, it refers to now. ``at``, ``start`` and ``end`` are Unix seconds.
     """
 
     question: str = Field(min_length=1, max_length=4000)
@@ -123,8 +124,8 @@ class AskLook(ApiModel):
 class LookAnswer(ApiModel):
     """A model's answer to a question about pictures (extension)."""
 
-    text: str = Field(description="Untrusted: it may quote the stream.")
+    text: str = Field(description="Untrusted, because it may quote the stream.")
     model: str
-    times: list[float] = Field(description="Unix seconds of the pictures that were looked at.")
+    times: list[float] = Field(description="Unix seconds of the pictures used.")
     latency_s: float
-    note: str = Field(default="", description="What the user should know, for example that there is no model.")
+    note: str = Field(default="", description="A note for the user, for example that there is no model.")

@@ -1,4 +1,4 @@
-"""What is said on streams."""
+"""Transcripts of streams."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class TranscriptSegment(ApiModel):
     is_final: bool = True
     engine: str = ""
     kind: SegmentKind = Field(
-        default=SegmentKind.SPEECH, description="gap: sound that was skipped not to fall behind live; it has no text."
+        default=SegmentKind.SPEECH, description="A gap is audio that was skipped to keep up with live. It has no text."
     )
     confidence: float | None = None
     low_confidence: bool = Field(
-        False, description="The engine does not trust this text (for example another language)."
+        False, description="The engine considers this text unreliable (for example, another language)."
     )
     word_timestamps: list[JsonObject] = Field(default_factory=list)
 
@@ -40,7 +40,7 @@ class TranscriptPage(ApiModel):
 
 
 class TranscriptStatus(ApiModel):
-    """How a transcript stands (API reference 2.14)."""
+    """The state of a transcript (API reference 2.14)."""
 
     status: Literal["running", "stopped", "not_configured"]
     engine: str
@@ -52,4 +52,4 @@ class TranscriptStatus(ApiModel):
     # extensions
     state: TranscriptState = TranscriptState.STOPPED
     reason: str = Field(default="", description="Why the engine cannot transcribe now.")
-    skipped_s: float = Field(default=0.0, description="Seconds skipped not to fall behind live.")
+    skipped_s: float = Field(default=0.0, description="Seconds skipped to keep up with live.")

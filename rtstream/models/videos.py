@@ -1,4 +1,4 @@
-"""Exported videos, what is said in them, and clips."""
+"""Exported videos, their transcripts, and clips."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rtstream.models.base import ApiModel
 
 
 class ClipLinks(ApiModel):
-    """Where parts of videos can be watched, one after the other (API reference 2.19)."""
+    """URLs that play parts of videos, one after the other (API reference 2.19)."""
 
     stream_url: str
     player_url: str
 
 
 class Video(ApiModel):
-    """An exported video (API reference 2.19). Its links expire; ask again for fresh ones."""
+    """An exported video (API reference 2.19). Its links expire. Request the video again for fresh ones."""
 
     id: str
     collection_id: str
@@ -28,13 +28,15 @@ class Video(ApiModel):
     length: float = Field(description="seconds")
     # extensions
     download_url: str = ""
-    rtstream_id: str = Field(default="", description="The stream it was recorded from; that may be deleted.")
+    rtstream_id: str = Field(
+        default="", description="The stream that it was recorded from, which may have been deleted."
+    )
     start: float = Field(default=0.0, description="Unix seconds of its first picture.")
     end: float = Field(default=0.0, description="Unix seconds of its last picture.")
     covered: list[tuple[float, float]] = Field(
-        default_factory=list, description="What it shows, one after the other, as ranges [start, end] in Unix seconds."
+        default_factory=list, description="Consecutive ranges [start, end] that it contains, in Unix seconds."
     )
-    gaps: list[tuple[float, float]] = Field(default_factory=list, description="What it leaves out between them.")
+    gaps: list[tuple[float, float]] = Field(default_factory=list, description="Ranges missing between them.")
     size: int = Field(default=0, description="bytes")
     created_at: float = 0.0
 
@@ -44,9 +46,11 @@ class ExportRequest(ApiModel):
 
     name: str | None = Field(default=None, max_length=200)
     # extensions
-    start: float | None = Field(default=None, description="With end: this window, also while the stream runs.")
+    start: float | None = Field(
+        default=None, description="Together with end, exports this window, even while the stream runs."
+    )
     end: float | None = None
-    wait_s: float = Field(default=25.0, ge=0, le=25, description="Seconds until 'processing' is answered.")
+    wait_s: float = Field(default=25.0, ge=0, le=25, description="Seconds after which the response is 'processing'.")
 
 
 class ExportResult(ApiModel):
@@ -66,23 +70,26 @@ class ExportResult(ApiModel):
 
 
 class VideoWord(ApiModel):
-    """A piece of a video's transcript: a word, a sentence or some seconds. Seconds from the start of the video."""
+    """A piece of a video's transcript: a word, a sentence or some seconds.
+
+    Times are seconds from the start of the video.
+    """
 
     start: float
     end: float
     text: str
-    word: str = Field(description="The same as ``text``: clients read either.")
+    word: str = Field(description="Same as ``text``, because some clients read this field.")
 
 
 class VideoTranscript(ApiModel):
-    """What is said in an exported video (API reference 2.19). Untrusted text."""
+    """The transcript of an exported video (API reference 2.19). The text is untrusted."""
 
     word_timestamps: list[VideoWord]
     text: str
 
 
 class VideoShot(ApiModel):
-    """A moment of a video that was found. Seconds from the start of the video; ``text`` is untrusted."""
+    """A matching moment of a video. Times are seconds from the start of the video, and ``text`` is untrusted."""
 
     start: float
     end: float
@@ -96,7 +103,7 @@ class VideoShot(ApiModel):
 
 
 class VideoHits(ApiModel):
-    """The moments found in one video, best first (API reference 2.19)."""
+    """The matching moments of one video, best first (API reference 2.19)."""
 
     video_id: str
     collection_id: str
