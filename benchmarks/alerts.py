@@ -24,11 +24,12 @@ from typing import Any
 
 import anyio
 
+from benchmarks._options import parse
 from rtstream.client import RTStreamClient
 from rtstream.models import ConnectStream, CreateAlert, CreateIndex
 
 KEY = "sk-benchmark-of-alerts"
-START_S = 30.0
+START_S = 60.0
 RECEIVER = """
 import asyncio, json, sys, time
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alerts", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=40)
-    options = parser.parse_args()
+    options = parse(parser, alerts=2, seconds=6)
     with tempfile.TemporaryDirectory() as folder:
         webhooks = anyio.run(run, Path(folder), options.alerts, options.seconds)
         rows = latencies(Path(folder), webhooks)
@@ -86,9 +87,10 @@ async def run(folder: Path, alerts: int, seconds: float) -> list[tuple[float, di
             )
             await client.alerts.create_alert(stream.id, index.rtstream_index_id, wanted)
         await anyio.sleep(seconds)
+        warm = 2 * alerts  # the first scenes load the reader of text
+        await anyio.to_thread.run_sync(until, lambda: len(log.read_text().splitlines()) > warm + alerts)
         await client.aclose()
     lines = log.read_text().splitlines()[1:]
-    warm = 2 * alerts  # the first scenes load the reader of text
     return [(at, body) for at, body in map(json.loads, lines)][warm:]
 
 

@@ -19,30 +19,34 @@ from fractions import Fraction
 from pathlib import Path
 from unittest import mock
 
+from benchmarks._options import parse
 from rtstream.extract.export import VIDEO_FILE, ExportJob, export
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
 from rtstream.storage import Draft, LocalFiles
+from rtstream.testsource import ClipSpec, make_clip
 
 START = 1_790_000_000.0
 SEGMENT_S, FILE_S = 4.0, 60.0
+TINY = ClipSpec(width=160, height=90, seconds=4, gop=15, bitrate=50_000, voice="tones")
 HLS = ["-allowed_extensions", "ALL"]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
-    options = parser.parse_args()
+    options = parse(parser, minutes=0.2, rounds=1)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        compare(Path(folder), options.minutes * 60, options.rounds)
+        spec = TINY if options.tiny else ClipSpec(voice="tones")
+        compare(Path(folder), spec, options.minutes * 60, options.rounds)
 
 
-def compare(folder: Path, seconds: int, rounds: int) -> None:
+def compare(folder: Path, spec: ClipSpec, seconds: float, rounds: int) -> None:
     """Export in turns, each time to a fresh file."""
-    run, source = record(folder, seconds)
+    run, source = record(folder, spec, seconds)
     size = sum(piece.length for piece in run.pieces) / 1e6
     files, draft = LocalFiles(str(folder)), Draft(str(folder / "ours"))
     job = ExportJob(files, [run], "avc1", START, START + seconds, draft, 0)
@@ -107,15 +111,14 @@ def streamhash(path: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
-    """A looped 720p clip as our recorder writes it, and the playlist of it."""
+def record(folder: Path, spec: ClipSpec, seconds: float) -> tuple[StoredRecording, Path]:
+    """A looped clip as our recorder writes it, and the playlist of it."""
     import av
 
     from rtstream.mp4.fragments import FragmentSplitter, track_runs
     from rtstream.recorder.writer import MUXER_OPTIONS
-    from rtstream.testsource import ClipSpec, make_clip
 
-    clip, looped = make_clip(ClipSpec(voice="tones")), folder / "looped.mp4"
+    clip, looped = make_clip(spec), folder / "looped.mp4"
     loop = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(clip), "-t", str(seconds), "-c", "copy"]
     subprocess.run([*loop, str(looped)], check=True)
     sink, pieces, files = FragmentSplitter(), [], 0
@@ -160,9 +163,7 @@ def record(folder: Path, seconds: int) -> tuple[StoredRecording, Path]:
     segments = [
         Segment(p.start, end - p.start, "init", p.key, p.offset, p.length) for p, end in zip(pieces, ends, strict=True)
     ]
-    text = playlist(
-        segments, START, START + seconds, init_url=lambda name: f"{name}.mp4", segment_url=lambda path: path
-    )
+    text = playlist(segments, START, init_url=lambda name: f"{name}.mp4", segment_url=lambda path: path)
     (folder / "all.m3u8").write_text(text)
     return StoredRecording(sink.init, pieces), folder / "all.m3u8"
 

@@ -1,11 +1,15 @@
 """What MCP costs here: tool calls beside a no-op tool on a bare server, cues, and a thousand WebSocket subscribers.
 
-``python -m benchmarks.mcp [calls] [entries]``. Servers and engine are processes of their own; compared calls alternate,
-so that a busy machine slows both.
+``python -m benchmarks.mcp [--calls 400] [--entries 40]``. Servers and engine are processes of
+their own. Compared calls alternate, so that a busy machine slows both.
 """
+
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -27,10 +31,10 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from benchmarks._options import parse
 from rtstream.client import RTStreamClient
 
 KEY = "sk-benchmark"
-SUBSCRIBERS = 1000
 BARE = """
 import sys
 from mcp.server import MCPServer
@@ -163,7 +167,7 @@ async def calls(clients: list[Client], tool: str, stream_id: str, each: int) -> 
     return took
 
 
-async def measure_calls(url: str, stream_id: str, total: int) -> None:
+async def measure_calls(url: str, stream_id: str, total: int, at_once: int) -> None:
     print("\n| Tool call | clients | bare no-op, median (p95) | get_stream, median (p95) | ratio |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +178,7 @@ async def measure_calls(url: str, stream_id: str, total: int) -> None:
         async with await anyio.open_process(command, stderr=None, stdout=None) as bare_http:
             await reachable(port)
             for transport in ("stdio", "HTTP"):
-                for count in (1, 10):
+                for count in (1, at_once):
                     async with AsyncExitStack() as stack:
                         sides: dict[str, list[Client]] = {"noop": [], "get_stream": []}
                         for _ in range(count):
@@ -251,18 +255,18 @@ async def measure_cues(engine: Engine, url: str, stream_id: str, entries: int) -
 # WebSocket
 
 
-async def measure_websockets(engine: Engine, url: str, stream_id: str, entries: int) -> None:
+async def measure_websockets(engine: Engine, url: str, stream_id: str, entries: int, subscribers: int) -> None:
     from websockets.asyncio.client import connect
 
     client = RTStreamClient(url, KEY)
     old, _ = await engine.append("scene_index", stream_id, {"text": "x" * 100_000}, 100)  # what the stalled one wants
     address = await client.websocket_url() + "&scope=all"
-    arrived: list[list[tuple[int, float]]] = [[] for _ in range(SUBSCRIBERS - 1)]
+    arrived: list[list[tuple[int, float]]] = [[] for _ in range(subscribers - 1)]
     before = engine.megabytes
     async with AsyncExitStack() as stack:
         sockets = [
             await stack.enter_async_context(connect(f"{address}&since={old}", proxy=None, ping_interval=None))
-            for _ in range(SUBSCRIBERS - 1)
+            for _ in range(subscribers - 1)
         ]
         stalled = stack.enter_context(stalled_socket(f"{address}&since=0"))
         connected = engine.megabytes
@@ -290,7 +294,7 @@ async def measure_websockets(engine: Engine, url: str, stream_id: str, entries: 
         tasks.cancel_scope.cancel()
     took = [at - committed[seq] for got in arrived for seq, at in got]
     await client.aclose()
-    print(f"\n| {SUBSCRIBERS} WebSocket subscribers, one stalled | |")
+    print(f"\n| {subscribers} WebSocket subscribers, one stalled | |")
     print("|---|---|")
     median, p95, worst = shares(took, *PERCENTILES)
     print(
@@ -340,19 +344,29 @@ async def reachable(port: int) -> None:
                 await anyio.sleep(0.1)
 
 
-async def main(total: int = 400, entries: int = 40) -> None:
+async def measure(options: argparse.Namespace) -> None:
     """Measure and print the tables."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     with tempfile.TemporaryDirectory() as folder:
         async with running_engine(Path(folder) / "data") as (started, url, stream_id):
-            await measure_calls(url, stream_id, total)
-            await measure_cues(started, url, stream_id, entries)
-            await measure_websockets(started, url, stream_id, entries)
+            await measure_calls(url, stream_id, options.calls, options.clients)
+            await measure_cues(started, url, stream_id, options.entries)
+            await measure_websockets(started, url, stream_id, options.entries, options.subscribers)
+
+
+def main() -> None:
+    """Read the options and measure, or be the engine process of a measurement."""
+    if sys.argv[1:2] == ["engine"]:
+        anyio.run(engine, Path(sys.argv[2]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=400, help="calls of each tool")
+    parser.add_argument("--clients", type=int, default=10, help="clients that call at the same time")
+    parser.add_argument("--entries", type=int, default=40, help="journal entries")
+    parser.add_argument("--subscribers", type=int, default=1000, help="WebSocket connections")
+    anyio.run(measure, parse(parser, calls=8, clients=2, entries=2, subscribers=20))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["engine"]:
-        anyio.run(engine, Path(sys.argv[2]))
-    else:
-        anyio.run(main, *map(int, sys.argv[1:3]))
+    main()

@@ -5,6 +5,7 @@ python -m benchmarks.ocr
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import io
 import time
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
+from benchmarks._options import parse
 from rtstream.perception.protocols import Picture, VisionRequest
 from rtstream.perception.vision.local import LocalVision
 from rtstream.perception.vision.text_reader import Reader
@@ -73,14 +75,15 @@ def error_rate(read: str, written: str) -> float:
     return Levenshtein.distance(read, written) / len(written)
 
 
-def reading(reader: Reader) -> None:
+def reading(reader: Reader, screens: int, repeats: int) -> None:
     print("| screen | CER 1280x720 | CER 640x360 | ms per picture 1280x720 |")
     print("|---|---|---|---|")
-    for name, (lines, size, background, ink) in SCREENS.items():
+    for name, (lines, size, background, ink) in list(SCREENS.items())[:screens]:
         image, rates, times = draw(lines, size, background, ink), [], []
         for quality, width in ((80, 1280), (60, 640)):
             bgr = np.asarray(Image.open(io.BytesIO(compressed(image, quality, width))))[:, :, ::-1]
-            for _ in range(3 if width == 1280 else 1):
+            read = []
+            for _ in range(repeats if width == 1280 else 1):
                 began = time.perf_counter()
                 read = reader.read(bgr)
                 times += [time.perf_counter() - began] if width == 1280 else []
@@ -88,7 +91,7 @@ def reading(reader: Reader) -> None:
         print(f"| {name} | {rates[0]:.1%} | {rates[1]:.1%} | {1000 * median(times):.0f} |")
 
 
-async def windows() -> None:
+async def windows(count: int) -> None:
     print("\n| window of two pictures | ms, median | ms, worst |")
     print("|---|---|---|")
     vision, at = LocalVision(), 0.0
@@ -107,9 +110,9 @@ async def windows() -> None:
         await look(INVOICE, "white")
         first = time.perf_counter() - began
         kinds = {
-            "unchanged": [await look(INVOICE, "white") for _ in range(10)],
-            "one line changed": [await look([*INVOICE[:-1], f"IBAN {n:08d}"], "white") for n in range(10)],
-            "cut": [await look(INVOICE, ("#80a0c0", "white")[n % 2]) for n in range(6)],
+            "unchanged": [await look(INVOICE, "white") for _ in range(count)],
+            "one line changed": [await look([*INVOICE[:-1], f"IBAN {n:08d}"], "white") for n in range(count)],
+            "cut": [await look(INVOICE, ("#80a0c0", "white")[n % 2]) for n in range(min(6, count))],
         }
     finally:
         await vision.aclose()
@@ -118,6 +121,16 @@ async def windows() -> None:
     print(f"| first (starts the process, loads the reader) | {1000 * first:.0f} | |")
 
 
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--screens", type=int, default=len(SCREENS))
+    parser.add_argument("--repeats", type=int, default=3, help="times each screen is read")
+    parser.add_argument("--windows", type=int, default=10, help="windows of each kind")
+    options = parse(parser, screens=1, repeats=1, windows=1)
+    reading(Reader(), options.screens, options.repeats)
+    asyncio.run(windows(options.windows))
+
+
 if __name__ == "__main__":
-    reading(Reader())
-    asyncio.run(windows())
+    main()

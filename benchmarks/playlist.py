@@ -16,6 +16,7 @@ from pathlib import Path
 
 import anyio
 
+from benchmarks._options import parse
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import Links, MediaAccess, PlaybackService, TimelineMarks, VideoService
 from rtstream.storage.folder import FolderStorage
@@ -26,7 +27,6 @@ SEGMENT_S = 4.0
 RUN_S = 6 * 3600.0  # continuous; then the stream is away for a minute
 START = 1_790_000_000.0
 WINDOWS = {"1 minute": 60, "10 minutes": 600, "1 hour": 3600, "6 hours": 6 * 3600, "1 day": 86400}
-ROUNDS = 60
 AT_ONCE = 12
 INIT = bytes(1200)
 CODECS = "avc1.4D401F,mp4a.40.2"
@@ -43,14 +43,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--streams", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=60, help="windows of each length")
     parser.add_argument("--data", type=Path)
-    options = parser.parse_args()
+    options = parse(parser, days=1.5, streams=2, rounds=2)
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or Path(folder)
-        anyio.run(measure, data, options.days, options.streams)
+        anyio.run(measure, data, options.days, options.streams, options.rounds)
 
 
-async def measure(data: Path, days: float, streams: int) -> None:
+async def measure(data: Path, days: float, streams: int, rounds: int) -> None:
     """Make the rows where there are none, then ask for windows at random places."""
     database = data / "rtstream.db"
     made = database.exists()
@@ -71,7 +72,7 @@ async def measure(data: Path, days: float, streams: int) -> None:
         manifests: list[float] = []
         cpu: list[float] = []
         count = 0
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days * 86400 - seconds)
             began = time.perf_counter()
             playback = await recorded.playback("http://x", stream, start, start + seconds)

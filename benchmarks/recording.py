@@ -26,6 +26,7 @@ from pathlib import Path
 import anyio
 import av
 
+from benchmarks._options import parse
 from benchmarks.alerts import KEY, engine, program, until
 from rtstream.client import RTStreamClient
 from rtstream.models import ConnectStream
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=1)
-    options = parser.parse_args()
+    options = parse(parser, streams=1, seconds=4, rounds=1)
     found: dict[str, list[Load]] = {"ours": [], "ours without the engine": [], "ffmpeg": []}
     with ExitStack() as stack:
         url = stack.enter_context(source(options.source))
@@ -84,9 +85,9 @@ async def ours(url: str, streams: int, seconds: float) -> tuple[Load, Load]:
         pid = json.loads((Path(folder) / "engine.json").read_text())["pid"]
         client = RTStreamClient(address, KEY)
         request = ConnectStream(url=url, media_types=["video", "audio"], store=True)
-        for _ in range(0, streams, CONNECTING):
+        for first in range(0, streams, CONNECTING):
             async with anyio.create_task_group() as tasks:
-                for _ in range(CONNECTING):
+                for _ in range(min(CONNECTING, streams - first)):
                     tasks.start_soon(client.connect_stream, request)
         await anyio.sleep(SETTLE_S)
         whole, workers = await anyio.to_thread.run_sync(watched, [[pid], below(pid)], streams, seconds)
@@ -134,7 +135,7 @@ def ffmpeg(url: str, streams: int, seconds: float) -> Load:
 def lost(init: bytes, files: Iterable[Path]) -> int:
     """Pictures missing between the first and the last that were recorded."""
     whole = io.BytesIO(init + b"".join(path.read_bytes() for path in files))
-    with av.open(whole) as container:
+    with av.open(whole, "r") as container:
         [video] = container.streams.video
         times = [float(packet.dts * packet.time_base) for packet in container.demux(video) if packet.dts is not None]
     assert len(times) > FPS

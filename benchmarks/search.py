@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -23,7 +24,7 @@ import anyio
 import numpy as np
 from sqlalchemy import Connection, text
 
-from benchmarks import search_peers
+from benchmarks import _options, search_peers
 from rtstream.engine.journal import Journal
 from rtstream.engine.search import SearchService
 from rtstream.perception.embeddings.minilm import weights
@@ -34,6 +35,7 @@ from rtstream.store import search as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.documents import sign_bits
+from tests.fixtures.small_bert import small_bert
 
 LABELLED = Path(__file__).parent / "data" / "search_labelled.json"
 STREAMS = 20
@@ -192,7 +194,7 @@ class MadeUp:
         return [" ".join(row) for row in self._draw((count, 4))]
 
 
-async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str, Any]:
+async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False) -> dict[str, Any]:
     """Ingestion, sizes, and latencies of ``count`` scenes."""
     made = MadeUp(data_dir)
     with tempfile.TemporaryDirectory() as folder:
@@ -235,14 +237,14 @@ async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str,
                 "vectors (MB)": round((await size(db) - words_size) / 1e6),
                 "memory (MB)": round(count * (33 + 48) / 1e6),
                 "load at start (s)": round(load_s, 2),
-                "alone": await latencies(search, made.queries(QUERIES), 1),
-                f"{CONCURRENT} at once": await latencies(search, made.queries(QUERIES), CONCURRENT),
+                "alone": await latencies(search, made.queries(queries), 1),
+                f"{CONCURRENT} at once": await latencies(search, made.queries(queries), CONCURRENT),
                 f"{CONCURRENT} users, a search a second each": await latencies(
-                    search, made.queries(QUERIES), CONCURRENT, pause_s=PAUSE_S
+                    search, made.queries(queries), CONCURRENT, pause_s=PAUSE_S
                 ),
                 "alone, one stream and a tenth of the time": await latencies(
                     search,
-                    made.queries(QUERIES),
+                    made.queries(queries),
                     1,
                     streams=["s3"],
                     start=0.5 * count / STREAMS * WINDOW_S,
@@ -257,7 +259,7 @@ async def speed(data_dir: Path, count: int, *, peers: bool = False) -> dict[str,
     if peers:
         made = MadeUp(data_dir)
         texts, vectors = made.texts(count), made.vectors(count)
-        report["others"] = search_peers.compare(data_dir, texts, vectors, made.queries(QUERIES), CONCURRENT)
+        report["others"] = search_peers.compare(data_dir, texts, vectors, made.queries(queries), CONCURRENT)
     return report
 
 
@@ -316,25 +318,48 @@ async def recall(search: SearchService, made: MadeUp, db: Database, model: int, 
     for query in made.vectors(30):
         truly = set((np.argpartition(-(matrix @ query), 10)[:10]).tolist())
         distances = view.distances(sign_bits(query[None])[0], view.allowed(None, None, None))
-        near = set(np.argpartition(distances, CANDIDATES[0])[: CANDIDATES[0]].tolist())
+        coarse = min(CANDIDATES[0], count - 1)
+        near = set(np.argpartition(distances, coarse)[:coarse].tolist())
         shares.append(len(truly & near) / 10)
     return round(sum(shares) / len(shares), 3)
 
 
 def main() -> None:
-    """Run what was asked for and print it."""
+    """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="required, except with --tiny")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="different queries of each measurement")
     parser.add_argument("--peers", action="store_true", help="side by side with other search engines")
-    given = parser.parse_args()
+    given = _options.parse(parser, quality=True, peers=True, queries=20)
+    if given.data is None and not given.tiny:
+        parser.error("--data is missing: name a data folder with the embeddings weights")
+    with tempfile.TemporaryDirectory() as folder:
+        if given.data is None:
+            random_weights(Path(folder))
+            given.data = Path(folder)
+        run(given)
+
+
+def random_weights(data_dir: Path) -> None:
+    """Write a small model of random weights, with the words of the labelled set, where the real one would be."""
+    labelled = json.loads(LABELLED.read_text(encoding="utf-8"))
+    texts = [value for _, value in labelled["scenes"]]
+    words = {word for text in texts for word in re.findall("[a-z]+", text.lower())}
+    folder = weights.folder(data_dir)
+    folder.mkdir(parents=True)
+    small_bert(folder, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(words)], size=384, layers=1)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measure what was asked for and print it."""
     if given.quality:
         print(json.dumps(asyncio.run(quality(given.data)), indent=2))
-    sizes = ([10_000, 100_000] if given.speed else []) + ([1_000_000] if given.million else [])
-    for count in sizes:
-        print(json.dumps(asyncio.run(speed(given.data, count, peers=given.peers)), indent=2))
+    sizes = [200] if given.tiny else [10_000, 100_000] if given.speed else []
+    for count in sizes + ([1_000_000] if given.million else []):
+        print(json.dumps(asyncio.run(speed(given.data, count, given.queries, peers=given.peers)), indent=2))
 
 
 if __name__ == "__main__":

@@ -142,3 +142,31 @@ def compare(data_dir: Path, texts: Sequence[str], vectors: Any, queries: Sequenc
         add("Tantivy, words only", lambda query: words(query, LIMIT))
         add("Tantivy and USearch, words and meaning", both)
     return report
+
+
+def main() -> None:
+    """Measure the peers alone; ``python -m benchmarks.search --peers`` does so beside our search."""
+    import argparse
+    import json
+
+    from benchmarks import search
+    from benchmarks._options import parse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a data folder with the embeddings weights; required but for --tiny")
+    parser.add_argument("--scenes", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=search.QUERIES)
+    given = parse(parser, scenes=200, queries=20)
+    if given.data is None and not given.tiny:
+        parser.error("--data is missing: name a data folder with the embeddings weights")
+    with tempfile.TemporaryDirectory() as folder:
+        if given.data is None:
+            search.random_weights(Path(folder))
+            given.data = Path(folder)
+        made = search.MadeUp(given.data)
+        texts, vectors, queries = made.texts(given.scenes), made.vectors(given.scenes), made.queries(given.queries)
+        print(json.dumps(compare(given.data, texts, vectors, queries, search.CONCURRENT), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,15 +20,13 @@ from pathlib import Path
 import anyio
 import websockets
 
+from benchmarks._options import parse
 from benchmarks.alerts import KEY, engine, program
 from rtstream.client import RTStreamClient
 from rtstream.models import ConnectStream, CreateIndex
 
 MODEL_S = 0.2
 GOAL_MS = 150
-WARM = 3
-SETTLE_S = 6.0
-MEASURE_S = 20.0
 WINDOW = {"time": 2, "frame_count": 5}
 MODEL = """
 import asyncio, json, sys
@@ -69,17 +67,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=60)
     parser.add_argument("--streams", type=int, default=4)
-    options = parser.parse_args()
+    parser.add_argument("--warm", type=int, default=3, help="windows before the first that is measured")
+    parser.add_argument("--settle", type=float, default=6.0, help="seconds before CPU time is measured")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of measured CPU time")
+    options = parse(parser, windows=2, warm=1, streams=1, settle=2.0, seconds=2.0)
     with source() as rtsp:
         for name, own_s in (("a model that takes 200 ms", MODEL_S), ("the embedded default", None)):
             with seeing(local=own_s is None) as (url, _):
-                show_overhead(name, anyio.run(delivered, url, rtsp, options.windows, own_s))
+                show_overhead(name, anyio.run(delivered, url, rtsp, options.windows, options.warm, own_s))
         print()
         print(f"| {options.streams} streams 1280x720, 30 pictures a second | CPU per stream, % of a core |")
         print("|---|---|")
         for name, index in (("received only", False), ("and indexed, 5 pictures every 2 s, by a model", True)):
             with seeing(local=False) as (url, pid):
-                share = anyio.run(cpu, url, pid, rtsp, options.streams, index)
+                share = anyio.run(cpu, url, pid, rtsp, options.streams, index, options.settle, options.seconds)
             print(f"| {name} | {100 * share:.1f} |", flush=True)
 
 
@@ -105,7 +106,7 @@ def seeing(*, local: bool) -> Iterator[tuple[str, int]]:
                 del os.environ[f"RTSTREAM_{name}"]
 
 
-async def delivered(url: str, rtsp: str, windows: int, own_s: float | None) -> dict[str, list[float]]:
+async def delivered(url: str, rtsp: str, windows: int, warm: int, own_s: float | None) -> dict[str, list[float]]:
     """Milliseconds from the end of each window to its message on a WebSocket, and the parts they are made of.
 
     ``own_s``: seconds the model itself takes; None: what the engine measured (there is no server in between).
@@ -116,17 +117,17 @@ async def delivered(url: str, rtsp: str, windows: int, own_s: float | None) -> d
     async with websockets.connect(f"{await client.websocket_url()}&scope=all") as feed:
         wanted = CreateIndex(prompt="What is seen?", extraction_config=WINDOW)
         index = await client.indexes.create(stream.id, wanted)
-        while len(late) < WARM + windows:
+        while len(late) < warm + windows:
             message = json.loads(await feed.recv())
             if message.get("channel") == "scene_index":
                 late[message["data"]["end"]] = time.time() - message["data"]["end"]
-    page = await client.indexes.scenes(stream.id, index.rtstream_index_id, page_size=WARM + windows)
+    page = await client.indexes.scenes(stream.id, index.rtstream_index_id, page_size=warm + windows)
     known = await client.indexes.get(stream.id, index.rtstream_index_id)
     await client.aclose()
     assert known.windows_failed == 0, known
     print(f"\n{known.windows_skipped} windows were skipped.")
     took = {scene.end: scene.latency_s or 0.0 for scene in page.scenes}
-    ends = sorted(late)[WARM:]
+    ends = sorted(late)[warm:]
     found = {
         "whole": [1000 * late[end] for end in ends],
         "without the model's own time": [1000 * (late[end] - (own_s or took[end])) for end in ends],
@@ -147,16 +148,16 @@ def show_overhead(name: str, found: dict[str, list[float]]) -> None:
         print(f"| {what} | {statistics.median(values):.0f} | {p95:.0f} | {values[-1]:.0f} |", flush=True)
 
 
-async def cpu(url: str, pid: int, rtsp: str, streams: int, index: bool) -> float:
+async def cpu(url: str, pid: int, rtsp: str, streams: int, index: bool, settle: float, seconds: float) -> float:
     """CPU seconds a second and stream, of the engine and all its workers."""
     client = RTStreamClient(url, KEY)
     for _ in range(streams):
         stream = await client.connect_stream(ConnectStream(url=rtsp))
         if index:
             await client.indexes.create(stream.id, CreateIndex(prompt="What is seen?", extraction_config=WINDOW))
-    await anyio.sleep(SETTLE_S)
+    await anyio.sleep(settle)
     before, began = spent(pid), time.monotonic()
-    await anyio.sleep(MEASURE_S)
+    await anyio.sleep(seconds)
     used = (spent(pid) - before) / (time.monotonic() - began)
     await client.aclose()
     return used / streams

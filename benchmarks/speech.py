@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from benchmarks._options import parse
 from rtstream import ids
 from rtstream import messages as m
 from rtstream.config import EngineConfig
@@ -84,10 +85,10 @@ def spoken(text: str, voice: str) -> Any:
     return sound[loud[0] : loud[-1]]
 
 
-def phrases(pause_s: float = 1.0) -> tuple[Any, list[tuple[float, str]]]:
+def phrases(count: int, pause_s: float = 1.0) -> tuple[Any, list[tuple[float, str]]]:
     """Sound of the sentences with pauses, and (second of its end, words) of each."""
     parts, ends, at = [np.zeros(RATE)], [], 1.0
-    for number, text in enumerate(SENTENCES):
+    for number, text in enumerate(SENTENCES[:count]):
         sound = spoken(text, ("en-us", "en-gb")[number % 2])
         at += len(sound) / RATE
         ends.append((at, text))
@@ -221,21 +222,23 @@ def rotated(sound: Any, number: int) -> Any:
     return np.concatenate([np.zeros(round(0.7 * number * RATE)), sound])
 
 
-async def delays(engine_name: str, streams: list[int], show: bool) -> None:
-    sound, ends = phrases()
+async def delays(engine_name: str, streams: list[int], count: int, show: bool) -> None:
+    sound, ends = phrases(count)
     print("| streams | end of phrase → final, median | p95 | worst | CPU s per s of a stream | skipped | word errors |")
     print("|---|---|---|---|---|---|---|")
-    for count in streams:
-        runs, cpu, skipped = await measured(engine_name, [rotated(sound, number) for number in range(count)])
+    for at_once in streams:
+        runs, cpu, skipped = await measured(engine_name, [rotated(sound, number) for number in range(at_once)])
         found = sorted(
             delay
             for number, run in enumerate(runs)
             for delay in run.delays([(end + 0.7 * number, text) for end, text in ends])
         )
-        wrong, total = map(sum, zip(*(errors(heard(run), " ".join(SENTENCES)) for run in runs), strict=True))
+        wrong, total = map(
+            sum, zip(*(errors(heard(run), " ".join(text for _, text in ends)) for run in runs), strict=True)
+        )
         p95 = found[min(len(found) - 1, int(0.95 * len(found)))]
         print(
-            f"| {count} | {statistics.median(found):.2f} s | {p95:.2f} s | {found[-1]:.2f} s | {cpu:.2f} | "
+            f"| {at_once} | {statistics.median(found):.2f} s | {p95:.2f} s | {found[-1]:.2f} s | {cpu:.2f} | "
             f"{skipped:.1f} s | {wrong / total:.1%} (espeak-ng, {total} words; {len(found)} phrases timed) |",
             flush=True,
         )
@@ -243,43 +246,47 @@ async def delays(engine_name: str, streams: list[int], show: bool) -> None:
             print("\n".join(data["text"] for _, data in runs[0].finals))
 
 
-async def quality(engine_name: str) -> None:
+async def quality(engine_name: str, length: int) -> None:
     print("\n| sound | seconds | result |\n|---|---|---|")
     voice = reading()
-    if voice is not None:
+    if length < 20:
+        print("| human reading (A Tale of Two Cities) | | skipped: the sounds are too short |")
+    elif voice is not None:
         [run], _, _ = await measured(engine_name, [np.concatenate([voice, np.zeros(2 * RATE)])])
         wrong, total = errors(heard(run), READING)
         print(f"| human reading (A Tale of Two Cities) | {len(voice) / RATE:.0f} | {wrong} of {total} words wrong |")
     random = np.random.default_rng(1)
-    seconds = np.arange(20 * RATE) / RATE
+    seconds = np.arange(length * RATE) / RATE
     others = {
-        "silence": np.zeros(20 * RATE),
-        "white noise": random.normal(0, 0.05, 20 * RATE),
+        "silence": np.zeros(length * RATE),
+        "white noise": random.normal(0, 0.05, length * RATE),
         "tone 440 Hz": 0.3 * np.sin(2 * np.pi * 440 * seconds),
         "chord that comes and goes": sum(
             0.1 * np.sin(2 * np.pi * hertz * seconds) * np.clip(np.sin(np.pi * seconds), 0, None)
             for hertz in (262, 330, 392)
         ),
-        "clicks": np.where(np.arange(20 * RATE) % RATE < 80, 0.8, 0.0),
+        "clicks": np.where(np.arange(length * RATE) % RATE < 80, 0.8, 0.0),
     }
     runs, _, _ = await measured(engine_name, list(others.values()))
     for name, run in zip(others, runs, strict=True):
-        print(f"| {name} | 20 | {len(words(heard(run)))} words |")
+        print(f"| {name} | {length} | {len(words(heard(run)))} words |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="local")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--phrases", type=int, default=len(SENTENCES), help="sentences per stream")
+    parser.add_argument("--seconds", type=int, default=20, help="of each sound without words")
     parser.add_argument("--show", action="store_true", help="print what was heard, too")
     parser.add_argument("--quick", action="store_true", help="delays only")
-    given = parser.parse_args()
+    given = parse(parser, streams=[1], phrases=1, seconds=2)
     if shutil.which("espeak-ng"):
-        asyncio.run(delays(given.engine, given.streams, given.show))
+        asyncio.run(delays(given.engine, given.streams, given.phrases, given.show))
     else:
         print("espeak-ng is not installed: no delays are measured.")
     if not given.quick:
-        asyncio.run(quality(given.engine))
+        asyncio.run(quality(given.engine, given.seconds))
 
 
 if __name__ == "__main__":

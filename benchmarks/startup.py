@@ -1,10 +1,11 @@
 """How long until ``rtstream-mcp`` over stdio answers its first request, beside a bare ``MCPServer`` with one tool.
 
-``python benchmarks/startup.py [runs]``. Both are started alternately, so that a busy machine slows both.
+``python -m benchmarks.startup [--runs 9]``. Both are started alternately, so that a busy machine slows both.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -13,6 +14,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+from benchmarks._options import parse
 
 BARE = """
 from mcp.server import MCPServer
@@ -23,12 +27,12 @@ def add(a: int, b: int) -> int:
     return a + b
 mcp.run("stdio")
 """
-INITIALIZE = {
+INITIALIZE: dict[str, Any] = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
     "clientInfo": {"name": "startup", "version": "1"},
 }
-DISCOVER = {
+DISCOVER: dict[str, Any] = {
     "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "startup", "version": "1"},
@@ -37,9 +41,7 @@ DISCOVER = {
 }
 
 
-def first_answer(
-    command: list[str], method: str, params: dict[str, object], env: dict[str, str]
-) -> tuple[float, float]:
+def first_answer(command: list[str], method: str, params: dict[str, Any], env: dict[str, str]) -> tuple[float, float]:
     """Seconds from starting the process to its answer to the first request, and CPU seconds until its end."""
     used = os.times()
     request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n"
@@ -60,8 +62,11 @@ def first_answer(
     return took, now.children_user + now.children_system - used.children_user - used.children_system
 
 
-def main(runs: int = 9) -> None:
+def main() -> None:
     """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=9)
+    runs = parse(parser, runs=1).runs
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
         bare.write_text(BARE)
@@ -82,4 +87,4 @@ def main(runs: int = 9) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main()

@@ -19,104 +19,122 @@ class EngineConfig(BaseModel):
         description="Folder for the database, recordings and the API key.",
     )
     api_key: str | None = Field(
-        None, description="API key. When unset, one is made and kept in the data folder (mode 0600)."
+        default=None, description="API key. When unset, one is made and kept in the data folder (mode 0600)."
     )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     tls_cert: Path | None = Field(
-        None, description="PEM file with the TLS certificate chain. The API and /mcp are then served over HTTPS."
+        default=None,
+        description="PEM file with the TLS certificate chain. The API and /mcp are then served over HTTPS.",
     )
-    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key, not encrypted.")
+    tls_key: Path | None = Field(
+        default=None, description="PEM file with the certificate's private key, not encrypted."
+    )
     behind_proxy: bool = Field(
-        False,
+        default=False,
         description=(
             "Other machines reach the engine through a reverse proxy only, which terminates TLS. The client's address "
             "is then the last one in X-Forwarded-For."
         ),
     )
     max_connections_per_address: int = Field(
-        256, ge=8, description="Connections one client address (IPv6: /64 network) may hold at the same time."
+        default=256, ge=8, description="Connections one client address (IPv6: /64 network) may hold at the same time."
     )
     public_url: str | None = Field(
-        None, description="Base URL in playback links, when it differs from the address listened on (a reverse proxy)."
+        default=None,
+        description="Base URL in playback links, when it differs from the address listened on (a reverse proxy).",
     )
     allow_networks: str = Field(
-        "",
+        default="",
         description=(
             "Networks that stream URLs may point to besides public ones: comma-separated CIDR ranges, or the words "
             "'private' and 'loopback'. Cameras usually need 'private'. Webhooks have a list of their own."
         ),
     )
     listen_ports: str = Field(
-        "",
+        default="",
         description=(
             "Ports on which sources may wait for a sender (udp://, an SRT listener, tcp://...?listen=1): "
             "comma-separated ports and ranges such as 5000,9000-9010. Empty: none."
         ),
     )
     media_folders: str = Field(
-        "",
+        default="",
         description="Folders below which local media files may be opened, separated like PATH. Empty: no local files.",
     )
-    tls_verify: bool = Field(True, description="Check TLS certificates of stream sources.")
-    max_streams: int = Field(128, ge=1, description="Streams that may run at the same time.")
+    tls_verify: bool = Field(default=True, description="Check TLS certificates of stream sources.")
+    max_streams: int = Field(default=128, ge=1, description="Streams that may run at the same time.")
     stall_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds without data after which a source counts as stalled."
+        default=10.0, gt=0, description="Seconds without data after which a source counts as stalled."
     )
-    open_timeout_s: float = Field(15.0, gt=0, description="Seconds a source may take to open.")
-    reconnect_max_s: float = Field(30.0, gt=0, description="Longest pause between two connection attempts, in seconds.")
-    segment_s: float = Field(4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
+    open_timeout_s: float = Field(default=15.0, gt=0, description="Seconds a source may take to open.")
+    reconnect_max_s: float = Field(
+        default=30.0, gt=0, description="Longest pause between two connection attempts, in seconds."
+    )
+    segment_s: float = Field(default=4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
     retain_days: float | None = Field(
-        None, gt=0, description="Days recordings are kept. Unset: as long as there is room."
+        default=None, gt=0, description="Days recordings are kept. Unset: as long as there is room."
     )
-    retain_gb: float | None = Field(None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take.")
+    retain_gb: float | None = Field(
+        default=None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take."
+    )
     min_free_gb: float = Field(
-        1.0, ge=0, description="Gigabytes that stay free on the disk: below, recording pauses until there is room."
+        default=1.0,
+        ge=0,
+        description="Gigabytes that stay free on the disk: below, recording pauses until there is room.",
     )
-    link_ttl_s: float = Field(7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
-    journal_keep: int = Field(1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
-    local_vision: bool = Field(True, description="Read text on screen with the embedded engine when it is installed.")
+    link_ttl_s: float = Field(default=7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
+    journal_keep: int = Field(default=1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
+    local_vision: bool = Field(
+        default=True, description="Read text on screen with the embedded engine when it is installed."
+    )
     max_image_side: int = Field(
-        1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels."
+        default=1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels."
     )
     vision_model: str = Field(
-        "",
+        default="",
         description=(
             "Vision model as provider:model, for example 'openai:gpt-6-luna' or 'ollama:gemma3'. "
             "Empty or 'local': the embedded default."
         ),
     )
     language_model: str = Field(
-        "",
+        default="",
         description=(
             "Language model that decides events and writes summaries, as provider:model. Empty: the vision model; "
             "'local': the embedded rules."
         ),
     )
     model_base_url: str = Field(
-        "", description="Address of an OpenAI-compatible server, used by every model that speaks that protocol."
+        default="", description="Address of an OpenAI-compatible server, used by every model that speaks that protocol."
     )
-    vision_base_url: str = Field("", description="The same for the vision model only.")
-    language_base_url: str = Field("", description="The same for the language model only.")
+    vision_base_url: str = Field(default="", description="The same for the vision model only.")
+    language_base_url: str = Field(default="", description="The same for the language model only.")
     model_api_key: str | None = Field(
-        None, repr=False, description="Key for the server at these addresses. Unset: the provider's usual variable."
+        default=None,
+        repr=False,
+        description="Key for the server at these addresses. Unset: the provider's usual variable.",
     )
-    model_mini: str = Field("", description="Model of the tier 'mini', as provider:model. Empty: see the models page.")
-    model_basic: str = Field("", description="Model of the tier 'basic'.")
-    model_pro: str = Field("", description="Model of the tier 'pro'.")
-    model_ultra: str = Field("", description="Model of the tier 'ultra'.")
-    model_timeout_s: float = Field(60.0, gt=0, le=600, description="Seconds a model may take to answer.")
+    model_mini: str = Field(
+        default="", description="Model of the tier 'mini', as provider:model. Empty: see the models page."
+    )
+    model_basic: str = Field(default="", description="Model of the tier 'basic'.")
+    model_pro: str = Field(default="", description="Model of the tier 'pro'.")
+    model_ultra: str = Field(default="", description="Model of the tier 'ultra'.")
+    model_timeout_s: float = Field(default=60.0, gt=0, le=600, description="Seconds a model may take to answer.")
     model_max_tokens: int = Field(
-        8192, ge=16, description="Tokens a model may answer with; for models that think first, thinking included."
+        default=8192,
+        ge=16,
+        description="Tokens a model may answer with; for models that think first, thinking included.",
     )
     model_calls_per_hour: int | None = Field(
-        None, ge=1, description="Most calls to models in any hour, over all streams. Unset: no cap."
+        default=None, ge=1, description="Most calls to models in any hour, over all streams. Unset: no cap."
     )
     model_calls_per_day: int | None = Field(
-        None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
+        default=None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
     )
     model_similarity: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=1,
         description=(
@@ -125,48 +143,59 @@ class EngineConfig(BaseModel):
         ),
     )
     speech_engine: str = Field(
-        "",
+        default="",
         description=(
             "Engine of transcripts, such as 'local', 'faster-whisper:small', 'openai:whisper-1' or 'assemblyai'. "
             "Empty: 'local'."
         ),
     )
     speech_language: str = Field(
-        "", description="Language that is spoken, as a code such as 'en' or 'de'. Empty: the engine's own choice."
+        default="",
+        description="Language that is spoken, as a code such as 'en' or 'de'. Empty: the engine's own choice.",
     )
     speech_base_url: str = Field(
-        "",
+        default="",
         description=(
             "Address of the OpenAI-compatible server that transcribes. Empty: RTSTREAM_MODEL_BASE_URL, "
             "else the provider's own."
         ),
     )
     embedding_model: str = Field(
-        "",
+        default="",
         description=(
             "Embeddings model of search, as provider:model, for example 'ollama:nomic-embed-text'. Empty: the embedded "
             "one once it is installed; 'none': search by words only."
         ),
     )
     embedding_base_url: str = Field(
-        "",
+        default="",
         description="Address of the OpenAI-compatible server of the embeddings model. Empty: RTSTREAM_MODEL_BASE_URL.",
     )
     transcript_max_lag_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds a transcript may be behind live; then the oldest sound is skipped."
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Seconds a transcript may be behind live; then the oldest sound is skipped.",
     )
-    evidence_pre_s: float = Field(3.0, ge=0, le=600, description="Seconds of evidence before the matching scene.")
-    evidence_post_s: float = Field(2.0, ge=0, le=600, description="Seconds of evidence after the matching scene.")
-    webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer.")
+    evidence_pre_s: float = Field(
+        default=3.0, ge=0, le=600, description="Seconds of evidence before the matching scene."
+    )
+    evidence_post_s: float = Field(
+        default=2.0, ge=0, le=600, description="Seconds of evidence after the matching scene."
+    )
+    webhook_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer."
+    )
     webhook_allow_networks: str = Field(
-        "",
+        default="",
         description=(
             "Networks that webhooks may be sent to besides public ones: comma-separated CIDR ranges, or the words "
             "'private' and 'loopback'. RTSTREAM_ALLOW_NETWORKS does not apply to webhooks."
         ),
     )
     idle_exit_s: float | None = Field(
-        None, description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never."
+        default=None,
+        description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never.",
     )
 
     @field_validator("vision_model", "language_model", "model_mini", "model_basic", "model_pro", "model_ultra")

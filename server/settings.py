@@ -28,33 +28,41 @@ class Settings(EngineConfig, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
 
     api_url: str | None = Field(
-        None,
+        default=None,
         description="Base URL of the API to use. Unset: the engine of this machine, started when it is needed.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="What to log, to stderr.")
-    wait_default_s: float = Field(20.0, ge=0, le=50, description="Seconds wait_for_events waits when not told.")
-    wait_max_s: float = Field(50.0, ge=0, le=50, description="Longest wait of wait_for_events, in seconds.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="What to log, to stderr."
+    )
+    wait_default_s: float = Field(default=20.0, ge=0, le=50, description="Seconds wait_for_events waits when not told.")
+    wait_max_s: float = Field(default=50.0, ge=0, le=50, description="Longest wait of wait_for_events, in seconds.")
     toolsets: str = Field(
-        DEFAULT,
+        default=DEFAULT,
         description="Groups of tools to offer, comma-separated: default (the main job), all, or some of "
         + ", ".join(GROUPS)
         + ".",
     )
-    read_only: bool = Field(False, description="Offer no tool that changes anything, whatever groups are chosen.")
+    read_only: bool = Field(
+        default=False, description="Offer no tool that changes anything, whatever groups are chosen."
+    )
     engine_start_timeout_s: float = Field(
-        20.0, gt=0, description="Seconds an engine may take to start in the background."
+        default=20.0, gt=0, description="Seconds an engine may take to start in the background."
     )
     engine_idle_exit_s: float = Field(
-        900.0, gt=0, description="Seconds without a running stream and without use after which such an engine ends."
+        default=900.0,
+        gt=0,
+        description="Seconds without a running stream and without use after which such an engine ends.",
     )
     mcp_require_key: bool = Field(
-        True, description="Ask for the API key at /mcp. Off is possible on a loopback address only."
+        default=True, description="Ask for the API key at /mcp. Off is possible on a loopback address only."
     )
     allowed_hosts: str = Field(
-        "", description="Host names, besides this machine's own, under which /mcp may be called; comma-separated."
+        default="",
+        description="Host names, besides this machine's own, under which /mcp may be called; comma-separated.",
     )
     allowed_origins: str = Field(
-        "", description="Origins of web pages that may call /mcp, such as https://app.example.org; comma-separated."
+        default="",
+        description="Origins of web pages that may call /mcp, such as https://app.example.org; comma-separated.",
     )
 
     @field_validator("toolsets")

@@ -78,6 +78,7 @@ class ModelServer:
         self.answers: deque[Answer] = deque()
         self.reply: Callable[[Call], str | Answer] | None = None
         """Instead of ``answers``: what the model says to a call."""
+        self._called = asyncio.Event()
         self.left = asyncio.Event()
         """A caller that was held has gone away."""
         self.open = 0
@@ -88,6 +89,13 @@ class ModelServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def called(self, times: int = 1, limit_s: float = 10.0) -> None:
+        """Wait until the server has received ``times`` calls in all."""
+        async with asyncio.timeout(limit_s):
+            while len(self.calls) < times:
+                self._called.clear()
+                await self._called.wait()
 
     def says(self, text: str, **more: Any) -> None:
         """Answer like chat completions."""
@@ -112,6 +120,7 @@ class ModelServer:
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
         body = json.loads(await reader.readexactly(int(headers["content-length"])))
         self.calls.append(Call(head[0].split()[1], headers, body, time.time()))
+        self._called.set()
         if self.reply is not None:
             said = self.reply(self.calls[-1])
             answer = Answer(chat_completion(said)) if isinstance(said, str) else said

@@ -36,16 +36,18 @@ class LiveEvent(BaseModel):
     stream_name: str = ""
     start: float | None = None
     end: float | None = None
-    label: str | None = Field(None, description="Alerts: the event that matched.")
+    label: str | None = Field(default=None, description="Alerts: the event that matched.")
     confidence: float | None = None
     alert_id: str | None = None
     index_id: str | None = None
-    stream_url: str | None = Field(None, description="Alerts: clip of the evidence, HLS.")
-    player_url: str | None = Field(None, description="Alerts: page that plays it.")
-    health: str | None = Field(None, description="Health: the new state.")
-    reason: str | None = Field(None, description="Health: why. Scenes: why a window could not be described.")
-    unchanged: bool | None = Field(None, description="Scenes: the picture had not changed, this is the last answer.")
-    untrusted_text: str | None = Field(None, description=UNTRUSTED)
+    stream_url: str | None = Field(default=None, description="Alerts: clip of the evidence, HLS.")
+    player_url: str | None = Field(default=None, description="Alerts: page that plays it.")
+    health: str | None = Field(default=None, description="Health: the new state.")
+    reason: str | None = Field(default=None, description="Health: why. Scenes: why a window could not be described.")
+    unchanged: bool | None = Field(
+        default=None, description="Scenes: the picture had not changed, this is the last answer."
+    )
+    untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
 
 
 def live_event(message: Message) -> LiveEvent | None:

@@ -34,7 +34,7 @@ class Alert(ApiModel):
     rtstream_id: str = ""
     rtstream_index_id: str = ""
     matching: Matching = Matching.NEEDS_MODEL
-    note: str = Field("", description="A note for the user, for example that this event needs a model.")
+    note: str = Field(default="", description="A note for the user, for example that this event needs a model.")
     fired: int = 0
     options: JsonObject = Field(default_factory=dict, description="cooldown_s, consecutive, ... as set.")
     deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")

@@ -16,7 +16,7 @@ class IndexProgress(ApiModel):
     name: str | None = None
     status: IndexStatus = IndexStatus.RUNNING
     status_reason: str = Field(default="", description="Why it is stopped or paused, or why its last window failed.")
-    model: str = Field("", description="The model in use, as provider:name. 'local' is the built-in default.")
+    model: str = Field(default="", description="The model in use, as provider:name. 'local' is the built-in default.")
     windows_done: int = 0
     windows_skipped: int = Field(default=0, description="Windows skipped because the model was slower than live.")
     windows_failed: int = 0

@@ -17,7 +17,7 @@ class Message(ApiModel):
     rtstream_name: str = ""
     data: JsonObject
     seq: int = Field(
-        0,
+        default=0,
         description="Journal number, which only grows (extension). 0 means not in the journal (a partial transcript).",
     )
 

@@ -24,7 +24,7 @@ class TranscriptSegment(ApiModel):
     )
     confidence: float | None = None
     low_confidence: bool = Field(
-        False, description="The engine considers this text unreliable (for example, another language)."
+        default=False, description="The engine considers this text unreliable (for example, another language)."
     )
     word_timestamps: list[JsonObject] = Field(default_factory=list)
 

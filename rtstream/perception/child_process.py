@@ -36,7 +36,7 @@ class ChildProcess:
         args: Arguments of ``initialise``.
     """
 
-    def __init__(self, name: str, initialise: Callable[..., None], args: tuple[Any, ...] = ()) -> None:
+    def __init__(self, name: str, initialise: Callable[..., object], args: tuple[Any, ...] = ()) -> None:
         self._name = name
         self._initialise = initialise
         self._args = args

@@ -64,9 +64,10 @@ def prompt(fn: Fixture) -> Fixture:
 def with_fixtures(settings: Settings, client: RTStreamClient) -> Face:
     """The product as its settings want it, and the fixtures."""
     face = face_of(settings, client)
+    offered: dict[str, Tool] = face.mcp._tools  # pyright: ignore[reportAttributeAccessIssue]
     for fn in tools:
-        face.mcp._tools[fn.__name__] = Tool.from_function(fn, description="A fixture.", structured_output=False)
-    schema = face.mcp._tools["json_schema_2020_12_tool"]
+        offered[fn.__name__] = Tool.from_function(fn, description="A fixture.", structured_output=False)
+    schema = offered["json_schema_2020_12_tool"]
     schema.parameters = JSON_SCHEMA
     for fn in prompts:
         face.mcp.prompt(description="A fixture.")(fn)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from rtstream.testsource import LiveSource
 from server.local_engine import read_engine_file
 from tests.server.mcp_servers import SCRIPT
+from tests.waiting import eventually_sync
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the tests read /proc")
 
@@ -36,11 +36,8 @@ SECRETS = {
 
 
 def until(check: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + LIMIT_S
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.05)  # another process: it gives no sign
-    return found
+    """Poll the state of another process."""
+    return eventually_sync(check, limit_s=LIMIT_S, what=what)
 
 
 def descendants(pid: int) -> dict[int, str]:

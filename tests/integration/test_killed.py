@@ -22,6 +22,7 @@ import pytest
 from rtstream.testsource import LiveSource, read_barcode
 from server.local_engine import read_engine_file
 from tests.server.mcp_servers import SCRIPT
+from tests.waiting import eventually_sync
 
 KEY = "sk-key-of-the-kill-test"
 LIMIT_S = 40.0
@@ -57,11 +58,8 @@ def ours(data_dir: Path, pid: int) -> dict[str, Any] | None:
 
 
 def until(check: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + LIMIT_S
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.05)  # another process: it gives no sign
-    return found
+    """Poll the state of another process."""
+    return eventually_sync(check, limit_s=LIMIT_S, every_s=0.05, what=what)
 
 
 def recorded(client: httpx.Client, stream_id: str) -> list[list[float]]:
@@ -139,7 +137,7 @@ def plays(client: httpx.Client, stream_id: str, start: float, end: float) -> Non
             answer = client.get(base.join(line), headers={"range": ranged})
             assert answer.status_code == 206
             data += answer.content
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         numbers = [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
     assert len(numbers) == pytest.approx((end - start) * 30, abs=2)
     assert {(after - before) % 180 for before, after in pairwise(numbers)} == {1}

@@ -77,9 +77,13 @@ async def test_a_thousand_changes_are_told_at_once_and_then_at_most_every_interv
 @pytest.mark.anyio
 async def test_the_last_change_is_always_told_and_so_is_a_change_of_the_list() -> None:
     told: list[str] = []
+    more = anyio.Event()
 
     async def publish(uri: str) -> None:
+        nonlocal more
         told.append(uri)
+        more.set()
+        more = anyio.Event()
 
     updates = Updates(publish, interval_s=0.05)
     async with anyio.create_task_group() as tasks:
@@ -87,11 +91,11 @@ async def test_the_last_change_is_always_told_and_so_is_a_change_of_the_list() -
         updates.message(message("catalogue", kind="stream", change="added"))
         with anyio.fail_after(5):
             while len(told) < 3:
-                await anyio.sleep(0.01)
+                await more.wait()
         updates.touch(["rtstream://streams"])
         with anyio.fail_after(5):
             while len(told) < 4:
-                await anyio.sleep(0.01)
+                await more.wait()
         tasks.cancel_scope.cancel()
     assert told == [LIST_CHANGED, "rtstream://streams", "rtstream://streams/rts-1", "rtstream://streams"]
 
@@ -117,12 +121,16 @@ async def test_the_first_change_is_told_at_once_whatever_was_told_of_others() ->
 @pytest.mark.anyio
 async def test_changes_while_others_are_being_told_are_told_too() -> None:
     told: list[str] = []
+    more = anyio.Event()
 
     async def publish(uri: str) -> None:
+        nonlocal more
         if uri == "a":
             updates.touch(["b"])
         await anyio.lowlevel.checkpoint()
         told.append(uri)
+        more.set()
+        more = anyio.Event()
 
     updates = Updates(publish, interval_s=3600)
     async with anyio.create_task_group() as tasks:
@@ -130,5 +138,5 @@ async def test_changes_while_others_are_being_told_are_told_too() -> None:
         updates.touch(["a"])
         with anyio.fail_after(5):
             while told != ["a", "b"]:
-                await anyio.sleep(0.01)
+                await more.wait()
         tasks.cancel_scope.cancel()

@@ -27,6 +27,7 @@ from server.http import serve_engine
 from server.local_engine import read_engine_file
 from server.mcp_server import face_of
 from server.settings import Settings
+from tests.waiting import eventually_sync
 
 KEY = "sk-test-key-of-the-mcp-tests"
 SCRIPT = Path(sys.executable).parent / "rtstream-mcp"
@@ -233,7 +234,4 @@ def engine_ended(data_dir: Path) -> Iterator[None]:
         pid = read_engine_file(data_dir).get("pid")
         if pid:
             os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + LIMIT_S
-            while (data_dir / "engine.json").exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert not (data_dir / "engine.json").exists()
+            eventually_sync(lambda: not (data_dir / "engine.json").exists())

@@ -16,6 +16,7 @@ import pytest
 
 from server.local_engine import read_engine_file
 from tests.server.mcp_servers import SCRIPT
+from tests.waiting import eventually_sync
 
 KEY = "sk-test-key-of-the-exhaustion"
 
@@ -32,11 +33,12 @@ def engine(folder: Path, soft: int, hard: int) -> Iterator[tuple[str, int, Path]
             env={**env, "RTSTREAM_API_KEY": KEY}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
-        while not (url := read_engine_file(folder / "data").get("url")):
+
+        def listening() -> str:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return read_engine_file(folder / "data").get("url", "")
+
+        url = eventually_sync(listening, limit_s=60)
         yield url, process.pid, log
     finally:
         process.terminate()

@@ -19,6 +19,7 @@ from mcp_types import JSONRPCNotification, JSONRPCRequest, ListResourcesResult
 
 from server.protocol_versions import Eras
 from tests.server.mcp_servers import Heard, subscribed
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
 
@@ -74,9 +75,7 @@ async def test_only_what_was_subscribed_to_is_told_and_only_as_long_as_it_is(era
             await eras.publish("test://b")
             await eras.publish("test://a")
             await heard.until("test://a")
-        with anyio.fail_after(5):
-            while eras.subscribed():
-                await anyio.sleep(0.01)
+        await eventually(lambda: not eras.subscribed(), limit_s=5)
         await eras.publish("test://a")
         await eras.publish("")
         if era == "legacy":
@@ -108,9 +107,7 @@ async def test_a_client_may_subscribe_to_so_many_and_no_more() -> None:
             with pytest.raises(MCPError, match="may subscribe to 3"):
                 async with client.listen(resource_subscriptions=[f"test://{n}" for n in range(4)]):
                     pass
-        with anyio.fail_after(5):
-            while eras.subscribed():
-                await anyio.sleep(0.01)
+        await eventually(lambda: not eras.subscribed(), limit_s=5)
 
 
 async def test_a_client_that_left_is_forgotten() -> None:
@@ -118,9 +115,7 @@ async def test_a_client_that_left_is_forgotten() -> None:
         async with Client(mcp, mode="legacy") as client:
             await client.subscribe_resource("test://a")  # pyright: ignore[reportDeprecated]
             assert eras.subscribed() == {"test://a"}
-        with anyio.fail_after(5):
-            while eras.subscribed():
-                await anyio.sleep(0.01)
+        await eventually(lambda: not eras.subscribed(), limit_s=5)
 
 
 async def test_a_client_that_stops_reading_holds_up_nobody_and_is_dropped() -> None:
@@ -133,9 +128,7 @@ async def test_a_client_that_stops_reading_holds_up_nobody_and_is_dropped() -> N
                     await eras.publish("test://stalled")
                 await eras.publish("test://other")
             await heard.until("test://other")
-            with anyio.fail_after(5):
-                while "test://stalled" in eras.subscribed():
-                    await anyio.sleep(0.01)
+            await eventually(lambda: "test://stalled" not in eras.subscribed(), limit_s=5)
 
 
 @asynccontextmanager

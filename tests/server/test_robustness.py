@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, ReadResourceResult
 
 from rtstream.client import RTStreamClient
 from server.mcp_server import Face, face_of
@@ -24,6 +25,7 @@ from server.protocol_versions import MAX_SUBSCRIPTIONS
 from server.settings import Settings
 from tests.server.engine_process import EngineProcess, engine_process, way
 from tests.server.mcp_servers import KEY, LIMIT_S, Era, Heard, call, connected, program, serving, subscribed
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
 
@@ -101,12 +103,17 @@ async def _read(client: Client, uri: str, heard: Heard, reader: Followed) -> Non
         await heard.until_more(told)
         told, more = len(heard.uris), True
         while more:
-            try:
-                found = await client.read_resource(f"{uri}?since={reader.cursor}")
-            except MCPError:  # the engine is away
-                await anyio.sleep(0.1)
-                continue
+            found = await eventually(partial(_read_or_none, client, f"{uri}?since={reader.cursor}"), every_s=0.1)
+            assert found is not None
             more = reader.take(json.loads(found.contents[0].text))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def _read_or_none(client: Client, uri: str) -> ReadResourceResult | None:
+    """The resource, or nothing while the engine is away."""
+    try:
+        return await client.read_resource(uri)
+    except MCPError:
+        return None
 
 
 async def _wait(client: Client, waiter: Followed) -> None:
@@ -150,8 +157,8 @@ async def test_a_reader_that_stopped_holds_up_nobody_and_costs_no_memory(tmp_pat
                     while len(heard.uris) < EVENTS // 1000:
                         await heard.something.wait()
                     assert (await call(other, "list_streams"))["total"] == 0
-                    while face.eras.subscribed() != {"test://other"}:  # only the one that stalled was dropped
-                        await anyio.sleep(0.05)
+                # Only the one that stalled is dropped.
+                await eventually(lambda: face.eras.subscribed() == {"test://other"})
                 assert face.eras.pending() == 0
                 assert slowest < 0.5
 

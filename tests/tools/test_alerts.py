@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
 
 from rtstream.store import indexes as index_rows
-from tests.server.mcp_servers import LIMIT_S, Served, call, refusal
+from tests.server.mcp_servers import Served, call, refusal
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -42,12 +42,10 @@ async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str) 
 
 async def explained(client: Client, alert: dict[str, str], scenes: int) -> dict[str, Any]:
     """The explanation of an alert once it has judged so many scenes."""
-    with anyio.fail_after(LIMIT_S):
-        while True:
-            found = await call(client, "explain_alert", **alert)
-            if sum(episode["scenes"] for episode in found["decisions"]) >= scenes:
-                return found
-            await anyio.sleep(0.02)
+    return await eventually(
+        lambda: call(client, "explain_alert", **alert),
+        lambda found: sum(episode["scenes"] for episode in found["decisions"]) >= scenes,
+    )
 
 
 def strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -131,9 +129,11 @@ async def test_a_receiver_that_is_gone_is_shown_with_its_attempts_and_can_be_tri
     assert made["webhook"] == "http://127.0.0.1:1/…"
     alert = {"stream_id": stream_id, "index_id": index_id, "alert_id": made["alert_id"]}
     await add_scene(served, stream_id, index_id, "OPEN")
-    with anyio.fail_after(LIMIT_S):
-        while not (webhooks := (await call(client, "explain_alert", **alert))["webhooks"]) or not webhooks[0]["tries"]:
-            await anyio.sleep(0.02)
+    found = await eventually(
+        lambda: call(client, "explain_alert", **alert),
+        lambda found: found["webhooks"] and found["webhooks"][0]["tries"],
+    )
+    webhooks = found["webhooks"]
     assert webhooks[0]["state"] == "pending"
     assert webhooks[0]["attempts"][0]["error"] == "the receiver could not be reached (ConnectionRefusedError)"
     [listed] = (await call(client, "list_alerts", stream_id=stream_id, index_id=index_id))["alerts"]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -20,7 +19,8 @@ from rtstream.models import CreateAlert
 from rtstream.store import alerts as alert_rows
 from rtstream.store import transcripts as transcript_rows
 from rtstream.store.tables import scenes, streams
-from tests.server.mcp_servers import KEY, LIMIT_S, Served
+from tests.server.mcp_servers import KEY, Served
+from tests.waiting import eventually
 from tools.registry import definitions
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def plant(served: Served, pattern: str) -> Planted:
     client = RTStreamClient(served.url, KEY)
     label = " ".join("".join(char for char in named if char.isprintable()).split())[:100]
     event = await client.alerts.create_event('"Invoice" is on the screen', label)
-    alert = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))  # pyright: ignore[reportCallIssue]
+    alert = await client.alerts.create_alert(stream_id, index_id, CreateAlert(event_id=event.event_id))
     await client.aclose()
 
     def write(conn: Any) -> None:
@@ -164,13 +164,12 @@ async def test_hostile_strings_stay_where_they_belong(planted: Planted, client: 
 
 
 async def _searchable(client: Client) -> None:
-    with anyio.fail_after(LIMIT_S):
-        while True:
-            found = await client.call_tool("search", {"query": "instructions"})
-            assert isinstance(found, CallToolResult)
-            if (found.structured_content or {}).get("hits"):
-                return
-            await anyio.sleep(0.05)
+    async def hits() -> Any:
+        found = await client.call_tool("search", {"query": "instructions"})
+        assert isinstance(found, CallToolResult)
+        return (found.structured_content or {}).get("hits")
+
+    await eventually(hits)
 
 
 async def _resources(planted: Planted, client: Client) -> None:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ImageContent
@@ -20,6 +19,7 @@ from tests.modelserver import KEY as MODEL_KEY
 from tests.modelserver import Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
 from tests.server.mcp_servers import call, refusal
 from tests.tools.test_hostile import CORPUS, SAID, check
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from rtstream.testsource import LiveSource
@@ -62,10 +62,7 @@ async def when(
     read: Callable[[], Awaitable[dict[str, Any]]], wanted: Callable[[dict[str, Any]], Any]
 ) -> dict[str, Any]:
     """The answer once it is as wanted."""
-    with anyio.fail_after(LIMIT_S):
-        while not wanted(answer := await read()):
-            await anyio.sleep(0.1)
-    return answer
+    return await eventually(read, wanted, limit_s=LIMIT_S, every_s=0.1)
 
 
 async def test_what_a_slow_model_skips_is_told_by_every_tool_and_the_stream_resource(

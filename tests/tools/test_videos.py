@@ -99,13 +99,13 @@ async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk,
     await turn.acquire()
     heard = anyio.Event()
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         assert (total, message) == (100, "exporting")
         heard.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(
-            lambda: desk.client.call_tool("export_stream", {"stream_id": STREAM}, progress_callback=progress)
+            lambda: desk.client.call_tool("export_stream", {"stream_id": STREAM}, progress_callback=on_progress)
         )
         with anyio.fail_after(20):
             await heard.wait()

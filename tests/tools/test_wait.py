@@ -1,5 +1,8 @@
 """wait_for_events: cursors, filters, batches and limits."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,6 +16,7 @@ from rtstream.store import journal as journal_rows
 from rtstream.store.journal import Entry
 from server.mcp_server import create_face
 from tests.server.mcp_servers import KEY, Served, call, refusal, serving
+from tests.waiting import eventually
 from tools.wait import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
@@ -65,15 +69,13 @@ async def test_many_wait_at_once_and_a_cancelled_wait_holds_nobody_up(served: Se
         found = await call(client, "wait_for_events", since=0, timeout_s=20, max_events=1)
         results.append(found["events"][0]["seq"])
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(10):
-            tasks.start_soon(wait)
-        with anyio.move_on_after(0.2):
-            await call(client, "wait_for_events", since=0, timeout_s=20)
-        seq = await served.happen("alert", "rts-1", label="door")
-        with anyio.fail_after(10):
-            while len(results) < 10:
-                await anyio.sleep(0.02)
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(wait)
+            with anyio.move_on_after(0.2):
+                await call(client, "wait_for_events", since=0, timeout_s=20)
+            seq = await served.happen("alert", "rts-1", label="door")
     assert results == [seq] * 10
 
 
@@ -131,9 +133,7 @@ async def test_what_comes_within_a_second_is_one_answer_but_never_more_than_aske
 
 async def waiting(served: Served, count: int, idle: int = 0) -> None:
     """Until so many calls wait in the engine, beside the ``idle`` readers it has of its own."""
-    with anyio.fail_after(15):
-        while served.engine.journal.grown.statistics().tasks_waiting < idle + count:
-            await anyio.sleep(0.01)
+    await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting >= idle + count)
 
 
 async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behind(
@@ -152,9 +152,7 @@ async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behi
             await waiting(served, MAX_WAITING, idle)
             assert "64 calls are waiting already" in await refusal(client, "wait_for_events", timeout_s=1)
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(15):
-            while served.engine.journal.grown.statistics().tasks_waiting > idle:
-                await anyio.sleep(0.01)
+        await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting <= idle)
     seq = await served.happen("alert", "rts-1", label="door")
     assert (await call(client, "wait_for_events", since=0, timeout_s=5))["cursor"] == seq
 
@@ -164,11 +162,13 @@ async def test_a_wait_goes_on_through_a_restart_of_the_engine(tmp_path: Path) ->
         port = int(first.url.rpartition(":")[2])
         cursor = await first.happen("alert", "rts-1", label="before")
         async with Client(create_face(RTStreamClient(first.url, KEY)).mcp) as client:
-            results = []
+            results: list[list[str]] = []
+            over = anyio.Event()
 
             async def wait() -> None:
                 found = await call(client, "wait_for_events", since=cursor, timeout_s=30)
                 results.append([event["label"] for event in found["events"]])
+                over.set()
 
             tasks.start_soon(wait)
             await waiting(first, 1, first.engine.journal.grown.statistics().tasks_waiting)
@@ -177,6 +177,5 @@ async def test_a_wait_goes_on_through_a_restart_of_the_engine(tmp_path: Path) ->
             async with serving(tmp_path / "one", port=port) as second:
                 await second.happen("alert", "rts-1", label="after")
                 with anyio.fail_after(15):
-                    while not results:
-                        await anyio.sleep(0.01)
+                    await over.wait()
     assert results == [["after"]]

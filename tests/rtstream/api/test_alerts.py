@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
@@ -17,6 +16,7 @@ from rtstream.models import CreateAlert, EventTest, UpdateEvent
 from rtstream.store import alerts as alert_rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.journal import Entry
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -41,12 +41,11 @@ async def add_scene(engine: Engine, stream_id: str, index_id: str, *lines: str, 
 
 async def judged(client: RTStreamClient, *alert: str, number: int) -> list[Any]:
     """The decisions of an alert, oldest first, once there are so many."""
-    with anyio.fail_after(LIMIT_S):
-        while True:
-            found, _ = await client.alerts.decisions(*alert)
-            if len(found) >= number:
-                return found[::-1]
-            await anyio.sleep(0.01)
+
+    async def read() -> list[Any]:
+        return (await client.alerts.decisions(*alert))[0]
+
+    return (await eventually(read, lambda found: len(found) >= number, limit_s=LIMIT_S))[::-1]
 
 
 async def test_an_alert_explains_every_scene_it_judged(

@@ -29,7 +29,7 @@ def refusal(answer: httpx.Response, status: int) -> str:
 async def test_without_the_key_nothing_is_answered(engine: Engine, path: str, headers: dict[str, str]) -> None:
     transport = httpx.ASGITransport(create_app(engine))
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
-        answer = await client.get(path, headers={k: v.encode() for k, v in headers.items()})
+        answer = await client.get(path, headers=[(k.encode(), v.encode()) for k, v in headers.items()])
     assert "API key is" in refusal(answer, 401)
 
 

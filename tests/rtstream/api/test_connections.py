@@ -22,6 +22,7 @@ from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -171,17 +172,18 @@ async def test_an_address_with_all_its_connections_at_work_does_not_keep_others_
 
         for _ in range(8):
             waits.start_soon(wait)
-        with anyio.fail_after(5):
-            while True:  # until all eight are at work, a ninth connection from this address finds a place
-                with opened(url) as ninth:
-                    ninth.sendall(GET)
-                    ninth.settimeout(1)
-                    try:
-                        if not await run_sync(ninth.recv, 100):
-                            break
-                    except ConnectionResetError:
-                        break
-                await anyio.sleep(0.05)
+
+        async def refused() -> bool:
+            with opened(url) as ninth:
+                ninth.sendall(GET)
+                ninth.settimeout(1)
+                try:
+                    return not await run_sync(ninth.recv, 100)
+                except ConnectionResetError:
+                    return True
+
+        # Until all eight are at work, a ninth connection from this address finds a place.
+        await eventually(refused, limit_s=5)
         with opened(url, "127.0.0.2") as other:
             other.sendall(GET)
             assert (await run_sync(other.recv, 100)).startswith(b"HTTP/1.1 200")
@@ -230,7 +232,12 @@ async def test_a_certificate_that_cannot_be_used_is_one_clear_sentence(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
     cert, key = certificate
-    for settings in ({"tls_cert": tmp_path / "none.pem"}, {"tls_cert": key, "tls_key": cert}, {"tls_key": key}):
+    wrong: list[dict[str, Any]] = [
+        {"tls_cert": tmp_path / "none.pem"},
+        {"tls_cert": key, "tls_key": cert},
+        {"tls_key": key},
+    ]
+    for settings in wrong:
         async with Engine(EngineConfig(data_dir=tmp_path, api_key=KEY, local_vision=False, **settings)) as engine:
             with pytest.raises(InvalidRequest, match="RTSTREAM_TLS_CERT"):
                 await serve(engine, host="127.0.0.1", port=0)

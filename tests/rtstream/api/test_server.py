@@ -1,5 +1,8 @@
 """The server around the API: its address, its start and its end."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import socket

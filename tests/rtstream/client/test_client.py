@@ -1,5 +1,8 @@
 """The API client on a real engine and on a service without our additions: results, errors, retries."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import socket

@@ -18,6 +18,7 @@ from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Message
 from rtstream.store.journal import Filter
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from rtstream.testsource import LiveSource
@@ -52,9 +53,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
     """The state that has no event of its own to wait on."""
-    with anyio.fail_after(LIMIT_S):
-        while not await check():
-            await anyio.sleep(0.05)
+    await eventually(check, limit_s=LIMIT_S, every_s=0.05)
 
 
 async def journal(engine: Engine, channel: str, wanted: Callable[[Message], bool]) -> Message:

@@ -1,5 +1,8 @@
 """The journal: numbered, filtered, awaited."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

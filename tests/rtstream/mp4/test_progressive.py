@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -107,7 +107,7 @@ def test_sound_and_pictures_stay_together_after_a_cut(run: StoredRecording, tmp_
     _, path = flattened([run], START + 2.5, START + 6.2, tmp_path)
     for kind in ("video", "audio"):
         with av.open(str(path)) as container:
-            frames = [float(f.pts * f.time_base) for f in container.decode(**{kind: 0})]
+            frames: list[Any] = [frame.time for frame in container.decode(getattr(container.streams, kind)[0])]
         assert frames[0] == pytest.approx(0.0, abs=0.035)
         assert frames[-1] == pytest.approx(3.7, abs=0.06)
 
@@ -125,7 +125,7 @@ def test_runs_of_one_format_follow_each_other_without_their_gap(b_frames: Path, 
     ]
     assert flat.duration == pytest.approx(4.0, abs=0.2)  # sound that outlasts the pictures is heard
     with av.open(str(path)) as container:
-        times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+        times = [frame.time for frame in container.decode(video=0) if frame.time is not None]
     assert times == sorted(times)
     assert times[60] == pytest.approx(flat.parts[1].at, abs=0.01)
 
@@ -181,7 +181,9 @@ def test_runs_play_as_hls_one_after_the_other_also_where_discontinuities_are_not
     media = b"".join(data[f.offset : f.offset + f.length] for f in flat.fragments)
     (tmp_path / "all.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length] + media)
     with av.open(str(tmp_path / "all.mp4")) as container:
-        frames = [(frame.pts, read_barcode(frame.to_ndarray(format="gray"))) for frame in container.decode(video=0)]
+        frames = [
+            (frame.pts or 0, read_barcode(frame.to_ndarray(format="gray"))) for frame in container.decode(video=0)
+        ]
     assert [number for _, number in frames] == [*range(180, 240), *range(60)]
     assert sorted({pts for pts, _ in frames}) == [pts for pts, _ in frames]
 

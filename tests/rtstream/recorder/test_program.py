@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from rtstream.recorder.bridge import concat_list
 from rtstream.recorder.tether import main as tether
+from tests.waiting import eventually_sync
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="the tests read /proc")
 
@@ -31,10 +31,8 @@ PASSPHRASE = "s3cret-passphrase"
 
 
 def until(check: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)  # another process: it gives no sign
+    """Poll the state of another process."""
+    eventually_sync(check, what=what)
 
 
 def alive(pid: int) -> bool:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from rtstream.config import EngineConfig
@@ -20,6 +19,7 @@ from rtstream.models import CreateAlert, CreateEvent, Decision, EventTest
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, forget_keys, model_server
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -74,12 +74,12 @@ async def watch(engine: Engine, prompt: str, **more: Any) -> str:
 
 async def decisions(engine: Engine, alert_id: str, number: int) -> list[Decision]:
     """The decisions of an alert, oldest first, once there are so many."""
-    with anyio.fail_after(20):
-        while True:
-            found, _ = await engine.watches.decisions(STREAM, INDEX, alert_id)
-            if len(found) >= number:
-                return found[::-1]
-            await anyio.sleep(0.02)
+
+    async def read() -> list[Decision]:
+        return (await engine.watches.decisions(STREAM, INDEX, alert_id))[0]
+
+    found = await eventually(read, lambda found: len(found) >= number)
+    return found[::-1]
 
 
 def answering(decide: Callable[[str], bool]) -> Callable[[Call], str]:
@@ -126,9 +126,7 @@ async def test_rules_do_not_wait_for_a_model_and_never_ask_it(tmp_path: Path, mo
             await add_scene(engine, "a sign", "STOP")
         for alert in (rule, pattern):
             assert [d.outcome for d in await decisions(engine, alert, 3)] == ["fired", "suppressed", "suppressed"]
-        with anyio.fail_after(10):
-            while not model.calls:
-                await anyio.sleep(0.02)
+        await model.called()
         assert (await engine.watches.decisions(STREAM, INDEX, slow))[0] == []
     assert len(model.calls) == 1
 

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.alerts import stream_evaluator as signals
 from rtstream.engine.engine import Engine
-from rtstream.models import CreateAlert, CreateEvent, UpdateEvent
+from rtstream.models import CreateAlert, CreateEvent, Decision, UpdateEvent
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -59,12 +59,12 @@ async def say(engine: Engine, late_s: float = 0.0) -> None:
 
 
 async def outcomes(engine: Engine, alert_id: str, number: int) -> list[str]:
-    with anyio.fail_after(10):
-        while True:
-            found, _ = await engine.watches.decisions(STREAM, INDEX, alert_id)
-            if len(found) >= number:
-                return [decision.outcome for decision in found[::-1]]
-            await anyio.sleep(0.02)
+
+    async def read() -> list[Decision]:
+        return (await engine.watches.decisions(STREAM, INDEX, alert_id))[0]
+
+    found = await eventually(read, lambda found: len(found) >= number)
+    return [decision.outcome for decision in found[::-1]]
 
 
 async def test_speech_that_starts_and_stops_fires_once_each_time(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from sqlalchemy import select
 
@@ -22,6 +21,7 @@ from rtstream.models import AskLook, ConnectStream, CreateIndex, Scene, SceneInd
 from rtstream.rules import budget
 from rtstream.store.tables import kept
 from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from rtstream.testsource import LiveSource
@@ -74,9 +74,7 @@ async def watch(engine: Engine, stream_id: str, window_s: float = 0.5, frames: i
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
     """The state that has no event of its own to wait on."""
-    with anyio.fail_after(LIMIT_S):
-        while not await check():
-            await anyio.sleep(0.05)
+    await eventually(check, limit_s=LIMIT_S, every_s=0.05)
 
 
 async def index_when(engine: Engine, index: SceneIndex, wanted: Callable[[SceneIndex], bool]) -> SceneIndex:

@@ -1,5 +1,8 @@
 """Recordings become permanent videos: whole ones, windows, through retention, deletion, cancelling and a full disk."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import hashlib
@@ -23,6 +26,7 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry, append
 from rtstream.store.tables import transcript_segments
 from tests.sources import record
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -129,7 +133,7 @@ def pictures(data: bytes) -> list[int]:
 
     from rtstream.testsource import read_barcode
 
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 
@@ -297,9 +301,11 @@ async def test_a_long_export_is_asked_after_and_can_be_cancelled(
     assert (answer["status"], answer["request_type"]) == ("processing", "sync")
     url = answer["data"]["output_url"]
     assert url == f"http://api.test/async-response/{answer['data']['id']}"
-    with anyio.fail_after(20):
-        while (polled := (await api.get(relative(url))).json())["status"] == "processing":
-            await anyio.sleep(0.02)
+
+    async def poll() -> dict[str, Any]:
+        return (await api.get(relative(url))).json()
+
+    polled = await eventually(poll, lambda polled: polled["status"] != "processing")
     assert (polled["status"], polled["data"]["name"]) == ("done", "Door - Recording")
     await api.delete(f"/video/{polled['data']['video_id']}")
 
@@ -388,7 +394,7 @@ async def test_what_was_found_on_a_deleted_stream_is_found_no_more(
     )
     search = "/rtstream/collection/default/search"
     with anyio.fail_after(20):
-        while not (await api.post(search, json={"query": "parcel"})).json()["data"]["results"]:
-            await anyio.sleep(0.05)
+        await engine.search.caught_up()
+    assert (await api.post(search, json={"query": "parcel"})).json()["data"]["results"]
     await api.delete(f"/rtstream/{STREAM}")
     assert (await api.post(search, json={"query": "parcel"})).json()["data"]["results"] == []

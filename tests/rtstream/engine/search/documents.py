@@ -178,11 +178,7 @@ async def searching(db: Database, provider: ServerEmbeddings | None = None) -> A
 async def settled(search: SearchService) -> None:
     """Everything stored is searchable, with its vector if there is a model."""
     with anyio.fail_after(10):
-        while True:
-            progress = await search.progress()
-            if progress.documents and not progress.unread and not progress.without_vector:
-                return
-            await anyio.sleep(0.02)
+        await search.caught_up(by_meaning=True)
 
 
 def found(result: SearchResult) -> list[str]:

@@ -24,6 +24,7 @@ from tests.rtstream.engine.search.documents import (
     searching,
     settled,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -184,8 +185,7 @@ async def test_an_unchanged_screen_is_one_document_and_one_hit(db: Database) -> 
         await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "Quarterly report open", start=2402.0))
         await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "Quarterly report open", start=9000.0))
         with anyio.fail_after(5):
-            while (await search.progress()).unread:
-                await anyio.sleep(0.02)
+            await search.caught_up()
         hits = (await search.search("report")).hits
         assert {(hit.start, hit.end) for hit in hits} == {(1000.0, 2404.0), (9000.0, 9002.0)}
         assert len((await search.search("report", start=2000.0, end=2100.0)).hits) == 1
@@ -204,9 +204,7 @@ async def test_a_deleted_stream_is_gone_from_search_at_once_and_leaves_nothing_b
         await db.write(stream_rows.delete, "rts-1")
         result = await search.search("dog courier")
         assert {hit.stream_id for hit in result.hits} == {"rts-2"}
-        with anyio.fail_after(5):
-            while (await search.progress()).documents != 4:
-                await anyio.sleep(0.02)
+        await eventually(search.progress, lambda progress: progress.documents == 4)
 
     def left(conn: Connection) -> list[Any]:
         counts = [
@@ -229,8 +227,8 @@ async def test_scenes_that_get_the_numbers_of_deleted_ones_are_found(db: Databas
         await db.write(add_scenes, "rts-2", "idx-2", "a new dog")
         assert await db.read(lambda conn: conn.execute(scenes.select()).one().id) == 1
         with anyio.fail_after(5):
-            while found(await search.search("dog")) != ["a new dog"]:
-                await anyio.sleep(0.02)
+            await search.caught_up()
+        assert found(await search.search("dog")) == ["a new dog"]
 
 
 async def test_after_a_restart_nothing_is_lost_and_nothing_is_there_twice(
@@ -239,9 +237,8 @@ async def test_after_a_restart_nothing_is_lost_and_nothing_is_there_twice(
     await db.write(add_stream, "rts-1", "idx-1")
     await db.write(add_scenes, "rts-1", "idx-1", *(f"dog number {n}" for n in range(700)))
     async with searching(db, server.provider()):
-        with anyio.fail_after(10):
-            while not await db.read(lambda conn: conn.execute(text("SELECT count(*) FROM search_docs")).scalar_one()):
-                await anyio.sleep(0.001)
+        documents = lambda conn: conn.execute(text("SELECT count(*) FROM search_docs")).scalar_one()  # noqa: E731
+        await eventually(lambda: db.read(documents), every_s=0.001)
     server.texts.clear()
     await db.write(lambda conn: add_scenes(conn, "rts-1", "idx-1", "dog of the pause", start=9000.0))
     async with searching(db, server.provider()) as search:

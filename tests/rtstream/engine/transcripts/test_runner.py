@@ -23,6 +23,7 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Filter
 from tests.rtstream.perception.speech.sounds import RATE, noise, pcm, reading, silence, tone
 from tests.rtstream.perception.speech.test_server import serving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 BEGIN = 1_700_000_000.0
@@ -158,9 +159,9 @@ async def test_an_engine_that_fails_says_why_and_what_it_did_not_hear_is_one_gap
             stream_id = await add_stream(engine)
             await engine.transcripts.start(stream_id, None)
             await play(engine, stream_id, voice)
-            with anyio.fail_after(20):
-                while (status := await engine.transcripts.status(stream_id, None)).state != "error":
-                    await anyio.sleep(0.02)
+            status = await eventually(
+                lambda: engine.transcripts.status(stream_id, None), lambda status: status.state == "error"
+            )
             assert "rejected the key" in status.reason
             end = BEGIN + seconds
             for _ in range(3):  # it goes on by itself

@@ -168,7 +168,7 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
 ) -> None:
     from rtstream.testsource import ClipSpec
 
-    small = {"width": 160, "height": 90, "fps": 5, "gop": 10, "seconds": 5, "bitrate": 50_000}
+    small: dict[str, Any] = {"width": 160, "height": 90, "fps": 5, "gop": 10, "seconds": 5, "bitrate": 50_000}
     for video_id, spec, words in (
         ("m-mute", ClipSpec(**small, audio=False), "no sound"),
         ("m-tones", ClipSpec(**small, voice="tones"), "No results found"),

@@ -24,6 +24,7 @@ from rtstream.perception.embeddings.minilm.encoder import Encoder, read_safetens
 from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
 from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
 from rtstream.perception.protocols import ProviderError
+from tests.fixtures.small_bert import small_bert, write_safetensors
 
 VOCABULARY = [
     "[PAD]",
@@ -44,46 +45,10 @@ VOCABULARY = [
 ]
 
 
-def write_safetensors(path: Path, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    data = b""
-    for name, tensor in tensors.items():
-        kind = {"float32": "F32", "float16": "F16", "int64": "I64"}[str(tensor.dtype)]
-        header[name] = {
-            "dtype": kind,
-            "shape": list(tensor.shape),
-            "data_offsets": [len(data), len(data) + tensor.nbytes],
-        }
-        data += tensor.tobytes()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-
-
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A small BERT of random weights: 2 layers, 24 dimensions, 12 heads, 32 positions."""
-    random = np.random.default_rng(0)
-    size, inner = 24, 40
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (len(VOCABULARY), size),
-        "embeddings.position_embeddings.weight": (32, size),
-        "embeddings.token_type_embeddings.weight": (2, size),
-    }
-    norms = ["embeddings.LayerNorm"]
-    for layer in range(2):
-        name = f"encoder.layer.{layer}"
-        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
-            shapes |= {f"{name}.{part}.weight": (size, size), f"{name}.{part}.bias": (size,)}
-        shapes |= {f"{name}.intermediate.dense.weight": (inner, size), f"{name}.intermediate.dense.bias": (inner,)}
-        shapes |= {f"{name}.output.dense.weight": (size, inner), f"{name}.output.dense.bias": (size,)}
-        norms += [f"{name}.attention.output.LayerNorm", f"{name}.output.LayerNorm"]
-    for norm in norms:
-        shapes |= {f"{norm}.weight": (size,), f"{norm}.bias": (size,)}
-    tensors = {name: random.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
-    tensors["embeddings.position_ids"] = np.arange(32)
-    write_safetensors(tmp_path / "model.safetensors", tensors)
-    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    small_bert(tmp_path, VOCABULARY)
     return tmp_path
 
 

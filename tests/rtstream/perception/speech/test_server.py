@@ -21,6 +21,7 @@ from rtstream.config import EngineConfig
 from rtstream.perception import registry
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from tests.rtstream.perception.speech.sounds import RATE, hear, noise, pcm, reading, silence
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -68,9 +69,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(serve)
-        with anyio.fail_after(10):
-            while not running.started:
-                await anyio.sleep(0.01)
+        await eventually(lambda: running.started, limit_s=10)
         port = running.servers[0].sockets[0].getsockname()[1]
         server.url = f"http://127.0.0.1:{port}"
         try:

@@ -160,8 +160,7 @@ async def test_a_cancelled_call_ends_at_once(server: ModelServer, eye: ModelVisi
     with anyio.fail_after(4):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(eye.describe, request())
-            while not server.calls:
-                await anyio.sleep(0.01)
+            await server.called()
             tasks.cancel_scope.cancel()
         await server.left.wait()
 

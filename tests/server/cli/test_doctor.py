@@ -1,4 +1,4 @@
-"""The doctor, as a process: what it says, what it costs, and that it keeps secrets."""
+"""The doctor, run as a process: its report, its cost, and the secrets it keeps to itself."""
 
 from __future__ import annotations
 

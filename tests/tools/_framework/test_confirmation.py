@@ -33,10 +33,10 @@ async def delete_thing(ctx: ToolContext, thing_id: str, copies: int = 1) -> Dele
 
 @asynccontextmanager
 async def asking(era: str, answer: ElicitResult | None) -> AsyncIterator[tuple[Client, list[str]]]:
-    """A client whose user answers like this, or that cannot ask; and what was asked."""
+    """A client whose user answers like this, or that cannot ask, and the questions that were asked."""
     asked: list[str] = []
 
-    async def on_question(_: Any, params: ElicitRequestParams) -> ElicitResult:
+    async def on_question(context: Any, params: ElicitRequestParams) -> ElicitResult:
         asked.append(params.message)
         assert answer is not None
         return answer

@@ -1,5 +1,8 @@
 """The product as clients see it: {stdio, HTTP} x {handshake era, 2026-07-28} against a real engine."""
 
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import json
@@ -103,11 +106,11 @@ async def test_a_wait_ends_with_what_happened_and_reports_progress(
 ) -> None:
     stream_id = await served.add_stream()
     cursor = await served.happen("alert", stream_id, label="before", confidence=1.0, text="before")
-    progress: list[float] = []
+    values: list[float] = []
     moving = anyio.Event()
 
-    async def on_progress(value: float, total: float | None, message: str | None) -> None:
-        progress.append(value)
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        values.append(progress)
         moving.set()
 
     async with connected(served, transport, era) as client, anyio.create_task_group() as tasks:
@@ -128,7 +131,7 @@ async def test_a_wait_ends_with_what_happened_and_reports_progress(
     (found,) = results
     assert [event["label"] for event in found["events"]] == ["one", "two"]
     assert (found["cursor"], found["has_more"], found["timed_out"]) == (second, False, False)
-    assert progress == sorted(set(progress))
+    assert values == sorted(set(values))
 
 
 async def test_a_client_that_was_away_goes_on_where_it_was(served: Served, transport: Transport, era: Era) -> None:

@@ -60,7 +60,7 @@ async def watching(url: str, *arguments: str, cwd: Path | None = None) -> AsyncI
 
 
 async def ended(served: Served, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Run it to its end: status, lines, and what it said on stderr."""
+    """Run it to its end. Returns the exit status, the lines and the text on stderr."""
     with anyio.fail_after(LIMIT_S):
         done = await anyio.run_process([str(SCRIPT), "watch", *arguments], env=environment(served.url), check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()

@@ -23,6 +23,7 @@ from rtstream import keys
 from rtstream.errors import Unavailable
 from server.local_engine import LocalEngine, read_engine_file
 from tests.server.mcp_servers import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -220,9 +221,7 @@ async def test_two_that_start_at_once_share_one_engine_which_ends_when_nobody_us
                 tasks.start_soon(find, engine)
         assert found[0] == found[1]
         host, port = found[0].url.removeprefix("http://").split(":")
-        with anyio.fail_after(LIMIT_S):
-            while read_engine_file(data_dir):
-                await anyio.sleep(0.1)
+        await eventually(lambda: not read_engine_file(data_dir), limit_s=LIMIT_S)
         with pytest.raises(ConnectionRefusedError), socket.create_connection((host, int(port)), 1):
             pass
         for engine in locate:

@@ -1,4 +1,7 @@
-"""What each operation takes and gives, on stored streams and indexes (live ones: tests/integration/test_sdk.py)."""
+"""The requests and responses of each operation on stored streams. Live ones are in tests/integration/test_sdk.py."""
+
+# Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
+# pyright: reportPossiblyUnboundVariable=false
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of source and stream content the worker takes, and what it says of those it cannot."""
+"""Each kind of source and content that a recorder accepts, and its errors for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine does reaches clients of both eras: streams and indexes that come and go, and only what they asked."""
+"""Clients of both protocol versions are notified of changes to the streams and indexes they subscribed to."""
 
 from __future__ import annotations
 

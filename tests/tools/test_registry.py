@@ -1,4 +1,4 @@
-"""What the tools say of themselves: it is read by every model in every conversation, so no change goes unseen."""
+"""The definitions of the tools. Every model reads them in every conversation, so no change may go unseen."""
 
 from __future__ import annotations
 

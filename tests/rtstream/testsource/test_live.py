@@ -15,6 +15,7 @@ import av
 import httpx
 import numpy as np
 import pytest
+from av.error import FFmpegError, HTTPNotFoundError, HTTPUnauthorizedError
 
 from rtstream.testsource import ClipSpec, Faults, LiveSource, make_clip, read_barcode
 
@@ -106,6 +107,7 @@ def test_the_picture_shown_is_the_one_of_that_moment(live_source: LiveSource) ->
     with av.open(live_source.rtsp_url, options=TCP) as container:
         frames = list(zip(container.decode(video=0), range(20), strict=False))
         # From the sender reports: Unix time of time stamp zero.
+        assert container.start_time_realtime is not None
         anchor = container.start_time_realtime / 1e6
     for frame, _ in frames[3:]:
         assert live_source.frame_number(anchor + frame.time + 0.001) == barcode(frame)
@@ -156,7 +158,7 @@ def test_a_stalled_source_sends_nothing_and_goes_on_with_a_keyframe(live_source:
 def test_a_silent_source_never_answers(clip: Path) -> None:
     with LiveSource(clip, faults=Faults(silent=True)) as source:
         begun = time.monotonic()
-        with pytest.raises(av.FFmpegError):
+        with pytest.raises(FFmpegError):
             av.open(source.rtsp_url, options=TCP | {"timeout": "300000"})
         assert time.monotonic() - begun >= 0.3
         source.faults.silent = False
@@ -183,7 +185,7 @@ def test_corrupt_packets_arrive_damaged(clip: Path, live_source: LiveSource) -> 
 
 def test_the_password_is_asked_for(clip: Path) -> None:
     with LiveSource(clip, auth="ana:s3cret") as source:
-        with pytest.raises(av.error.HTTPUnauthorizedError):
+        with pytest.raises(HTTPUnauthorizedError):
             av.open(source.rtsp_url, options=TCP)
         assert httpx.get(source.hls_url).status_code == 401
         for url, options in ((source.rtsp_url, TCP), (source.http_url, HTTP)):
@@ -192,7 +194,7 @@ def test_the_password_is_asked_for(clip: Path) -> None:
 
 def test_an_unknown_path_is_not_found(live_source: LiveSource) -> None:
     assert httpx.get(live_source.http_url + ".bak").status_code == 404
-    with pytest.raises(av.error.HTTPNotFoundError):
+    with pytest.raises(HTTPNotFoundError):
         av.open(live_source.rtsp_url + "2", options=TCP)
 
 

@@ -1,0 +1,109 @@
+"""The layout of the tests: they mirror the packages, wait on events, and every long test is documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+PACKAGES = ("server", "tools", "resources", "rtstream")
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+    if not path.name.startswith("__")
+)
+UNTESTED = TESTS / "untested_modules.txt"
+
+SLEEPS: dict[str, str] = {
+    # module -> the reason for a sleep that is not a wait
+    "waiting.py": "eventually polls",
+    "modelserver.py": "the latency of a remote model",
+    "conformance/fixtures.py": "the suite asks for progress and log lines that take time",
+    "rtstream/api/test_connections.py": "the pace of a slow upload",
+    "rtstream/api/test_server.py": "the pace of a stream that never ends",
+    "rtstream/engine/test_kill.py": "the pace of scenes, and a random moment to be killed",
+    "rtstream/engine/transcripts/test_runner.py": "the pace of audio",
+    "rtstream/engine/webhooks/test_transport.py": "measures how long the event loop was held",
+}
+
+
+def has_logic(path: Path) -> bool:
+    """Whether the module defines a function or a method with a body of its own."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = [one for one in node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+            if body:
+                return True
+    return False
+
+
+def mirror(module: str) -> Path:
+    """The place of the tests of a product module."""
+    path = Path(module)
+    return TESTS / path.parent / f"test_{path.stem.lstrip('_')}.py"
+
+
+def excepted() -> list[str]:
+    return [line for line in UNTESTED.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def test_every_module_with_logic_has_tests_in_the_mirrored_place() -> None:
+    missing = {module for module in MODULES if has_logic(ROOT / module) and not mirror(module).exists()}
+    new = missing - set(excepted())
+    assert not new, f"add {[str(mirror(module).relative_to(ROOT)) for module in sorted(new)]}"
+
+
+def test_the_list_of_modules_without_tests_only_shrinks() -> None:
+    listed = excepted()
+    assert listed == sorted(set(listed)), "keep the list sorted, without repetition"
+    gone = [module for module in listed if not (ROOT / module).exists() or mirror(module).exists()]
+    assert not gone, f"remove from {UNTESTED.name}: {gone}"
+
+
+def test_every_folder_of_tests_is_that_of_a_package() -> None:
+    for path in TESTS.rglob("test_*.py"):
+        folder = path.parent.relative_to(TESTS)
+        if folder.parts and folder.parts[0] in PACKAGES:
+            assert (ROOT / folder).is_dir(), f"{path.relative_to(ROOT)}: there is no package {folder}"
+
+
+def sleeps(tree: ast.AST) -> Iterator[int]:
+    """The lines that call ``sleep``, whatever it was imported from or as an attribute of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name == "sleep" or name.startswith("sleep_until"):
+                yield node.lineno
+
+
+@pytest.mark.parametrize("code", ["import time\ntime.sleep(1)", "await anyio.sleep(0.1)", "sleep(2)"])
+def test_a_sleep_is_recognised(code: str) -> None:
+    tree = compile(code, "x", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    assert list(sleeps(tree))
+
+
+def test_no_test_sleeps_to_wait() -> None:
+    for path in TESTS.rglob("*.py"):
+        name = path.relative_to(TESTS).as_posix()
+        if name not in SLEEPS:
+            found = list(sleeps(ast.parse(path.read_text(encoding="utf-8"))))
+            assert not found, f"{name}:{found}: wait for the event, or use tests.waiting.eventually"
+
+
+def test_every_long_test_is_documented() -> None:
+    page = (ROOT / "docs" / "developers" / "testing.md").read_text(encoding="utf-8")
+    long = {
+        node.name
+        for path in TESTS.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any("pytest.mark.long" in ast.unparse(one) for one in node.decorator_list)
+    }
+    listed = set(re.findall(r"^\| `(test_\w+)` \|", page, re.M))
+    assert listed == long
