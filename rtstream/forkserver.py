@@ -1,4 +1,4 @@
-"""Starting media processes without ever loading the codec library in the process that starts them."""
+"""Starts recorder and extraction processes without loading the codec library in the process that starts them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _starting = threading.Lock()
 
 
 def context() -> BaseContext:
-    """How media processes are made: forked from a server that has loaded the codec library already.
+    """Return the context that starts these processes by forking a server that has already loaded the codec library.
 
-    That makes a worker cheap (its pages are shared) and safe (the server has no threads). Windows has no fork.
+    A new process is then cheap (its pages are shared) and safe (the server has no threads). Windows has no fork.
     """
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
@@ -30,18 +30,30 @@ def context() -> BaseContext:
 
 
 def start_worker(spec: RecorderSpec) -> tuple[BaseProcess, Connection]:
-    """Start the worker of one stream. Blocks: about half a second the first time, milliseconds later.
+    """Start the recorder of one stream. Blocks for about half a second the first time, for milliseconds later.
 
-    The connection carries ``rtstream.messages`` as bytes (``send_bytes``, ``recv_bytes``). The worker ends by
-    itself when the connection closes; the caller joins it. Raises OSError when no process can be started.
+    The connection carries ``rtstream.messages`` as bytes (``send_bytes``, ``recv_bytes``). The recorder exits when the
+    connection closes. The caller joins it.
+
+    Raises:
+        OSError: The process cannot be started.
     """
     return start_process(_enter, spec, f"media-{spec.stream_id}")
 
 
 def start_process(target: Callable[[Connection, Any], None], job: Any, name: str) -> tuple[BaseProcess, Connection]:
-    """Start ``target(connection, job)`` in a media process; gives the process and our end of the connection.
+    """Start ``target(connection, job)`` in a process of its own.
 
-    ``target`` is a function of a module, ``job`` can be pickled. Raises OSError when no process can be started.
+    Args:
+        target: A module-level function.
+        job: A picklable value.
+        name: Name of the process.
+
+    Returns:
+        The process and the caller's end of the connection.
+
+    Raises:
+        OSError: The process cannot be started.
     """
     ours, theirs = multiprocessing.Pipe()
     process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]
@@ -61,8 +73,8 @@ def start_process(target: Callable[[Connection, Any], None], job: Any, name: str
 def _start_without_main(process: BaseProcess) -> None:
     """Start a process that does not import our main module.
 
-    A child usually imports the parent's main module once more; for a worker that is only time and memory, and a program
-    without a ``__name__`` guard would start itself again. An empty main module has nothing to import.
+    A child normally imports the parent's main module again. For these processes, that only takes time and memory, and a
+    program without a ``__name__`` guard would start itself again. An empty main module contains nothing to import.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -1,8 +1,8 @@
-"""What a media worker and the engine say to each other: small typed messages, as bytes.
+"""The messages between the engine and a recorder, small typed objects encoded as bytes.
 
-A message is one JSON line (its type and fields) followed by a binary payload. JSON rather than pickle, because a
-worker parses hostile media: a worker that was taken over must not be able to run code in the engine.
-This module imports no media library.
+A message is one JSON line (its type and fields) followed by a binary payload. It is not a pickle, because a recorder
+parses hostile media, and a compromised recorder must not be able to run code in the engine. This module imports no
+media library.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from rtstream.json_types import JsonObject
 
 @dataclass(frozen=True)
 class RecorderSpec:
-    """All a worker is told at its start (it reads no settings and no database)."""
+    """Everything a recorder needs to know at its start. It reads no settings and no database."""
 
     stream_id: str
     url: str  # with credentials; already checked
     media_types: list[str]  # "video", "audio"
     record: bool
-    folder: str  # absolute; segment files go below it, paths in messages are relative to it
+    folder: str  # absolute; segment files are stored below it and paths in messages are relative to it
     segment_s: float = 4.0
     stall_timeout_s: float = 10.0
     open_timeout_s: float = 15.0
     reconnect_max_s: float = 30.0
     tls_verify: bool = True
-    min_free_bytes: int = 0  # of the disk; with less, recording pauses
+    min_free_bytes: int = 0  # of the disk; recording pauses below this
     stream_name: str = ""  # for the log of each recording
 
 
 @dataclass
 class RecorderHealth:
-    """The connection to the source changed its state."""
+    """The state of the connection to the source has changed."""
 
     state: str
     reason: str = ""
@@ -45,7 +45,7 @@ class RecorderHealth:
 
 @dataclass
 class RecordingStarted:
-    """A continuous run begins. Payload: the fMP4 initialisation segment. Sent before its first segment."""
+    """A recording begins. Sent before its first segment. The payload is the fMP4 init segment."""
 
     recording_id: str
     started_at: float
@@ -56,7 +56,7 @@ class RecordingStarted:
 
 @dataclass
 class RecordingEnded:
-    """The run is over (reconnect, jump, stop); all its segments were sent."""
+    """A recording has ended (reconnect, jump, stop), after all its segments were sent."""
 
     recording_id: str
     ended_at: float
@@ -65,7 +65,7 @@ class RecordingEnded:
 
 @dataclass
 class SegmentClosed:
-    """One segment is on disk: whole fragments, beginning with a keyframe where there is video."""
+    """A segment is on disk. It consists of whole fragments and begins with a keyframe if there is video."""
 
     recording_id: str
     start: float  # Unix seconds of its first picture
@@ -78,7 +78,7 @@ class SegmentClosed:
 
 @dataclass
 class FrameTaken:
-    """A sampled picture for the taps named. Payload: JPEG."""
+    """A sampled frame for the named taps. The payload is a JPEG."""
 
     time: float
     taps: list[str]
@@ -90,7 +90,7 @@ class FrameTaken:
 
 @dataclass
 class ClockReached:
-    """Pictures up to this time were sampled, also when a tap had none: so that windows close on any source."""
+    """Frames up to this time have been sampled, even if no tap received one, so that windows close on any source."""
 
     time: float
     kind: ClassVar[str] = "clock"
@@ -98,7 +98,7 @@ class ClockReached:
 
 @dataclass
 class AudioTaken:
-    """Decoded sound. Payload: 16 kHz mono signed 16-bit little-endian samples beginning at ``time``."""
+    """Decoded audio. The payload is 16 kHz mono, signed 16-bit little-endian samples that begin at ``time``."""
 
     time: float
     kind: ClassVar[str] = "audio"
@@ -107,7 +107,7 @@ class AudioTaken:
 
 @dataclass
 class SnapshotTaken:
-    """Answer to ``TakeSnapshot``. Payload: JPEG, empty when there is no picture (``reason`` says why)."""
+    """Response to ``TakeSnapshot``. The payload is a JPEG, or empty without a picture (see ``reason``)."""
 
     request: int
     time: float = 0.0
@@ -120,7 +120,7 @@ class SnapshotTaken:
 
 @dataclass
 class RecorderStats:
-    """How the worker keeps up: every 30 s, or after 5 s when something changed."""
+    """Statistics of the recorder, sent every 30 s, or after 5 s if something has changed."""
 
     lag_s: float
     packets: int
@@ -128,12 +128,15 @@ class RecorderStats:
     kind: ClassVar[str] = "stats"
 
 
-# engine -> worker
+# engine -> recorder
 
 
 @dataclass
 class SetTaps:
-    """Which pictures are wanted from now on: tap id -> {"interval_s": seconds, "max_side": pixels}; and sound."""
+    """The frames and audio requested from now on.
+
+    ``taps`` maps a tap id to ``{"interval_s": seconds, "max_side": pixels}``.
+    """
 
     taps: dict[str, dict[str, float]]
     audio: bool = False
@@ -142,7 +145,7 @@ class SetTaps:
 
 @dataclass
 class TakeSnapshot:
-    """Ask for the current picture."""
+    """Request the current picture."""
 
     request: int
     max_side: int = 1280
@@ -151,7 +154,7 @@ class TakeSnapshot:
 
 @dataclass
 class StopRecorder:
-    """Finish the segment being written and exit."""
+    """Finish the current segment and exit."""
 
     kind: ClassVar[str] = "stop"
 
@@ -175,14 +178,18 @@ _BY_KIND: dict[str, type[Any]] = {t.kind: t for t in Message.__args__}
 
 
 def encode(message: Message) -> bytes:
-    """Bytes of a message."""
+    """Return the bytes of a message."""
     fields = asdict(message)
     payload = fields.pop("payload", b"")
     return json.dumps([message.kind, fields]).encode() + b"\n" + payload
 
 
 def decode(raw: bytes) -> Message:
-    """The message in ``raw``. Raises ValueError for anything that is not one."""
+    """Parse a message.
+
+    Raises:
+        ValueError: The bytes are not a message.
+    """
     head, _, payload = raw.partition(b"\n")
     try:
         kind, fields = json.loads(head)
@@ -191,4 +198,4 @@ def decode(raw: bytes) -> Message:
             fields["payload"] = payload
         return cls(**fields)
     except (TypeError, KeyError, json.JSONDecodeError) as exc:
-        raise ValueError(f"not a worker message: {exc}") from exc
+        raise ValueError(f"not a recorder message: {exc}") from exc

@@ -1,4 +1,4 @@
-"""Sound out of compressed audio, as speech recognition wants it: 16 kHz mono, 16 bit, in short blocks."""
+"""Decodes audio for speech recognition: 16 kHz mono, 16 bit, in short blocks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rtstream.messages import AudioTaken, Message
 
 RATE = 16_000  # samples per second
 BLOCK_S = 0.1
-GAP_S = 0.05  # a larger difference between two clocks means that samples are missing
+GAP_S = 0.05  # a larger difference between the two clocks means that samples are missing
 
 
 class AudioTap:
-    """Decodes and resamples while it is on. Packets must carry ticks of the time line (``rate`` per second)."""
+    """Decodes and resamples audio while it is on. Packets must carry ticks of the time line (``rate`` per second)."""
 
     def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:
         self._context, self._rate, self._send, self._count = context, rate, send, count
@@ -24,21 +24,21 @@ class AudioTap:
         self.restart()
 
     def set_on(self, on: bool) -> None:
-        """Start or stop."""
+        """Turn decoding on or off."""
         if on != self._on:
             self._on = on
             self.restart()
 
     def restart(self) -> None:
-        """The time line starts anew."""
+        """Reset the state, because the time line starts over."""
         self._samples = bytearray()
-        self._time: float | None = None  # Unix time of the first sample waiting
+        self._time: float | None = None  # Unix time of the first waiting sample
         self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
         if self._context.is_open:
             self._context.flush_buffers()
 
     def add(self, packet: Any, offset: float | None) -> None:
-        """Take a packet; ``offset``: Unix time of the time line's 0, None while unknown."""
+        """Add a packet. ``offset`` is the Unix time at the start of the time line, or None while unknown."""
         if not self._on or offset is None:
             return
         try:
@@ -50,7 +50,7 @@ class AudioTap:
                 for resampled in self._resampler.resample(frame):
                     self._samples += memoryview(resampled.planes[0])[: resampled.samples * 2]
         except (FFmpegError, ValueError):
-            # ValueError: the source changed its sample format, which a resampler cannot follow.
+            # A ValueError means that the source changed its sample format, which a resampler cannot follow.
             self._count("audio_corrupt")
             self.restart()
             return
@@ -58,7 +58,7 @@ class AudioTap:
             self._send_block(round(BLOCK_S * RATE) * 2)
 
     def _align(self, time: float) -> None:
-        """Keep the time of the samples waiting true to the source's clock."""
+        """Keep the time of the waiting samples aligned with the source's clock."""
         if self._time is None:
             self._time = time
         elif abs(self._time + len(self._samples) / (2 * RATE) - time) > GAP_S:

@@ -1,4 +1,4 @@
-"""Pictures out of compressed video: sampling for taps, and the current picture on request, as JPEG."""
+"""Decodes frames from compressed video, sampled for taps or on request, and encodes them as JPEG."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from rtstream.rules.sample_grid import grid_cell, keyframes_suffice, scaled_size
 JPEG_QUALITY = 80
 GOP_BYTES = 16 << 20
 CLOCK_EVERY_S = 1.0
-REORDER_S = 0.5  # how long a decoder may hold back a picture
+REORDER_S = 0.5  # longest time for which a decoder holds back a picture
 MISSING_GOPS, MISSING_S = 5, 10.0
 
 
 class JpegEncoder:
-    """Turns decoded frames into JPEG. Not for use from two threads at once."""
+    """Encodes decoded frames as JPEG. It must not be used from two threads at the same time."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
     def encode(self, frame: Any, max_side: int) -> tuple[bytes, int, int]:
-        """JPEG bytes, width and height of ``frame``, its longer side at most ``max_side`` pixels."""
+        """Return the JPEG of ``frame`` with its width and height. Its longest side is at most ``max_side`` pixels."""
         aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
         width, height = scaled_size(frame.width, frame.height, max_side, float(aspect) if aspect else 1.0)
-        # One thread: several only cost more on small pictures.
+        # A single thread, because more only add cost on small pictures.
         scaled = self._reformatter.reformat(frame, width, height, "yuvj420p", threads=1)
         return simplejpeg.encode_jpeg_yuv_planes(*map(_plane, scaled.planes), quality=JPEG_QUALITY), width, height
 
 
 def _plane(plane: Any) -> np.ndarray:
-    """uint8 [height, width] of one plane, without the padding of its lines."""
+    """Return one plane as uint8 [height, width], without the padding of its lines."""
     lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return np.ascontiguousarray(lines[: plane.height, : plane.width])
 
 
 class Sampler:
-    """Decodes video only as far as the taps need it, and sends the pictures they are due.
+    """Decodes video only as far as the taps need it, and sends them the frames that are due.
 
-    Packets must carry ticks of the time line (``rate`` per second). Decoding starts at a keyframe; when keyframes alone
+    Packets must carry ticks of the time line (``rate`` per second). Decoding starts at a keyframe. If keyframes alone
     serve every tap, nothing else is decoded.
     """
 
@@ -55,7 +55,7 @@ class Sampler:
         self._encoder = JpegEncoder()
         self._taps: dict[str, dict[str, float]] = {}
         self._cells: dict[str, int] = {}
-        self._synced = False  # a keyframe was decoded and everything since
+        self._synced = False  # a keyframe and everything since has been decoded
         self._skipping = False  # until decoding has caught up
         self._last_keyframe: float | None = None
         self._gop_s: float | None = None
@@ -63,22 +63,27 @@ class Sampler:
         self.newest: tuple[Any, float] | None = None  # latest decoded frame and its Unix time
 
     def set_taps(self, taps: dict[str, dict[str, float]]) -> None:
-        """What is wanted from now on."""
+        """Set the taps to serve from now on."""
         if not taps:
             self._reset()
         self._taps = taps
         self._cells = {tap: cell for tap, cell in self._cells.items() if tap in taps}
 
     def restart(self) -> None:
-        """The time line starts anew."""
+        """Reset the state, because the time line starts over."""
         self._reset()
         self._last_keyframe = None
         self._clock = 0.0
 
     def add(self, packet: Any, at: float, offset: float | None, behind: bool) -> None:
-        """Take a packet decoded at ``at`` seconds; ``offset``: Unix time of 0, None while unknown.
+        """Add a packet.
 
-        ``behind``: decoding does not keep up with the source; only keyframes are decoded until it does.
+        Args:
+            packet: The packet.
+            at: Its decode time in seconds on the time line.
+            offset: Unix time at the start of the time line, or None while unknown.
+            behind: Whether decoding is slower than the source. If so, only keyframes are decoded until it has caught
+            up.
         """
         if packet.is_keyframe:
             if self._last_keyframe is not None:
@@ -97,17 +102,17 @@ class Sampler:
             if keyframes_only and not packet.is_keyframe:
                 self._count("pictures_behind")
         self._decode(packet, offset, keyframes_only)
-        # Reordered pictures may still be inside the decoder.
+        # Reordered pictures may still be in the decoder.
         self._tell_clock(at + offset - (0.0 if keyframes_only else REORDER_S))
 
     def keyframes_missing(self, at: float) -> bool:
-        """Whether keyframes, regular until then, have stopped coming: the stream is coded differently now."""
+        """Return whether regular keyframes have stopped, which means that the stream is now coded differently."""
         if self._gop_s is None:
             return False
         return at - (self._last_keyframe or 0.0) > MISSING_GOPS * self._gop_s + MISSING_S
 
     def _any_due(self, packet: Any, offset: float) -> bool:
-        """Whether a tap wants the picture in this packet."""
+        """Return whether a tap needs the picture in this packet."""
         if not packet.is_keyframe:
             return False
         time = packet.pts / self._rate + offset
@@ -127,7 +132,7 @@ class Sampler:
         try:
             frames = self._context.decode(packet)
             if keyframes_only:
-                # The next packet to come is a keyframe again, seconds away: get this one out now.
+                # The next packet to arrive is a keyframe seconds later, so flush this picture out now.
                 frames += self._context.decode(None)
                 self._context.flush_buffers()
                 self._synced = False
@@ -169,9 +174,9 @@ class Sampler:
 
 
 class CurrentGop:
-    """The packets since the last keyframe, bounded, so that the current picture can be decoded when somebody asks.
+    """The packets since the last keyframe, bounded, from which the current picture can be decoded on request.
 
-    One thread adds, another may read.
+    One thread adds packets and another may read them.
     """
 
     def __init__(self, context: Any) -> None:
@@ -182,23 +187,23 @@ class CurrentGop:
         self._full = False
 
     def add(self, packet: Any, shown_at: float) -> None:
-        """Take a packet that is presented at ``shown_at`` seconds on the time line."""
+        """Add a packet that is presented at ``shown_at`` seconds on the time line."""
         if packet.is_keyframe:
             self._packets, self._bytes, self._full = [(packet, shown_at)], packet.size, False
         elif self._packets and not self._full:
             self._bytes += packet.size
             if self._bytes > GOP_BYTES:
-                # Without a packet in between the later ones cannot be decoded: the keyframe is what is left.
+                # Packets after a missing one cannot be decoded, so only the keyframe remains useful.
                 self._packets, self._full = self._packets[:1], True
             else:
                 self._packets.append((packet, shown_at))
 
     def clear(self) -> None:
-        """Forget what was collected."""
+        """Discard the collected packets."""
         self._packets, self._bytes = [], 0
 
     def newest(self) -> tuple[Any, float] | None:
-        """The newest picture, decoded, and its time on the time line; None when there is none yet."""
+        """Return the newest picture, decoded, and its time on the time line. None if there is none yet."""
         packets = list(self._packets)
         context: Any = av.CodecContext.create(self._codec, "r")
         context.thread_type, context.thread_count = "NONE", 1
@@ -213,5 +218,5 @@ class CurrentGop:
                 continue
         if newest is None:
             return None
-        # Pictures come out in the order they are shown.
+        # Pictures leave the decoder in presentation order.
         return newest, sorted(at for _, at in packets)[min(frames, len(packets)) - 1]

@@ -1,4 +1,4 @@
-"""What a worker has to say, on its way to the engine: a slow engine never holds up recording."""
+"""The queue of messages from a recorder to the engine. A slow engine never delays recording."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from multiprocessing.connection import Connection
 
 from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, RecorderStats, encode
 
-SAMPLE_BYTES = 8 << 20  # pictures and sound waiting; the oldest go first
+SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio; the oldest are dropped first
 SAMPLES = 512
-CERTAIN = 20_000  # segments and health waiting: about a day. An engine this silent is gone.
+CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is gone
 AUDIO_BYTES_PER_S = 32_000
 
 
 class Outbox:
-    """Sends messages from its own thread. Samples (pictures, sound, clock, statistics) may be dropped, nothing else.
+    """Sends messages from its own thread. Only samples (frames, audio, clock, statistics) may be dropped.
 
-    Segments and health go first, and samples keep their order.
+    Segments and health are sent first. Samples keep their order.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -34,7 +34,7 @@ class Outbox:
         threading.Thread(target=self._run, name="outbox", daemon=True).start()
 
     def send(self, message: Message) -> None:
-        """Queue a message; returns at once."""
+        """Queue a message without blocking."""
         raw = encode(message)
         with self._changed:
             if self._closed:
@@ -51,11 +51,11 @@ class Outbox:
             self._changed.notify_all()
 
     def count(self, kind: str, amount: float = 1) -> None:
-        """Add to what was not processed, by kind."""
+        """Add to the amount that was not processed, by kind."""
         self.dropped[kind] = self.dropped.get(kind, 0) + amount
 
     def drain(self, timeout_s: float) -> None:
-        """Wait until all is sent, at most ``timeout_s``."""
+        """Wait until everything has been sent, for at most ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not self._closed and (self._certain or self._samples or self._sending):
@@ -89,7 +89,7 @@ class Outbox:
             try:
                 self._connection.send_bytes(self._next())
             except OSError:
-                # The engine is gone. The thread that listens to it notices too and finishes the recording.
+                # The engine is gone. The thread that listens to it notices as well and finishes the recording.
                 with self._changed:
                     self._closed = True
                     self._certain.clear()

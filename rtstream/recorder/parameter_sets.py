@@ -1,35 +1,36 @@
-"""Parameter sets of H.264 and H.265: what tells one coded format from the next in the same stream."""
+"""Reads the parameter sets of H.264 and H.265, which reveal a change of format within a stream."""
 
 from __future__ import annotations
 
 from typing import Any
 
-SCANNED_BYTES = 16_384  # parameter sets stand at the beginning of a keyframe, the first slice soon after
+SCANNED_BYTES = 16_384  # parameter sets are at the beginning of a keyframe, soon followed by the first slice
 
 
 def parameter_sets(packet: Any, codec: str) -> frozenset[bytes]:
-    """The sequence parameter sets a packet announces: new extradata, or those in its Annex B bytes; empty when none."""
+    """Return the sequence parameter sets that a packet announces, in new extradata or in its Annex B bytes."""
     if packet.has_sidedata("new_extradata"):
         return frozenset([bytes(packet.get_sidedata("new_extradata"))])
-    # A set: encoders repeat them, some in every other keyframe twice.
+    # A set, because encoders repeat them, some even twice in every other keyframe.
     return frozenset(
         unit.rstrip(b"\0") for kind, unit in _units(packet, codec) if kind == (7 if codec == "h264" else 33)
     )
 
 
 def holds_picture(packet: Any, codec: str) -> bool:
-    """Whether a keyframe contains a slice of this codec. It does not when the sender has changed to another codec.
+    """Return whether a keyframe contains a slice of this codec. It does not if the sender has changed the codec.
 
-    MPEG-TS goes on calling the stream what it was when it was opened. True for what cannot be looked into.
+    MPEG-TS keeps the name under which the stream was opened. The result is True for packets that cannot be examined.
     """
     kinds = [kind for kind, _ in _units(packet, codec)]
     return not kinds or any(kind in (1, 5) if codec == "h264" else kind <= 21 for kind in kinds)
 
 
 def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
-    """What side data is later compared with: the extradata of a length-prefixed stream.
+    """Return the extradata of a length-prefixed stream, with which later side data is compared.
 
-    Not that of an Annex B stream: what a session description announces is often not what the camera then sends.
+    The extradata of an Annex B stream is ignored, because a session description often announces something else than
+    what the camera then sends.
     """
     if not extradata or extradata.startswith((b"\0\0\1", b"\0\0\0\1")):
         return frozenset()
@@ -37,11 +38,14 @@ def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
 
 
 def _units(packet: Any, codec: str) -> list[tuple[int, bytes]]:
-    """Type (H.264 table 7-1, H.265 table 7-1) and bytes of the units at the beginning of an Annex B packet."""
+    """Return the units at the beginning of an Annex B packet.
+
+    Each has a type (H.264 table 7-1, H.265 table 7-1) and its bytes.
+    """
     if codec not in ("h264", "hevc"):
         return []
     data = bytes(memoryview(packet)[:SCANNED_BYTES])
     if not data.startswith((b"\0\0\1", b"\0\0\0\1")):
-        return []  # length-prefixed: parameter sets come as side data
+        return []  # length-prefixed, so parameter sets arrive as side data
     units = [unit for unit in data.split(b"\0\0\1")[1:] if unit]
     return [(unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63, unit) for unit in units]

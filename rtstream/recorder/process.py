@@ -1,4 +1,4 @@
-"""The media worker: one process that reads one stream, records it and serves pictures and sound to the engine."""
+"""The recorder process, which reads one stream, records it and sends frames and audio to the engine."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from rtstream.rules.backoff import delay
 
 log = logging.getLogger(__name__)
 
-MARGIN_S = 3.0  # what a call may take beyond its own timeout before the process is ended
-TICK_S = 2.5  # how often the worker watches itself
-STATS_TICKS = 2  # between statistics, when something changed
+MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process is ended
+TICK_S = 2.5  # interval at which the recorder checks itself
+STATS_TICKS = 2  # interval between statistics, if something has changed
 STATS_TICKS_AT_MOST = 12
 LAG_CHANGE_S = 0.5
-STEADY_S = 5.0  # a connection that lasted this long starts the back-off from the beginning
+STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 MEMORY_BYTES = 1 << 30
 HANG_S = 60.0
@@ -50,24 +50,27 @@ EXIT_HUNG = 3
 
 
 def main(connection: Connection, spec: RecorderSpec) -> None:
-    """Run the worker until it is told to stop, its source ends, or the engine is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the engine says when to stop
+    """Run the recorder until it is stopped, its source ends or the engine is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, but the engine decides
     _limit_memory()
     faulthandler.enable()
-    worker = Recorder(connection, spec)
+    recorder = Recorder(connection, spec)
     try:
-        worker.run()
+        recorder.run()
     except Exception:
-        log.exception("media worker of %s failed", spec.stream_id)
-        worker.outbox.drain(1.0)
+        log.exception("recorder of %s failed", spec.stream_id)
+        recorder.outbox.drain(1.0)
         os._exit(1)
-    worker.outbox.drain(2.0)
-    # Not a normal return: threads of the codec library must not get a chance to hang the exit.
+    recorder.outbox.drain(2.0)
+    # Not a normal return, because threads of the codec library could block the exit.
     os._exit(0)
 
 
 def _limit_memory() -> None:
-    """A hostile stream can make a decoder ask for any amount of memory: it gets an error instead of all of ours."""
+    """Limit the process's memory.
+
+    A hostile stream can make a decoder allocate any amount. With the limit, the decoder fails instead.
+    """
     if sys.platform != "linux":
         return
     import resource
@@ -77,7 +80,7 @@ def _limit_memory() -> None:
 
 
 class Recorder:
-    """The process's threads: this one reads the source; others hear the engine, speak to it, and watch for hangs."""
+    """The threads of the process. The main thread reads the source; others receive, send and watch for hangs."""
 
     def __init__(self, connection: Connection, spec: RecorderSpec) -> None:
         self.spec = spec
@@ -96,7 +99,7 @@ class Recorder:
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def run(self) -> None:
-        """Connect, read, connect again, until told to stop or the source is at its end."""
+        """Connect and read, with reconnects, until the recorder is stopped or the source has ended."""
         attempt = 0
         self._health("connecting")
         while not self.stopping.is_set():
@@ -118,7 +121,10 @@ class Recorder:
         self._ended.set()
 
     def _connect_and_read(self) -> None:
-        """One connection, to its end. Returns at the end of a recording or when told to stop; else raises."""
+        """Run one connection.
+
+        Returns at the end of a recorded file or when the recorder is stopped. Otherwise, it raises.
+        """
         self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
         source = open_source(self.spec)
         self._deadline = math.inf
@@ -140,7 +146,7 @@ class Recorder:
             self._deadline = math.inf
 
     def _read(self, session: Session) -> None:
-        """Read and process packets until the source ends or the worker stops."""
+        """Read and process packets until the source ends or the recorder is stopped."""
         source = session.source
         # An HLS read lasts as long as the server takes to publish the next segment.
         patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
@@ -151,7 +157,7 @@ class Recorder:
             try:
                 packet = next(packets)
             except (StopIteration, IndexError):
-                # IndexError: how the flush at the end fails when a stream appeared in the middle.
+                # The flush at the end raises IndexError if a stream appeared midway.
                 return
             except (FFmpegError, OSError) as exc:
                 raise explain(exc, self.spec, source.scheme) from None
@@ -171,13 +177,16 @@ class Recorder:
         self.outbox.send(RecorderHealth(state, reason, attempts, media))
 
     def _listen(self) -> None:
-        """Thread: carry out what the engine asks. Finish the segment and end the process when the engine is gone."""
+        """Carry out the engine's requests, in a thread.
+
+        Finish the segment and end the process when the engine is gone.
+        """
         try:
             while True:
                 try:
                     message = decode(self._connection.recv_bytes())
                 except ValueError:
-                    log.warning("the engine sent something that is not a message")
+                    log.warning("the engine sent an invalid message")
                     continue
                 if isinstance(message, SetTaps):
                     with self._processing:
@@ -191,23 +200,23 @@ class Recorder:
         except (EOFError, OSError):
             self._stop()
 
-    def _snapshot(self, asked: TakeSnapshot) -> SnapshotTaken:
+    def _snapshot(self, request: TakeSnapshot) -> SnapshotTaken:
         session = self._session
         if session is None:
-            return SnapshotTaken(asked.request, reason="the source is not connected")
+            return SnapshotTaken(request.request, reason="the source is not connected")
         try:
-            return session.snapshot(asked.request, asked.max_side, self._encoder)
+            return session.snapshot(request.request, request.max_side, self._encoder)
         except (FFmpegError, ValueError) as exc:
             log.warning("no snapshot: %s", type(exc).__name__)
-            return SnapshotTaken(asked.request, reason="the current picture could not be decoded")
+            return SnapshotTaken(request.request, reason="the current picture could not be decoded")
 
     def _stop(self) -> None:
-        """Finish the segment being written and exit, also while the reading thread is blocked in the codec library."""
+        """Finish the current segment and exit, even while the reading thread is blocked in the codec library."""
         self.stopping.set()
         if self._ended.wait(STOP_WITHIN_S):
             return
         if self._processing.acquire(timeout=STOP_WITHIN_S):
-            # Never released: the reading thread must not go on with what is closed here.
+            # Never released, because the reading thread must not continue with what is closed here.
             if self._session is not None:
                 self._session.finish()
             self._health("stopped")
@@ -216,10 +225,10 @@ class Recorder:
         os._exit(0)
 
     def _watch(self) -> None:
-        """Thread: report how the worker keeps up; end the process when the codec library does not return.
+        """Report statistics, in a thread, and end the process if the codec library does not return.
 
-        A call that hangs while it holds the interpreter lock stops this thread too: then faulthandler, which needs no
-        lock, ends the process.
+        A call that hangs while it holds the interpreter lock stops this thread as well. faulthandler, which needs no
+        lock, then ends the process.
         """
         ticks = 0
         told = RecorderStats(-LAG_CHANGE_S, 0)
@@ -236,7 +245,7 @@ class Recorder:
                 session = self._session
                 lag = 0.0 if session is None else session.lag_s
                 stats = RecorderStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
-                # A fleet of streams that are well has nothing to say, and each message wakes the engine up.
+                # Healthy streams stay silent, because each message wakes the engine.
                 quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
                 if not quiet or ticks % STATS_TICKS_AT_MOST == 0:
                     told = stats

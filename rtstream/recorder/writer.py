@@ -1,4 +1,4 @@
-"""Recording without re-encoding: packets in, fragmented MP4 segments in files out."""
+"""Records packets without re-encoding, as fragmented MP4 segments in files."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 VIDEO_RATE = 90_000  # ticks per second of recorded video
 
-# What MP4 carries and this muxer writes. Everything else is analysed but not recorded.
+# The codecs that MP4 supports and this muxer writes. Everything else is analysed but not recorded.
 RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"}
 RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 
-# One fragment per GOP; GOPs under half a second are joined, longer ones split after ``LONGEST_FRAGMENT_S``.
-# Decode times come out absolute (frag_discont, no edit lists): what a fragment says is the time on the run.
+# One fragment per GOP. GOPs under half a second are joined, longer ones are split after ``LONGEST_FRAGMENT_S``.
+# Decode times are absolute (frag_discont, no edit lists): a fragment's times are those of the recording.
 MUXER_OPTIONS = {
     "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer+frag_discont",
     "use_editlist": "0",
@@ -44,7 +44,7 @@ MUXER_OPTIONS = {
     "flush_packets": "1",
 }
 LONGEST_FRAGMENT_S = 2.0
-"""A killed recorder loses no more than this, however far apart the keyframes are."""
+"""A killed recorder loses at most this much, however far apart the keyframes are."""
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
 
@@ -58,15 +58,15 @@ class _OpenSegment:
 
 
 def _require_room(folder: Path, min_free_bytes: int) -> None:
-    """Raises OSError when less than that is free on the disk."""
+    """Raise OSError if less than ``min_free_bytes`` are free on the disk."""
     if min_free_bytes and shutil.disk_usage(folder).free < min_free_bytes:
         raise OSError(errno.ENOSPC, f"less than {min_free_bytes / 1e9:.3g} GB are free on the disk")
 
 
 def _reached(folder: Path) -> float:
-    """The media time in seconds at which the runs in a stream's folder end; 0 when there are none.
+    """Return the media time in seconds at which the recordings in a stream's folder end, or 0 if there are none.
 
-    It is the folder's time of modification: where the clock never goes back that is so by itself.
+    It is stored as the folder's modification time, which is correct by itself if the clock never goes back.
     """
     with os.scandir(folder) as entries:
         if not any(entry.is_dir() for entry in entries):
@@ -75,15 +75,17 @@ def _reached(folder: Path) -> float:
 
 
 class RecordingWriter:
-    """One continuous recording: one muxer, one initialisation segment, files ``<recording_id>/<counter>.m4s``.
+    """One continuous recording with one muxer, one init segment and files ``<recording_id>/<counter>.m4s``.
 
-    Times given to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate); the run's
-    own time starts at 0 with its first keyframe, or with the first audio packet where there is no video.
+    Times passed to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate). The
+    recording's own time starts at 0 with its first keyframe, or with the first audio packet if there is no video.
 
-    The times inside the files are media times: Unix seconds, but later where the clock went back, so that no run
-    begins before all earlier ones in ``folder`` have ended. Players that do not heed discontinuities (ffmpeg's) need
-    times that grow. Nothing is written before the clock has settled.
-    Raises OSError when less than ``min_free_bytes`` of the disk are free; :meth:`add` does so before a new segment.
+    The times inside the files are media times. These are Unix seconds, but later where the clock went back, so that no
+    recording begins before all earlier ones in ``folder`` have ended. Players that ignore discontinuities (such as
+    ffmpeg's) need increasing times. Nothing is written before the clock has settled.
+
+    Raises:
+        OSError: Less than ``min_free_bytes`` of the disk are free. :meth:`add` raises it before a new segment.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class RecordingWriter:
         sync: DiskSync | None = None,
     ) -> None:
         self._min_free = min_free_bytes
-        self._name, self._url = name, url  # of the stream, for its log; the URL without credentials
+        self._name, self._url = name, url  # of the stream, for its log; the URL contains no credentials
         _require_room(folder, min_free_bytes)
         self.id = recording_id()
         self._sync = sync or DiskSync()
@@ -127,24 +129,31 @@ class RecordingWriter:
                 self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
         self._lead_id = 0  # track id of the video, else of the audio
         self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate
-        # Decode and presentation ticks of muxed keyframes whose fragment has not come out yet.
+        # Decode and presentation ticks of muxed keyframes whose fragment has not been output yet.
         self._keyframes: deque[tuple[int, int]] = deque()
-        self._zero = 0.0  # Unix seconds of the run's time 0, once there is a fragment
-        self._delays: dict[int, int] = {}  # from the run's time to media time, in ticks of each track
+        self._zero = 0.0  # Unix seconds at the recording's time 0, once there is a fragment
+        self._delays: dict[int, int] = {}  # from the recording's time to media time, in ticks of each track
         self._scales: dict[int, int] = {}
         self._media_end = 0.0
         self._segment: _OpenSegment | None = None
-        self._next_start: float | None = None  # segments of a run follow each other without a hole
+        self._next_start: float | None = None  # consecutive segments of a recording leave no hole
         self._end = 0.0
         self.closed_segments = 0
         self._file: int | None = None
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
 
     def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
-        """Record a packet.
+        """Record a packet, whose time base must be that of its ticks.
 
-        Its time base must be that of its ticks. Raises ``av.error.FFmpegError`` when it is too damaged to be stored
-        (the run goes on), OSError when the disk refuses.
+        Args:
+            packet: The packet.
+            is_video: Whether it belongs to the video track.
+            dts: Decode time in ticks.
+            pts: Presentation time in ticks.
+
+        Raises:
+            av.error.FFmpegError: The packet is too damaged to be stored. The recording continues.
+            OSError: The disk rejects the data.
         """
         rate = VIDEO_RATE if is_video else self._audio_rate
         if self._origin is None:
@@ -169,7 +178,7 @@ class RecordingWriter:
             self._write_fragments()
 
     def finish(self) -> None:
-        """Write what the muxer still holds, close the last segment and the run."""
+        """Write what the muxer still holds, then close the last segment and the recording."""
         try:
             self._muxer.close()
             if self._clock.offset is None:
@@ -181,7 +190,7 @@ class RecordingWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """End the recording without what the muxer still holds. Whole fragments that were written stay."""
+        """End the recording without what the muxer still holds. Whole fragments already written remain."""
         try:
             if self._file is not None and self._segment is not None:
                 os.ftruncate(self._file, self._segment.offset + self._segment.length)  # a part of a fragment
@@ -189,7 +198,7 @@ class RecordingWriter:
                     self._close_segment(self._end)
             if self._lead_id:
                 self._log.append(RecordingClosed(self._zero + self._end))
-        except OSError as exc:  # whoever reads a log without an end looks for fragments that it does not name
+        except OSError as exc:  # a reader of a log without an end looks for fragments that the log does not list
             log.warning("the recording could not be closed: %s", exc.strerror)
         finally:
             self._segment = None
@@ -210,21 +219,21 @@ class RecordingWriter:
             self._write_fragment(fragment)
 
     def _place_in_time(self, clock_offset: float) -> None:
-        """Fix the Unix time and the media time of the run's time 0."""
+        """Determine the Unix time and the media time of the recording's time 0."""
         assert self._origin is not None
         handler = b"vide" if self._video is not None else b"soun"
         tracks = track_scales(self._sink.init)
         self._lead_id, self._lead_rate = next((k, scale) for k, (kind, scale) in tracks.items() if kind == handler)
         self._scales = {track: scale for track, (_, scale) in tracks.items()}
         self._zero = clock_offset + self._origin
-        # A moment that is a whole number of ticks of every track: pictures and sound move by exactly the same.
+        # A moment that is a whole number of ticks of every track, so that audio and video move by exactly the same.
         common = math.gcd(*self._scales.values())
         moment = math.ceil(max(self._zero, _reached(self._folder)) * common)
         self._media_end = moment / common
         self._delays = {track: moment * (scale // common) for track, scale in self._scales.items()}
 
     def _write_fragment(self, fragment: bytearray) -> None:
-        """Append one fragment to the open segment; close that when it is long enough and a keyframe follows."""
+        """Append a fragment to the open segment, which is closed once it is long enough and a keyframe follows."""
         runs = track_runs(fragment)
         delay(fragment, runs, self._delays)
         for run in runs:
@@ -232,7 +241,7 @@ class RecordingWriter:
             self._media_end = max(self._media_end, end)
         times = next((run for run in runs if run.track_id == self._lead_id), None)
         if times is None:
-            # Audio alone, at the end of a run: it belongs to the segment being written.
+            # Audio alone at the end of a recording belongs to the current segment.
             if self._segment is not None:
                 self._append(fragment)
             return
@@ -247,7 +256,7 @@ class RecordingWriter:
                 self._open(start)
             self._segment = _OpenSegment(start, *self._place(start))
         self._append(fragment)
-        # The muxer let the fragment go because the next keyframe is in: where that is shown, this fragment ends.
+        # The muxer output the fragment because the next keyframe arrived. Its presentation time ends this fragment.
         cut = self._keyframes[0][1] if self._keyframes else None
         if self._video is None:
             cut = times.end_dts
@@ -266,7 +275,7 @@ class RecordingWriter:
         self._send(RecordingStarted(self.id, started_at, codecs(init), init))
 
     def _place(self, start: float) -> tuple[str, int]:
-        """File and offset for a segment starting at ``start`` seconds on the run; a file spans about a minute."""
+        """Return the file and offset for a segment that starts at ``start`` seconds. A file spans about a minute."""
         _require_room(self._folder, self._min_free)
         if self._file is None or start - self._file_start >= FILE_SPAN_S:
             if self._file is not None:
@@ -278,22 +287,22 @@ class RecordingWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._note_reached()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-            self._write(self._sink.init)  # each file opens anywhere by itself
+            self._write(self._sink.init)  # so that each file can be opened on its own
         return self._file_name, self._file_size
 
     def _note_reached(self) -> None:
-        """See :func:`_reached`. Once more after a folder is made in it, which changes that time too."""
-        with contextlib.suppress(OSError):  # only who owns the folder may
+        """Store the value of :func:`_reached`. Repeat after creating a folder in it, which also changes that time."""
+        with contextlib.suppress(OSError):  # only the owner of the folder may do this
             os.utime(self._folder, (self._media_end, self._media_end))
 
     def _append(self, fragment: bytes | bytearray) -> None:
-        """Add a fragment to the segment being written."""
+        """Add a fragment to the current segment."""
         assert self._segment is not None
         self._write(fragment)
         self._segment.length += len(fragment)
 
     def _write(self, data: bytes | bytearray) -> None:
-        """Pass the bytes to the operating system: from here on, a killed process loses nothing."""
+        """Pass the bytes to the operating system. From here on, a killed process loses nothing."""
         assert self._file is not None
         rest = memoryview(data)
         while rest:
@@ -301,7 +310,7 @@ class RecordingWriter:
         self._file_size += len(data)
 
     def _close_segment(self, end: float) -> None:
-        """Log the segment being written, then announce it."""
+        """Log the current segment, then announce it."""
         segment = self._segment
         assert segment is not None
         assert self._file is not None
@@ -309,6 +318,6 @@ class RecordingWriter:
         self._segment, self._next_start = None, end
         self._note_reached()
         start, duration = self._zero + segment.start, end - segment.start
-        self._sync.soon(self._file)  # the media before the line that speaks of it
+        self._sync.soon(self._file)  # the media before the line that lists it
         self._log.append(SegmentWritten(start, duration, segment.path, segment.offset, segment.length))
         self._send(SegmentClosed(self.id, start, duration, segment.path, segment.offset, segment.length))
