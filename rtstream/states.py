@@ -107,6 +107,14 @@ class TranscriptState(ApiState):
     STOPPED = "stopped"
 
 
+class TranscriptJobStatus(ApiState):
+    """Status of a transcript as the API reports it."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    NOT_CONFIGURED = "not_configured"
+
+
 class SegmentKind(ApiState):
     """Kind of a transcript segment: speech, or audio that was skipped."""
 

@@ -26,6 +26,7 @@ from anyio.lowlevel import checkpoint
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from rtstream.json_types import JsonObject
 from rtstream.rules.remote_clients import Connections, Slot, origin
 
 log = logging.getLogger(__name__)
@@ -231,7 +232,7 @@ class Acceptor:
 
     async def _connect(self, connection: socket.socket, slot: Slot) -> None:
         """Hand the connection to its protocol, after the TLS handshake if there is one."""
-        options: dict[str, Any] = {}
+        options: JsonObject = {}
         if self._tls is not None:
             options = {"ssl": self._tls, "ssl_handshake_timeout": self._timeouts.handshake_s}
         loop = asyncio.get_running_loop()

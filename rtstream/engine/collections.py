@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
-
-from sqlalchemy import Row
 
 from rtstream import ids
 from rtstream.errors import InvalidRequest
 from rtstream.models import Collection
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
+from rtstream.store.streams import CollectionRow
 
 
 class Collections:
@@ -52,5 +50,5 @@ class Collections:
         return _collection(await self._db.write(rows.update_collection, collection_id, changes))
 
 
-def _collection(row: Row[Any]) -> Collection:
+def _collection(row: CollectionRow) -> Collection:
     return Collection(id=row.id, name=row.name, description=row.description, is_public=row.is_public)

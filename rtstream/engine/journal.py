@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import anyio
+from sqlalchemy import Connection
 
 from rtstream.models import JournalPage, Message
 from rtstream.store import journal as rows
 from rtstream.store.database import Database
-from rtstream.store.journal import Entry, Filter
+from rtstream.store.journal import Entry, Filter, JournalRow
 
 MAX_PAGE = 500
 EVERYTHING = Filter()
@@ -26,7 +26,7 @@ class Journal:
     async def append(self, *entries: Entry) -> list[int]:
         """Write entries in one transaction and wake the readers; returns their numbers."""
 
-        def write(conn: Any) -> list[int]:
+        def write(conn: Connection) -> list[int]:
             return [rows.append(conn, entry) for entry in entries]
 
         seqs = await self._db.write(write)
@@ -74,7 +74,7 @@ class Journal:
         return page.model_copy(update={"truncated": truncated or page.truncated})
 
     async def _page(self, since: int | None, which: Filter, limit: int) -> JournalPage:
-        def query(conn: Any) -> JournalPage:
+        def query(conn: Connection) -> JournalPage:
             last = rows.latest(conn)
             if since is None:
                 entries = [message for message, _ in rows.newest(conn, which, limit)]
@@ -94,7 +94,7 @@ class Journal:
 
         return await self._db.read(query)
 
-    async def follow(self, since: int, batch: int = 200) -> AsyncIterator[Sequence[tuple[Message, Any]]]:
+    async def follow(self, since: int, batch: int = 200) -> AsyncIterator[Sequence[tuple[Message, JournalRow]]]:
         """Every entry after ``since``, in order, without end, in batches of (message, row)."""
         while True:
             grown = self._grown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+
+from sqlalchemy import Connection
 
 from rtstream.errors import InvalidRequest
 from rtstream.store import subscriptions as rows
@@ -50,7 +51,7 @@ class Subscriptions:
     async def forget_old(self) -> None:
         """Remove what was bound more than a week ago."""
 
-        def query(conn: Any) -> None:
+        def query(conn: Connection) -> None:
             rows.forget(conn, time.time() - KEEP_S)
 
         await self._db.write(query)

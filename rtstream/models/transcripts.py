@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel
-from rtstream.states import SegmentKind, TranscriptState
+from rtstream.states import SegmentKind, TranscriptJobStatus, TranscriptState
 
 
 class TranscriptSegment(ApiModel):
@@ -42,7 +40,7 @@ class TranscriptPage(ApiModel):
 class TranscriptStatus(ApiModel):
     """The state of a transcript (API reference 2.14)."""
 
-    status: Literal["running", "stopped", "not_configured"]
+    status: TranscriptJobStatus
     engine: str
     language: str | None = None
     start_time: float | None = None

@@ -8,10 +8,11 @@ from the stream and is untrusted, in particular when it is shown to a model. A p
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from rtstream.json_types import JsonObject
+from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.states import Outcome
 
 
@@ -94,7 +95,7 @@ class VisionAnswer:
     text: str
     model: str
     lines: Sequence[TextLine] = ()
-    changes: JsonObject = field(default_factory=dict)
+    changes: ScreenChanges = ScreenChanges()  # noqa: RUF009 - it is frozen
     data: JsonObject | None = None
     data_error: str = ""
     tokens_in: int = 0
@@ -220,7 +221,7 @@ class SceneFacts:
 
     text: str
     lines: Sequence[str] = ()
-    changes: JsonObject = field(default_factory=dict)
+    changes: ScreenChanges = ScreenChanges()  # noqa: RUF009 - it is frozen
     kind: Literal["visual", "audio"] = "visual"
 
 

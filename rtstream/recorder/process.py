@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 from av.error import FFmpegError
 
+from rtstream.json_types import JsonObject
 from rtstream.messages import (
     RecorderHealth,
     RecorderSpec,
@@ -173,7 +173,7 @@ class Recorder:
             if wait > 0:
                 self.stopping.wait(wait)
 
-    def _health(self, state: str, reason: str = "", attempts: int = 0, media: dict[str, Any] | None = None) -> None:
+    def _health(self, state: str, reason: str = "", attempts: int = 0, media: JsonObject | None = None) -> None:
         self.outbox.send(RecorderHealth(state, reason, attempts, media))
 
     def _listen(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.rules.child_environment import child_environment
 
 _TETHER = Path(__file__).with_name("tether.py")
@@ -23,7 +24,7 @@ def start_program(command: Sequence[str], **pipes: Any) -> subprocess.Popen[byte
     """
     tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
     group = {} if sys.platform in ("linux", "win32") else {"start_new_session": True}
-    options: dict[str, Any] = {**group, **pipes}
+    options: JsonObject = {**group, **pipes}
     return subprocess.Popen[bytes]([*tether, *command], env=child_environment(os.environ), **options)
 
 

@@ -15,6 +15,7 @@ import av
 from av import error as averror
 from av.stream import Discard, Disposition
 
+from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge, SourceFailed
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO
@@ -34,7 +35,7 @@ class Source:
     scheme: str
     paced: bool  # a recording: to be played at real-time pace, ends at its end
     hls: bool
-    media: dict[str, Any]
+    media: JsonObject
     notes: list[str] = field(default_factory=list)
     bridge: Bridge | None = None
     datagrams: bool = False  # UDP below: what is not read at once is lost
@@ -178,7 +179,7 @@ def _described(container: Any, spec: RecorderSpec, scheme: str) -> Source:
         # Not only are they skipped: of an HLS source only the chosen variant is downloaded.
         if stream is not video and stream is not audio:
             stream.discard = Discard.all
-    media: dict[str, Any] = {}
+    media: JsonObject = {}
     notes = []
     if video is not None:
         rate = video.average_rate or video.guessed_rate

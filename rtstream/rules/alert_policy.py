@@ -7,7 +7,7 @@ if the episode is still in progress.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -66,33 +66,69 @@ class PolicyOptions:
 
 
 @dataclass(frozen=True)
-class State:
-    """The state of an alert between scenes. ``as_json`` and ``from_json`` carry it across restarts.
+class JournalEvidence:
+    """What an alert on the stream itself remembers of a journal entry.
+
+    Attributes:
+        seq: Number of the entry.
+        spoken: Unix seconds of the end of the speech, if the entry is a transcript segment.
+        late_s: Seconds by which that speech was behind live when it was stored.
+    """
+
+    seq: int
+    spoken: float | None = None
+    late_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class AlertState:
+    """The state of an alert between two evaluations. ``to_json`` and ``from_json`` carry it across restarts.
 
     Attributes:
         hits: Consecutive matching scenes so far.
         reported: Whether the current episode has been reported.
         fired_at: Unix seconds of the last firing, or None.
+        present: Whether the condition was met at the last look; None before the first look.
+        journal: For an alert on the stream itself, the number of the newest journal entry that it has evaluated.
+        spoken: Unix seconds of the end of the last speech.
+        late_s: Seconds by which the last speech was behind live when it was stored.
     """
 
     hits: int = 0
     reported: bool = False
     fired_at: float | None = None
+    present: bool | None = None
+    journal: int | None = None
+    spoken: float | None = None
+    late_s: float = 0.0
 
-    def as_json(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """Return the state as a JSON object."""
-        return {"hits": self.hits, "reported": self.reported, "fired_at": self.fired_at}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_json(cls, stored: JsonObject | None) -> State:
-        """Restore a state from ``as_json``. None yields the initial state."""
+    def from_json(cls, stored: JsonObject | None) -> AlertState:
+        """Restore a state from ``to_json``, or from the smaller object that earlier versions stored."""
         stored = stored or {}
-        return cls(int(stored.get("hits", 0)), bool(stored.get("reported", False)), stored.get("fired_at"))
+        return cls(
+            hits=int(stored.get("hits") or 0),
+            reported=bool(stored.get("reported")),
+            fired_at=stored.get("fired_at"),
+            present=stored.get("present"),
+            journal=stored.get("journal"),
+            spoken=stored.get("spoken"),
+            late_s=float(stored.get("late_s") or 0.0),
+        )
+
+    def after_entry(self, entry: JournalEvidence) -> AlertState:
+        """Return the state after a journal entry was evaluated."""
+        spoken, late_s = (self.spoken, self.late_s) if entry.spoken is None else (entry.spoken, entry.late_s)
+        return replace(self, journal=entry.seq, spoken=spoken, late_s=late_s)
 
 
 def step(
-    options: PolicyOptions, state: State, confidence: float | None, at: float, enabled: bool = True
-) -> tuple[State, bool, Reason]:
+    options: PolicyOptions, state: AlertState, confidence: float | None, at: float, enabled: bool = True
+) -> tuple[AlertState, bool, Reason]:
     """Advance the alert by one evaluated scene.
 
     Args:

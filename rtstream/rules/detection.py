@@ -7,12 +7,13 @@ or when it disappears.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rtstream.rules import expressions
 from rtstream.rules import fuzzy_text as misreads
+from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
 from rtstream.states import Outcome
 
@@ -30,7 +31,7 @@ class Facts:
     Attributes:
         texts: Lines in reading order. A phrase may span line breaks.
         before: The lines of the previous look.
-        picture: ``changed``, ``black``, ``frozen`` (bool) and ``still_s`` (seconds).
+        picture: What was measured of the picture.
         speech: Whether someone is speaking.
         silence_s: Seconds since the last speech.
         connected: Whether the stream is connected.
@@ -39,14 +40,14 @@ class Facts:
 
     texts: Sequence[str] | None = None
     before: Sequence[str] | None = None
-    picture: Mapping[str, Any] = field(default_factory=dict)
+    picture: ScreenChanges = ScreenChanges()  # noqa: RUF009 - it is frozen
     speech: bool | None = None
     silence_s: float = 0.0
     connected: bool | None = None
     reason: str = ""
 
 
-def scene_facts(text: str, lines: Sequence[str], changes: Mapping[str, Any], kind: str = "visual") -> Facts:
+def scene_facts(text: str, lines: Sequence[str], changes: ScreenChanges, kind: str = "visual") -> Facts:
     """Return the facts of a scene.
 
     Args:
@@ -56,19 +57,19 @@ def scene_facts(text: str, lines: Sequence[str], changes: Mapping[str, Any], kin
         changes: The changes since the previous scene.
         kind: ``visual`` or ``audio``.
     """
-    if lines or changes.get("text_read"):
+    if lines or changes.text_read:
         texts: list[str] | None = list(lines)
-    elif kind == "visual" and changes.get("text_read") is False:
+    elif kind == "visual" and changes.text_read is False:
         texts = None
     else:
         texts = [text]
     return Facts(texts, _before(lines, changes), changes)
 
 
-def _before(lines: Sequence[str], changes: Mapping[str, Any]) -> list[str] | None:
+def _before(lines: Sequence[str], changes: ScreenChanges) -> list[str] | None:
     """Reconstruct the lines of the previous look from the lines that appeared and disappeared, if these are known."""
-    appeared, disappeared = changes.get("appeared"), changes.get("disappeared")
-    if appeared is None or disappeared is None or changes.get("first"):
+    appeared, disappeared = changes.appeared, changes.disappeared
+    if appeared is None or disappeared is None or changes.first:
         return None
     came = list(appeared)
     before = []
@@ -154,10 +155,11 @@ class PictureCondition:
 
     def observe(self, facts: Facts) -> ConditionResult | None:
         """Check the measurements. Returns None if the picture was not measured."""
-        measured = facts.picture.get(self.state)
-        if not isinstance(measured, bool):
+        picture = facts.picture
+        measured = {"changed": picture.changed, "black": picture.black, "frozen": picture.frozen}[self.state]
+        if measured is None:
             return None
-        still = float(facts.picture.get("still_s") or 0.0)
+        still = picture.still_s or 0.0
         present = measured and still >= self.for_s
         text = {
             "changed": ("the picture changed", "the picture did not change"),

@@ -3,34 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
+from rtstream.rules.alert_policy import AlertState
+from rtstream.states import AlertStatus, Outcome
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes
 
 
-def insert_event(conn: Connection, **values: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A stored event."""
+
+    id: str
+    prompt: str
+    label: str
+    rule: JsonObject | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """A stored alert with its event."""
+
+    id: str
+    index_id: str
+    event_id: str
+    callback_url: str | None
+    status: AlertStatus
+    options: JsonObject
+    state: AlertState
+    judged_scene: int
+    fired: int
+    created_at: float
+    event_prompt: str
+    event_label: str
+    event_rule: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A stored decision with the times and the text of its scene, which are None without a scene."""
+
+    at: float
+    outcome: Outcome
+    reason: str
+    confidence: float | None
+    explanation: str
+    seq: int | None
+    start: float | None
+    end: float | None
+    text: str | None
+
+
+_EVENTS = RowReader(EventRow, events)
+_ALERTS = RowReader(
+    AlertRow, alerts, event_prompt=events.c.prompt, event_label=events.c.label, event_rule=events.c.rule
+)
+_DECISIONS = RowReader(DecisionRow, decisions, start=scenes.c.start, end=scenes.c.end, text=scenes.c.text)
+
+
+def insert_event(conn: Connection, **values: object) -> None:
     """Add an event."""
     conn.execute(events.insert().values(**values))
 
 
-def get_event(conn: Connection, event_id: str) -> Row[Any]:
+def get_event(conn: Connection, event_id: str) -> EventRow:
     """One event; the bare hex form without ``event-`` is taken too. Raises NotFound."""
-    row = conn.execute(select(events).where(events.c.id.in_((event_id, f"event-{event_id}")))).first()
+    row = _EVENTS.first(conn, _EVENTS.select().where(events.c.id.in_((event_id, f"event-{event_id}"))))
     if row is None:
         raise NotFound(f"There is no event {event_id[:80]}. Create it first, or list the events to see their ids.")
     return row
 
 
-def list_events(conn: Connection) -> list[Row[Any]]:
+def list_events(conn: Connection) -> list[EventRow]:
     """All events, oldest first."""
-    return list(conn.execute(select(events).order_by(events.c.created_at, events.c.id)).all())
+    return _EVENTS.all(conn, _EVENTS.select().order_by(events.c.created_at, events.c.id))
 
 
-def change_event(conn: Connection, event_id: str, **values: Any) -> None:
+def change_event(conn: Connection, event_id: str, **values: object) -> None:
     """Set columns of an event."""
     conn.execute(update(events).where(events.c.id == event_id).values(**values))
 
@@ -40,57 +95,51 @@ def delete_event(conn: Connection, event_id: str) -> None:
     conn.execute(events.delete().where(events.c.id == event_id))
 
 
-_WITH_EVENT = (
-    select(
-        alerts,
-        events.c.prompt.label("event_prompt"),
-        events.c.label.label("event_label"),
-        events.c.rule.label("event_rule"),
-    )
-    .join(events, events.c.id == alerts.c.event_id)
-    .order_by(alerts.c.created_at, alerts.c.id)
-)
+_WITH_EVENT = _ALERTS.select().join(events, events.c.id == alerts.c.event_id).order_by(alerts.c.created_at, alerts.c.id)
 
 
-def insert_alert(conn: Connection, **values: Any) -> None:
+def insert_alert(conn: Connection, state: AlertState | None = None, **values: object) -> None:
     """Add an alert."""
-    conn.execute(alerts.insert().values(**values))
+    conn.execute(alerts.insert().values(state=(state or AlertState()).to_json(), **values))
 
 
-def of_index(conn: Connection, index_id: str) -> list[Row[Any]]:
+def of_index(conn: Connection, index_id: str) -> list[AlertRow]:
     """The alerts of an index with ``event_prompt``, ``event_label``, ``event_rule``, oldest first."""
-    return list(conn.execute(_WITH_EVENT.where(alerts.c.index_id == index_id)).all())
+    return _ALERTS.all(conn, _WITH_EVENT.where(alerts.c.index_id == index_id))
 
 
-def with_stream(conn: Connection, stream_id: str | None = None) -> list[Row[Any]]:
-    """All alerts (of a stream) as in ``of_index``, with their ``stream_id``."""
-    query = _WITH_EVENT.add_columns(scene_indexes.c.stream_id).join(
-        scene_indexes, scene_indexes.c.id == alerts.c.index_id
-    )
+def of_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
+    """All alerts (of a stream) as in ``of_index``."""
+    query = _WITH_EVENT.join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
     if stream_id is not None:
         query = query.where(scene_indexes.c.stream_id == stream_id)
-    return list(conn.execute(query).all())
+    return _ALERTS.all(conn, query)
 
 
-def of_event(conn: Connection, event_id: str) -> list[Row[Any]]:
+def of_event(conn: Connection, event_id: str) -> list[AlertRow]:
     """The alerts of an event as in ``of_index``."""
-    return list(conn.execute(_WITH_EVENT.where(alerts.c.event_id == event_id)).all())
+    return _ALERTS.all(conn, _WITH_EVENT.where(alerts.c.event_id == event_id))
 
 
-def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> Row[Any]:
+def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> AlertRow:
     """One alert with its event's columns. Raises NotFound."""
     query = _WITH_EVENT.where(alerts.c.id == alert_id)
     if index_id is not None:
         query = query.where(alerts.c.index_id == index_id)
-    row = conn.execute(query).first()
+    row = _ALERTS.first(conn, query)
     if row is None:
         raise NotFound(f"There is no alert {alert_id[:80]} on this index. List the index's alerts to see their ids.")
     return row
 
 
-def change_alert(conn: Connection, alert_id: str, **values: Any) -> None:
+def change_alert(conn: Connection, alert_id: str, **values: object) -> None:
     """Set columns of an alert."""
     conn.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
+
+
+def set_state(conn: Connection, alert_id: str, state: AlertState, judged_scene: int) -> None:
+    """Set the state of an alert and the newest scene that it has judged."""
+    change_alert(conn, alert_id, state=state.to_json(), judged_scene=judged_scene)
 
 
 def delete_alert(conn: Connection, alert_id: str) -> None:
@@ -98,12 +147,12 @@ def delete_alert(conn: Connection, alert_id: str) -> None:
     conn.execute(alerts.delete().where(alerts.c.id == alert_id))
 
 
-def unjudged(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, str]:
+def unjudged(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, AlertStatus]:
     """The status of those of these alerts that exist and have not judged this scene (0: whatever they have)."""
     query = select(alerts.c.id, alerts.c.status).where(alerts.c.id.in_(alert_ids))
     if scene_id:
         query = query.where(alerts.c.judged_scene < scene_id)
-    return {row.id: row.status for row in conn.execute(query)}
+    return {row.id: AlertStatus(row.status) for row in conn.execute(query)}
 
 
 _JUDGED = (
@@ -134,14 +183,14 @@ def trim_decisions(conn: Connection, before: float, limit: int) -> int:
 
 def decisions_of(
     conn: Connection, alert_id: str, start: float | None, end: float | None, page: int, page_size: int
-) -> tuple[list[Row[Any]], bool]:
+) -> tuple[list[DecisionRow], bool]:
     """Decisions on what shares time with [start, end), newest first, with its times and text; more?
 
     Where the scene is gone, or there was none, the time of the decision stands for it.
     """
     began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
     query = (
-        select(decisions, scenes.c.start, scenes.c.end, scenes.c.text)
+        _DECISIONS.select()
         .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
         .where(decisions.c.alert_id == alert_id)
     )
@@ -150,7 +199,7 @@ def decisions_of(
     if end is not None:
         query = query.where(began < end)
     query = query.order_by(decisions.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
-    rows = list(conn.execute(query).all())
+    rows = _DECISIONS.all(conn, query)
     return rows[:page_size], len(rows) > page_size
 
 

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from rtstream.json_types import JsonObject
+from rtstream.states import DeliveryState
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import alerts, deliveries, delivery_attempts
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A stored webhook delivery."""
+
+    id: str
+    alert_id: str
+    seq: int
+    url: str
+    payload: JsonObject
+    state: DeliveryState
+    attempts: int
+    next_at: float
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAttemptRow:
+    """A stored attempt of a delivery."""
+
+    delivery_id: str
+    at: float
+    status: int | None
+    latency_s: float
+    error: str
+
+
+_DELIVERIES = RowReader(DeliveryRow, deliveries)
+_ATTEMPTS = RowReader(DeliveryAttemptRow, delivery_attempts)
 
 
 def insert(conn: Connection, *rows: JsonObject) -> None:
@@ -22,20 +54,20 @@ def waiting(conn: Connection) -> list[str]:
     return list(conn.execute(select(deliveries.c.alert_id).where(deliveries.c.state == "pending").distinct()).scalars())
 
 
-def pending(conn: Connection, alert_ids: Collection[str], limit: int) -> list[Row[Any]]:
+def pending(conn: Connection, alert_ids: Collection[str], limit: int) -> list[DeliveryRow]:
     """The next webhooks of alerts, by alert and in the order of its alerts."""
     wanted = and_(deliveries.c.alert_id.in_(alert_ids), deliveries.c.state == "pending")
-    query = select(deliveries).where(wanted).order_by(deliveries.c.alert_id, deliveries.c.seq).limit(limit)
-    return list(conn.execute(query).all())
+    query = _DELIVERIES.select().where(wanted).order_by(deliveries.c.alert_id, deliveries.c.seq).limit(limit)
+    return _DELIVERIES.all(conn, query)
 
 
-def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[Row[Any], list[Row[Any]]]]:
+def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[DeliveryRow, list[DeliveryAttemptRow]]]:
     """The newest webhooks of an alert, newest first, each with its attempts, oldest first."""
-    query = select(deliveries).where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq.desc()).limit(limit)
-    found = list(conn.execute(query).all())
-    attempts: dict[str, list[Row[Any]]] = {row.id: [] for row in found}
+    query = _DELIVERIES.select().where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq.desc()).limit(limit)
+    found = _DELIVERIES.all(conn, query)
+    attempts: dict[str, list[DeliveryAttemptRow]] = {row.id: [] for row in found}
     of_these = delivery_attempts.c.delivery_id.in_(attempts)
-    for attempt in conn.execute(select(delivery_attempts).where(of_these).order_by(delivery_attempts.c.id)):
+    for attempt in _ATTEMPTS.all(conn, _ATTEMPTS.select().where(of_these).order_by(delivery_attempts.c.id)):
         attempts[attempt.delivery_id].append(attempt)
     return [(row, attempts[row.id]) for row in found]
 

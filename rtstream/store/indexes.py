@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from rtstream.errors import NotFound
+from rtstream.json_types import JsonObject
+from rtstream.rules.scene_detail import SceneDetail
+from rtstream.states import ExtractionType, IndexStatus, SceneStatus
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import scene_indexes, scenes
 
 
-def insert(conn: Connection, **values: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A stored index."""
+
+    id: str
+    stream_id: str
+    name: str | None
+    extraction_type: ExtractionType
+    extraction_config: JsonObject
+    prompt: str | None
+    model_name: str | None
+    model_config: JsonObject
+    status: IndexStatus
+    status_reason: str
+    counters: dict[str, int]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRow:
+    """A stored scene."""
+
+    id: int
+    index_id: str
+    stream_id: str
+    start: float
+    end: float
+    text: str
+    status: SceneStatus
+    model: str
+    data: JsonObject | None
+    detail: SceneDetail
+    created_at: float
+
+
+_INDEXES = RowReader(IndexRow, scene_indexes)
+_SCENES = RowReader(SceneRow, scenes)
+
+
+def insert(conn: Connection, **values: object) -> None:
     """Add an index."""
     conn.execute(scene_indexes.insert().values(**values))
 
 
-def get(conn: Connection, index_id: str, stream_id: str | None = None) -> Row[Any]:
+def get(conn: Connection, index_id: str, stream_id: str | None = None) -> IndexRow:
     """One index (of that stream). Raises NotFound."""
-    query = select(scene_indexes).where(scene_indexes.c.id == index_id)
+    query = _INDEXES.select().where(scene_indexes.c.id == index_id)
     if stream_id is not None:
         query = query.where(scene_indexes.c.stream_id == stream_id)
-    row = conn.execute(query).first()
+    row = _INDEXES.first(conn, query)
     if row is None:
         where = f" on stream {stream_id[:80]}" if stream_id is not None else ""
         raise NotFound(
@@ -29,13 +72,13 @@ def get(conn: Connection, index_id: str, stream_id: str | None = None) -> Row[An
     return row
 
 
-def of_stream(conn: Connection, stream_id: str) -> list[Row[Any]]:
+def of_stream(conn: Connection, stream_id: str) -> list[IndexRow]:
     """The indexes of a stream, oldest first."""
-    query = select(scene_indexes).where(scene_indexes.c.stream_id == stream_id)
-    return list(conn.execute(query.order_by(scene_indexes.c.created_at, scene_indexes.c.id)).all())
+    query = _INDEXES.select().where(scene_indexes.c.stream_id == stream_id)
+    return _INDEXES.all(conn, query.order_by(scene_indexes.c.created_at, scene_indexes.c.id))
 
 
-def change(conn: Connection, index_id: str, **values: Any) -> None:
+def change(conn: Connection, index_id: str, **values: object) -> None:
     """Set columns of an index."""
     conn.execute(update(scene_indexes).where(scene_indexes.c.id == index_id).values(**values))
 
@@ -48,16 +91,16 @@ def count(conn: Connection, index_id: str, **add: float) -> None:
     change(conn, index_id, counters=counters)
 
 
-def add_scene(conn: Connection, **values: Any) -> int:
+def add_scene(conn: Connection, **values: object) -> int:
     """Store a scene; returns its id, which only grows."""
     return int(conn.execute(scenes.insert().values(**values)).inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
 
 
 def scene_page(
     conn: Connection, index_id: str, start: float | None, end: float | None, page: int, page_size: int
-) -> tuple[list[Row[Any]], bool]:
+) -> tuple[list[SceneRow], bool]:
     """Scenes that share time with [start, end], newest first, and whether a next page exists."""
-    query = select(scenes).where(scenes.c.index_id == index_id)
+    query = _SCENES.select().where(scenes.c.index_id == index_id)
     if start is not None:
         query = query.where(scenes.c.end > start)
     if end is not None:
@@ -65,14 +108,14 @@ def scene_page(
     query = (
         query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
     )
-    rows = list(conn.execute(query).all())
+    rows = _SCENES.all(conn, query)
     return rows[:page_size], len(rows) > page_size
 
 
-def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[Row[Any]]:
+def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:
     """Scenes of an index that were stored after ``scene_id``, in the order they were stored."""
-    query = select(scenes).where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
-    return list(conn.execute(query.order_by(scenes.c.id).limit(limit)).all())
+    query = _SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
+    return _SCENES.all(conn, query.order_by(scenes.c.id).limit(limit))
 
 
 def more_scenes_than(conn: Connection, index_id: str, scene_id: int, number: int) -> bool:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from rtstream.json_types import JsonObject
-from rtstream.models import Message
+from rtstream.models import Channel, Message
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import journal
 
 
@@ -26,6 +26,23 @@ class Entry:
     index_id: str = ""
     alert_id: str = ""
     at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """A stored entry."""
+
+    seq: int
+    at: float
+    channel: Channel
+    stream_id: str
+    stream_name: str
+    index_id: str
+    alert_id: str
+    data: JsonObject
+
+
+_ENTRIES = RowReader(JournalRow, journal)
 
 
 @dataclass(frozen=True)
@@ -65,8 +82,8 @@ def oldest(conn: Connection) -> int:
     return conn.execute(select(func.min(journal.c.seq))).scalar() or 0
 
 
-def _where(which: Filter) -> list[Any]:
-    conditions: list[Any] = []
+def _where(which: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if which.streams:
         conditions.append(journal.c.stream_id.in_(which.streams))
     if which.channels:
@@ -83,20 +100,20 @@ def _where(which: Filter) -> list[Any]:
     return conditions
 
 
-def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple[Message, Any]]:
+def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple[Message, JournalRow]]:
     """Up to ``limit`` entries with a number above ``since``, oldest first, each with its row."""
     rows = conn.execute(
-        select(journal).where(and_(journal.c.seq > since, *_where(which))).order_by(journal.c.seq).limit(limit)
+        _ENTRIES.select().where(and_(journal.c.seq > since, *_where(which))).order_by(journal.c.seq).limit(limit)
     ).all()
-    return [(message(row), row) for row in rows]
+    return [(message(row), row) for row in map(_ENTRIES.build, rows)]
 
 
-def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, Any]]:
+def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, JournalRow]]:
     """The newest ``limit`` entries, oldest first, each with its row."""
     rows = conn.execute(
-        select(journal).where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)
+        _ENTRIES.select().where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)
     ).all()
-    return [(message(row), row) for row in reversed(rows)]
+    return [(message(row), row) for row in map(_ENTRIES.build, reversed(rows))]
 
 
 def iso(at: float) -> str:
@@ -104,7 +121,7 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
-def message(row: Any) -> Message:
+def message(row: JournalRow) -> Message:
     """The wire form of a row."""
     return Message(
         channel=row.channel,

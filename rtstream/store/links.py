@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
+from rtstream.json_types import JsonObject
 from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
 from rtstream.store.tables import links, videos
 
@@ -115,7 +116,7 @@ def _chosen(query: Select[Any], stream_id: str | None, video_id: str | None) -> 
     return query
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+def _values(row: Mapping[str, Any]) -> JsonObject:
     target: LinkTarget = row["target"]
     window = target.kind == "window"
     return {

@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, update
 
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
 """No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
+
+
+class SegmentRow(NamedTuple):
+    """A stored segment. A named tuple, because a window may have tens of thousands of them."""
+
+    start: float
+    duration: float
+    recording_id: str
+    path: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """A stored recording: one continuous run."""
+
+    id: str
+    stream_id: str
+    started_at: float
+    ended_at: float
+    closed: bool
+    init: bytes
+    codecs: str
+
+
+_RECORDINGS = RowReader(RecordingRow, recordings)
 
 
 def start_run(
@@ -39,22 +68,35 @@ def close_run(conn: Connection, recording_id: str) -> None:
 
 def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
     """Close what a dead worker (or, without ``stream_id``, a dead engine) left open."""
-    where: list[Any] = [recordings.c.closed.is_(False)]
+    where: list[ColumnElement[bool]] = [recordings.c.closed.is_(False)]
     if stream_id is not None:
         where.append(recordings.c.stream_id == stream_id)
     conn.execute(update(recordings).where(*where).values(closed=True))
 
 
-def add_segment(conn: Connection, stream_id: str, **values: Any) -> None:
+def add_segment(
+    conn: Connection,
+    stream_id: str,
+    *,
+    start: float,
+    duration: float,
+    recording_id: str,
+    path: str,
+    offset: int,
+    length: int,
+) -> None:
     """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
-    conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **values})
-    _grow(conn, stream_id, values["length"])
-    conn.execute(_EXTEND_RUN, {"run": values["recording_id"], "until": values["start"] + values["duration"]})
+    segment = SegmentRow(start, duration, recording_id, path, offset, length)
+    conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **segment._asdict()})
+    _grow(conn, stream_id, segment.length)
+    conn.execute(_EXTEND_RUN, {"run": segment.recording_id, "until": segment.start + segment.duration})
 
 
 def _grow(conn: Connection, stream_id: str, by: int) -> None:
     conn.execute(_GROW_STREAM, {"stream": stream_id, "by": by})
 
+
+_SEGMENT_COLUMNS = segments.c[SegmentRow._fields]
 
 # Every stream writes these every few seconds; building them each time would cost more than running them.
 _ADD_SEGMENT = segments.insert().prefix_with("OR REPLACE", dialect="sqlite")
@@ -66,10 +108,10 @@ _GROW_STREAM = (
 )
 
 
-def oldest_segments(conn: Connection, stream_id: str, limit: int) -> list[Row[Any]]:
+def oldest_segments(conn: Connection, stream_id: str, limit: int) -> list[SegmentRow]:
     """The oldest segments of a stream, oldest first."""
-    query = select(segments).where(segments.c.stream_id == stream_id).order_by(segments.c.start).limit(limit)
-    return list(conn.execute(query).all())
+    query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id).order_by(segments.c.start).limit(limit)
+    return [SegmentRow._make(row) for row in conn.execute(query)]
 
 
 def file_ends(conn: Connection, stream_id: str) -> dict[str, int]:
@@ -134,10 +176,9 @@ def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) ->
             conn.execute(delete(recordings).where(recordings.c.id == run.recording_id, recordings.c.closed))
 
 
-def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[Row[Any]]:
+def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[SegmentRow]:
     """Segments that share any time with [start, end), oldest first. Columns as in ``each_segment``."""
-    rows = conn.execute(_near(stream_id, start, end)).all()
-    return [row for row in rows if row.start + row.duration > start]
+    return [SegmentRow._make(row) for row in each_segment(conn, stream_id, start, end)]
 
 
 def each_segment(
@@ -150,7 +191,7 @@ def each_segment(
     """
     result = conn.execute(_near(stream_id, start, end))
     try:
-        found: Any = result.cursor
+        found: Any = result.cursor  # Any: the cursor of whichever driver is used
         for row in found:
             # Only what begins before the window can end before it.
             if row[0] + row[1] > start:
@@ -164,28 +205,27 @@ def each_segment(
 
 def _near(stream_id: str, start: float, end: float) -> Select[Any]:
     """Segments that may share time with [start, end)."""
-    columns = segments.c["start", "duration", "recording_id", "path", "offset", "length"]
     begin = segments.c.start >= start - LONGEST_SEGMENT_S
     return (
-        select(*columns)
+        select(*_SEGMENT_COLUMNS)
         .where(segments.c.stream_id == stream_id, begin, segments.c.start < end)
         .order_by(segments.c.start)
     )
 
 
-def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> Row[Any] | None:
+def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> SegmentRow | None:
     """The newest segment (that begins before ``before``)."""
-    query = select(segments).where(segments.c.stream_id == stream_id)
+    query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id)
     if before is not None:
         query = query.where(segments.c.start < before)
-    return conn.execute(query.order_by(segments.c.start.desc()).limit(1)).first()
+    row = conn.execute(query.order_by(segments.c.start.desc()).limit(1)).first()
+    return None if row is None else SegmentRow._make(row)
 
 
-def init_of(conn: Connection, stream_id: str, recording_id: str) -> Row[Any] | None:
+def init_of(conn: Connection, stream_id: str, recording_id: str) -> RecordingRow | None:
     """The initialisation segment and codecs of a run."""
-    return conn.execute(
-        select(recordings).where(recordings.c.id == recording_id, recordings.c.stream_id == stream_id)
-    ).first()
+    wanted = (recordings.c.id == recording_id, recordings.c.stream_id == stream_id)
+    return _RECORDINGS.first(conn, _RECORDINGS.select().where(*wanted))
 
 
 def ranges(conn: Connection, stream_id: str, limit: int = 20, around: float | None = None) -> list[tuple[float, float]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
+from rtstream.models import MediaType
+from rtstream.states import DesiredState
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import collections, streams
 
 DEFAULT_COLLECTION = "default"
@@ -20,6 +23,41 @@ ORDERINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A stored collection."""
+
+    id: str
+    name: str
+    description: str
+    is_public: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stored stream. ``url`` may contain credentials."""
+
+    id: str
+    name: str
+    url: str
+    collection_id: str
+    created_at: float
+    media_types: list[MediaType]
+    sample_rate: float
+    store: bool
+    enable_transcript: bool
+    desired: DesiredState
+    health: JsonObject
+    media: JsonObject | None
+    retention: JsonObject | None
+    recorded_bytes: int
+
+
+_COLLECTIONS = RowReader(CollectionRow, collections)
+_STREAMS = RowReader(StreamRow, streams)
+
+
 def ensure_default_collection(conn: Connection, now: float) -> None:
     """The collection ``default`` always exists."""
     if conn.execute(select(collections.c.id).where(collections.c.id == DEFAULT_COLLECTION)).first() is None:
@@ -30,25 +68,25 @@ def ensure_default_collection(conn: Connection, now: float) -> None:
         )
 
 
-def get_collection(conn: Connection, collection_id: str) -> Row[Any]:
+def get_collection(conn: Connection, collection_id: str) -> CollectionRow:
     """One collection. Raises NotFound."""
-    row = conn.execute(select(collections).where(collections.c.id == collection_id)).first()
+    row = _COLLECTIONS.first(conn, _COLLECTIONS.select().where(collections.c.id == collection_id))
     if row is None:
         raise NotFound(f"There is no collection {collection_id}. The collection 'default' always exists.")
     return row
 
 
-def list_collections(conn: Connection) -> list[Row[Any]]:
+def list_collections(conn: Connection) -> list[CollectionRow]:
     """All collections, oldest first."""
-    return list(conn.execute(select(collections).order_by(collections.c.created_at)).all())
+    return _COLLECTIONS.all(conn, _COLLECTIONS.select().order_by(collections.c.created_at))
 
 
-def insert_collection(conn: Connection, **values: Any) -> None:
+def insert_collection(conn: Connection, **values: object) -> None:
     """Add a collection."""
     conn.execute(collections.insert().values(**values))
 
 
-def update_collection(conn: Connection, collection_id: str, values: JsonObject) -> Row[Any]:
+def update_collection(conn: Connection, collection_id: str, values: JsonObject) -> CollectionRow:
     """Change a collection. Raises NotFound."""
     get_collection(conn, collection_id)
     if values:
@@ -56,25 +94,15 @@ def update_collection(conn: Connection, collection_id: str, values: JsonObject) 
     return get_collection(conn, collection_id)
 
 
-def all_ids(conn: Connection) -> list[str]:
-    """Return the ids of all streams."""
-    return list(conn.execute(select(streams.c.id)).scalars())
-
-
-def all_streams(conn: Connection) -> list[Row[Any]]:
-    """Return all streams."""
-    return list(conn.execute(select(streams)).all())
-
-
-def insert(conn: Connection, **values: Any) -> None:
+def insert(conn: Connection, collection_id: str, **values: object) -> None:
     """Add a stream. Raises NotFound for an unknown collection."""
-    get_collection(conn, values["collection_id"])
-    conn.execute(streams.insert().values(**values))
+    get_collection(conn, collection_id)
+    conn.execute(streams.insert().values(collection_id=collection_id, **values))
 
 
-def get(conn: Connection, stream_id: str) -> Row[Any]:
+def get(conn: Connection, stream_id: str) -> StreamRow:
     """One stream. Raises NotFound."""
-    row = conn.execute(select(streams).where(streams.c.id == stream_id)).first()
+    row = _STREAMS.first(conn, _STREAMS.select().where(streams.c.id == stream_id))
     if row is None:
         raise NotFound(f"There is no stream {stream_id[:80]}. List the streams to see the ids that exist.")
     return row
@@ -85,16 +113,24 @@ def delete(conn: Connection, stream_id: str) -> None:
     conn.execute(streams.delete().where(streams.c.id == stream_id))
 
 
-def change(conn: Connection, stream_id: str, **values: Any) -> None:
+def change(conn: Connection, stream_id: str, **values: object) -> None:
     """Set columns of a stream."""
     conn.execute(update(streams).where(streams.c.id == stream_id).values(**values))
 
 
-def wanted(conn: Connection) -> list[Row[Any]]:
+def wanted(conn: Connection) -> list[StreamRow]:
     """Streams that should be running."""
-    return list(
-        conn.execute(select(streams).where(streams.c.desired == "running").order_by(streams.c.created_at)).all()
-    )
+    return _STREAMS.all(conn, _STREAMS.select().where(streams.c.desired == "running").order_by(streams.c.created_at))
+
+
+def all_streams(conn: Connection) -> list[StreamRow]:
+    """All streams, oldest first."""
+    return _STREAMS.all(conn, _STREAMS.select().order_by(streams.c.created_at, streams.c.id))
+
+
+def all_ids(conn: Connection) -> list[str]:
+    """Ids of all streams."""
+    return list(conn.execute(select(streams.c.id)).scalars())
 
 
 def ids_of(conn: Connection, collection_id: str) -> list[str]:
@@ -111,14 +147,14 @@ def page(
     name: str | None,
     ordering: str,
     collection_id: str | None,
-) -> tuple[list[Row[Any]], int]:
+) -> tuple[list[StreamRow], int]:
     """Streams of one page and the number of all that match. Raises InvalidRequest for an unknown ordering or status."""
     column = ORDERINGS.get(ordering.lstrip("-"))
     if column is None:
         raise InvalidRequest(
             f"Streams cannot be ordered by that field. Use one of {', '.join(ORDERINGS)}, with - for descending."
         )
-    where: list[Any] = []
+    where: list[ColumnElement[bool]] = []
     if status is not None:
         where.append(_has_status(status))
     if name:
@@ -128,13 +164,11 @@ def page(
         where.append(streams.c.collection_id == collection_id)
     total = conn.execute(select(func.count()).select_from(streams).where(*where)).scalar_one()
     direction = column.desc() if ordering.startswith("-") else column.asc()
-    rows = conn.execute(
-        select(streams).where(*where).order_by(direction, streams.c.id).limit(limit).offset(offset)
-    ).all()
-    return list(rows), total
+    query = _STREAMS.select().where(*where).order_by(direction, streams.c.id).limit(limit).offset(offset)
+    return _STREAMS.all(conn, query), total
 
 
-def _has_status(status: str) -> Any:
+def _has_status(status: str) -> ColumnElement[bool]:
     in_error = streams.c.health["state"].as_string() == "error"
     match status:
         case "stopped":

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, delete, select
 
 from rtstream.json_types import JsonObject
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import video_segments, video_transcripts, videos
 
 
-def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **facts: Any) -> bool:
+@dataclass(frozen=True, slots=True)
+class VideoTranscriptRow:
+    """A stored transcript of a video. ``sound``: the video has audio."""
+
+    video_id: str
+    engine: str
+    language: str | None
+    sound: bool
+    created_at: float
+
+
+_TRANSCRIPTS = RowReader(VideoTranscriptRow, video_transcripts)
+
+
+def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **facts: object) -> bool:
     """Store all that is said in a video instead of what was stored before; False when the video is gone.
 
     ``sentences``: the columns of ``video_segments``; ``facts``: those of ``video_transcripts``.
@@ -26,12 +41,12 @@ def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **
     return True
 
 
-def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dict[str, Row[Any]]:
+def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dict[str, VideoTranscriptRow]:
     """The transcripts there are (of these videos), by video."""
-    query = select(video_transcripts)
+    query = _TRANSCRIPTS.select()
     if video_ids is not None:
         query = query.where(video_transcripts.c.video_id.in_(video_ids))
-    return {row.video_id: row for row in conn.execute(query).all()}
+    return {row.video_id: row for row in _TRANSCRIPTS.all(conn, query)}
 
 
 def sentences(conn: Connection, video_id: str) -> list[list[JsonObject]]:

@@ -2,39 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from rtstream.errors import NotFound
+from rtstream.json_types import JsonObject
+from rtstream.store.rows import RowReader
 from rtstream.store.tables import videos
 
 
-def insert(conn: Connection, **values: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class VideoDetail:
+    """More facts about an exported video.
+
+    Attributes:
+        key: Identifies the recording or the window that was exported.
+        size: Bytes of the file.
+        covered: What the video shows, as ranges in Unix seconds.
+    """
+
+    key: str
+    size: int
+    covered: list[tuple[float, float]]
+
+    def to_json(self) -> JsonObject:
+        """Return the detail as a JSON object."""
+        return {"key": self.key, "size": self.size, "covered": [list(part) for part in self.covered]}
+
+    @classmethod
+    def from_json(cls, stored: JsonObject | None) -> VideoDetail:
+        """Restore a detail from ``to_json``. What is missing is empty."""
+        stored = stored or {}
+        covered = [(float(start), float(end)) for start, end in stored.get("covered", ())]
+        return cls(stored.get("key", ""), stored.get("size", 0), covered)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """A stored video."""
+
+    id: str
+    collection_id: str
+    stream_id: str | None
+    name: str
+    path: str
+    start: float
+    duration: float
+    detail: VideoDetail
+    created_at: float
+
+
+_VIDEOS = RowReader(VideoRow, videos)
+
+
+def insert(conn: Connection, **values: object) -> None:
     """Add a video."""
     conn.execute(videos.insert().values(**values))
 
 
-def get(conn: Connection, video_id: str) -> Row[Any]:
+def get(conn: Connection, video_id: str) -> VideoRow:
     """One video. Raises NotFound."""
-    row = conn.execute(select(videos).where(videos.c.id == video_id)).first()
+    row = _VIDEOS.first(conn, _VIDEOS.select().where(videos.c.id == video_id))
     if row is None:
         raise NotFound(f"There is no exported video {video_id[:80]}. List the videos to see the ids that exist.")
     return row
 
 
-def listing(conn: Connection, collection_id: str | None = None) -> list[Row[Any]]:
+def listing(conn: Connection, collection_id: str | None = None) -> list[VideoRow]:
     """All videos (of a collection), newest first."""
-    query = select(videos).order_by(videos.c.created_at.desc(), videos.c.id)
+    query = _VIDEOS.select().order_by(videos.c.created_at.desc(), videos.c.id)
     if collection_id is not None:
         query = query.where(videos.c.collection_id == collection_id)
-    return list(conn.execute(query).all())
+    return _VIDEOS.all(conn, query)
 
 
-def exported(conn: Connection, stream_id: str, key: str) -> Row[Any] | None:
+def exported(conn: Connection, stream_id: str, key: str) -> VideoRow | None:
     """The video that an export of the same recording has made already."""
     same = (videos.c.stream_id == stream_id) & (videos.c.detail["key"].as_string() == key)
-    return conn.execute(select(videos).where(same)).first()
+    return _VIDEOS.first(conn, _VIDEOS.select().where(same))
 
 
 def rename(conn: Connection, video_id: str, name: str) -> None:

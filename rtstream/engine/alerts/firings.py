@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.engine.alerts.matcher import MatchResult
+from rtstream.engine.alerts.state import advanced
 from rtstream.json_types import JsonObject
 from rtstream.rules import alert_policy as firing
+from rtstream.rules.alert_policy import AlertState, JournalEvidence
+from rtstream.states import AlertStatus, DeliveryState, Outcome
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store.alerts import AlertRow
 from rtstream.store.journal import Entry
 
 Links = Callable[[str, float, float, str], dict[str, str]]
@@ -34,15 +37,15 @@ class EvaluatedMoment:
     end: float
     scene_id: int = 0
     """0: not a scene."""
-    kept: JsonObject | None = None
-    """More to keep in the state of its alerts."""
+    entry: JournalEvidence | None = None
+    """The journal entry that is evaluated, if there is one."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """An alert (a row with its event) and the answer to its event; ``blocked``: why nobody was asked."""
 
-    alert: Row[Any]
+    alert: AlertRow
     judgement: MatchResult | None
     blocked: str = ""
 
@@ -61,18 +64,18 @@ class FiringWriter:
         status = rows.unjudged(conn, [one.alert.id for one in judged], moment.scene_id)
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
-        fired: list[tuple[Row[Any], MatchResult, JsonObject]] = []
+        fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
         for one in judged:
             alert = one.alert
             if alert.id not in status:
                 continue
-            decision, state, fires = _step(moment, one, enabled=status[alert.id] == "enabled")
+            decision, state, fires = _step(moment, one, enabled=status[alert.id] is AlertStatus.ENABLED)
             decisions.append(decision)
             changes.append(
                 {
                     "alert_id": alert.id,
                     "judged_scene": max(alert.judged_scene, moment.scene_id),
-                    "state": state,
+                    "state": state.to_json(),
                     "fired": alert.fired + fires,
                 }
             )
@@ -84,7 +87,7 @@ class FiringWriter:
         return sent
 
     def _fire(
-        self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[Row[Any], MatchResult, JsonObject]]
+        self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[AlertRow, MatchResult, JsonObject]]
     ) -> list[str]:
         index = index_rows.get(conn, fired[0][0].index_id)
         name = stream_rows.get(conn, index.stream_id).name
@@ -110,42 +113,45 @@ class FiringWriter:
         return [webhook["alert_id"] for webhook in webhooks]
 
 
-def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[JsonObject, JsonObject, bool]:
+def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[JsonObject, AlertState, bool]:
     """The decision to log, the alert's state after it, and whether it fires."""
     alert, judgement = one.alert, one.judgement
-    state = {**alert.state, **(moment.kept or {})}
     decision = {
         "alert_id": alert.id,
         "scene_id": moment.scene_id,
         "at": time.time(),
-        "outcome": "suppressed" if enabled is False else "failed",
+        "outcome": Outcome.FAILED if enabled else Outcome.SUPPRESSED,
         "reason": one.blocked,
         "confidence": None,
         "explanation": "",
         "seq": None,
     }
     if judgement is None:
-        return decision, state, False
-    if judgement.outcome == "failed":
-        return decision | {"outcome": "failed", "reason": judgement.reason}, state, False
+        return decision, advanced(alert.state, moment.entry), False
+    if judgement.outcome is Outcome.FAILED:
+        return (
+            decision | {"outcome": Outcome.FAILED, "reason": judgement.reason},
+            advanced(alert.state, moment.entry),
+            False,
+        )
     after, fires, reason = firing.step(
         firing.options(alert.options),
-        firing.State.from_json(alert.state),
-        judgement.confidence if judgement.outcome == "match" else None,
+        alert.state,
+        judgement.confidence if judgement.outcome is Outcome.MATCH else None,
         moment.end,
         enabled,
     )
-    outcome = "fired" if fires else "suppressed" if reason else judgement.outcome
+    outcome = Outcome.FIRED if fires else Outcome.SUPPRESSED if reason else judgement.outcome
     decision |= {
         "outcome": outcome,
         "reason": firing.IN_WORDS[reason] or judgement.reason,
         "confidence": judgement.confidence,
         "explanation": judgement.explanation,
     }
-    return decision, {**state, **after.as_json(), "present": judgement.present}, fires
+    return decision, advanced(replace(after, present=judgement.present), moment.entry), fires
 
 
-def _data(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float, index_name: str) -> JsonObject:
+def _data(moment: EvaluatedMoment, alert: AlertRow, judgement: MatchResult, now: float, index_name: str) -> JsonObject:
     """The alert as it stands in the journal and goes over the WebSocket."""
     return {
         "alert_id": alert.id,
@@ -165,7 +171,7 @@ def _data(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now:
     }
 
 
-def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, now: float) -> JsonObject:
+def _payload(moment: EvaluatedMoment, alert: AlertRow, judgement: MatchResult, now: float) -> JsonObject:
     """The alert as its webhook carries it."""
     return {
         "event_id": alert.event_id,
@@ -180,14 +186,14 @@ def _payload(moment: EvaluatedMoment, alert: Row[Any], judgement: MatchResult, n
     }
 
 
-def _webhook(alert: Row[Any], seq: int, now: float, payload: JsonObject) -> JsonObject:
+def _webhook(alert: AlertRow, seq: int, now: float, payload: JsonObject) -> JsonObject:
     return {
         "id": ids.delivery_id(),
         "alert_id": alert.id,
         "seq": seq,
         "url": alert.callback_url,
         "payload": payload,
-        "state": "pending",
+        "state": DeliveryState.PENDING,
         "attempts": 0,
         "next_at": now,
         "created_at": now,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import anyio
-from sqlalchemy import Row
 
 from rtstream.json_types import JsonObject
 from rtstream.perception.language.local import NEEDS_MODEL, candidate_score
@@ -16,6 +14,7 @@ from rtstream.rules import detection, event_rules
 from rtstream.rules.detection import Facts, Observation, Rule
 from rtstream.rules.text_safety import clean
 from rtstream.states import Matching, Outcome
+from rtstream.store.indexes import SceneRow
 
 MAX_EXPLANATION = 2000
 MODEL_TIMEOUT_S = 60.0
@@ -84,7 +83,7 @@ class EventMatcher:
         """Decide one event by its rule."""
         return _concluded(rule, detection.observe(rule, facts), facts, previously)
 
-    async def judge(self, questions: Sequence[MatchRequest], scene: Row[Any]) -> list[MatchResult]:
+    async def judge(self, questions: Sequence[MatchRequest], scene: SceneRow) -> list[MatchResult]:
         """One answer a question, in order. Raises ProviderError when a model was needed and did not answer."""
         rules = [self.rule(question.prompt, question.rule) for question in questions]
         open_questions = {
@@ -132,23 +131,23 @@ def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: b
     )
 
 
-def scene_facts(scene: Row[Any]) -> Facts:
+def scene_facts(scene: SceneRow) -> Facts:
     """What a rule may look at of a stored scene: what was read or heard, not what a model made of it."""
     detail = scene.detail
-    if "transcript" in detail:
-        return Facts([detail["transcript"]])
-    changes = detail.get("changes", {})
-    if detail.get("unchanged"):
-        changes = {"changed": False, **changes}
-    return detection.scene_facts(scene.text, detail.get("lines", ()), changes)
+    if detail.transcript is not None:
+        return Facts([detail.transcript])
+    changes = detail.changes
+    if detail.unchanged and changes.changed is None:
+        changes = replace(changes, changed=False)
+    return detection.scene_facts(scene.text, detail.lines, changes)
 
 
-def _shown(scene: Row[Any]) -> SceneFacts:
+def _shown(scene: SceneRow) -> SceneFacts:
     """What a model may look at of a stored scene."""
     detail = scene.detail
-    if "transcript" in detail:
-        return SceneFacts(f"{scene.text}\n\nVerbatim:\n{detail['transcript']}", kind="audio")
-    return SceneFacts(text=scene.text, lines=detail.get("lines", ()), changes=detail.get("changes", {}))
+    if detail.transcript is not None:
+        return SceneFacts(f"{scene.text}\n\nVerbatim:\n{detail.transcript}", kind="audio")
+    return SceneFacts(text=scene.text, lines=detail.lines, changes=detail.changes)
 
 
 async def _within_time(_provider: LanguageProvider, ask: Callable[[], Awaitable[list[Verdict]]]) -> list[Verdict]:

@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 from anyio.abc import TaskGroup
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
@@ -23,9 +23,12 @@ from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules import alert_policy as rules
 from rtstream.rules.event_rules import rule_for_event
+from rtstream.states import AlertStatus, SceneStatus
 from rtstream.store import alerts as rows
 from rtstream.store import indexes as index_rows
+from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
+from rtstream.store.indexes import SceneRow
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ class SceneEvaluator:
             if not more:
                 await wake.wait()
 
-    def _next(self, conn: Connection, lane: _Lane) -> tuple[list[Row[Any]], Row[Any] | None, bool]:
+    def _next(self, conn: Connection, lane: _Lane) -> tuple[list[AlertRow], SceneRow | None, bool]:
         """The lane's alerts, the oldest scene that some of them have not judged, and whether too many wait after it."""
         alerts = [alert for alert in rows.of_index(conn, lane.index_id) if self._way(alert) == lane.way]
         if not alerts:
@@ -127,29 +130,31 @@ class SceneEvaluator:
             return alerts, None, False
         return alerts, scenes[0], index_rows.more_scenes_than(conn, lane.index_id, scenes[0].id, MAX_BEHIND)
 
-    def _way(self, alert: Row[Any]) -> Way | None:
+    def _way(self, alert: AlertRow) -> Way | None:
         """How an alert is decided; None when that is not done on scenes."""
         rule = rule_for_event(alert.event_prompt, alert.event_rule)
         if rule is not None and rule.concerns_stream:
             return None
         return "model" if self._judge.asks_model(alert.event_prompt, alert.event_rule) else "rule"
 
-    async def _judge_scene(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> None:
+    async def _judge_scene(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> None:
         judged = await self._judged(due, scene, skip=skip)
         sent = await self._db.write(self._firing.record, EvaluatedMoment(scene.start, scene.end, scene.id), judged)
         if sent is not None:
             self._on_webhooks(sent)
             self._journal.wake()
 
-    async def _judged(self, due: list[Row[Any]], scene: Row[Any], *, skip: bool) -> list[Evaluation]:
-        if scene.status != "ok":
+    async def _judged(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> list[Evaluation]:
+        if scene.status is not SceneStatus.OK:
             return [Evaluation(alert, None, "the scene has no description") for alert in due]
         if skip:
             return [Evaluation(alert, None, TOO_SLOW) for alert in due]
         # Rules cost nothing, so disabled alerts are judged too: the log says what they would have done.
-        free = [a.status == "enabled" or not self._judge.asks_model(a.event_prompt, a.event_rule) for a in due]
+        free = [
+            a.status is AlertStatus.ENABLED or not self._judge.asks_model(a.event_prompt, a.event_rule) for a in due
+        ]
         asked = [alert for alert, ask in zip(due, free, strict=True) if ask]
-        questions = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.get("present")) for a in asked]
+        questions = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.present) for a in asked]
         try:
             answers = await self._judge.judge(questions, scene) if questions else []
         except ProviderError as exc:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream import ids
-from rtstream.engine.alerts import stream_evaluator as signals
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest, MatchResult
 from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
+from rtstream.engine.alerts.state import restart
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
@@ -31,12 +31,14 @@ from rtstream.rules import alert_policy as firing
 from rtstream.rules import event_rules
 from rtstream.rules.detection import PictureCondition, Rule, Speech
 from rtstream.rules.text_safety import clean
-from rtstream.states import AlertStatus, DeliveryState, Outcome
+from rtstream.states import AlertStatus, DeliveryState, Outcome, SceneStatus
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store.alerts import AlertRow, EventRow
 from rtstream.store.database import Database
+from rtstream.store.indexes import SceneRow
 
 MAX_PAGE_SIZE = 1000
 MAX_MODEL_TRIALS = 20
@@ -83,16 +85,14 @@ class AlertService:
         if request.rule is not None:
             changes["rule"] = _rule(request.rule)
 
-        def change(conn: Connection) -> tuple[Row[Any], list[Row[Any]]]:
+        def change(conn: Connection) -> tuple[EventRow, list[AlertRow]]:
             event = rows.get_event(conn, event_id)
             if changes:
                 rows.change_event(conn, event.id, **changes)
             watching = rows.of_event(conn, event.id)
             if changes.keys() & {"prompt", "rule"}:
                 for alert in watching:  # what was seen of another event says nothing of this one
-                    last = index_rows.last_scene_id(conn, alert.index_id)
-                    rows.change_alert(conn, alert.id, state={}, judged_scene=last)
-                    signals.begin(conn, rows.get_alert(conn, alert.id))
+                    restart(conn, alert.id)
             return rows.get_event(conn, event.id), watching
 
         row, watching = await self._db.write(change)
@@ -112,7 +112,7 @@ class AlertService:
             raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
         limit = min(request.limit, MAX_MODEL_TRIALS) if self._judge.asks_model(prompt, given) else request.limit
 
-        def query(conn: Connection) -> list[Row[Any]]:
+        def query(conn: Connection) -> list[SceneRow]:
             stream_rows.get(conn, stream_id)
             indexes = [row.id for row in index_rows.of_stream(conn, stream_id)]
             if request.rtstream_index_id is not None:
@@ -144,8 +144,8 @@ class AlertService:
             )
         return decided[::-1]
 
-    async def _dry(self, question: MatchRequest, scene: Row[Any]) -> MatchResult:
-        if scene.status != "ok":
+    async def _dry(self, question: MatchRequest, scene: SceneRow) -> MatchResult:
+        if scene.status is not SceneStatus.OK:
             return MatchResult(Outcome.FAILED, reason="the scene has no description", present=question.previously)
         try:
             return (await self._judge.judge([question], scene))[0]
@@ -160,7 +160,7 @@ class AlertService:
         alert_id = ids.alert_id()
         options = _options(request)
 
-        def insert(conn: Connection) -> Row[Any]:
+        def insert(conn: Connection) -> AlertRow:
             event = rows.get_event(conn, request.event_id)
             index = index_rows.get(conn, index_id, stream_id)
             _check_fits(event_rules.rule_for_event(event.prompt, event.rule), index.extraction_type, options)
@@ -172,12 +172,10 @@ class AlertService:
                 callback_url=callback or None,
                 status=AlertStatus.ENABLED,
                 options=options,
-                state={},
-                judged_scene=index_rows.last_scene_id(conn, index_id),
                 fired=0,
                 created_at=time.time(),
             )
-            signals.begin(conn, rows.get_alert(conn, alert_id))
+            restart(conn, alert_id)
             return rows.get_alert(conn, alert_id)
 
         row = await self._db.write(insert)
@@ -188,7 +186,7 @@ class AlertService:
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
         """The alerts of an index, oldest first."""
 
-        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, dict[str, int]], dict[str, str]]:
+        def query(conn: Connection) -> tuple[list[AlertRow], dict[str, dict[str, int]], dict[str, str]]:
             index_rows.get(conn, index_id, stream_id)
             found = rows.of_index(conn, index_id)
             alert_ids = [row.id for row in found]
@@ -200,7 +198,7 @@ class AlertService:
     async def set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
         """Enable or disable an alert. Raises NotFound."""
 
-        def change(conn: Connection) -> Row[Any]:
+        def change(conn: Connection) -> AlertRow:
             index_rows.get(conn, index_id, stream_id)
             rows.get_alert(conn, alert_id, index_id)
             rows.change_alert(conn, alert_id, status=status)
@@ -279,13 +277,13 @@ class AlertService:
 
         await self._db.read(query)
 
-    def _event(self, row: Row[Any]) -> Event:
+    def _event(self, row: EventRow) -> Event:
         matching, note = self._judge.matching(row.prompt, row.rule)
         return Event(
             event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
         )
 
-    def _alert(self, row: Row[Any], stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
+    def _alert(self, row: AlertRow, stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
         matching, note = self._judge.matching(row.event_prompt, row.event_rule)
         return Alert(
             alert_id=row.id,

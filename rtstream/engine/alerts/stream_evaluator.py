@@ -10,32 +10,28 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher
+from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated
 from rtstream.engine.journal import Journal
-from rtstream.json_types import JsonObject
 from rtstream.models import Message
+from rtstream.rules.alert_policy import JournalEvidence
 from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
-from rtstream.store import indexes as index_rows
-from rtstream.store import journal as journal_rows
-from rtstream.store import streams as stream_rows
+from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
 from rtstream.store.journal import Filter
 
 log = logging.getLogger(__name__)
 
 WATCHED = Filter(channels=("health", "transcript"))
-CONNECTED = {"connected": True, "reconnecting": False, "error": False}
-"""What a stream's health says of its connection; its other states say nothing."""
 UTTERANCE_S = 20.0
 """Longest utterance: what was said is known to be said this much later."""
 RETRY_S = 5.0
@@ -82,7 +78,7 @@ class StreamEvaluator:
                     self._running = False
                     return
                 if cursor is None:
-                    cursor = min(alert.state["journal"] for alert in alerts)
+                    cursor = min(evaluated(alert) for alert in alerts)
                 silent_at = await self._silences(alerts)
                 page = await self._journal.read(cursor, WATCHED, wait_s=max(0.0, min(IDLE_S, silent_at - time.time())))
                 for message in page.entries:
@@ -94,29 +90,29 @@ class StreamEvaluator:
 
     async def _entry(self, message: Message) -> None:
         """Judge one entry with the alerts of its stream that have not."""
-        kind, facts, kept = _facts(message)
+        kind, facts, entry = _facts(message)
         if kind is None:
             return
 
-        def due(conn: Connection) -> list[Row[Any]]:
+        def due(conn: Connection) -> list[AlertRow]:
             found = _watching(conn, message.rtstream_id)
-            return [alert for alert in found if alert.state["journal"] < message.seq]
+            return [alert for alert in found if evaluated(alert) < message.seq]
 
         alerts = [alert for alert in await self._db.read(due) if isinstance(_rule(alert).conditions[0], kind)]
         data = message.data
         start, end = (data["start"], data["end"]) if kind is Speech else (data["since"], data["since"])
-        await self._record(alerts, facts, EvaluatedMoment(start, end, kept={"journal": message.seq, **kept}))
+        await self._record(alerts, facts, EvaluatedMoment(start, end, entry=entry))
 
-    async def _silences(self, alerts: Iterable[Row[Any]]) -> float:
+    async def _silences(self, alerts: Iterable[AlertRow]) -> float:
         """Judge the alerts on speech whose silence is long enough; gives when the next one may be."""
         following = float("inf")
         now = time.time()
         for alert in alerts:
             condition = _rule(alert).conditions[0]
-            if not isinstance(condition, Speech) or not alert.state.get("present"):
+            if not isinstance(condition, Speech) or not alert.state.present:
                 continue
-            ended = alert.state["spoken"]
-            heard_s = UTTERANCE_S + alert.state.get("late_s", 0.0)
+            ended = alert.state.spoken or 0.0
+            heard_s = UTTERANCE_S + alert.state.late_s
             due = ended + condition.for_s + heard_s
             if due <= now:
                 silence = Facts(speech=False, silence_s=max(condition.for_s, now - heard_s - ended))
@@ -125,10 +121,8 @@ class StreamEvaluator:
                 following = min(following, due)
         return following
 
-    async def _record(self, alerts: list[Row[Any]], facts: Facts, moment: EvaluatedMoment) -> None:
-        judged = [
-            Evaluation(alert, self._judge.by_rule(_rule(alert), facts, alert.state.get("present"))) for alert in alerts
-        ]
+    async def _record(self, alerts: list[AlertRow], facts: Facts, moment: EvaluatedMoment) -> None:
+        judged = [Evaluation(alert, self._judge.by_rule(_rule(alert), facts, alert.state.present)) for alert in alerts]
         for _, of_index in groupby(judged, key=lambda one: one.alert.index_id):
             sent = await self._db.write(self._firing.record, moment, list(of_index))
             if sent is not None:
@@ -136,45 +130,29 @@ class StreamEvaluator:
                 self._journal.wake()
 
 
-def begin(conn: Connection, alert: Row[Any]) -> None:
-    """Let an alert on a stream itself look at what comes from now on; how the stream stands now is its last look."""
-    if not _of_journal(alert):
-        return
-    state: JsonObject = {"journal": journal_rows.latest(conn)}
-    stream = stream_rows.get(conn, index_rows.get(conn, alert.index_id).stream_id)
-    connected = CONNECTED.get(stream.health.get("state"))
-    if isinstance(_rule(alert).conditions[0], Connected) and connected is not None:
-        state["present"] = connected
-    rows.change_alert(conn, alert.id, state=state)
-
-
-def _watching(conn: Connection, stream_id: str | None = None) -> list[Row[Any]]:
+def _watching(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
     """The alerts on streams themselves, by index."""
-    found = [alert for alert in rows.with_stream(conn, stream_id) if "journal" in alert.state and _of_journal(alert)]
+    found = rows.of_streams(conn, stream_id)
+    found = [alert for alert in found if alert.state.journal is not None and concerns_stream(alert)]
     return sorted(found, key=lambda alert: alert.index_id)
 
 
-def _of_journal(alert: Row[Any]) -> bool:
-    rule = rule_for_event(alert.event_prompt, alert.event_rule)
-    return rule is not None and rule.concerns_stream
-
-
-def _rule(alert: Row[Any]) -> Rule:
+def _rule(alert: AlertRow) -> Rule:
     rule = rule_for_event(alert.event_prompt, alert.event_rule)
     assert rule is not None
     return rule
 
 
-def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, JsonObject]:
+def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, JournalEvidence]:
     """What kind of rule an entry speaks to, what it says, and what to keep of it."""
     data = message.data
     if message.channel == "transcript":
         if data.get("kind") == "gap":
-            return None, Facts(), {}
+            return None, Facts(), JournalEvidence(message.seq)
         # HLS comes half a minute late and more, and speech may wait to be transcribed: so does what follows it.
         late_s = datetime.fromisoformat(message.timestamp).timestamp() - data["end"]
-        return Speech, Facts(speech=True), {"spoken": data["end"], "late_s": max(0.0, late_s)}
+        return Speech, Facts(speech=True), JournalEvidence(message.seq, data["end"], max(0.0, late_s))
     connected = CONNECTED.get(data["state"])
     if connected is None:
-        return None, Facts(), {}
-    return Connected, Facts(connected=connected, reason=data.get("reason") or ""), {}
+        return None, Facts(), JournalEvidence(message.seq)
+    return Connected, Facts(connected=connected, reason=data.get("reason") or ""), JournalEvidence(message.seq)

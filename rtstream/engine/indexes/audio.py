@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import Row
+from typing import cast
 
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, VisionAnswer
-from rtstream.rules.batches import Batch, Batches, words_of
+from rtstream.rules.batches import Batch, Batches, Segmenter, words_of
+from rtstream.rules.scene_detail import SceneDetail
+from rtstream.store.indexes import IndexRow
 
 
 @dataclass
@@ -19,7 +19,7 @@ class RunningAudioIndex(RunningIndex):
     """A running audio index."""
 
     prompt: str = ""
-    segmenter: Any = "word"
+    segmenter: Segmenter = "word"
     value: float = 10
     json_schema: JsonObject | None = None
     engine: str = ""
@@ -74,12 +74,12 @@ class AudioIndexes:
 
     async def _complete(self, index: RunningAudioIndex, batches: list[Batch]) -> None:
         for batch in batches:
-            detail = {"words": len(batch.words), "transcript": batch.text}
+            detail = SceneDetail(words=len(batch.words), transcript=batch.text)
             await self._indexing.put(index, WindowJob(batch.start, batch.end, _question(index, batch), detail))
 
 
 def _question(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
-    provider: LanguageProvider | Any = index.provider
+    provider = cast("LanguageProvider", index.provider)
 
     async def ask() -> VisionAnswer:
         return await provider.summarise(index.prompt, batch.text, json_schema=index.json_schema)
@@ -87,7 +87,7 @@ def _question(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[
     return ask
 
 
-def audio_index(row: Row[Any], stream_name: str, provider: LanguageProvider, engine: str) -> RunningAudioIndex:
+def audio_index(row: IndexRow, stream_name: str, provider: LanguageProvider, engine: str) -> RunningAudioIndex:
     """A running index of a stored one."""
     config = row.extraction_config
     return RunningAudioIndex(

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,7 +19,10 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import Capped, ModelCalls
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionAnswer, VisionProvider
+from rtstream.rules.scene_detail import SceneDetail
+from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
+from rtstream.states import IndexStatus, SceneStatus
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
 from rtstream.store.database import Database
@@ -42,7 +45,7 @@ class WindowJob:
     start: float
     end: float
     ask: Callable[[], Awaitable[VisionAnswer]] | None
-    detail: JsonObject
+    detail: SceneDetail
     answer: VisionAnswer | None = None
     """The answer when nobody needs to be asked (``ask`` is None)."""
 
@@ -122,12 +125,12 @@ class IndexRunner:
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
         """The cap of model calls is reached: say so, leave out and count what comes, go on when there is room."""
         index.paused = True
-        await self._state(index, "paused", str(capped))
+        await self._state(index, IndexStatus.PAUSED, str(capped))
         await anyio.sleep(max(0.0, capped.until - time.time()) + RESUME_SLACK_S)
         index.paused = False
-        await self._state(index, "running", "")
+        await self._state(index, IndexStatus.RUNNING, "")
 
-    async def _state(self, index: RunningIndex, status: str, reason: str) -> None:
+    async def _state(self, index: RunningIndex, status: IndexStatus, reason: str) -> None:
         index.failing = False
         await self._db.write(lambda conn: rows.change(conn, index.id, status=status, status_reason=reason))
 
@@ -143,26 +146,24 @@ class IndexRunner:
                 raise
             except ProviderError as exc:
                 failure = str(exc)
-        detail = {
-            **job.detail,
-            "latency_s": round(attempts.latency_s, 3) if attempts.count else None,
-            "lines": [clean(line.text, 1000) for line in answer.lines[:MAX_LINES]],
-            "changes": answer.changes if job.ask is not None else {"changed": False},
-        }
-        if failure:
-            detail["failure"] = failure
-        if answer.data_error:
-            detail["data_error"] = answer.data_error
+        detail = replace(
+            job.detail,
+            latency_s=round(attempts.latency_s, 3) if attempts.count else None,
+            lines=[clean(line.text, 1000) for line in answer.lines[:MAX_LINES]],
+            changes=answer.changes if job.ask is not None else ScreenChanges(changed=False),
+            failure=failure,
+            data_error=answer.data_error,
+        )
         values = {
             "index_id": index.id,
             "stream_id": index.stream_id,
             "start": job.start,
             "end": job.end,
             "text": "" if failure else clean(answer.text, MAX_TEXT),
-            "status": "failed" if failure else "ok",
+            "status": SceneStatus.FAILED if failure else SceneStatus.OK,
             "model": answer.model,
             "data": answer.data,
-            "detail": detail,
+            "detail": detail.to_json(),
             "created_at": time.time(),
         }
         counts: dict[str, float] = {"failed": 1} if failure else {"done": 1}

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.engine.indexes.audio import AudioIndexes, audio_index
@@ -22,10 +22,12 @@ from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
 from rtstream.rules import batches
 from rtstream.rules.text_safety import clean
+from rtstream.states import IndexStatus
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
+from rtstream.store.indexes import IndexRow, SceneRow
 from rtstream.store.journal import Entry
 
 MAX_PROMPT = 20_000
@@ -63,14 +65,12 @@ class IndexService:
     async def resume(self) -> None:
         """Run again what ran when the engine ended."""
 
-        def query(conn: Connection) -> list[tuple[Row[Any], str]]:
-            streams, _ = stream_rows.page(
-                conn, limit=1_000_000, offset=0, status=None, name=None, ordering="created_at", collection_id=None
-            )
+        def query(conn: Connection) -> list[tuple[IndexRow, str]]:
+            streams = stream_rows.all_streams(conn)
             return [(row, stream.name) for stream in streams for row in rows.of_stream(conn, stream.id)]
 
         for row, name in await self._db.read(query):
-            if row.status in ("running", "paused"):
+            if row.status is not IndexStatus.STOPPED:
                 await self._run(row, name)
 
     async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
@@ -106,7 +106,7 @@ class IndexService:
             "created_at": time.time(),
         }
 
-        def insert(conn: Connection) -> Row[Any]:
+        def insert(conn: Connection) -> IndexRow:
             rows.insert(conn, **values)
             data = {"change": "added", "kind": "index", "id": values["id"], "name": values["name"] or ""}
             entry = Entry("catalogue", data, stream_id=stream_id, stream_name=stream.name, index_id=values["id"])
@@ -130,8 +130,8 @@ class IndexService:
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
         """Run an index; harmless when it runs."""
         row = await self._db.read(rows.get, index_id, stream_id)
-        if row.status == "stopped":
-            row = await self._change(index_id, status="running", status_reason="")
+        if row.status is IndexStatus.STOPPED:
+            row = await self._change(index_id, status=IndexStatus.RUNNING, status_reason="")
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
@@ -139,7 +139,7 @@ class IndexService:
         """Stop an index; harmless when it is stopped."""
         row = await self._db.read(rows.get, index_id, stream_id)
         await self._halt(row)
-        return self._index(await self._change(index_id, status="stopped", status_reason="stopped by request"))
+        return self._index(await self._change(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
 
     async def forget(self, stream_id: str) -> None:
         """End the indexes of a stream that is being removed."""
@@ -152,7 +152,7 @@ class IndexService:
             raise InvalidRequest(f"The prompt must have 1 to {MAX_PROMPT} characters.")
         await self._db.read(rows.get, index_id, stream_id)
         row = await self._change(index_id, prompt=prompt)
-        if row.status != "stopped":
+        if row.status is not IndexStatus.STOPPED:
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
@@ -171,29 +171,29 @@ class IndexService:
         found, more = await self._db.read(rows.scene_page, index_id, start, end, page, page_size)
         return [_scene(row) for row in found], more
 
-    async def _change(self, index_id: str, **values: Any) -> Row[Any]:
-        def change(conn: Connection) -> Row[Any]:
+    async def _change(self, index_id: str, **values: object) -> IndexRow:
+        def change(conn: Connection) -> IndexRow:
             rows.change(conn, index_id, **values)
             return rows.get(conn, index_id)
 
         return await self._db.write(change)
 
-    async def _run(self, row: Row[Any], stream_name: str) -> None:
+    async def _run(self, row: IndexRow, stream_name: str) -> None:
         try:
             provider: Any = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
         except (ProviderError, InvalidRequest) as exc:
-            await self._change(row.id, status="stopped", status_reason=str(exc))
+            await self._change(row.id, status=IndexStatus.STOPPED, status_reason=str(exc))
             return
         if row.status != "running" or row.status_reason:  # a pause, or a failure, of an earlier run
-            await self._change(row.id, status="running", status_reason="")
+            await self._change(row.id, status=IndexStatus.RUNNING, status_reason="")
         if row.extraction_type == "time":
             await self._visual.start(visual_index(row, stream_name, provider))
         else:
             await self._audio.start(audio_index(row, stream_name, provider, engine))
             await self._transcripts.need(row.stream_id, engine, row.id)
 
-    async def _halt(self, row: Row[Any]) -> None:
+    async def _halt(self, row: IndexRow) -> None:
         if row.extraction_type == "time":
             await self._visual.stop(row.id)
             return
@@ -210,7 +210,7 @@ class IndexService:
         fields = set(IndexProgress.model_fields)
         return [IndexProgress(**index.model_dump(include=fields)) for index in await self.of_stream(stream_id)]
 
-    def _index(self, row: Row[Any]) -> SceneIndex:
+    def _index(self, row: IndexRow) -> SceneIndex:
         try:
             model = self._provider(row.extraction_type, row.model_name).name
         except ProviderError:
@@ -239,8 +239,8 @@ class IndexService:
         )
 
 
-def _scene(row: Row[Any]) -> Scene:
-    text = row.text or row.detail.get("failure", "")
+def _scene(row: SceneRow) -> Scene:
+    text = row.text or row.detail.failure
     return Scene(
         id=row.id,
         start=row.start,
@@ -251,10 +251,10 @@ def _scene(row: Row[Any]) -> Scene:
         model=row.model,
         status=row.status,
         data=row.data,
-        frame_times=row.detail.get("frame_times", []),
-        latency_s=row.detail.get("latency_s"),
-        data_error=row.detail.get("data_error", ""),
-        unchanged=row.detail.get("unchanged", False),
+        frame_times=row.detail.frame_times,
+        latency_s=row.detail.latency_s,
+        data_error=row.detail.data_error,
+        unchanged=row.detail.unchanged,
     )
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
-from sqlalchemy import Row
 
 from rtstream import messages as m
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.engine.model_calls import ModelCalls
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
+from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.windows import Window, Windows
+from rtstream.store.indexes import IndexRow
+
+if TYPE_CHECKING:  # the libraries of the module take a moment to load
+    from rtstream.perception.vision.features import Grey
 
 NO_JSON = "The embedded default gives no JSON: set a vision model."
 
@@ -25,7 +29,7 @@ NO_JSON = "The embedded default gives no JSON: set a vision model."
 class Answered:
     """The last window a model has answered: a grey thumbnail of its last picture, and the answer."""
 
-    thumbnail: Any
+    thumbnail: Grey
     answer: VisionAnswer
 
 
@@ -110,19 +114,21 @@ class VisualIndexes:
 
 
 async def _job(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
-    detail: JsonObject = {"frame_times": [round(picture.time, 3) for picture in window.pictures]}
+    detail = SceneDetail(frame_times=[round(picture.time, 3) for picture in window.pictures])
     last = None
     if index.skip_unchanged:
         unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
         if unchanged and index.answered is not None:
-            return WindowJob(window.start, window.end, None, {**detail, "unchanged": True}, index.answered.answer)
+            return WindowJob(window.start, window.end, None, replace(detail, unchanged=True), index.answered.answer)
     return WindowJob(window.start, window.end, _question(index, window, last), detail)
 
 
-def _question(index: RunningVisualIndex, window: Window[Picture], last: Any) -> Callable[[], Awaitable[VisionAnswer]]:
+def _question(
+    index: RunningVisualIndex, window: Window[Picture], last: Grey | None
+) -> Callable[[], Awaitable[VisionAnswer]]:
     """The call for a window. ``last``: thumbnail of its last picture, where one is needed."""
     request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
-    provider: Any = index.provider
+    provider = cast("VisionProvider", index.provider)
     json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
 
     async def ask() -> VisionAnswer:
@@ -134,7 +140,7 @@ def _question(index: RunningVisualIndex, window: Window[Picture], last: Any) -> 
     return ask
 
 
-def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Any]:
+def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Grey | None]:
     """Whether every picture looks like the one last answered for, and the thumbnail of the last one, if it has one."""
     from rtstream.perception.vision import features  # here, in a thread: the libraries take a moment to load
 
@@ -161,9 +167,9 @@ def extraction_config(given: JsonObject | None) -> JsonObject:
     return {"time": int(length) if length == int(length) else length, "frame_count": int(count)}
 
 
-def _number(value: Any, what: str) -> float:
+def _number(value: JsonValue, what: str) -> float:
     try:
-        number = float(value)
+        number = float(value)  # pyright: ignore[reportArgumentType] - refused below
     except (TypeError, ValueError):
         raise ValueError(f"{what} must be a number.") from None
     if isinstance(value, bool) or not math.isfinite(number):
@@ -171,7 +177,7 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def visual_index(row: Row[Any], stream_name: str, provider: VisionProvider) -> RunningVisualIndex:
+def visual_index(row: IndexRow, stream_name: str, provider: VisionProvider) -> RunningVisualIndex:
     """A running index of a stored one."""
     config, options = row.extraction_config, row.model_config or {}
     return RunningVisualIndex(

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.engine.jobs import Job, Jobs
@@ -22,17 +22,21 @@ from rtstream.engine.recordings.videos import VideoService, catalogue
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.export import ExportJob, main
 from rtstream.forkserver import start_process
+from rtstream.json_types import JsonObject
 from rtstream.mp4.progressive import same_format
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import read_init
 from rtstream.rules.playlist import describe_nearest, format_time
 from rtstream.rules.text_safety import clean
+from rtstream.states import DesiredState
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
+from rtstream.store.recordings import RecordingRow, SegmentRow
+from rtstream.store.streams import StreamRow
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +52,13 @@ PIN = "export:"
 class _Asked:
     """What is to be exported. ``key`` tells the same recording from another one."""
 
-    stream: Row[Any]
+    stream: StreamRow
     name: str
     start: float
     end: float
     key: str
-    segments: Sequence[Row[Any]]
-    runs: dict[str, Row[Any]]
+    segments: Sequence[SegmentRow]
+    runs: dict[str, RecordingRow]
 
 
 class ExportService:
@@ -105,9 +109,9 @@ class ExportService:
             self._under_way[key] = self._jobs.start(lambda job: self._carry_out(job, asked), self._videos.exported)
         return self._under_way[key]
 
-    async def _recording(self, stream: Row[Any], name: str) -> _Asked:
+    async def _recording(self, stream: StreamRow, name: str) -> _Asked:
         """The latest completed recording: what was recorded from its start to its stop, reconnects and all."""
-        if stream.desired == "running":
+        if stream.desired is DesiredState.RUNNING:
             raise InvalidRequest(
                 "The stream is still running. Stop it first, or give start and end to export a part of it."
             )
@@ -130,7 +134,7 @@ class ExportService:
         _check_length(start, end)
         return _Asked(stream, name, start, end, segments[-1].recording_id, segments, runs)
 
-    async def _window(self, stream: Row[Any], name: str, start: float | None, end: float | None) -> _Asked:
+    async def _window(self, stream: StreamRow, name: str, start: float | None, end: float | None) -> _Asked:
         start, end = window(start, end)
         _check_length(start, end)
         segments, runs = await self._stored(stream.id, start, end)
@@ -142,10 +146,12 @@ class ExportService:
         start, end = max(start, segments[0].start), min(end, segments[-1].start + segments[-1].duration)
         return _Asked(stream, name, start, end, f"{round(start * 1e6)}-{round(end * 1e6)}", segments, runs)
 
-    async def _stored(self, stream_id: str, start: float, end: float) -> tuple[list[Row[Any]], dict[str, Row[Any]]]:
+    async def _stored(
+        self, stream_id: str, start: float, end: float
+    ) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
         """Segments of a window, oldest first, and their runs in the same order."""
 
-        def query(conn: Connection) -> tuple[list[Row[Any]], dict[str, Row[Any]]]:
+        def query(conn: Connection) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
             segments = recording_rows.segments_between(conn, stream_id, start, end)
             runs = {
                 run_id: recording_rows.init_of(conn, stream_id, run_id)
@@ -176,7 +182,7 @@ class ExportService:
             with anyio.CancelScope(shield=True):
                 await self._db.write(recording_rows.unpin, PIN + video_id)
 
-    def _store(self, conn: Connection, video_id: str, asked: _Asked, index: dict[str, Any]) -> None:
+    def _store(self, conn: Connection, video_id: str, asked: _Asked, index: JsonObject) -> None:
         covered = [[part[0], part[1]] for part in index["parts"]]
         rows.insert(
             conn,
@@ -192,7 +198,7 @@ class ExportService:
         )
         journal_rows.append(conn, catalogue("added", video_id, asked.name))
 
-    async def _export(self, video_id: str, asked: _Asked, job: Job) -> dict[str, Any]:
+    async def _export(self, video_id: str, asked: _Asked, job: Job) -> JsonObject:
         """Run the export process to its end. Cancelled or failed, it leaves nothing."""
         runs = [
             StoredRecording(asked.runs[run_id].init, [stored_segment(asked.stream.id, row) for row in segments])
@@ -204,7 +210,7 @@ class ExportService:
             work = ExportJob(files, runs, codecs, asked.start, asked.end, draft, self._room)
             return await self._run(video_id, work, job)
 
-    async def _run(self, video_id: str, work: ExportJob, job: Job) -> dict[str, Any]:
+    async def _run(self, video_id: str, work: ExportJob, job: Job) -> JsonObject:
         done = False
         process, connection = await anyio.to_thread.run_sync(start_process, main, work, f"export-{video_id}")
         try:
@@ -230,7 +236,7 @@ class ExportService:
             await self._storage.delete_folder(video_id)
 
 
-async def _heard(receive: Callable[[], bytes]) -> dict[str, Any]:
+async def _heard(receive: Callable[[], bytes]) -> JsonObject:
     """The next message of an export process."""
     try:
         with anyio.fail_after(SILENCE_S):
@@ -241,7 +247,7 @@ async def _heard(receive: Callable[[], bytes]) -> dict[str, Any]:
         raise Unavailable("The export ended unexpectedly. Try again.") from None
 
 
-def _failure(message: dict[str, Any]) -> Unavailable:
+def _failure(message: JsonObject) -> Unavailable:
     if message["full"]:
         return Unavailable("There is not enough room on the disk for this export. Free some, or export a shorter part.")
     return Unavailable(f"This cannot be exported: {message['error']}.")
@@ -262,15 +268,15 @@ def _check_length(start: float, end: float) -> None:
         )
 
 
-def _same_format(runs: dict[str, Row[Any]]) -> list[bool]:
+def _same_format(runs: dict[str, RecordingRow]) -> list[bool]:
     inits = [run.init for run in runs.values()]
     # Nearly always they are the same bytes.
     return [True] * len(inits) if len(set(inits)) == 1 else same_format(inits)
 
 
-def _formats_differ(segments: Sequence[Row[Any]], runs: dict[str, Row[Any]]) -> str:
+def _formats_differ(segments: Sequence[SegmentRow], runs: dict[str, RecordingRow]) -> str:
     """What to tell who wants to export runs that do not fit together: the parts that do."""
-    parts: list[list[Row[Any]]] = []
+    parts: list[list[SegmentRow]] = []
     for run_id, found in groupby(segments, key=lambda segment: segment.recording_id):
         own = list(found)
         if parts and same_format([runs[parts[-1][-1].recording_id].init, runs[run_id].init])[0]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from rtstream.store import marks as rows
 from rtstream.store.database import Database
@@ -19,7 +19,7 @@ class TimelineMarks:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def between(self, stream_id: str, start: float, end: float) -> list[dict[str, Any]]:
+    async def between(self, stream_id: str, start: float, end: float) -> list[JsonObject]:
         """Return at most ``MAX_MARKS`` marks of a window, oldest first. Alerts take precedence over scenes.
 
         Each has ``kind`` (``alert`` or ``scene``), ``start`` and ``end`` (Unix seconds) and ``label``, which is
@@ -30,9 +30,9 @@ class TimelineMarks:
         return sorted([*alerts, *scenes[: MAX_MARKS - len(alerts)]], key=lambda mark: mark["start"])
 
 
-def _changes(scenes: Sequence[tuple[float, float, str]]) -> list[dict[str, Any]]:
+def _changes(scenes: Sequence[tuple[float, float, str]]) -> list[JsonObject]:
     """The scenes that differ from the one before."""
-    found: list[dict[str, Any]] = []
+    found: list[JsonObject] = []
     for start, end, text in scenes:
         label = clean(" ".join(text.split()), MAX_LABEL)
         if label and (not found or found[-1]["label"] != label):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rtstream.engine.recordings.links import LinkRefused, Links
 from rtstream.engine.recordings.playback import PlaybackService
 from rtstream.engine.recordings.videos import VideoService
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from rtstream.storage import StoredFile
 
-Marks = Callable[[str, float, float], Awaitable[list[dict[str, Any]]]]
+Marks = Callable[[str, float, float], Awaitable[list[JsonObject]]]
 """Returns the marks of [start, end] (Unix seconds) of a stream for the player's time line, oldest first."""
 
 
@@ -71,7 +71,7 @@ class MediaAccess:
             return await self._videos.file(grant, path)
         return await self._recorded.file(grant, path)
 
-    async def page(self, token: str) -> dict[str, Any]:
+    async def page(self, token: str) -> JsonObject:
         """What the player page shows: fragments, gaps, and the alerts and scenes as marks."""
         grant = self._links.read(token)
         if not grant.clips:

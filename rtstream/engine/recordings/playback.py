@@ -22,6 +22,7 @@ from rtstream.engine.recordings.links import Grant, Links
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
 from rtstream.forkserver import context
+from rtstream.json_types import JsonObject
 from rtstream.models import Playback
 from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
@@ -118,10 +119,10 @@ class PlaybackService:
         except ValueError:
             raise NotFound("Nothing is recorded in this window (any more).") from None
 
-    async def page(self, grant: Grant, token: str, marks: list[dict[str, Any]]) -> dict[str, Any]:
+    async def page(self, grant: Grant, token: str, marks: list[JsonObject]) -> JsonObject:
         """All the player page needs to play a granted window."""
 
-        def query(conn: Connection) -> tuple[tuple[list[Range], list[Range]], list[dict[str, Any]]]:
+        def query(conn: Connection) -> tuple[tuple[list[Range], list[Range]], list[JsonObject]]:
             segments = list(rows.each_segment(conn, grant.stream_id, grant.start, grant.end))
             fragments = _fragments(segments, token, self._codecs(conn, grant.stream_id, {row[2] for row in segments}))
             return coverage(segments, grant.start, grant.end), fragments
@@ -291,7 +292,7 @@ def keys(runs: Iterable[StoredRecording]) -> set[str]:
     return {piece.key for run in runs for piece in run.pieces}
 
 
-def _fragments(segments: Iterable[SegmentRow], token: str, codecs: Mapping[str, str]) -> list[dict[str, Any]]:
+def _fragments(segments: Iterable[SegmentRow], token: str, codecs: Mapping[str, str]) -> list[JsonObject]:
     """Segments as the player page fetches them."""
     return [
         {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.config import EngineConfig
 from rtstream.rules.retention import File, expired, files, unpinned
@@ -15,6 +14,7 @@ from rtstream.storage import Storage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
+from rtstream.store.streams import StreamRow
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Retention:
 
     async def round(self) -> int:
         """Remove what has to go now; returns how many files went."""
-        found: list[tuple[Row[Any], list[File]]] = await self._db.read(self._candidates)
+        found: list[tuple[StreamRow, list[File]]] = await self._db.read(self._candidates)
         now = time.time()
         going: dict[tuple[str, str], File] = {}
         for stream, candidates in found:
@@ -77,8 +77,8 @@ class Retention:
             await self._media.delete(orphans)
 
     @staticmethod
-    def _candidates(conn: Connection) -> list[tuple[Row[Any], list[File]]]:
-        found: list[tuple[Row[Any], list[File]]] = []
+    def _candidates(conn: Connection) -> list[tuple[StreamRow, list[File]]]:
+        found: list[tuple[StreamRow, list[File]]] = []
         for stream in stream_rows.all_streams(conn):
             oldest = rows.oldest_segments(conn, stream.id, LOOK_AT)
             run = rows.init_of(conn, stream.id, oldest[-1].recording_id) if oldest else None

@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.links import Clip, Grant, LinkRefused, Links
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
+from rtstream.json_types import JsonObject
 from rtstream.models import ClipLinks, ExportResult, Video
 from rtstream.mp4.progressive import Fragment, Part, retime
 from rtstream.rules.playlist import Segment, gaps_between, playlist
@@ -24,6 +24,7 @@ from rtstream.store import journal as journal_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry
+from rtstream.store.videos import VideoRow
 
 MAX_CLIPS = 100
 MAX_NAME = 200
@@ -54,7 +55,7 @@ class VideoService:
         self._journal = journal
         self._links = links
         self._storage = storage
-        self._indexes: dict[str, dict[str, Any]] = {}
+        self._indexes: dict[str, JsonObject] = {}
 
     async def get(self, base_url: str, video_id: str) -> Video:
         """One video, with fresh links. Raises NotFound."""
@@ -110,8 +111,8 @@ class VideoService:
         links = self._links.clip_urls(base_url, cut, title)
         return ClipLinks(stream_url=links["stream_url"], player_url=links["player_url"])
 
-    def _video(self, base_url: str, row: Row[Any]) -> Video:
-        covered = [(start, end) for start, end in row.detail["covered"]]
+    def _video(self, base_url: str, row: VideoRow) -> Video:
+        covered = row.detail.covered
         return Video(
             **self._links.clip_urls(base_url, [(row.id, 0.0, row.duration)], row.name),
             id=row.id,
@@ -123,7 +124,7 @@ class VideoService:
             end=covered[-1][1],
             covered=covered,
             gaps=gaps_between(covered),
-            size=row.detail["size"],
+            size=row.detail.size,
             created_at=row.created_at,
         )
 
@@ -154,7 +155,7 @@ class VideoService:
         media = await self._read(one.video_id, fragment.offset, fragment.length)
         return await anyio.to_thread.run_sync(retime, init, media, at)
 
-    async def page(self, grant: Grant, token: str) -> dict[str, Any]:
+    async def page(self, grant: Grant, token: str) -> JsonObject:
         """All the player page needs. Without a common clock (clips of several videos) its times begin at 0."""
         shown = await self._shown(grant)
         one_clock = len({one.video_id for one in shown}) == 1 and all(
@@ -216,7 +217,7 @@ class VideoService:
         except NotFound:
             raise NotFound(GONE) from None
 
-    async def _index(self, video_id: str) -> dict[str, Any]:
+    async def _index(self, video_id: str) -> JsonObject:
         found = self._indexes.get(video_id)
         if found is None:
             try:
@@ -248,7 +249,7 @@ def _check_granted(grant: Grant, video_id: str) -> None:
         raise NotFound("There is no such media file (any more).")
 
 
-def _cut(clip: Clip, index: dict[str, Any]) -> list[_Shown]:
+def _cut(clip: Clip, index: JsonObject) -> list[_Shown]:
     """What of each part of a video is in a clip."""
     video_id, start, end = clip
     found: list[_Shown] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest
@@ -14,6 +14,7 @@ from rtstream.store import streams as stream_rows
 from rtstream.store import video_transcripts as spoken_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
+from rtstream.store.videos import VideoRow
 
 NOTHING = "No results found."
 """The published API answers like this, as an error; scripts look for these words (API reference 2.19)."""
@@ -43,14 +44,14 @@ class VideoSearchService:
     async def collection(self, collection_id: str, query: str, **how: Any) -> list[VideoHits]:
         """Moments of all videos of a collection, the video with the best one first. Raises as ``one``."""
 
-        def videos(conn: Connection) -> dict[str, Row[Any]]:
+        def videos(conn: Connection) -> dict[str, VideoRow]:
             found = rows.listing(conn, stream_rows.get_collection(conn, collection_id).id)
             known = spoken_rows.transcribed(conn)
             return {video.id: video for video in found if video.id in known}
 
         return await self._find(await self._db.read(videos), query, how)
 
-    async def _find(self, videos: dict[str, Row[Any]], query: str, how: JsonObject) -> list[VideoHits]:
+    async def _find(self, videos: dict[str, VideoRow], query: str, how: JsonObject) -> list[VideoHits]:
         found = await self._search.search(query, videos=list(videos), **how)
         hits: dict[str, VideoHits] = {}
         for hit in found.hits:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream import messages as m
@@ -20,16 +20,18 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
+from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
 from rtstream.rules.redaction import redact, show_url
 from rtstream.rules.text_safety import clean
-from rtstream.states import HealthState
+from rtstream.states import DesiredState, HealthState
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry
+from rtstream.store.streams import StreamRow
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class StreamService:
             raise Conflict(f"{self._config.max_streams} streams are running already. Stop one first.")
         now = time.time()
         media_types = list(dict.fromkeys(request.media_types or ["video"]))
-        values: dict[str, Any] = {
+        values: JsonObject = {
             "id": ids.stream_id(),
             "name": clean(request.name or "", MAX_NAME).strip() or show_url(url)[:MAX_NAME],
             "url": url,
@@ -95,11 +97,11 @@ class StreamService:
             "sample_rate": request.sample_rate or 30,
             "store": request.store,
             "enable_transcript": bool(request.enable_transcript),
-            "desired": "running",
+            "desired": DesiredState.RUNNING,
             "health": Health(state=HealthState.CONNECTING, since=now).model_dump(),
         }
 
-        def insert(conn: Connection) -> Row[Any]:
+        def insert(conn: Connection) -> StreamRow:
             rows.insert(conn, **values)
             return rows.get(conn, values["id"])
 
@@ -129,7 +131,7 @@ class StreamService:
     async def get(self, stream_id: str) -> Stream:
         """One stream as it is now. Raises NotFound."""
 
-        def query(conn: Connection) -> tuple[Row[Any], list[tuple[float, float]]]:
+        def query(conn: Connection) -> tuple[StreamRow, list[tuple[float, float]]]:
             return rows.get(conn, stream_id), recording_rows.ranges(conn, stream_id)
 
         row, ranges = await self._db.read(query)
@@ -138,7 +140,7 @@ class StreamService:
     async def page(self, **which: Any) -> tuple[list[Stream], int]:
         """Streams of one page and the number of all that match."""
 
-        def query(conn: Connection) -> tuple[list[Row[Any]], int]:
+        def query(conn: Connection) -> tuple[list[StreamRow], int]:
             return rows.page(conn, **which)
 
         found, total = await self._db.read(query)
@@ -149,14 +151,14 @@ class StreamService:
         row = await self._db.read(rows.get, stream_id)
         if stream_id not in self._supervisor.running:
             await self._check_source(row.url)
-            await self._db.write(lambda conn: rows.change(conn, stream_id, desired="running"))
+            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.RUNNING))
             await self._run(row)
         return await self.get(stream_id)
 
     async def stop(self, stream_id: str) -> Stream:
         """Stop a stream; harmless when it is stopped. What was recorded stays."""
         await self._db.read(rows.get, stream_id)
-        await self._db.write(lambda conn: rows.change(conn, stream_id, desired="stopped"))
+        await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
         await self._supervisor.stop(stream_id)
         await self._after_end(stream_id)
         if self._health.get(stream_id, Health()).state != "stopped":
@@ -179,7 +181,7 @@ class StreamService:
 
     async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
         """Give a stream another name or other limits of retention; None leaves them as they are."""
-        values: dict[str, Any] = {}
+        values: JsonObject = {}
         if name is not None:
             values["name"] = clean(name, MAX_NAME).strip()
             if not values["name"]:
@@ -236,7 +238,7 @@ class StreamService:
         if message.state == "reconnecting":
             await self._after_end(stream_id)
         if message.state == "stopped":  # by itself: at the end of a file
-            await self._db.write(lambda conn: rows.change(conn, stream_id, desired="stopped"))
+            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
             await self._after_end(stream_id)
         media = message.media
         if media is not None:
@@ -278,7 +280,7 @@ class StreamService:
         if changed is not None:
             changed.set()
 
-    async def _run(self, row: Row[Any]) -> None:
+    async def _run(self, row: StreamRow) -> None:
         folder = await self._media.spool(row.id)
         self._names[row.id] = row.name
         self._urls[row.id] = row.url
@@ -289,7 +291,7 @@ class StreamService:
             m.RecorderSpec(
                 stream_id=row.id,
                 url=row.url,
-                media_types=row.media_types,
+                media_types=list(row.media_types),
                 record=row.store,
                 folder=folder,
                 segment_s=config.segment_s,
@@ -309,13 +311,13 @@ class StreamService:
         data = {"change": change, "kind": "stream", "id": stream_id, "name": name}
         return Entry("catalogue", data, stream_id=stream_id, stream_name=name)
 
-    def _stream(self, row: Row[Any], ranges: list[tuple[float, float]]) -> Stream:
+    def _stream(self, row: StreamRow, ranges: list[tuple[float, float]]) -> Stream:
         health = self._health.get(row.id) or Health.model_validate(row.health)
         if skipped_s := self._transcribers.skipped_s(row.id):
             skipped = {**health.skipped, "transcript_s": round(skipped_s, 1)}
             health = health.model_copy(update={"skipped": skipped})
         status = StreamStatus.CONNECTED
-        if row.desired == "stopped":
+        if row.desired is DesiredState.STOPPED:
             status = StreamStatus.STOPPED
         elif health.state is HealthState.ERROR:
             status = StreamStatus.ERROR

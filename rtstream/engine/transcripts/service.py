@@ -6,20 +6,21 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.protocols import ProviderError, SpeechProvider
-from rtstream.states import TranscriptState
+from rtstream.states import DesiredState, TranscriptJobStatus, TranscriptState
 from rtstream.store import streams as stream_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.database import Database
 from rtstream.store.journal import iso
+from rtstream.store.streams import StreamRow
+from rtstream.store.transcripts import TranscriptJobRow, TranscriptSegmentRow
 
 MAX_PAGE_SIZE = 1000
 NO_SOUND_S = 10.0
@@ -127,7 +128,7 @@ class TranscriptService:
         self.engine(None, self._language)
 
     @staticmethod
-    def check_sound(stream: Row[Any]) -> None:
+    def check_sound(stream: StreamRow) -> None:
         """Raises InvalidRequest when this stream has no sound to listen to."""
         if "audio" not in stream.media_types:
             raise InvalidRequest(
@@ -162,11 +163,11 @@ class TranscriptService:
         job = await self._db.read(rows.job, stream_id, name)
         running = self._running(stream_id, name)
         return TranscriptStatus(
-            status="not_configured" if job is None else job.status,
+            status=TranscriptJobStatus(job.status) if job else TranscriptJobStatus.NOT_CONFIGURED,
             engine=name,
             language=job.language if job else None,
             start_time=job.created_at if job else None,
-            end_time=job.updated_at if job and job.status == "stopped" else None,
+            end_time=job.updated_at if job and job.status is DesiredState.STOPPED else None,
             created_at=iso(job.created_at) if job else None,
             updated_at=iso(job.updated_at) if job else None,
             state=running.state if running else TranscriptState.STOPPED,
@@ -174,10 +175,12 @@ class TranscriptService:
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
         )
 
-    def _reason(self, stream: Row[Any], engine: str, job: Row[Any] | None, running: RunningTranscript | None) -> str:
+    def _reason(
+        self, stream: StreamRow, engine: str, job: TranscriptJobRow | None, running: RunningTranscript | None
+    ) -> str:
         """Why nothing is heard now, when nothing is."""
         if running is None:
-            if job is None or job.status != "running":
+            if job is None or job.status is not DesiredState.RUNNING:
                 return ""
             try:
                 self.engine(engine)
@@ -188,7 +191,7 @@ class TranscriptService:
             return running.reason
         if time.monotonic() - running.heard_at < NO_SOUND_S:
             return ""
-        if stream.desired == "stopped":
+        if stream.desired is DesiredState.STOPPED:
             return "The stream is stopped; its transcript goes on when it is started."
         return "No sound comes from the stream; see its health and media."
 
@@ -211,7 +214,7 @@ class TranscriptService:
         await self._db.read(stream_rows.get, stream_id)
         name = self._known(engine) if engine else None
 
-        def query(conn: Connection) -> tuple[list[Row[Any]], int]:
+        def query(conn: Connection) -> tuple[list[TranscriptSegmentRow], int]:
             return rows.page(conn, stream_id, name, start=start, end=end, since=since, page=page, page_size=page_size)
 
         found, total = await self._db.read(query)
@@ -237,7 +240,7 @@ class TranscriptService:
         await self._set_sound(stream_id, True)
 
 
-def _segment(row: Row[Any]) -> TranscriptSegment:
+def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:
     detail = row.detail or {}
     return TranscriptSegment(
         start=row.start,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import anyio
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.search import SearchService
@@ -25,6 +24,7 @@ from rtstream.storage import LocalFiles, Storage, joined
 from rtstream.store import video_transcripts as rows
 from rtstream.store import videos as video_rows
 from rtstream.store.database import Database
+from rtstream.store.videos import VideoRow
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class VideoTranscriptService:
     async def _shown(self, _base_url: str, video_id: str) -> VideoTranscript:
         return await self.transcript(video_id)
 
-    async def _index(self, job: Job, video: Row[Any], provider: SpeechProvider, language: str | None) -> str:
+    async def _index(self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None) -> str:
         try:
             with anyio.fail_after(LEAST_S + SLOWEST * video.duration):
                 said, sound = await self._hear(job, video, provider, language)
@@ -144,7 +144,7 @@ class VideoTranscriptService:
             del self._under_way[video.id]
 
     async def _hear(
-        self, job: Job, video: Row[Any], provider: SpeechProvider, language: str | None
+        self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None
     ) -> tuple[list[Batch], bool]:
         """The sentences of a video, and whether it has sound at all. Raises ProviderError, InvalidRequest."""
         found: list[Utterance] = []
@@ -174,7 +174,7 @@ class VideoTranscriptService:
         return _sentences(found), sound
 
     async def _feed(
-        self, job: Job, video: Row[Any], files: LocalFiles, decoder: ChildProcess, session: SpeechSession
+        self, job: Job, video: VideoRow, files: LocalFiles, decoder: ChildProcess, session: SpeechSession
     ) -> bool:
         """Give the session all of the sound; False when there is none."""
         key = joined(video.id, VIDEO_FILE)
@@ -215,7 +215,7 @@ def _words(stored: list[JsonObject]) -> list[Word]:
     return [Word(word["word"], word["start"], word["end"], number == last) for number, word in enumerate(stored)]
 
 
-def _at_once(video_id: str) -> Callable[[Job], Any]:
+def _at_once(video_id: str) -> Callable[[Job], Awaitable[str]]:
     async def work(job: Job) -> str:
         return video_id
 

@@ -15,20 +15,20 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
-from sqlalchemy import Row
 from standardwebhooks import Webhook
 
 from rtstream.engine.webhooks.transport import Answer, PostFailed, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, next_attempt
+from rtstream.states import DeliveryState
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
+from rtstream.store.deliveries import DeliveryRow
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class AttemptResult:
     latency_s: float
     status: int | None
     error: str
-    state: str
+    state: DeliveryState
     next_at: float
 
 
@@ -68,7 +68,7 @@ class AttemptResult:
 class _Lane:
     """An alert that has something to send. ``rows``: what of it is known, from the first on."""
 
-    rows: Sequence[Row[Any]] = ()
+    rows: Sequence[DeliveryRow] = ()
     complete: bool = False
     """Nothing but ``rows`` waited when they were read."""
     wake: anyio.Event = field(default_factory=anyio.Event)
@@ -167,7 +167,7 @@ class WebhookService:
             complete = len(rows) < LOOK_AHEAD
         del self._lanes[alert_id]
 
-    async def _send(self, lane: _Lane, rows: Sequence[Row[Any]]) -> bool:
+    async def _send(self, lane: _Lane, rows: Sequence[DeliveryRow]) -> bool:
         """Send these in order; False when one failed or was not due, after the wait for it."""
         for row in rows:
             pause = row.next_at - time.time()
@@ -179,7 +179,7 @@ class WebhookService:
                 return False
         return True
 
-    async def _deliver(self, row: Row[Any]) -> bool:
+    async def _deliver(self, row: DeliveryRow) -> bool:
         """One attempt, logged; whether the next webhook may follow at once."""
         host = urlsplit(row.url).hostname or ""
         limiter = self._hosts.get(host)  # gone when no lane uses it
@@ -191,7 +191,7 @@ class WebhookService:
         self._done.append((attempt, logged))
         self._book.set()
         await logged.wait()
-        return attempt.state == "delivered"
+        return attempt.state is DeliveryState.DELIVERED
 
     async def _keep_books(self) -> None:
         """Log attempts: all that ended while the last ones were written, in one transaction."""
@@ -209,7 +209,7 @@ class WebhookService:
             for _, logged in done:
                 logged.set()
 
-    async def _attempt(self, row: Row[Any]) -> AttemptResult:
+    async def _attempt(self, row: DeliveryRow) -> AttemptResult:
         began = time.monotonic()
         answer: Answer | None = None
         error = ""
@@ -229,16 +229,16 @@ class WebhookService:
             error = "internal error"
         status, retry_after = (answer.status, answer.retry_after_s) if answer else (None, None)
         now = time.time()
-        state, next_at = "delivered", now
+        state, next_at = DeliveryState.DELIVERED, now
         if error:
             jitter = random.random()  # noqa: S311 - spreads load, guards nothing
             again = None
             if status != GONE:
                 again = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
-            state, next_at = ("dead", now) if again is None else ("pending", again)
+            state, next_at = (DeliveryState.DEAD, now) if again is None else (DeliveryState.PENDING, again)
         return AttemptResult(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
 
-    async def _post(self, row: Row[Any]) -> Answer:
+    async def _post(self, row: DeliveryRow) -> Answer:
         addresses = await self._check(row.url)
         body = json.dumps(row.payload, separators=(",", ":"))
         at = datetime.now(UTC)

@@ -83,7 +83,7 @@ def matching_prompt(questions: Sequence[EventQuestion], scene: SceneFacts) -> Pr
     data = {
         "description": clean(scene.text, MAX_TEXT),
         "text_on_screen": [clean(line, MAX_LINE) for line in scene.lines[:MAX_LINES]],
-        "measured": {key: value for key, value in scene.changes.items() if isinstance(value, bool | int | float)},
+        "measured": scene.changes.measured(),
     }
     return Prompt(f"{_DATA.format(mark=mark)}\n\n{task}", _block(mark, data))
 

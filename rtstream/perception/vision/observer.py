@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import TextLine, VisionAnswer
 from rtstream.perception.vision import features
 from rtstream.perception.vision.features import Grey
 from rtstream.perception.vision.text_reader import Reader
 from rtstream.rules.fuzzy_text import fold
+from rtstream.rules.screen_changes import ScreenChanges
 
 MAX_SESSIONS = 256
 MAX_PICTURES = 64
@@ -73,22 +73,22 @@ class SceneObserver:
         frozen = len(greys) + bool(last) > 1 and movement.cuts == 0 and movement.share == 0
         seen.changed_at = last.changed_at if last and frozen else time
         appeared, disappeared = _difference(last.lines, seen.lines) if last else ([], [])
-        changes = {
-            "first": last is None,
-            "changed": last is None or not frozen,
-            "share": round(share, 3),
-            "cut": movement.cuts > 0,
-            "cuts": movement.cuts,
-            "motion": round(movement.share, 3),
-            "frozen": frozen,
-            "still_s": round(max(0.0, time - seen.changed_at), 3),
-            "black": features.is_black(greys[-1]),
-            "blank": features.is_blank(greys[-1]),
-            "colours": features.main_colours(jpeg),
-            "text_read": self._reader is not None,
-            "appeared": appeared,
-            "disappeared": disappeared,
-        }
+        changes = ScreenChanges(
+            first=last is None,
+            changed=last is None or not frozen,
+            share=round(share, 3),
+            cut=movement.cuts > 0,
+            cuts=movement.cuts,
+            motion=round(movement.share, 3),
+            frozen=frozen,
+            still_s=round(max(0.0, time - seen.changed_at), 3),
+            black=features.is_black(greys[-1]),
+            blank=features.is_blank(greys[-1]),
+            colours=features.main_colours(jpeg),
+            text_read=self._reader is not None,
+            appeared=appeared,
+            disappeared=disappeared,
+        )
         self._seen[session] = seen
         while len(self._seen) > MAX_SESSIONS:
             self._seen.popitem(last=False)
@@ -107,39 +107,40 @@ class SceneObserver:
         return _LookState(grey, np.where(fresh, grey, last.read_from), lines)
 
 
-def describe(lines: Sequence[TextLine], changes: JsonObject) -> str:
+def describe(lines: Sequence[TextLine], changes: ScreenChanges) -> str:
     """Return a description in plain sentences. Text from the screen is quoted in reading order."""
     sentences = []
-    if changes["black"]:
+    if changes.black:
         sentences.append("The picture is black.")
-    elif changes["blank"]:
+    elif changes.blank:
         sentences.append("The picture is one plain colour.")
     if lines:
         sentences.append(f"Text on screen: {_quoted([line.text for line in lines])}.")
-    elif not changes["text_read"]:
+    elif not changes.text_read:
         sentences.append(NO_READER)
-    elif not (changes["black"] or changes["blank"]):
+    elif not (changes.black or changes.blank):
         sentences.append("There is no text on screen.")
-    if changes["appeared"]:
-        sentences.append(f"New since the previous look: {_quoted(changes['appeared'])}.")
-    if changes["disappeared"]:
-        sentences.append(f"Gone since the previous look: {_quoted(changes['disappeared'])}.")
+    if changes.appeared:
+        sentences.append(f"New since the previous look: {_quoted(changes.appeared)}.")
+    if changes.disappeared:
+        sentences.append(f"Gone since the previous look: {_quoted(changes.disappeared)}.")
     sentences.append(_movement(changes))
-    if changes["colours"] and not changes["black"]:
-        sentences.append(f"Main colours: {', '.join(changes['colours'])}.")
+    if changes.colours and not changes.black:
+        sentences.append(f"Main colours: {', '.join(changes.colours)}.")
     return " ".join(sentences)
 
 
-def _movement(changes: JsonObject) -> str:
-    if changes["cuts"]:
-        return "There was a cut to another picture." if changes["cuts"] == 1 else f"There were {changes['cuts']} cuts."
-    if changes["frozen"]:
-        return f"Nothing moved for {changes['still_s']:.0f} s." if changes["still_s"] >= 1 else "Nothing moved."
-    if changes["first"] and not changes["motion"]:
+def _movement(changes: ScreenChanges) -> str:
+    motion, still_s, share_changed = changes.motion or 0.0, changes.still_s or 0.0, changes.share or 0.0
+    if changes.cuts:
+        return "There was a cut to another picture." if changes.cuts == 1 else f"There were {changes.cuts} cuts."
+    if changes.frozen:
+        return f"Nothing moved for {still_s:.0f} s." if still_s >= 1 else "Nothing moved."
+    if changes.first and not motion:
         return "This is the first look."
-    if changes["motion"] >= 0.3:
-        return "Most of the picture is moving." if changes["motion"] >= 0.6 else "Much of the picture is moving."
-    share = round(100 * (changes["motion"] if changes["first"] else max(changes["motion"], changes["share"])))
+    if motion >= 0.3:
+        return "Most of the picture is moving." if motion >= 0.6 else "Much of the picture is moving."
+    share = round(100 * (motion if changes.first else max(motion, share_changed)))
     return f"{share} % of the picture changed." if share else "A small part of the picture changed."
 
 

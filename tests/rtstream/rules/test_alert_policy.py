@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.alert_policy import PolicyOptions, QuietHours, State, options, step
+from rtstream.rules.alert_policy import AlertState, PolicyOptions, QuietHours, options, step
 
 Scene = tuple[float | None, float, bool]  # confidence of the match or None, time, enabled
 
@@ -53,9 +53,9 @@ def slow_model(rule: PolicyOptions, history: list[Scene]) -> list[int]:
 
 @given(rules, scenes)
 def test_an_alert_fires_exactly_when_the_obvious_model_says_so(rule: PolicyOptions, history: list[Scene]) -> None:
-    state, fired = State(), []
+    state, fired = AlertState(), []
     for n, (confidence, at, enabled) in enumerate(history):
-        state, fires, reason = step(rule, State.from_json(state.as_json()), confidence, at, enabled)
+        state, fires, reason = step(rule, AlertState.from_json(state.to_json()), confidence, at, enabled)
         if fires:
             fired.append(n)
         matched = confidence is not None
@@ -64,7 +64,7 @@ def test_an_alert_fires_exactly_when_the_obvious_model_says_so(rule: PolicyOptio
 
 
 def test_a_thing_that_stays_is_reported_once_and_again_when_it_comes_back() -> None:
-    state, fired = State(), []
+    state, fired = AlertState(), []
     for n, confidence in enumerate([1.0, 1.0, 1.0, None, 1.0, 1.0]):
         state, fires, _ = step(PolicyOptions(), state, confidence, float(n))
         fired.append(fires)

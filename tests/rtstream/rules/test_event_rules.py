@@ -23,6 +23,7 @@ from rtstream.rules.detection import (
     observe,
 )
 from rtstream.rules.event_rules import from_json, from_prompt, is_exhaustive, rule_for_event
+from rtstream.rules.screen_changes import ScreenChanges
 
 STILL_4, STILL_6 = {"frozen": True, "still_s": 4}, {"frozen": True, "still_s": 6}
 
@@ -172,7 +173,10 @@ def test_no_pattern_takes_long_on_any_text() -> None:
 def test_the_picture_is_decided_by_what_was_measured(
     given_: dict[str, Any], picture: dict[str, Any], previously: bool | None, outcome: str, explanation: str
 ) -> None:
-    assert said(from_json(given_), Facts(picture=picture), previously) == (outcome, explanation)
+    assert said(from_json(given_), Facts(picture=ScreenChanges.from_json(picture)), previously) == (
+        outcome,
+        explanation,
+    )
 
 
 def test_what_was_not_looked_at_is_not_decided() -> None:

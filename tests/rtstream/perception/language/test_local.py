@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.perception import registry
 from rtstream.perception.language.local import LocalLanguage
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict
+from rtstream.rules.screen_changes import ScreenChanges
 
 pytestmark = pytest.mark.anyio
 
@@ -13,7 +16,7 @@ async def judge(prompt: str, scene: SceneFacts) -> Verdict:
     return verdict
 
 
-SEEN = {"text_read": True, "first": False, "appeared": [], "disappeared": []}
+SEEN = ScreenChanges(first=False, text_read=True, appeared=[], disappeared=[])
 
 
 async def test_a_quoted_phrase_is_looked_for_in_the_lines_on_screen() -> None:
@@ -25,15 +28,15 @@ async def test_a_quoted_phrase_is_looked_for_in_the_lines_on_screen() -> None:
 
 
 async def test_a_line_that_is_gone_is_not_found_in_the_description() -> None:
-    scene = SceneFacts("Gone since the previous look: “Invoice 4711”.", [], SEEN | {"disappeared": ["Invoice 4711"]})
+    scene = SceneFacts("Gone since the previous look: “Invoice 4711”.", [], replace(SEEN, disappeared=["Invoice 4711"]))
     assert (await judge('"Invoice 4711" is on the screen', scene)).outcome == "no_match"
 
 
 async def test_appearing_and_disappearing_follow_the_lines_that_came_and_went() -> None:
-    came = SceneFacts("", ["Live", "REC"], SEEN | {"appeared": ["REC"]})
+    came = SceneFacts("", ["Live", "REC"], replace(SEEN, appeared=["REC"]))
     stays = SceneFacts("", ["Live", "REC"], SEEN)
-    went = SceneFacts("", ["Live"], SEEN | {"disappeared": ["REC"]})
-    first = SceneFacts("", ["Live"], SEEN | {"first": True})
+    went = SceneFacts("", ["Live"], replace(SEEN, disappeared=["REC"]))
+    first = SceneFacts("", ["Live"], replace(SEEN, first=True))
     for scene, appears, disappears in (
         (came, "no_match", "no_match"),
         (stays, "no_match", "no_match"),
@@ -56,7 +59,7 @@ async def test_any_other_prompt_needs_a_model_and_is_only_ranked() -> None:
 
 
 async def test_a_phrase_is_not_decided_where_text_was_not_read() -> None:
-    scene = SceneFacts("First look.", [], {"text_read": False})
+    scene = SceneFacts("First look.", [], ScreenChanges(text_read=False))
     assert (await judge('"REC" is not on the screen', scene)).outcome == "needs_model"
 
 

@@ -32,7 +32,7 @@ async def test_the_provider_reads_a_screen_in_its_child_process(screen: Draw) ->
     finally:
         await vision.aclose()
     assert (answer.model, [line.text for line in answer.lines]) == ("local", ["Invoice 4711"])
-    assert not again.changes["changed"]
+    assert not again.changes.changed
 
 
 async def test_a_broken_picture_costs_one_answer(screen: Draw) -> None:

@@ -1,0 +1,53 @@
+"""Alert state: the only code that decides how an alert's state begins and how it advances.
+
+``FiringWriter`` stores the advanced states, in the transaction that writes what follows from them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from rtstream.rules import detection
+from rtstream.rules.alert_policy import AlertState, JournalEvidence
+from rtstream.rules.event_rules import rule_for_event
+from rtstream.store import alerts as rows
+from rtstream.store import indexes as index_rows
+from rtstream.store import journal as journal_rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.alerts import AlertRow
+
+CONNECTED = {"connected": True, "reconnecting": False, "error": False}
+"""Health states that tell whether a stream is connected. The other states tell nothing."""
+
+
+def restart(conn: Connection, alert_id: str) -> None:
+    """Begin anew with what comes from now on: the alert is new, or its event has changed."""
+    alert = rows.get_alert(conn, alert_id)
+    rows.set_state(conn, alert_id, _initial(conn, alert), index_rows.last_scene_id(conn, alert.index_id))
+
+
+def advanced(state: AlertState, entry: JournalEvidence | None) -> AlertState:
+    """Return the state after a moment was evaluated; ``entry``: the journal entry, if the moment is one."""
+    return state if entry is None else state.after_entry(entry)
+
+
+def concerns_stream(alert: AlertRow) -> bool:
+    """Return whether an alert is about the stream itself, not about scenes."""
+    rule = rule_for_event(alert.event_prompt, alert.event_rule)
+    return rule is not None and rule.concerns_stream
+
+
+def evaluated(alert: AlertRow) -> int:
+    """Return the number of the newest journal entry that an alert on a stream has evaluated."""
+    return alert.state.journal or 0
+
+
+def _initial(conn: Connection, alert: AlertRow) -> AlertState:
+    """An alert on a stream takes the present state of the stream as its last look."""
+    rule = rule_for_event(alert.event_prompt, alert.event_rule)
+    if rule is None or not rule.concerns_stream:
+        return AlertState()
+    stream = stream_rows.get(conn, index_rows.get(conn, alert.index_id).stream_id)
+    connected = CONNECTED.get(stream.health.get("state", ""))
+    of_connection = isinstance(rule.conditions[0], detection.Connection)
+    return AlertState(present=connected if of_connection else None, journal=journal_rows.latest(conn))
