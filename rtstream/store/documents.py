@@ -1,8 +1,9 @@
-"""Every searchable document in memory, as arrays: filters and the first, coarse pass of search by meaning.
+"""Keeps every searchable document in memory as arrays, for filters and the coarse first pass of search by meaning.
 
-Of a vector only the signs of its components are kept here (one bit a dimension): the number of differing bits h of d
-estimates the cosine as cos(pi h / d) (Charikar, 2002). The best by that estimate are then scored with their
-true vectors from the database. A document takes 33 bytes and one bit a dimension: 81 bytes with 384 dimensions.
+Only the signs of a vector's components are stored here (one bit per dimension). The number h of differing bits out of d
+estimates the cosine as cos(pi h / d) (Charikar, 2002). The best documents by that estimate are then scored with their
+true vectors from the database. A document takes 33 bytes plus one bit per dimension, which is 81 bytes with 384
+dimensions.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from numpy.typing import NDArray
 Bits = NDArray[np.uint64]
 
 MAX_DOCUMENTS = 4_000_000
-"""Documents kept in memory (about 330 MB with 384 dimensions); beyond it the oldest cannot be found any more."""
+"""Maximum number of documents in memory (about 330 MB with 384 dimensions). The oldest beyond it cannot be found."""
 CHUNK = 16_384
-"""Rows that are compared at once: their bits and distances stay in the processor's cache."""
+"""Number of rows compared at a time, so that their bits and distances stay in the processor's cache."""
 FAR = np.int16(0x7FFF)
 
 
 def sign_bits(vectors: NDArray[np.float32]) -> Bits:
-    """uint64 [rows, ceil(dimensions / 64)]: the sign of each component."""
+    """Return the sign of each component as uint64 [rows, ceil(dimensions / 64)]."""
     packed = np.packbits(vectors > 0, axis=1)
     padding = -packed.shape[1] % 8
     return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, padding)))).view(np.uint64)
@@ -33,7 +34,7 @@ def sign_bits(vectors: NDArray[np.float32]) -> Bits:
 
 @dataclass(frozen=True)
 class View:
-    """The documents at one moment; stays valid while documents are added. Rows are in the order of their numbers."""
+    """The documents at one moment, in the order of their numbers. It stays valid while documents are added."""
 
     ids: NDArray[np.int64]
     places: NDArray[np.int32]
@@ -42,14 +43,14 @@ class View:
     alive: NDArray[np.bool_]
     embedded: NDArray[np.bool_]
     bits: Bits
-    """[words, rows]: one row of memory per 64 dimensions."""
+    """[words, rows], with one row of memory per 64 dimensions."""
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Row numbers of those documents that are here; others are left out."""
+        """Return the row numbers of the documents that are here. Others are left out."""
         if not len(self.ids):
             return np.zeros(0, np.int64)
         first, last = int(self.ids[0]), int(self.ids[-1])
-        # Without gaps a number says its row; looking it up is ten times slower.
+        # Without gaps, the row follows from the number. A lookup is ten times slower.
         found = ids - first if last - first == len(self.ids) - 1 else np.searchsorted(self.ids, ids)
         found = np.clip(found, 0, len(self.ids) - 1)
         return found[(self.ids[found] == ids) & self.alive[found]]
@@ -69,7 +70,10 @@ class View:
         return mask
 
     def distances(self, query: Bits, mask: NDArray[np.bool_]) -> NDArray[np.int16]:
-        """int16 [rows]: bits that differ from ``query``; ``FAR`` where masked out or without a vector."""
+        """Return the number of bits that differ from ``query`` as int16 [rows].
+
+        The distance is ``FAR`` for rows that are masked out or have no vector.
+        """
         usable = mask & self.embedded
         result = np.full(len(self.ids), FAR, np.int16)
         if len(self.bits) != len(query):
@@ -84,7 +88,7 @@ class View:
 
 
 class Documents:
-    """Grows at its end. One thread changes it; ``view`` may be taken in any thread."""
+    """A growing collection of documents. Only one thread may change it, but ``view`` may be called from any thread."""
 
     def __init__(self, limit: int = MAX_DOCUMENTS) -> None:
         self._limit = limit
@@ -92,19 +96,19 @@ class Documents:
         self._count = 0
         self._dead = 0
         self.dropped = 0
-        """Oldest documents left out because of the limit."""
+        """Number of the oldest documents that were dropped because of the limit."""
         self._ids = np.zeros(0, np.int64)
         self._places = np.zeros(0, np.int32)
         self._starts = np.zeros(0, np.float64)
         self._ends = np.zeros(0, np.float64)
         self._alive = np.zeros(0, np.bool_)
         self._embedded = np.zeros(0, np.bool_)
-        # Rows that wait for a vector: neither embedded nor given up.
+        # Rows that wait for a vector, which are neither embedded nor given up.
         self._waiting = np.zeros(0, np.bool_)
         self._bits: Bits = np.zeros((0, 0), np.uint64)
 
     def view(self) -> View:
-        """What is here now."""
+        """Return the current documents."""
         with self._lock:
             end = self._count
             return View(
@@ -119,21 +123,21 @@ class Documents:
 
     @property
     def count(self) -> int:
-        """Documents that can be found."""
+        """Number of documents that can be found."""
         return self._count - self._dead
 
     @property
     def last(self) -> int:
-        """Number of the newest document; 0 when there is none."""
+        """Number of the newest document, or 0 if there is none."""
         return int(self._ids[self._count - 1]) if self._count else 0
 
     @property
     def waiting(self) -> int:
-        """Documents without a vector that shall get one."""
+        """Number of documents that are waiting for a vector."""
         return int(np.count_nonzero(self._waiting[: self._count]))
 
     def add(self, ids: Any, places: Any, starts: Any, ends: Any) -> None:
-        """Append documents; their numbers ascend and are above all that are here."""
+        """Append documents, whose numbers must ascend and exceed all existing ones."""
         size = len(ids)
         with self._lock:
             if self._count + size > len(self._ids):
@@ -152,13 +156,13 @@ class Documents:
             self._count += size
 
     def extend(self, doc: int, end: float) -> None:
-        """A document goes on to a later end."""
+        """Move the end of a document to a later time."""
         with self._lock:
             rows = self._rows([doc])
             self._ends[rows] = end
 
     def embed(self, ids: Sequence[int], bits: Bits) -> None:
-        """Set the sign bits [documents, words] of documents; those that are gone are passed over."""
+        """Set the sign bits [documents, words] of documents. Deleted documents are ignored."""
         with self._lock:
             if len(self._bits) != bits.shape[1]:
                 if len(self._bits):
@@ -172,19 +176,19 @@ class Documents:
             self._waiting[rows] = False
 
     def give_up(self, ids: Sequence[int]) -> None:
-        """These get no vector."""
+        """Mark documents as never getting a vector."""
         with self._lock:
             self._waiting[self._rows(ids)] = False
 
     def forget_vectors(self) -> None:
-        """The model changed: every document waits for a new vector."""
+        """Make every document wait for a new vector, because the model has changed."""
         with self._lock:
             self._bits = np.zeros((0, len(self._ids)), np.uint64)
             self._embedded = np.zeros_like(self._embedded)
             self._waiting = self._alive.copy()
 
     def next_waiting(self, limit: int) -> list[int]:
-        """Newest documents that wait for a vector: what was just seen is found first."""
+        """Return the newest documents that wait for a vector, so that recent results can be found first."""
         with self._lock:
             end = self._count
             while end > 0:
@@ -196,7 +200,7 @@ class Documents:
         return []
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Documents are gone."""
+        """Remove documents."""
         with self._lock:
             rows = self._rows(ids)
             self._dead += int(np.count_nonzero(self._alive[rows]))
@@ -212,7 +216,10 @@ class Documents:
         return found[known[found] == wanted]
 
     def _grow(self, more: int) -> None:
-        """Room for ``more`` rows in new arrays (views keep the old ones); the dead and, at the limit, the oldest go."""
+        """Make room for ``more`` rows in new arrays, while views keep the old ones.
+
+        Removed documents are dropped, and at the limit the oldest ones as well.
+        """
         keep = np.flatnonzero(self._alive[: self._count])
         surplus = max(0, len(keep) + more - self._limit)
         if surplus:

@@ -1,4 +1,4 @@
-"""Queries of search: what is new, what holds these words, vectors, and what a hit shows."""
+"""Queries of search: new documents, matching words, vectors, and the details of hits."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from rtstream.store.tables import (
 )
 
 VIDEO = "video"
-"""Kind of what is said in exported videos."""
+"""Kind of the transcripts of exported videos."""
 
 Place = tuple[str, str, str]
-"""Kind, owner (a stream; of kind ``video`` a video) and index (empty for a transcript or a video) of a document."""
+"""Kind, owner (a stream, or a video for the kind ``video``) and index (empty for transcripts and videos)."""
 
 
 @dataclass(frozen=True)
 class DocumentSource:
-    """A row of an origin that becomes a document (or, when ``text`` is empty, does not)."""
+    """A row of an origin that becomes a document, unless its ``text`` is empty."""
 
     ref: int
     place: Place
@@ -52,11 +52,11 @@ class DocumentSource:
     end: float
     text: str
     stored_text: str | None = None
-    """The text, where no other row holds it."""
+    """The text, if no other row contains it."""
 
 
 def new_sources(conn: Connection, origin: int, limit: int) -> list[DocumentSource]:
-    """The next rows of an origin that were not read yet, in the order they were written."""
+    """Return the next unread rows of an origin, in the order in which they were written."""
     reached = conn.execute(select(search_cursors.c.reached).where(search_cursors.c.origin == origin)).scalar_one()
     return _READ[origin](conn, reached, limit)
 
@@ -154,7 +154,7 @@ _READ: dict[int, Callable[[Connection, int, int], list[DocumentSource]]] = {
 
 
 def place_ids(conn: Connection, wanted: Iterable[Place]) -> dict[Place, int]:
-    """Numbers of places; those that have none get one."""
+    """Return the numbers of places. A place without a number gets one."""
     ids: dict[Place, int] = {}
     for place in set(wanted):
         kind, owner, index_id = place
@@ -165,7 +165,7 @@ def place_ids(conn: Connection, wanted: Iterable[Place]) -> dict[Place, int]:
 
 
 class StoredPlace(NamedTuple):
-    """Of ``stream_id`` and ``video_id`` one is None."""
+    """A place with its number. Either ``stream_id`` or ``video_id`` is None."""
 
     id: int
     kind: str
@@ -175,7 +175,7 @@ class StoredPlace(NamedTuple):
 
 
 def all_places(conn: Connection) -> list[StoredPlace]:
-    """Every place that has documents."""
+    """Return every place that has documents."""
     [(found,)] = _raw(
         conn, "SELECT json_group_array(json_array(id, kind, stream_id, video_id, index_id)) FROM search_places", ()
     )
@@ -183,7 +183,7 @@ def all_places(conn: Connection) -> list[StoredPlace]:
 
 
 def add_document(conn: Connection, origin: int, place: int, source: DocumentSource) -> int:
-    """Make a row of an origin searchable by its words; returns the document's number, which only grows."""
+    """Make a row of an origin searchable by its words. Returns the document's number, which only grows."""
     cursor = conn.connection.cursor()
     cursor.execute(
         'INSERT INTO search_docs(place, origin, ref, start, "end", text) VALUES (?, ?, ?, ?, ?, ?)',
@@ -196,18 +196,18 @@ def add_document(conn: Connection, origin: int, place: int, source: DocumentSour
 
 
 def extend_document(conn: Connection, doc: int, source: DocumentSource) -> bool:
-    """A document goes on with an equal text; False when it is gone."""
+    """Extend a document by a row with an equal text. Returns False if the document no longer exists."""
     changed = conn.execute(update(search_docs).where(search_docs.c.id == doc).values(end=source.end, ref=source.ref))
     return changed.rowcount > 0
 
 
 def set_reached(conn: Connection, origin: int, ref: int) -> None:
-    """Rows of the origin up to this one were read."""
+    """Record that the rows of the origin up to this one have been read."""
     conn.execute(update(search_cursors).where(search_cursors.c.origin == origin).values(reached=ref))
 
 
 def take_removed(conn: Connection, limit: int) -> list[int]:
-    """Take the words of documents that went away out of the index; returns those documents, each once."""
+    """Remove the words of deleted documents from the index. Returns the numbers of these documents, each once."""
     gone = _raw(conn, "SELECT id, text FROM search_removed ORDER BY id LIMIT ?", (limit,))
     if gone:
         cursor = conn.connection.cursor()
@@ -218,13 +218,13 @@ def take_removed(conn: Connection, limit: int) -> list[int]:
 
 
 def model_id(conn: Connection, name: str) -> int:
-    """The number that vectors of this model carry."""
+    """Return the number that identifies this model in stored vectors."""
     conn.execute(insert(search_models).prefix_with("OR IGNORE", dialect="sqlite").values(name=name))
     return conn.execute(select(search_models.c.id).where(search_models.c.name == name)).scalar_one()
 
 
 def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tuple[Any, ...]]:
-    """Documents after this one: (id, place, start, end, sign bits of ``model`` or None)."""
+    """Return the documents after this one as (id, place, start, end, sign bits of ``model`` or None)."""
     return _raw(
         conn,
         'SELECT id, place, start, "end", CASE WHEN model = ? THEN bits END FROM search_docs '
@@ -234,7 +234,7 @@ def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tu
 
 
 def postings(conn: Connection, match: str, limit: int, first: int, last: int) -> NDArray[np.int64]:
-    """Documents from ``first`` to ``last`` that match an FTS5 expression, newest first, at most ``limit``."""
+    """Return up to ``limit`` documents from ``first`` to ``last`` that match an FTS5 expression, newest first."""
     [(found,)] = _raw(
         conn,
         "SELECT group_concat(doc) FROM (SELECT rowid AS doc FROM search_words WHERE search_words MATCH ? "
@@ -245,9 +245,9 @@ def postings(conn: Connection, match: str, limit: int, first: int, last: int) ->
 
 
 def matching(conn: Connection, texts: dict[int, str], matches: Sequence[str]) -> list[set[int]]:
-    """For each FTS5 expression, which of a few texts match: by the word index's own rules."""
+    """Return, for each FTS5 expression, which of a few texts match by the rules of the word index."""
     cursor = conn.connection.cursor()
-    # A temporary table of this connection, which never holds anything beyond this call.
+    # A temporary table of this connection, which is empty outside this call.
     cursor.execute(
         "CREATE VIRTUAL TABLE IF NOT EXISTS temp.search_scratch "
         f"USING fts5(text, content='', columnsize=0, tokenize='{TOKENIZER}')"
@@ -267,7 +267,10 @@ def matching(conn: Connection, texts: dict[int, str], matches: Sequence[str]) ->
 
 
 def vectors(conn: Connection, ids: Iterable[int], model: int, dimensions: int) -> tuple[list[int], NDArray[np.float16]]:
-    """Those documents that have a vector of this model and length, and these vectors [documents, dimensions]."""
+    """Return vectors, float16 [documents, dimensions], and the documents they belong to.
+
+    Documents without a vector of this model and length are left out.
+    """
     found = _raw(
         conn,
         "SELECT v.doc_id, v.vector FROM json_each(?) wanted CROSS JOIN search_vectors v "
@@ -279,7 +282,7 @@ def vectors(conn: Connection, ids: Iterable[int], model: int, dimensions: int) -
 
 
 def set_vectors(conn: Connection, model: int, ids: Sequence[int], values: NDArray[np.float32]) -> None:
-    """Store vectors (float32 [documents, dimensions], unit length) of documents that still exist."""
+    """Store the vectors (float32 [documents, dimensions], unit length) of documents that still exist."""
     halves = values.astype("<f2")
     bits = memory.sign_bits(values)
     cursor = conn.connection.cursor()
@@ -318,14 +321,14 @@ WHERE d.id IN (SELECT value FROM json_each(?))"""
 
 
 def texts(conn: Connection, ids: Iterable[int]) -> dict[int, str]:
-    """Texts of documents; those that are gone are missing."""
+    """Return the texts of documents. Deleted documents are left out."""
     [(found,)] = _raw(conn, _TEXTS, (_numbers(ids),))
     return {int(doc): text for doc, text in json.loads(found).items()}
 
 
 @dataclass(frozen=True)
 class Detail:
-    """What a hit shows besides its text and times. Of kind ``video`` the stream is the exported video."""
+    """The details of a hit besides its text and times. For the kind ``video``, the stream is the exported video."""
 
     kind: str
     stream_id: str
@@ -337,7 +340,10 @@ class Detail:
 
 
 def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
-    """Where documents come from. ``ref``: the scene, the transcript segment, or the alert's journal number."""
+    """Return the details of documents.
+
+    ``ref`` is the scene, the transcript segment or the journal number of the alert.
+    """
     rows = _raw(conn, _DETAILS, (_numbers(ids),))
     found: dict[int, Detail] = {}
     for doc, kind, stream_id, stream_name, index_id, index_name, ref, model, data, engine, alert_id, label in rows:
@@ -364,22 +370,22 @@ _PENDING = (
 
 
 class Pending(NamedTuple):
-    """What search has to catch up with."""
+    """The work that search has yet to do."""
 
     unread: int
-    """Rows of the origins that are not documents yet; about, because numbers may have gaps. 0 is exact."""
+    """Rows of the origins that are not documents yet. Approximate, because numbers may have gaps, but 0 is exact."""
     removed: bool
-    """Documents went away since ``take_removed``."""
+    """Whether documents have been deleted since ``take_removed``."""
 
 
 def pending(conn: Connection) -> Pending:
-    """Cheap, for it is asked twice a second."""
+    """Return the pending work. This is cheap, because it is called twice per second."""
     [(unread, removed)] = _raw(conn, _PENDING, ())
     return Pending(unread, bool(removed))
 
 
 def _numbers(ids: Iterable[int]) -> str:
-    """For json_each: one parameter, however many numbers; in order, so that neighbours are read together."""
+    """Return numbers for json_each, as a single parameter. They are sorted, so that neighbours are read together."""
     return json.dumps(sorted(int(doc) for doc in ids))
 
 

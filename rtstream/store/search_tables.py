@@ -1,9 +1,10 @@
-"""The tables of search: documents, their words (FTS5), their vectors, and what keeps them true to their sources.
+"""The tables of search: documents, their words (FTS5) and vectors, and the triggers that keep them consistent.
 
-The text of a document stays where it was written (scenes, transcript segments); the word index is contentless, so no
-text is stored twice. Only an alert's text, which is put together from several rows, is kept with its document.
+The text of a document stays in the row where it was written (scenes, transcript segments). The word index is
+contentless, so no text is stored twice. Only the text of an alert, which combines several rows, is stored with its
+document.
 
-SQLite only: another database needs its own word index behind ``rtstream.store.search``.
+This module supports SQLite only. Another database needs a word index of its own behind ``rtstream.store.search``.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from sqlalchemy.engine import Connection
 from rtstream.store.tables import metadata
 
 SCENES, TRANSCRIPTS, DECISIONS, SPOKEN = 0, 1, 2, 3
-"""Origins: the table a document comes from."""
+"""Origins, the tables that documents come from."""
 
 search_places = Table(
     "search_places",
     metadata,
     Column("id", Integer, primary_key=True),
-    # "visual", "audio", "transcript", "alert" of a stream; "video": what is said in an exported video
+    # "visual", "audio", "transcript", "alert" of a stream, or "video" for the transcript of an exported video
     Column("kind", String, nullable=False),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE")),
     Column("video_id", ForeignKey("videos.id", ondelete="CASCADE")),
     # Empty for a transcript and a video.
     Column("index_id", String, nullable=False),
-    # Of the two columns that name its owner the other one is null, and nulls are never equal.
+    # One of the two columns that name the owner is null, and nulls are never equal.
     Index("search_places_of_streams", "stream_id", "kind", "index_id", unique=True),
     Index("search_places_of_videos", "video_id", unique=True),
     sqlite_autoincrement=True,
@@ -38,16 +39,16 @@ search_docs = Table(
     Column("id", Integer, primary_key=True),
     Column("place", Integer, nullable=False),
     Column("origin", Integer, nullable=False),
-    # Row of the origin that holds the text: the newest one when equal scenes in a row became one document.
+    # Row of the origin with the text, which is the newest one if consecutive equal scenes became one document.
     Column("ref", Integer, nullable=False),
     Column("start", Float, nullable=False),
     Column("end", Float, nullable=False),
     Column("text", Text),
-    # Sign bits of its vector and the model they are of: read into memory at start, so they stay in this narrow table.
+    # Sign bits of its vector and their model. They are in this narrow table because they are loaded at start.
     Column("model", Integer),
     Column("bits", LargeBinary),
     Index("search_docs_by_ref", "ref", "origin", unique=True),
-    # A number is never given twice: it is also the row number of the word index.
+    # A number is never reused, because it is also the row number in the word index.
     sqlite_autoincrement=True,
 )
 
@@ -67,7 +68,7 @@ search_models = Table(
     Column("name", String, nullable=False, unique=True),
 )
 
-# How far each origin was read.
+# The last row that was read from each origin.
 search_cursors = Table(
     "search_cursors",
     metadata,
@@ -75,8 +76,8 @@ search_cursors = Table(
     Column("reached", Integer, nullable=False),
 )
 
-# Documents that went away, with the text their words must be taken out with. Taking words out of the index is slow
-# (0.3 ms a document), so it is not done in the transaction that removes a stream with all its scenes.
+# Deleted documents, with the text needed to remove their words. Removing words from the index is slow (0.3 ms per
+# document), so it does not happen in the transaction that deletes a stream with all its scenes.
 search_removed = Table(
     "search_removed",
     metadata,
@@ -91,7 +92,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS search_words USING fts5(
     text, content='', columnsize=0, prefix='2 3', tokenize='{TOKENIZER}'
 )"""
 
-# Row numbers of the origins may be given again after the newest rows were removed: the cursor goes back with them.
+# Row numbers of the origins may be reused after the newest rows are deleted, so the cursor goes back with them.
 _REMOVED = """
 CREATE TRIGGER IF NOT EXISTS search_removed_{table} AFTER DELETE ON {table} BEGIN
     INSERT INTO search_removed(id, text)
@@ -103,7 +104,7 @@ END"""
 
 
 def create(conn: Connection) -> None:
-    """Create what SQLAlchemy cannot describe: the word index, and the triggers that follow removals (any cascade)."""
+    """Create what SQLAlchemy cannot describe: the word index, and triggers for deletions (including cascades)."""
     if conn.dialect.name != "sqlite":
         return
     conn.exec_driver_sql(_WORDS)
