@@ -1,1 +1,1 @@
-"""What a client can read and subscribe to: the catalogue, the live channels, prompts."""
+"""MCP resources and prompts: the catalogue, the live channels, and their subscriptions."""

@@ -1,4 +1,4 @@
-"""The catalogue: which streams there are, each stream, and the list of everything that can be read."""
+"""The catalogue: all streams, single streams, and the list of all resources."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rtstream.models import Stream
 from rtstream.rules.text_safety import clean
 
 PAGE = 20
-"""Streams on one page of the list; each brings its channels."""
+"""Streams per page of the list, each with its channels."""
 MAX_STREAMS = 200
 JSON = "application/json"
 
 ABOUT = {
-    "scenes": "What the visual indexes saw.",
-    "transcript": "Spoken words.",
-    "audio": "What the audio indexes heard.",
+    "scenes": "Descriptions by scene indexes.",
+    "transcript": "Spoken sentences.",
+    "audio": "Summaries by audio indexes.",
     "alerts": "Events that matched, with evidence clips.",
     "health": "Changes of the connection to the source.",
 }
@@ -43,7 +43,7 @@ async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> JsonObje
 
 
 async def listing(client: RTStreamClient, cursor: str | None) -> ListResourcesResult:
-    """One page of all resources, always in the same order. Never starts an engine: without one only the catalogue."""
+    """One page of all resources, always in the same order. Never starts an engine. Without one, only the catalogue."""
     offset = _offset(cursor)
     resources = [] if offset else [_resource(uris.STREAMS, "streams", "Live streams", "All streams with their health.")]
     try:
@@ -62,7 +62,7 @@ async def listing(client: RTStreamClient, cursor: str | None) -> ListResourcesRe
 
 
 async def subscribable(client: RTStreamClient, uri: str) -> bool:
-    """Whether ``uri`` is one whose changes are published."""
+    """Whether changes of ``uri`` are published."""
     place = uris.parse(uri)
     if place is None:
         return False
@@ -87,5 +87,5 @@ def _offset(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 9:
-        raise MCPError(INVALID_PARAMS, "That cursor is not from this list: list again without one.")
+        raise MCPError(INVALID_PARAMS, "Invalid cursor. List again without a cursor.")
     return int(cursor)

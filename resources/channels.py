@@ -16,10 +16,10 @@ async def channel(
 ) -> JsonObject:
     """Entries of one channel, oldest first. Raises NotFound for an unknown stream or channel.
 
-    ``since`` and ``limit`` are the texts of the query: a cursor and a number of entries (at most 200).
+    ``since`` and ``limit`` are taken from the query as text: a cursor, and a number of entries (at most 200).
     """
     if name not in JOURNAL_CHANNEL:
-        raise NotFound(f"There is no such channel: use one of {', '.join(JOURNAL_CHANNEL)}.")
+        raise NotFound(f"Unknown channel. Use one of {', '.join(JOURNAL_CHANNEL)}.")
     after = _number("since", since)
     count = _number("limit", limit)
     stream = await client.get_stream(stream_id)
@@ -33,7 +33,7 @@ async def channel(
         "cursor": page.cursor,
         "has_more": page.has_more,
         "truncated": page.truncated,
-        "next": f"Read again with ?since={page.cursor} for what comes after these.",
+        "next": f"Read again with ?since={page.cursor} to get later entries.",
     }
 
 

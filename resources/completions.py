@@ -21,7 +21,7 @@ TEMPLATES = (uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE)
 
 
 def install_completions(mcp: MCPServer[Any], client: RTStreamClient) -> None:
-    """Complete arguments. Never starts an engine: without one there is nothing to choose from."""
+    """Install the completion of arguments. It never starts an engine."""
 
     @mcp.completion()
     async def complete(
@@ -41,7 +41,7 @@ def install_completions(mcp: MCPServer[Any], client: RTStreamClient) -> None:
 
 
 async def _choices(client: RTStreamClient, name: str, stream_id: str) -> list[tuple[str, str]]:
-    """Values of an argument, each with the name people know it by."""
+    """Values of an argument, each with its display name."""
     if name == "channel":
         return [(channel, "") for channel in LIVE_CHANNELS]
     if name == "stream_id":
@@ -56,7 +56,7 @@ async def _choices(client: RTStreamClient, name: str, stream_id: str) -> list[tu
 
 
 def _matching(typed: str, choices: Iterable[tuple[str, str]]) -> Completion:
-    """Those whose value begins with what was typed, or whose name contains it."""
+    """Choices whose value starts with the typed text, or whose name contains it."""
     wanted = typed.casefold()
     found = [value for value, name in choices if value.casefold().startswith(wanted) or wanted in name.casefold()]
     return Completion(values=found[:MAX_VALUES], total=len(found), has_more=len(found) > MAX_VALUES)

@@ -1,4 +1,4 @@
-"""Cues to subscribers: which URIs changed, each at most once in a while, however much happens."""
+"""Notifications to subscribers about changed URIs, with a limited rate per URI."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rtstream.models import Message
 INTERVAL_S = 0.25
 
 LIST_CHANGED = ""
-"""Stands for the list of resources itself among the URIs to publish."""
+"""Stands for the list of resources among the URIs to publish."""
 
 
 class Updates:
-    """Collects what changed and publishes it: the first change at once, later ones at most every ``interval_s``.
+    """Collects changed URIs and publishes the first change at once, later ones at most every ``interval_s``.
 
-    ``publish`` takes a URI, or ``LIST_CHANGED``. Memory is bounded by the number of URIs, not of messages.
+    ``publish`` takes a URI, or ``LIST_CHANGED``. Memory is bounded by the number of URIs rather than messages.
     """
 
     def __init__(self, publish: Callable[[str], Awaitable[None]], interval_s: float = INTERVAL_S) -> None:
@@ -30,13 +30,13 @@ class Updates:
         self._changed = anyio.Event()
 
     def message(self, message: Message) -> None:
-        """Something happened: its URIs changed."""
+        """Record the URIs that a message changes."""
         if message.channel == "catalogue":
             self.touch([LIST_CHANGED])
         self.touch(touched_by(message))
 
     def touch(self, uris: Iterable[str]) -> None:
-        """These URIs changed. Does not block."""
+        """Record changed URIs. Does not block."""
         for uri in uris:
             self._pending[uri] = None
         self._changed.set()
@@ -57,5 +57,5 @@ class Updates:
                 if not due:
                     oldest = min(self._published[uri] for uri in self._pending)
                     with anyio.move_on_after(oldest + self._interval_s - now):
-                        await self._changed.wait()  # another URI need not wait for the repetition of these
+                        await self._changed.wait()  # other URIs are published without waiting for these
                     self._changed = anyio.Event()

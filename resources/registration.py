@@ -1,4 +1,4 @@
-"""Puts the resources on a server: the catalogue, the streams, and one template for all live channels."""
+"""Registers the resources: the catalogue, the streams, and one template for all live channels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rtstream.json_types import JsonObject
 
 
 def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
-    """Make the resources readable."""
+    """Register the resources on a server."""
 
     @mcp.resource(
         uris.STREAMS,
@@ -34,7 +34,7 @@ def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
         name="stream",
         title="A live stream",
         description="One stream with its health and the URIs of its live channels. Subscribable: updated with "
-        "everything that happens on the stream.",
+        "every event on the stream.",
         mime_type=catalogue.JSON,
     )
     async def stream(stream_id: str) -> str:

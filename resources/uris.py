@@ -1,4 +1,4 @@
-"""The URIs of what can be read and subscribed to. Only these exact spellings are subscribable."""
+"""The URIs of the resources. Only these exact spellings can be subscribed to."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _URI = re.compile(r"rtstream://streams(?:/([A-Za-z0-9_.-]{1,100})(?:/([a-z]+))?)
 
 @dataclass(frozen=True)
 class Place:
-    """What a URI names: the catalogue (both empty), a stream, or one live channel of it."""
+    """Target of a URI: the catalogue (both fields empty), a stream, or a live channel of a stream."""
 
     stream_id: str = ""
     channel: str = ""
 
 
 def stream(stream_id: str) -> str:
-    """URI of a stream as a whole: updated with everything that happens on it."""
+    """URI of a stream, which changes with every event on the stream."""
     return f"{STREAMS}/{stream_id}"
 
 
@@ -34,7 +34,7 @@ def channel(stream_id: str, name: str) -> str:
 
 
 def parse(uri: str) -> Place | None:
-    """What a canonical URI names; None for every other spelling."""
+    """Parse a canonical URI. Returns None for every other spelling."""
     match = _URI.fullmatch(uri)
     if match is None or (match[2] and match[2] not in LIVE_CHANNELS):
         return None
@@ -42,7 +42,7 @@ def parse(uri: str) -> Place | None:
 
 
 def touched_by(message: Message) -> list[str]:
-    """The URIs whose content changed with a journal message."""
+    """URIs whose content changes with a journal message."""
     if message.channel == "catalogue":
         kind, identifier = message.data.get("kind"), message.rtstream_id or str(message.data.get("id") or "")
         return [STREAMS, *([stream(identifier)] if identifier and kind in ("stream", "index") else [])]

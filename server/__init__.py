@@ -1,1 +1,1 @@
-"""The MCP face as a running program: command line, settings, transports, auth."""
+"""The MCP server as a program: command line, settings, transports and authentication."""

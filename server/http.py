@@ -1,4 +1,4 @@
-"""Engine, HTTP API and MCP at /mcp on one port. The MCP face is a client of the API here too, over loopback."""
+"""The engine, the HTTP API and MCP at /mcp on one port. The MCP server is a client of the API, over loopback."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ MCP_PATH = "/mcp"
 
 
 async def serve_http(settings: Settings) -> None:
-    """Run the engine and serve it until SIGTERM or SIGINT, or until nobody has used it for ``idle_exit_s``.
+    """Run the engine and serve it until SIGTERM or SIGINT, or until it has been idle for ``idle_exit_s``.
 
-    Raises InvalidRequest for an address that must not be opened like this, Conflict when the folder has an engine.
+    Raises:
+        InvalidRequest: The address must not be opened with these settings.
+        Conflict: The data folder already has an engine.
     """
     check_address(settings)
     stop = anyio.Event()
 
     def ready(url: str) -> None:
         write_engine_file(settings.data_dir, url)
-        # What is loaded now stays: going through it again and again would hold everything up for 0.2 s each time.
+        # Loaded objects stay in memory. Without the freeze, each garbage collection would block for 0.2 s.
         gc.freeze()
         _announce(settings, url)
 
@@ -65,7 +67,7 @@ async def serve_engine(
     on_ready: Callable[[str], None] = lambda _: None,
     make_face: Callable[[Settings, RTStreamClient], Face] = face_of,
 ) -> None:
-    """Serve the API of a running engine and MCP at /mcp until ``stop``; ``on_ready`` gets the address."""
+    """Serve the API of a running engine and MCP at /mcp until ``stop``. Calls ``on_ready`` with the URL."""
     listening = anyio.Event()
     address = ""
 
@@ -105,23 +107,23 @@ def check_address(settings: Settings) -> None:
     where = f"on {settings.host}" if exposed else "behind a proxy"
     if exposed and not settings.api_key:
         raise InvalidRequest(
-            f"Listening on {settings.host} lets other machines in: set RTSTREAM_API_KEY to a key of your own first, "
+            f"Listening on {settings.host} is open to other machines. Set RTSTREAM_API_KEY to a key of your own first, "
             f"or use --host 127.0.0.1. {HOW_TO_MAKE_A_KEY}"
         )
     if settings.api_key and (reason := weakness(settings.api_key)):
         raise InvalidRequest(f"Other machines can try keys {where}, and RTSTREAM_API_KEY {reason}. {HOW_TO_MAKE_A_KEY}")
     if not settings.mcp_require_key:
-        raise InvalidRequest(f"The key cannot be switched off {where}: leave RTSTREAM_MCP_REQUIRE_KEY unset.")
+        raise InvalidRequest(f"The key cannot be switched off {where}. Leave RTSTREAM_MCP_REQUIRE_KEY unset.")
     if exposed and settings.tls_cert is None and not settings.behind_proxy:
         log.warning(
-            "The API key and everything recorded cross the network unencrypted on %s: use --tls-cert and --tls-key, "
+            "The API key and everything recorded cross the network unencrypted on %s. Use --tls-cert and --tls-key, "
             "or a reverse proxy with TLS and --behind-proxy.",
             settings.host,
         )
 
 
 def transport_security(settings: Settings) -> TransportSecuritySettings:
-    """Which Host and Origin headers /mcp accepts: this machine's own, and those the settings name."""
+    """Host and Origin headers that /mcp accepts: those of this machine, and those in the settings."""
     named = [part.strip() for part in settings.allowed_hosts.split(",") if part.strip()]
     public = urlsplit(settings.public_url or "").hostname
     own = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -142,9 +144,9 @@ def _guarded(face: Face, settings: Settings, engine: Engine) -> ASGIApp:
 
 @asynccontextmanager
 async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
-    """Serve MCP sessions until ``stop``; gives an event that says they are closed.
+    """Serve MCP sessions until ``stop``. Returns an event that is set once they are closed.
 
-    They end before the HTTP server does: it would wait for their open streams.
+    They end before the HTTP server, which would otherwise wait for their open streams.
     """
     opened, closed = anyio.Event(), anyio.Event()
 
@@ -153,7 +155,7 @@ async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]
             opened.set()
             await stop.wait()
             face.eras.close()
-            await anyio.sleep(0.1)  # listen streams say that they end
+            await anyio.sleep(0.1)  # listen streams send their final event
         closed.set()
 
     async with anyio.create_task_group() as tasks:
@@ -164,13 +166,13 @@ async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]
 
 
 class KeyGuard:
-    """Lets requests through that carry the API key, as a bearer token or in ``x-access-token``."""
+    """Admits requests with the API key, as a bearer token or in ``x-access-token``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application."""
+        """Serve one request (ASGI)."""
         check: KeyCheck = scope["app"].state.keys
         headers = dict(scope["headers"])
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -182,7 +184,7 @@ class KeyGuard:
         except TooManyAttempts as error:
             await refusal(error)(scope, receive, send)
         except Unauthorized:
-            message = "The API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
+            message = "The API key is missing or wrong. Send it as 'Authorization: Bearer KEY'."
             headers = {"www-authenticate": 'Bearer realm="rtstream"'}
             await refusal(Unauthorized(message), headers)(scope, receive, send)
         else:
@@ -200,7 +202,7 @@ def _only_engine(settings: Settings) -> Any:
     except Timeout:
         where = read_engine_file(settings.data_dir).get("url", "another port")
         raise Conflict(
-            f"An engine already runs on {settings.data_dir} (at {where}): use that one, or another --data-dir."
+            f"An engine already runs on {settings.data_dir} (at {where}). Use that engine, or another --data-dir."
         ) from None
     try:
         yield
@@ -211,7 +213,7 @@ def _only_engine(settings: Settings) -> Any:
 
 @contextmanager
 def _signals(stop: anyio.Event) -> Any:
-    """SIGTERM and SIGINT set ``stop``, on every platform."""
+    """Set ``stop`` on SIGTERM and SIGINT, on every platform."""
     loop = asyncio.get_running_loop()
 
     def end(_number: int, _frame: Any) -> None:
@@ -232,7 +234,7 @@ async def _stop_when_idle(engine: Engine, stop: anyio.Event) -> None:
         if engine.busy:
             engine.last_used = time.monotonic()
         elif time.monotonic() - engine.last_used > idle_s:
-            log.warning("Nobody has used the engine for %g s and no stream runs: it ends.", idle_s)
+            log.warning("The engine stops, because it has been idle for %g s and no stream runs.", idle_s)
             stop.set()
 
 

@@ -1,7 +1,7 @@
-"""Both protocol eras: the one place that publishes changes, and the only one that touches what the SDK keeps private.
+"""Both protocol eras. Only this module publishes changes and accesses private parts of the SDK.
 
 Clients of 2026-07-28 listen on ``subscriptions/listen``, which the SDK serves from its bus. Older clients subscribe
-with ``resources/subscribe``, which the SDK leaves to the server: here a listener on the same bus forwards to them. It
+with ``resources/subscribe``, which the SDK leaves to the server. Here, a listener on the same bus forwards to them. It
 must neither block nor raise, so each such client has a pending set and a task of its own that sends. A client that
 stopped reading blocks only its own task, until a timeout drops its subscriptions.
 """
@@ -43,16 +43,16 @@ from mcp_types import (
 log = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS = 256
-"""URIs one client may subscribe to; its memory here is bounded by them."""
+"""Maximum number of subscriptions per client, which bounds its memory."""
 SEND_TIMEOUT_S = 15.0
 
 Interest = Callable[[list[str]], Awaitable[list[str]]]
-"""Called before a subscription is confirmed; gives back those of the URIs whose changes are published."""
+"""Called before a subscription is confirmed. Returns the URIs whose changes are published."""
 Listing = Callable[[str | None], Awaitable[ListResourcesResult]]
 
 
 class Eras:
-    """Delivers changes of resources to the clients of a server, whichever era they speak.
+    """Delivers changes of resources to the clients of a server in both eras.
 
     ``async with eras.running()`` while the server serves.
     """
@@ -75,7 +75,7 @@ class Eras:
 
     def install(self, mcp: MCPServer[Any], listing: Listing) -> None:
         """Serve both kinds of subscription and ``resources/list`` on ``mcp``."""
-        server = mcp._lowlevel_server  # the SDK's own way for what it has no public call for (its migration guide)
+        server = mcp._lowlevel_server  # the migration guide of the SDK recommends this, because there is no public call
 
         async def list_resources(_: ServerRequestContext[Any], params: PaginatedRequestParams) -> ListResourcesResult:
             return await listing(params.cursor)
@@ -90,15 +90,15 @@ class Eras:
         server.create_initialization_options = options  # pyright: ignore[reportAttributeAccessIssue]
 
     async def publish(self, uri: str) -> None:
-        """Tell every subscriber that ``uri`` changed; an empty one means the list of resources."""
+        """Notify every subscriber that ``uri`` changed. An empty one means the list of resources."""
         await self._bus.publish(ResourceUpdated(uri) if uri else ResourcesListChanged())
 
     def subscribed(self) -> set[str]:
-        """Every URI that some client is subscribed to."""
+        """All URIs with at least one subscriber."""
         return {uri for peer in self._peers.values() for uri in peer.uris} | set(self._listen.uris)
 
     def pending(self) -> int:
-        """The most changes that wait for one client of the older era."""
+        """The largest number of changes pending for one client of the older era."""
         return max((peer.pending for peer in self._peers.values()), default=0)
 
     @asynccontextmanager
@@ -130,10 +130,10 @@ class Eras:
     async def _subscribe(self, ctx: ServerRequestContext[Any], params: SubscribeRequestParams) -> EmptyResult:
         uri = str(params.uri)
         if not await self._narrowed([uri]):
-            raise MCPError(INVALID_PARAMS, "This URI cannot be subscribed to: use one from resources/list, as it is.")
+            raise MCPError(INVALID_PARAMS, "This URI cannot be subscribed to. Use an exact URI from resources/list.")
         peer = self._peer(ctx)
         if uri not in peer.uris and len(peer.uris) >= self._max:
-            raise MCPError(INVALID_PARAMS, f"A client may subscribe to {self._max} resources: unsubscribe from some.")
+            raise MCPError(INVALID_PARAMS, f"A client may subscribe to {self._max} resources. Unsubscribe from some.")
         peer.uris.add(uri)
         return EmptyResult()
 
@@ -147,7 +147,7 @@ class Eras:
         if peer is None:
             peer = self._peers[connection] = _Peer(connection)
             connection.exit_stack.callback(self._drop, peer)
-            assert self._tasks is not None, "the server serves outside of running()"
+            assert self._tasks is not None, "the server is used outside of running()"
             self._tasks.start_soon(self._send, peer)
         return peer
 
@@ -158,7 +158,7 @@ class Eras:
                 with anyio.move_on_after(self.send_timeout_s) as timeout:
                     await peer.send(event)
                 if timeout.cancelled_caught:
-                    log.warning("A client stopped reading: its subscriptions end.")
+                    log.warning("A client stopped reading. Its subscriptions end.")
                     self._drop(peer)
 
     def _drop(self, peer: _Peer) -> None:
@@ -175,13 +175,15 @@ class Eras:
 
 
 class _Peer:
-    """A client of the older era: what it wants, and what it has not been sent yet."""
+    """A client of the older era, with its subscriptions and pending notifications."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.uris: set[str] = set()
         self.scope = anyio.CancelScope()
-        self._pending: dict[str, ServerEvent] = {}  # by URI: a second change before the first was sent adds nothing
+        self._pending: dict[
+            str, ServerEvent
+        ] = {}  # keyed by URI, so that a second change before the first was sent adds nothing
         self._wake = anyio.Event()
 
     def offer(self, event: ServerEvent) -> None:
@@ -215,7 +217,7 @@ class _Peer:
 
 
 class _Listen(ListenHandler):
-    """``subscriptions/listen`` that confirms only what is really published."""
+    """``subscriptions/listen`` that confirms only URIs whose changes are published."""
 
     def __init__(self, bus: InMemorySubscriptionBus, narrowed: Interest) -> None:
         super().__init__(bus)

@@ -1,4 +1,4 @@
-"""MCP over stdin and stdout, for a chat client or an IDE. Contacts no engine before a request needs one."""
+"""MCP over stdin and stdout, for a chat client or an IDE. No engine is contacted before a request needs one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def serve_stdio(settings: Settings) -> None:
 
 
 def locate(settings: Settings) -> Locate:
-    """How to find the engine that the settings mean."""
+    """Create the function that finds the engine of the settings."""
     url = settings.api_url
     if url is None:
         return LocalEngine(
@@ -38,7 +38,7 @@ def locate(settings: Settings) -> Locate:
     async def given(start: bool) -> Endpoint:
         key = settings.api_key or keys.read(settings.data_dir)
         if not key:
-            raise Unauthorized("There is no API key for RTSTREAM_API_URL: set RTSTREAM_API_KEY.")
+            raise Unauthorized("The API key for RTSTREAM_API_URL is missing. Set RTSTREAM_API_KEY.")
         return Endpoint(url.rstrip("/"), key)
 
     return given

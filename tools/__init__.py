@@ -1,1 +1,1 @@
-"""Typed MCP tools, one module a family."""
+"""Typed MCP tools, one module per family."""

@@ -1,4 +1,4 @@
-"""Tools for scene indexes: have a stream described continuously, and read the descriptions."""
+"""Tools for scene indexes: describe a stream continuously, and read the descriptions."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import IndexId, StreamId, name, note
 
 MAX_RESULT_CHARS = 40_000
-"""About 10,000 tokens: far below what hosts cut off."""
+"""About 10,000 tokens, far below the limits of hosts."""
 LEAST_CHARS = 300
-"""Of one scene's text, however many scenes share a result."""
+"""Minimum length of a scene's text, in characters, however many scenes share a result."""
 
 
 class BatchConfig(BaseModel):
-    """How a stream is cut into windows."""
+    """Length and frames of the windows."""
 
     type: Literal["time"] = "time"
     value: float = Field(default=5, ge=0.5, le=3600, description="Length of each described window, seconds.")
-    frame_count: int = Field(default=2, ge=1, le=60, description="Pictures looked at per window.")
+    frame_count: int = Field(default=2, ge=1, le=60, description="Frames per window.")
 
 
 class IndexStatusResult(BaseModel):
-    """Whether an index runs."""
+    """State of an index."""
 
     index_id: str
     name: str | None = None
@@ -39,29 +39,29 @@ class IndexStatusResult(BaseModel):
 
 
 class IndexState(IndexStatusResult):
-    """How an index keeps up."""
+    """Progress of an index."""
 
     done: int = Field(description="Windows described so far.")
     skipped: int = Field(description="Windows skipped because the model was slower than the stream.")
     failed: int
-    capped: int | None = Field(default=None, description="Windows left out because of the cap of model calls.")
+    capped: int | None = Field(default=None, description="Windows skipped because of the cap on model calls.")
 
 
 class IndexInfo(IndexState):
-    """A continuous analysis of a stream."""
+    """A scene index."""
 
     stream_id: str
-    model: str | None = Field(default=None, description="Model that answers; local reads text and changes on screen.")
+    model: str | None = Field(default=None, description="Model in use; local reads text and detects changes on screen.")
     prompt: str | None = None
     window_s: float | None = None
     frames: int | None = None
 
 
 class IndexDetails(IndexInfo):
-    """A continuous analysis of a stream, and what its model was asked for."""
+    """A scene index with the calls of its model."""
 
-    unchanged: int = Field(description="Windows without a change, so the model was not asked.")
-    calls: int = Field(description="Calls to the model, and the tokens they took.")
+    unchanged: int = Field(description="Windows without a change, for which the model was not called.")
+    calls: int = Field(description="Calls to the model.")
     tokens_in: int
     tokens_out: int
 
@@ -86,10 +86,12 @@ class SceneInfo(BaseModel):
     start: float
     end: float
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
-    untrusted_data: JsonObject | None = Field(default=None, description="The JSON object in the text.")
-    data_error: str | None = Field(default=None, description="Why there is no such object although one was asked for.")
-    failure: str | None = Field(default=None, description="Why the window could not be described.")
-    unchanged: bool | None = Field(default=None, description="The picture had not changed: this is the last answer.")
+    untrusted_data: JsonObject | None = Field(default=None, description="JSON object in the text.")
+    data_error: str | None = Field(default=None, description="Reason why the requested object is missing.")
+    failure: str | None = Field(default=None, description="Reason why the window was not described.")
+    unchanged: bool | None = Field(
+        default=None, description="The picture had not changed, so the last description is repeated."
+    )
     model: str | None = None
     latency_s: float | None = None
     frame_times: list[float] | None = None
@@ -100,29 +102,29 @@ class SceneList(BaseModel):
 
     scenes: list[SceneInfo]
     has_more: bool = Field(description="Older ones are on the next page.")
-    cursor: int = Field(description="Pass as since to wait_for_events to get what comes after these.")
+    cursor: int = Field(description="Pass as since to wait_for_events to get later scenes.")
 
 
 @tool("Describe a stream continuously", read_only=False, default=True)
 async def index_visuals(
     ctx: ToolContext,
     stream_id: StreamId,
-    prompt: Annotated[str, Field(max_length=4000, description="What to describe, for example: who is at the door.")],
-    batch_config: Annotated[BatchConfig, Field(description="Windows; shorter ones cost more.")] = BatchConfig(),  # noqa: B008 - never changed
+    prompt: Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")],
+    batch_config: Annotated[BatchConfig, Field(description="Windows. Shorter ones cost more.")] = BatchConfig(),  # noqa: B008 - never changed
     model_name: Annotated[
         str | None, Field(description="mini, basic, pro, ultra, provider:model or local; omit for the default.")
     ] = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
     json_schema: Annotated[
-        JsonObject | None, Field(description="JSON schema of an object every answer must fit.")
+        JsonObject | None, Field(description="JSON schema that every description must match.")
     ] = None,
-    skip_unchanged: Annotated[
-        bool, Field(description="Do not ask the model while the picture stays the same.")
-    ] = False,
+    skip_unchanged: Annotated[bool, Field(description="Repeat the last scene while nothing changes.")] = False,
 ) -> IndexResult:
-    """Have the pictures of a stream described continuously from now on: one scene per window, until stopped. Needed
-    before alerts. Check list_scene_indexes first, an index that fits can be used again. Next: get_scenes, create_event
-    and create_alert, or wait_for_events."""
+    """Describe the video of a stream continuously, one scene per window, until stopped.
+
+    Use this before create_alert, or to follow a stream. Reuse an index of list_scene_indexes if one fits. Call
+    create_event, get_scenes or wait_for_events next.
+    """
     options = {"json_schema": json_schema, "skip_unchanged": skip_unchanged or None}
     request = CreateIndex.model_validate(
         {
@@ -136,33 +138,45 @@ async def index_visuals(
     )
     cursor = await live(ctx).feed.cursor()
     index = await live(ctx).client.indexes.create(stream_id, request)
-    hint = "wait_for_events with channels=['scenes'] and since=cursor follows it; create_alert watches it."
+    hint = "Follow it with wait_for_events(channels=['scenes'], since=cursor), or call create_alert."
     return IndexResult.model_validate(_fields(index) | {"cursor": cursor, "next": hint})
 
 
 @tool("List scene indexes", read_only=True, default=True)
 async def list_scene_indexes(ctx: ToolContext, stream_id: StreamId) -> IndexList:
-    """List the continuous analyses of a stream, with what each looks for and how it keeps up."""
+    """List the scene indexes of a stream with their prompts and progress.
+
+    Use this to find or reuse an index. Call get_scenes next.
+    """
     found = await live(ctx).client.indexes.list(stream_id)
     return IndexList(indexes=[IndexInfo.model_validate(_fields(index)) for index in found])
 
 
-@tool("Look up a scene index", read_only=True)
+@tool("Get a scene index", read_only=True)
 async def get_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexDetails:
-    """One continuous analysis: how it keeps up, windows skipped and failed, calls and tokens of its model."""
+    """Get the progress of a scene index: described, skipped and failed windows, and the calls and tokens of its model.
+
+    Use this when an index falls behind or costs too much. Call stop_scene_index next to end it.
+    """
     return IndexDetails.model_validate(_fields(await live(ctx).client.indexes.get(stream_id, index_id)))
 
 
 @tool("Start a scene index", read_only=False, idempotent=True)
 async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
-    """Go on with a stopped scene index. Harmless when it runs."""
+    """Start a stopped scene index.
+
+    Use this when the user wants descriptions again. It has no effect on a running index. Call wait_for_events next.
+    """
     return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.start(stream_id, index_id)))
 
 
 @tool("Stop a scene index", read_only=False, idempotent=True)
 async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
-    """Stop describing a stream with this index; its alerts rest and its model costs nothing more. Its scenes stay, and
-    start_scene_index goes on."""
+    """Stop a scene index. Its scenes are kept.
+
+    Use this when the user no longer needs new descriptions. Its alerts pause, and its model costs nothing more.
+    Call start_scene_index to resume.
+    """
     return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.stop(stream_id, index_id)))
 
 
@@ -171,13 +185,18 @@ async def get_scenes(
     ctx: ToolContext,
     stream_id: StreamId,
     index_id: IndexId,
-    start: Annotated[float | None, Field(description="Unix seconds; give start and end, or neither.")] = None,
+    start: Annotated[float | None, Field(description="Unix seconds; pass start and end, or neither.")] = None,
     end: Annotated[float | None, Field(description="Unix seconds.")] = None,
     page: Annotated[int, Field(ge=1)] = 1,
-    page_size: Annotated[int, Field(ge=1, le=100, description="Fewer scenes come with longer texts.")] = 20,
+    page_size: Annotated[int, Field(ge=1, le=100, description="With fewer scenes, texts are longer.")] = 20,
 ) -> SceneList:
-    """Read what an index saw, newest first. For what comes next use wait_for_events."""
-    cursor = await live(ctx).feed.cursor()  # before the read: what comes in between is seen twice rather than never
+    """Read the scenes of an index, newest first.
+
+    Use this for past scenes. Call wait_for_events for new ones.
+    """
+    cursor = await live(
+        ctx
+    ).feed.cursor()  # taken before the read, so that scenes in between are seen twice rather than missed
     found = await live(ctx).client.indexes.scenes(
         stream_id, index_id, start=start, end=end, page=page, page_size=page_size
     )
@@ -185,7 +204,7 @@ async def get_scenes(
 
 
 def _scenes(found: Sequence[Scene]) -> list[SceneInfo]:
-    """The scenes, their texts cut so that the result stays readable."""
+    """The scenes, with their texts shortened to fit the result."""
     most = max(LEAST_CHARS, min(MAX_TEXT, MAX_RESULT_CHARS // max(1, len(found))))
     return [_scene(scene, most) for scene in found]
 
@@ -193,7 +212,7 @@ def _scenes(found: Sequence[Scene]) -> list[SceneInfo]:
 def _scene(scene: Scene, most: int) -> SceneInfo:
     data, data_error = scene.data, scene.data_error
     if data is not None and len(json.dumps(data, ensure_ascii=False)) > most:
-        data, data_error = None, "The object is too large to be shown here."
+        data, data_error = None, "The object is too large for this result."
     failed = scene.status == "failed"
     return SceneInfo(
         start=round(scene.start, 3),
@@ -210,7 +229,7 @@ def _scene(scene: Scene, most: int) -> SceneInfo:
 
 
 def index_state(index: IndexProgress) -> IndexState:
-    """How an index keeps up, as a tool says it."""
+    """Progress of an index, as tools return it."""
     return IndexState.model_validate(_state(index))
 
 

@@ -1,28 +1,41 @@
-"""All tools, in the order a client lists them, and those of a user's choice."""
+"""All tools in the order in which clients list them, and the selection by groups."""
 
 from __future__ import annotations
 
 from mcp.server.mcpserver.tools import Tool
 
-from tools import alerts, events, indexes, recordings, search, streams, transcripts
-from tools import video_transcripts as spoken
-from tools import videos as exports
-from tools import wait as live
+from tools import alerts, events, indexes, recordings, search, streams, transcripts, video_transcripts, videos, wait
 from tools._framework.definition import Definition, build, defined_in
 from tools._framework.groups import ALL, DEFAULT, chosen
 
-FAMILIES = (streams, recordings, exports, spoken, indexes, transcripts, search, events, alerts, live)
+FAMILIES = (
+    streams,
+    recordings,
+    videos,
+    video_transcripts,
+    indexes,
+    transcripts,
+    search,
+    events,
+    alerts,
+    wait,
+)
 
 
 def definitions() -> list[Definition]:
-    """Every tool there is."""
+    """All tools."""
     return [definition for family in FAMILIES for definition in defined_in(family.__name__)]
 
 
 def toolset(groups: str = ALL, *, read_only: bool = False) -> list[Tool]:
-    """The tools of the groups (comma-separated; ``default``: the few of the main job; ``all``).
+    """Build the tools of a selection.
 
-    ``read_only`` leaves out every tool that changes something, whatever was chosen.
+    Args:
+        groups: Comma-separated names of groups, ``default`` for the tools of the main job, or ``all``.
+        read_only: Leave out every tool that changes something.
+
+    Raises:
+        ValueError: A group does not exist.
     """
     names = chosen(groups)
     return [
@@ -34,5 +47,5 @@ def toolset(groups: str = ALL, *, read_only: bool = False) -> list[Tool]:
 
 
 def group_of(name: str) -> str | None:
-    """The group of a tool; None when there is no such tool."""
+    """The group of a tool; None for an unknown tool."""
     return next((definition.group for definition in definitions() if definition.fn.__name__ == name), None)

@@ -1,4 +1,4 @@
-"""The tool that finds moments in everything that was seen, heard, said and alerted."""
+"""The tool that searches scenes, transcripts and alerts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hit(BaseModel):
 
 
 class Hits(BaseModel):
-    """What was found, best first."""
+    """Hits, best first."""
 
     by: str
     hits: list[Hit]
@@ -49,9 +49,11 @@ async def search(
     limit: Annotated[int, Field(ge=1, le=100)] = 10,
     score_threshold: Annotated[float | None, Field(description="0 to 1.")] = None,
 ) -> Hits:
-    """Find when something was seen, heard, said or alerted, over weeks and all streams. It finds only what an index
-    or a transcript wrote down. by says whether it went by words only or by meaning too. Next: generate_stream with a
-    hit's stream_id, start and end gives a link to watch it, look shows it."""
+    """Search everything that was seen, spoken or alerted, on all streams.
+
+    Use this when the user asks when something happened. It covers indexes, transcripts and alerts only. Call
+    generate_stream or look next with a hit's stream_id and times.
+    """
     request = SearchStreams(
         query=query,
         streams=streams or None,
@@ -68,7 +70,9 @@ async def search(
         by=name(found.by),
         hits=[_hit(hit) for hit in found.results],
         note=note(found.note),
-        next="generate_stream(stream_id, start, end) plays a hit." if found.results else "Nothing fits: other words?",
+        next="Call generate_stream(stream_id, start, end) to play a hit."
+        if found.results
+        else "No results. Try different words.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Tools for streams: connect, list, look up, start, stop, change, delete."""
+"""Tools for streams: connect, list, get, start, stop, update and delete."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ MAX_RANGES = 5
 
 
 class StreamState(BaseModel):
-    """Whether a stream runs."""
+    """State of a stream."""
 
     stream_id: str
     name: str
     status: str = Field(description="connected, stopped or error")
     health: str = Field(description="connecting, connected, reconnecting, stopped or error")
-    reason: str | None = Field(None, description="Why the health is as it is.")
+    reason: str | None = Field(None, description="Reason for the health.")
 
 
 class StreamInfo(StreamState):
     """A live stream."""
 
     url: str | None = Field(None, description="Source, without credentials.")
-    media: str | None = Field(None, description="What the source carries.")
+    media: str | None = Field(None, description="Codecs of the source.")
     recorded: list[Range] = Field(description="Newest recorded ranges [start, end], Unix seconds.")
 
 
 class StreamResult(StreamInfo):
-    """A live stream, with how its indexes keep up."""
+    """A live stream with the progress of its indexes."""
 
     indexes: list[IndexState]
-    now: float = Field(description="Unix seconds of this answer.")
+    now: float = Field(description="Current time, Unix seconds.")
 
 
 class ConnectedStream(StreamState):
     """A new stream."""
 
-    media: str | None = Field(None, description="What the source carries.")
+    media: str | None = Field(None, description="Codecs of the source.")
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
     next: str
 
 
 class StreamLimits(BaseModel):
-    """Name of a stream, and how long its recordings are kept."""
+    """Name of a stream, and the limits of its recordings."""
 
     stream_id: str
     name: str
     keep_days: float | None = None
     keep_gb: float | None = None
-    recorded_gb: float = Field(description="Disk its recordings take now.")
+    recorded_gb: float = Field(description="Size of its recordings.")
 
 
 class DeletedStream(BaseModel):
-    """What was removed."""
+    """A deleted stream."""
 
     stream_id: str
     deleted: bool
@@ -79,17 +79,17 @@ async def connect_stream(
     ctx: ToolContext,
     url: Annotated[
         str,
-        Field(
-            description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// address. Credentials stay hidden."
-        ),
+        Field(description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// URL. Credentials stay hidden."),
     ],
     name: Annotated[str | None, Field(description="Short name.")] = None,
-    audio: Annotated[bool, Field(description="Take the sound too.")] = False,
+    audio: Annotated[bool, Field(description="Include the audio.")] = False,
     record: Annotated[bool, Field(description="Keep the recording.")] = True,
 ) -> ConnectedStream:
-    """Connect a live video source (camera, broadcast, screen share) and begin to record it. Returns when the source
-    has answered, or fails saying why it could not be opened. Call list_streams first: do not connect the same source
-    twice. Next: look to see it, index_visuals to have it described."""
+    """Connect a live video source (camera, broadcast, screen) and start recording it.
+
+    Use this when list_streams does not show the user's URL. Returns once the source responds, or explains why it
+    could not be opened. Call look or index_visuals next.
+    """
     request = ConnectStream(
         url=url,
         name=name,
@@ -100,7 +100,7 @@ async def connect_stream(
     )
     stream = await live(ctx).client.connect_stream(request)
     cursor = await live(ctx).feed.cursor()
-    hint = "look shows it; index_visuals describes it continuously."
+    hint = "Call look to see it, or index_visuals to have it described continuously."
     return ConnectedStream(**_fields(stream), cursor=cursor, next=hint)
 
 
@@ -112,45 +112,60 @@ async def list_streams(
     limit: Annotated[int, Field(ge=1, le=100)] = 20,
     offset: Annotated[int, Field(ge=0)] = 0,
 ) -> StreamList:
-    """List the live streams that are connected here, with their health. Start here to find a stream_id."""
+    """List the connected streams with their health.
+
+    Use this first to find a stream_id.
+    """
     streams, total = await live(ctx).client.list_streams(limit=limit, offset=offset, status=status, name=name)
     return StreamList(streams=[StreamInfo(**_fields(s)) for s in streams], total=total, now=_now())
 
 
-@tool("Look up a stream", read_only=True, default=True)
+@tool("Get a stream", read_only=True, default=True)
 async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
-    """Health, media, newest recorded ranges of one stream and how its indexes keep up, and the current time."""
+    """Get the health, media, recorded ranges and indexes of a stream, and the current time.
+
+    Use this when a stream has a problem or before choosing a range. Call generate_stream or look next.
+    """
     stream = await live(ctx).client.get_stream(stream_id)
     return StreamResult(**_fields(stream), indexes=[index_state(index) for index in stream.indexes], now=_now())
 
 
 @tool("Start a stream", read_only=False, idempotent=True, open_world=True, default=True)
 async def start_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
-    """Start a stopped stream again; its indexes and alerts go on. Harmless when it runs."""
+    """Start a stopped stream. Its indexes and alerts resume.
+
+    Use this to record again. A running stream is not affected.
+    """
     return _state(await live(ctx).client.start_stream(stream_id))
 
 
 @tool("Stop a stream", read_only=False, idempotent=True, default=True)
 async def stop_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
-    """Stop recording and analysing a stream. What was recorded stays; start_stream goes on. Only on the user's
-    wish: nothing is seen while it is stopped."""
+    """Stop recording and analysing a stream. Its recordings are kept.
+
+    Use this only when the user asks: nothing is detected until start_stream.
+    """
     return _state(await live(ctx).client.stop_stream(stream_id))
 
 
-@tool("Change a stream", read_only=False, idempotent=True)
+@tool("Update a stream", read_only=False, idempotent=True)
 async def update_stream(
     ctx: ToolContext,
     stream_id: StreamId,
     name: Annotated[str | None, Field(description="New name.")] = None,
     keep_days: Annotated[
-        float | None, Field(ge=0, description="Days its recordings are kept; 0: as the engine's settings say.")
+        float | None, Field(ge=0, description="Days to keep its recordings; 0 uses the setting of the engine.")
     ] = None,
     keep_gb: Annotated[
-        float | None, Field(ge=0, description="Gigabytes of its newest recordings that are kept; 0: as above.")
+        float | None, Field(ge=0, description="Gigabytes of its newest recordings to keep; 0 as above.")
     ] = None,
 ) -> StreamLimits:
-    """Rename a stream, or bound how long its recordings are kept: the oldest go first, exported videos and evidence of
-    alerts never. What is not given stays as it is."""
+    """Rename a stream, or limit how long its recordings are kept.
+
+    Use this when the user wants another name or other limits. The oldest recordings are removed first; exported
+    videos and the evidence of alerts are kept. Omitted fields stay as they are. Call get_stream next to see the
+    recorded ranges.
+    """
     client = live(ctx).client
     retention = None
     if keep_days is not None or keep_gb is not None:
@@ -167,11 +182,14 @@ async def update_stream(
     read_only=False,
     destructive=True,
     idempotent=True,
-    confirm="Delete the stream {stream_id} with its recordings, indexes, alerts and everything found on it, for good?",
+    confirm="Delete the stream {stream_id} permanently, with its recordings, indexes, alerts and results?",
 )
 async def delete_stream(ctx: ToolContext, stream_id: StreamId) -> DeletedStream:
-    """Delete a stream with its recordings, indexes, alerts and everything found on it, for good. Exported videos stay.
-    To only stop it use stop_stream."""
+    """Delete a stream permanently, with its recordings, indexes, alerts and results.
+
+    Use this when the user no longer needs any of it. Exported videos are kept. Call stop_stream instead to keep the
+    recordings.
+    """
     await live(ctx).client.delete_stream(stream_id)
     return DeletedStream(stream_id=stream_id, deleted=True)
 

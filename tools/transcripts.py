@@ -1,4 +1,4 @@
-"""Tools for what is said: transcripts, and continuous summaries of them."""
+"""Tools for speech: transcripts, and continuous summaries of them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import StreamId, name, note
 
 MAX_RESULT_CHARS = 40_000
-"""About 10,000 tokens: far below what hosts cut off."""
+"""About 10,000 tokens, far below the limits of hosts."""
 
 Engine = Annotated[
     str | None,
-    Field(description="Such as assemblyai; omit for the default."),
+    Field(description="For example assemblyai; omit for the default."),
 ]
 
 
-class TranscriptState(BaseModel):
-    """How a transcript stands."""
+class TranscriptStatusResult(BaseModel):
+    """State of a transcript."""
 
     status: str
     engine: str
     note: str | None = None
 
 
-class StartedTranscript(TranscriptState):
-    """A transcript that runs."""
+class StartedTranscript(TranscriptStatusResult):
+    """A running transcript."""
 
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
 
@@ -40,14 +40,14 @@ class Said(BaseModel):
 
     start: float
     end: float
-    engine: str | None = Field(None, description="Only when it is not the result's engine.")
-    gap: bool | None = Field(None, description="This time was not heard.")
-    doubtful: bool | None = Field(None, description="The engine does not trust this text.")
+    engine: str | None = Field(None, description="Only if it differs from the engine of the result.")
+    gap: bool | None = Field(None, description="This time was not transcribed.")
+    doubtful: bool | None = Field(None, description="The engine has low confidence in this text.")
     untrusted_text: str | None = Field(None, description=UNTRUSTED)
 
 
 class Transcript(BaseModel):
-    """What was said, oldest first."""
+    """Utterances, oldest first."""
 
     engine: str
     said: list[Said]
@@ -57,19 +57,19 @@ class Transcript(BaseModel):
 
 
 class BatchOption(BaseModel):
-    """How much is summarised at a time."""
+    """Amount of speech per summary."""
 
     type: Literal["word", "sentence", "time"] = "time"
     value: Annotated[float, Field(gt=0, description="Words, sentences or seconds.")] = 30
 
 
 class AudioIndex(BaseModel):
-    """A continuous summary of what is said."""
+    """A continuous summary of speech."""
 
     index_id: str
     stream_id: str
     status: str
-    model: str | None = Field(None, description="local quotes what was said and does not follow the prompt.")
+    model: str | None = Field(None, description="local quotes the speech and does not follow the prompt.")
     note: str | None = None
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
 
@@ -81,8 +81,11 @@ async def start_transcript(
     engine: Engine = None,
     language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
 ) -> StartedTranscript:
-    """Write down what is said on a stream, which must be connected with sound, from now on. The default engine knows
-    English only. Next: wait_for_events with channels=['transcript']."""
+    """Transcribe the speech of a stream from now on.
+
+    Use this when the stream has audio and speech matters. The default engine supports English only. Call
+    wait_for_events next.
+    """
     feed = live(ctx).feed
     cursor = await feed.cursor()
     status = await live(ctx).client.transcripts.start(
@@ -102,14 +105,21 @@ async def get_transcript(
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100,
     engine: Engine = None,
 ) -> Transcript:
-    """Read what was said on a stream, oldest first. To follow speech use wait_for_events."""
+    """Read the transcript of a stream, oldest first.
+
+    Use this for past speech. Call wait_for_events for new speech.
+    """
     found = await live(ctx).client.transcripts.get(
         stream_id, engine=engine, start=start, end=end, since=since, page=page, page_size=page_size
     )
     records = _within(found.transcription_records)
     cut = len(records) < len(found.transcription_records)
     main = records[-1].engine if records else engine or ""
-    hint = f"Long: call again with since={records[-1].end - 0.001:.3f} and page=1 for the rest." if cut else None
+    hint = (
+        f"The transcript is long. Call again with since={records[-1].end - 0.001:.3f} and page=1 for the rest."
+        if cut
+        else None
+    )
     return Transcript(
         engine=name(main),
         said=[_said(record, main) for record in records],
@@ -120,8 +130,11 @@ async def get_transcript(
 
 
 @tool("Stop a transcript", read_only=False, idempotent=True)
-async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine = None) -> TranscriptState:
-    """Stop writing down what is said. What was said stays; audio indexes go on."""
+async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine = None) -> TranscriptStatusResult:
+    """Stop the transcript of a stream. Its text is kept.
+
+    Use this when the user no longer needs new text. Audio indexes continue. Call start_transcript to resume.
+    """
     return _state(await live(ctx).client.transcripts.stop(stream_id, engine))
 
 
@@ -129,13 +142,16 @@ async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine 
 async def index_audio(
     ctx: ToolContext,
     stream_id: StreamId,
-    prompt: Annotated[str, Field(max_length=4000, description="What to say about each part, or what to look for.")],
+    prompt: Annotated[str, Field(max_length=4000, description="Instruction for each summary.")],
     batch_config: Annotated[BatchOption | None, Field(description="Default: 30 seconds.")] = None,
     model_name: Annotated[str | None, Field(description="provider:model; omit for the configured one.")] = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
 ) -> AudioIndex:
-    """Have what is said on a stream summarised continuously: one scene a batch, until stopped. Starts the transcript
-    it needs. Next: get_scenes, create_alert, or wait_for_events with channels=['audio']."""
+    """Summarise the speech of a stream continuously, one scene per batch, until stopped.
+
+    Use this when the user wants summaries of speech, or alerts on it. It starts the transcript that it needs. Call
+    get_scenes, create_alert, or wait_for_events with channels=['audio'] next.
+    """
     feed, batch = live(ctx).feed, batch_config or BatchOption()
     cursor = await feed.cursor()
     request = CreateIndex.model_validate(
@@ -159,8 +175,8 @@ async def index_audio(
     )
 
 
-def _state(status: TranscriptStatus) -> TranscriptState:
-    return TranscriptState(
+def _state(status: TranscriptStatus) -> TranscriptStatusResult:
+    return TranscriptStatusResult(
         status=status.status,
         engine=name(status.engine),
         note=note(status.reason),
@@ -179,7 +195,7 @@ def _said(record: TranscriptSegment, main: str) -> Said:
 
 
 def _within(records: list[TranscriptSegment]) -> list[TranscriptSegment]:
-    """The first records whose text is not more than ``MAX_RESULT_CHARS`` together, at least one."""
+    """The first records whose text fits into ``MAX_RESULT_CHARS``, at least one."""
     used = 0
     for count, record in enumerate(records):
         used += 80 + min(len(record.text), MAX_TEXT)

@@ -1,4 +1,4 @@
-"""Tools for what is said in exported videos: transcribe, read, search."""
+"""Tools for speech in exported videos: transcribe, read and search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SENTENCES = 300
 
 
 class IndexedVideo(BaseModel):
-    """A video whose words are known."""
+    """A transcribed video."""
 
     video_id: str
     sentences: int
@@ -32,7 +32,7 @@ class Sentence(BaseModel):
 
 
 class VideoTranscriptResult(BaseModel):
-    """What is said in a video, in order."""
+    """Sentences of a video, in order."""
 
     video_id: str
     said: list[Sentence]
@@ -49,10 +49,10 @@ class VideoHit(Sentence):
 
 
 class VideoSearchResult(BaseModel):
-    """What was found, best first."""
+    """Hits, best first."""
 
     hits: list[VideoHit]
-    player_url: str | None = Field(None, description="Page that plays just these moments; give this to people.")
+    player_url: str | None = Field(None, description="Page that plays these moments. Show this link to the user.")
     stream_url: str | None = Field(None, description="The same as an HLS playlist.")
 
 
@@ -60,11 +60,14 @@ class VideoSearchResult(BaseModel):
 async def index_spoken_words(
     ctx: ToolContext,
     video_id: VideoId,
-    force: Annotated[bool, Field(description="Also when it is transcribed already.")] = False,
+    force: Annotated[bool, Field(description="Transcribe again if a transcript exists.")] = False,
     language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
 ) -> IndexedVideo:
-    """Write down what is said in an exported video, several times faster than it plays. Needed once before
-    search_videos and get_video_transcript. The default engine knows English only."""
+    """Transcribe an exported video, several times faster than real time.
+
+    Use this once per video before search_videos and get_video_transcript. The default engine supports English only.
+    Call search_videos next.
+    """
     made = await live(ctx).client.videos.index_spoken_words(
         video_id,
         force=force,
@@ -72,7 +75,11 @@ async def index_spoken_words(
         on_progress=lambda percent: ctx.report_progress(percent, 100, "transcribing"),
     )
     words = len(made.word_timestamps)
-    hint = "search_videos finds moments; get_video_transcript reads it." if words else "Nothing is said in this video."
+    hint = (
+        "Call search_videos to find moments, or get_video_transcript to read it."
+        if words
+        else "There is no speech in this video."
+    )
     sentences = await live(ctx).client.videos.transcript(video_id) if words else made
     return IndexedVideo(video_id=video_id, sentences=len(sentences.word_timestamps), next=hint)
 
@@ -84,7 +91,10 @@ async def get_video_transcript(
     start: Annotated[float | None, Field(ge=0, description="Seconds from the start of the video.")] = None,
     end: Annotated[float | None, Field(ge=0, description="Seconds from the start of the video.")] = None,
 ) -> VideoTranscriptResult:
-    """Read what is said in an exported video, sentence by sentence."""
+    """Read the transcript of an exported video, one sentence at a time.
+
+    Use this when the user asks about the speech in a video. Call index_spoken_words first.
+    """
     found = await live(ctx).client.videos.transcript(video_id, "sentence", start, end)
     said = found.word_timestamps[:MAX_SENTENCES]
     more = len(said) < len(found.word_timestamps)
@@ -100,12 +110,15 @@ async def get_video_transcript(
 async def search_videos(
     ctx: ToolContext,
     query: Annotated[str, Field(description='Plain words; "an exact phrase"; pref*.')],
-    video_id: Annotated[str | None, Field(description="Only in this video; omit for all of them.")] = None,
+    video_id: Annotated[str | None, Field(description="Only this video; omit for all.")] = None,
     limit: Annotated[int, Field(ge=1, le=50)] = 10,
-    score_threshold: Annotated[float | None, Field(description="Leave out hits below this (0 to 1).")] = None,
+    score_threshold: Annotated[float | None, Field(description="Minimum score, 0 to 1.")] = None,
 ) -> VideoSearchResult:
-    """Find moments in exported videos by what is said in them (index_spoken_words first), and get a link that plays
-    just these moments one after the other. What was seen is found with search, in the streams."""
+    """Search the speech in exported videos, and get a link that plays the matching moments in sequence.
+
+    Use this when the user looks for words in videos. Call index_spoken_words first. To search pictures or live
+    streams, call search instead.
+    """
     videos = live(ctx).client.videos
     found = await videos.search(query, video_id, limit=limit, score_threshold=score_threshold)
     links = await videos.compile(found) if found else None

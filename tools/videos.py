@@ -1,4 +1,4 @@
-"""Tools for permanent videos: export a recording, list, look up and delete what was exported."""
+"""Tools that export recordings as videos, and that list, get and delete videos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class VideoInfo(BaseModel):
     video_id: str
     name: str
     duration_s: float | None = None
-    shows: list[Range] = Field(description="What it shows, one after the other, Unix seconds.")
+    shows: list[Range] = Field(description="Ranges that it shows in sequence, Unix seconds.")
     size_mb: float | None = None
     stream_id: str | None = None
 
@@ -28,7 +28,7 @@ class VideoInfo(BaseModel):
 class VideoResult(VideoInfo):
     """An exported video, with links."""
 
-    player_url: str | None = Field(None, description="Page that plays it; give this to people.")
+    player_url: str | None = Field(None, description="Page that plays it. Show this link to the user.")
     stream_url: str | None = Field(None, description="HLS playlist, for players.")
     download_url: str | None = Field(None, description="The MP4 file.")
     note: str | None = None
@@ -42,7 +42,7 @@ class VideoList(BaseModel):
 
 
 class DeletedVideo(BaseModel):
-    """What was removed."""
+    """A deleted video."""
 
     video_id: str
     deleted: bool
@@ -58,9 +58,13 @@ async def export_stream(
     ] = None,
     end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
 ) -> VideoResult:
-    """Make a permanent MP4 video of a recording: a time range, also while the stream runs, or the whole latest
-    recording of a stopped stream. It is exact to the picture and stays when the recording or the stream is removed.
-    The same range again gives the same video. At most 24 hours."""
+    """Export a recording as a permanent MP4 video.
+
+    Use this when the user wants to keep or share a recording: a time range, even while the stream runs, or the
+    whole latest recording of a stopped stream. The video is exact to the frame and outlives the recording and the
+    stream. The same range returns the same video. The limit is 24 hours. Call index_spoken_words next to make it
+    searchable.
+    """
     made = await live(ctx).client.videos.export(
         stream_id, name, start, end, lambda percent: ctx.report_progress(percent, 100, "exporting")
     )
@@ -69,14 +73,21 @@ async def export_stream(
 
 @tool("List exported videos", read_only=True, group="videos")
 async def list_videos(ctx: ToolContext) -> VideoList:
-    """List the permanent videos that were exported, newest first; get_video gives links."""
+    """List exported videos, newest first.
+
+    Use this to find a video_id. Call get_video next for links.
+    """
     found = await live(ctx).client.videos.list()
     return VideoList(videos=[_info(video) for video in found[:MAX_LISTED]], total=len(found))
 
 
-@tool("Look up an exported video", read_only=True, group="videos")
+@tool("Get an exported video", read_only=True, group="videos")
 async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
-    """Get one exported video with fresh links: links expire after some days, the video does not."""
+    """Get an exported video with new links.
+
+    Use this when the user wants to watch or download a video: links expire after some days, the video does not.
+    Call get_video_transcript next to read its speech.
+    """
     video = await live(ctx).client.videos.get(video_id)
     return VideoResult(
         **_info(video).model_dump(),
@@ -93,10 +104,13 @@ async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
     destructive=True,
     idempotent=True,
     group="videos",
-    confirm="Delete the exported video {video_id} for good?",
+    confirm="Delete the exported video {video_id} permanently?",
 )
 async def delete_video(ctx: ToolContext, video_id: VideoId) -> DeletedVideo:
-    """Delete an exported video and its file for good."""
+    """Delete an exported video and its file permanently.
+
+    Use this when the user no longer needs the video. Call list_videos first to find it.
+    """
     await live(ctx).client.videos.delete(video_id)
     return DeletedVideo(video_id=video_id, deleted=True)
 

@@ -1,1 +1,1 @@
-"""The RTStream API as routes: HTTP, WebSocket, media files, player page."""
+"""The RTStream API as routes for HTTP, WebSocket, media files and the player page."""

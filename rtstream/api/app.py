@@ -1,4 +1,4 @@
-"""The API as one Starlette application: the table of its routes."""
+"""The API as one Starlette application, with the table of its routes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
 
 API_WORDS = frozenset({"rtstream", "collection", "video", "audio", "capture", "compile", "async-response", "job"})
-"""First words of the paths of the published API: what of it is missing here is answered as such."""
+"""First path components of the published API. Missing routes below them get an error that names the omission."""
 
 
 def routes() -> list[BaseRoute]:
-    """The API in the order of matching: literal words before ids (API reference 1.12)."""
+    """The routes in the order of matching, with literal components before ids (API reference 1.12)."""
     stream = "/rtstream/{stream_id}"
     index = stream + "/index/{index_id}"
     return [
@@ -82,7 +82,7 @@ def routes() -> list[BaseRoute]:
         path("/audio/{video_id}/generate_url", POST=videos.file_address),
         path("/async-response/{job_id}", GET=videos.job, DELETE=videos.cancel),
         WebSocketRoute("/ws", websocket.connect),
-        Route("/health", journal.health),  # no sign of use: monitors call it for ever
+        Route("/health", journal.health),  # monitoring does not count as use of the engine
         open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
         open_path("/media/{token}/index.m3u8", GET=media.video_manifest),
         open_path("/media/{token}/clip/{number:int}.m4s", GET=media.clip_fragment),
@@ -97,10 +97,12 @@ def routes() -> list[BaseRoute]:
 
 
 def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_timeout_s: float = 30.0) -> Starlette:
-    """The API over a running engine. The lifespan runs the WebSocket feed, not the engine.
+    """Create the API of a running engine. Its lifespan runs the WebSocket feed but not the engine.
 
-    ``extra_routes`` come first, see their paths as they were sent and guard themselves. A WebSocket client that takes
-    nothing for ``stall_timeout_s`` seconds is dropped.
+    Args:
+        engine: A running engine.
+        extra_routes: Routes that are matched first. They receive unmodified paths and check access themselves.
+        stall_timeout_s: Seconds after which a WebSocket client that reads nothing is disconnected.
     """
 
     def foreign(scope: Scope) -> bool:
@@ -127,7 +129,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
     app.state.closing = anyio.Event()
     app.state.websockets = set()
     app.state.stall_timeout_s = stall_timeout_s
-    app.state.drop = lambda _client: None  # the server knows how, see server.py
+    app.state.drop = lambda _client: None  # replaced by the server, see server.py
     return app
 
 
@@ -141,7 +143,7 @@ async def _follow_journal(app: Starlette) -> AsyncIterator[None]:
 
 
 class _Unknown:
-    """Every path that nobody offers, with any method."""
+    """Handles all paths without a route, with any method."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
@@ -173,5 +175,5 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _crashed(_request: Request, _error: Exception) -> Response:
-    # The traceback is logged by the server, which gets the exception after this answer.
-    return failure(500, "Something went wrong inside the engine. Its log has the details.", "INTERNAL")
+    # The server logs the traceback, because the exception reaches it after this response.
+    return failure(500, "Internal error of the engine. Its log has the details.", "INTERNAL")

@@ -1,4 +1,4 @@
-"""The base address of links in answers: the public one if it is set, else the one the client itself used."""
+"""The base URL of links in responses, which is the public URL if it is set, else the one that the client used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
 
 def base_url(request: Request) -> str:
-    """``http://host:port`` without a slash at the end.
+    """``http://host:port`` without a trailing slash.
 
-    With ``public_url`` set the Host header has no say. Without, it decides: the engine may listen on several addresses
-    and only the client knows which one it can reach. Only holders of the API key get such links.
+    If ``public_url`` is set, the Host header is ignored. Otherwise it is used, because the engine may listen on several
+    addresses and only the client knows which one it can reach. Only holders of the API key receive such links.
     """
     engine = engine_of(request)
     if engine.config.public_url:
@@ -23,11 +23,11 @@ def base_url(request: Request) -> str:
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         return engine.base_url.rstrip("/")
-    scheme = "https" if request.scope["scheme"] in ("https", "wss") else "http"  # a proxy may say wss
+    scheme = "https" if request.scope["scheme"] in ("https", "wss") else "http"  # a proxy may report wss
     return f"{scheme}://{host}"
 
 
 def rebased(url: str, request: Request) -> str:
-    """A link the engine made, on the address of ``base_url``."""
+    """Move a link of the engine to ``base_url``."""
     made_on = engine_of(request).base_url.rstrip("/")
     return base_url(request) + url.removeprefix(made_on) if url.startswith(made_on + "/") else url

@@ -19,7 +19,7 @@ class CreateCollection(BaseModel):
 
 
 class UpdateCollection(BaseModel):
-    """Body of ``PATCH collection/{id}``; what is absent stays."""
+    """Body of ``PATCH collection/{id}``. Absent fields stay as they are."""
 
     name: str | None = Field(None, min_length=1, max_length=200)
     description: str | None = Field(None, max_length=4000)
@@ -37,12 +37,12 @@ async def listing(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """A new collection."""
+    """Create a collection."""
     wanted = await body(request, CreateCollection)
     return ok(await engine_of(request).collections.create(wanted.name, wanted.description, wanted.is_public), 201)
 
 
 async def update(request: Request) -> Response:
-    """Change name, description or visibility."""
+    """Update the name, description or visibility."""
     change = await body(request, UpdateCollection)
     return ok(await engine_of(request).collections.update(request.path_params["collection_id"], **change.model_dump()))

@@ -1,4 +1,4 @@
-"""The envelope around every answer, and the reading of request bodies and queries (API reference 1.3, 1.6)."""
+"""The envelope of responses, and the parsing of request bodies and queries (API reference 1.3, 1.6)."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rtstream.errors import InvalidRequest, RTStreamError, TooLarge, TooManyAtte
 from rtstream.json_types import JsonObject
 
 MAX_BODY = 1024 * 1024
-"""Bytes a request body may have."""
+"""Maximum size of a request body, in bytes."""
 
 MAX_QUERY_VALUE = 4096
-"""Characters a value of a query string may have. Beyond some length a database refuses a pattern made of it."""
+"""Maximum length of a value in a query string, in characters. Databases refuse patterns beyond some length."""
 
 UnixTime = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
-"""Unix seconds up to the year 9999: what dates can be made of."""
+"""Unix seconds up to the year 9999, the range of dates."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def envelope(content: JsonObject, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer. Models and dates inside are converted; infinities become null."""
+    """A JSON response. Models and dates inside are converted, and infinities become null."""
     body = to_json(content, inf_nan_mode="null", serialize_unknown=True)
     return Response(body, status, headers, media_type="application/json")
 
 
 def ok(data: Any = None, status: int = 200) -> Response:
-    """A success. ``data`` is never null on the wire: API clients read keys of it without asking."""
+    """A successful response. ``data`` is never null, because API clients read its keys without checking."""
     return envelope({"success": True, "data": {} if data is None else data}, status)
 
 
@@ -50,7 +50,7 @@ def refusal(error: RTStreamError, headers: Mapping[str, str] | None = None) -> R
 
 
 def sentence(error: ValidationError) -> str:
-    """What is wrong with the first wrong field, in one sentence. The value is left out: it may hold credentials."""
+    """Describe the first invalid field in one sentence. The value is omitted, because it may contain credentials."""
     first, *others = error.errors(include_url=False, include_input=False, include_context=False)
     name = ".".join(str(part) for part in first["loc"]) or "The request"
     text = f"{name} is missing" if first["type"] == "missing" else f"{name}: {first['msg'].rstrip('.')}"
@@ -59,7 +59,7 @@ def sentence(error: ValidationError) -> str:
 
 
 def validated(model: type[M], values: Mapping[str, Any]) -> M:
-    """The model made of ``values``; a null counts as absent. Raises InvalidRequest."""
+    """Validate ``values`` as a model. A null counts as absent. Raises InvalidRequest."""
     try:
         return model.model_validate({key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
@@ -67,7 +67,7 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
 
 
 def query(request: Request, model: type[M]) -> M:
-    """The query string as a model; an empty value counts as absent. Raises InvalidRequest."""
+    """Parse the query string as a model. An empty value counts as absent. Raises InvalidRequest."""
     for key, value in request.query_params.items():
         if len(value) > MAX_QUERY_VALUE:
             raise InvalidRequest(f"{key[:50]} is over {MAX_QUERY_VALUE} characters. Shorten it.")
@@ -75,9 +75,11 @@ def query(request: Request, model: type[M]) -> M:
 
 
 async def body(request: Request, model: type[M]) -> M:
-    """The JSON object of the request body as a model; no body counts as ``{}``.
+    """Parse the JSON object of the request body as a model. An empty body counts as ``{}``.
 
-    Raises InvalidRequest for what is no JSON object or does not fit the model, TooLarge above ``MAX_BODY``.
+    Raises:
+        InvalidRequest: The body is not a JSON object, or does not match the model.
+        TooLarge: The body has more than ``MAX_BODY`` bytes.
     """
     values = await _json(request)
     if not isinstance(values, dict):
@@ -86,7 +88,7 @@ async def body(request: Request, model: type[M]) -> M:
 
 
 async def entries(request: Request, model: type[M]) -> list[M]:
-    """The JSON list of the request body as models. Raises as ``body`` does."""
+    """Parse the JSON list of the request body as models. Raises the same errors as ``body``."""
     values = await _json(request)
     if not (isinstance(values, list) and all(isinstance(value, dict) for value in values)):
         raise InvalidRequest("The request body must be a JSON list of objects.")
@@ -96,7 +98,7 @@ async def entries(request: Request, model: type[M]) -> list[M]:
 async def _json(request: Request) -> Any:
     raw = await _read(request)
     try:
-        # Strict JSON: no NaN, no lone surrogates, bounded depth. None of them could be stored or sent on.
+        # Strict JSON has no NaN, no lone surrogates and a bounded depth. None of these can be stored or forwarded.
         return from_json(raw, allow_inf_nan=False) if raw.strip() else {}
     except ValueError as error:
         raise InvalidRequest(f"The request body is not JSON: {error}.") from None

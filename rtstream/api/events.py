@@ -15,7 +15,7 @@ from rtstream.models import CreateAlert, CreateEvent, EventTest, UpdateEvent
 
 
 class SwitchAlert(BaseModel):
-    """Body of an alert's status call: the client's form and the published one."""
+    """Body of the status call of an alert, in the forms of the client and of the published API."""
 
     action: Literal["enable", "disable"] | None = None
     status: Literal["enabled", "disabled"] | None = None
@@ -37,7 +37,7 @@ class ReadDeliveries(BaseModel):
 
 
 class Redeliver(BaseModel):
-    """Body of ``POST .../alert/{alert_id}/redeliver``; without an id: all that were given up."""
+    """Body of ``POST .../alert/{alert_id}/redeliver``. Without an id, all dead deliveries are sent again."""
 
     delivery_id: str | None = None
 
@@ -55,50 +55,50 @@ def _alert(request: Request) -> tuple[str, str, str]:
 
 
 async def create_event(request: Request) -> Response:
-    """A new detection rule."""
+    """Create an event."""
     return ok(await engine_of(request).create_event(await body(request, CreateEvent)), 201)
 
 
 async def list_events(request: Request) -> Response:
-    """All detection rules."""
+    """List all events."""
     return ok({"events": await engine_of(request).list_events()})
 
 
 async def update_event(request: Request) -> Response:
-    """Change prompt, label or rule."""
+    """Update the prompt, label or rule of an event."""
     change = await body(request, UpdateEvent)
     return ok(await engine_of(request).watches.update_event(request.path_params["event_id"], change))
 
 
 async def delete_event(request: Request) -> Response:
-    """Remove a detection rule with its alerts."""
+    """Delete an event with its alerts."""
     await engine_of(request).watches.delete_event(request.path_params["event_id"])
     return ok()
 
 
 async def test_event(request: Request) -> Response:
-    """Decide on past scenes, without creating anything."""
+    """Test an event on past scenes without creating anything."""
     wanted = await body(request, DryRun)
     decisions = await engine_of(request).watches.test_event(request.path_params["stream_id"], wanted)
     return ok({"decisions": decisions})
 
 
 async def create_alert(request: Request) -> Response:
-    """Watch for an event on an index."""
+    """Create an alert on an index."""
     wanted = await body(request, CreateAlert)
-    wanted.callback_url = wanted.callback_url or None  # "" means: no webhook
+    wanted.callback_url = wanted.callback_url or None  # an empty URL means no webhook
     stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
     return ok(await engine_of(request).create_alert(stream_id, index_id, wanted), 201)
 
 
 async def list_alerts(request: Request) -> Response:
-    """All alerts of an index."""
+    """List the alerts of an index."""
     stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
     return ok({"alerts": await engine_of(request).list_alerts(stream_id, index_id)})
 
 
 async def switch_alert(request: Request) -> Response:
-    """Enable or disable; doing it twice is fine."""
+    """Enable or disable an alert. Repeated calls have no further effect."""
     wanted = await body(request, SwitchAlert)
     engine = engine_of(request)
     ids = _alert(request)
@@ -107,29 +107,29 @@ async def switch_alert(request: Request) -> Response:
             return ok(await engine.enable_alert(*ids))
         case "disable" | "disabled":
             return ok(await engine.disable_alert(*ids))
-    raise InvalidRequest("action is missing. Send enable or disable.")
+    raise InvalidRequest("The action is missing. Send enable or disable.")
 
 
 async def delete_alert(request: Request) -> Response:
-    """Remove an alert with its logs."""
+    """Delete an alert with its logs."""
     await engine_of(request).watches.delete_alert(*_alert(request))
     return ok()
 
 
 async def decisions(request: Request) -> Response:
-    """What was decided about each scene and why, newest first."""
+    """List the decision about each scene with its reason, newest first."""
     wanted = query(request, ReadDecisions)
     found, more = await engine_of(request).watches.decisions(*_alert(request), **wanted.model_dump())
     return ok({"decisions": found, "next_page": more})
 
 
 async def deliveries(request: Request) -> Response:
-    """The newest webhooks with every attempt, newest first."""
+    """List the newest deliveries with all attempts, newest first."""
     wanted = query(request, ReadDeliveries)
     return ok({"deliveries": await engine_of(request).watches.deliveries(*_alert(request), wanted.limit)})
 
 
 async def redeliver(request: Request) -> Response:
-    """Send one webhook again, or all that were given up."""
+    """Send one delivery again, or all dead ones."""
     wanted = await body(request, Redeliver)
     return ok({"redelivered": await engine_of(request).watches.redeliver(*_alert(request), wanted.delivery_id)})

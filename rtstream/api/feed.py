@@ -1,8 +1,8 @@
 """The newest journal entries in memory, read once and shared by all WebSocket connections.
 
-A connection holds no queue, only its place: it takes entries from the shared memory at its own pace, and when it has
-fallen out of it (or begins with an old cursor) it reads the journal until it has caught up. So a slow client costs no
-memory, holds up nobody and still misses nothing.
+A connection holds a position instead of a queue. It takes entries from the shared memory at its own pace. When it has
+fallen behind the memory, or starts with an old cursor, it reads the journal until it reaches the memory. A slow client
+therefore costs no memory, delays no other client and misses nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 MAX_ITEMS = 2000
 MAX_BYTES = 8 * 1024 * 1024
 MAX_MESSAGE = 1024 * 1024 - 1024
-"""Bytes a client takes in one message are 1 MiB (API reference 3.1); longer ones are cut."""
+"""Clients accept messages of up to 1 MiB (API reference 3.1). Longer messages are truncated."""
 BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message, ready to send, and what it belongs to: the (kind, id) pairs a connection may be bound to."""
+    """One message, ready to send, with the (kind, id) pairs to which a connection may subscribe."""
 
     seq: int
     text: str
@@ -48,7 +48,7 @@ def item(message: Message, *, index_id: str = "", alert_id: str = "") -> Item:
 
 
 def wire_text(message: Message) -> str:
-    """JSON of at most ``MAX_MESSAGE`` bytes; what does not fit is cut and marked with ``data.truncated``."""
+    """Encode as JSON of at most ``MAX_MESSAGE`` bytes. Longer fields are truncated, and ``data.truncated`` is set."""
     text = to_json(message, inf_nan_mode="null", serialize_unknown=True)
     if len(text) > MAX_MESSAGE:
         room = MAX_MESSAGE // (8 * max(1, len(message.data)))
@@ -64,7 +64,7 @@ def _cut(value: Any, room: int) -> Any:
 
 
 class JournalTail:
-    """Follows the journal; ``items`` gives every entry after a cursor to any number of readers."""
+    """Follows the journal. ``items`` yields every entry after a cursor to any number of readers."""
 
     def __init__(self, journal: Journal, *, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
         self._journal = journal
@@ -73,14 +73,14 @@ class JournalTail:
         self._kept: deque[Item] = deque()
         self._bytes = 0
         self._begin = 0
-        """Place of the oldest kept item; places count every item that was ever added."""
+        """Position of the oldest item in memory. Positions count all items that were ever added."""
         self._floor = 0
-        """Every journal entry with a higher number is kept here, or will come."""
+        """Every journal entry with a higher number is in memory or will be added."""
         self._ready = anyio.Event()
         self._grown = anyio.Event()
 
     async def run(self) -> None:
-        """Read the journal for everybody, from now on. Runs until cancelled."""
+        """Read the journal for all connections from now on. Runs until cancelled."""
         last: int | None = None
         while True:
             try:
@@ -92,11 +92,11 @@ class JournalTail:
                         self.add(item(message, index_id=row.index_id, alert_id=row.alert_id))
                         last = message.seq
             except Exception:
-                log.exception("reading the journal failed; trying again")
+                log.exception("Reading the journal failed and is retried")
                 await anyio.sleep(1.0)
 
     def add(self, added: Item) -> None:
-        """Hand an item to all readers. With ``seq`` 0 it is in no journal: only readers that keep up get it."""
+        """Pass an item to all readers. With ``seq`` 0, it has no journal entry and reaches only current readers."""
         self._kept.append(added)
         self._bytes += len(added.text)
         while len(self._kept) > self._max_items or self._bytes > self._max_bytes:
@@ -108,7 +108,7 @@ class JournalTail:
         grown.set()
 
     async def items(self, since: int) -> AsyncGenerator[Item]:
-        """Every entry after ``since``, in order, each once, without end."""
+        """Yield every entry after ``since`` once, in order, without end."""
         await self._ready.wait()
         cursor = since
         while True:
@@ -125,13 +125,13 @@ class JournalTail:
                     await grown.wait()
                 for new in batch:
                     if new.seq and new.seq <= cursor:
-                        continue  # read from the journal before it came here
+                        continue  # already read from the journal
                     yield new
                     cursor = new.seq or cursor
                 place += len(batch)
 
     async def _stored(self, cursor: int) -> AsyncGenerator[Item]:
-        """Entries after ``cursor`` from the journal, until memory holds what follows."""
+        """Yield entries after ``cursor`` from the journal until the memory contains the next one."""
         async with aclosing(self._journal.follow(cursor, batch=BATCH)) as batches:  # pyright: ignore[reportArgumentType]
             async for batch in batches:
                 for message, row in batch:

@@ -32,33 +32,33 @@ def _ids(request: Request) -> tuple[str, str]:
 
 
 async def create(request: Request) -> Response:
-    """Begin to analyse a stream."""
+    """Create an index on a stream."""
     wanted = await body(request, CreateIndex)
     if wanted.extraction_type == "time_based":  # as the Node client writes it
         wanted.extraction_type = "time"
-    if wanted.extraction_config is not None:  # clients send null for what they leave to the server
+    if wanted.extraction_config is not None:  # clients send null for fields that the server chooses
         wanted.extraction_config = {key: value for key, value in wanted.extraction_config.items() if value is not None}
     return ok(await engine_of(request).create_index(request.path_params["stream_id"], wanted), 201)
 
 
 async def listing(request: Request) -> Response:
-    """All scene indexes of a stream, visual and audio ones."""
+    """List the visual and audio indexes of a stream."""
     return ok({"scene_indexes": await engine_of(request).list_indexes(request.path_params["stream_id"])})
 
 
 async def show(request: Request) -> Response:
-    """One scene index."""
+    """Get an index."""
     return ok(await engine_of(request).get_index(*_ids(request)))
 
 
 async def update(request: Request) -> Response:
-    """Change the prompt of a running index."""
+    """Update the prompt of an index, even while it runs."""
     change = await body(request, ChangePrompt)
     return ok(await engine_of(request).update_index(*_ids(request), prompt=change.prompt))
 
 
 async def switch(request: Request) -> Response:
-    """Start or stop; doing it twice is fine."""
+    """Start or stop an index. Repeated calls have no further effect."""
     match (await body(request, Action)).action:
         case "start":
             return ok(await engine_of(request).start_index(*_ids(request)))

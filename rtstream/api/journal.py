@@ -1,4 +1,4 @@
-"""The journal over HTTP, with a cursor and a bounded wait; what the engine is and whether it lives."""
+"""The journal over HTTP with a cursor and a bounded wait, and the state of the engine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rtstream.store.journal import Filter
 
 
 class ReadJournal(BaseModel):
-    """Query of ``GET rtstream/journal``. Lists are separated by commas."""
+    """Query of ``GET rtstream/journal``. Lists are comma-separated."""
 
     since: int | None = Field(None, ge=0, lt=2**63)
-    limit: int = Field(100, ge=1)  # the journal has its own greatest page
+    limit: int = Field(100, ge=1)  # the journal has its own maximum
     streams: list[str] = Field(default_factory=list, max_length=200)
     channels: list[Channel] = Field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
     labels: list[str] = Field(default_factory=list, max_length=200)
@@ -32,12 +32,12 @@ class ReadJournal(BaseModel):
 
 
 async def read(request: Request) -> Response:
-    """Entries after a cursor; waits up to ``wait_s`` seconds for the first."""
+    """Read entries after a cursor. Waits up to ``wait_s`` seconds for the first."""
     wanted = query(request, ReadJournal)
     which = Filter(wanted.streams, wanted.channels, wanted.labels, wanted.text, wanted.min_confidence)
     journal = engine_of(request).journal
     page: JournalPage | None = None
-    # A wait ends early when the client hangs up or the server closes: neither is worth 50 s.
+    # A wait ends early when the client disconnects or the server closes, instead of lasting up to 50 s.
     async with anyio.create_task_group() as waiting:
 
         async def stop_when_gone() -> None:
@@ -58,10 +58,10 @@ async def read(request: Request) -> Response:
 
 
 async def info(request: Request) -> Response:
-    """Version, engines in use, number of streams."""
+    """Get the version, the engines in use and the number of streams."""
     return ok(await engine_of(request).info())
 
 
 async def health(_request: Request) -> Response:
-    """That the engine lives. Needs no key."""
+    """Report that the engine runs. Needs no key."""
     return envelope({"success": True})

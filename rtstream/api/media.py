@@ -1,4 +1,4 @@
-"""Playlists, media files and the player page. The signed token in the address is the permission."""
+"""Playlists, media files and the player page, served to any client that presents a valid signed token."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PLAYLIST = "application/vnd.apple.mpegurl"
 TYPES = {".mp4": "video/mp4", ".m4s": "video/mp4", ".m4a": "audio/mp4", ".m3u8": PLAYLIST, ".jpg": "image/jpeg"}
 
 PAGE_HEADERS = {
-    # The title comes from the link: whatever it holds, only our own files run.
+    # The title comes from the link. Whatever it contains, only files of the engine run.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "media-src 'self' blob:; img-src data:; base-uri 'none'; form-action 'none'"
     ),
-    # The address holds the token: it must not travel on to other sites.
+    # The URL contains the token, which must not be passed on to other sites.
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
@@ -35,7 +35,7 @@ PAGE_HEADERS = {
 
 
 async def manifest(request: Request) -> Response:
-    """The playlist of a time range."""
+    """Serve the playlist of a time range."""
     params = request.path_params
     text = await engine_of(request).media.window_manifest(
         params["stream_id"], params["window"], request.query_params.get("token", "")
@@ -44,7 +44,7 @@ async def manifest(request: Request) -> Response:
 
 
 async def init_segment(request: Request) -> Response:
-    """The initialisation segment of one continuous run."""
+    """Serve the init segment of a recording."""
     found = await engine_of(request).media.init_segment(
         request.path_params["token"], request.path_params["recording_id"]
     )
@@ -52,19 +52,19 @@ async def init_segment(request: Request) -> Response:
 
 
 async def video_manifest(request: Request) -> Response:
-    """The playlist of exported videos, or of parts of them."""
+    """Serve the playlist of exported videos, or of parts of them."""
     text = await engine_of(request).media.manifest(request.path_params["token"])
     return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
 
 
 async def clip_fragment(request: Request) -> Response:
-    """One fragment of videos that are played one after the other."""
+    """Serve one fragment of videos that are played in sequence."""
     found = await engine_of(request).media.fragment(request.path_params["token"], request.path_params["number"])
     return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
 
 
 async def download(request: Request) -> Response:
-    """A recorded window, or an exported video, as an MP4 file to be saved."""
+    """Serve a recorded window or an exported video as an MP4 file for download."""
     found = await engine_of(request).media.download(request.path_params["token"])
     saved_as = {"content-disposition": f"attachment; filename*=utf-8''{quote(found.name)}"}
     if found.file is not None:
@@ -76,15 +76,15 @@ async def download(request: Request) -> Response:
 
 
 async def segment(request: Request) -> Response:
-    """A media file, whole or the ranges asked for."""
+    """Serve a media file or the requested ranges of it."""
     found = await engine_of(request).media.file(request.path_params["token"], request.path_params["path"])
     return file_response(request, found)
 
 
 def file_response(request: Request, file: StoredFile, headers: Mapping[str, str] | None = None) -> Response:
-    """A stored file, whole or the byte range that is asked for.
+    """Serve a stored file or the requested byte range.
 
-    A file may still be growing: it is sent as long as it was when it was looked up.
+    A file may still grow. It is sent with the length that it had when the request arrived.
     """
     media_type = TYPES.get(PurePosixPath(file.key).suffix, "application/octet-stream")
     tag = f'"{file.size:x}-{int(file.modified * 1e6):x}"'
@@ -106,7 +106,7 @@ def file_response(request: Request, file: StoredFile, headers: Mapping[str, str]
 
 
 async def player(_request: Request) -> Response:
-    """The page that plays a link; embedded and full it is the same page."""
+    """Serve the page that plays a link, both as a full and as an embedded page."""
     page = STATIC / "player.html"
     if not page.is_file():
         raise NotFound("The player page is not part of this installation. Open the stream_url in a player instead.")
@@ -114,6 +114,6 @@ async def player(_request: Request) -> Response:
 
 
 async def playback_data(request: Request) -> Response:
-    """What the player page needs to know about its link."""
+    """Get the data of the player page about its link."""
     data = await engine_of(request).media.page(request.query_params.get("v", ""))
     return await anyio.to_thread.run_sync(envelope, data)  # a day is 10 MB

@@ -1,4 +1,4 @@
-"""One path and the operations on it: authentication, the choice by HTTP method, expected failures."""
+"""Paths and their operations, with authentication, the choice by HTTP method, and expected failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CORS = {
     "access-control-expose-headers": "Content-Length, Content-Range, Accept-Ranges",
     "access-control-max-age": "86400",
 }
-"""For media: players on any page may read them; the token in the address is the permission."""
+"""Headers of media. Players on any page may read them, because the token in the URL grants access."""
 
 
 def engine_of(request: Request) -> Engine:
@@ -41,7 +41,7 @@ def path(address: str, **operations: Operation) -> Route:
 
 
 def open_path(address: str, **operations: Operation) -> Route:
-    """A path for everybody: what guards it, if anything, is a token in the address. Pages of any origin may read it."""
+    """A path without API key, guarded at most by a token in the URL. Pages of any origin may read it."""
     return Route(address, _Path(operations, key_needed=False))
 
 
@@ -78,7 +78,7 @@ class _Path:
 
 
 def check_key(request: Request) -> None:
-    """Raises Unauthorized unless the header ``x-access-token`` carries the API key; TooManyAttempts after many."""
+    """Check the API key in the header ``x-access-token``. Raises Unauthorized or TooManyAttempts."""
     given = request.headers.get("x-access-token")
     if not given:
         raise Unauthorized("The API key is missing. Send it in the header x-access-token.")
@@ -86,9 +86,9 @@ def check_key(request: Request) -> None:
 
 
 class NormalPaths:
-    """Middleware: ``//rtstream/`` is ``/rtstream``, answered directly. A redirect would turn a POST into a GET.
+    """Middleware that treats ``//rtstream/`` as ``/rtstream``. A redirect would turn a POST into a GET.
 
-    Paths of ``foreign`` routes (mounted by the caller) are passed on as they came.
+    Paths of ``foreign`` routes, which the caller mounts, are passed on unmodified.
     """
 
     def __init__(self, app: ASGIApp, foreign: Callable[[Scope], bool]) -> None:

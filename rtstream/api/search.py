@@ -13,13 +13,13 @@ from rtstream.models import SearchHit, SearchResults, SearchStreams
 
 
 async def one_stream(request: Request) -> Response:
-    """Moments of one stream."""
+    """Search one stream."""
     asked = await body(request, SearchStreams)
     return await _answer(request, asked, streams=[request.path_params["stream_id"]])
 
 
 async def streams(request: Request) -> Response:
-    """Moments of all streams of a collection."""
+    """Search all streams of a collection."""
     asked = await body(request, SearchStreams)
     collection = None if asked.all_collections else request.path_params["collection_id"]
     return await _answer(request, asked, streams=asked.streams, collection=collection)

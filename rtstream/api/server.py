@@ -1,4 +1,4 @@
-"""The API on a listening socket: uvicorn, started and stopped by the caller."""
+"""The API on a listening socket, served by uvicorn, which the caller starts and stops."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
 
 GRACE_S = 2
-"""Seconds that requests under way may take to finish when the server closes."""
+"""Seconds for active requests to finish when the server closes."""
 BACKLOG = 512
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that says when it listens, and leaves signals to the caller."""
+    """Uvicorn with a notification when it listens, and without signal handlers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -57,13 +57,13 @@ class _Server(uvicorn.Server):
         )
 
     def drop(self, client: tuple[str, int] | None) -> None:
-        """Abort the connection from that address: closing it would wait until the client has read everything."""
+        """Abort the connection from an address. Closing it would wait until the client has read everything."""
         for connection in list(self.server_state.connections):
             if client is not None and getattr(connection, "client", None) == client:
                 connection.transport.abort()
 
     def drop_all(self) -> None:
-        """Abort what is still open."""
+        """Abort all open connections."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
@@ -79,11 +79,11 @@ async def serve(
     stall_timeout_s: float = 30.0,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
 ) -> None:
-    """Serve a running engine until ``should_exit`` is set or the task is cancelled; then close within 3 s.
+    """Serve a running engine until ``should_exit`` is set or the task is cancelled, then close within 3 s.
 
-    Port 0 takes a free one. Sets ``engine.base_url`` (``public_url`` of the config wins) and calls ``on_ready`` with
-    the address listened on. ``extra_routes`` are served beside the API; their lifespans are the caller's.
-    Raises Unavailable when the address cannot be listened on, InvalidRequest for a certificate that cannot be used.
+    Port 0 selects a free port. Sets ``engine.base_url``, unless the configuration has a ``public_url``, and calls
+    ``on_ready`` with the URL of the server. The caller runs the lifespans of ``extra_routes``.
+    Raises Unavailable when the engine cannot listen on the address, and InvalidRequest for an unusable certificate.
     """
     tls = _tls(engine.config)
     registry = _connections(engine.config)
@@ -97,7 +97,7 @@ async def serve(
     app.state.drop = server.drop
 
     async def run() -> None:
-        # Not cancelled with the caller: it is told to exit, and then closes in order.
+        # Shielded from cancellation of the caller. The server is asked to exit, and then closes in order.
         with anyio.CancelScope(shield=True):
             await server.serve([listener])
             server.drop_all()
@@ -115,7 +115,7 @@ async def serve(
                 await ready
             await (should_exit or anyio.Event()).wait()
         finally:
-            app.state.closing.set()  # WebSockets say 1001 and long polls answer, before uvicorn says 1012
+            app.state.closing.set()  # WebSockets close with 1001 and long polls respond before uvicorn closes with 1012
             with anyio.move_on_after(0.5, shield=True):
                 while app.state.websockets:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
@@ -158,10 +158,10 @@ def _config(app: object, timeouts: Timeouts) -> uvicorn.Config:
         ws_ping_interval=timeouts.ping_s,
         ws_ping_timeout=timeouts.ping_s,
         timeout_keep_alive=timeouts.idle_s,  # pyright: ignore[reportArgumentType] - any number of seconds
-        # Who connects is told by rtstream.api.authentication: uvicorn would believe every program on this machine.
+        # rtstream.api.authentication determines the client, because uvicorn would trust every program on this machine.
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        # Access lines would hold tickets and playback tokens.
+        # Access logs would contain tickets and playback tokens.
         access_log=False,
         log_config=None,
         log_level="warning",
@@ -174,8 +174,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
-        # With its protocol named, as socket.create_server does not: only then does asyncio switch off Nagle's algorithm
-        # on the connections, which costs 40 ms an answer.
+        # The protocol is named, unlike in socket.create_server. Only then does asyncio disable Nagle's algorithm
+        # on connections, which costs 40 ms per response.
         listener = socket.socket(family, kind, protocol)
         try:
             if os.name == "posix":
@@ -192,7 +192,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(host: str, port: int, *, secure: bool) -> str:
-    """An address under which the machine itself reaches the server."""
+    """The URL under which this machine reaches the server."""
     reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     scheme = "https" if secure else "http"
     return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"

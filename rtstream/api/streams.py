@@ -1,4 +1,4 @@
-"""Streams: connect, list, start and stop, playback of a time range, one picture (API reference 2.2 to 2.6)."""
+"""Streams: connect, list, start, stop, playback of a time range, and single frames (API reference 2.2 to 2.6)."""
 
 from __future__ import annotations
 
@@ -76,22 +76,22 @@ async def show(request: Request) -> Response:
 
 
 async def update(request: Request) -> Response:
-    """Change the name, or how long recordings are kept."""
+    """Update the name, or the limits of recordings."""
     change = await body(request, UpdateStream)
     if change.name is None and change.retention is None:
-        raise InvalidRequest("Give the stream another name, or limits of retention.")
+        raise InvalidRequest("Nothing to update. Send a name, or limits of retention.")
     stream_id = request.path_params["stream_id"]
     return ok(await engine_of(request).update_stream(stream_id, name=change.name, retention=change.retention))
 
 
 async def delete(request: Request) -> Response:
-    """Remove a stream with all that was recorded and found on it; exported videos stay."""
+    """Delete a stream with its recordings and results. Exported videos are kept."""
     await engine_of(request).delete_stream(request.path_params["stream_id"])
     return ok()
 
 
 async def listing(request: Request) -> Response:
-    """One page of streams; ``next`` and ``previous`` are addresses of the neighbouring pages, or null."""
+    """List a page of streams. ``next`` and ``previous`` are URLs of the neighbouring pages, or null."""
     wanted = query(request, ListStreams)
     streams, count = await engine_of(request).list_streams(**wanted.model_dump())
 
@@ -110,7 +110,7 @@ async def listing(request: Request) -> Response:
 
 
 async def switch(request: Request) -> Response:
-    """Start or stop; doing it twice is fine."""
+    """Start or stop a stream. Repeated calls have no further effect."""
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
     match (await body(request, Action)).action:
         case "start":
@@ -120,7 +120,7 @@ async def switch(request: Request) -> Response:
 
 
 async def playback(request: Request) -> Response:
-    """Addresses under which a time range can be watched."""
+    """Get the URLs that play a time range."""
     wanted = query(request, WindowQuery)
     found = await engine_of(request).generate_stream(
         request.path_params["stream_id"],
@@ -140,7 +140,7 @@ async def playback(request: Request) -> Response:
 
 
 async def frame(request: Request) -> Response:
-    """One picture as JPEG: now, or at a Unix time."""
+    """Get one frame as JPEG, now or at a Unix time."""
     wanted = query(request, FrameQuery)
     picture = await engine_of(request).frame(request.path_params["stream_id"], wanted.at, wanted.max_side)
     headers = {
@@ -153,7 +153,7 @@ async def frame(request: Request) -> Response:
 
 
 async def sheet(request: Request) -> Response:
-    """A contact sheet of a range as JPEG."""
+    """Get a contact sheet of a range as JPEG."""
     wanted = query(request, Range)
     found = await engine_of(request).sheet(request.path_params["stream_id"], **wanted.model_dump())
     headers = {
@@ -166,6 +166,6 @@ async def sheet(request: Request) -> Response:
 
 
 async def look(request: Request) -> Response:
-    """A question about one moment, or a range, answered by the vision model."""
+    """Ask the vision model about a moment or a range."""
     asked = await body(request, AskLook)
     return ok(await engine_of(request).look(request.path_params["stream_id"], asked))

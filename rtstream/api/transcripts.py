@@ -1,4 +1,4 @@
-"""Live transcripts: start, stop, read, and how one stands (API reference 2.14); partial texts for who listens now."""
+"""Live transcripts: start, stop, read and status (API reference 2.14), and partial texts for connected clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EngineName = Field(None, max_length=300)
 
 
 class SwitchTranscript(BaseModel):
-    """Body of ``POST rtstream/{id}/transcription``. Clients also send ``mode``, which changes nothing."""
+    """Body of ``POST rtstream/{id}/transcription``. Clients also send ``mode``, which has no effect."""
 
     action: Literal["start", "stop"]
     engine: str | None = EngineName
@@ -45,7 +45,7 @@ class OfEngine(BaseModel):
 
 
 async def switch(request: Request) -> Response:
-    """Start or stop; doing it twice is fine."""
+    """Start or stop a transcript. Repeated calls have no further effect."""
     wanted = await body(request, SwitchTranscript)
     transcripts, stream_id = engine_of(request).transcripts, request.path_params["stream_id"]
     if wanted.action == "stop":
@@ -58,19 +58,19 @@ async def switch(request: Request) -> Response:
 
 
 async def read(request: Request) -> Response:
-    """One page of what was said, oldest first."""
+    """Read a page of a transcript, oldest first."""
     wanted = query(request, ReadTranscript)
     return ok(await engine_of(request).transcripts.page(request.path_params["stream_id"], **wanted.model_dump()))
 
 
 async def status(request: Request) -> Response:
-    """How a transcript stands."""
+    """Get the state of a transcript."""
     wanted = query(request, OfEngine)
     return ok(await engine_of(request).transcripts.status(request.path_params["stream_id"], wanted.engine))
 
 
 def show_partials(feed: JournalTail) -> OnPartial:
-    """Hands partial texts to the WebSockets: number 0, in no journal."""
+    """Pass partial texts to the WebSockets, with number 0 and without a journal entry."""
 
     def show(entry: Entry) -> None:
         message = Message(

@@ -1,4 +1,4 @@
-"""Exported videos: index their spoken words, read their transcripts, search them (API reference 2.19)."""
+"""Speech in exported videos: index, read and search (API reference 2.19)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from rtstream.json_types import JsonObject
 from rtstream.models import VideoHits
 
 WAIT_S = 25.0
-"""How long an answer may wait for a transcript: clients give up after 30 s, and what is not done by then costs them
-another 5 s or more."""
+"""Longest wait for a transcript, in seconds. Clients give up after 30 s, and then lose another 5 s or more."""
 MAX_SECONDS = 7 * 86400.0
 
 Language = Field(None, max_length=20)
 
 
 class IndexVideo(BaseModel):
-    """Body of ``POST video/{id}/index``. ``segmentation_type`` changes nothing: sentences are searched."""
+    """Body of ``POST video/{id}/index``. ``segmentation_type`` has no effect, because sentences are searched."""
 
     index_type: str = "spoken_word"
     language_code: str | None = Language
@@ -42,7 +41,7 @@ class Transcribe(BaseModel):
 
 
 class ReadVideoTranscript(BaseModel):
-    """Query of ``GET video/{id}/transcription``. ``force`` changes nothing: what is read is always the newest."""
+    """Query of ``GET video/{id}/transcription``. ``force`` has no effect, because the newest transcript is returned."""
 
     segmenter: Literal["word", "sentence", "time"] = "word"
     length: float = Field(1, gt=0, le=MAX_SECONDS)
@@ -76,14 +75,14 @@ async def index(request: Request) -> Response:
     asked = await body(request, IndexVideo)
     _check_index(asked.index_type)
     if asked.callback_url:
-        raise InvalidRequest("This engine calls nobody back about videos: leave callback_url out and wait instead.")
+        raise InvalidRequest("This engine does not support callbacks for videos. Omit callback_url and wait instead.")
     spoken = engine_of(request).spoken
     started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
     return await _when_done(request, started)
 
 
 async def transcribe(request: Request) -> Response:
-    """The same, for who only wants to read."""
+    """Transcribe a video. This is the same operation as indexing it."""
     asked = await body(request, Transcribe)
     spoken = engine_of(request).spoken
     started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
@@ -91,7 +90,7 @@ async def transcribe(request: Request) -> Response:
 
 
 async def transcript(request: Request) -> Response:
-    """What is said in a video, once that is known."""
+    """Read the transcript of a video, once it exists."""
     asked = query(request, ReadVideoTranscript)
     spoken, video_id = engine_of(request).spoken, request.path_params["video_id"]
     if (under_way := spoken.job_of(video_id)) is not None:
@@ -100,19 +99,19 @@ async def transcript(request: Request) -> Response:
 
 
 async def search_video(request: Request) -> Response:
-    """Moments of one video, in the older form."""
+    """Search one video, with the older form of the response."""
     asked = await body(request, LegacySearch)
     return ok({"results": await _legacy(request, asked, video_id=request.path_params["video_id"])})
 
 
 async def search_collection(request: Request) -> Response:
-    """Moments of all videos of a collection, in the older form."""
+    """Search all videos of a collection, with the older form of the response."""
     asked = await body(request, LegacySearch)
     return ok({"results": await _legacy(request, asked, collection_id=request.path_params["collection_id"])})
 
 
 async def search_video_v2(request: Request) -> Response:
-    """Moments of one video."""
+    """Search one video."""
     found = await engine_of(request).video_search.one(
         request.path_params["video_id"], **_new(await body(request, NewSearch))
     )
@@ -120,7 +119,7 @@ async def search_video_v2(request: Request) -> Response:
 
 
 async def search_collection_v2(request: Request) -> Response:
-    """Moments of all videos of a collection."""
+    """Search all videos of a collection."""
     found = await engine_of(request).video_search.collection(
         request.path_params["collection_id"], **_new(await body(request, NewSearch))
     )
@@ -167,6 +166,6 @@ def _shots(found: list[VideoHits]) -> Response:
 def _check_index(kind: str) -> None:
     if kind not in ("spoken_word", "spoken"):
         raise InvalidRequest(
-            "Videos are searched by their spoken words here (index_type 'spoken_word'). What was seen is found in the "
+            "Videos are searched by their spoken words only (index_type 'spoken_word'). Search scenes in the "
             "stream they were recorded from: search with namespace='rtstream'."
         )

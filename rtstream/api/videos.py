@@ -1,4 +1,4 @@
-"""Exports and exported videos, and the work they take (API reference 1.5, 2.7, 2.19)."""
+"""Exports, exported videos, and their jobs (API reference 1.5, 2.7, 2.19)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtstream.errors import InvalidRequest
 from rtstream.models import ExportRequest
 
 AUDIO = "a-"
-"""How ids of exported sound begin."""
+"""Prefix of ids of exported audio."""
 
 
 class ListVideos(BaseModel):
@@ -30,7 +30,7 @@ class UpdateVideo(BaseModel):
 
 
 class TimelineQuery(BaseModel):
-    """Body of ``POST video/{id}/stream``: parts as [start, end] in seconds; none means the whole video."""
+    """Body of ``POST video/{id}/stream``: parts as [start, end] in seconds. Without parts, it plays all."""
 
     timeline: list[tuple[float, float]] | None = Field(None, max_length=100)
 
@@ -54,18 +54,18 @@ async def export(request: Request) -> Response:
 
 
 async def job(request: Request) -> Response:
-    """How far a piece of work is, or its result."""
+    """Get the progress or the result of a job."""
     return await answer(request, engine_of(request).jobs.get(request.path_params["job_id"]))
 
 
 async def cancel(request: Request) -> Response:
-    """Stop a piece of work; what it has made so far is removed."""
+    """Cancel a job and remove its partial result."""
     await engine_of(request).jobs.cancel(request.path_params["job_id"])
     return ok()
 
 
 async def answer(request: Request, found: Job) -> Response:
-    """The result of a piece of work, why it failed, or where to ask for it later."""
+    """The result of a job, the reason of its failure, or the URL of its status."""
     if found.error is not None:
         failure = {"message": found.error.message, "error_code": found.error.code}
         return envelope({"success": False, "status": "failed", **failure})
@@ -77,12 +77,12 @@ async def answer(request: Request, found: Job) -> Response:
 
 
 async def listing(request: Request) -> Response:
-    """All videos of a collection, newest first."""
+    """List the videos of a collection, newest first."""
     return await _listing(request, "videos")
 
 
 async def audio_listing(request: Request) -> Response:
-    """All exported sound of a collection, newest first."""
+    """List the exported audio of a collection, newest first."""
     return await _listing(request, "audios")
 
 
@@ -93,24 +93,24 @@ async def _listing(request: Request, kind: str) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """One video, with fresh links."""
+    """Get a video with new links."""
     return ok(await engine_of(request).videos.get(base_url(request), request.path_params["video_id"]))
 
 
 async def update(request: Request) -> Response:
-    """Change the name."""
+    """Update the name of a video."""
     change = await body(request, UpdateVideo)
     return ok(await engine_of(request).videos.rename(base_url(request), request.path_params["video_id"], change.name))
 
 
 async def delete(request: Request) -> Response:
-    """Remove a video and its file."""
+    """Delete a video and its file."""
     await engine_of(request).videos.delete(request.path_params["video_id"])
     return ok()
 
 
 async def part(request: Request) -> Response:
-    """Links to parts of a video, one after the other."""
+    """Get links that play parts of a video in sequence."""
     videos, video_id = engine_of(request).videos, request.path_params["video_id"]
     parts = (await body(request, TimelineQuery)).timeline
     if not parts:
@@ -119,15 +119,15 @@ async def part(request: Request) -> Response:
 
 
 async def compile_shots(request: Request) -> Response:
-    """Links to parts of several videos, one after the other."""
+    """Get links that play parts of several videos in sequence."""
     wanted = await entries(request, Shots)
     clips = [(entry.video_id, start, end) for entry in wanted for start, end in entry.shots]
     if not clips:
-        raise InvalidRequest("There are no shots to compile.")
+        raise InvalidRequest("The list of shots is empty. Send at least one.")
     return ok(await engine_of(request).videos.clips(base_url(request), clips))
 
 
 async def file_address(request: Request) -> Response:
-    """Where exported sound can be downloaded."""
+    """Get the download URL of exported audio."""
     found = await engine_of(request).videos.get(base_url(request), request.path_params["video_id"])
     return ok({"signed_url": found.download_url})

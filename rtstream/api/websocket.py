@@ -1,4 +1,4 @@
-"""The WebSocket: a ticket over HTTP, then every message bound to the connection (API reference 2.17, 3)."""
+"""The WebSocket: a ticket over HTTP, then all messages for the connection (API reference 2.17, 3)."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ MAX_CONNECTIONS = 1000
 
 
 class Wanted(BaseModel):
-    """Query of ``/ws``; all but the ticket are ours.
+    """Query of ``/ws``. All parameters except the ticket are additions to the published API.
 
-    ``scope=all`` asks for every message, ``since`` for the stored ones with a higher number first; ``connection_id``
-    takes up what an earlier connection was bound to.
+    ``scope=all`` requests every message, ``since`` requests the stored messages with a higher number first, and
+    ``connection_id`` continues the subscriptions of an earlier connection.
     """
 
     ticket: str = ""
@@ -50,7 +50,7 @@ def _tickets(engine: Engine) -> URLSafeTimedSerializer:
 
 
 async def address(request: Request) -> Response:
-    """Where to connect; the ticket in the address stands for the API key for ten minutes."""
+    """Get the URL of the WebSocket. The ticket in it replaces the API key for ten minutes."""
     engine = engine_of(request)
     collection = await engine.collections.get(request.path_params["collection_id"])
     ticket = _tickets(engine).dumps(collection.id)
@@ -85,11 +85,11 @@ def _check_ticket(websocket: WebSocket, ticket: str) -> None:
     try:
         _tickets(websocket.app.state.engine).loads(ticket, max_age=TICKET_TTL_S)
     except SignatureExpired:
-        raise Unauthorized("The WebSocket ticket has expired. Ask for a new address.") from None
+        raise Unauthorized("The WebSocket ticket has expired. Request a new URL.") from None
     except BadSignature:
         keys.check_wait(client)
         keys.add_failure(client)
-        raise Unauthorized("The WebSocket ticket is not valid. Ask for an address with the API key.") from None
+        raise Unauthorized("The WebSocket ticket is not valid. Request a URL with the API key.") from None
 
 
 async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
@@ -111,7 +111,7 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
             tasks.cancel_scope.cancel()
 
         async def end_with_client() -> None:
-            # What clients say is ignored (API reference 3.1).
+            # Messages from clients are ignored (API reference 3.1).
             while (await websocket.receive())["type"] != "websocket.disconnect":
                 pass
             tasks.cancel_scope.cancel()
@@ -126,7 +126,7 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
 
 
 async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, everything: bool) -> None:
-    """Send what the connection is bound to; returns when the client took nothing for the stall timeout."""
+    """Send the messages of the connection. Returns when the client reads nothing for the stall timeout."""
     feed: JournalTail = websocket.app.state.feed
     bindings = websocket.app.state.engine.bindings
     timeout_s: float = websocket.app.state.stall_timeout_s
@@ -140,6 +140,6 @@ async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, eve
                 break
     with anyio.move_on_after(0.5):
         await websocket.close(1013, "too slow")
-    # A close frame does not get through to a client that does not read: the server drops the connection.
+    # A close frame does not reach a client that does not read, so the server drops the connection.
     websocket.app.state.drop(websocket.scope["client"])
-    log.warning("dropped a WebSocket client that took nothing for %g s", timeout_s)
+    log.warning("Disconnected a WebSocket client that read nothing for %g s", timeout_s)

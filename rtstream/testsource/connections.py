@@ -13,7 +13,7 @@ _BACKLOG_LIMIT = 8 << 20
 """Bytes that a client may be behind before it is disconnected."""
 
 
-class Connections:
+class SourceConnections:
     """The open connections of one server. ``serve_one`` implements the protocol."""
 
     def __init__(

@@ -8,7 +8,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from rtstream.testsource.connections import Connections, read_head
+from rtstream.testsource.connections import SourceConnections, read_head
 from rtstream.testsource.faults import Faults
 from rtstream.testsource.mpegts import PACKET, TsMuxer
 from rtstream.testsource.timeline import VIDEO, VIDEO_CLOCK, LoopedClip, Unit
@@ -30,7 +30,7 @@ class HttpServer:
 
     def __init__(self, clip: LoopedClip, faults: Faults, epoch: float, auth: str | None) -> None:
         self._muxer, self._faults, self._epoch = TsMuxer(clip), faults, epoch
-        self.connections = Connections(self._serve_one, faults, auth)
+        self.connections = SourceConnections(self._serve_one, faults, auth)
         self._clients: dict[asyncio.StreamWriter, bool] = {}  # whether each client waits for a keyframe
         self._gop: list[bytes] = []
         self._keyframes: deque[float] = deque()  # media times of keyframes that the muxer has not output yet

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rtstream.testsource.connections import Connections, read_head
+from rtstream.testsource.connections import SourceConnections, read_head
 from rtstream.testsource.faults import Faults
 from rtstream.testsource.rtp import RtpTrack, session_description
 from rtstream.testsource.timeline import VIDEO, LoopedClip, Unit
@@ -58,7 +58,7 @@ class RtspServer:
         self._faults, self._epoch = faults, epoch
         self._description = session_description(clip).encode()
         self._tracks = {track: RtpTrack(clip, track) for track in clip.tracks}
-        self.connections = Connections(self._serve_one, faults, auth)
+        self.connections = SourceConnections(self._serve_one, faults, auth)
         self._sessions: set[_Session] = set()
         self._gop: list[Packet] = []
         self._now = 0.0

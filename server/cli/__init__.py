@@ -1,1 +1,1 @@
-"""The commands of ``rtstream-mcp``, one module each."""
+"""The commands of ``rtstream-mcp``, one module per command."""

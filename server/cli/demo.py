@@ -1,4 +1,4 @@
-"""``rtstream-mcp demo``: a live stream, watched and alerted on, driven by a real MCP client over stdio."""
+"""``rtstream-mcp demo`` starts a live stream and watches it with a real MCP client over stdio."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ END_S = 8.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the demo; gives the exit status: 0 when an alert came."""
+    """Run the demo. Returns the exit status, which is 0 once an alert has fired."""
     parser = argparse.ArgumentParser("rtstream-mcp demo", description=__doc__)
     parser.add_argument(
-        "--once", action="store_true", help="end after the first alert instead of going on until Ctrl-C"
+        "--once", action="store_true", help="exit after the first alert instead of running until Ctrl-C"
     )
     options = parser.parse_args(arguments)
     return anyio.run(_until_interrupted, options.once)
 
 
 async def _until_interrupted(once: bool) -> int:
-    """Ctrl-C and SIGTERM end the demo in an orderly way: everything it started ends with it."""
+    """End the demo and everything it started on Ctrl-C and SIGTERM."""
     status = 130
     async with anyio.create_task_group() as tasks:
 
@@ -71,12 +71,12 @@ async def _demo(once: bool) -> int:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="rtstream-demo-", ignore_cleanup_errors=True))
         )
-        _say("Drawing the slides and speaking the text of a test stream (the first time takes a few seconds) ...")
+        _say("Creating the slides and speech of a test stream (the first time takes a few seconds) ...")
         source = await stack.enter_async_context(_live_source())
         began = time.monotonic()
         _say(f"A live stream runs at {source['rtsp_url']} (sound: {source['voice']}).")
         stack.push_async_callback(_end_engine, folder)
-        # Exactly as a chat client starts it, with a data folder of its own and this machine's own stream allowed.
+        # Started as a chat client starts it, with its own data folder and access to streams of this machine.
         server = StdioServerParameters(
             command=sys.executable,
             args=["-P", "-m", "rtstream_mcp"],
@@ -84,12 +84,12 @@ async def _demo(once: bool) -> int:
         )
         client = await stack.enter_async_context(Client(server))
         names = [tool.name for tool in (await client.list_tools()).tools]
-        _say(f"The MCP server answers over stdio with {len(names)} tools: {', '.join(names)}.", began)
+        _say(f"The MCP server responds over stdio with {len(names)} tools: {', '.join(names)}.", began)
         return await _Assistant(client, began).work(source["rtsp_url"], once)
 
 
 class _Failed(Exception):
-    """The demo cannot go on."""
+    """The demo cannot continue."""
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -99,7 +99,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 class _Assistant:
-    """Does what a chat model would do, and prints what it would see."""
+    """Performs the steps of a chat model, and prints the results."""
 
     def __init__(self, client: Any, began: float) -> None:
         self._client = client
@@ -117,7 +117,7 @@ class _Assistant:
         _say("Waiting for events ...", self._began)
         while True:
             if not alerted and time.monotonic() - self._began > FIRST_ALERT_S * 2:
-                _say("No alert came. `RTSTREAM_LOG_LEVEL=INFO` shows more.", self._began)
+                _say("No alert fired. Set RTSTREAM_LOG_LEVEL=INFO for details.", self._began)
                 return 1
             found = await self._call(
                 "wait_for_events", streams=[stream["stream_id"]], since=cursor, timeout_s=10, show=False
@@ -131,7 +131,7 @@ class _Assistant:
                     _say(f"First alert {time.monotonic() - self._began:.1f} s after the stream started.")
                     if once:
                         return 0
-                    _say("Open the clip above in a browser. The stream goes on; Ctrl-C ends everything.")
+                    _say("Open the clip above in a browser. The stream continues. Ctrl-C ends everything.")
 
     async def _call(self, name: str, /, show: bool = True, **arguments: Any) -> JsonObject:
         if show:
@@ -166,7 +166,7 @@ class _Assistant:
 
 
 class _Waited:
-    """Shows the progress a tool reports, on one line that the next output replaces."""
+    """Shows the progress of a tool on one line, which the next output replaces."""
 
     def __init__(self, began: float) -> None:
         self._began = began
@@ -193,7 +193,7 @@ def _say(text: str, began: float | None = None) -> None:
 
 @asynccontextmanager
 async def _live_source() -> AsyncIterator[JsonObject]:
-    """The synthetic live source as a process of its own; gives its addresses."""
+    """Run the synthetic live source as a process of its own. Yields its URLs."""
     command = [sys.executable, "-P", "-m", "rtstream.testsource"]
     async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
         try:
@@ -216,7 +216,7 @@ async def _line(process: Process) -> bytes:
 
 
 async def _end_engine(folder: Path) -> None:
-    """The engine outlives the MCP server on purpose; the demo's own ends with the demo."""
+    """Stop the engine of the demo, which otherwise outlives the MCP server on purpose."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(END_S):
         pid = read_engine_file(folder).get("pid")
         if isinstance(pid, int):

@@ -1,6 +1,6 @@
-"""Writes the generated parts of README.md and docs/ anew: the table of tools and the table of settings.
+"""Generates the tables of tools and settings in README.md and docs/.
 
-``python -m server.cli.docs`` writes; with ``--check`` it only says whether something would change (exit status 1).
+``python -m server.cli.docs`` writes the pages. With ``--check``, it exits with status 1 if a page would change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAGES = (ROOT / "README.md", REFERENCE / "settings.md", REFERENCE / "tools.md")
 
 
 def tools_table() -> str:
-    """One line a tool: its name, what it does, its group, and whether it changes anything."""
+    """Table of tools with name, purpose, group and effect."""
     lines = ["| Tool | What it does | Group | |", "|---|---|---|---|"]
     for definition in definitions():
         hints = definition.annotations
@@ -30,10 +30,10 @@ def tools_table() -> str:
 
 
 def settings_table() -> str:
-    """One line a setting: its environment variable, default and help."""
+    """Table of settings with environment variable, default and help."""
     lines = ["| Variable | Default | |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        # The default folder differs from machine to machine.
+        # The default folder depends on the machine.
         default = "user data folder" if name == "data_dir" else field.get_default(call_default_factory=True)
         shown = "" if default in (None, "") else f"`{default}`" if name != "data_dir" else default
         lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {_cell(field.description)} |")
@@ -48,7 +48,7 @@ TABLES = {"tools": tools_table, "settings": settings_table}
 
 
 def filled(text: str) -> str:
-    """``text`` with each table between its markers: ``<!-- tools:begin -->`` and ``<!-- tools:end -->``."""
+    """Fill each table in ``text`` between its markers ``<!-- tools:begin -->`` and ``<!-- tools:end -->``."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         before, found, rest = text.partition(begin)
@@ -58,7 +58,7 @@ def filled(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or check; gives the exit status."""
+    """Write or check the pages. Returns the exit status."""
     stale = 0
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
         if fresh == text:
             continue
         if "--check" in arguments:
-            sys.stderr.write(f"{page.name} is not up to date: run 'make docs'.\n")
+            sys.stderr.write(f"{page.name} is not up to date. Run 'make docs'.\n")
             stale = 1
         else:
             page.write_text(fresh, encoding="utf-8")

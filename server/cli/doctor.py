@@ -1,4 +1,4 @@
-"""``rtstream-mcp doctor``: what is set up, and whether it works; each configured model is tried once."""
+"""``rtstream-mcp doctor`` shows the configuration and tries each configured model once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from server.settings import Settings, load
 from server.stdio import locate
 
 ABOUT = """\
-Say what is set up and whether it works: models (each is called once, which may cost a fraction of a cent), extras, the
-engine, ffmpeg. Ends with status 1 when something that is configured does not work. Never prints a key."""
+Show the configuration and check it: models (each is called once, which may cost a fraction of a cent), extras, the
+engine, and ffmpeg. Exits with status 1 if a configured part does not work. Never prints a key."""
 MARKS = {"works": "ok  ", "absent": "-   ", "broken": "FAIL"}
 WIDTH = 18
 TRY_S = 20.0
@@ -37,7 +37,7 @@ ROLES = {"vision": "seeing", "language": "deciding events"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. ``absent``: not set up, and nobody asked for it."""
+    """One line of the report. ``absent`` means not configured and not requested."""
 
     state: Literal["works", "absent", "broken"]
     what: str
@@ -45,7 +45,7 @@ class Finding:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Look at everything; gives the exit status."""
+    """Run all checks. Returns the exit status."""
     parser = argparse.ArgumentParser("rtstream-mcp doctor", description=ABOUT, allow_abbrev=False)
     parser.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
     given = parser.parse_args(arguments)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     except RTStreamError as exc:
         sys.stderr.write(f"rtstream-mcp: {exc}\n")
         return 2
-    logging.disable()  # what libraries complain about is said here in plain words
+    logging.disable()  # warnings of libraries are reported here in plain words
     return anyio.run(_examine, settings)
 
 
@@ -64,7 +64,7 @@ async def _examine(settings: Settings) -> int:
     async for finding in _findings(settings):
         print(f"{MARKS[finding.state]} {finding.what:<{WIDTH}} {finding.text}", flush=True)
         broken += finding.state == "broken"
-    print("Everything that is configured works." if not broken else f"{broken} of these should be mended.")
+    print("Everything that is configured works." if not broken else f"{broken} of these need attention.")
     return 1 if broken else 0
 
 
@@ -92,7 +92,7 @@ def _folder(settings: Settings) -> Finding:
 
 
 def _networks(setting: str, purpose: Purpose) -> Finding:
-    """Where stream URLs or webhooks may lead, besides public addresses."""
+    """Networks besides public ones that stream URLs or webhooks may use."""
     what = f"{purpose} networks"
     try:
         parse_allowed(setting, purpose)
@@ -103,7 +103,7 @@ def _networks(setting: str, purpose: Purpose) -> Finding:
 
 
 async def _engine(settings: Settings) -> list[Finding]:
-    """Whether one answers, and whether it was started with the settings seen here."""
+    """Check that an engine responds, and that it was started with the present settings."""
     client = RTStreamClient.located_by(locate(settings))
     try:
         with anyio.fail_after(TRY_S):
@@ -111,27 +111,27 @@ async def _engine(settings: Settings) -> list[Finding]:
             where = (await client.endpoint(start=False)).shown
     except (Unavailable, TimeoutError) as exc:
         if settings.api_url:
-            return [Finding("broken", "engine", str(exc) or f"The service did not answer within {TRY_S:.0f} s.")]
+            return [Finding("broken", "engine", str(exc) or f"The service did not respond within {TRY_S:.0f} s.")]
         return [Finding("absent", "engine", "None is running. It starts with the first call of a chat client.")]
     except RTStreamError as exc:
         return [Finding("broken", "engine", exc.message)]
     finally:
         await client.aclose()
     if info is None:
-        return [Finding("works", "engine", f"{where} answers; it is not an engine of this program.")]
+        return [Finding("works", "engine", f"{where} responds, but it is not an engine of this program.")]
     running = f"version {info.version}, {info.streams_running} of {info.streams} streams run"
     return [Finding("works", "engine", f"{where} answers: {running}."), *_other_settings(settings, info)]
 
 
 def _other_settings(settings: Settings, info: EngineInfo) -> list[Finding]:
-    """An engine that has been running for long may see with another model than the settings now name."""
+    """Compare the vision model of a running engine with the one in the settings."""
     try:
         here = names.choose(settings, "vision")
     except ProviderError:
-        return []  # said where models are tried
+        return []  # reported where models are tried
     if settings.api_url or here == info.vision:
         return []
-    text = f"The running engine sees with {info.vision}, the settings here name {here}: restart it to use them."
+    text = f"The running engine uses the vision model {info.vision}, the settings name {here}. Restart it to use them."
     return [Finding("broken", "engine's model", text)]
 
 
@@ -161,8 +161,10 @@ def _screen_text(settings: Settings) -> Finding:
     if not settings.local_vision:
         return Finding("absent", "screen text", "Switched off (RTSTREAM_LOCAL_VISION).")
     if registry.screen_text(settings):
-        return Finding("works", "screen text", "The embedded reader is installed.")
-    return Finding("absent", "screen text", 'Not read: it takes the extra "local" (pip install "rtstream-mcp[local]").')
+        return Finding("works", "screen text", "The built-in text reader is installed.")
+    return Finding(
+        "absent", "screen text", 'Not available. Install the extra "local" (pip install "rtstream-mcp[local]").'
+    )
 
 
 def _speech(settings: Settings) -> Finding:
@@ -179,22 +181,24 @@ async def _embeddings(settings: Settings) -> Finding:
     try:
         provider = registry.embeddings(settings)
         if provider is None:
-            return Finding("absent", what, "Search goes by words; `rtstream-mcp install-embeddings` adds meaning.")
+            return Finding(
+                "absent", what, "Search compares words only. `rtstream-mcp install-embeddings` adds meaning."
+            )
         try:
             with anyio.fail_after(TRY_S):
                 await provider.embed(["A short test."])
         finally:
             await provider.aclose()
     except (ProviderError, TimeoutError) as exc:
-        return Finding("broken", what, str(exc) or f"No answer within {TRY_S:.0f} s.")
+        return Finding("broken", what, str(exc) or f"No response within {TRY_S:.0f} s.")
     return Finding("works", what, f"{provider.name} answers.")
 
 
 def _srt() -> Finding:
-    """SRT sources go through an ffmpeg program; nothing else does."""
+    """SRT sources need an ffmpeg program. No other source does."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        return Finding("absent", "SRT sources", "Need the ffmpeg program, which is not on PATH. Nothing else does.")
+        return Finding("absent", "SRT sources", "The ffmpeg program is not on PATH. Only SRT sources need it.")
     try:
         listed = subprocess.run([ffmpeg, "-hide_banner", "-protocols"], capture_output=True, text=True, timeout=TRY_S)
     except (OSError, subprocess.TimeoutExpired):

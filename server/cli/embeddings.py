@@ -1,4 +1,4 @@
-"""``rtstream-mcp install-embeddings``: puts the weights of search by meaning into the data folder, verified."""
+"""``rtstream-mcp install-embeddings`` installs the verified weights of search by meaning in the data folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from server.local_engine import make_folder
 from server.settings import load
 
 ABOUT = (
-    "Fetch the weights of all-MiniLM-L6-v2 (Apache-2.0, 91 MB), check them, and put them into the data folder. "
-    "With them, search finds by meaning as well as by words; an engine that runs sees them within a minute."
+    "Download the weights of all-MiniLM-L6-v2 (Apache-2.0, 91 MB), verify them, and store them in the data folder. "
+    "With them, search compares meanings as well as words. A running engine uses them within a minute."
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install; gives the exit status."""
+    """Install the weights. Returns the exit status."""
     parser = argparse.ArgumentParser("rtstream-mcp install-embeddings", description=ABOUT, allow_abbrev=False)
     parser.add_argument(
         "--from",
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         make_folder(settings.data_dir)
         print(_installed(settings.data_dir, given.source))
         if settings.embedding_model not in ("", "local"):
-            print(f"RTSTREAM_EMBEDDING_MODEL names {settings.embedding_model}: unset it to use these weights.")
+            print(f"RTSTREAM_EMBEDDING_MODEL names {settings.embedding_model}. Unset it to use these weights.")
     except RTStreamError as exc:
         sys.stderr.write(f"rtstream-mcp: {exc}\n")
         return 2
@@ -47,5 +47,5 @@ def _installed(data_dir: Path, source: Path | None) -> str:
     if source is None and weights.installed(data_dir):
         return f"The embeddings weights are already in {weights.folder(data_dir)}."
     if source is None:
-        print("Fetching the weights (91 MB) ...", flush=True)
-    return f"The embeddings weights are in {weights.install(data_dir, source)}: search now goes by meaning, too."
+        print("Downloading the weights (91 MB) ...", flush=True)
+    return f"The embeddings weights are in {weights.install(data_dir, source)}. Search now also compares meanings."

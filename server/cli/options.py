@@ -1,4 +1,4 @@
-"""Command-line options made from the settings: same names, same help."""
+"""Command-line options, derived from the settings with the same names and help."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED, Settings, option, renamed_sentence
 
 ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
-"""A key on the command line would be seen by everybody who lists processes."""
+"""Keys are not options, because every user of the machine can list command lines."""
 BACKGROUND = frozenset({"api_url", "engine_start_timeout_s", "engine_idle_exit_s"})
 STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s", "toolsets", "read_only"}) | BACKGROUND
 SERVE = frozenset(Settings.model_fields) - ENVIRONMENT_ONLY - BACKGROUND
 COMMANDS = {"": STDIO, "serve": SERVE}
-"""The settings that are options of each command; the empty one is MCP over stdio."""
+"""Settings that are options of each command. The empty command is MCP over stdio."""
 
 
 def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
-    """Give ``parser`` the options of these settings, in the order they are defined."""
+    """Add the options of these settings to ``parser``, in the order of their definition."""
     for name, field in Settings.model_fields.items():
         if name not in names:
             continue
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
 
 
 class _Renamed(argparse.Action):
-    """An option of an earlier version: an error that states the new one."""
+    """An option of an earlier version, which is an error that names the new one."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         parser.error(renamed_sentence(self.dest))

@@ -1,4 +1,4 @@
-"""``rtstream-mcp webhook-secret``: prints the secret that a receiver checks the signatures of webhooks with."""
+"""``rtstream-mcp webhook-secret`` prints the secret with which receivers verify webhooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABOUT = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print it; gives the exit status."""
+    """Print the secret. Returns the exit status."""
     parser = argparse.ArgumentParser("rtstream-mcp webhook-secret", description=ABOUT, allow_abbrev=False)
     parser.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
     given = parser.parse_args(arguments)

@@ -97,7 +97,7 @@ async def test_module_and_script_answer_nothing_but_protocol_and_end_with_their_
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["serve", "--host", "0.0.0.0"], "set RTSTREAM_API_KEY to a key of your own first"),
+        (["serve", "--host", "0.0.0.0"], "Set RTSTREAM_API_KEY to a key of your own first"),
         (["serve", "--port", "many"], "RTSTREAM_PORT (option --port): input should be a valid integer"),
         (["--wait-max-s", "90"], "RTSTREAM_WAIT_MAX_S (option --wait-max-s): input should be less than"),
         (["--toolsets", "weather"], "RTSTREAM_TOOLSETS (option --toolsets): there is no group of tools 'weather'"),

@@ -48,14 +48,14 @@ async def test_a_failure_is_one_sentence_a_model_can_act_on(served: Served, tran
     stream_id = await served.add_stream()
     async with connected(served, transport, era) as client:
         assert "Invalid id" in await refusal(client, "get_stream", stream_id="no such/id")
-        assert "There is no tool with that name" in await refusal(client, "get_weather")
+        assert "Unknown tool" in await refusal(client, "get_weather")
         said = await refusal(client, "connect_stream", url="gopher://user:hunter2@192.0.2.1/x")
         assert "must begin with one of rtsp://" in said
         assert "hunter2" not in said
         said = await refusal(client, "generate_stream", stream_id=stream_id, start=2000, end=1000)
         assert "before its start" in said
         said = await refusal(client, "wait_for_events", timeout_s=3600)
-        assert said.startswith("wait_for_events was not called, its arguments are wrong. timeout_s:")
+        assert said.startswith("wait_for_events was not called, because its arguments are invalid. timeout_s:")
         assert "\n" not in said
 
 

@@ -73,7 +73,7 @@ async def test_an_alert_is_tried_out_made_explained_and_removed(served: Served, 
     for lines in (["closed"], ["OPEN"], ["OPEN"], ["closed"]):
         await add_scene(served, stream_id, index_id, *lines)
     trial = await call(client, "test_event", stream_id=stream_id, event_prompt='"OPEN" is on the screen')
-    assert trial["summary"] == "4 scenes were judged: 2 matched, 2 did not match."
+    assert trial["summary"] == "4 scenes were evaluated: 2 matched, 2 did not match."
     assert [(match["scenes"], match["untrusted_text"]) for match in trial["matches"]] == [
         (2, '"OPEN" was found in the line: OPEN.')
     ]
@@ -88,7 +88,7 @@ async def test_an_alert_is_tried_out_made_explained_and_removed(served: Served, 
         await add_scene(served, stream_id, index_id, *lines)
     found = await explained(client, alert, 4)
     assert found["summary"] == (
-        "4 scenes were judged: 1 fired, 1 did not match, 2 did not fire "
+        "4 scenes were evaluated: 1 fired, 1 did not match, 2 did not fire "
         "(this episode has already been reported: 1; not enough matching scenes in a row yet: 1)."
     )
     assert [episode["outcome"] for episode in found["decisions"]] == ["no_match", "suppressed", "fired", "suppressed"]

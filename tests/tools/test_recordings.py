@@ -172,6 +172,6 @@ async def test_a_question_is_answered_in_words_and_a_range_is_shown_as_one_pictu
     asked = await call(client, "look", stream_id=stream_id, start=start, end=end, count=4, question="What happened?")
     assert asked["times"] == shown.structured_content["times"]
     assert asked["untrusted_text"] == "What happened? 1"
-    assert "Give at for one moment" in await refusal(client, "look", stream_id=stream_id, start=start)
+    assert "Pass at for one moment" in await refusal(client, "look", stream_id=stream_id, start=start)
     assert "nearest" in await refusal(client, "look", stream_id=stream_id, start=start - 900, end=start - 800)
     assert "is before its start" in await refusal(client, "look", stream_id=stream_id, start=end, end=start)

@@ -78,7 +78,7 @@ async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Pat
     await add_run(desk.engine, source, 2, START + 60)
     made = await desk.call("export_stream", stream_id=STREAM, name="Visit")
     assert made["shows"] == [[START, START + 8], [START + 60, START + 68]]
-    assert made["note"].startswith("Not recorded, and left out when played: 52.0 s, from 2026-09-21")
+    assert made["note"].startswith("Not recorded, and skipped when played: 52.0 s, from 2026-09-21")
     async with httpx.AsyncClient() as http:
         assert len(pictures((await http.get(made["download_url"])).content)) == 480
         assert 'id="player"' in (await http.get(made["player_url"])).text
@@ -140,7 +140,7 @@ async def test_a_playback_link_says_its_gaps_in_words(desk: Desk, source: Path) 
     await add_run(desk.engine, source, 1, START)
     await add_run(desk.engine, source, 2, START + 60)
     clip = await desk.call("generate_stream", stream_id=STREAM, start=START + 1, end=START + 62)
-    assert clip["note"].startswith("Not recorded, and left out when played: 52.0 s, from 2026-09-21 14:13:28")
+    assert clip["note"].startswith("Not recorded, and skipped when played: 52.0 s, from 2026-09-21 14:13:28")
     assert "nearest recorded ranges" in await desk.refused(
         "generate_stream", stream_id=STREAM, start=START + 20, end=START + 30
     )

@@ -94,7 +94,7 @@ async def test_a_wait_that_ends_without_events_says_so_and_how_to_go_on(served: 
     found = await call(client, "wait_for_events", since=0, channels=["alerts"], timeout_s=0.2)
     assert (found["events"], found["timed_out"], found["has_more"], found["truncated"]) == ([], True, False, False)
     assert found["cursor"] == skipped
-    assert found["next"] == f"Call again with since={skipped} to go on."
+    assert found["next"] == f"Call again with since={skipped} to continue."
 
 
 @pytest.mark.parametrize("timeout_s", [0, 0.3])
@@ -150,7 +150,7 @@ async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behi
             for _ in range(MAX_WAITING):
                 tasks.start_soon(wait)
             await waiting(served, MAX_WAITING, idle)
-            assert "64 calls are waiting already" in await refusal(client, "wait_for_events", timeout_s=1)
+            assert "64 calls are already waiting" in await refusal(client, "wait_for_events", timeout_s=1)
             tasks.cancel_scope.cancel()
         await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting <= idle)
     seq = await served.happen("alert", "rts-1", label="door")

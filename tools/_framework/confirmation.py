@@ -1,4 +1,4 @@
-"""Asking before something is lost: the user where the client can ask, else the model must have asked."""
+"""Confirmation of destructive tools by the user, or by the model on behalf of the user."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Confirm = Annotated[bool, Field(description="True only after the user has agreed
 
 
 class Permission(BaseModel):
-    """What a user is asked to fill in."""
+    """Form that is shown to the user."""
 
-    confirm: bool = Field(description="Yes, go ahead. This cannot be undone.")
+    confirm: bool = Field(description="Confirm. This cannot be undone.")
 
 
 Answer = ElicitationResult[Permission]
 
 
 def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[..., Awaitable[Any]]:
-    """``fn`` with a parameter ``confirm`` more, run only with permission.
+    """Add a parameter ``confirm`` to ``fn``, and run it only with permission.
 
-    A client that can ask its user is made to ask ``question``, whatever the model says; with any other the model has
-    to pass ``confirm=true``. ``question`` is a format string with names of parameters of ``fn``.
+    A client that supports forms asks its user ``question``, whatever the model passes. With any other client, the
+    model has to pass ``confirm=true``. ``question`` is a format string with names of parameters of ``fn``.
     """
     named = [name for _, name, _, _ in string.Formatter().parse(question) if name]
     hints = get_type_hints(fn, include_extras=True)
@@ -47,7 +47,9 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[...,
 
     async def run(*, confirm: bool, permission: Answer, **arguments: Any) -> Any:
         if not (isinstance(permission, AcceptedElicitation) and permission.data.confirm):
-            raise ToolError("Nothing was done: the user did not agree. Do not try again unless they ask for it.")
+            raise ToolError(
+                "Nothing was done, because the user did not agree. Do not try again unless they ask for it."
+            )
         return await fn(**arguments)
 
     asks = {name: hints[name] for name in named}
@@ -66,7 +68,7 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[...,
 
 
 def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, defaults: JsonObject | None = None) -> None:
-    """Let ``fn`` say that it has these parameters, for the SDK builds schemas from what functions say."""
+    """Set the signature of ``fn``, from which the SDK builds schemas."""
     kind = inspect.Parameter.KEYWORD_ONLY
     fn.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
         [
@@ -79,7 +81,7 @@ def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, default
 
 
 def _can_ask(ctx: Context[Any, Any]) -> bool:
-    """Whether the client shows forms to its user; a bare capability means that it does."""
+    """Whether the client shows forms to its user. A capability without details means that it does."""
     capabilities = ctx.client_capabilities
     asking = capabilities.elicitation if capabilities is not None else None
     return asking is not None and (asking.form is not None or asking.url is None)

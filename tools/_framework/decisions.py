@@ -1,4 +1,4 @@
-"""Decisions about scenes in words: how many of which kind, and what stayed the same from scene to scene."""
+"""Summaries of decisions about scenes, with equal consecutive decisions grouped."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ IN_WORDS = {
     Outcome.NO_MATCH: "did not match",
     Outcome.NEEDS_MODEL: "could not be decided without a language model",
     Outcome.SUPPRESSED: "did not fire",
-    Outcome.FAILED: "could not be judged",
+    Outcome.FAILED: "could not be matched",
 }
 
 
 class Episode(BaseModel):
-    """Scenes in a row about which the same was decided. Unix seconds."""
+    """Consecutive scenes with the same decision. Unix seconds."""
 
     start: float
     end: float
     scenes: int
     outcome: str
-    reason: str | None = Field(None, description="Why a match did not fire, or nothing could be decided.")
+    reason: str | None = Field(None, description="Reason why a match did not fire, or why there is no decision.")
     confidence: float | None = None
     untrusted_text: str | None = Field(None, description=UNTRUSTED)
 
 
 class Candidate(BaseModel):
-    """A scene that is like an event nothing can decide."""
+    """A scene that is similar to an event which needs a model."""
 
     start: float
     end: float
@@ -46,9 +46,9 @@ class Candidate(BaseModel):
 
 
 def summary(decisions: Sequence[Decision]) -> str:
-    """One sentence: how many scenes, and what came of them."""
+    """One sentence with the number of scenes per outcome."""
     if not decisions:
-        return "No scene was judged in this range."
+        return "No scene was evaluated in this range."
     outcomes = Counter(decision.outcome for decision in decisions)
     parts = []
     for outcome, words in IN_WORDS.items():
@@ -56,11 +56,11 @@ def summary(decisions: Sequence[Decision]) -> str:
         why = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5))
         if outcomes[outcome]:
             parts.append(f"{outcomes[outcome]} {words}" + (f" ({why})" if why else ""))
-    return f"{len(decisions)} scenes were judged: {', '.join(parts)}."
+    return f"{len(decisions)} scenes were evaluated: {', '.join(parts)}."
 
 
 def episodes(decisions: Sequence[Decision]) -> list[Episode]:
-    """Decisions (newest first), with those that say the same together; each with the newest explanation."""
+    """Decisions (newest first), with equal consecutive ones grouped, each group with its newest explanation."""
     found = []
     for (outcome, reason), group in groupby(decisions, key=lambda decision: (decision.outcome, decision.reason)):
         alike = list(group)

@@ -1,7 +1,7 @@
-"""How a tool is defined: one typed async function that takes what it needs and returns a model.
+"""Definition of a tool as one typed async function that returns a model.
 
-The function raises ``rtstream.errors``; here they become results a model can act on, and returned models become
-structured content with the same JSON, compact, as text (hosts differ in which of the two their model sees).
+The function raises ``rtstream.errors``, which become results that a model can act on. Returned models become structured
+content and the same JSON as compact text, because hosts differ in which of the two they show to their model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
 
 @dataclass
 class Live:
-    """What every tool works with: the API, its messages, and how long a wait may take (seconds)."""
+    """State shared by all tools: the API, its messages, and the limits of waits in seconds."""
 
     client: RTStreamClient
     feed: Feed
@@ -40,24 +40,24 @@ ToolContext = Context[Live, Any]
 
 
 def live(ctx: ToolContext) -> Live:
-    """What this call works with."""
+    """The shared state of a call."""
     return ctx.request_context.lifespan_context
 
 
 class WithContent(BaseModel):
-    """A result with content beside it that is not JSON, such as a picture."""
+    """A result with additional content that is not JSON, such as a picture."""
 
     _content: list[ContentBlock] = PrivateAttr(default_factory=list)
 
     def beside(self, *content: ContentBlock) -> Self:
-        """This result, with that content."""
+        """Add content and return the result."""
         self._content = [*content]
         return self
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a tool says about itself beside its function's signature and docstring."""
+    """Properties of a tool besides its function's signature and docstring."""
 
     fn: Callable[..., Awaitable[Any]]
     title: str
@@ -81,14 +81,19 @@ def tool(
     default: bool = False,
     confirm: str = "",
 ) -> Callable[[ToolFunction], ToolFunction]:
-    """Makes a function a tool. Its docstring is what a model reads to decide when and how to call it.
+    """Make a function a tool. Its docstring is the description that models read.
 
-    ``destructive``: loses something; ``idempotent``: a second call changes nothing more; ``open_world``: reaches
-    beyond the engine (a source, a webhook). ``group``: one of ``GROUPS`` of ``groups.py``, the module's name when not
-    given. ``default``: belongs to the few tools that every conversation loads; the others are asked for by group.
-    ``confirm``: the question a user has to agree to first, as a format string with names of the tool's parameters, for
-    example ``"Delete the stream {stream_id} and everything recorded of it?"``; every destructive tool has one. The tool
-    gets a parameter ``confirm`` by it and needs to do nothing itself, see ``tools._framework.confirmation``.
+    Args:
+        title: Title that clients show.
+        read_only: The tool changes nothing.
+        destructive: The tool deletes something.
+        idempotent: A second call with the same arguments changes nothing more.
+        open_world: The tool reaches beyond the engine, to a source or a webhook.
+        group: One of ``GROUPS`` of ``groups.py``; the name of the module by default.
+        default: The tool is among those that every conversation loads. Others are selected by group.
+        confirm: Question that the user has to confirm first, as a format string with the tool's parameters, such as
+            ``"Delete the stream {stream_id}?"``. Every destructive tool has one, and is given a parameter ``confirm``.
+            See ``tools._framework.confirmation``.
     """
 
     def define(fn: ToolFunction) -> ToolFunction:
@@ -100,7 +105,7 @@ def tool(
         )
         family = group or fn.__module__.rpartition(".")[2]
         assert family in GROUPS, f"{fn.__module__}: '{family}' is not a group of tools"
-        assert bool(confirm) == destructive, f"{fn.__name__}: what is destructive asks first, and nothing else does"
+        assert bool(confirm) == destructive, f"{fn.__name__}: destructive tools, and only those, need a question"
         _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default, confirm))
         return fn
 
@@ -108,15 +113,15 @@ def tool(
 
 
 def defined_in(module: str) -> list[Definition]:
-    """The tools of a module, in the order they are written there."""
+    """The tools of a module in their order of definition."""
     return _defined[module]
 
 
 class EngineTool(Tool):
-    """A tool whose expected failures are one sentence and whose text content is compact."""
+    """A tool that reports expected failures as one sentence and returns compact text."""
 
     async def run(self, arguments: JsonObject, context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """As in the SDK, with the failures of ``rtstream.errors`` as they are worded."""
+        """Run the tool as the SDK does, and pass the messages of ``rtstream.errors`` on unchanged."""
         try:
             result = await super().run(arguments, context)
         except ToolError as exc:
@@ -134,7 +139,7 @@ class EngineTool(Tool):
 
 
 def build(definition: Definition) -> Tool:
-    """The tool of a definition."""
+    """Build the tool of a definition."""
     fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
@@ -144,7 +149,7 @@ def build(definition: Definition) -> Tool:
 
 
 def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
-    """A JSON schema with each definition where it is used: shorter, and some hosts follow no references."""
+    """Replace references in a JSON schema by definitions. The result is shorter, and some hosts ignore references."""
     if isinstance(schema, list):
         return [_inlined(part, parts) for part in schema]
     if not isinstance(schema, dict):
@@ -158,11 +163,10 @@ def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
 
 
 def _concise(schema: Any, *, described: bool = True) -> Any:
-    """A JSON schema without what says nothing, because every conversation loads it.
+    """Remove redundant parts of a JSON schema, because every conversation loads it.
 
-    Titles repeat the names. Null is left out of results, and as an argument it means the same as leaving the argument
-    out. Results go without descriptions and limits: models read results, not their schemas, and what they must know
-    is in the names.
+    Titles repeat the names. Results never contain null, and a null argument equals an omitted one. Schemas of results
+    have neither descriptions nor limits, because models read results rather than their schemas.
     """
     if isinstance(schema, list):
         return [_concise(part, described=described) for part in schema]
@@ -192,7 +196,7 @@ def _limits_a_result(key: str, value: Any) -> bool:
 
 
 def _goes_without_saying(key: str, value: Any) -> bool:
-    """Limits nobody meets by accident, and what JSON schema means anyway. They are held to all the same."""
+    """Limits that no caller reaches by accident, and defaults of JSON Schema. They are still enforced."""
     match key:
         case "minLength" | "maxLength":
             return isinstance(value, int)
@@ -215,4 +219,4 @@ def _rendered(result: Any) -> CallToolResult:
 
 def _rejected(name: str, error: ValidationError) -> str:
     parts = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:5]]
-    return f"{name} was not called, its arguments are wrong. {'; '.join(parts)}."
+    return f"{name} was not called, because its arguments are invalid. {'; '.join(parts)}."

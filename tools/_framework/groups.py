@@ -1,17 +1,17 @@
-"""Names of the groups of tools, and what a user's choice of them means."""
+"""Groups of tools, and the parser of a choice of groups."""
 
 from __future__ import annotations
 
 GROUPS = ("streams", "recordings", "indexes", "events", "alerts", "transcripts", "search", "videos", "live")
 DEFAULT = "default"
-"""The few tools of the main job, of all groups: what a conversation can afford to load."""
+"""The tools for the main job, small enough for every conversation to load."""
 ALL = "all"
 
 
 def chosen(text: str) -> frozenset[str]:
-    """The groups in a comma-separated choice. Raises ValueError with a sentence for one that does not exist."""
+    """The groups in a comma-separated choice. Raises ValueError for an unknown group."""
     names = frozenset(part.strip() for part in text.split(",") if part.strip()) or frozenset({DEFAULT})
     unknown = sorted(names - {*GROUPS, DEFAULT, ALL})
     if unknown:
-        raise ValueError(f"there is no group of tools '{unknown[0][:50]}': use {', '.join((DEFAULT, ALL, *GROUPS))}")
+        raise ValueError(f"there is no group of tools '{unknown[0][:50]}'. Use {', '.join((DEFAULT, ALL, *GROUPS))}")
     return names

@@ -18,7 +18,7 @@ Range = list[float]
 
 
 def name(text: str) -> str:
-    """A name somebody chose, as it may stand in a trusted field."""
+    """A name chosen by a user or client, cleaned for a trusted field."""
     return clean(text, 100)
 
 
@@ -28,15 +28,15 @@ def ranges(found: Iterable[tuple[float, float]]) -> list[Range]:
 
 
 def left_out(gaps: Sequence[tuple[float, float]]) -> str | None:
-    """What to say about ranges that were not recorded."""
+    """Note about ranges that were not recorded."""
     if not gaps:
         return None
     seconds = sum(end - start for start, end in gaps)
     first, last = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" for at in gaps[0])
     more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
-    return f"Not recorded, and left out when played: {seconds:.1f} s, from {first} to {last} UTC{more}."
+    return f"Not recorded, and skipped when played: {seconds:.1f} s, from {first} to {last} UTC{more}."
 
 
 def note(text: str) -> str | None:
-    """A remark of the engine, or nothing."""
+    """A remark of the engine, or None."""
     return clean(text, 500) or None

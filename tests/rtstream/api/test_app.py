@@ -155,7 +155,7 @@ async def test_a_crash_is_answered_neutrally_and_left_to_the_server_to_log(engin
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
         answer = await client.get("/crash")
-        assert refusal(answer, 500) == "Something went wrong inside the engine. Its log has the details."
+        assert refusal(answer, 500) == "Internal error of the engine. Its log has the details."
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
         with pytest.raises(RuntimeError):

@@ -73,7 +73,7 @@ async def test_a_user_who_agrees_is_asked_once_and_obeyed(era: str) -> None:
 async def test_what_the_user_refuses_is_not_done_whatever_the_model_says(era: str, answer: ElicitResult) -> None:
     async with asking(era, answer) as (client, asked):
         said = await refusal(client, "delete_thing", thing_id="t-1", confirm=True)
-    assert said == "Nothing was done: the user did not agree. Do not try again unless they ask for it."
+    assert said == "Nothing was done, because the user did not agree. Do not try again unless they ask for it."
     assert asked == ["Delete the thing t-1?"]
     assert deleted == []
 
