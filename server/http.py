@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from rtstream.api.authentication import KeyCheck, client_of
 from rtstream.api.envelope import refusal
 from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
+from rtstream.client.identity import EngineIdentity
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthorized
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MCP_PATH = "/mcp"
+LOCK_WAIT_S = 0.5
 
 
 async def serve_http(settings: Settings) -> None:
@@ -47,8 +50,8 @@ async def serve_http(settings: Settings) -> None:
     check_address(settings)
     stop = anyio.Event()
 
-    def ready(url: str) -> None:
-        write_engine_file(settings.data_dir, url)
+    def ready(engine: Engine, url: str) -> None:
+        write_engine_file(settings.data_dir, url, identity_of(engine))
         # Loaded objects stay in memory. Without the freeze, each garbage collection would block for 0.2 s.
         gc.freeze()
         _announce(settings, url)
@@ -56,7 +59,7 @@ async def serve_http(settings: Settings) -> None:
     with _only_engine(settings), _signals(stop):
         async with Engine(settings) as engine, anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_when_idle, engine, stop)
-            await serve_engine(engine, settings, stop, ready)
+            await serve_engine(engine, settings, stop, partial(ready, engine))
             tasks.cancel_scope.cancel()
 
 
@@ -73,7 +76,7 @@ async def serve_engine(
 
     async def here(start: bool) -> Endpoint:
         await listening.wait()
-        return Endpoint(address, engine.api_key)
+        return Endpoint(address, engine.api_key, identity_of(engine))
 
     def ready(url: str) -> None:
         nonlocal address
@@ -93,6 +96,12 @@ async def serve_engine(
             on_ready=ready,
             should_exit=closed,
         )
+
+
+def identity_of(engine: Engine) -> EngineIdentity:
+    """Return the identity by which clients on this machine recognise the engine."""
+    certificate = engine.config.tls_cert.read_text(encoding="ascii") if engine.config.tls_cert else ""
+    return EngineIdentity(engine.identity_secret, certificate)
 
 
 def check_address(settings: Settings) -> None:
@@ -198,7 +207,7 @@ def _only_engine(settings: Settings) -> Any:
     make_folder(settings.data_dir)
     lock = FileLock(settings.data_dir / ENGINE_LOCK)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=LOCK_WAIT_S, poll_interval=0.02)  # a client may be looking whether it is held
     except Timeout:
         where = read_engine_file(settings.data_dir).get("url", "another port")
         raise Conflict(

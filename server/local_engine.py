@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import anyio
 
@@ -17,6 +18,9 @@ from rtstream.errors import Unavailable
 from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED
 
+if TYPE_CHECKING:
+    from rtstream.client.identity import EngineIdentity
+
 ENGINE_FILE = "engine.json"
 START_LOCK = "start.lock"
 ENGINE_LOCK = "engine.lock"
@@ -24,6 +28,8 @@ LOG_FILE = "engine.log"
 MAX_LOG_BYTES = 5 * 1024 * 1024
 HEALTH_TIMEOUT_S = 2.0
 POLL_S = 0.05
+UNPROVEN_S = 3.0
+"""Seconds that an engine which is starting may take to replace what an earlier one wrote about itself."""
 _RENAMED = {PREFIX + name.upper() for name in RENAMED}
 """Reported by the MCP server; an engine would not start with them."""
 
@@ -37,43 +43,69 @@ class LocalEngine:
         self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
         self.started: subprocess.Popen[Any] | None = None  # the engine, when this object started it
+        self._unproven = False  # a program answered at the engine's address and is not the engine
 
     async def __call__(self, start: bool) -> Endpoint:
-        """Where the engine is. Without ``start``, or when it cannot be started, raises Unavailable."""
-        url = await self._running()
-        if url is None:
-            if not start:
-                raise Unavailable("No engine is running yet: it starts with the first tool call.")
-            url = await self._start()
-        return Endpoint(url, keys.load_or_create(self._data_dir, self._api_key))
+        """Return the endpoint of the engine, once it has proved to be the engine of the folder.
 
-    async def _running(self) -> str | None:
+        Raises Unavailable: there is none and ``start`` is false, it cannot be started, or what runs proves nothing.
+        """
+        endpoint = await self._running()
+        if endpoint is None and not start:
+            if self._unproven:
+                raise self._not_ours()
+            raise Unavailable("No engine is running yet: it starts with the first tool call.")
+        return endpoint or await self._start()
+
+    async def _running(self) -> Endpoint | None:
+        """The engine, if one holds the folder's lock and proves to be it. Nothing else is even contacted."""
+        from rtstream.client.identity import UnprovenEngine
+
         if self.started is not None:
             self.started.poll()  # one that ended leaves the list of processes
-        url = read_engine_file(self._data_dir).get("url")
-        return url if isinstance(url, str) and await _healthy(url) else None
+        self._unproven = False
+        url, identity = read_engine_file(self._data_dir).get("url"), read_identity(self._data_dir)
+        if not isinstance(url, str) or identity is None or not lock_held(self._data_dir):
+            return None
+        endpoint = Endpoint(url, keys.load_or_create(self._data_dir, self._api_key), identity)
+        try:
+            return endpoint if await _healthy(endpoint) else None
+        except UnprovenEngine:
+            self._unproven = True
+            return None
 
-    async def _start(self) -> str:
+    async def _start(self) -> Endpoint:
         from filelock import FileLock, Timeout
 
         make_folder(self._data_dir)
         lock = FileLock(self._data_dir / START_LOCK)
+        unproven_since: float | None = None
         with anyio.move_on_after(self._start_timeout_s):
             while True:
                 try:
                     lock.acquire(blocking=False)
-                except Timeout:  # somebody else is starting it
+                except Timeout:  # another client is starting it
                     await anyio.sleep(POLL_S)
-                    if url := await self._running():
-                        return url
+                    if endpoint := await self._running():
+                        return endpoint
                     continue
                 try:
-                    return await self._running() or await self._launch()
+                    if endpoint := await self._running():
+                        return endpoint
+                    if not lock_held(self._data_dir):
+                        return await self._launch()
                 finally:
                     lock.release()
+                # An engine that was started by hand is not ready yet, or its port belongs to another program.
+                unproven_since = (unproven_since or anyio.current_time()) if self._unproven else None
+                if unproven_since is not None and anyio.current_time() - unproven_since > UNPROVEN_S:
+                    break
+                await anyio.sleep(POLL_S)
+        if self._unproven or lock_held(self._data_dir):
+            raise self._not_ours()
         raise self._failed(f"did not answer within {self._start_timeout_s:.0f} s")
 
-    async def _launch(self) -> str:
+    async def _launch(self) -> Endpoint:
         with self._log() as log:
             process = self.started = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 self._command(),
@@ -85,11 +117,19 @@ class LocalEngine:
                 **_detached(),
             )
         while True:
-            if url := await self._running():
-                return url
-            if process.poll() is not None:
+            if endpoint := await self._running():
+                return endpoint
+            if process.poll() is not None and not lock_held(self._data_dir):
                 raise self._failed(f"ended with status {process.returncode}")
             await anyio.sleep(POLL_S)
+
+    def _not_ours(self) -> Unavailable:
+        found = read_engine_file(self._data_dir)
+        return Unavailable(
+            f"An engine holds {self._data_dir}, but nothing at {found.get('url', 'its address')} proves to be it with "
+            "the API key used here, so the key was not sent. Set RTSTREAM_API_KEY to the key the engine was started "
+            f"with, or stop that engine (process {found.get('pid', 'unknown')})."
+        )
 
     def _command(self) -> list[str]:
         options = ["--data-dir", str(self._data_dir), "--port", "0", "--idle-exit-s", f"{self._idle_exit_s:g}"]
@@ -130,11 +170,43 @@ def read_engine_file(data_dir: Path) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def write_engine_file(data_dir: Path, url: str) -> None:
-    """Let others find this process as the engine of the folder."""
+def read_identity(data_dir: Path) -> EngineIdentity | None:
+    """Return the identity of the engine of this folder, or None."""
+    from rtstream.client.identity import EngineIdentity
+
+    found = read_engine_file(data_dir)
+    secret, certificate = found.get("secret"), found.get("certificate", "")
+    if not isinstance(secret, str) or len(secret) < 32 or not isinstance(certificate, str):
+        return None
+    return EngineIdentity(secret, certificate)
+
+
+def lock_held(data_dir: Path) -> bool:
+    """An engine runs on the folder: it holds the lock as long as it lives, and the system frees it."""
+    from filelock import FileLock, Timeout
+
+    path = data_dir / ENGINE_LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def write_engine_file(data_dir: Path, url: str, identity: EngineIdentity) -> None:
+    """Let other programs of this user find this process as the engine of the folder, and recognise it."""
     path = data_dir / ENGINE_FILE
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid(), "version": __version__}), encoding="utf-8")
+    found = {"url": url, "pid": os.getpid(), "version": __version__, **asdict(identity)}
+    draft.unlink(missing_ok=True)
+    with open(draft, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        json.dump(found, file)
     draft.replace(path)
 
 
@@ -144,14 +216,18 @@ def remove_engine_file(data_dir: Path) -> None:
         (data_dir / ENGINE_FILE).unlink(missing_ok=True)
 
 
-async def _healthy(url: str) -> bool:
+async def _healthy(endpoint: Endpoint) -> bool:
+    """Return whether the engine responds. Raises UnprovenEngine for another program."""
     import httpx
 
+    from rtstream.client.identity import proven_transport
+
+    assert endpoint.identity is not None
+    transport = proven_transport(endpoint.url, endpoint.api_key, endpoint.identity)
     try:
-        # Always plain HTTP: loading certificates would only take time.
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=HEALTH_TIMEOUT_S) as http:  # noqa: S501
-            answer = await http.get(f"{url}/health")
-            return answer.status_code == 200 and answer.json().get("success") is True
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=HEALTH_TIMEOUT_S) as http:
+            response = await http.get(f"{endpoint.url}/health")
+            return response.status_code == 200 and response.json().get("success") is True
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
         return False
 

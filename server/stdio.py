@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import urlsplit
 
 from rtstream import keys
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
-from server.local_engine import LocalEngine
+from rtstream.rules.remote_clients import is_loopback
+from server.local_engine import LocalEngine, read_identity
 from server.mcp_server import face_of
 from server.settings import Settings, renamed
 
@@ -36,9 +38,12 @@ def locate(settings: Settings) -> Locate:
         )
 
     async def given(start: bool) -> Endpoint:
-        key = settings.api_key or keys.read(settings.data_dir)
-        if not key:
+        if settings.api_key:
+            return Endpoint(url.rstrip("/"), settings.api_key)
+        # The key in the data folder is that of the engine there: for no other service, and only once that is proven.
+        key, identity = keys.read(settings.data_dir), read_identity(settings.data_dir)
+        if not key or identity is None or not is_loopback(urlsplit(url).hostname or ""):
             raise Unauthorized("The API key for RTSTREAM_API_URL is missing. Set RTSTREAM_API_KEY.")
-        return Endpoint(url.rstrip("/"), key)
+        return Endpoint(url.rstrip("/"), key, identity)
 
     return given

@@ -16,13 +16,26 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from rtstream.api import collections, events, indexes, journal, media, search, streams, transcripts, videos, websocket
+from rtstream.api import (
+    collections,
+    events,
+    identity,
+    indexes,
+    journal,
+    media,
+    search,
+    streams,
+    transcripts,
+    videos,
+    websocket,
+)
 from rtstream.api import video_transcripts as spoken
 from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import NormalPaths, check_key, open_path, path
 from rtstream.errors import NotFound, RTStreamError
+from rtstream.rules.identity import PATH
 
 if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
@@ -82,6 +95,7 @@ def routes() -> list[BaseRoute]:
         path("/audio/{video_id}/generate_url", POST=videos.file_address),
         path("/async-response/{job_id}", GET=videos.job, DELETE=videos.cancel),
         WebSocketRoute("/ws", websocket.connect),
+        Route(PATH, identity.prove),  # before a client sends its key, so without one
         Route("/health", journal.health),  # monitoring does not count as use of the engine
         open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
         open_path("/media/{token}/index.m3u8", GET=media.video_manifest),

@@ -13,10 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import anyio
+import anyio.to_thread
 
 from rtstream.client.client import MAX_WAIT_S, RTStreamClient
 from rtstream.client.journal import JournalFilter, Ring
@@ -25,6 +26,9 @@ from rtstream.errors import RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import Channel, JournalPage, Message
 from rtstream.rules.backoff import delay
+
+if TYPE_CHECKING:
+    from rtstream.client.identity import EngineIdentity
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +212,15 @@ class Feed:
         options: JsonObject = {"max_size": MAX_MESSAGE_BYTES, "open_timeout": HELLO_TIMEOUT_S, "close_timeout": 1}
         if is_loopback(urlsplit(url).hostname or ""):
             options["proxy"] = None
+        endpoint = await self.client.endpoint(start=False)
         try:
+            if endpoint.identity is not None:
+                # The engine that proves itself, even when it names a public address for others.
+                scheme, _, place = endpoint.url.partition("://")
+                parts = urlsplit(url)._replace(scheme=scheme.replace("http", "ws"), netloc=place.partition("/")[0])
+                url = urlunsplit(parts)
+                options["proxy"] = None
+                options |= await _proven(url, endpoint.api_key, endpoint.identity)
             async with connect(url, **options) as socket:
                 with anyio.fail_after(HELLO_TIMEOUT_S):
                     hello = _object(await socket.recv())
@@ -260,6 +272,15 @@ class Feed:
         self._connection_id = None
         if self._ready.is_set():
             self._ready = anyio.Event()
+
+
+async def _proven(url: str, api_key: str, identity: EngineIdentity) -> dict[str, Any]:
+    """Options of a WebSocket that leads to the engine: the ticket in its URL is as good as the key."""
+    from rtstream.client.identity import open_proven, pinned
+
+    if url.startswith("wss:"):
+        return {"ssl": pinned(identity.certificate)}
+    return {"sock": await anyio.to_thread.run_sync(open_proven, url, api_key, identity)}
 
 
 def _object(raw: str | bytes) -> JsonObject:

@@ -29,6 +29,8 @@ from rtstream.rules.text_safety import clean
 if TYPE_CHECKING:
     import httpx
 
+    from rtstream.client.identity import EngineIdentity
+
 TIMEOUT_S = 30.0
 ATTEMPTS = 3
 MAX_ERROR_CHARS = 600
@@ -51,6 +53,8 @@ class Endpoint:
 
     url: str
     api_key: str
+    identity: EngineIdentity | None = None
+    """For an engine of this machine: each connection proves to lead to it before the key is sent."""
 
     @property
     def shown(self) -> str:
@@ -159,6 +163,8 @@ class Transport:
         import httpx
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+        from rtstream.client.identity import UnprovenEngine
+
         query = {key: value for key, value in (params or {}).items() if value is not None}
 
         async def once() -> httpx.Response:
@@ -167,7 +173,7 @@ class Transport:
                 response = await http.request(
                     method, path, params=query, json=body, timeout=httpx.Timeout(timeout_s, connect=5.0)
                 )
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+            except (httpx.ConnectError, httpx.ConnectTimeout, UnprovenEngine):
                 await self._forget(http)  # the engine may have restarted on another port
                 raise
             if response.status_code in (502, 503, 504) and method == "GET":
@@ -175,7 +181,7 @@ class Transport:
             return response
 
         def may_retry(exc: BaseException) -> bool:
-            if isinstance(exc, httpx.ConnectError):
+            if isinstance(exc, httpx.ConnectError | UnprovenEngine):
                 return True
             return method == "GET" and isinstance(
                 exc, httpx.HTTPStatusError | httpx.ReadError | httpx.RemoteProtocolError
@@ -209,12 +215,18 @@ class Transport:
 
         endpoint = await self.endpoint(start=start)
         if self._http is None:
+            transport = None
+            if endpoint.identity is not None:
+                from rtstream.client.identity import proven_transport
+
+                transport = proven_transport(endpoint.url, endpoint.api_key, endpoint.identity)
             self._http = httpx.AsyncClient(
+                transport=transport,
                 base_url=endpoint.url,
                 headers={"x-access-token": endpoint.api_key, "x-videodb-client": "rtstream-mcp"},
                 # A proxy is for remote hosts, and loading certificates takes time that plain HTTP does not need.
                 trust_env=not endpoint.loopback,
-                verify=endpoint.url.startswith("https:"),
+                verify=endpoint.url.startswith("https:") and transport is None,
                 follow_redirects=False,
             )
         return self._http

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -75,6 +76,8 @@ class Engine:
         self.base_url = config.public_url or f"http://{config.host}:{config.port}"
         """Base of playback links; whoever serves sets it to where it really listens."""
         self.api_key = ""
+        self.identity_secret = secrets.token_hex(32)
+        """Part of the proof of this run of the engine, see ``rtstream.rules.identity``."""
         self.last_used = time.monotonic()
         """When a client last called; kept by whoever serves, for stopping an engine nobody needs."""
         self.on_partial: OnPartial = lambda entry: None

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import anyio
 import pytest
+from filelock import FileLock
 
-from server.local_engine import write_engine_file
+from server.http import identity_of
+from server.local_engine import ENGINE_LOCK, write_engine_file
 from tests.modelserver import KEY, Answer, Call, ModelServer, failure, model_server
 from tests.server.mcp_servers import KEY as ENGINE_KEY
 from tests.server.mcp_servers import SCRIPT, serving
@@ -112,9 +114,10 @@ async def test_a_running_engine_is_found_and_one_with_older_settings_is_noticed(
         status, said = await doctor(tmp_path / "elsewhere", **own)
         assert status == 0, said
         assert f"ok   engine             {served.url} answers: version" in said
-        write_engine_file(served.data_dir, served.url)
+        write_engine_file(served.data_dir, served.url, identity_of(served.engine))
         newer = {"RTSTREAM_VISION_MODEL": "ollama:eye", "OLLAMA_BASE_URL": server.url, "RTSTREAM_API_KEY": ENGINE_KEY}
-        status, said = await doctor(served.data_dir, **newer)
+        with FileLock(served.data_dir / ENGINE_LOCK):  # as the engine's own process holds it
+            status, said = await doctor(served.data_dir, **newer)
         assert status == 1
         assert "sees with local, the settings here name ollama:eye: restart it" in said
         status, said = await doctor(tmp_path / "elsewhere", **{**own, "RTSTREAM_API_KEY": "sk-wrong"})
