@@ -1,4 +1,4 @@
-"""Expected failures, each with a sentence that states what is wrong and what to do."""
+"""Expected failures, each with a sentence that states the problem and the remedy."""
 
 from __future__ import annotations
 

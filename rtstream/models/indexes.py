@@ -50,7 +50,7 @@ class CreateIndex(ApiModel):
     model_settings: JsonObject | None = Field(
         default=None,
         alias="model_config",
-        description="Extensions: json_schema (an object), and skip_unchanged (bool; pictures only).",
+        description="Extensions: json_schema (an object) and skip_unchanged (a boolean, visual indexes only).",
     )
     name: str | None = None
     ws_connection_id: str | None = None

@@ -291,7 +291,7 @@ def _piece(
 
 
 def _trim(parts: list[_SourcePart], start: float, end: float) -> list[_SourcePart]:
-    """Return only what is needed to show [start, end], beginning at the last keyframe before it."""
+    """Return only the fragments needed to show [start, end], beginning at the last keyframe before it."""
     needed: list[_SourcePart] = []
     for part in parts:
         pieces = part.pieces

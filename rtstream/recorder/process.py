@@ -216,7 +216,7 @@ class Recorder:
         if self._ended.wait(STOP_WITHIN_S):
             return
         if self._processing.acquire(timeout=STOP_WITHIN_S):
-            # Never released, because the reading thread must not continue with what is closed here.
+            # Never released, because the reading thread must not use the session that is closed here.
             if self._session is not None:
                 self._session.finish()
             self._health("stopped")

@@ -67,7 +67,7 @@ class PolicyOptions:
 
 @dataclass(frozen=True)
 class JournalEvidence:
-    """What an alert on the stream itself remembers of a journal entry.
+    """The part of a journal entry that an alert on the stream itself remembers.
 
     Attributes:
         seq: Number of the entry.

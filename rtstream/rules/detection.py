@@ -32,7 +32,7 @@ class Facts:
         texts: Lines in reading order. A phrase may span line breaks.
         before: The lines of the previous look.
         picture: What was measured of the picture.
-        speech: Whether someone is speaking.
+        speech: Whether there is speech.
         silence_s: Seconds since the last speech.
         connected: Whether the stream is connected.
         reason: Reason why the stream is not connected.
@@ -141,7 +141,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class PictureCondition:
-    """A measured state of the picture. With ``for_s``, a frozen picture must have been still for that many seconds."""
+    """A measured state of the picture. With ``for_s``, a frozen picture must have been still for ``for_s`` seconds."""
 
     state: PictureState
     for_s: float = 0.0
@@ -173,7 +173,7 @@ class PictureCondition:
 
 @dataclass(frozen=True)
 class Speech:
-    """Someone is speaking. Speech ends after ``for_s`` seconds of silence."""
+    """There is speech. It ends after ``for_s`` seconds of silence."""
 
     for_s: float = 10.0
 
@@ -184,7 +184,7 @@ class Speech:
         """Check for speech. Returns None without audio, or while the silence is shorter than ``for_s``."""
         if facts.speech is None or (not facts.speech and facts.silence_s < self.for_s):
             return None
-        text = "someone is speaking" if facts.speech else f"no one has spoken for {facts.silence_s:.0f} s"
+        text = "there is speech" if facts.speech else f"there has been no speech for {facts.silence_s:.0f} s"
         return ConditionResult(facts.speech, 1.0, text)
 
 
@@ -262,7 +262,7 @@ def _sentence(condition: Condition, form: Form) -> str:
             return "the stream is lost" if form in ("absent", "disappears") else "the stream is back after a loss"
         case Speech():
             silent = f"speech stops ({condition.for_s:g} s of silence)"
-            return silent if form in ("absent", "disappears") else "someone starts to speak"
+            return silent if form in ("absent", "disappears") else "speech starts"
         case PictureCondition("changed"):
             return "the picture changes from one look to the next"
         case _:

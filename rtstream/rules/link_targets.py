@@ -56,7 +56,7 @@ class LinkTarget:
 
 @dataclass(frozen=True)
 class LinkOrigin:
-    """Where links of a response begin (``http://host:port``), and the purpose they are created for."""
+    """The origin (``http://host:port``) of the links in a response, and the purpose of these links."""
 
     base_url: str
     purpose: Purpose = "sdk"

@@ -1,4 +1,4 @@
-"""Detail of a scene: what is stored with it besides its text, for rules, for search and for the user."""
+"""The detail of a scene, which is stored with its text for rules, search and the user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SceneDetail:
     data_error: str = ""
 
     def to_json(self) -> JsonObject:
-        """Return the detail as a JSON object, without what is empty."""
+        """Return the detail as a JSON object, without empty fields."""
         optional = {
             "frame_times": self.frame_times,
             "words": self.words,

@@ -1,4 +1,4 @@
-"""Changes of a screen: what was measured of a window of pictures, compared with the window before it."""
+"""The changes of a screen: measurements of a window of pictures, compared with the previous window."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ScreenChanges:
     disappeared: list[str] | None = None
 
     def to_json(self) -> JsonObject:
-        """Return what was measured as a JSON object."""
+        """Return the measurements as a JSON object."""
         return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     @classmethod

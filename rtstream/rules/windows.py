@@ -66,7 +66,7 @@ class Windows(Generic[P]):
         return [] if self._open is None else self._close_before(self._open + 1)
 
     def _number(self, time: float) -> int:
-        # Use the sampling grid. Otherwise a frame just before a boundary would be sampled for one window and land in
+        # Use the sampling grid. Otherwise, a frame just before a boundary would be sampled for one window and land in
         # another.
         return grid_cell(time, self.length)
 

@@ -390,10 +390,10 @@ def _numbers(ids: Iterable[int]) -> str:
 
 
 def _raw(conn: Connection, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """Plain tuples, cheaper than SQLAlchemy's row objects.
+    """Return plain tuples, which are cheaper than SQLAlchemy's row objects.
 
-    At each row the driver hands Python's lock over, and waits for it while others are busy: what is asked for often
-    comes as one row of JSON or of numbers with commas.
+    At each row, the driver releases Python's lock and waits for it while other threads are busy. Frequently read values
+    therefore come as one row of JSON or of numbers with commas.
     """
     cursor = conn.connection.cursor()
     try:

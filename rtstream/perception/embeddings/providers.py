@@ -138,7 +138,7 @@ def local(data_dir: Path) -> EmbeddingProvider | None:
 
 
 def _refusal(name: str, response: httpx.Response) -> ProviderError:
-    """Return our error for a status. The body is omitted because it may repeat what was sent."""
+    """Return our error for a status. The body is omitted because it may repeat the request."""
     status = response.status_code
     if status in (401, 403):
         return ProviderError(f"{name} rejected the key (HTTP {status}). Check the provider's key.", permanent=True)

@@ -19,7 +19,7 @@ _MAX_DETAIL = 300
 class ModelError(ProviderError):
     """A model call failed.
 
-    ``detail`` is the server's own message. It may repeat what was sent, so show it only if nothing from a stream was
+    ``detail`` is the server's own message. It may repeat the request, so show it only if nothing from a stream was
     sent.
     """
 

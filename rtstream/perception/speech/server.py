@@ -110,7 +110,7 @@ class ServerSpeech:
         return answer
 
     def _refusal(self, response: httpx.Response) -> ProviderError:
-        """Return our error for a status. The body is omitted because it may repeat what was sent."""
+        """Return our error for a status. The body is omitted because it may repeat the request."""
         status = response.status_code
         if status in (401, 403):
             return ProviderError(f"{self.name} rejected the key (HTTP {status}). Check the key.", permanent=True)

@@ -33,7 +33,7 @@ class LocalVision:
     name = "local"
 
     def ready(self) -> None:
-        """Do nothing, because without the text reader it still describes everything else, and says so."""
+        """Do nothing, because a missing text reader is reported in the description."""
 
     def __init__(self, *, read_text: bool = True) -> None:
         self._child = ChildProcess("The built-in vision model", _load, (read_text and can_read_text(),))
