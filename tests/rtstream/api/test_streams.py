@@ -229,7 +229,7 @@ async def test_events_and_alerts_are_made_listed_and_switched(
         assert (await data(await api.patch(status, json=change)))["status"] == result
         [alert] = (await data(await api.get(path)))["alerts"]
         assert alert["status"] == result
-    assert (await api.patch(status, json={})).json()["message"] == "action is missing. Send enable or disable."
+    assert (await api.patch(status, json={})).json()["message"] == "The action is missing. Send enable or disable."
     assert (await api.post(path, json={"event_id": "event-unknown"})).status_code == 404
     assert (await api.post(path, json={"event_id": event["event_id"], "callback_url": "ftp://x"})).status_code == 400
 
