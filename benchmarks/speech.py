@@ -155,7 +155,7 @@ class Run:
             # A block can be given when its last sample has happened.
             await asyncio.sleep(max(0.0, self.began + (number + 1) * BLOCK_S - time.time()))
             block = m.AudioTaken(self.began + number * BLOCK_S, payload=self.samples[begin : begin + size])
-            await self.engine.streams.handle(self.stream_id, block)
+            await self.engine.recorder_events.handle(self.stream_id, block)
 
     async def listen(self) -> None:
         """Until cancelled."""
@@ -188,7 +188,7 @@ async def measured(engine_name: str, sounds: list[Any]) -> tuple[list[Run], floa
                 runs.append(Run(engine, stream_id, sound))
             for run in runs:  # so that the models are loaded
                 warm = m.AudioTaken(time.time() - 100, payload=b"\0" * 4 * 2 * RATE)
-                await engine.streams.handle(run.stream_id, warm)
+                await engine.recorder_events.handle(run.stream_id, warm)
             await asyncio.sleep(8)
             before = cpu_s()
             async with asyncio.TaskGroup() as tasks:

@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -241,8 +240,8 @@ async def _stop_when_idle(engine: Engine, stop: anyio.Event) -> None:
     while idle_s is not None:
         await anyio.sleep(min(5.0, idle_s / 4))
         if engine.busy:
-            engine.last_used = time.monotonic()
-        elif time.monotonic() - engine.last_used > idle_s:
+            engine.mark_used()
+        elif engine.idle_s > idle_s:
             log.warning("The engine stops, because it has been idle for %g s and no stream runs.", idle_s)
             stop.set()
 

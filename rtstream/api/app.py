@@ -149,7 +149,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
 
 @asynccontextmanager
 async def _follow_journal(app: Starlette) -> AsyncIterator[None]:
-    app.state.engine.on_partial = transcripts.show_partials(app.state.feed)
+    app.state.engine.bind(on_partial=transcripts.show_partials(app.state.feed))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.feed.run)
         yield

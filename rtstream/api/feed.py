@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 from pydantic_core import to_json
 
+from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
 
@@ -77,7 +78,7 @@ class JournalTail:
         self._floor = 0
         """Every journal entry with a higher number is in memory or will be added."""
         self._ready = anyio.Event()
-        self._grown = anyio.Event()
+        self._grown = Broadcast()
 
     async def run(self) -> None:
         """Read the journal for all connections from now on. Runs until cancelled."""
@@ -104,8 +105,7 @@ class JournalTail:
             self._bytes -= len(gone.text)
             self._begin += 1
             self._floor = max(self._floor, gone.seq)
-        grown, self._grown = self._grown, anyio.Event()
-        grown.set()
+        self._grown.notify()
 
     async def items(self, since: int) -> AsyncGenerator[Item]:
         """Yield every entry after ``since`` once, in order, without end."""
@@ -119,7 +119,7 @@ class JournalTail:
                         cursor = old.seq
             place = self._place_after(cursor)
             while place >= self._begin:  # still in memory
-                grown = self._grown
+                grown = self._grown.next
                 batch = list(islice(self._kept, place - self._begin, place - self._begin + BATCH))
                 if not batch:
                     await grown.wait()

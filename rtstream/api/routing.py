@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -73,7 +72,7 @@ class _Path:
             message = f"{request.method} is not offered on {request.url.path}. Use {self.methods}."
             return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self.methods})
         response = await operation(request)
-        engine_of(request).last_used = time.monotonic()
+        engine_of(request).mark_used()
         return response
 
 

@@ -81,7 +81,7 @@ async def serve(
 ) -> None:
     """Serve a running engine until ``should_exit`` is set or the task is cancelled, then close within 3 s.
 
-    Port 0 selects a free port. Sets ``engine.base_url``, unless the configuration has a ``public_url``, and calls
+    Port 0 selects a free port. Binds the engine to its URL, unless the configuration has a ``public_url``, and calls
     ``on_ready`` with the URL of the server. The caller runs the lifespans of ``extra_routes``.
     Raises Unavailable when the engine cannot listen on the address, and InvalidRequest for an unusable certificate.
     """
@@ -89,7 +89,7 @@ async def serve(
     registry = _connections(engine.config)
     listener = _listen(host, port)
     url = _url(host, listener.getsockname()[1], secure=tls is not None)
-    engine.base_url = (engine.config.public_url or url).rstrip("/")
+    engine.bind(base_url=url)
     app = create_app(engine, extra_routes, stall_timeout_s=stall_timeout_s)
     server = _Server(_config(app, timeouts))
     acceptor = Acceptor(listener, lambda slot: server.connection(registry, timeouts, slot), registry, timeouts, tls)

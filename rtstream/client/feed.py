@@ -22,6 +22,7 @@ import anyio.to_thread
 from rtstream.client.client import MAX_WAIT_S, RTStreamClient
 from rtstream.client.journal import JournalFilter, Ring
 from rtstream.client.transport import is_loopback
+from rtstream.concurrency import Broadcast
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import Channel, JournalPage, Message
@@ -77,7 +78,7 @@ class Feed:
         self._on_message = on_message
         self._on_gap = on_gap
         self._ring = Ring(ring_size)
-        self._grown = anyio.Event()
+        self._grown = Broadcast()
         self._needed = anyio.Event()
         self._hurry = anyio.Event()  # a reader waits, so skip the pause before the next attempt
         self._ready = anyio.Event()
@@ -156,7 +157,7 @@ class Feed:
         truncated = False
         with anyio.move_on_after(min(wait_s, MAX_WAIT_S)):
             while True:
-                grown = self._grown  # taken before the read, so that a message in between is not missed
+                grown = self._grown.next  # taken before the read, so that a message in between is not missed
                 page = self._ring.page(since, which, limit)
                 truncated |= page.truncated
                 if page.entries or wait_s <= 0:
@@ -261,8 +262,7 @@ class Feed:
             return  # a partial transcript (number 0), or a message seen before the connection was resumed
         else:
             self._cursor = message.seq
-        grown, self._grown = self._grown, anyio.Event()
-        grown.set()
+        self._grown.notify()
         self._on_message(message)
 
     def _lost(self, reason: str) -> None:

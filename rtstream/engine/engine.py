@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from rtstream import __version__, keys
+from rtstream.concurrency import every
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.alerts import AlertService, EventMatcher, FiringWriter, SceneEvaluator
@@ -32,7 +34,7 @@ from rtstream.engine.recordings import (
     VideoService,
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
-from rtstream.engine.streams import StreamService, Supervisor
+from rtstream.engine.streams import HealthLog, RecorderEvents, StreamService, Supervisor
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
 from rtstream.engine.webhooks import WebhookService
@@ -56,6 +58,7 @@ from rtstream.models import (
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
 from rtstream.states import AlertStatus
+from rtstream.storage import Storage
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
@@ -73,16 +76,40 @@ class Engine:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self.base_url = config.public_url or f"http://{config.host}:{config.port}"
-        """Base of playback links; whoever serves sets it to where it really listens."""
         self.api_key = ""
         self.identity_secret = secrets.token_hex(32)
         """Part of the proof of this run of the engine, see ``rtstream.rules.identity``."""
-        self.last_used = time.monotonic()
-        """When a client last called; kept by whoever serves, for stopping an engine nobody needs."""
-        self.on_partial: OnPartial = lambda entry: None
-        """Shows partial transcripts to who listens now; set by whoever serves."""
+        self._base_url = config.public_url or f"http://{config.host}:{config.port}"
+        self._on_partial: OnPartial = lambda entry: None
+        self._last_used = time.monotonic()
         self._exit = AsyncExitStack()
+
+    def bind(self, *, base_url: str | None = None, on_partial: OnPartial | None = None) -> None:
+        """Connect the engine to what serves it.
+
+        Args:
+            base_url: Base of playback links: the URL at which the engine can be reached. The setting ``public_url``
+                takes precedence.
+            on_partial: Called with each partial transcript, which is shown to current listeners and stored nowhere.
+        """
+        if base_url is not None:
+            self._base_url = (self.config.public_url or base_url).rstrip("/")
+        if on_partial is not None:
+            self._on_partial = on_partial
+
+    @property
+    def base_url(self) -> str:
+        """Base of playback links."""
+        return self._base_url
+
+    def mark_used(self) -> None:
+        """Record that a client uses the engine now. An engine without use may be stopped."""
+        self._last_used = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since a client last used the engine."""
+        return time.monotonic() - self._last_used
 
     async def __aenter__(self) -> Engine:
         async with AsyncExitStack() as stack:
@@ -94,84 +121,102 @@ class Engine:
         await self._exit.__aexit__(*exc)
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        config = self.config
-        data_dir = Path(config.data_dir)
+        data_dir = Path(self.config.data_dir)
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
-        self.api_key = keys.load_or_create(data_dir, config.api_key)
+        self.api_key = keys.load_or_create(data_dir, self.config.api_key)
         media, exported = (FolderStorage.create(data_dir / name) for name in ("media", "videos"))
+        await self._open_store(data_dir, stack)
+        await self._open_models(stack)
+        self._links = Links(keys.derived(self.api_key, "links").hex(), self.config.link_ttl_s)
+        self._addresses = Addresses(self.config)
+        self.recorded = PlaybackService(self.db, self._links, media)
+        stack.push_async_callback(self.recorded.aclose)
+        self._questions = Questions(self.calls, self.frame, self.sheet)
 
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        # Recorders end before anything else does, so that their last segments are stored.
+        self._open_alerts(tasks)
+        self._open_streams(tasks, media)
+        self._open_videos(tasks, media, exported)
+        self._retention = Retention(self.config, self.db, media)
+        stack.push_async_callback(self._stop_recorders)
+        await self._start(tasks)
+
+    async def _open_store(self, data_dir: Path, stack: AsyncExitStack) -> None:
         self.db = Database.below(data_dir)
         stack.push_async_callback(self.db.aclose)
         await self.db.write(stream_rows.ensure_default_collection, time.time())
         await self.db.write(recording_rows.close_runs_of, None)
-
         self.journal = Journal(self.db)
         self.bindings = Subscriptions(self.db)
         self.collections = Collections(self.db)
-        self._links = Links(keys.derived(self.api_key, "links").hex(), config.link_ttl_s)
-        self._addresses = Addresses(config)
-        self.recorded = PlaybackService(self.db, self._links, media)
-        stack.push_async_callback(self.recorded.aclose)
-        self.calls = ModelCalls(config, self.db)
+
+    async def _open_models(self, stack: AsyncExitStack) -> None:
+        self.calls = ModelCalls(self.config, self.db)
         stack.push_async_callback(self.calls.aclose)
         await self.calls.load()
-        self._questions = Questions(self.calls, self.frame, self.sheet)
-        self.search = SearchService(
-            self.db,
-            self.journal,
-            self._embeddings(stack),
-            "" if config.embedding_model == registry.NO_EMBEDDINGS else NO_MODEL,
-        )
+        no_model = "" if self.config.embedding_model == registry.NO_EMBEDDINGS else NO_MODEL
+        self.search = SearchService(self.db, self.journal, self._embeddings(stack), no_model)
 
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(tasks.cancel_scope.cancel)
-        # Workers end before anything else does, so that their last segments are stored.
+    def _open_alerts(self, tasks: TaskGroup) -> None:
+        config, check = self.config, self._addresses.webhook
         secret = keys.webhook_secret(self.api_key)
-        self.delivery = WebhookService(tasks, self.db, self._addresses.webhook, secret, config.webhook_timeout_s)
+        self.delivery = WebhookService(tasks, self.db, check, secret, config.webhook_timeout_s)
         judge = EventMatcher(self.calls.language, self.calls.call, config.model_similarity)
         firing = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
         self.alerting = SceneEvaluator(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
+        self.watches = AlertService(self.db, judge, self.alerting, self.bindings, check, self.delivery.wake)
+
+    def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
+        """Streams, their indexes and transcripts, and the path of a recorder's messages to them."""
+        config = self.config
         self._supervisor = Supervisor(tasks, self._handle)
         indexing = IndexRunner(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing)
         transcribers = TranscriptRunner(
-            tasks, self.db, self.journal, audio, lambda entry: self.on_partial(entry), config.transcript_max_lag_s
+            tasks, self.db, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
         )
+        health = HealthLog(self.db, self.journal)
+        self.recorder_events = RecorderEvents(self.db, health, visual, transcribers)
         self.streams = StreamService(
-            config, self.db, self.journal, self._supervisor, visual, transcribers, self._addresses.source, media
+            config,
+            self.db,
+            self.journal,
+            self._supervisor,
+            health,
+            self.recorder_events,
+            transcribers,
+            self._addresses.source,
+            media,
         )
         self.transcripts = TranscriptService(
             self.db,
             self.bindings,
             transcribers,
             self.calls.speech,
-            config.speech_engine or "local",
+            config.speech_engine or registry.LOCAL,
             config.speech_language,
             self._supervisor.set_sound,
         )
         self.indexes = IndexService(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
-        self.watches = AlertService(
-            self.db, judge, self.alerting, self.bindings, self._addresses.webhook, self.delivery.wake
-        )
-        self._retention = Retention(config, self.db, media)
+
+    def _open_videos(self, tasks: TaskGroup, media: Storage, exported: Storage) -> None:
+        config = self.config
         self.jobs = Jobs(tasks)
         self.videos = VideoService(self.db, self.journal, self._links, exported)
         room = int(config.min_free_gb * 1e9)
-        self.spoken = VideoTranscriptService(
-            self.db,
-            self.jobs,
-            self.search,
-            self.calls.speech,
-            config.speech_engine or registry.LOCAL,
-            config.speech_language,
-            exported,
-        )
-        self.video_search = VideoSearchService(self.db, self.search)
         self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
         self.media = MediaAccess(self._links, self.recorded, self.videos, TimelineMarks(self.db).between)
-        stack.push_async_callback(self._stop_workers)
+        engine, language = config.speech_engine or registry.LOCAL, config.speech_language
+        self.spoken = VideoTranscriptService(
+            self.db, self.jobs, self.search, self.calls.speech, engine, language, exported
+        )
+        self.video_search = VideoSearchService(self.db, self.search)
 
+    async def _start(self, tasks: TaskGroup) -> None:
+        """Bring files and rows into agreement, then resume what ran when the engine ended."""
         await self._retention.agree()
         await self.exports.agree()
         self.delivery.start()
@@ -180,7 +225,7 @@ class Engine:
         await self.transcripts.resume()
         await self.streams.resume()
         self.search.start(tasks)
-        tasks.start_soon(self._keep_house)
+        tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
         tasks.start_soon(self._retention.run)
 
     def _embeddings(self, stack: AsyncExitStack) -> EmbeddingProvider | None:
@@ -192,27 +237,22 @@ class Engine:
             stack.push_async_callback(provider.aclose)
         return provider
 
-    async def _stop_workers(self) -> None:
+    async def _stop_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
             await self._supervisor.stop_all()
 
     async def _handle(self, stream_id: str, message: Any) -> None:
-        await self.streams.handle(stream_id, message)
+        await self.recorder_events.handle(stream_id, message)
 
     def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
         return self._links.urls(self.base_url, stream_id, start, end, title)
 
     async def _keep_house(self) -> None:
-        while True:
-            try:
-                await self.db.write(journal_rows.trim, self.config.journal_keep)
-                await self.bindings.forget_old()
-                await self.calls.save()
-                if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
-                    await self.search.use(installed)  # install-embeddings was run meanwhile
-            except Exception:
-                log.exception("housekeeping failed")
-            await anyio.sleep(HOUSEKEEPING_S)
+        await self.db.write(journal_rows.trim, self.config.journal_keep)
+        await self.bindings.forget_old()
+        await self.calls.save()
+        if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
+            await self.search.use(installed)  # install-embeddings was run meanwhile
 
     async def info(self) -> EngineInfo:
         """Version, engines in use, number of streams."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import anyio
 from sqlalchemy import Connection
 
+from rtstream.concurrency import Broadcast
 from rtstream.models import JournalPage, Message
 from rtstream.store import journal as rows
 from rtstream.store.database import Database
@@ -21,7 +22,7 @@ class Journal:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._grown = anyio.Event()
+        self._grown = Broadcast()
 
     async def append(self, *entries: Entry) -> list[int]:
         """Write entries in one transaction and wake the readers; returns their numbers."""
@@ -35,13 +36,12 @@ class Journal:
 
     def wake(self) -> None:
         """Tell readers that entries were committed (by ``append``, or with other rows in one transaction)."""
-        grown, self._grown = self._grown, anyio.Event()
-        grown.set()
+        self._grown.notify()
 
     @property
     def grown(self) -> anyio.Event:
         """Set at the next append. Take it, then read, then wait for it: nothing in between is missed."""
-        return self._grown
+        return self._grown.next
 
     async def latest(self) -> int:
         """The newest number; 0 when there is none yet."""
@@ -63,7 +63,7 @@ class Journal:
         truncated = False
         with anyio.move_on_after(wait_s):
             while True:
-                grown = self._grown  # taken before the read: an append in between is not missed
+                grown = self._grown.next  # taken before the read: an append in between is not missed
                 page = await self._page(since, which, limit)
                 truncated |= page.truncated
                 if page.entries or wait_s <= 0:
@@ -97,7 +97,7 @@ class Journal:
     async def follow(self, since: int, batch: int = 200) -> AsyncIterator[Sequence[tuple[Message, JournalRow]]]:
         """Every entry after ``since``, in order, without end, in batches of (message, row)."""
         while True:
-            grown = self._grown
+            grown = self._grown.next
             found = await self._db.read(rows.after, since, EVERYTHING, batch)
             if found:
                 since = found[-1][0].seq

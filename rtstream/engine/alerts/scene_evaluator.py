@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.concurrency import every
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
@@ -80,7 +81,7 @@ class SceneEvaluator:
         """Go on with every index that has alerts, from the scene each had judged."""
         for index_id in await self._db.read(rows.indexes_with_alerts):
             self.watch(index_id)
-        self._tasks.start_soon(self._forget_old)
+        self._tasks.start_soon(every, TRIM_EVERY_S, self._forget_old, "old decisions could not be removed")
 
     def watch(self, index_id: str) -> None:
         """An alert was created on this index, or is decided in another way: judge its scenes from now on."""
@@ -163,13 +164,7 @@ class SceneEvaluator:
         return judged + [Evaluation(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask]
 
     async def _forget_old(self) -> None:
-        """Old decisions go, but for those that fired."""
-        while True:
-            try:
-                before = time.time() - KEEP_DECISIONS_S
-                removed = TRIM_LIMIT
-                while removed == TRIM_LIMIT:  # in small steps: others write in between
-                    removed = await self._db.write(rows.trim_decisions, before, TRIM_LIMIT)
-            except Exception:
-                log.exception("old decisions could not be removed")
-            await anyio.sleep(TRIM_EVERY_S)
+        """Remove old decisions, except those that fired."""
+        before = time.time() - KEEP_DECISIONS_S
+        while await self._db.write(rows.trim_decisions, before, TRIM_LIMIT) == TRIM_LIMIT:
+            pass  # in small steps: others write in between

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
-import anyio
 from sqlalchemy import Connection
 
+from rtstream.concurrency import every
 from rtstream.config import EngineConfig
 from rtstream.rules.retention import File, expired, files, unpinned
 from rtstream.storage import Storage
@@ -33,14 +33,12 @@ class Retention:
         self._media = media
 
     async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            try:
-                while await self.round():
-                    pass
-            except Exception:
-                log.exception("old recordings could not be removed")
-            await anyio.sleep(EVERY_S)
+        """Remove what has to go until cancelled."""
+        await every(EVERY_S, self._all_rounds, "old recordings could not be removed")
+
+    async def _all_rounds(self) -> None:
+        while await self.round():
+            pass
 
     async def round(self) -> int:
         """Remove what has to go now; returns how many files went."""

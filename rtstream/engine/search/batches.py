@@ -18,6 +18,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.concurrency import Broadcast
 from rtstream.engine.search.ranking import Meaning
 from rtstream.errors import Unavailable
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
@@ -85,7 +86,7 @@ class SearchBatches:
         self._vectors = vectors
         self._waiting: deque[_Asked] = deque()
         self._running = 0
-        self._arrived = anyio.Event()
+        self._arrived = Broadcast()
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin to answer."""
@@ -98,8 +99,7 @@ class SearchBatches:
             raise Unavailable(TOO_MANY)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((text, find, future))
-        arrived, self._arrived = self._arrived, anyio.Event()
-        arrived.set()
+        self._arrived.notify()
         try:
             with anyio.fail_after(ANSWER_TIMEOUT_S):
                 return await future

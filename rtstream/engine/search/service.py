@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
 from rtstream.engine.search.batches import (
     AT_ONCE,
@@ -103,11 +104,11 @@ class SearchService:
         self._vectors = VectorIndexer(db, self._documents)
         self._trouble = ""
         self._loaded = anyio.Event()
-        self._grown = anyio.Event()
+        self._grown = Broadcast()
         # Readings of new rows: how many began, the newest that left nothing unread, and an event for each such one.
         self._readings = self._settled = 0
-        self._read_all = anyio.Event()
-        self._embedded = anyio.Event()
+        self._read_all = Broadcast()
+        self._embedded = Broadcast()
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
         self._slots = anyio.CapacityLimiter(AT_ONCE)  # of searches by words
@@ -262,8 +263,7 @@ class SearchService:
         return page[-1][0]
 
     def _wake(self) -> None:
-        grown, self._grown = self._grown, anyio.Event()
-        grown.set()
+        self._grown.notify()
 
     async def _index(self) -> None:
         """Read what is stored, then what is new, for ever."""
@@ -280,8 +280,7 @@ class SearchService:
                     self._wake()
                 if not more:
                     self._settled = self._readings
-                    read_all, self._read_all = self._read_all, anyio.Event()
-                    read_all.set()
+                    self._read_all.notify()
                     with anyio.move_on_after(POLL_S):
                         await arrived.wait()
                     await anyio.sleep(PAUSE_S)
@@ -293,14 +292,13 @@ class SearchService:
         """Give documents their vectors, for ever; after a failure wait longer and longer."""
         failures = 0
         while True:
-            grown = self._grown
+            grown = self._grown.next
             pause = math.inf
             try:
                 if self._loaded.is_set() and await self._embed_batch():
                     pause = 0.0
                 failures, self._trouble = 0, ""
-                embedded, self._embedded = self._embedded, anyio.Event()
-                embedded.set()
+                self._embedded.notify()
             except ProviderError as exc:
                 failures += 1
                 pause = MAX_RETRY_S if exc.permanent else min(RETRY_S * 2 ** min(failures, 10), MAX_RETRY_S)

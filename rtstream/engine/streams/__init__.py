@@ -1,6 +1,8 @@
 """Streams: connecting, starting and stopping them, their recorders and their health."""
 
+from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
 from rtstream.engine.streams.supervisor import Supervisor
 
-__all__ = ["StreamService", "Supervisor"]
+__all__ = ["HealthLog", "RecorderEvents", "StreamService", "Supervisor"]

@@ -1,11 +1,10 @@
-"""Streams: connecting, starting, stopping, and what their workers report."""
+"""Streams as the API has them: connect, list, start, stop, update, delete."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +14,15 @@ from sqlalchemy import Connection
 from rtstream import ids
 from rtstream import messages as m
 from rtstream.config import EngineConfig
-from rtstream.engine.indexes import VisualIndexes
 from rtstream.engine.journal import Journal
+from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
-from rtstream.rules.redaction import redact, show_url
+from rtstream.rules.redaction import show_url
 from rtstream.rules.text_safety import clean
 from rtstream.states import DesiredState, HealthState
 from rtstream.storage import Storage
@@ -52,7 +52,8 @@ class StreamService:
         db: Database,
         journal: Journal,
         supervisor: Supervisor,
-        visual: VisualIndexes,
+        health: HealthLog,
+        events: RecorderEvents,
         transcribers: TranscriptRunner,
         check_source: CheckSource,
         media: Storage,
@@ -61,14 +62,11 @@ class StreamService:
         self._db = db
         self._journal = journal
         self._supervisor = supervisor
-        self._visual = visual
+        self._health = health
+        self._events = events
         self._transcribers = transcribers
         self._check_source = check_source
         self._media = media
-        self._health: dict[str, Health] = {}
-        self._changed: dict[str, anyio.Event] = {}
-        self._names: dict[str, str] = {}
-        self._urls: dict[str, str] = {}
 
     async def resume(self) -> None:
         """Run again what ran when the engine ended."""
@@ -76,7 +74,7 @@ class StreamService:
             try:
                 await self._check_source(row.url)
             except InvalidRequest as exc:
-                await self._set_health(row.id, "error", exc.message)
+                await self._health.set(row.id, "error", exc.message)
                 continue
             await self._run(row)
 
@@ -111,7 +109,7 @@ class StreamService:
         if refused:
             await self._supervisor.stop(row.id)
             await self._db.write(rows.delete, row.id)
-            self._forget(row.id)
+            self._health.forget(row.id)
             raise InvalidRequest(f"The stream {show_url(url)} could not be opened: {refused}")
         await self._journal.append(self._catalogue("added", row.id, row.name))
         return await self.get(row.id)
@@ -120,12 +118,13 @@ class StreamService:
         """Empty when the source answered or is still being tried; else why it refused."""
         with anyio.move_on_after(FIRST_ANSWER_S):
             while True:
-                health = self._health[stream_id]
+                changed = self._health.changed(stream_id).next
+                health = self._health.get(stream_id) or Health()
                 if health.state in ("connected", "stopped"):
                     return ""
                 if health.state in ("reconnecting", "error"):
                     return health.reason or "no answer"
-                await self._changed[stream_id].wait()
+                await changed.wait()
         return ""
 
     async def get(self, stream_id: str) -> Stream:
@@ -160,9 +159,9 @@ class StreamService:
         await self._db.read(rows.get, stream_id)
         await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
         await self._supervisor.stop(stream_id)
-        await self._after_end(stream_id)
-        if self._health.get(stream_id, Health()).state != "stopped":
-            await self._set_health(stream_id, "stopped", "stopped by request")
+        await self._events.recording_ended(stream_id)
+        if (self._health.get(stream_id) or Health()).state != "stopped":
+            await self._health.set(stream_id, "stopped", "stopped by request")
         return await self.get(stream_id)
 
     async def delete(self, stream_id: str) -> None:
@@ -176,7 +175,7 @@ class StreamService:
 
         await self._db.write(write)
         self._journal.wake()
-        self._forget(stream_id)
+        self._health.forget(stream_id)
         await self._media.delete_folder(stream_id)
 
     async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
@@ -196,97 +195,14 @@ class StreamService:
 
         await self._db.write(change)
         if "name" in values:
-            self._names[stream_id] = values["name"]
+            self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
-
-    # what workers say
-
-    async def handle(self, stream_id: str, message: m.Message) -> None:
-        """One message of a stream's worker."""
-        match message:
-            case m.FrameTaken():
-                await self._visual.frame(stream_id, message)
-            case m.ClockReached():
-                await self._visual.clock(stream_id, message.time)
-            case m.AudioTaken():
-                await self._transcribers.audio(stream_id, message)
-            case m.SegmentClosed():
-                segment = asdict(message)
-                await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
-            case m.RecordingStarted():
-                await self._db.write(
-                    lambda conn: recording_rows.start_run(
-                        conn,
-                        recording_id=message.recording_id,
-                        stream_id=stream_id,
-                        started_at=message.started_at,
-                        init=message.payload,
-                        codecs=message.codecs,
-                    )
-                )
-            case m.RecordingEnded():
-                await self._db.write(recording_rows.close_run, message.recording_id)
-                await self._visual.run_ended(stream_id)
-            case m.RecorderHealth():
-                await self._worker_health(stream_id, message)
-            case m.RecorderStats():
-                self._worker_stats(stream_id, message)
-            case _:
-                log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
-
-    async def _worker_health(self, stream_id: str, message: m.RecorderHealth) -> None:
-        if message.state == "reconnecting":
-            await self._after_end(stream_id)
-        if message.state == "stopped":  # by itself: at the end of a file
-            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
-            await self._after_end(stream_id)
-        media = message.media
-        if media is not None:
-            await self._db.write(lambda conn: rows.change(conn, stream_id, media=media))
-        await self._set_health(stream_id, message.state, message.reason, attempts=message.attempts)
-
-    def _worker_stats(self, stream_id: str, message: m.RecorderStats) -> None:
-        health = self._health.get(stream_id)
-        if health is not None:
-            health.lag_s = round(message.lag_s, 3)
-            health.skipped = message.dropped
-
-    async def _after_end(self, stream_id: str) -> None:
-        """A run is over, cleanly or not."""
-        await self._db.write(recording_rows.close_runs_of, stream_id)
-        await self._visual.run_ended(stream_id)
-
-    async def _set_health(self, stream_id: str, state: Any, reason: str, *, attempts: int = 0) -> None:
-        before = self._health.get(stream_id)
-        reason = clean(redact(reason, [self._urls[stream_id]] if stream_id in self._urls else ()), 500)
-        health = Health(state=state, reason=reason, since=time.time(), attempts=attempts)
-        if before is not None and before.state == state:
-            health.since = before.since
-        self._health[stream_id] = health
-
-        def write(conn: Connection) -> bool:
-            rows.change(conn, stream_id, health=health.model_dump())
-            if before is not None and (before.state, before.reason) == (state, reason):
-                return False
-            data = {"state": state, "reason": reason, "since": health.since, "attempts": attempts}
-            name = self._names.get(stream_id, "")
-            journal_rows.append(conn, Entry("health", data, stream_id=stream_id, stream_name=name))
-            return True
-
-        if await self._db.write(write):
-            self._journal.wake()
-        changed = self._changed.get(stream_id)
-        self._changed[stream_id] = anyio.Event()
-        if changed is not None:
-            changed.set()
 
     async def _run(self, row: StreamRow) -> None:
         folder = await self._media.spool(row.id)
-        self._names[row.id] = row.name
-        self._urls[row.id] = row.url
+        self._health.add(row.id, row.name, row.url)
         config = self._config
-        self._changed.setdefault(row.id, anyio.Event())
-        await self._set_health(row.id, "connecting", "")
+        await self._health.set(row.id, "connecting", "")
         self._supervisor.start(
             m.RecorderSpec(
                 stream_id=row.id,
@@ -302,10 +218,6 @@ class StreamService:
                 min_free_bytes=int(config.min_free_gb * 1e9),
             )
         )
-
-    def _forget(self, stream_id: str) -> None:
-        for table in (self._health, self._changed, self._names, self._urls):
-            table.pop(stream_id, None)
 
     def _catalogue(self, change: str, stream_id: str, name: str) -> Entry:
         data = {"change": change, "kind": "stream", "id": stream_id, "name": name}

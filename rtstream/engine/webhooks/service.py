@@ -22,6 +22,7 @@ import anyio
 from anyio.abc import TaskGroup
 from standardwebhooks import Webhook
 
+from rtstream.concurrency import every
 from rtstream.engine.webhooks.transport import Answer, PostFailed, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, next_attempt
@@ -144,12 +145,10 @@ class WebhookService:
             except Exception:
                 log.exception("webhooks could not be read")
                 await anyio.sleep(RETRY_S)
-        while True:
-            try:
-                await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 1000)
-            except Exception:
-                log.exception("old webhooks could not be removed")
-            await anyio.sleep(TRIM_EVERY_S)
+        await every(TRIM_EVERY_S, self._trim, "old webhooks could not be removed")
+
+    async def _trim(self) -> None:
+        await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 1000)
 
     async def _follow(self, alert_id: str, lane: _Lane) -> None:
         """Send the webhooks of one alert, one after the other, until there is none left."""

@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
+from rtstream.concurrency import Broadcast
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 
@@ -91,7 +90,7 @@ class _Session:
         self._waiting = bytearray()
         self._sent = 0  # bytes
         self._finished = self._closed = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     async def feed(self, samples: bytes) -> None:
         """Add audio. Blocks while more than ``MAX_BEHIND`` bytes are waiting to be recognised."""
@@ -135,8 +134,7 @@ class _Session:
             await self._child.discard(_drop, self._id)
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        self._changed.notify()
 
     async def _recognise(self, since: float, samples: bytes, end: bool) -> list[Utterance]:
         try:

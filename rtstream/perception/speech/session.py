@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
-import anyio
-
+from rtstream.concurrency import Broadcast
 from rtstream.perception.protocols import Utterance
 from rtstream.perception.speech.segments import Segmenter, SpeechSegment
 
@@ -23,7 +22,7 @@ class SegmentedSession:
         self._segmenter = Segmenter()
         self._waiting: deque[SpeechSegment] = deque()
         self._finished = self._closed = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     async def feed(self, samples: bytes) -> None:
         """Add audio. Blocks while an utterance is waiting to be recognised."""
@@ -58,8 +57,7 @@ class SegmentedSession:
         self._wake()
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        self._changed.notify()
 
 
 def _shifted(utterance: Utterance, by: float) -> Utterance:

@@ -242,9 +242,9 @@ async def test_bad_times_get_a_sentence(api: httpx.AsyncClient, value: str) -> N
 async def test_a_call_with_the_key_counts_as_use_and_a_health_check_does_not(
     engine: Engine, api: httpx.AsyncClient
 ) -> None:
-    engine.last_used = 0.0
+    engine._last_used = 0.0
     await api.get("/health")
     await api.get("/rtstream", headers={"x-access-token": "wrong"})
-    assert engine.last_used == 0.0
+    assert engine._last_used == 0.0
     await api.get("/rtstream")
-    assert engine.last_used > 0.0
+    assert engine._last_used > 0.0

@@ -132,8 +132,8 @@ async def test_partials_reach_bound_connections_with_number_0_and_are_kept_nowhe
         await engine.bindings.bind(hello["connection_id"], "transcript", stream_id)
         partial = {"text": "it was", "is_final": False, "start": 1.0, "end": 2.0, "engine": "local"}
         final = {**partial, "text": "it was the best", "is_final": True}
-        engine.on_partial(Entry("transcript", {**partial, "text": "not ours"}, other_id, "Annex"))
-        engine.on_partial(Entry("transcript", partial, stream_id, "Door"))
+        engine._on_partial(Entry("transcript", {**partial, "text": "not ours"}, other_id, "Annex"))
+        engine._on_partial(Entry("transcript", partial, stream_id, "Door"))
         await engine.journal.append(Entry("transcript", final, stream_id, "Door"))
         with anyio.fail_after(5):
             first, second = [json.loads(await socket.recv()) for _ in range(2)]

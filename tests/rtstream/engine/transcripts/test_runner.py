@@ -64,7 +64,7 @@ async def play(
     size, at = RATE // 5, start
     for begin in range(0, len(sound), size):
         block = sound[begin : begin + size]
-        await engine.streams.handle(stream_id, m.AudioTaken(at, payload=block))
+        await engine.recorder_events.handle(stream_id, m.AudioTaken(at, payload=block))
         at += len(block) / (2 * RATE)
         if pace is not None:
             await anyio.sleep(0.1 / pace)

@@ -51,7 +51,7 @@ async def test_what_is_said_is_final_once_with_times_and_its_engine(engine: Engi
     from rtstream.testsource import LiveSource
 
     partials: list[str] = []
-    engine.on_partial = lambda entry: partials.append(entry.data["text"])
+    engine.bind(on_partial=lambda entry: partials.append(entry.data["text"]))
     with LiveSource(spoken) as source:
         stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, media_types=["video", "audio"]))
         started = await engine.transcripts.start(stream.id, None)

@@ -1,0 +1,47 @@
+"""Small pieces of structured concurrency that several packages share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+log = logging.getLogger(__name__)
+
+
+class Broadcast:
+    """Wakes every task that waits, each time something changes.
+
+    Take ``next`` first, then look at what may have changed, then wait for it: a change in between is not missed.
+    """
+
+    def __init__(self) -> None:
+        self._next = anyio.Event()
+
+    @property
+    def next(self) -> anyio.Event:
+        """The event that the next call of ``notify`` sets."""
+        return self._next
+
+    def notify(self) -> None:
+        """Wake the tasks that wait now."""
+        due, self._next = self._next, anyio.Event()
+        due.set()
+
+    async def wait(self) -> None:
+        """Wait for the next call of ``notify``."""
+        await self._next.wait()
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[object]], failure: str) -> None:
+    """Do ``work`` until cancelled, now and again ``seconds`` after each end of it.
+
+    An exception is logged under the text ``failure`` and does not end the repetition.
+    """
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception(failure)
+        await anyio.sleep(seconds)

@@ -1,0 +1,84 @@
+"""The messages of recorders: segments go to the store, frames and audio to what analyses them, states to the health."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+
+from rtstream import messages as m
+from rtstream.engine.indexes import VisualIndexes
+from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.transcripts import TranscriptRunner
+from rtstream.states import DesiredState
+from rtstream.store import recordings as recording_rows
+from rtstream.store import streams as rows
+from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+class RecorderEvents:
+    """Handles what the recorders of all streams send."""
+
+    def __init__(self, db: Database, health: HealthLog, visual: VisualIndexes, transcripts: TranscriptRunner) -> None:
+        self._db = db
+        self._health = health
+        self._visual = visual
+        self._transcripts = transcripts
+
+    async def handle(self, stream_id: str, message: m.Message) -> None:
+        """Handle one message of a stream's recorder."""
+        match message:
+            case m.FrameTaken():
+                await self._visual.frame(stream_id, message)
+            case m.ClockReached():
+                await self._visual.clock(stream_id, message.time)
+            case m.AudioTaken():
+                await self._transcripts.audio(stream_id, message)
+            case m.SegmentClosed():
+                segment = asdict(message)
+                await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
+            case m.RecordingStarted():
+                await self._recording_started(stream_id, message)
+            case m.RecordingEnded():
+                await self._db.write(recording_rows.close_run, message.recording_id)
+                await self._visual.run_ended(stream_id)
+            case m.RecorderHealth():
+                await self._state(stream_id, message)
+            case m.RecorderStats():
+                self._stats(stream_id, message)
+            case _:
+                log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
+
+    async def recording_ended(self, stream_id: str) -> None:
+        """Close the recording of a stream whose recorder ended or lost its source."""
+        await self._db.write(recording_rows.close_runs_of, stream_id)
+        await self._visual.run_ended(stream_id)
+
+    async def _recording_started(self, stream_id: str, message: m.RecordingStarted) -> None:
+        await self._db.write(
+            lambda conn: recording_rows.start_run(
+                conn,
+                recording_id=message.recording_id,
+                stream_id=stream_id,
+                started_at=message.started_at,
+                init=message.payload,
+                codecs=message.codecs,
+            )
+        )
+
+    async def _state(self, stream_id: str, message: m.RecorderHealth) -> None:
+        if message.state == "stopped":  # by itself, at the end of a file
+            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
+        if message.state in ("reconnecting", "stopped"):
+            await self.recording_ended(stream_id)
+        media = message.media
+        if media is not None:
+            await self._db.write(lambda conn: rows.change(conn, stream_id, media=media))
+        await self._health.set(stream_id, message.state, message.reason, attempts=message.attempts)
+
+    def _stats(self, stream_id: str, message: m.RecorderStats) -> None:
+        health = self._health.get(stream_id)
+        if health is not None:
+            health.lag_s = round(message.lag_s, 3)
+            health.skipped = message.dropped
