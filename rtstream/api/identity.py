@@ -11,7 +11,7 @@ from rtstream.api.routing import engine_of
 from rtstream.rules.identity import proof
 
 
-class Challenge(BaseModel):
+class ChallengeQuery(BaseModel):
     """Query of ``GET identity``."""
 
     nonce: str = Field(pattern=r"^[0-9a-f]{32,128}$")
@@ -21,5 +21,5 @@ async def prove(request: Request) -> Response:
     """Return the proof for the client's nonce on this connection."""
     engine = engine_of(request)
     host, port = request.scope["server"]
-    nonce = query(request, Challenge).nonce
+    nonce = query(request, ChallengeQuery).nonce
     return ok({"proof": proof(engine.api_key, engine.identity_secret, nonce, host, port)})
