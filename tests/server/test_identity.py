@@ -26,6 +26,7 @@ from server.local_engine import ENGINE_FILE, ENGINE_LOCK, LocalEngine, lock_held
 from server.settings import Settings
 from server.stdio import locate
 from tests.server.mcp_servers import KEY, SCRIPT, serving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -166,9 +167,8 @@ async def test_a_new_listener_on_the_port_of_a_restarted_engine_gets_neither_key
         with impostor(port) as other:
             with pytest.raises(UnprovenEngine):
                 await client.list_streams()
-            with anyio.fail_after(10):
-                while other.connections < 3 or feed.state.state != "reconnecting":
-                    await anyio.sleep(0.02)  # the feed tries again by itself
+            # The feed reconnects by itself.
+            await eventually(lambda: other.connections >= 3 and feed.state.state == "reconnecting", limit_s=10)
             assert not other.knows()
         async with serving(tmp_path / "data") as served:
             places.append(Endpoint(served.url, KEY, identity_of(served.engine)))
@@ -193,9 +193,7 @@ async def test_a_websocket_to_another_program_gets_no_ticket(tmp_path: Path, mon
             feed = Feed(client)
             async with feed.running():
                 await feed.need(wait_s=0.2)
-                with anyio.fail_after(10):
-                    while other.connections < 2:
-                        await anyio.sleep(0.02)
+                await eventually(lambda: other.connections >= 2, limit_s=10)
                 assert feed.state.state == "reconnecting"
             assert not other.knows()
         await client.aclose()
@@ -242,9 +240,7 @@ async def test_the_engine_of_a_folder_is_recognised_by_its_lock_and_its_file_is_
         [SCRIPT, "serve", "--port", "0", "--data-dir", str(tmp_path)], env={**env, "RTSTREAM_API_KEY": KEY}
     ) as engine:
         try:
-            with anyio.fail_after(60):
-                while not read_engine_file(tmp_path):
-                    await anyio.sleep(0.05)
+            await eventually(lambda: read_engine_file(tmp_path), limit_s=60)
             assert lock_held(tmp_path)
             assert (tmp_path / ENGINE_FILE).stat().st_mode & 0o077 == 0
             endpoint = await located(tmp_path)(False)

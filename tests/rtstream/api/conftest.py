@@ -24,9 +24,15 @@ KEY = "sk-test-key-of-the-api-tests"
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+def engine_settings() -> dict[str, Any]:
+    """Settings of ``engine`` besides those every test needs. A module may override them."""
+    return {}
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, engine_settings: dict[str, Any]) -> AsyncIterator[Engine]:
     """An engine without streams."""
-    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False)
+    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, **engine_settings)
     async with Engine(config) as running:
         yield running
 
