@@ -29,6 +29,8 @@ class RecorderSpec:
     reconnect_max_s: float = 30.0
     tls_verify: bool = True
     min_free_bytes: int = 0  # of the disk; recording pauses below this
+    allow_networks: str = ""  # the setting: addresses besides public ones, checked at every connection
+    listen_ports: str = ""  # the setting: ports on which the source may wait for a sender
     stream_name: str = ""  # for the log of each recording
 
 

@@ -21,6 +21,10 @@ from rtstream.rules.source_urls import ANY_ADDRESS, parse_source, parse_webhook
 RESOLVE_TIMEOUT_S = 5.0
 
 
+class HostUnresolved(InvalidRequest):
+    """The host name has no address now; it may have one later."""
+
+
 class Addresses:
     """The checks, with the engine's settings. Raises InvalidRequest for a setting that cannot be read."""
 
@@ -60,5 +64,5 @@ async def _resolve(host: str, port: int) -> list[str]:
         with anyio.fail_after(RESOLVE_TIMEOUT_S):
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise InvalidRequest("The host name cannot be resolved. Check its spelling and the network.") from None
+        raise HostUnresolved("The host name cannot be resolved. Check its spelling and the network.") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

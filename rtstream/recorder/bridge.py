@@ -8,16 +8,8 @@ import subprocess
 import threading
 from collections import deque
 
-from rtstream.messages import RecorderSpec
+from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.program import end_program, start_program
-
-
-class SourceFailed(Exception):
-    """The source cannot be read now. ``reason``: plain words, no URL. ``lasting``: retrying soon cannot mend it."""
-
-    def __init__(self, reason: str, lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.lasting = reason, lasting
 
 
 def concat_list(url: str, timeout_s: float) -> bytes:
@@ -34,7 +26,7 @@ class Bridge:
     It ends when the pipe closes, and by itself when the source is silent for the stall timeout.
     """
 
-    def __init__(self, spec: RecorderSpec) -> None:
+    def __init__(self, url: str, stall_timeout_s: float) -> None:
         ffmpeg = shutil.which("ffmpeg")
         if ffmpeg is None:
             raise SourceFailed(
@@ -46,7 +38,7 @@ class Bridge:
             raise SourceFailed("SRT needs the ffmpeg program, and the one on PATH cannot be run", True) from None
         if "srt" not in listed.stdout.split():
             raise SourceFailed("SRT needs an ffmpeg with SRT support (libsrt), and the one on PATH has none", True)
-        self._stall_s = spec.stall_timeout_s
+        self._stall_s = stall_timeout_s
         # The URL may hold a passphrase, and every user of this machine sees command lines: it arrives as a list of one
         # file on standard input. The lists restrict what that file may turn out to be.
         command = [ffmpeg, "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe,srt"]
@@ -57,7 +49,7 @@ class Bridge:
         self._process = start_program(command, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError), self._process.stdin as listing:
-            listing.write(concat_list(spec.url, spec.stall_timeout_s))
+            listing.write(concat_list(url, stall_timeout_s))
         self._said: deque[bytes] = deque(maxlen=20)
         self._reader = threading.Thread(target=self._read_errors, name="bridge", daemon=True)
         self._reader.start()

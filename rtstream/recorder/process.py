@@ -28,10 +28,11 @@ from rtstream.messages import (
     decode,
 )
 from rtstream.recorder.disk_sync import DiskSync
+from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import JpegEncoder
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.session import FormatChanged, Session
-from rtstream.recorder.source import SourceFailed, explain, open_source
+from rtstream.recorder.source import open_source
 from rtstream.rules.backoff import delay
 
 log = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ class Recorder:
                 # The flush at the end raises IndexError if a stream appeared midway.
                 return
             except (FFmpegError, OSError) as exc:
-                raise explain(exc, self.spec, source.scheme) from None
+                raise source.failed(exc, self.spec.stall_timeout_s) from None
             finally:
                 self._deadline = math.inf
             if not packet.size:

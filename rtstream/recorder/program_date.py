@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import io
 import logging
-import ssl
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from urllib import request
-from urllib.parse import unquote, urljoin, urlsplit
 
 import av
 
 from rtstream.messages import RecorderSpec
-from rtstream.recorder.source import Source, certificates
+from rtstream.recorder.inputs import dialer_of
+from rtstream.recorder.source import Source
+from rtstream.recorder.web import WebClient
+from rtstream.rules.source_urls import parse_source, parse_web
 
 if TYPE_CHECKING:
     from m3u8 import M3U8, Segment
@@ -66,7 +67,8 @@ def program_date(spec: RecorderSpec, source: Source) -> ProgramDate | None:
 
     def ask() -> None:
         try:
-            answers.append(_ask(_Origin(spec, deadline), spec.url, bandwidth))
+            with closing(_Origin(spec, deadline)) as origin:
+                answers.append(_ask(origin, origin.url, bandwidth))
         except Exception as exc:  # noqa: BLE001 (a thread's edge)
             # No traceback: its text may contain the URL, and a playlist may be anything.
             log.debug("the playlist of %s gives no date: %s", spec.stream_id, type(exc).__name__)
@@ -141,32 +143,19 @@ def _first_timestamp(origin: _Origin, segment: Segment) -> float:
 
 
 class _Origin:
-    """The server of a playlist, and no other: what addresses were checked for is what is asked."""
+    """The server of a playlist, and no other. Each request goes to an address that was checked."""
 
     def __init__(self, spec: RecorderSpec, deadline: float) -> None:
         """``deadline``: monotonic time after which nothing more is read."""
         self._deadline = deadline
-        self._place = _place_of(spec.url)
-        context = ssl.create_default_context(cafile=certificates())
-        if not spec.tls_verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        passwords = request.HTTPPasswordMgrWithDefaultRealm()
-        parts = urlsplit(spec.url)
-        if parts.username is not None:
-            root = urljoin(_bare(spec.url), "/")
-            passwords.add_password(None, root, unquote(parts.username), unquote(parts.password or ""))
-        # Not build_opener(), which follows redirects and opens files.
-        self._opener = request.OpenerDirector()
-        for handler in (
-            request.ProxyHandler(),
-            request.HTTPHandler(),
-            request.HTTPSHandler(context=context),
-            request.HTTPBasicAuthHandler(passwords),
-            request.HTTPDigestAuthHandler(passwords),
-            request.HTTPDefaultErrorHandler(),
-            request.HTTPErrorProcessor(),
-        ):
-            self._opener.add_handler(handler)
+        source = parse_source(spec.url)
+        self.url = source.bare
+        self._place = (source.scheme, source.host, source.port)
+        self._client = WebClient(source, dialer_of(spec, ASK_S))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def part(self, url: str | None, byterange: str | None) -> bytes:
         """The beginning of a segment: of a file, or of the ``length@offset`` of one."""
@@ -178,37 +167,23 @@ class _Origin:
         return self.get(url, min(int(length), SEGMENT_BYTES), int(offset))
 
     def get(self, url: str, most: int, offset: int | None = None) -> bytes:
-        """At most ``most`` bytes of what is at ``url``. Raises OSError or ValueError."""
-        if _place_of(url) != self._place:
-            raise ValueError("on another host")
-        asked = request.Request(_bare(url), headers={"User-Agent": "rtstream-mcp"})  # noqa: S310 (see _place_of)
-        if offset is not None:
-            asked.add_header("Range", f"bytes={offset}-{offset + most - 1}")
-        data = bytearray()
-        with self._opener.open(asked, timeout=self._left()) as response:
-            if offset and response.status != 206:
-                raise ValueError("the server knows no ranges")
-            while len(data) < most and (more := response.read1(min(65536, most - len(data)))):
+        """At most ``most`` bytes of what is at ``url``. Raises SourceFailed, OSError or ValueError."""
+        self._check(url)
+        resource = self._client.get(url, offset, None if offset is None else offset + most - 1)
+        try:
+            self._check(resource.url)
+            data = bytearray()
+            while len(data) < most and (more := resource.read(min(65536, most - len(data)))):
                 data += more
-                self._left()
+                if time.monotonic() > self._deadline:
+                    raise TimeoutError
+        finally:
+            resource.close()
         return bytes(data)
 
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+    def _check(self, url: str) -> None:
+        place = parse_web(url)
+        if (place.scheme, place.host, place.port) != self._place:
+            raise ValueError("on another host")
+        if time.monotonic() > self._deadline:
             raise TimeoutError
-        return left
-
-
-def _place_of(url: str) -> tuple[str, str | None, int]:
-    """Scheme, host and port of an HTTP URL. Raises ValueError for any other."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("not HTTP")
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _bare(url: str) -> str:
-    """The URL without a user's name and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

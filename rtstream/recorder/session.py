@@ -13,11 +13,12 @@ from av.error import FFmpegError
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
+from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
 from rtstream.recorder.program_date import ProgramDate, program_date
-from rtstream.recorder.source import Source, SourceFailed
+from rtstream.recorder.source import Source
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, RecordingWriter
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate

@@ -21,9 +21,18 @@ _SRT = frozenset(
     {
         *("mode", "streamid", "srt_streamid", "passphrase", "pbkeylen", "enforced_encryption", "minversion"),
         *("kmrefreshrate", "kmpreannounce", "latency", "rcvlatency", "peerlatency", "tsbpd", "tlpktdrop", "nakreport"),
-        *("connect_timeout", "listen_timeout", "linger", "transtype", "messageapi", "smoother", "lossmaxttl"),
+        *(
+            "timeout",
+            "connect_timeout",
+            "listen_timeout",
+            "linger",
+            "transtype",
+            "messageapi",
+            "smoother",
+            "lossmaxttl",
+        ),
         *("payload_size", "pkt_size", "mss", "ffs", "ipttl", "iptos", "maxbw", "inputbw", "oheadbw", "snddropdelay"),
-        *("sndbuf", "rcvbuf", "send_buffer_size", "recv_buffer_size"),
+        *("timeout", "sndbuf", "rcvbuf", "send_buffer_size", "recv_buffer_size"),
     }
 )
 _SRT_MODES = {"": False, "caller": False, "listener": True, "rendezvous": True}

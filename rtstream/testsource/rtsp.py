@@ -140,7 +140,7 @@ class RtspServer:
             return _Response("401 Unauthorized", ['WWW-Authenticate: Basic realm="source"'])
         if method == "OPTIONS":
             return _Response("200 OK", [f"Public: {_METHODS}"])
-        path = re.sub(r"^rtsp://[^/]*", "", url).partition("?")[0].rstrip("/")
+        path = re.sub(r"^rtsps?://[^/]*", "", url).partition("?")[0].rstrip("/")
         if not re.fullmatch(r"/live(/track[01])?", path):
             return _Response("404 Not Found")
         if method == "DESCRIBE":

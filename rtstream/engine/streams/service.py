@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from rtstream import ids
 from rtstream import messages as m
 from rtstream.config import EngineConfig
+from rtstream.engine.addresses import HostUnresolved
 from rtstream.engine.journal import Journal
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.recorder_events import RecorderEvents
@@ -73,6 +74,8 @@ class StreamService:
         for row in await self._db.read(rows.wanted):
             try:
                 await self._check_source(row.url)
+            except HostUnresolved:
+                pass  # a machine that starts before its network: the recorder tries again, and checks what it finds
             except InvalidRequest as exc:
                 await self._health.set(row.id, "error", exc.message)
                 continue
@@ -215,6 +218,8 @@ class StreamService:
                 open_timeout_s=config.open_timeout_s,
                 reconnect_max_s=config.reconnect_max_s,
                 tls_verify=config.tls_verify,
+                allow_networks=config.allow_networks,
+                listen_ports=config.listen_ports,
                 min_free_bytes=int(config.min_free_gb * 1e9),
             )
         )

@@ -31,6 +31,8 @@ from rtstream.testsource import read_barcode
 
 M = TypeVar("M")
 DEADLINE_S = 20.0
+# Test servers are on this machine; UDP and SRT sources wait for them on any port.
+ALLOWED: dict[str, Any] = {"allow_networks": "loopback", "listen_ports": "1-65535"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def jpeg_barcode(jpeg: bytes) -> int:
 @contextmanager
 def worker(url: str, folder: Path, **settings: Any) -> Iterator[WorkerClient]:
     """A worker on ``url``; killed, if it still runs, when the block ends."""
-    settings = {"media_types": ["video", "audio"], "record": True, "segment_s": 1.0} | settings
+    settings = {"media_types": ["video", "audio"], "record": True, "segment_s": 1.0} | ALLOWED | settings
     client = WorkerClient(RecorderSpec("rts-test", url, folder=str(folder), **settings))
     try:
         yield client

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 
 PARENT = """
 import sys
-from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge
-bridge = Bridge(RecorderSpec("rts-test", sys.argv[1], ["video"], True, sys.argv[2]))
+bridge = Bridge(sys.argv[1], 10.0)
 print(bridge._process.pid, flush=True)
 sys.stdin.read()
 """

@@ -46,7 +46,7 @@ def asked_of(source: HlsSource, folder: Path, path: str = "/live.m3u8", variant:
     with source.served() as url:
         if source.auth:
             url = url.replace("//", f"//{quote(source.auth, safe=':')}@")
-        spec = RecorderSpec("rts-test", url + path, ["video"], True, str(folder))
+        spec = RecorderSpec("rts-test", url + path, ["video"], True, str(folder), allow_networks="loopback")
         opened = open_source(spec)
         opened.video = opened.container.streams.video[variant]
         source.asked.clear()
@@ -183,22 +183,25 @@ def test_of_several_variants_the_one_that_is_played_is_asked(played: int, clip: 
     assert (source.asked["/none.m3u8"], source.asked["/live.m3u8"]) == (1 - played, played)
 
 
-def test_redirects_are_not_followed_and_no_log_has_the_address(
+def test_a_redirect_on_the_same_host_is_followed_and_no_log_has_the_address(
     clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     source = made(clip, tmp_path / "hls", time.time() - LATE_S, redirected=True, auth="user:secret")
-    assert asked_of(source, tmp_path) is None
-    assert any("gives no date: HTTPError" in record.message for record in caplog.records)
+    assert asked_of(source, tmp_path) is not None
     assert not any(word in caplog.text for word in ("secret", "127.0.0.1", "live.m3u8"))
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(clip: Path, tmp_path: Path) -> None:
     source = made(clip, tmp_path / "hls", time.time() - LATE_S)
     with source.served() as url:
-        opened = open_source(RecorderSpec("rts-test", f"{url}/live.m3u8", ["video"], True, str(tmp_path)))
+        opened = open_source(
+            RecorderSpec("rts-test", f"{url}/live.m3u8", ["video"], True, str(tmp_path), allow_networks="loopback")
+        )
         began = time.monotonic()
-        silent = RecorderSpec("rts-test", f"{url}/stuck.m3u8", ["video"], True, str(tmp_path))
+        silent = RecorderSpec(
+            "rts-test", f"{url}/stuck.m3u8", ["video"], True, str(tmp_path), allow_networks="loopback"
+        )
         assert program_date(silent, opened) is None
         assert time.monotonic() - began < 4.0
         opened.close()

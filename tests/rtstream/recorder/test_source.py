@@ -204,7 +204,14 @@ def test_srt_comes_through_an_ffmpeg_that_speaks_it(clip: Path, tmp_path: Path) 
 
 def test_srt_without_ffmpeg_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    spec = RecorderSpec("rts-test", "srt://user:secret@127.0.0.1:9", ["video"], True, str(tmp_path))
+    spec = RecorderSpec(
+        "rts-test",
+        "srt://127.0.0.1:9?passphrase=secretsecret",
+        ["video"],
+        True,
+        str(tmp_path),
+        allow_networks="loopback",
+    )
     with pytest.raises(SourceFailed, match="SRT needs the ffmpeg program, and it is not on PATH") as failed:
         open_source(spec)
     assert failed.value.lasting

@@ -28,7 +28,7 @@ from rtstream.messages import (
 )
 from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
 from rtstream.testsource import Faults, LiveSource
-from tests.rtstream.recorder.recorder_client import decoded, worker
+from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, worker
 from tests.rtstream.recorder.recorder_sources import served, silent
 
 
@@ -119,7 +119,9 @@ def test_stopping_finishes_the_segment_also_while_the_source_is_silent(live_sour
 
 @pytest.mark.parametrize("blocked", [False, True], ids=["reading", "blocked-in-a-read"])
 def test_a_worker_whose_engine_is_gone_ends(blocked: bool, live_source: LiveSource, tmp_path: Path) -> None:
-    spec = RecorderSpec("rts-test", live_source.http_url, ["video"], True, str(tmp_path), stall_timeout_s=60.0)
+    spec = RecorderSpec(
+        "rts-test", live_source.http_url, ["video"], True, str(tmp_path), stall_timeout_s=60.0, **ALLOWED
+    )
     process, connection = start_worker(spec)
     states = []
     while "connected" not in states:
@@ -134,9 +136,9 @@ def test_a_worker_whose_engine_is_gone_ends(blocked: bool, live_source: LiveSour
 def test_a_worker_ends_when_the_engine_is_killed(live_source: LiveSource, tmp_path: Path) -> None:
     script = f"""
 import sys, time
-from rtstream.messages import WorkerSpec
+from rtstream.messages import RecorderSpec
 from rtstream.forkserver import start_worker
-spec = WorkerSpec("rts-test", {live_source.http_url!r}, ["video"], True, {str(tmp_path)!r})
+spec = RecorderSpec("rts-test", {live_source.http_url!r}, ["video"], True, {str(tmp_path)!r}, allow_networks="loopback")
 process, connection = start_worker(spec)
 print(process.pid, "av" in sys.modules, flush=True)
 time.sleep(60)

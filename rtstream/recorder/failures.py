@@ -1,0 +1,73 @@
+"""Failures of a source in plain words."""
+
+from __future__ import annotations
+
+import errno
+
+from av import error as averror
+
+_STATUSES = (
+    (averror.HTTPUnauthorizedError, 401),
+    (averror.HTTPForbiddenError, 403),
+    (averror.HTTPNotFoundError, 404),
+    (averror.HTTPServerError, 500),
+    (averror.HTTPClientError, 400),
+)
+
+
+class SourceFailed(Exception):
+    """The source cannot be read now. ``reason``: plain words, no URL. ``lasting``: retrying soon cannot mend it."""
+
+    def __init__(self, reason: str, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.lasting = reason, lasting
+
+
+def explain_status(status: int) -> SourceFailed:
+    """The meaning of an HTTP status that is not a success."""
+    if status in (401, 403):
+        return SourceFailed("the source wants a user name and password, or does not accept those in the URL", True)
+    if status == 404:
+        return SourceFailed("there is no stream at this path (404): check the path, or the sender is not live yet")
+    if status >= 500:
+        return SourceFailed("the server of the source reports an error of its own (5xx)")
+    return SourceFailed(f"the server of the source refuses the request ({status})")
+
+
+def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceFailed:
+    """What an error of the codec library means. Its own text is not used: it contains the URL."""
+    number = getattr(exc, "errno", None)
+    if isinstance(exc, SourceFailed):
+        return exc
+    for error, status in _STATUSES:
+        if isinstance(exc, error):
+            return explain_status(status)
+    if isinstance(exc, TimeoutError) or number in (errno.ETIMEDOUT, errno.EAGAIN):
+        return SourceFailed(f"the source sent nothing for {stall_timeout_s:g} s")
+    if isinstance(exc, FileNotFoundError):
+        return SourceFailed(
+            "there is no such file" if scheme == "file" else "there is no such stream", scheme == "file"
+        )
+    if isinstance(exc, IsADirectoryError):
+        return SourceFailed("this is a folder: name a media file in it", True)
+    if isinstance(exc, PermissionError):
+        return SourceFailed(
+            "the file may not be read" if scheme == "file" else "the connection was not permitted", True
+        )
+    if isinstance(exc, ConnectionRefusedError):
+        return SourceFailed("the source refused the connection: is it running on that port?")
+    if isinstance(exc, ConnectionError) or number in (errno.EPIPE, errno.ECONNRESET):
+        return SourceFailed("the source closed the connection")
+    if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return SourceFailed("the host cannot be reached from this machine")
+    if isinstance(exc, averror.InvalidDataError):
+        return SourceFailed("what the source sends is not a media stream that can be read", scheme == "file")
+    if isinstance(exc, averror.ProtocolNotFoundError | averror.DemuxerNotFoundError | ValueError):
+        return SourceFailed("this kind of source is not supported", True)
+    if isinstance(exc, EOFError):
+        return SourceFailed("the source ended before it sent a picture or sound")
+    if number == errno.EIO:
+        return SourceFailed(
+            "the source cannot be reached or stopped answering: check the host name, and that it is live"
+        )
+    return SourceFailed(f"the source could not be read ({type(exc).__name__})", scheme == "file")

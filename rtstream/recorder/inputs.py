@@ -1,0 +1,211 @@
+"""How each protocol is opened: connections to checked addresses, and options of the codec library.
+
+The codec library resolves no name, follows no redirect and uses no proxy. HTTP, HLS and TCP are read by us; RTMP is
+given the address that was checked; RTSP, and RTMP over TLS, go through a relay inside this process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+from urllib.request import url2pathname
+
+from rtstream.errors import InvalidRequest
+from rtstream.messages import RecorderSpec
+from rtstream.recorder.bridge import Bridge
+from rtstream.recorder.dialer import Dialer
+from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.relay import TlsRelay
+from rtstream.recorder.rtsp_relay import RtspRelay
+from rtstream.recorder.web import WebClient
+from rtstream.recorder.web_input import WebInput
+from rtstream.rules.addresses import parse_allowed
+from rtstream.rules.rtmp import tc_url
+from rtstream.rules.source_options import check_listening, parse_ports, rtsp_transport
+from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, parse_source
+
+# Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
+CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg"
+HTTP_CONTAINERS = f"hls,webvtt,{CONTAINERS}"
+NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothing itself
+
+
+@dataclass
+class Input:
+    """What to open with ``av.open``, and what belongs to it."""
+
+    file: Any
+    options: dict[str, str]
+    format: str | None = None
+    io_open: WebInput | None = None
+    datagrams: bool = False
+    bridge: Bridge | None = None
+    failure: Callable[[], SourceFailed | None] = lambda: None
+    """The reason why it could not be read, where it is known here better than in the codec library."""
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Close connections, relays and helper programs."""
+        self.resources.close()
+
+
+def dialer_of(spec: RecorderSpec, timeout_s: float | None = None) -> Dialer:
+    """The dialer for the source of ``spec``."""
+    return Dialer(parse_allowed(spec.allow_networks), timeout_s or spec.stall_timeout_s, spec.tls_verify)
+
+
+def prepare(spec: RecorderSpec) -> Input:
+    """Check where the source leads, and connect where that is ours to do. Raises SourceFailed."""
+    if spec.url.startswith("file:"):
+        return _file(spec.url)
+    try:
+        source = parse_source(spec.url)
+        if source.listens:
+            check_listening(source.port, parse_ports(spec.listen_ports))
+    except InvalidRequest as exc:
+        raise SourceFailed(exc.message[:1].lower() + exc.message[1:].removesuffix("."), True) from None
+    if source.scheme == "file":
+        return _file(source.file)
+    openers = {"http": _web, "rtsp": _rtsp, "rtmp": _rtmp, "tcp": _tcp, "udp": _udp, "srt": _srt}
+    name = source.scheme if source.scheme in openers else source.scheme.removesuffix("s")
+    return openers[name](spec, source)
+
+
+def _file(url: str) -> Input:
+    path = url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+    return Input(f"file:{os.path.abspath(path)}", {"protocol_whitelist": "file", "format_whitelist": CONTAINERS})
+
+
+def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
+    client = WebClient(source, dialer_of(spec))
+    try:
+        opener = WebInput(client, source.bare)
+    except BaseException:
+        client.close()
+        raise
+    options = {
+        "protocol_whitelist": NO_PROTOCOL,
+        "format_whitelist": HTTP_CONTAINERS,
+        "http_persistent": "0",  # connections are kept by the client; the demuxer would look for its own
+        "http_multiple": "0",
+        # An HLS playlist that gets no new segment is read this often (every half target duration), then it ended.
+        "m3u8_hold_counters": str(max(3, round(spec.stall_timeout_s))),
+        "live_start_index": "-1",
+    }
+    name = "hls" if opener.is_hls else None
+    result = Input(source.bare, options, name, opener, failure=lambda: opener.failure)
+    result.resources.callback(client.close)
+    return result
+
+
+def _rtsp(spec: RecorderSpec, source: SourceUrl) -> Input:
+    query, transport = rtsp_transport(source.query)
+    relay = RtspRelay(source, query, transport, dialer_of(spec))
+    options = {
+        "rtsp_transport": transport,
+        "timeout": _microseconds(spec),
+        "allowed_media_types": "video+audio",
+        "protocol_whitelist": "rtp,udp,tcp" if transport == "udp" else "rtp,tcp",
+    }
+    result = Input(relay.url, options, datagrams=transport == "udp", failure=lambda: relay.failure)
+    result.resources.callback(relay.close)
+    return result
+
+
+def _rtmp(spec: RecorderSpec, source: SourceUrl) -> Input:
+    dialer = dialer_of(spec)
+    options = {
+        "rw_timeout": _microseconds(spec),
+        "protocol_whitelist": "rtmp,tcp",
+        "format_whitelist": "flv,live_flv",
+        "rtmp_live": "live",
+        "rtmp_tcurl": tc_url(source),
+    }
+    if source.scheme == "rtmps":
+        relay = TlsRelay(source, dialer)
+        result = Input(f"rtmp://{source.login}127.0.0.1:{relay.port}{source.target}", options)
+        result.failure = lambda: relay.failure
+        result.resources.callback(relay.close)
+        return result
+    address = dialer.addresses(source.host, source.port)[0]
+    return Input(f"rtmp://{source.login}{_place(address, source.port)}{source.target}", options)
+
+
+def _tcp(spec: RecorderSpec, source: SourceUrl) -> Input:
+    dialer = dialer_of(spec)
+    if source.listens:
+        asked = parse_qs(source.query).get("listen_timeout", [""])[-1]
+        wait_s = min(spec.open_timeout_s, int(asked) / 1000) if asked else spec.open_timeout_s
+        connection = _accepted(dialer, source, wait_s)
+    else:
+        connection = dialer.connect(source.host, source.port)
+    connection.settimeout(spec.stall_timeout_s)
+    result = Input(_SocketFile(connection), {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": CONTAINERS})
+    result.resources.callback(connection.close)
+    return result
+
+
+def _accepted(dialer: Dialer, source: SourceUrl, wait_s: float) -> socket.socket:
+    address = source.host if source.host == ANY_ADDRESS else dialer.addresses(source.host, source.port)[0]
+    try:
+        with socket.create_server(
+            (address, source.port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=1
+        ) as server:
+            server.settimeout(wait_s)
+            connection, _ = server.accept()
+            return connection
+    except TimeoutError:
+        raise SourceFailed(f"no sender connected to port {source.port} within {wait_s:g} s") from None
+    except OSError:
+        raise SourceFailed(f"the engine cannot listen on port {source.port} of that address") from None
+
+
+def _udp(spec: RecorderSpec, source: SourceUrl) -> Input:
+    options = {
+        "timeout": _microseconds(spec),
+        "fifo_size": "50000",
+        "overrun_nonfatal": "1",
+        "protocol_whitelist": "udp",
+        "format_whitelist": "mpegts",
+    }
+    address, query = source.host, source.query
+    if address != ANY_ADDRESS:
+        address = dialer_of(spec).addresses(address, source.port)[0]
+        if not ip_address(address).is_multicast and "localaddr=" not in query:
+            # One of our own addresses: without this, FFmpeg receives on all of them.
+            query = "&".join(filter(None, (query, f"localaddr={address}")))
+    url = f"udp://{_place(address, source.port)}" + (f"?{query}" if query else "")
+    return Input(url, options, "mpegts", datagrams=True)
+
+
+def _srt(spec: RecorderSpec, source: SourceUrl) -> Input:
+    address = source.host
+    if address != ANY_ADDRESS:
+        address = dialer_of(spec).addresses(address, source.port)[0]
+    url = f"srt://{_place(address, source.port)}" + (f"?{source.query}" if source.query else "")
+    bridge = Bridge(url, spec.stall_timeout_s)
+    options = {"protocol_whitelist": "fd", "format_whitelist": "mpegts", "fd": str(bridge.output)}
+    result = Input("fd:", options, "mpegts", bridge=bridge, failure=lambda: SourceFailed(bridge.reason()))
+    result.resources.callback(bridge.close)
+    return result
+
+
+class _SocketFile:
+    """A TCP connection as a file for the codec library."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.read = connection.recv
+
+
+def _place(address: str, port: int) -> str:
+    return f"[{quote(address, safe=':')}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _microseconds(spec: RecorderSpec) -> str:
+    return str(int(spec.stall_timeout_s * 1e6))

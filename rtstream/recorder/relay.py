@@ -1,0 +1,142 @@
+"""A relay on loopback between the codec library and a source: the source is dialled, and its TLS spoken, by us."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import ssl
+import stat
+import threading
+import time
+
+from rtstream.recorder.dialer import Dialer
+from rtstream.recorder.failures import SourceFailed
+from rtstream.rules.source_urls import SourceUrl
+
+log = logging.getLogger(__name__)
+
+BUNDLE_S = 0.05  # what arrives within this time is passed on at once: waking up is what costs
+BLOCK = 256 * 1024
+
+
+class Relay:
+    """Accepts one connection, of this process, and passes bytes between it and the source."""
+
+    def __init__(self, source: SourceUrl, dialer: Dialer) -> None:
+        """Connect to the source. Raises SourceFailed."""
+        self.failure: SourceFailed | None = None
+        self._source, self._dialer = source, dialer
+        self._upstream = self._dial(source)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self._listener.settimeout(dialer.timeout_s)
+        self._port: int = self._listener.getsockname()[1]
+        self._local: socket.socket | None = None
+        self._closed = False
+        threading.Thread(target=self._run, name="relay", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1 to connect to."""
+        return self._port
+
+    def close(self) -> None:
+        """End both connections."""
+        self._closed = True
+        for each in (self._listener, self._local, self._upstream):
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+
+    def _dial(self, source: SourceUrl) -> socket.socket:
+        return self._dialer.connect(source.host, source.port, source.scheme in ("rtsps", "rtmps"))
+
+    def _run(self) -> None:
+        try:
+            self._local = self._accept()
+            self._serve(self._local)
+        except SourceFailed as failed:
+            self.failure = failed
+        except (OSError, ValueError) as exc:
+            log.debug("relay: %s", type(exc).__name__)
+        finally:
+            self.close()
+
+    def _accept(self) -> socket.socket:
+        """The connection of this process: other programs of this machine may connect to the port too."""
+        while True:
+            local, _ = self._listener.accept()
+            if not can_find_descriptors() or descriptor_of(local.getpeername()) is not None:
+                self._listener.close()
+                local.setblocking(True)
+                return local
+            local.close()
+
+    def _serve(self, local: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _pump(self, local: socket.socket, bundle_s: float) -> None:
+        """Pass bytes both ways until one side ends."""
+        upstream = self._upstream
+        while not self._closed:
+            ready, _, _ = select.select([local, upstream], [], [])
+            if upstream in ready:
+                data = receive(upstream)
+                if data == b"":
+                    return
+                local.sendall(data or b"")
+            if local in ready:
+                data = local.recv(BLOCK)
+                if not data:
+                    return
+                upstream.sendall(data)
+            if bundle_s:
+                time.sleep(bundle_s)
+
+
+class TlsRelay(Relay):
+    """For protocols over TLS whose clear form the codec library speaks."""
+
+    def _serve(self, local: socket.socket) -> None:
+        self._pump(local, BUNDLE_S)
+
+
+def receive(connection: socket.socket) -> bytes | None:
+    """What has arrived on a readable connection: nothing at its end, None for TLS records without data."""
+    if not isinstance(connection, ssl.SSLSocket):
+        return connection.recv(BLOCK)
+    patience = connection.gettimeout()
+    connection.setblocking(False)
+    data = bytearray()
+    try:
+        while not data or connection.pending():
+            more = connection.recv(BLOCK)
+            if not more:
+                break
+            data += more
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return bytes(data) or None
+    finally:
+        connection.settimeout(patience)
+    return bytes(data)
+
+
+def can_find_descriptors() -> bool:
+    """Whether the open files of this process can be listed (not on Windows)."""
+    return os.name == "posix"
+
+
+def descriptor_of(address: tuple[str, int]) -> int | None:
+    """The descriptor of this process's socket that is bound to ``address``."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError, ValueError):
+            number = int(name)
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as copy:
+                if copy.family == socket.AF_INET and copy.getsockname() == address:
+                    return number
+    return None

@@ -1,0 +1,254 @@
+"""RTSP through a relay, until the stream plays: no response may lead the codec library to another address.
+
+The codec library would follow a redirect, and send packets to the ``source`` of a Transport header, without asking. So
+it talks to a relay that passes on only what it needs: redirects are followed here after a check, and the server's name
+and path are put back into its requests. Once an unencrypted stream plays over TCP, nothing is left to filter, and the
+connection itself takes the place of the codec library's: the media costs nothing extra.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import select
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin
+
+from rtstream.errors import InvalidRequest
+from rtstream.recorder.dialer import Dialer
+from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.login import digest, format_digest, parameters
+from rtstream.recorder.relay import BUNDLE_S, Relay, can_find_descriptors, descriptor_of, receive
+from rtstream.rules.source_urls import SourceUrl, parse_source
+
+MAX_HEAD = 64 * 1024
+MAX_BODY = 1024 * 1024
+MAX_REDIRECTS = 5
+HAND_OVER_S = 2.0  # how long to wait until the codec library has read what was relayed
+
+_HEADERS = {
+    *("cseq", "content-type", "content-base", "content-length", "session", "transport", "www-authenticate", "public"),
+    *("rtp-info", "range", "server", "date", "scale", "speed"),
+}
+_TRANSPORT = ("unicast", "interleaved", "client_port", "server_port", "ssrc", "mode")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A request or response; ``start`` is empty for an interleaved packet, which is in ``body``."""
+
+    start: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def get(self, name: str) -> str:
+        return next((value for each, value in self.headers if each.lower() == name), "")
+
+    def encode(self) -> bytes:
+        if not self.start:
+            return self.body
+        lines = [self.start, *(f"{name}: {value}" for name, value in self.headers), "", ""]
+        return "\r\n".join(lines).encode(errors="surrogateescape") + self.body
+
+
+class RtspRelay(Relay):
+    """The relay of one RTSP source. ``url`` is the address for the codec library."""
+
+    def __init__(self, source: SourceUrl, query: str, transport: str, dialer: Dialer) -> None:
+        """Connect to the source. Raises SourceFailed."""
+        self._secret = secrets.token_urlsafe(16)
+        self._server = replace(source, query=query)
+        self._transport = transport
+        self._foreign = False  # redirected to a host that the credentials are not for
+        self._redirects = 0
+        self._asked: _Message | None = None  # the request that waits for its response
+        self._playing = False
+        super().__init__(source, dialer)
+
+    @property
+    def url(self) -> str:
+        """The address for the codec library, with the credentials."""
+        return self._base.replace("://", f"://{self._source.login}", 1)
+
+    @property
+    def _base(self) -> str:
+        return f"rtsp://127.0.0.1:{self._port}/{self._secret}"
+
+    def _serve(self, local: socket.socket) -> None:
+        requests, responses = bytearray(), bytearray()
+        while not self._playing:
+            ready, _, _ = select.select([local, self._upstream], [], [], self._dialer.timeout_s)
+            if not ready:
+                return
+            if local in ready:
+                _receive(local, requests)
+                for message in _messages(requests):
+                    self._upstream.sendall(self._request(message).encode())
+            elif self._upstream in ready:
+                _receive(self._upstream, responses)
+                for message in _messages(responses):
+                    passed = self._response(message)
+                    if passed is not None:
+                        local.sendall(passed.encode())
+        local.sendall(responses)
+        self._upstream.sendall(requests)
+        secure = isinstance(self._upstream, ssl.SSLSocket)
+        if self._transport == "tcp" and not secure and can_find_descriptors() and self._hand_over(local):
+            return
+        self._pump(local, BUNDLE_S if self._transport == "tcp" else 0.0)
+
+    def _request(self, message: _Message) -> _Message:
+        if not message.start:
+            return message
+        method, _, rest = message.start.partition(" ")
+        uri, _, version = rest.rpartition(" ")
+        headers = message.headers
+        if uri.startswith(self._base):
+            uri = self._uri + uri[len(self._base) :]
+            headers = tuple(self._header_of_request(name, value, method, uri) for name, value in headers)
+        if self._foreign:
+            headers = tuple(each for each in headers if each[0].lower() != "authorization")
+        self._asked = _Message(f"{method} {uri} {version}", headers, message.body)
+        return self._asked
+
+    @property
+    def _uri(self) -> str:
+        server = self._server
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        return f"{server.scheme}://{host}:{server.port}{server.path}" + (f"?{server.query}" if server.query else "")
+
+    def _header_of_request(self, name: str, value: str, method: str, uri: str) -> tuple[str, str]:
+        """A Digest was computed for the relay's own address: it is computed again for the server's."""
+        if name.lower() != "authorization" or not value.lower().startswith("digest"):
+            return name, value
+        fields = parameters(value) | {"uri": uri}
+        response = digest(fields, method, uri, self._source.user or "", self._source.password)
+        return name, format_digest(fields | {"response": response or ""})
+
+    def _response(self, message: _Message) -> _Message | None:
+        """What of a response the codec library gets; nothing of a redirect or of a server's own request."""
+        if not message.start:
+            return message
+        found = re.match(r"RTSP/1\.\d (\d{3})", message.start)
+        if found is None or self._asked is None:
+            return None
+        status = int(found[1])
+        if 300 <= status < 400:
+            self._follow(message.get("location"))
+            return None
+        method = self._asked.start.partition(" ")[0]
+        headers = [(name, self._value(name, value)) for name, value in message.headers if name.lower() in _HEADERS]
+        if method == "DESCRIBE" and status == 200 and not message.get("content-base"):
+            headers.append(("Content-Base", self._uri))
+        self._playing = method == "PLAY" and status == 200
+        return _Message(_CONTROL.sub("", message.start), tuple(headers), message.body)
+
+    def _value(self, name: str, value: str) -> str:
+        if name.lower() != "transport":
+            return value
+        protocol, *parts = value.split(",")[0].split(";")
+        kept = [part.strip() for part in parts if part.strip().partition("=")[0].lower() in _TRANSPORT]
+        if self._transport == "udp":
+            # Where RTCP and the packets that open a firewall go: the address we are connected to, whatever it says.
+            kept.append(f"source={self._upstream.getpeername()[0]}")
+        return ";".join([protocol.strip(), *kept])
+
+    def _follow(self, location: str) -> None:
+        """Connect to where a redirect leads, once that was checked, and ask there again."""
+        self._redirects += 1
+        if self._redirects > MAX_REDIRECTS:
+            raise SourceFailed(f"the source redirects more than {MAX_REDIRECTS} times")
+        try:
+            target = parse_source(urljoin(self._uri, location) if location else "")
+        except (InvalidRequest, ValueError):
+            target = None
+        if target is None or target.scheme not in ("rtsp", "rtsps"):
+            raise SourceFailed("the source redirects to an address that is not an rtsp:// one", True)
+        before = self._upstream
+        self._upstream = self._dial(target)
+        before.close()
+        self._foreign |= (target.scheme, target.host, target.port) != (
+            *(self._server.scheme, self._server.host, self._server.port),
+        )
+        asked, old = self._asked, self._uri
+        self._server = target
+        assert asked is not None
+        asked = replace(asked, start=asked.start.replace(f" {old}", f" {self._uri}", 1))
+        if self._foreign:
+            asked = replace(asked, headers=tuple(each for each in asked.headers if each[0].lower() != "authorization"))
+        self._asked = asked
+        self._upstream.sendall(asked.encode())
+
+    def _hand_over(self, local: socket.socket) -> bool:
+        """Put the source's connection in the place of the codec library's, once that one has been read to its end."""
+        import fcntl
+        import termios
+
+        peer = local.getpeername()
+        theirs = descriptor_of(peer)
+        if theirs is None:
+            return False
+        deadline = time.monotonic() + HAND_OVER_S
+        while time.monotonic() < deadline and not self._closed:
+            unread = sum(
+                int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), "little") for fd in (theirs, local.fileno())
+            )
+            if not unread:
+                self._upstream.setblocking(False)
+                os.dup2(self._upstream.fileno(), theirs)
+                with contextlib.suppress(OSError):
+                    local.setblocking(False)
+                    if late := local.recv(65536):
+                        self._upstream.send(late)
+                os.close(self._upstream.detach())
+                return True
+            if select.select([local], [], [], 0.005)[0]:
+                self._upstream.sendall(local.recv(65536))
+        return False
+
+
+def _receive(connection: socket.socket, buffer: bytearray) -> None:
+    data = receive(connection)
+    if data == b"":
+        raise ConnectionResetError
+    buffer += data or b""
+
+
+def _messages(buffer: bytearray) -> Iterator[_Message]:
+    """Take the complete messages out of ``buffer``. Raises ValueError for what is too long."""
+    while True:
+        while buffer[:1] in (b"\r", b"\n"):
+            del buffer[:1]
+        if buffer[:1] == b"$":
+            size = 4 + int.from_bytes(buffer[2:4], "big")
+            if len(buffer) < max(4, size):
+                return
+            message = _Message("", (), bytes(buffer[:size]))
+            del buffer[:size]
+            yield message
+            continue
+        end = re.search(rb"\r?\n\r?\n", buffer[:MAX_HEAD])
+        if end is None:
+            if len(buffer) >= MAX_HEAD:
+                raise ValueError("too long")
+            return
+        head = bytes(buffer[: end.start()]).decode(errors="surrogateescape")
+        start, *lines = re.split(r"\r?\n", head)
+        pairs = [line.partition(":") for line in lines if ":" in line and line[:1] not in " \t"]
+        headers = tuple((name.strip(), _CONTROL.sub("", value).strip()) for name, _, value in pairs)
+        sizes = [value for name, value in headers if name.lower() == "content-length"]
+        size = int(sizes[0]) if sizes and sizes[0].isascii() and sizes[0].isdigit() else 0
+        if size > MAX_BODY:
+            raise ValueError("too long")
+        if len(buffer) < end.end() + size:
+            return
+        message = _Message(start, headers, bytes(buffer[end.end() : end.end() + size]))
+        del buffer[: end.end() + size]
+        yield message

@@ -1,0 +1,204 @@
+"""HTTP and HLS for the codec library: it opens nothing itself, every resource it asks for comes from here."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+from rtstream.errors import InvalidRequest
+from rtstream.recorder.failures import SourceFailed, explain
+from rtstream.recorder.web import Resource, WebClient
+from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, is_playlist
+
+BEGINNING = 7  # bytes that tell a playlist from media
+SHORT_SEEK = 64 * 1024  # bytes that are read over instead of asked for again
+MAX_FAILURES = 30  # in a row: then nothing more is asked for
+BLOCK = 16  # bytes of AES
+
+
+class WebFile:
+    """A resource as a file. Where the server takes ranges it can be read at any position."""
+
+    def __init__(self, client: WebClient, url: str, resource: Resource, beginning: bytes, first: int | None) -> None:
+        self._client, self._url = client, url
+        self._resource: Resource | None = resource
+        self._read_ahead = beginning
+        self._at = 0  # of the reader
+        self._seekable = resource.seekable and first is None
+        self._size = resource.total or 0
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes, as soon as there are some."""
+        if self._read_ahead:
+            data, self._read_ahead = self._read_ahead[:size], self._read_ahead[size:]
+        else:
+            if self._resource is None:
+                if self._at >= self._size:
+                    return b""
+                self._resource = self._client.get(self._url, self._at)
+            data = self._resource.read(size)
+        self._at += len(data)
+        return data
+
+    def seekable(self) -> bool:
+        """Whether ``seek`` works."""
+        return self._seekable
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position. Nothing is asked for before the next ``read``."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        to = max(0, base + offset)
+        if 0 <= to - self._at <= SHORT_SEEK and self._resource is not None and to <= self._size:
+            while self._at < to and self.read(to - self._at):
+                pass
+        if to != self._at:
+            self.close()
+            self._read_ahead, self._at = b"", to
+        return to
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        resource, self._resource = self._resource, None
+        if resource is not None:
+            resource.close()
+
+
+class DecryptedFile:
+    """A segment encrypted with AES-128 in CBC mode (RFC 8216, 4.3.2.4)."""
+
+    def __init__(self, file: WebFile, key: bytes, iv: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # few sources need it
+
+        self._file = file
+        self._cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+        self._plain = b""  # the last block of it may be padding
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` decrypted bytes; none at the end."""
+        while not self._ended and len(self._plain) <= BLOCK:
+            data = self._file.read(max(size, BLOCK))
+            self._plain += self._cipher.update(data)
+            if not data:
+                self._ended = True
+                padding = self._plain[-1] if self._plain else 0
+                if 0 < padding <= BLOCK:
+                    self._plain = self._plain[:-padding]
+        ready = len(self._plain) if self._ended else len(self._plain) - BLOCK
+        data, self._plain = self._plain[: min(size, ready)], self._plain[min(size, ready) :]
+        return data
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._file.close()
+
+
+class _Nested:
+    """A resource that a playlist names. It ends where it cannot be read further: the next one is tried."""
+
+    def __init__(self, file: Any, opener: WebInput) -> None:
+        self._file, self._opener = file, opener
+        self.close = file.close
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes."""
+        try:
+            return self._file.read(size)
+        except (SourceFailed, OSError, ValueError) as exc:
+            self._opener.failed(exc)
+            return b""
+
+
+class WebInput:
+    """Opens what the codec library asks for (PyAV's ``io_open``), and remembers why it could not.
+
+    Its first request is for the source itself, which is open already.
+    """
+
+    def __init__(self, client: WebClient, url: str) -> None:
+        """Ask for the source itself. Raises SourceFailed or OSError."""
+        self._client = client
+        self._depths = {url: 1}  # of the playlists that are known
+        self._failures = 0
+        self.failure: SourceFailed | None = None  # of the last resource; None when it could be opened
+        self._first: Any = self._open(url, {})
+
+    @property
+    def is_hls(self) -> bool:
+        """Whether the source is a playlist. The codec library would go by the ending of its name."""
+        return isinstance(self._first, io.BytesIO)
+
+    def __call__(self, url: str, flags: int, options: dict[str, str]) -> Any:
+        """Open ``url``. What cannot be opened is an empty file: PyAV logs every error that is raised here."""
+        if self._first is not None:
+            file, self._first = self._first, None
+            return file
+        if self._failures >= MAX_FAILURES:
+            return io.BytesIO()
+        try:
+            file = self._open(url, options)
+        except (SourceFailed, OSError, ValueError) as exc:
+            self.failed(exc)
+            return io.BytesIO()
+        self.failure, self._failures = None, 0
+        return _Nested(file, self)
+
+    def failed(self, exc: Exception) -> None:
+        """Remember why the last resource could not be read."""
+        self.failure, self._failures = explain(exc, self._client.dialer.timeout_s), self._failures + 1
+
+    def _open(self, url: str, options: dict[str, str]) -> Any:
+        encrypted = url.startswith(("crypto+", "crypto:"))
+        if encrypted:
+            url = url[len("crypto+") :]
+        first = int(options["offset"]) if "offset" in options else None
+        last = int(options["end_offset"]) - 1 if "end_offset" in options else None
+        resource = self._client.get(url, first, last)
+        try:
+            beginning = _beginning(resource)
+            if is_playlist(beginning) and not encrypted:
+                return self._playlist(url, resource, beginning)
+        except BaseException:
+            resource.close()
+            raise
+        file = WebFile(self._client, url, resource, beginning, first)
+        if encrypted:
+            return DecryptedFile(file, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
+        return file
+
+    def _playlist(self, url: str, resource: Resource, data: bytes) -> io.BytesIO:
+        depth = self._depths.get(url)
+        if depth is None:
+            raise SourceFailed("the playlist names another playlist as a segment", True)
+        if depth > MAX_DEPTH:
+            raise SourceFailed(f"the playlists of the source are nested more than {MAX_DEPTH} deep", True)
+        deadline = time.monotonic() + self._client.dialer.timeout_s
+        whole = bytearray(data)
+        while more := resource.read(65536):
+            whole += more
+            if len(whole) > MAX_BYTES:
+                raise SourceFailed(f"the playlist is longer than {MAX_BYTES // 1_000_000} MB", True)
+            if time.monotonic() > deadline:
+                raise SourceFailed("the playlist does not arrive in time")
+        resource.close()
+        try:
+            filtered = filter_playlist(bytes(whole), resource.url)
+        except InvalidRequest as exc:
+            raise SourceFailed(exc.message[:1].lower() + exc.message[1:].removesuffix("."), True) from None
+        for each in filtered.playlists:
+            self._depths.setdefault(each, depth + 1)
+        if len(self._depths) > MAX_VARIANTS + 1:
+            raise SourceFailed(f"the playlist lists more than {MAX_VARIANTS} variants", True)
+        return io.BytesIO(filtered.text.encode())
+
+
+def _beginning(resource: Resource) -> bytes:
+    data = b""
+    while len(data) < BEGINNING and (more := resource.read(32768 - len(data))):
+        data += more
+    return data
