@@ -121,6 +121,13 @@ class EngineConfig(BaseModel):
     model_basic: str = Field(default="", description="Model of the tier 'basic'.")
     model_pro: str = Field(default="", description="Model of the tier 'pro'.")
     model_ultra: str = Field(default="", description="Model of the tier 'ultra'.")
+    allow_models: str = Field(
+        default="",
+        description=(
+            "Models and speech engines that a request may name besides those in the settings and the local ones, "
+            "comma-separated, for example 'openai:gpt-6-luna,faster-whisper:small'. Other names mean the default."
+        ),
+    )
     model_timeout_s: float = Field(default=60.0, gt=0, le=600, description="Seconds a model may take to answer.")
     model_max_tokens: int = Field(
         default=8192,
@@ -129,6 +136,9 @@ class EngineConfig(BaseModel):
     )
     model_calls_per_hour: int | None = Field(
         default=None, ge=1, description="Most calls to models in any hour, over all streams. Unset: no cap."
+    )
+    model_calls_per_hour_per_index: int = Field(
+        default=2500, ge=0, description="Most calls to models in any hour for one index. 0: no cap."
     )
     model_calls_per_day: int | None = Field(
         default=None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."

@@ -179,7 +179,7 @@ def _state(status: TranscriptStatus) -> TranscriptStatusResult:
     return TranscriptStatusResult(
         status=status.status,
         engine=name(status.engine),
-        note=note(status.reason),
+        note=note(" ".join(part for part in (status.reason, status.note) if part)),
     )
 
 

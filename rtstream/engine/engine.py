@@ -196,7 +196,7 @@ class Engine:
             self.bindings,
             transcribers,
             self.calls.speech,
-            config.speech_engine or registry.LOCAL,
+            self.calls.speech_note,
             config.speech_language,
             self._supervisor.set_sound,
         )

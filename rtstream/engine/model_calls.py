@@ -11,7 +11,7 @@ import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from rtstream.config import EngineConfig
-from rtstream.perception import registry
+from rtstream.perception import allowed, registry
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
 from rtstream.store import values
@@ -26,6 +26,7 @@ MAX_WAIT_S = 30.0
 """Longest pause before another attempt, also when a provider asks for more: the stream goes on meanwhile."""
 SLACK_S = 5.0
 BUDGET = "model_budget"
+INDEX_BUDGETS = "model_budget_by_index"
 
 
 class Capped(ProviderError):
@@ -47,17 +48,28 @@ class ModelCalls:
         self._speeches: dict[str, SpeechProvider] = {}
         self.language = self.languages(None)
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day)
+        self._index_budgets: dict[str, Budget] = {}
         self._backoff = wait_exponential_jitter(initial=0.5, max=8.0)
 
     async def load(self) -> None:
         """Take over what was spent before a restart."""
         config, spent = self._config, await self._db.read(values.get, BUDGET) or []
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day, spent)
+        by_index: dict[str, list[tuple[int, int]]] = await self._db.read(values.get, INDEX_BUDGETS) or {}
+        self._index_budgets = {name: Budget(self._per_index, spent=calls) for name, calls in by_index.items()}
+
+    @property
+    def _per_index(self) -> int | None:
+        return self._config.model_calls_per_hour_per_index or None
 
     async def save(self) -> None:
-        """Keep what was spent."""
+        """Store the calls that were counted."""
         if spent := self._budget.spent:
             await self._db.write(values.put, BUDGET, spent)
+        since = time.time() // 60 - 90  # minutes; older calls no longer count
+        by_index = {name: [pair for pair in own.spent if pair[0] > since] for name, own in self._index_budgets.items()}
+        if self._index_budgets:
+            await self._db.write(values.put, INDEX_BUDGETS, {name: calls for name, calls in by_index.items() if calls})
 
     def vision(self, name: str | None) -> VisionProvider:
         """The provider of a model name; one a model, shared by all indexes. Raises ProviderError."""
@@ -75,9 +87,18 @@ class ModelCalls:
 
     def speech(self, name: str) -> SpeechProvider:
         """The speech provider of an engine name, shared. Raises ProviderError."""
-        if name not in self._speeches:
-            self._speeches[name] = registry.speech(name, self._config)
-        return self._speeches[name]
+        chosen = allowed.speech(name, self._config).name
+        if chosen not in self._speeches:
+            self._speeches[chosen] = registry.speech(chosen, self._config)
+        return self._speeches[chosen]
+
+    def model_note(self, name: str | None, *, of_speech: bool = False) -> str:
+        """Return the note for a request that names a model outside the allow-list, else an empty string."""
+        return allowed.model(name, self._config, "language" if of_speech else "vision").note
+
+    def speech_note(self, name: str | None) -> str:
+        """Return the note for a request that names a speech engine outside the allow-list, else an empty string."""
+        return allowed.speech(name, self._config).note
 
     def used(self) -> dict[str, int]:
         """Calls in the last hour and day."""
@@ -88,10 +109,12 @@ class ModelCalls:
         """The provider is an embedded one: its calls cost nothing and are not counted."""
         return provider.name == registry.LOCAL
 
-    async def call(self, provider: VisionProvider | LanguageProvider, ask: Callable[[], Awaitable[T]]) -> T:
-        """What ``ask`` gives; each attempt counts against the budget, but for the embedded providers'.
+    async def call(
+        self, provider: VisionProvider | LanguageProvider, ask: Callable[[], Awaitable[T]], index_id: str = ""
+    ) -> T:
+        """Return the result of ``ask``. Each attempt counts against the caps, also against that of the index.
 
-        Raises ProviderError, Capped.
+        Local providers are not counted. Raises ProviderError, Capped.
         """
         limit = self._config.model_timeout_s + SLACK_S
         async for attempt in AsyncRetrying(
@@ -103,7 +126,7 @@ class ModelCalls:
         ):
             with attempt:
                 if not self.free(provider):
-                    await self._spend()
+                    await self._spend(index_id)
                 try:
                     with anyio.fail_after(limit):
                         return await ask()
@@ -111,12 +134,20 @@ class ModelCalls:
                     raise ProviderError(f"The model did not answer within {limit:.0f} s.") from None
         raise AssertionError("unreachable")
 
-    async def _spend(self) -> None:
+    async def _spend(self, index_id: str) -> None:
         """Count one call. Raises Capped."""
-        if refusal := self._budget.take(time.time()):
+        now = time.time()
+        own: Budget | None = None
+        if index_id and self._per_index:
+            own = self._index_budgets.setdefault(index_id, Budget(self._per_index))
+        refusal = (own.refusal(now) if own else None) or self._budget.take(now)
+        if refusal is not None:
             raise Capped(refusal.reason, refusal.until)
-        if self._config.model_calls_per_hour or self._config.model_calls_per_day:
-            await self.save()  # before the call: an engine that is killed again and again must not call without end
+        if own is not None:
+            own.take(now)
+        if own is not None or self._config.model_calls_per_hour or self._config.model_calls_per_day:
+            # Before the call: an engine that is killed again and again must not call without end.
+            await self.save()
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -66,6 +66,7 @@ class Questions:
                 times = [picture.time]
         if free:
             note = NO_MODEL.format(when=" at the last of these moments" if asked.start is not None else "")
+        note = " ".join(text for text in (self._calls.model_note(asked.model_name), note) if text)
         request = VisionRequest(prompt, [picture], session=f"look-{secrets.token_hex(8)}")
         began = time.monotonic()
         try:

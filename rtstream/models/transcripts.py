@@ -50,4 +50,5 @@ class TranscriptStatus(ApiModel):
     # extensions
     state: TranscriptState = TranscriptState.STOPPED
     reason: str = Field(default="", description="Why the engine cannot transcribe now.")
+    note: str = Field(default="", description="Set when another engine than the requested one is used.")
     skipped_s: float = Field(default=0.0, description="Seconds skipped to keep up with live.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rtstream.config import EngineConfig
+from rtstream.perception import allowed
 from rtstream.perception.embeddings import providers as embedding
 from rtstream.perception.language.local import LocalLanguage
 from rtstream.perception.language.model import ModelLanguage
-from rtstream.perception.llm.names import LOCAL, OPENAI_COMPATIBLE, Role, choose, target
+from rtstream.perception.llm.names import LOCAL, OPENAI_COMPATIBLE, Role, target
 from rtstream.perception.protocols import (
     EmbeddingProvider,
     LanguageProvider,
@@ -30,7 +31,7 @@ def resolve(name: str | None, config: EngineConfig, role: Role = "vision") -> st
     Raises:
         ProviderError: The name is invalid.
     """
-    return choose(config, role, name)
+    return allowed.model(name, config, role).name
 
 
 def vision(name: str | None, config: EngineConfig) -> VisionProvider:
@@ -56,7 +57,7 @@ def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
     Raises:
         ProviderError: The engine is not supported.
     """
-    name = (name or "").strip()
+    name = allowed.speech(name, config).name.strip()
     engine, _, model = name.partition(":")
     engine = engine.strip().lower()
     if engine in ("", LOCAL) and not model:

@@ -140,7 +140,7 @@ class IndexRunner:
         answer = job.answer or VisionAnswer(text="", model=index.provider.name)
         if job.ask is not None:
             try:
-                answer = await self._calls.call(index.provider, attempts)
+                answer = await self._calls.call(index.provider, attempts, index.id)
             except Capped:
                 await self._count(index, capped=1, calls=attempts.count)
                 raise

@@ -215,6 +215,10 @@ class IndexService:
             model = self._provider(row.extraction_type, row.model_name).name
         except ProviderError:
             model = row.model_name or ""
+        audio = row.extraction_type == "transcript"
+        refused = self._calls.model_note(row.model_name, of_speech=audio)
+        local = LOCAL_AUDIO_NOTE if audio else LOCAL_NOTE
+        notes = [refused, local if model == "local" else ""]
         counters = {key: int(value) for key, value in (row.counters or {}).items()}
         return SceneIndex(
             rtstream_index_id=row.id,
@@ -235,7 +239,7 @@ class IndexService:
             model_calls=counters.get("calls", 0),
             tokens_in=counters.get("tokens_in", 0),
             tokens_out=counters.get("tokens_out", 0),
-            note="" if model != "local" else LOCAL_NOTE if row.extraction_type == "time" else LOCAL_AUDIO_NOTE,
+            note=" ".join(text for text in notes if text),
         )
 
 

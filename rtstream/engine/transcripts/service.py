@@ -13,6 +13,7 @@ from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
+from rtstream.perception.allowed import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from rtstream.states import DesiredState, TranscriptJobStatus, TranscriptState
 from rtstream.store import streams as stream_rows
@@ -25,7 +26,7 @@ from rtstream.store.transcripts import TranscriptJobRow, TranscriptSegmentRow
 MAX_PAGE_SIZE = 1000
 NO_SOUND_S = 10.0
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
-DEFAULT_NAMES = ("", "default", "aais")
+DEFAULT_NAMES = ("", "default")
 """Names of the published API that mean the engine of the settings (reference 6, row 16)."""
 
 
@@ -38,7 +39,7 @@ class TranscriptService:
         bindings: Subscriptions,
         transcribers: TranscriptRunner,
         speech: Callable[[str], SpeechProvider],
-        default: str,
+        engine_note: Callable[[str | None], str],
         language: str | None,
         set_sound: Callable[[str, bool], Awaitable[None]],
     ) -> None:
@@ -47,7 +48,7 @@ class TranscriptService:
         self._transcribers = transcribers
         self._needed: dict[tuple[str, str], set[str]] = {}
         self._speech = speech
-        self._default = default
+        self._engine_note = engine_note
         self._language = language or None
         self._set_sound = set_sound
 
@@ -62,7 +63,7 @@ class TranscriptService:
 
     def _named(self, name: str | None) -> str:
         name = (name or "").strip()
-        return self._default if name.lower() in DEFAULT_NAMES else name
+        return "" if name.lower() in DEFAULT_NAMES else name
 
     def _known(self, name: str | None) -> str:
         """The name an engine's records have, also when it cannot be used now. Raises InvalidRequest."""
@@ -92,7 +93,7 @@ class TranscriptService:
             await self._transcribers.stop(stream_id, name)
         await self._db.write(rows.start_job, stream_id, name, language, time.time())
         await self._run(stream_id, name, language)
-        return await self.status(stream_id, name)
+        return await self.status(stream_id, engine)
 
     async def stop(self, stream_id: str, engine: str | None) -> TranscriptStatus:
         """Transcribe no longer, unless an audio index listens; harmless when it is not transcribed."""
@@ -100,7 +101,7 @@ class TranscriptService:
         name = self._known(engine)
         await self._db.write(rows.stop_job, stream_id, name, time.time())
         await self.release(stream_id, name)
-        return await self.status(stream_id, name)
+        return await self.status(stream_id, engine)
 
     async def forget(self, stream_id: str) -> None:
         """End the transcripts of a stream that is being removed."""
@@ -172,6 +173,7 @@ class TranscriptService:
             updated_at=iso(job.updated_at) if job else None,
             state=running.state if running else TranscriptState.STOPPED,
             reason=self._reason(stream, name, job, running),
+            note=self._engine_note(engine),
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
         )
 
@@ -212,10 +214,18 @@ class TranscriptService:
         if any(bound is not None and not math.isfinite(bound) for bound in (start, end, since)):
             raise InvalidRequest("start, end and since must be Unix timestamps in seconds.")
         await self._db.read(stream_rows.get, stream_id)
-        name = self._known(engine) if engine else None
+        # The records of an engine that may no longer be used stay readable under its name.
+        names = list(dict.fromkeys([engine_name(engine), self._known(engine)])) if engine else [None]
 
         def query(conn: Connection) -> tuple[list[TranscriptSegmentRow], int]:
-            return rows.page(conn, stream_id, name, start=start, end=end, since=since, page=page, page_size=page_size)
+            found: tuple[list[TranscriptSegmentRow], int] = [], 0
+            for name in names:
+                found = rows.page(
+                    conn, stream_id, name, start=start, end=end, since=since, page=page, page_size=page_size
+                )
+                if found[1]:
+                    break
+            return found
 
         found, total = await self._db.read(query)
         return TranscriptPage(

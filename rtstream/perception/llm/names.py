@@ -117,10 +117,16 @@ def choose(config: EngineConfig, role: Role, name: str | None = None) -> str:
     return name
 
 
+def provider_name(spelling: str) -> str:
+    """Return the one name of a provider that has several spellings."""
+    spelling = spelling.strip().lower()
+    return _SPELLINGS.get(spelling, spelling)
+
+
 def target(config: EngineConfig, role: Role, name: str) -> Target:
     """Return how to reach a model returned by ``choose`` (other than ``local``)."""
     provider, _, model = name.partition(":")
-    provider = _SPELLINGS.get(provider.strip().lower(), provider.strip().lower())
+    provider = provider_name(provider)
     base_url = _base_url(config, role, provider)
     source = next((variable for variable in _KEYS.get(provider, ()) if os.environ.get(variable)), "")
     key = os.environ.get(source, "")

@@ -44,6 +44,13 @@ async def server() -> AsyncIterator[ModelServer]:
         yield running
 
 
+MODELS = (
+    "limited", "recovers", "broken", "silent", "cut", "babble", "locked", "fine",
+    "tidy", "fenced", "fits", "misfits", "other",
+)  # fmt: skip
+"""The models that tests name in requests."""
+
+
 @asynccontextmanager
 async def seeing(folder: Path, server: ModelServer, **settings: Any) -> AsyncIterator[Engine]:
     """An engine that sees with the model server."""
@@ -54,6 +61,7 @@ async def seeing(folder: Path, server: ModelServer, **settings: Any) -> AsyncIte
         "vision_model": "openai:eye-1",
         "model_base_url": server.url,
         "model_api_key": KEY,
+        "allow_models": ",".join(f"openai:{name}" for name in MODELS),
     }
     async with Engine(EngineConfig(data_dir=folder, **given | settings)) as engine:
         yield engine
@@ -351,11 +359,6 @@ def still_clip(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        (
-            {"model_name": "anthropic:claude-haiku-5-5"},
-            "requires an API key. Set the environment variable ANTHROPIC_API_KEY",
-        ),
-        ({"model_name": "huge"}, "Invalid model name. Use mini, basic, pro, ultra, local or provider:model"),
         ({"model_config": {"json_schema": []}}, "json_schema must be a JSON object"),
         ({"model_config": {"json_schema": {"type": "array"}}}, 'give it "type": "object"'),
         ({"model_config": {"skip_unchanged": "yes"}}, "skip_unchanged must be true or false"),
@@ -406,8 +409,52 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
         await engine.look(stream.id, AskLook(question="Who?", start=start - 900, end=start - 800))
     with pytest.raises(InvalidRequest, match="Give at for one moment, or start and end"):
         await engine.look(stream.id, AskLook(question="Who?", start=start))
-    with pytest.raises(InvalidRequest, match="requires an API key"):
-        await engine.look(stream.id, AskLook(question="Who?", model_name="anthropic:claude-haiku-5-5"))
+    refused = await engine.look(stream.id, AskLook(question="Who?", model_name="anthropic:claude-haiku-5-5"))
+    assert refused.model == "openai:eye-1"
+    assert "RTSTREAM_ALLOW_MODELS" in refused.note
     with pytest.raises(NotFound, match="no stream"):
         await engine.look("rts-none", AskLook(question="Who?"))
     assert engine.calls.used()["hour"] == len(server.calls)
+
+
+@pytest.mark.parametrize("name", ["openai:expensive", "anthropic:claude-haiku-5-5", "google:gemini-4-argon", "huge"])
+async def test_a_model_that_the_settings_do_not_allow_is_never_called(
+    engine: Engine, server: ModelServer, live_source: LiveSource, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, "sk-present")
+    server.reply = lambda call: f"seen by {call.model}"
+    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
+    index = await watch(engine, stream.id, model_name=name)
+    assert index.model == "openai:eye-1"
+    assert "RTSTREAM_ALLOW_MODELS" in index.note
+    [scene] = (await scenes_when(engine, index, 1))[:1]
+    assert scene.text == "seen by eye-1"
+    assert {call.model for call in server.calls} == {"eye-1"}
+
+
+async def test_each_index_has_a_cap_of_its_own_that_survives_a_restart(
+    tmp_path: Path, server: ModelServer, live_source: LiveSource
+) -> None:
+    assert EngineConfig().model_calls_per_hour_per_index == 2500
+    server.reply = lambda call: "seen"
+    async with seeing(tmp_path, server, model_calls_per_hour_per_index=2) as engine:
+        stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
+        indexes = [await watch(engine, stream.id) for _ in range(2)]
+
+        async def paused() -> bool:
+            return {one.status for one in await engine.list_indexes(stream.id)} == {"paused"}
+
+        await until(paused)
+        assert len(server.calls) == 4
+        assert "2 model calls per hour" in (await engine.list_indexes(stream.id))[0].status_reason
+        for index in indexes:
+            await engine.stop_index(stream.id, index.rtstream_index_id)
+    async with seeing(tmp_path, server, model_calls_per_hour_per_index=2) as engine:
+        await engine.start_index(stream.id, indexes[0].rtstream_index_id)
+        await until(lambda: _is_paused(engine, stream.id, indexes[0].rtstream_index_id))
+        assert len(server.calls) == 4
+
+
+async def _is_paused(engine: Engine, stream_id: str, index_id: str) -> bool:
+    return (await engine.get_index(stream_id, index_id)).status == "paused"
