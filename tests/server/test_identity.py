@@ -189,7 +189,7 @@ async def test_a_websocket_to_another_program_gets_no_ticket(tmp_path: Path, mon
             async def address(_: Feed) -> tuple[str, bool]:
                 return moved, True
 
-            monkeypatch.setattr(Feed, "_address", address)
+            monkeypatch.setattr(Feed, "_connection_url", address)
             feed = Feed(client)
             async with feed.running():
                 await feed.need(wait_s=0.2)
