@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.failures import SourceFailed, explain
@@ -71,6 +73,8 @@ class Dialer:
 
 def _resolve(host: str, port: int) -> list[str]:
     """All addresses of a host, in the system's order. In a thread, because a look-up takes no timeout."""
+    with contextlib.suppress(ValueError):
+        return [str(ip_address(host))]
     found: list[str] = []
 
     def look_up() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from rtstream.errors import InvalidRequest
@@ -89,6 +90,7 @@ def _attributes(tag: str, text: str, base: str, found: FilteredPlaylist) -> str:
     return ",".join(attributes)
 
 
+@lru_cache(maxsize=512)  # a live playlist is read again every second, with mostly the same addresses
 def _absolute(address: str, base: str) -> str:
     try:
         return parse_web(urljoin(base, address), MAX_ADDRESS).url
