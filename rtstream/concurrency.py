@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class Broadcast:
     """Wakes every task that waits, each time something changes.
 
-    Take ``next`` first, then look at what may have changed, then wait for it: a change in between is not missed.
+    Take ``next`` first, then check for changes, then wait for it. A change in between is then not missed.
     """
 
     def __init__(self) -> None:

@@ -73,25 +73,25 @@ def insert_event(conn: Connection, **values: object) -> None:
 
 
 def get_event(conn: Connection, event_id: str) -> EventRow:
-    """One event; the bare hex form without ``event-`` is taken too. Raises NotFound."""
+    """Return an event. Its id is also accepted without the prefix ``event-``. Raises NotFound."""
     row = _EVENTS.first(conn, _EVENTS.select().where(events.c.id.in_((event_id, f"event-{event_id}"))))
     if row is None:
-        raise NotFound(f"There is no event {event_id[:80]}. Create it first, or list the events to see their ids.")
+        raise NotFound(f"There is no event {event_id[:80]}. List the events to see their ids, or create one.")
     return row
 
 
 def list_events(conn: Connection) -> list[EventRow]:
-    """All events, oldest first."""
+    """Return all events, oldest first."""
     return _EVENTS.all(conn, _EVENTS.select().order_by(events.c.created_at, events.c.id))
 
 
-def change_event(conn: Connection, event_id: str, **values: object) -> None:
+def update_event(conn: Connection, event_id: str, **values: object) -> None:
     """Set columns of an event."""
     conn.execute(update(events).where(events.c.id == event_id).values(**values))
 
 
 def delete_event(conn: Connection, event_id: str) -> None:
-    """Remove an event with its alerts, their decisions and deliveries."""
+    """Delete an event with its alerts, their decisions and deliveries."""
     conn.execute(events.delete().where(events.c.id == event_id))
 
 
@@ -104,12 +104,12 @@ def insert_alert(conn: Connection, state: AlertState | None = None, **values: ob
 
 
 def of_index(conn: Connection, index_id: str) -> list[AlertRow]:
-    """The alerts of an index with ``event_prompt``, ``event_label``, ``event_rule``, oldest first."""
+    """Return the alerts of an index, oldest first."""
     return _ALERTS.all(conn, _WITH_EVENT.where(alerts.c.index_id == index_id))
 
 
 def of_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
-    """All alerts (of a stream) as in ``of_index``."""
+    """Return the alerts of a stream, or of all streams if ``stream_id`` is None, oldest first."""
     query = _WITH_EVENT.join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
     if stream_id is not None:
         query = query.where(scene_indexes.c.stream_id == stream_id)
@@ -117,12 +117,12 @@ def of_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]
 
 
 def of_event(conn: Connection, event_id: str) -> list[AlertRow]:
-    """The alerts of an event as in ``of_index``."""
+    """Return the alerts of an event, oldest first."""
     return _ALERTS.all(conn, _WITH_EVENT.where(alerts.c.event_id == event_id))
 
 
 def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> AlertRow:
-    """One alert with its event's columns. Raises NotFound."""
+    """Return an alert, which must be on the index ``index_id`` if that is given. Raises NotFound."""
     query = _WITH_EVENT.where(alerts.c.id == alert_id)
     if index_id is not None:
         query = query.where(alerts.c.index_id == index_id)
@@ -132,51 +132,58 @@ def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> A
     return row
 
 
-def change_alert(conn: Connection, alert_id: str, **values: object) -> None:
+def update_alert(conn: Connection, alert_id: str, **values: object) -> None:
     """Set columns of an alert."""
     conn.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
 
 
 def set_state(conn: Connection, alert_id: str, state: AlertState, judged_scene: int) -> None:
-    """Set the state of an alert and the newest scene that it has judged."""
-    change_alert(conn, alert_id, state=state.to_json(), judged_scene=judged_scene)
+    """Set the state of an alert and the number of the newest scene that it has evaluated."""
+    update_alert(conn, alert_id, state=state.to_json(), judged_scene=judged_scene)
 
 
 def delete_alert(conn: Connection, alert_id: str) -> None:
-    """Remove an alert with its decisions and deliveries."""
+    """Delete an alert with its decisions and deliveries."""
     conn.execute(alerts.delete().where(alerts.c.id == alert_id))
 
 
-def unjudged(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, AlertStatus]:
-    """The status of those of these alerts that exist and have not judged this scene (0: whatever they have)."""
+def unevaluated(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, AlertStatus]:
+    """Return the status of the alerts that still exist and have not evaluated a scene, by id.
+
+    With a ``scene_id`` of 0, all existing alerts are returned.
+    """
     query = select(alerts.c.id, alerts.c.status).where(alerts.c.id.in_(alert_ids))
     if scene_id:
         query = query.where(alerts.c.judged_scene < scene_id)
     return {row.id: AlertStatus(row.status) for row in conn.execute(query)}
 
 
-_JUDGED = (
+_STORE_EVALUATION = (
     update(alerts)
     .where(alerts.c.id == bindparam("alert_id"))
     .values(judged_scene=bindparam("judged_scene"), state=bindparam("state"), fired=bindparam("fired"))
 )
 
 
-def judged(conn: Connection, changes: Sequence[JsonObject]) -> None:
-    """Set where alerts stand: ``alert_id``, ``judged_scene``, ``state`` and ``fired`` of each."""
+def store_evaluations(conn: Connection, changes: Sequence[JsonObject]) -> None:
+    """Store ``judged_scene``, ``state`` and ``fired`` of the alert ``alert_id`` in each of ``changes``."""
     if changes:
-        conn.execute(_JUDGED, changes)
+        conn.execute(_STORE_EVALUATION, changes)
 
 
 def add_decisions(conn: Connection, logged: Sequence[JsonObject]) -> None:
-    """Log what was decided; all with the same columns."""
+    """Add decisions, which must all have the same columns."""
     if logged:
         conn.execute(decisions.insert(), logged)
 
 
 def trim_decisions(conn: Connection, before: float, limit: int) -> int:
-    """Remove up to ``limit`` decisions made before a time; those that fired stay. Returns how many went."""
-    # The oldest have the lowest ids: nothing else of what may be a huge table is looked at.
+    """Delete up to ``limit`` decisions from before a Unix time, except those that fired.
+
+    Returns:
+        The number of deleted decisions.
+    """
+    # The oldest have the lowest ids, so no other rows of a possibly huge table are read.
     oldest = select(decisions.c.id).where(decisions.c.outcome != "fired").order_by(decisions.c.id).limit(limit)
     return conn.execute(decisions.delete().where(decisions.c.id.in_(oldest), decisions.c.at < before)).rowcount
 
@@ -184,9 +191,9 @@ def trim_decisions(conn: Connection, before: float, limit: int) -> int:
 def decisions_of(
     conn: Connection, alert_id: str, start: float | None, end: float | None, page: int, page_size: int
 ) -> tuple[list[DecisionRow], bool]:
-    """Decisions on what shares time with [start, end), newest first, with its times and text; more?
+    """Return a page of decisions whose scenes overlap [start, end), newest first, and whether more pages follow.
 
-    Where the scene is gone, or there was none, the time of the decision stands for it.
+    If the scene has been deleted or there was none, the time of the decision is used instead.
     """
     began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
     query = (
@@ -204,5 +211,5 @@ def decisions_of(
 
 
 def indexes_with_alerts(conn: Connection) -> list[str]:
-    """Ids of the indexes that have at least one alert."""
+    """Return the ids of the indexes that have at least one alert."""
     return list(conn.execute(select(alerts.c.index_id).distinct()).scalars())

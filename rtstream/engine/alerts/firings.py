@@ -1,4 +1,4 @@
-"""What follows from a judged moment: decisions, alerts in the journal and webhooks, written in one transaction."""
+"""Stores the results of an evaluated moment: decisions, alerts in the journal, and webhooks, in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtstream import ids
 from rtstream.engine.alerts.matcher import MatchResult
 from rtstream.engine.alerts.state import advanced
 from rtstream.json_types import JsonObject
-from rtstream.rules import alert_policy as firing
+from rtstream.rules import alert_policy
 from rtstream.rules.alert_policy import AlertState, JournalEvidence
 from rtstream.states import AlertStatus, DeliveryState, Outcome
 from rtstream.store import alerts as rows
@@ -31,45 +31,61 @@ Links = Callable[[str, float, float, str], dict[str, str]]
 
 @dataclass(frozen=True)
 class EvaluatedMoment:
-    """What alerts are judged on: a scene, or an entry of the journal. ``start`` and ``end`` in Unix seconds."""
+    """A moment on which alerts are evaluated: a scene or a journal entry.
+
+    ``start`` and ``end`` are in Unix seconds.
+    """
 
     start: float
     end: float
     scene_id: int = 0
-    """0: not a scene."""
+    """Number of the scene, or 0 if the moment is not a scene."""
     entry: JournalEvidence | None = None
-    """The journal entry that is evaluated, if there is one."""
+    """The evaluated journal entry, or None if the moment is a scene or a silence."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An alert (a row with its event) and the answer to its event; ``blocked``: why nobody was asked."""
+    """The result of evaluating one alert.
+
+    ``result`` is None if the event was not evaluated. ``blocked`` is the reason for that.
+    """
 
     alert: AlertRow
-    judgement: MatchResult | None
+    result: MatchResult | None
     blocked: str = ""
 
 
 class FiringWriter:
-    """Writes alerts. ``pre_s`` and ``post_s``: seconds of evidence around a moment, where the alert has no own."""
+    """Stores decisions and firings.
+
+    Args:
+        links: Creates the links to the evidence.
+        pre_s: Seconds of evidence before a moment, unless the alert sets its own.
+        post_s: Seconds of evidence after a moment, unless the alert sets its own.
+    """
 
     def __init__(self, links: Links, pre_s: float, post_s: float) -> None:
         self._links = links
         self._pre_s = pre_s
         self._post_s = post_s
 
-    def record(self, conn: Connection, moment: EvaluatedMoment, judged: Sequence[Evaluation]) -> list[str] | None:
-        """Write all that follows; gives the alerts that have a webhook to send, None when none fired at all."""
-        # Alerts that were deleted, or given another event, while they were judged are left out.
-        status = rows.unjudged(conn, [one.alert.id for one in judged], moment.scene_id)
+    def store(self, conn: Connection, moment: EvaluatedMoment, evaluations: Sequence[Evaluation]) -> list[str] | None:
+        """Store decisions, alert states, firings and webhooks of an evaluated moment.
+
+        Returns:
+            The ids of the alerts that have a webhook to send, or None if no alert fired.
+        """
+        # Alerts that were deleted or whose event was changed during the evaluation are skipped.
+        status = rows.unevaluated(conn, [evaluation.alert.id for evaluation in evaluations], moment.scene_id)
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
         fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
-        for one in judged:
-            alert = one.alert
+        for evaluation in evaluations:
+            alert = evaluation.alert
             if alert.id not in status:
                 continue
-            decision, state, fires = _step(moment, one, enabled=status[alert.id] is AlertStatus.ENABLED)
+            decision, state, fires = _step(moment, evaluation, enabled=status[alert.id] is AlertStatus.ENABLED)
             decisions.append(decision)
             changes.append(
                 {
@@ -79,9 +95,9 @@ class FiringWriter:
                     "fired": alert.fired + fires,
                 }
             )
-            if fires and one.judgement is not None:
-                fired.append((alert, one.judgement, decision))
-        rows.judged(conn, changes)
+            if fires and evaluation.result is not None:
+                fired.append((alert, evaluation.result, decision))
+        rows.store_evaluations(conn, changes)
         sent = self._fire(conn, moment, fired) if fired else None
         rows.add_decisions(conn, decisions)
         return sent
@@ -93,7 +109,7 @@ class FiringWriter:
         name = stream_rows.get(conn, index.stream_id).name
         pins: set[tuple[float, float]] = set()
         webhooks: list[JsonObject] = []
-        for alert, judgement, decision in fired:
+        for alert, result, decision in fired:
             start = moment.start - alert.options.get("pre_s", self._pre_s)
             end = moment.end + alert.options.get("post_s", self._post_s)
             links = self._links(index.stream_id, start, end, alert.event_label)
@@ -101,67 +117,67 @@ class FiringWriter:
                 pins.add((start, end))
                 recording_rows.pin(conn, index.stream_id, start, end, alert.id)
             now = time.time()
-            data = _data(moment, alert, judgement, now, index.name or "") | links
+            data = _data(moment, alert, result, now, index.name or "") | links
             seq = journal_rows.append(
                 conn, Entry("alert", data, index.stream_id, name, alert.index_id, alert.id, at=now)
             )
             decision["seq"] = seq
             if alert.callback_url:
                 about = {"rtstream_id": index.stream_id, "rtstream_name": name, "seq": seq}
-                webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, judgement, now) | links | about))
+                webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, result, now) | links | about))
         outbox.insert(conn, *webhooks)
         return [webhook["alert_id"] for webhook in webhooks]
 
 
-def _step(moment: EvaluatedMoment, one: Evaluation, *, enabled: bool) -> tuple[JsonObject, AlertState, bool]:
-    """The decision to log, the alert's state after it, and whether it fires."""
-    alert, judgement = one.alert, one.judgement
+def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> tuple[JsonObject, AlertState, bool]:
+    """Return the decision to log, the alert state after it, and whether the alert fires."""
+    alert, result = evaluation.alert, evaluation.result
     decision = {
         "alert_id": alert.id,
         "scene_id": moment.scene_id,
         "at": time.time(),
         "outcome": Outcome.FAILED if enabled else Outcome.SUPPRESSED,
-        "reason": one.blocked,
+        "reason": evaluation.blocked,
         "confidence": None,
         "explanation": "",
         "seq": None,
     }
-    if judgement is None:
+    if result is None:
         return decision, advanced(alert.state, moment.entry), False
-    if judgement.outcome is Outcome.FAILED:
+    if result.outcome is Outcome.FAILED:
         return (
-            decision | {"outcome": Outcome.FAILED, "reason": judgement.reason},
+            decision | {"outcome": Outcome.FAILED, "reason": result.reason},
             advanced(alert.state, moment.entry),
             False,
         )
-    after, fires, reason = firing.step(
-        firing.options(alert.options),
+    after, fires, reason = alert_policy.step(
+        alert_policy.options(alert.options),
         alert.state,
-        judgement.confidence if judgement.outcome is Outcome.MATCH else None,
+        result.confidence if result.outcome is Outcome.MATCH else None,
         moment.end,
         enabled,
     )
-    outcome = Outcome.FIRED if fires else Outcome.SUPPRESSED if reason else judgement.outcome
+    outcome = Outcome.FIRED if fires else Outcome.SUPPRESSED if reason else result.outcome
     decision |= {
         "outcome": outcome,
-        "reason": firing.IN_WORDS[reason] or judgement.reason,
-        "confidence": judgement.confidence,
-        "explanation": judgement.explanation,
+        "reason": alert_policy.IN_WORDS[reason] or result.reason,
+        "confidence": result.confidence,
+        "explanation": result.explanation,
     }
-    return decision, advanced(replace(after, present=judgement.present), moment.entry), fires
+    return decision, advanced(replace(after, present=result.present), moment.entry), fires
 
 
-def _data(moment: EvaluatedMoment, alert: AlertRow, judgement: MatchResult, now: float, index_name: str) -> JsonObject:
-    """The alert as it stands in the journal and goes over the WebSocket."""
+def _data(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now: float, index_name: str) -> JsonObject:
+    """Return the alert in the form stored in the journal and sent over the WebSocket."""
     return {
         "alert_id": alert.id,
         "event_id": alert.event_id,
         "label": alert.event_label,
         "event_label": alert.event_label,
         "triggered": True,
-        "confidence": judgement.confidence,
-        "explanation": judgement.explanation,
-        "text": judgement.explanation,
+        "confidence": result.confidence,
+        "explanation": result.explanation,
+        "text": result.explanation,
         "timestamp": now,
         "start": moment.start,
         "end": moment.end,
@@ -171,13 +187,13 @@ def _data(moment: EvaluatedMoment, alert: AlertRow, judgement: MatchResult, now:
     }
 
 
-def _payload(moment: EvaluatedMoment, alert: AlertRow, judgement: MatchResult, now: float) -> JsonObject:
-    """The alert as its webhook carries it."""
+def _payload(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now: float) -> JsonObject:
+    """Return the alert in the form sent to its webhook."""
     return {
         "event_id": alert.event_id,
         "label": alert.event_label,
-        "confidence": judgement.confidence,
-        "explanation": judgement.explanation,
+        "confidence": result.confidence,
+        "explanation": result.explanation,
         "timestamp": _iso(now),
         "start_time": _iso(moment.start),
         "end_time": _iso(moment.end),

@@ -1,4 +1,7 @@
-"""Whether events happen in a scene: by rule where one decides, else by the language model, all of them in one call."""
+"""Decides which events occur in a scene.
+
+An event is decided by a rule if one applies. All other events are decided by a single call of the language model.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ from rtstream.store.indexes import SceneRow
 MAX_EXPLANATION = 2000
 MODEL_TIMEOUT_S = 60.0
 NOT_DECIDED = (
-    "This event cannot be decided without a language model, so it will not fire: scenes are only ranked as candidates. "
-    'Set a model, or name what must be seen or heard in quotation marks, for example: "Invoice 4711" is on the screen.'
+    "This event cannot be decided without a language model. Scenes are only ranked as candidates, so it will not fire. "
+    'Set a model, or put the words to be seen or heard in quotation marks, for example "Invoice 4711" is on the screen.'
 )
-PHRASES_TOLERATE = "Capital letters, spacing and single misread letters do not matter."
+PHRASE_TOLERANCE = "Capital letters, spacing and single misread letters are ignored."
 
 Call = Callable[[LanguageProvider, Callable[[], Awaitable[list[Verdict]]]], Awaitable[list[Verdict]]]
-"""Runs one call of a model within its budget, time and retries; raises ProviderError."""
+"""Makes one model call within its budget, time limit and retries. Raises ProviderError."""
 
 
 @dataclass(frozen=True)
 class MatchRequest:
-    """One event to be decided for one alert. ``previously``: what its rule saw at the last look."""
+    """One event to be decided for one alert. ``previously`` is ``present`` of the previous result."""
 
     event_id: str
     prompt: str
@@ -40,18 +43,27 @@ class MatchRequest:
 
 @dataclass(frozen=True)
 class MatchResult:
-    """The answer to a question. ``explanation`` is untrusted; ``reason``: why nothing could be decided."""
+    """The decision on one event.
+
+    ``explanation`` is untrusted text. ``reason`` is set if the event could not be decided.
+    """
 
     outcome: Outcome
     confidence: float = 0.0
     explanation: str = ""
     reason: str = ""
     present: bool | None = None
-    """What a rule saw: ``previously`` of the next look."""
+    """Whether the rule found its condition met. It becomes ``previously`` of the next request."""
 
 
 class EventMatcher:
-    """Decides events. Scenes less like an event than ``similar`` (0 to 1) are not shown to a model; 0: all are."""
+    """Decides events by rule or language model.
+
+    Args:
+        language: The language model, or the built-in provider if none is set.
+        call: Wrapper of model calls. By default, calls only get a time limit.
+        similar: Minimum similarity (0 to 1) of a scene to an event for the model to be asked. 0 shows it all scenes.
+    """
 
     def __init__(self, language: LanguageProvider, call: Call | None = None, similar: float = 0.0) -> None:
         self._language = language
@@ -63,47 +75,54 @@ class EventMatcher:
         return self._language.name != "local"
 
     def rule(self, prompt: str, given: JsonObject | None) -> Rule | None:
-        """The rule that decides an event here; None where it takes a model."""
+        """Return the rule that decides an event, or None if the event needs a model."""
         rule = event_rules.rule_for_event(prompt, given)
         return rule if rule is not None and (not self._has_model or event_rules.is_exhaustive(rule, given)) else None
 
     def asks_model(self, prompt: str, given: JsonObject | None) -> bool:
-        """Deciding this event calls a model, which takes time and may cost money."""
+        """Return whether deciding this event calls a model, which takes time and may cost money."""
         return self._has_model and self.rule(prompt, given) is None
 
     def matching(self, prompt: str, given: JsonObject | None) -> tuple[Matching, str]:
-        """How an event is decided, and what the user should know about it."""
+        """Return how an event is decided, and a note for the user."""
         rule = self.rule(prompt, given)
         if rule is not None:
             phrases = isinstance(rule.conditions[0], detection.Phrase)
-            return Matching.RULE, f"{rule.describe()} {PHRASES_TOLERATE}" if phrases else rule.describe()
+            return Matching.RULE, f"{rule.describe()} {PHRASE_TOLERANCE}" if phrases else rule.describe()
         return (Matching.MODEL, "") if self._has_model else (Matching.NEEDS_MODEL, NOT_DECIDED)
 
-    def by_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> MatchResult:
+    def match_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> MatchResult:
         """Decide one event by its rule."""
-        return _concluded(rule, detection.observe(rule, facts), facts, previously)
+        return _conclude(rule, detection.observe(rule, facts), facts, previously)
 
-    async def judge(self, questions: Sequence[MatchRequest], scene: SceneRow) -> list[MatchResult]:
-        """One answer a question, in order. Raises ProviderError when a model was needed and did not answer."""
-        rules = [self.rule(question.prompt, question.rule) for question in questions]
+    async def match(self, requests: Sequence[MatchRequest], scene: SceneRow) -> list[MatchResult]:
+        """Decide events on a scene with at most one model call.
+
+        Returns:
+            One result per request, in the same order.
+
+        Raises:
+            ProviderError: The model was needed and did not respond.
+        """
+        rules = [self.rule(request.prompt, request.rule) for request in requests]
         open_questions = {
-            question.event_id: EventQuestion(question.event_id, question.prompt)
-            for question, rule in zip(questions, rules, strict=True)
+            request.event_id: EventQuestion(request.event_id, request.prompt)
+            for request, rule in zip(requests, rules, strict=True)
             if rule is None
         }
-        # Several alerts on one event ask the same of the same scene: it is answered once.
+        # Several alerts on one event ask the same question about the scene, so the model is asked it only once.
         verdicts = await self._ask(list(open_questions.values()), _shown(scene)) if open_questions else {}
         facts = scene_facts(scene)
         seen: dict[Rule, Observation | None] = {}
-        answers: list[MatchResult] = []
-        for question, rule in zip(questions, rules, strict=True):
+        results: list[MatchResult] = []
+        for request, rule in zip(requests, rules, strict=True):
             if rule is None:
-                answers.append(verdicts[question.event_id])
+                results.append(verdicts[request.event_id])
                 continue
             if rule not in seen:
                 seen[rule] = detection.observe(rule, facts)
-            answers.append(_concluded(rule, seen[rule], facts, question.previously))
-        return answers
+            results.append(_conclude(rule, seen[rule], facts, request.previously))
+        return results
 
     async def _ask(self, questions: list[EventQuestion], scene: SceneFacts) -> dict[str, MatchResult]:
         scores = {question.event_id: candidate_score(question.prompt, scene) for question in questions}
@@ -121,7 +140,7 @@ class EventMatcher:
 TOO_UNLIKE = "the scene is too unlike the event to ask the model (model_similarity)"
 
 
-def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: bool | None) -> MatchResult:
+def _conclude(rule: Rule, seen: Observation | None, facts: Facts, previously: bool | None) -> MatchResult:
     if seen is None:
         return MatchResult(Outcome.FAILED, reason=rule.conditions[0].unknown, present=previously)
     before = detection.last_look(rule, facts) if previously is None else previously
@@ -132,7 +151,7 @@ def _concluded(rule: Rule, seen: Observation | None, facts: Facts, previously: b
 
 
 def scene_facts(scene: SceneRow) -> Facts:
-    """What a rule may look at of a stored scene: what was read or heard, not what a model made of it."""
+    """Return the facts that a rule evaluates in a scene: text read or heard, but not the description of a model."""
     detail = scene.detail
     if detail.transcript is not None:
         return Facts([detail.transcript])
@@ -143,7 +162,7 @@ def scene_facts(scene: SceneRow) -> Facts:
 
 
 def _shown(scene: SceneRow) -> SceneFacts:
-    """What a model may look at of a stored scene."""
+    """Return the parts of a stored scene that are shown to a model."""
     detail = scene.detail
     if detail.transcript is not None:
         return SceneFacts(f"{scene.text}\n\nVerbatim:\n{detail.transcript}", kind="audio")
@@ -155,4 +174,4 @@ async def _within_time(_provider: LanguageProvider, ask: Callable[[], Awaitable[
         with anyio.fail_after(MODEL_TIMEOUT_S):
             return await ask()
     except TimeoutError:
-        raise ProviderError(f"The language model did not answer within {MODEL_TIMEOUT_S:.0f} s.") from None
+        raise ProviderError(f"The language model did not respond within {MODEL_TIMEOUT_S:.0f} s.") from None

@@ -1,7 +1,7 @@
-"""Alerts on scenes: every stored scene is judged against the index's events, once, also after a crash.
+"""Evaluates every stored scene against the alerts of its index exactly once, even after a crash.
 
-What was judged, the alert, its journal entry and its webhook are written in one transaction, and each alert remembers
-the newest scene it has judged: a kill at any moment neither loses an alert nor fires it twice.
+The decision, the alert, its journal entry and its webhook are written in one transaction, and each alert stores the
+number of the newest scene it has evaluated. A kill at any moment therefore neither loses an alert nor fires it twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import ProviderError
-from rtstream.rules import alert_policy as rules
+from rtstream.rules import alert_policy
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.states import AlertStatus, SceneStatus
 from rtstream.store import alerts as rows
@@ -36,20 +36,20 @@ log = logging.getLogger(__name__)
 RETRY_S = 5.0
 """Pause after an unexpected failure before the same scene is tried again."""
 MAX_BEHIND = 10
-"""Scenes a language model may be behind; beyond, scenes are left out, and the log says so."""
+"""Number of scenes that a language model may lag behind. Beyond it, scenes are skipped and logged as failed."""
 KEEP_DECISIONS_S = 7 * 86400.0
 TRIM_EVERY_S = 600.0
 TRIM_LIMIT = 2000
-TOO_SLOW = "the language model is slower than the scenes, so this one was left out"
+TOO_SLOW = "the language model is slower than the scenes, so this scene was skipped"
 
-DISABLED = rules.IN_WORDS["disabled"]
+DISABLED = alert_policy.IN_WORDS["disabled"]
 
 Way = Literal["rule", "model"]
 
 
 @dataclass
 class _Lane:
-    """The alerts of one index that are decided in one way: those with rules never wait for a model."""
+    """The alerts of one index that are decided in the same way, so that alerts with rules never wait for a model."""
 
     index_id: str
     way: Way
@@ -57,44 +57,53 @@ class _Lane:
 
 
 class SceneEvaluator:
-    """All judging. ``on_webhooks(alert_ids)`` is called when these alerts have something to send."""
+    """Evaluates alerts on scenes, and starts the evaluator of alerts on streams.
+
+    Args:
+        tasks: Task group in which the evaluation runs.
+        db: The database.
+        journal: Journal that is notified of firings.
+        matcher: Decides events.
+        writer: Stores decisions and firings.
+        on_webhooks: Called with the ids of alerts that have a webhook to send.
+    """
 
     def __init__(
         self,
         tasks: TaskGroup,
         db: Database,
         journal: Journal,
-        judge: EventMatcher,
-        firing: FiringWriter,
+        matcher: EventMatcher,
+        writer: FiringWriter,
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._tasks = tasks
         self._db = db
         self._journal = journal
-        self._judge = judge
-        self._firing = firing
+        self._matcher = matcher
+        self._writer = writer
         self._on_webhooks = on_webhooks
         self._lanes: dict[tuple[str, Way], _Lane] = {}
-        self._signals = StreamEvaluator(tasks, db, journal, judge, firing, on_webhooks)
+        self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, writer, on_webhooks)
 
     async def start(self) -> None:
-        """Go on with every index that has alerts, from the scene each had judged."""
+        """Resume every index that has alerts, each alert after the newest scene it has evaluated."""
         for index_id in await self._db.read(rows.indexes_with_alerts):
-            self.watch(index_id)
-        self._tasks.start_soon(every, TRIM_EVERY_S, self._forget_old, "old decisions could not be removed")
+            self.start_index(index_id)
+        self._tasks.start_soon(every, TRIM_EVERY_S, self._trim_decisions, "old decisions could not be removed")
 
-    def watch(self, index_id: str) -> None:
-        """An alert was created on this index, or is decided in another way: judge its scenes from now on."""
+    def start_index(self, index_id: str) -> None:
+        """Evaluate the scenes of an index, which has a new alert or one that is now decided in another way."""
         ways: tuple[Way, ...] = ("rule", "model")
         for way in ways:
             if (index_id, way) not in self._lanes:
                 lane = self._lanes[index_id, way] = _Lane(index_id, way)
                 self._tasks.start_soon(self._run, lane)
         self.scene_stored(index_id)
-        self._signals.start()
+        self._stream_evaluator.start()
 
     def scene_stored(self, index_id: str) -> None:
-        """A scene of this index is in the store."""
+        """Evaluate a newly stored scene of an index."""
         for way in ("rule", "model"):
             lane = self._lanes.get((index_id, way))
             if lane is not None:
@@ -112,16 +121,16 @@ class SceneEvaluator:
                 more = scene is not None
                 if scene is not None:
                     due = [alert for alert in alerts if alert.judged_scene < scene.id]
-                    await self._judge_scene(due, scene, skip=lane.way == "model" and behind)
+                    await self._evaluate_scene(due, scene, skip=lane.way == "model" and behind)
             except Exception:
-                log.exception("alerts of index %s could not be judged", lane.index_id)
+                log.exception("alerts of index %s could not be evaluated", lane.index_id)
                 await anyio.sleep(RETRY_S)
                 continue
             if not more:
                 await wake.wait()
 
     def _next(self, conn: Connection, lane: _Lane) -> tuple[list[AlertRow], SceneRow | None, bool]:
-        """The lane's alerts, the oldest scene that some of them have not judged, and whether too many wait after it."""
+        """Return the lane's alerts, the oldest scene that some have not evaluated, and whether too many scenes wait."""
         alerts = [alert for alert in rows.of_index(conn, lane.index_id) if self._way(alert) == lane.way]
         if not alerts:
             return [], None, False
@@ -132,39 +141,42 @@ class SceneEvaluator:
         return alerts, scenes[0], index_rows.more_scenes_than(conn, lane.index_id, scenes[0].id, MAX_BEHIND)
 
     def _way(self, alert: AlertRow) -> Way | None:
-        """How an alert is decided; None when that is not done on scenes."""
+        """Return how an alert is decided, or None if it is not evaluated on scenes."""
         rule = rule_for_event(alert.event_prompt, alert.event_rule)
         if rule is not None and rule.concerns_stream:
             return None
-        return "model" if self._judge.asks_model(alert.event_prompt, alert.event_rule) else "rule"
+        return "model" if self._matcher.asks_model(alert.event_prompt, alert.event_rule) else "rule"
 
-    async def _judge_scene(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> None:
-        judged = await self._judged(due, scene, skip=skip)
-        sent = await self._db.write(self._firing.record, EvaluatedMoment(scene.start, scene.end, scene.id), judged)
+    async def _evaluate_scene(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> None:
+        evaluations = await self._evaluations(due, scene, skip=skip)
+        moment = EvaluatedMoment(scene.start, scene.end, scene.id)
+        sent = await self._db.write(self._writer.store, moment, evaluations)
         if sent is not None:
             self._on_webhooks(sent)
             self._journal.wake()
 
-    async def _judged(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> list[Evaluation]:
+    async def _evaluations(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> list[Evaluation]:
         if scene.status is not SceneStatus.OK:
             return [Evaluation(alert, None, "the scene has no description") for alert in due]
         if skip:
             return [Evaluation(alert, None, TOO_SLOW) for alert in due]
-        # Rules cost nothing, so disabled alerts are judged too: the log says what they would have done.
+        # Rules are free, so disabled alerts are also evaluated. Their decisions show whether they would have fired.
         free = [
-            a.status is AlertStatus.ENABLED or not self._judge.asks_model(a.event_prompt, a.event_rule) for a in due
+            a.status is AlertStatus.ENABLED or not self._matcher.asks_model(a.event_prompt, a.event_rule) for a in due
         ]
         asked = [alert for alert, ask in zip(due, free, strict=True) if ask]
-        questions = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.present) for a in asked]
+        requests = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.present) for a in asked]
         try:
-            answers = await self._judge.judge(questions, scene) if questions else []
+            results = await self._matcher.match(requests, scene) if requests else []
         except ProviderError as exc:
             return [Evaluation(alert, None, str(exc)) for alert in due]
-        judged = [Evaluation(alert, answer) for alert, answer in zip(asked, answers, strict=True)]
-        return judged + [Evaluation(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask]
+        evaluations = [Evaluation(alert, result) for alert, result in zip(asked, results, strict=True)]
+        return evaluations + [
+            Evaluation(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask
+        ]
 
-    async def _forget_old(self) -> None:
+    async def _trim_decisions(self) -> None:
         """Remove old decisions, except those that fired."""
         before = time.time() - KEEP_DECISIONS_S
         while await self._db.write(rows.trim_decisions, before, TRIM_LIMIT) == TRIM_LIMIT:
-            pass  # in small steps: others write in between
+            pass  # in small steps, so that other writers get their turn

@@ -1,4 +1,4 @@
-"""Events and alerts as the API has them: create, list, enable, disable; and the marks they leave on the time line."""
+"""Creates, lists, updates, tests and deletes events and alerts, and reports their decisions and deliveries."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from rtstream.models import (
     UpdateEvent,
 )
 from rtstream.perception.protocols import ProviderError
-from rtstream.rules import alert_policy as firing
-from rtstream.rules import event_rules
+from rtstream.rules import alert_policy, event_rules
 from rtstream.rules.detection import PictureCondition, Rule, Speech
 from rtstream.rules.text_safety import clean
 from rtstream.states import AlertStatus, DeliveryState, Outcome, SceneStatus
@@ -42,25 +41,34 @@ from rtstream.store.indexes import SceneRow
 
 MAX_PAGE_SIZE = 1000
 MAX_MODEL_TRIALS = 20
-"""Scenes of a dry run that a model is asked about."""
+"""Maximum number of scenes that a model is asked about when an event is tested."""
 
 
 class AlertService:
-    """All events and alerts. ``check_webhook(url)`` raises RTStreamError for an address that is not allowed."""
+    """The events and alerts of the engine.
+
+    Args:
+        db: The database.
+        matcher: Decides events.
+        evaluator: Evaluates the alerts.
+        subscriptions: Connects alerts to WebSocket connections.
+        check_webhook: Raises RTStreamError for a webhook URL that is not allowed.
+        on_webhooks: Called with the ids of alerts that have a webhook to send.
+    """
 
     def __init__(
         self,
         db: Database,
-        judge: EventMatcher,
-        alerting: SceneEvaluator,
-        bindings: Subscriptions,
+        matcher: EventMatcher,
+        evaluator: SceneEvaluator,
+        subscriptions: Subscriptions,
         check_webhook: Callable[[str], Awaitable[Any]],
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._db = db
-        self._judge = judge
-        self._alerting = alerting
-        self._bindings = bindings
+        self._matcher = matcher
+        self._evaluator = evaluator
+        self._subscriptions = subscriptions
         self._check_webhook = check_webhook
         self._on_webhooks = on_webhooks
 
@@ -72,11 +80,18 @@ class AlertService:
         return self._event(await self._db.read(rows.get_event, event_id))
 
     async def list_events(self) -> list[Event]:
-        """All events, oldest first."""
+        """Return all events, oldest first."""
         return [self._event(row) for row in await self._db.read(rows.list_events)]
 
     async def update_event(self, event_id: str, request: UpdateEvent) -> Event:
-        """Change what is given of an event; its alerts go by it from their next scene on. Raises NotFound."""
+        """Update an event. Fields that are None stay as they are.
+
+        The event's alerts use it from their next scene on.
+
+        Raises:
+            InvalidRequest: The prompt, label or rule is invalid.
+            NotFound: There is no such event.
+        """
         changes: JsonObject = {}
         if request.event_prompt is not None:
             changes["prompt"] = _prompt(request.event_prompt)
@@ -88,29 +103,40 @@ class AlertService:
         def change(conn: Connection) -> tuple[EventRow, list[AlertRow]]:
             event = rows.get_event(conn, event_id)
             if changes:
-                rows.change_event(conn, event.id, **changes)
-            watching = rows.of_event(conn, event.id)
+                rows.update_event(conn, event.id, **changes)
+            affected = rows.of_event(conn, event.id)
             if changes.keys() & {"prompt", "rule"}:
-                for alert in watching:  # what was seen of another event says nothing of this one
+                for alert in affected:  # the state of the previous event does not apply to the changed one
                     restart(conn, alert.id)
-            return rows.get_event(conn, event.id), watching
+            return rows.get_event(conn, event.id), affected
 
-        row, watching = await self._db.write(change)
-        for alert in watching:
-            self._alerting.watch(alert.index_id)
+        row, affected = await self._db.write(change)
+        for alert in affected:
+            self._evaluator.start_index(alert.index_id)
         return self._event(row)
 
     async def delete_event(self, event_id: str) -> None:
-        """Remove an event and its alerts. Raises NotFound."""
+        """Delete an event and its alerts. Raises NotFound."""
         await self._db.write(lambda conn: rows.delete_event(conn, rows.get_event(conn, event_id).id))
 
     async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
-        """Decide an event on past scenes without creating anything; newest first. Raises NotFound, InvalidRequest."""
+        """Decide an event on past scenes without creating anything.
+
+        Returns:
+            The decisions, newest first.
+
+        Raises:
+            InvalidRequest: The event is invalid, or is about the stream itself.
+            NotFound: There is no such stream or index.
+        """
         prompt, given = _prompt(request.event_prompt), _rule(request.rule)
         rule = event_rules.rule_for_event(prompt, given)
         if rule is not None and rule.concerns_stream:
-            raise InvalidRequest("This event is about the stream itself, not its scenes. Create an alert to watch it.")
-        limit = min(request.limit, MAX_MODEL_TRIALS) if self._judge.asks_model(prompt, given) else request.limit
+            raise InvalidRequest(
+                "This event is about the stream itself, not its scenes, so it cannot be tested. "
+                "Create an alert instead."
+            )
+        limit = min(request.limit, MAX_MODEL_TRIALS) if self._matcher.asks_model(prompt, given) else request.limit
 
         def query(conn: Connection) -> list[SceneRow]:
             stream_rows.get(conn, stream_id)
@@ -125,35 +151,41 @@ class AlertService:
             return sorted(found, key=lambda scene: -scene.start)[:limit]
 
         decided: list[Decision] = []
-        last: dict[str, bool | None] = {}  # by index: what the rule saw at the look before
+        last: dict[str, bool | None] = {}  # by index, whether the rule found its condition met in the previous scene
         for scene in reversed(await self._db.read(query)):
-            question = MatchRequest("event-test", prompt, given, last.get(scene.index_id))
-            judgement = await self._dry(question, scene)
-            last[scene.index_id] = judgement.present
+            match_request = MatchRequest("event-test", prompt, given, last.get(scene.index_id))
+            result = await self._try_match(match_request, scene)
+            last[scene.index_id] = result.present
             decided.append(
                 Decision(
                     at=time.time(),
                     start=scene.start,
                     end=scene.end,
-                    outcome=judgement.outcome,
-                    reason=judgement.reason,
-                    confidence=None if judgement.outcome is Outcome.FAILED else judgement.confidence,
-                    explanation=judgement.explanation,
+                    outcome=result.outcome,
+                    reason=result.reason,
+                    confidence=None if result.outcome is Outcome.FAILED else result.confidence,
+                    explanation=result.explanation,
                     text=scene.text,
                 )
             )
         return decided[::-1]
 
-    async def _dry(self, question: MatchRequest, scene: SceneRow) -> MatchResult:
+    async def _try_match(self, match_request: MatchRequest, scene: SceneRow) -> MatchResult:
         if scene.status is not SceneStatus.OK:
-            return MatchResult(Outcome.FAILED, reason="the scene has no description", present=question.previously)
+            return MatchResult(Outcome.FAILED, reason="the scene has no description", present=match_request.previously)
         try:
-            return (await self._judge.judge([question], scene))[0]
+            return (await self._matcher.match([match_request], scene))[0]
         except ProviderError as exc:
-            return MatchResult(Outcome.FAILED, reason=str(exc), present=question.previously)
+            return MatchResult(Outcome.FAILED, reason=str(exc), present=match_request.previously)
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
-        """Watch an event on an index, from its next scene on. Raises NotFound, InvalidRequest."""
+        """Watch for an event on an index, from its next scene on.
+
+        Raises:
+            InvalidRequest: The options are invalid, or the event can never occur on this kind of index.
+            NotFound: There is no such event, stream or index.
+            RTStreamError: The callback URL is not allowed.
+        """
         callback = (request.callback_url or "").strip()
         if callback:
             await self._check_webhook(callback)
@@ -179,12 +211,12 @@ class AlertService:
             return rows.get_alert(conn, alert_id)
 
         row = await self._db.write(insert)
-        await self._bindings.bind(request.ws_connection_id, "alert", alert_id)
-        self._alerting.watch(index_id)
+        await self._subscriptions.bind(request.ws_connection_id, "alert", alert_id)
+        self._evaluator.start_index(index_id)
         return self._alert(row, stream_id)
 
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
-        """The alerts of an index, oldest first."""
+        """Return the alerts of an index, oldest first. Raises NotFound."""
 
         def query(conn: Connection) -> tuple[list[AlertRow], dict[str, dict[str, int]], dict[str, str]]:
             index_rows.get(conn, index_id, stream_id)
@@ -201,13 +233,13 @@ class AlertService:
         def change(conn: Connection) -> AlertRow:
             index_rows.get(conn, index_id, stream_id)
             rows.get_alert(conn, alert_id, index_id)
-            rows.change_alert(conn, alert_id, status=status)
+            rows.update_alert(conn, alert_id, status=status)
             return rows.get_alert(conn, alert_id)
 
         return self._alert(await self._db.write(change), stream_id)
 
     async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Remove an alert with its log. Raises NotFound."""
+        """Delete an alert with its decisions and deliveries. Raises NotFound."""
         await self._own(stream_id, index_id, alert_id)
         await self._db.write(rows.delete_alert, alert_id)
 
@@ -222,7 +254,21 @@ class AlertService:
         page: int = 1,
         page_size: int = 100,
     ) -> tuple[list[Decision], bool]:
-        """What was decided about each scene of a time range and why, newest first; and whether there is more."""
+        """Return one page of an alert's decisions on the scenes of a time range, and whether more pages follow.
+
+        Args:
+            stream_id: Id of the stream.
+            index_id: Id of the index.
+            alert_id: Id of the alert.
+            start: Start of the range in Unix seconds, or None for no bound.
+            end: End of the range in Unix seconds, or None for no bound.
+            page: Page number, from 1. The first page holds the newest decisions.
+            page_size: Decisions per page, up to ``MAX_PAGE_SIZE``.
+
+        Raises:
+            InvalidRequest: The page or its size is out of range.
+            NotFound: There is no such alert on that index.
+        """
         if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
             raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         await self._own(stream_id, index_id, alert_id)
@@ -243,7 +289,7 @@ class AlertService:
         ], more
 
     async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int) -> list[Delivery]:
-        """The newest webhooks of an alert with every attempt, newest first."""
+        """Return up to ``limit`` deliveries of an alert with all their attempts, newest first. Raises NotFound."""
         await self._own(stream_id, index_id, alert_id)
         found = await self._db.read(outbox.of_alert, alert_id, max(1, min(limit, MAX_PAGE_SIZE)))
         return [
@@ -260,7 +306,14 @@ class AlertService:
         ]
 
     async def redeliver(self, stream_id: str, index_id: str, alert_id: str, delivery_id: str | None) -> int:
-        """Send one webhook again, or all that were given up; returns how many. Raises NotFound."""
+        """Send one webhook again, or all failed ones if ``delivery_id`` is None.
+
+        Returns:
+            The number of webhooks that will be sent.
+
+        Raises:
+            NotFound: There is no such alert or delivery.
+        """
         await self._own(stream_id, index_id, alert_id)
         number = await self._db.write(outbox.again, alert_id, delivery_id, time.time())
         if delivery_id is not None and not number:
@@ -269,7 +322,7 @@ class AlertService:
         return number
 
     async def _own(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Raises NotFound unless the alert is on that index of that stream."""
+        """Check that the alert is on that index of that stream. Raises NotFound."""
 
         def query(conn: Connection) -> None:
             index_rows.get(conn, index_id, stream_id)
@@ -278,13 +331,13 @@ class AlertService:
         await self._db.read(query)
 
     def _event(self, row: EventRow) -> Event:
-        matching, note = self._judge.matching(row.prompt, row.rule)
+        matching, note = self._matcher.matching(row.prompt, row.rule)
         return Event(
             event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
         )
 
     def _alert(self, row: AlertRow, stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
-        matching, note = self._judge.matching(row.event_prompt, row.event_rule)
+        matching, note = self._matcher.matching(row.event_prompt, row.event_rule)
         return Alert(
             alert_id=row.id,
             event_id=row.event_id,
@@ -305,19 +358,19 @@ class AlertService:
 
 def _prompt(given: str) -> str:
     if not given.strip():
-        raise InvalidRequest("An event needs a prompt that says what to watch for.")
+        raise InvalidRequest("The event has no prompt. Describe what to watch for.")
     return given.strip()
 
 
 def _label(given: str) -> str:
     label = clean(given, 200).strip()
     if not label:
-        raise InvalidRequest("An event needs a label: a short name that its alerts carry.")
+        raise InvalidRequest("The event has no label. Choose a short name, which its alerts will carry.")
     return label
 
 
 def _rule(given: JsonObject | None) -> JsonObject | None:
-    """A structured rule that was checked; None for none, ``{}`` included. Raises InvalidRequest."""
+    """Return the checked rule, or None if there is none or it is empty. Raises InvalidRequest."""
     if not given:
         return None
     try:
@@ -328,26 +381,26 @@ def _rule(given: JsonObject | None) -> JsonObject | None:
 
 
 def _check_fits(rule: Rule | None, extraction_type: str, options: JsonObject) -> None:
-    """Raises InvalidRequest for an alert that could never fire."""
+    """Check that an alert can fire. Raises InvalidRequest."""
     if rule is None:
         return
     if isinstance(rule.conditions[0], PictureCondition) and extraction_type == "transcript":
-        raise InvalidRequest("This event looks at the picture, and this is an audio index. Use a visual index.")
+        raise InvalidRequest("This event is about the picture, but the index is an audio index. Use a visual index.")
     if isinstance(rule.conditions[0], Speech) and extraction_type != "transcript":
-        raise InvalidRequest("This event listens for speech, and this is a visual index. Use an audio index.")
+        raise InvalidRequest("This event is about speech, but the index is a visual index. Use an audio index.")
     if rule.momentary and options.get("consecutive", 1) > 1:
         raise InvalidRequest(
-            "This event is over at once (it appears, disappears, starts or stops), so it is never there several times "
-            "in a row. Leave consecutive out, or watch for what stays."
+            "This event lasts only a moment (it appears, disappears, starts or stops), so it never matches several "
+            "times in a row. Omit consecutive, or use an event that lasts."
         )
 
 
 def _options(request: CreateAlert) -> JsonObject:
-    """What was given of an alert's options. Raises InvalidRequest."""
+    """Return the options that the request sets. Raises InvalidRequest."""
     names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "pre_s", "post_s")
     given = {name: value for name in names if (value := getattr(request, name)) is not None}
     try:
-        firing.options(given)
+        alert_policy.options(given)
     except ValueError as exc:
         raise InvalidRequest(str(exc)) from exc
     return given

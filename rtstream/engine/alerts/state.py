@@ -17,17 +17,17 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow
 
 CONNECTED = {"connected": True, "reconnecting": False, "error": False}
-"""Health states that tell whether a stream is connected. The other states tell nothing."""
+"""Health states that show whether a stream is connected. Other states do not show it."""
 
 
 def restart(conn: Connection, alert_id: str) -> None:
-    """Begin anew with what comes from now on: the alert is new, or its event has changed."""
+    """Reset an alert that is new or whose event has changed, so that it evaluates only scenes from now on."""
     alert = rows.get_alert(conn, alert_id)
     rows.set_state(conn, alert_id, _initial(conn, alert), index_rows.last_scene_id(conn, alert.index_id))
 
 
 def advanced(state: AlertState, entry: JournalEvidence | None) -> AlertState:
-    """Return the state after a moment was evaluated; ``entry``: the journal entry, if the moment is one."""
+    """Return the state after a moment was evaluated. ``entry`` is the journal entry if the moment is one."""
     return state if entry is None else state.after_entry(entry)
 
 
@@ -43,7 +43,7 @@ def evaluated(alert: AlertRow) -> int:
 
 
 def _initial(conn: Connection, alert: AlertRow) -> AlertState:
-    """An alert on a stream takes the present state of the stream as its last look."""
+    """Return the initial state, which for an alert on a stream includes the current state of the stream."""
     rule = rule_for_event(alert.event_prompt, alert.event_rule)
     if rule is None or not rule.concerns_stream:
         return AlertState()

@@ -1,6 +1,7 @@
-"""Alerts on the stream itself: lost or back, speech begun or ended, judged from the entries of the journal.
+"""Evaluates alerts on the stream itself (connection lost or restored, speech started or ended) on journal entries.
 
-Each such alert remembers the newest entry it has judged, in the same transaction that writes what follows from it.
+Each of these alerts stores the number of the newest entry it has evaluated, in the same transaction that writes the
+results.
 """
 
 from __future__ import annotations
@@ -33,34 +34,34 @@ log = logging.getLogger(__name__)
 
 WATCHED = Filter(channels=("health", "transcript"))
 UTTERANCE_S = 20.0
-"""Longest utterance: what was said is known to be said this much later."""
+"""Longest utterance, and therefore the longest delay until speech appears in the transcript."""
 RETRY_S = 5.0
 IDLE_S = 3600.0
 
 
 class StreamEvaluator:
-    """Judges while there are alerts on streams themselves."""
+    """Evaluates alerts on streams as long as there are any. The arguments are those of ``SceneEvaluator``."""
 
     def __init__(
         self,
         tasks: TaskGroup,
         db: Database,
         journal: Journal,
-        judge: EventMatcher,
-        firing: FiringWriter,
+        matcher: EventMatcher,
+        writer: FiringWriter,
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._tasks = tasks
         self._db = db
         self._journal = journal
-        self._judge = judge
-        self._firing = firing
+        self._matcher = matcher
+        self._writer = writer
         self._on_webhooks = on_webhooks
         self._running = False
         self._asked = False
 
     def start(self) -> None:
-        """There may be such alerts, or new ones: follow the journal as long as there are."""
+        """Follow the journal as long as there are alerts on streams. Call it when one may have been added."""
         self._asked = True
         if not self._running:
             self._running = True
@@ -71,7 +72,7 @@ class StreamEvaluator:
         while True:
             self._asked = False
             try:
-                alerts = await self._db.read(_watching)
+                alerts = await self._db.read(_alerts_on_streams)
                 if not alerts:
                     if self._asked:
                         continue
@@ -85,26 +86,30 @@ class StreamEvaluator:
                     await self._entry(message)
                 cursor = page.cursor
             except Exception:
-                log.exception("alerts on streams could not be judged")
+                log.exception("alerts on streams could not be evaluated")
                 await anyio.sleep(RETRY_S)
 
     async def _entry(self, message: Message) -> None:
-        """Judge one entry with the alerts of its stream that have not."""
+        """Evaluate one entry with the alerts of its stream that have not evaluated it yet."""
         kind, facts, entry = _facts(message)
         if kind is None:
             return
 
         def due(conn: Connection) -> list[AlertRow]:
-            found = _watching(conn, message.rtstream_id)
+            found = _alerts_on_streams(conn, message.rtstream_id)
             return [alert for alert in found if evaluated(alert) < message.seq]
 
         alerts = [alert for alert in await self._db.read(due) if isinstance(_rule(alert).conditions[0], kind)]
         data = message.data
         start, end = (data["start"], data["end"]) if kind is Speech else (data["since"], data["since"])
-        await self._record(alerts, facts, EvaluatedMoment(start, end, entry=entry))
+        await self._store(alerts, facts, EvaluatedMoment(start, end, entry=entry))
 
     async def _silences(self, alerts: Iterable[AlertRow]) -> float:
-        """Judge the alerts on speech whose silence is long enough; gives when the next one may be."""
+        """Evaluate the alerts on speech whose silence is long enough.
+
+        Returns:
+            Unix time at which the next silence may be long enough, or infinity.
+        """
         following = float("inf")
         now = time.time()
         for alert in alerts:
@@ -112,26 +117,28 @@ class StreamEvaluator:
             if not isinstance(condition, Speech) or not alert.state.present:
                 continue
             ended = alert.state.spoken or 0.0
-            heard_s = UTTERANCE_S + alert.state.late_s
-            due = ended + condition.for_s + heard_s
+            delay_s = UTTERANCE_S + alert.state.late_s
+            due = ended + condition.for_s + delay_s
             if due <= now:
-                silence = Facts(speech=False, silence_s=max(condition.for_s, now - heard_s - ended))
-                await self._record([alert], silence, EvaluatedMoment(ended, ended + condition.for_s))
+                silence = Facts(speech=False, silence_s=max(condition.for_s, now - delay_s - ended))
+                await self._store([alert], silence, EvaluatedMoment(ended, ended + condition.for_s))
             else:
                 following = min(following, due)
         return following
 
-    async def _record(self, alerts: list[AlertRow], facts: Facts, moment: EvaluatedMoment) -> None:
-        judged = [Evaluation(alert, self._judge.by_rule(_rule(alert), facts, alert.state.present)) for alert in alerts]
-        for _, of_index in groupby(judged, key=lambda one: one.alert.index_id):
-            sent = await self._db.write(self._firing.record, moment, list(of_index))
+    async def _store(self, alerts: list[AlertRow], facts: Facts, moment: EvaluatedMoment) -> None:
+        evaluations = [
+            Evaluation(alert, self._matcher.match_rule(_rule(alert), facts, alert.state.present)) for alert in alerts
+        ]
+        for _, of_index in groupby(evaluations, key=lambda evaluation: evaluation.alert.index_id):
+            sent = await self._db.write(self._writer.store, moment, list(of_index))
             if sent is not None:
                 self._on_webhooks(sent)
                 self._journal.wake()
 
 
-def _watching(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
-    """The alerts on streams themselves, by index."""
+def _alerts_on_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
+    """Return the alerts on streams, sorted by index."""
     found = rows.of_streams(conn, stream_id)
     found = [alert for alert in found if alert.state.journal is not None and concerns_stream(alert)]
     return sorted(found, key=lambda alert: alert.index_id)
@@ -144,12 +151,15 @@ def _rule(alert: AlertRow) -> Rule:
 
 
 def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, JournalEvidence]:
-    """What kind of rule an entry speaks to, what it says, and what to keep of it."""
+    """Return the kind of condition that an entry concerns, its facts, and the evidence to store.
+
+    The kind is None if no alert can fire on the entry.
+    """
     data = message.data
     if message.channel == "transcript":
         if data.get("kind") == "gap":
             return None, Facts(), JournalEvidence(message.seq)
-        # HLS comes half a minute late and more, and speech may wait to be transcribed: so does what follows it.
+        # HLS arrives half a minute late or more, and speech waits to be transcribed. Silence is known equally late.
         late_s = datetime.fromisoformat(message.timestamp).timestamp() - data["end"]
         return Speech, Facts(speech=True), JournalEvidence(message.seq, data["end"], max(0.0, late_s))
     connected = CONNECTED.get(data["state"])

@@ -45,7 +45,7 @@ class HealthLog:
         return self._health.get(stream_id)
 
     def changed(self, stream_id: str) -> Broadcast:
-        """Return what is notified of each change of a stream's health."""
+        """Return the broadcast that is notified of each change of a stream's health."""
         return self._changed.setdefault(stream_id, Broadcast())
 
     async def set(self, stream_id: str, state: Any, reason: str, *, attempts: int = 0) -> None:

@@ -26,7 +26,7 @@ READ = {"text_read": True, "black": False, "changed": True, "frozen": False}
 
 
 async def add_scene(engine: Engine, stream_id: str, index_id: str, *lines: str, **changes: Any) -> int:
-    """Store a scene as an index does, and let it be judged."""
+    """Store a scene as an index does, and have it evaluated."""
     now = time.time()
     values = {"start": now - 1, "end": now, "text": " ".join(lines), "status": "ok", "model": "local", "data": None}
     detail = {"lines": list(lines), "changes": READ | changes}
@@ -195,7 +195,7 @@ async def test_a_rule_that_makes_no_sense_gets_a_sentence(
         ({"consecutive": 0}, "consecutive must be a number from 1"),
         ({"quiet_hours": [{"start": "22:00"}]}, "Each entry of quiet_hours must look like"),
         ({"pre_s": 601}, "pre_s"),
-        ({"consecutive": 2}, "never there several times in a row"),
+        ({"consecutive": 2}, "never matches several"),
         ({"callback_url": "http://169.254.169.254/latest"}, "link-local"),
         ({"callback_url": "http://10.0.0.5/hook"}, "RTSTREAM_WEBHOOK_ALLOW_NETWORKS=private"),
     ],
