@@ -73,3 +73,11 @@ class Unavailable(RTStreamError):
 
     status = 400
     code = "UNAVAILABLE"
+
+
+class DatabaseUnavailable(RTStreamError):
+    """The database cannot be read or written right now: locked, full, read-only, or damaged."""
+
+    status = 503
+    code = "DATABASE_UNAVAILABLE"
+    retry_after_s = 10.0

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.errors import InvalidRequest, RTStreamError, TooLarge, TooManyAttempts
+from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError, TooLarge, TooManyAttempts
 from rtstream.json_types import JsonObject
 
 MAX_BODY = 1024 * 1024
@@ -44,7 +44,7 @@ def failure(status: int, message: str, code: str, headers: Mapping[str, str] | N
 
 def refusal(error: RTStreamError, headers: Mapping[str, str] | None = None) -> Response:
     """The error body of an expected failure."""
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | DatabaseUnavailable):
         headers = {**(headers or {}), "retry-after": str(math.ceil(error.retry_after_s))}
     return failure(error.status, error.message, error.code, headers)
 

@@ -28,6 +28,7 @@ from rtstream.engine.recordings import (
     Links,
     MediaAccess,
     PlaybackService,
+    RecordingProjection,
     Retention,
     StreamSheet,
     TimelineMarks,
@@ -136,10 +137,11 @@ class Engine:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         # Recorders end before anything else does, so that their last segments are stored.
+        self.projection = RecordingProjection(self.db, media)
         self._open_alerts(tasks)
         self._open_streams(tasks, media)
         self._open_videos(tasks, media, exported)
-        self._retention = Retention(self.config, self.db, media)
+        self._retention = Retention(self.config, self.db, self.projection)
         stack.push_async_callback(self._stop_recorders)
         await self._start(tasks)
 
@@ -147,7 +149,6 @@ class Engine:
         self.db = Database.below(data_dir)
         stack.push_async_callback(self.db.aclose)
         await self.db.write(stream_rows.ensure_default_collection, time.time())
-        await self.db.write(recording_rows.close_runs_of, None)
         self.journal = Journal(self.db)
         self.bindings = Subscriptions(self.db)
         self.collections = Collections(self.db)
@@ -179,7 +180,7 @@ class Engine:
             tasks, self.db, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
         )
         health = HealthLog(self.db, self.journal)
-        self.recorder_events = RecorderEvents(self.db, health, visual, transcribers)
+        self.recorder_events = RecorderEvents(self.db, health, visual, transcribers, self.projection)
         self.streams = StreamService(
             config,
             self.db,
@@ -217,7 +218,9 @@ class Engine:
 
     async def _start(self, tasks: TaskGroup) -> None:
         """Bring files and rows into agreement, then resume what ran when the engine ended."""
-        await self._retention.agree()
+        await self.projection.scan()
+        await self.db.write(recording_rows.close_runs_of, None)  # recordings from before logs
+        tasks.start_soon(self.projection.run)
         await self.exports.agree()
         self.delivery.start()
         await self.alerting.start()

@@ -1,4 +1,4 @@
-"""Syncs files to the disk from a thread of its own: a slow disk never holds up the thread that reads the source."""
+"""Syncs files to the disk from a separate thread, so that a slow disk never delays reading the source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 64
-"""Files that may wait to be synced. More means that the disk is stuck; what is added then waits for the next sync."""
+"""Files that may wait to be synced. More means that the disk is stuck. Further files then wait for the next sync."""
 
 
 def flush(file: int) -> None:

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from rtstream.errors import NotFound
 from rtstream.storage.interface import StoredFile
-from rtstream.storage.keys import DRAFT, checked
+from rtstream.storage.keys import DRAFT, RETIRED, checked
 from rtstream.storage.local import Draft, LocalFiles, sync_folder
 
 CHUNK = 64 * 1024
@@ -63,6 +63,17 @@ class FolderStorage:
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+    async def append(self, key: str, data: bytes) -> None:
+        """Add to the end of a file so that it survives a power cut. Another process may add to it meanwhile."""
+
+        def append() -> None:
+            with open(self._path(key), "ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+        await anyio.to_thread.run_sync(append)
 
     async def get(self, key: str) -> StoredFile:
         """Look a file up. Raises NotFound."""
@@ -114,11 +125,24 @@ class FolderStorage:
 
         await anyio.to_thread.run_sync(delete)
 
+    async def retire_folder(self, folder: str) -> None:
+        """Take a folder out of sight in one step: after a crash, nothing below it is found again."""
+
+        def retire() -> None:
+            retired = self._path(folder + RETIRED)
+            with suppress(NotFound):
+                shutil.rmtree(retired, ignore_errors=True)  # of an earlier attempt
+                with suppress(FileNotFoundError):
+                    self._path(folder).rename(retired)
+                    sync_folder(self._root)
+
+        await anyio.to_thread.run_sync(retire)
+
     async def delete_folder(self, folder: str) -> None:
-        """Delete all files below a folder and any draft of it. A folder that does not exist is ignored."""
+        """Delete all files below a folder, retired ones and drafts included. A missing folder is ignored."""
 
         def delete() -> None:
-            for name in (folder, folder + DRAFT):
+            for name in (folder, folder + DRAFT, folder + RETIRED):
                 with suppress(NotFound):
                     shutil.rmtree(self._path(name), ignore_errors=True)
 
@@ -138,11 +162,12 @@ class FolderStorage:
         return await anyio.to_thread.run_sync(look)
 
     async def folders(self) -> list[str]:
-        """List the folders at the top of the storage, drafts that were never published included."""
+        """List the folders at the top of the storage: drafts that were never published, but no retired ones."""
 
         def look() -> list[str]:
             with os.scandir(self._root) as entries:
-                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                names = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                return sorted(name for name in names if not name.endswith(RETIRED))
 
         return await anyio.to_thread.run_sync(look)
 

@@ -35,6 +35,10 @@ class Storage(Protocol):
         """Store a file so that it survives a power cut. Readers see the old content or the new, never a part."""
         ...
 
+    async def append(self, key: str, data: bytes) -> None:
+        """Add to the end of a file so that it survives a power cut. Another process may add to it meanwhile."""
+        ...
+
     async def get(self, key: str) -> StoredFile:
         """Look a file up."""
         ...
@@ -51,8 +55,12 @@ class Storage(Protocol):
         """Delete files. Those that do not exist are ignored."""
         ...
 
+    async def retire_folder(self, folder: str) -> None:
+        """Take a folder out of sight in one step: after a crash, nothing below it is found again."""
+        ...
+
     async def delete_folder(self, folder: str) -> None:
-        """Delete all files below a folder and any draft of it. A folder that does not exist is ignored."""
+        """Delete all files below a folder, retired ones and drafts included. A missing folder is ignored."""
         ...
 
     async def list(self, folder: str) -> dict[str, int]:

@@ -15,6 +15,8 @@ _NO_CHAR = frozenset("\0\\:")
 
 DRAFT = ".partial"
 """Suffix of a folder that has not been published."""
+RETIRED = ".deleted"
+"""Suffix of a folder that is being deleted."""
 
 
 def checked(key: str) -> str:

@@ -7,16 +7,36 @@ One thread writes, so that writes never wait for each other's locks; a few threa
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
+from rtstream.errors import DatabaseUnavailable
 from rtstream.store.schema import failure, prepare
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY: "is locked by another program",
+    sqlite3.SQLITE_LOCKED: "is locked by another program",
+    sqlite3.SQLITE_NOMEM: "has no memory left",
+    sqlite3.SQLITE_READONLY: "is read-only",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (I/O error)",
+    sqlite3.SQLITE_CORRUPT: "is damaged",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_PROTOCOL: "cannot be locked",
+    sqlite3.SQLITE_NOTADB: "is not a database any more",
+}
+"""Kinds of failures that may pass, by their SQLite result code."""
 
 READERS = 4
 CHECKPOINT_WRITES = 25
@@ -107,8 +127,18 @@ class Database:
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
     def _run(self, fn: Callable[..., T], *args: Any) -> T:
-        with self._engine.begin() as conn:
-            return fn(conn, *args)
+        try:
+            with self._engine.begin() as conn:
+                return fn(conn, *args)
+        except DBAPIError as exc:
+            code = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF  # the low byte of extended codes is the kind
+            if code not in _UNAVAILABLE:
+                raise  # a fault of the query
+            log.warning("the database failed: %s", exc.orig)
+            raise DatabaseUnavailable(
+                f"The database {_UNAVAILABLE[code]}. Recordings continue. Try again in a few seconds; see the engine's "
+                "log if it lasts."
+            ) from exc
 
     async def aclose(self) -> None:
         """Finish what was queued, then close."""

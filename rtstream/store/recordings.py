@@ -88,11 +88,12 @@ def add_segment(
     """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
     segment = SegmentRow(start, duration, recording_id, path, offset, length)
     conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **segment._asdict()})
-    _grow(conn, stream_id, segment.length)
+    grow(conn, stream_id, segment.length)
     conn.execute(_EXTEND_RUN, {"run": segment.recording_id, "until": segment.start + segment.duration})
 
 
-def _grow(conn: Connection, stream_id: str, by: int) -> None:
+def grow(conn: Connection, stream_id: str, by: int) -> None:
+    """Add to the bytes that are recorded of a stream."""
     conn.execute(_GROW_STREAM, {"stream": stream_id, "by": by})
 
 
@@ -164,7 +165,7 @@ def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) ->
     runs = conn.execute(gone.group_by(segments.c.recording_id)).all()
     conn.execute(delete(segments).where(segments.c.stream_id == stream_id, segments.c.path.in_(paths)))
     for run in runs:
-        _grow(conn, stream_id, -run.bytes)
+        grow(conn, stream_id, -run.bytes)
         first = conn.execute(
             select(func.min(segments.c.start)).where(
                 segments.c.stream_id == stream_id, segments.c.recording_id == run.recording_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -65,6 +66,8 @@ recordings = Table(
     # The fMP4 initialisation segment (ftyp + moov) of this continuous run, and its codecs as in RFC 6381.
     Column("init", LargeBinary, nullable=False),
     Column("codecs", String, nullable=False),
+    # Bytes of its log that these rows reflect; null for recordings from before logs.
+    Column("log_position", BigInteger),
 )
 
 segments = Table(

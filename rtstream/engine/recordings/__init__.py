@@ -5,6 +5,7 @@ from rtstream.engine.recordings.links import Grant, LinkRefused, Links
 from rtstream.engine.recordings.marks import TimelineMarks
 from rtstream.engine.recordings.media_access import MediaAccess
 from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
+from rtstream.engine.recordings.projection import RecordingProjection, ScanResult
 from rtstream.engine.recordings.retention import Retention
 from rtstream.engine.recordings.videos import VideoService
 
@@ -15,7 +16,9 @@ __all__ = [
     "Links",
     "MediaAccess",
     "PlaybackService",
+    "RecordingProjection",
     "Retention",
+    "ScanResult",
     "StreamSheet",
     "TimelineMarks",
     "VideoService",

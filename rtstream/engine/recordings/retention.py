@@ -1,4 +1,4 @@
-"""Bounds the disk: the oldest recordings go, by age and by bytes; evidence of alerts stays."""
+"""Bounds the disk use of recordings by age and by bytes. The oldest go first, evidence of alerts stays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from rtstream.concurrency import every
 from rtstream.config import EngineConfig
+from rtstream.engine.recordings.projection import RecordingProjection
 from rtstream.rules.retention import File, expired, files, unpinned
-from rtstream.storage import Storage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -27,13 +27,13 @@ GB = 1_000_000_000
 class Retention:
     """Looks every few seconds whether something has to go."""
 
-    def __init__(self, config: EngineConfig, db: Database, media: Storage) -> None:
+    def __init__(self, config: EngineConfig, db: Database, projection: RecordingProjection) -> None:
         self._config = config
         self._db = db
-        self._media = media
+        self._projection = projection
 
     async def run(self) -> None:
-        """Remove what has to go until cancelled."""
+        """Remove old recordings until cancelled."""
         await every(EVERY_S, self._all_rounds, "old recordings could not be removed")
 
     async def _all_rounds(self) -> None:
@@ -41,7 +41,7 @@ class Retention:
             pass
 
     async def round(self) -> int:
-        """Remove what has to go now; returns how many files went."""
+        """Remove the files that exceed a limit. Returns their number."""
         found: list[tuple[StreamRow, list[File]]] = await self._db.read(self._candidates)
         now = time.time()
         going: dict[tuple[str, str], File] = {}
@@ -64,16 +64,6 @@ class Retention:
         await self._remove(list(going.values()))
         return len(going)
 
-    async def agree(self) -> None:
-        """After a crash: forget segments without bytes, and remove files that nothing speaks of."""
-        for stream_id in await self._db.read(stream_rows.all_ids):
-            ends = await self._db.read(rows.file_ends, stream_id)
-            lost, orphans = _compare(stream_id, ends, await self._media.list(stream_id))
-            if lost:
-                log.warning("%d recorded files of %s are missing or cut short", len(lost), stream_id)
-                await self._db.write(rows.remove_segments, stream_id, lost)
-            await self._media.delete(orphans)
-
     @staticmethod
     def _candidates(conn: Connection) -> list[tuple[StreamRow, list[File]]]:
         found: list[tuple[StreamRow, list[File]]] = []
@@ -88,18 +78,13 @@ class Retention:
         return found
 
     async def _remove(self, going: list[File]) -> None:
-        """Forget the segments, then delete the files: a crash in between leaves a file, never a hole in a playlist."""
+        """Log the removal, forget the segments, then delete the files.
+
+        After a crash, the next reader of the log finishes the removal. Nothing that is removed comes back.
+        """
         by_stream: dict[str, list[str]] = {}
         for file in going:
             by_stream.setdefault(file.stream_id, []).append(file.path)
         for stream_id, paths in by_stream.items():
-            await self._db.write(rows.remove_segments, stream_id, paths)
-            await self._media.delete([f"{stream_id}/{path}" for path in paths])
+            await self._projection.remove(stream_id, paths)
             log.info("removed %d old files of %s", len(paths), stream_id)
-
-
-def _compare(stream_id: str, ends: dict[str, int], sizes: dict[str, int]) -> tuple[list[str], list[str]]:
-    """Known files that are missing or too short, and the keys of files that are not known."""
-    lost = [path for path, end in ends.items() if sizes.get(f"{stream_id}/{path}", -1) < end]
-    orphans = [key for key in sizes if key.endswith(".m4s") and key.removeprefix(f"{stream_id}/") not in ends]
-    return lost, orphans

@@ -1,16 +1,17 @@
-"""The messages of recorders: segments go to the store, frames and audio to what analyses them, states to the health."""
+"""Routes the messages of recorders to the projection of recordings, the indexes, the transcripts and the health log."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from contextlib import suppress
 
 from rtstream import messages as m
 from rtstream.engine.indexes import VisualIndexes
+from rtstream.engine.recordings import RecordingProjection
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
+from rtstream.errors import DatabaseUnavailable
 from rtstream.states import DesiredState
-from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
 
@@ -20,8 +21,16 @@ log = logging.getLogger(__name__)
 class RecorderEvents:
     """Handles what the recorders of all streams send."""
 
-    def __init__(self, db: Database, health: HealthLog, visual: VisualIndexes, transcripts: TranscriptRunner) -> None:
+    def __init__(
+        self,
+        db: Database,
+        health: HealthLog,
+        visual: VisualIndexes,
+        transcripts: TranscriptRunner,
+        projection: RecordingProjection,
+    ) -> None:
         self._db = db
+        self._projection = projection
         self._health = health
         self._visual = visual
         self._transcripts = transcripts
@@ -35,13 +44,10 @@ class RecorderEvents:
                 await self._visual.clock(stream_id, message.time)
             case m.AudioTaken():
                 await self._transcripts.audio(stream_id, message)
-            case m.SegmentClosed():
-                segment = asdict(message)
-                await self._db.write(lambda conn: recording_rows.add_segment(conn, stream_id, **segment))
-            case m.RecordingStarted():
-                await self._recording_started(stream_id, message)
+            case m.SegmentClosed() | m.RecordingStarted():
+                self._projection.cue(stream_id, message.recording_id)
             case m.RecordingEnded():
-                await self._db.write(recording_rows.close_run, message.recording_id)
+                self._projection.cue(stream_id, message.recording_id)
                 await self._visual.run_ended(stream_id)
             case m.RecorderHealth():
                 await self._state(stream_id, message)
@@ -52,20 +58,9 @@ class RecorderEvents:
 
     async def recording_ended(self, stream_id: str) -> None:
         """Close the recording of a stream whose recorder ended or lost its source."""
-        await self._db.write(recording_rows.close_runs_of, stream_id)
+        with suppress(DatabaseUnavailable, OSError):  # the projection tries again
+            await self._projection.settle(stream_id)
         await self._visual.run_ended(stream_id)
-
-    async def _recording_started(self, stream_id: str, message: m.RecordingStarted) -> None:
-        await self._db.write(
-            lambda conn: recording_rows.start_run(
-                conn,
-                recording_id=message.recording_id,
-                stream_id=stream_id,
-                started_at=message.started_at,
-                init=message.payload,
-                codecs=message.codecs,
-            )
-        )
 
     async def _state(self, stream_id: str, message: m.RecorderHealth) -> None:
         if message.state == "stopped":  # by itself, at the end of a file

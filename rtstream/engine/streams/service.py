@@ -171,6 +171,7 @@ class StreamService:
         """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
         row = await self._db.read(rows.get, stream_id)
         await self._supervisor.stop(stream_id)
+        await self._media.retire_folder(stream_id)  # first, so that a crash does not bring the footage back
 
         def write(conn: Connection) -> None:
             rows.delete(conn, stream_id)
@@ -221,6 +222,7 @@ class StreamService:
                 allow_networks=config.allow_networks,
                 listen_ports=config.listen_ports,
                 min_free_bytes=int(config.min_free_gb * 1e9),
+                stream_name=row.name,
             )
         )
 

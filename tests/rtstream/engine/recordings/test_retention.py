@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.recordings.retention import Retention
+from rtstream.engine.recordings import RecordingProjection, Retention
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
@@ -76,7 +76,7 @@ async def record(db: Database, media: Path, files: int, *, age_s: float, size: i
 
 
 def retention(db: Database, media: Path, **settings: float) -> Retention:
-    return Retention(EngineConfig.model_validate(settings), db, FolderStorage(media))
+    return Retention(EngineConfig.model_validate(settings), db, RecordingProjection(db, FolderStorage(media)))
 
 
 def left(paths: list[Path]) -> list[bool]:
@@ -113,17 +113,20 @@ async def test_evidence_of_an_alert_outlives_all_limits(db: Database, tmp_path: 
     assert left(paths) == [False, True, False]
 
 
-async def test_after_a_crash_segments_without_bytes_and_files_without_segments_are_gone(
-    db: Database, tmp_path: Path
-) -> None:
+async def test_segments_without_bytes_are_forgotten_and_no_file_is_deleted(db: Database, tmp_path: Path) -> None:
     paths = await record(db, tmp_path, 3, age_s=600)
     paths[0].unlink()
     paths[1].write_bytes(bytes(700))
     stray = tmp_path / STREAM / "rec-0" / "000000.m4s"
     stray.parent.mkdir()
     stray.write_bytes(b"half a segment")
-    await retention(db, tmp_path).agree()
-    assert not stray.exists()
+    result = await RecordingProjection(db, FolderStorage(tmp_path)).scan()
+    assert stray.exists()
+    assert result.missing == 3
     found = await db.read(rows.segments_between, STREAM, 0.0, time.time())
-    assert {row.path for row in found} == {"rec-1/000002.m4s"}
-    assert (await db.read(stream_rows.get, STREAM)).recorded_bytes == 1000
+    assert [(row.path, row.offset) for row in found] == [
+        ("rec-1/000001.m4s", 0),
+        ("rec-1/000002.m4s", 0),
+        ("rec-1/000002.m4s", 500),
+    ]
+    assert (await db.read(stream_rows.get, STREAM)).recorded_bytes == 1500

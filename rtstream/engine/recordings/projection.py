@@ -1,0 +1,331 @@
+"""Projects the logs of recordings, which are the truth, onto rows. Each line is applied once and in order.
+
+A recorder writes a line before it announces anything, so the announcement is only a cue and may be lost. While the
+database is unavailable, logs grow and nothing is lost. The rows follow later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+
+from rtstream.errors import DatabaseUnavailable, NotFound
+from rtstream.mp4.fragments import codecs
+from rtstream.mp4.recovery import find_fragments, header_length
+from rtstream.rules.backoff import delay
+from rtstream.rules.recording_log import (
+    LOG_FILE,
+    FilesRemoved,
+    LogLine,
+    RecordingClosed,
+    RecordingOpened,
+    SegmentWritten,
+    decode,
+    encode,
+)
+from rtstream.storage import Storage, joined
+from rtstream.store import recording_logs as rows
+from rtstream.store import recordings as recording_rows
+from rtstream.store.database import Database
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 1 << 20
+"""Bytes of a log that are read and applied at a time; about 7,000 segments."""
+MAX_TAIL = 512 << 20
+"""Bytes of a file behind the last line of its log that are searched for fragments."""
+HEADER_BYTES = 1 << 20
+"""Bytes at the beginning of a file in which its header must end."""
+RETRY_MAX_S = 10.0
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Result of a scan of the folders of all streams."""
+
+    streams: int
+    """Streams that the database did not know."""
+    segments: int
+    """Segments that had no row."""
+    missing: int
+    """Segments whose bytes are gone."""
+
+
+class RecordingProjection:
+    """Applies logs to rows.
+
+    ``on_unavailable(reason)`` is called when the database fails, and with "" once it is back.
+    """
+
+    def __init__(
+        self, db: Database, media: Storage, on_unavailable: Callable[[str], None] = lambda reason: None
+    ) -> None:
+        self._db = db
+        self._media = media
+        self._on_unavailable = on_unavailable
+        self._positions: dict[tuple[str, str], int] = {}
+        self._due: dict[tuple[str, str], None] = {}
+        self._unsettled: dict[str, None] = {}
+        self._changed = anyio.Event()
+        self._turn = anyio.Lock()
+
+    def cue(self, stream_id: str, recording_id: str) -> None:
+        """The log of a recording has grown."""
+        self._due[stream_id, recording_id] = None
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Follow cues until cancelled. A database that fails is tried again for as long as it takes."""
+        attempt = 0
+        while True:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            try:
+                for stream_id in list(self._unsettled):
+                    await self.settle(stream_id)
+                await self.catch_up(list(self._due))
+            except (DatabaseUnavailable, OSError) as exc:
+                attempt += 1
+                if attempt == 1:
+                    log.warning("recordings are not entered into the database for now: %s", exc)
+                    self._on_unavailable("the database cannot be written; recording continues")
+                self._changed.set()
+                await anyio.sleep(delay(attempt, RETRY_MAX_S, 0.5))
+                continue
+            if attempt:
+                log.info("recordings are entered into the database again")
+                self._on_unavailable("")
+            attempt = 0
+
+    async def catch_up(self, due: Iterable[tuple[str, str]]) -> int:
+        """Apply what these logs say since they were last read. Returns the number of segments.
+
+        Raises DatabaseUnavailable or OSError; nothing is lost then, and the next call begins at the same place.
+        """
+        total = 0
+        async with self._turn:
+            for stream_id, recording_id in list(due):
+                total += await self._apply(stream_id, recording_id)
+                self._due.pop((stream_id, recording_id), None)
+        return total
+
+    async def _apply(self, stream_id: str, recording_id: str) -> int:
+        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+        position = self._positions.get((stream_id, recording_id))
+        if position is None:
+            known = await self._db.read(rows.positions, stream_id)
+            position = known.get(recording_id, (0, False))[0]
+        count = 0
+        while True:
+            try:
+                raw = await self._media.read(key, position, READ_BYTES)
+            except NotFound:
+                return count
+            lines, length = decode(raw)
+            if not length:
+                break
+            position += length
+            await self._db.write(rows.apply, stream_id, recording_id, lines, position)
+            await self._delete_removed(stream_id, lines)
+            count += sum(isinstance(line, SegmentWritten) for line in lines)
+            if any(isinstance(line, RecordingClosed) for line in lines):
+                self._positions.pop((stream_id, recording_id), None)
+            else:
+                self._positions[stream_id, recording_id] = position
+            if len(raw) < READ_BYTES:
+                break
+        return count
+
+    async def _delete_removed(self, stream_id: str, lines: list[LogLine]) -> None:
+        """Delete the files that a log says are removed: after a crash, some of them may still be there."""
+        paths = [path for line in lines if isinstance(line, FilesRemoved) for path in line.paths]
+        if paths:
+            await self._media.delete([joined(stream_id, path) for path in paths])
+
+    async def settle(self, stream_id: str) -> None:
+        """Bring the rows of a stream up to date after its recorder has ended, cleanly or not.
+
+        Fragments behind the last line of a log are kept, and logs without an end are closed.
+
+        Raises:
+            DatabaseUnavailable, OSError: Nothing is lost; it is tried again in the background.
+        """
+        self._unsettled[stream_id] = None
+        self._changed.set()
+        sizes = await self._media.list(stream_id)
+        known = await self._db.read(rows.positions, stream_id)
+        for recording_id, size in _logs(stream_id, sizes).items():
+            position, closed = known.get(recording_id, (0, False))
+            if not closed or position < size:
+                await self._finish_log(stream_id, recording_id, sizes)
+                await self.catch_up([(stream_id, recording_id)])
+        self._unsettled.pop(stream_id, None)
+
+    async def remove(self, stream_id: str, paths: Collection[str]) -> None:
+        """Delete files of a stream on purpose. The removal is logged first, so that nothing brings them back."""
+        by_recording: dict[str, list[str]] = {}
+        for path in paths:
+            by_recording.setdefault(path.partition("/")[0], []).append(path)
+        for recording_id, removed in by_recording.items():
+            key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+            with suppress(NotFound):  # a recording from before logs has none
+                size = (await self._media.get(key)).size
+                torn = size > 0 and await self._media.read(key, size - 1, 1) != b"\n"
+                line = encode(FilesRemoved(tuple(removed)))
+                await self._media.append(key, b"\n" + line if torn else line)
+        await self._db.write(recording_rows.remove_segments, stream_id, paths)
+        await self._media.delete([joined(stream_id, path) for path in paths])
+        for recording_id in by_recording:
+            await self._forget_empty(stream_id, recording_id)
+
+    async def _forget_empty(self, stream_id: str, recording_id: str) -> None:
+        """Delete the log of a recording of which nothing is left. One that has a row may still grow."""
+        self._positions.pop((stream_id, recording_id), None)
+        if recording_id in await self._db.read(rows.positions, stream_id):
+            return
+        left = await self._media.list(joined(stream_id, recording_id))
+        if len(left) <= 1:
+            await self._media.delete_folder(joined(stream_id, recording_id))
+
+    async def scan(self, running: frozenset[str] = frozenset()) -> ScanResult:
+        """Compare the rows with the files on the disk and add the missing rows.
+
+        Footage whose rows are missing is entered again, even into an empty database. Footage that was deleted on
+        purpose stays deleted. Rows whose bytes are missing are removed. No file with media is deleted.
+
+        Args:
+            running: Streams whose recorders are running: their logs have no end yet.
+        """
+        streams = found = missing = 0
+        known = await self._db.read(rows.known_streams)
+        for stream_id in sorted(known.union(await self._media.folders())):
+            sizes = await self._media.list(stream_id)
+            positions = await self._db.read(rows.positions, stream_id)
+            sizes |= await self._rebuild_logs(stream_id, sizes, positions)
+            logs = _logs(stream_id, sizes)
+            if stream_id not in known:
+                if not await self._add_stream(stream_id, logs):
+                    continue
+                streams += 1
+            for recording_id, size in logs.items():
+                position, closed = positions.get(recording_id, (0, False))
+                if closed and position >= size:
+                    continue
+                if stream_id not in running:
+                    await self._finish_log(stream_id, recording_id, sizes)
+                found += await self.catch_up([(stream_id, recording_id)])
+            prefix = f"{stream_id}/"
+            files = {key.removeprefix(prefix): size for key, size in (await self._media.list(stream_id)).items()}
+            lost = await self._db.write(rows.remove_missing, stream_id, files)
+            if lost:
+                log.warning("%d recorded segments of %s are missing on the disk", lost, stream_id)
+            missing += lost
+        return ScanResult(streams, found, missing)
+
+    async def _rebuild_logs(self, stream_id: str, sizes: dict[str, int], known: Collection[str]) -> dict[str, int]:
+        """Write the logs of recordings that have neither a log nor a row, from their files. Returns the logs' sizes."""
+        recordings: dict[str, dict[str, int]] = {}
+        for key, size in sizes.items():
+            _, recording_id, *rest = key.split("/")
+            if rest and recording_id not in known:
+                recordings.setdefault(recording_id, {})[key] = size
+        written: dict[str, int] = {}
+        for recording_id, files in recordings.items():
+            key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+            if key in files:
+                continue
+            lines = await self._lines_of_files(stream_id, recording_id, files)
+            if lines:
+                raw = b"".join(map(encode, lines))
+                await self._media.put(key, raw)
+                written[key] = len(raw)
+                log.warning("the log of recording %s was missing and is rebuilt from its files", recording_id)
+        return written
+
+    async def _lines_of_files(self, stream_id: str, recording_id: str, files: dict[str, int]) -> list[LogLine]:
+        for key in sorted(files):
+            head = await self._media.read(key, 0, HEADER_BYTES)
+            length = header_length(head)
+            found = find_fragments(head[length:], head[:length]) if length else None
+            if found is None and length:
+                found = find_fragments(await self._media.read(key, length, MAX_TAIL), head[:length])
+            if found is not None:
+                opened = RecordingOpened(
+                    recording_id, stream_id, found.first_time, codecs(head[:length]), head[:length]
+                )
+                segments = await self._tail(stream_id, recording_id, opened, [], files)
+                return [opened, *segments] if segments else []
+        return []
+
+    async def _add_stream(self, stream_id: str, logs: dict[str, int]) -> bool:
+        for recording_id in logs:
+            lines, _ = decode(await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}"), 0, READ_BYTES))
+            opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
+            if opened is not None:
+                await self._db.write(rows.add_found_stream, stream_id, opened)
+                log.warning("stream %s was not in the database; its recordings are entered again", stream_id)
+                return True
+        return False
+
+    async def _finish_log(self, stream_id: str, recording_id: str, sizes: dict[str, int]) -> None:
+        """Add what a recorder that was killed could not: its last fragments, and the end."""
+        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+        raw = await self._media.read(key)
+        lines, whole = decode(raw)
+        opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
+        if opened is None or any(isinstance(line, RecordingClosed) for line in lines):
+            return
+        added = await self._tail(stream_id, recording_id, opened, lines, sizes)
+        written = [line for line in [*lines, *added] if isinstance(line, SegmentWritten)]
+        end = max((line.start + line.duration for line in written), default=opened.started_at)
+        added.append(RecordingClosed(end, "the recorder ended before it could close the recording"))
+        torn = b"\n" if whole < len(raw) else b""
+        await self._media.append(key, torn + b"".join(map(encode, added)))
+
+    async def _tail(
+        self, stream_id: str, recording_id: str, opened: RecordingOpened, lines: list[LogLine], sizes: dict[str, int]
+    ) -> list[LogLine]:
+        """Segments made of the whole fragments behind the last line of a log."""
+        ends: dict[str, int] = {}
+        removed: set[str] = set()
+        until = opened.started_at
+        for line in lines:
+            if isinstance(line, SegmentWritten):
+                ends[line.path] = max(ends.get(line.path, 0), line.offset + line.length)
+                until = max(until, line.start + line.duration)
+            elif isinstance(line, FilesRemoved):
+                removed.update(line.paths)
+        added: list[LogLine] = []
+        prefix = f"{stream_id}/"
+        newest = max(ends, default="")
+        for key in sorted(sizes):
+            path = key.removeprefix(prefix)
+            if not path.startswith(f"{recording_id}/") or path.endswith(LOG_FILE) or path in removed or path < newest:
+                continue
+            start = ends.get(path, 0)
+            if not 0 < sizes[key] - start <= MAX_TAIL:
+                continue
+            data = await self._media.read(key, start)
+            skipped = 0 if path in ends else header_length(data)
+            found = await anyio.to_thread.run_sync(find_fragments, data[skipped:], opened.init)
+            if found is None:
+                continue
+            duration = found.end_time - found.first_time
+            added.append(SegmentWritten(until, duration, path, start + skipped + found.offset, found.length))
+            until += duration
+        return added
+
+
+def _logs(stream_id: str, sizes: dict[str, int]) -> dict[str, int]:
+    """Bytes of the log of each recording of a stream, oldest first."""
+    suffix = f"/{LOG_FILE}"
+    prefix = f"{stream_id}/"
+    return {
+        key.removeprefix(prefix).removesuffix(suffix): size
+        for key, size in sorted(sizes.items())
+        if key.endswith(suffix) and key.count("/") == 2
+    }

@@ -1,0 +1,118 @@
+"""Rows of recordings and segments as a projection of the recordings' logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from rtstream.rules.recording_log import (
+    FilesRemoved,
+    LogLine,
+    RecordingClosed,
+    RecordingOpened,
+    SegmentWritten,
+)
+from rtstream.store import recordings as rows
+from rtstream.store.streams import DEFAULT_COLLECTION
+from rtstream.store.tables import recordings, segments, streams
+
+FOUND_ON_DISK = "found on the disk; connect its source again to continue recording"
+
+
+def positions(conn: Connection, stream_id: str) -> dict[str, tuple[int, bool]]:
+    """Return the bytes of each recording's log that are applied, and whether the recording is closed."""
+    query = select(recordings.c.id, recordings.c.log_position, recordings.c.closed)
+    found = conn.execute(query.where(recordings.c.stream_id == stream_id)).all()
+    return {row.id: (row.log_position or 0, row.closed) for row in found}
+
+
+def apply(conn: Connection, stream_id: str, recording_id: str, lines: Iterable[LogLine], position: int) -> None:
+    """Bring the rows up to date with further lines of a log, and note how far it was read.
+
+    In one transaction, so that every line has its effect exactly once, whatever happens in between.
+    """
+    for line in lines:
+        match line:
+            case RecordingOpened():
+                _open(conn, stream_id, recording_id, line)
+            case SegmentWritten():
+                rows.add_segment(
+                    conn,
+                    stream_id,
+                    recording_id=recording_id,
+                    start=line.start,
+                    duration=line.duration,
+                    path=line.path,
+                    offset=line.offset,
+                    length=line.length,
+                )
+            case FilesRemoved():
+                rows.remove_segments(conn, stream_id, line.paths)
+            case RecordingClosed():
+                rows.close_run(conn, recording_id)
+    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(log_position=position))
+
+
+def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOpened) -> None:
+    known = select(func.count()).select_from(recordings).where(recordings.c.id == recording_id)
+    if not conn.execute(known).scalar_one():
+        rows.start_run(
+            conn,
+            recording_id=recording_id,
+            stream_id=stream_id,
+            started_at=line.started_at,
+            init=line.init,
+            codecs=line.codecs,
+        )
+
+
+def known_streams(conn: Connection) -> set[str]:
+    """Return the ids of all streams."""
+    return set(conn.execute(select(streams.c.id)).scalars())
+
+
+def add_found_stream(conn: Connection, stream_id: str, line: RecordingOpened) -> None:
+    """Add a stream of which only its recordings are left. It is stopped, and its URL has no credentials."""
+    conn.execute(
+        insert(streams).values(
+            id=stream_id,
+            name=line.stream_name or stream_id,
+            url=line.url,
+            collection_id=DEFAULT_COLLECTION,
+            created_at=line.started_at,
+            media_types=["video", "audio"],
+            sample_rate=30,
+            store=True,
+            enable_transcript=False,
+            desired="stopped",
+            health={"state": "stopped", "reason": FOUND_ON_DISK, "since": time.time()},
+        )
+    )
+
+
+def remove_missing(conn: Connection, stream_id: str, sizes: Mapping[str, int]) -> int:
+    """Forget the segments whose bytes are not in their files any more. Returns how many there were.
+
+    ``sizes`` has the bytes of each file of the stream, by its path; a file that is not named does not exist.
+    """
+    short = [path for path, end in rows.file_ends(conn, stream_id).items() if sizes.get(path, 0) < end]
+    missing = 0
+    for path in short:
+        where = (segments.c.stream_id == stream_id) & (segments.c.path == path)
+        kept = where & (segments.c.offset + segments.c.length <= sizes.get(path, 0))
+        if conn.execute(select(func.count()).select_from(segments).where(kept)).scalar_one() == 0:
+            missing += conn.execute(select(func.count()).select_from(segments).where(where)).scalar_one()
+            rows.remove_segments(conn, stream_id, [path])
+            continue
+        lost = where & (segments.c.offset + segments.c.length > sizes[path])
+        total = select(func.sum(segments.c.length), func.count(), func.max(segments.c.recording_id)).where(lost)
+        length, count, recording_id = conn.execute(total).one()
+        conn.execute(delete(segments).where(lost))
+        rows.grow(conn, stream_id, -length)
+        missing += count
+        end = select(func.max(segments.c.start + segments.c.duration)).where(segments.c.recording_id == recording_id)
+        until = conn.execute(end).scalar()
+        conn.execute(update(recordings).where(recordings.c.id == recording_id).values(ended_at=until))
+    return missing

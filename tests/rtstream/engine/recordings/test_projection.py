@@ -1,0 +1,189 @@
+"""Rows follow the logs of recordings: footage on the disk is entered once, and removed footage stays removed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
+from rtstream.messages import RecordingStarted, SegmentClosed
+from rtstream.rules.recording_log import LOG_FILE, decode
+from rtstream.store import recordings as recording_rows
+from tests.rtstream.recorder.test_writer import picture_file, record, run_of, segments_of
+
+pytestmark = pytest.mark.anyio
+
+STREAM = "rts-0123456789abcdef"
+
+
+def config(data: Path) -> EngineConfig:
+    return EngineConfig(data_dir=data, api_key="sk-projection-0123456789abcdef", local_vision=False, min_free_gb=0)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds with a keyframe every second."""
+    return picture_file(tmp_path_factory.mktemp("source") / "twenty.mkv", [n * 100 for n in range(200)], 10)
+
+
+@pytest.fixture
+def recorded(pictures: Path, tmp_path: Path) -> tuple[Path, RecordingStarted, list[SegmentClosed]]:
+    """A data folder in which a recorder wrote while no engine was there."""
+    folder = tmp_path / "data" / "media" / STREAM
+    folder.mkdir(parents=True)
+    sent = record(pictures, folder, segment_s=4.0)
+    return tmp_path / "data", run_of(sent), segments_of(sent)
+
+
+async def rows_of(engine: Engine) -> list[tuple[float, float, str, int, int]]:
+    found = await engine.db.read(recording_rows.oldest_segments, STREAM, 1000)
+    return [(row.start, row.duration, row.path, row.offset, row.length) for row in found]
+
+
+def rows_written(segments: list[SegmentClosed]) -> list[tuple[float, float, str, int, int]]:
+    return [(one.start, one.duration, one.path, one.offset, one.length) for one in segments]
+
+
+async def seconds(engine: Engine) -> float:
+    return round(sum(row[1] for row in await rows_of(engine)), 1)
+
+
+@pytest.fixture
+async def known(recorded: tuple[Path, RecordingStarted, list[SegmentClosed]]) -> Path:
+    """The data folder, with the stream in the database and everything entered."""
+    async with Engine(config(recorded[0])) as engine:
+        assert await rows_of(engine) == rows_written(recorded[2])
+    return recorded[0]
+
+
+async def test_what_was_recorded_without_an_engine_is_there_after_the_next_start(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]],
+) -> None:
+    data, _, segments = recorded
+    async with Engine(config(data)) as engine:
+        assert await rows_of(engine) == rows_written(segments)
+        stream = await engine.get_stream(STREAM)
+        assert (stream.name, stream.status, stream.url) == ("Door", "stopped", "rtsp://h/x")
+        assert stream.recorded == [(segments[0].start, segments[-1].start + segments[-1].duration)]
+        assert stream.recorded_bytes == sum(segment.length for segment in segments)
+
+
+async def test_reading_logs_again_changes_nothing(known: Path) -> None:
+    async with Engine(config(known)) as engine:
+        before = await rows_of(engine), (await engine.get_stream(STREAM)).recorded_bytes
+        assert (await engine.projection.scan()).segments == 0
+        for log in known.glob(f"media/{STREAM}/*/{LOG_FILE}"):
+            engine.projection.cue(STREAM, log.parent.name)
+            await engine.projection.catch_up([(STREAM, log.parent.name)])
+        await engine.projection.settle(STREAM)
+        assert (await rows_of(engine), (await engine.get_stream(STREAM)).recorded_bytes) == before
+
+
+@pytest.mark.parametrize("lines_lost", [1, 2, 3, 4])
+async def test_fragments_behind_the_last_line_of_a_log_are_kept(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], lines_lost: int
+) -> None:
+    data, began, _ = recorded
+    log = data / "media" / STREAM / began.recording_id / LOG_FILE
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-lines_lost]) + lines[-lines_lost][:15])  # killed in the middle of a line
+    async with Engine(config(data)) as engine:
+        assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
+        found, whole = decode(log.read_bytes())
+        assert whole == log.stat().st_size
+        assert found[-1].kind == "closed"
+        await engine.projection.scan()
+        assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
+
+
+async def test_a_file_cut_short_costs_only_what_is_missing(known: Path) -> None:
+    (file,) = known.glob(f"media/{STREAM}/*/*.m4s")
+    async with Engine(config(known)) as engine:
+        rows = await rows_of(engine)
+    with file.open("r+b") as cut:
+        cut.truncate(rows[3][3] + 10)
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == rows[:3]
+        stream = await engine.get_stream(STREAM)
+        assert stream.recorded == [(rows[0][0], rows[2][0] + rows[2][1])]
+        assert stream.recorded_bytes == sum(row[4] for row in rows[:3])
+    assert file.exists()
+
+
+async def test_footage_is_found_again_when_the_database_is_gone(
+    known: Path, recorded: tuple[Path, RecordingStarted, list[SegmentClosed]]
+) -> None:
+    for path in known.glob("rtstream.db*"):
+        path.unlink()
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == rows_written(recorded[2])
+
+
+async def test_a_missing_log_is_rebuilt_from_the_files(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]],
+) -> None:
+    data, began, segments = recorded
+    (data / "media" / STREAM / began.recording_id / LOG_FILE).unlink()
+    async with Engine(config(data)) as engine:
+        assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
+        rows = await rows_of(engine)
+        assert rows[0][0] == pytest.approx(segments[0].start, abs=0.2)
+        assert sum(row[4] for row in rows) == sum(segment.length for segment in segments)
+
+
+async def fail(*_: Any) -> None:
+    raise RuntimeError("crash")
+
+
+@pytest.mark.parametrize("crash", ["before the rows", "before the files", "never"])
+async def test_removed_footage_never_comes_back(
+    known: Path, recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], crash: str, tmp_path: Path
+) -> None:
+    (file,) = known.glob(f"media/{STREAM}/*/*.m4s")
+    yesterday = tmp_path / "yesterday.db"
+    with closing(sqlite3.connect(known / "rtstream.db")) as source, closing(sqlite3.connect(yesterday)) as backup:
+        source.backup(backup)
+        backup.execute("PRAGMA journal_mode=DELETE")
+
+    async with Engine(config(known)) as engine:
+        removing = engine.projection.remove(STREAM, [recorded[2][0].path])
+        if crash == "never":
+            await removing
+        else:
+            crashed = engine.db if crash == "before the rows" else engine.projection._media
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(crashed, "write" if crash == "before the rows" else "delete", fail)
+                with pytest.raises(RuntimeError, match="crash"):
+                    await removing
+    if crash == "never":
+        for path in known.glob("rtstream.db*"):
+            path.unlink()
+        shutil.copy(yesterday, known / "rtstream.db")
+    else:
+        assert file.exists()
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == []
+        assert not file.exists()
+        await engine.projection.scan()
+        assert await rows_of(engine) == []
+
+
+async def test_a_deleted_stream_never_comes_back(known: Path) -> None:
+    async with Engine(config(known)) as engine:
+        await engine.delete_stream(STREAM)
+        assert (await engine.projection.scan()).streams == 0
+        assert list((known / "media").iterdir()) == []
+
+
+async def test_a_crash_while_a_stream_is_deleted_does_not_bring_its_footage_back(known: Path) -> None:
+    (known / "media" / STREAM).rename(known / "media" / f"{STREAM}.deleted")
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == []
+        await engine.delete_stream(STREAM)
+    assert list((known / "media").iterdir()) == []
