@@ -8,6 +8,7 @@ from mcp_types import INVALID_PARAMS, ListResourcesResult, Resource
 from resources import uris
 from rtstream.client import Feed, RTStreamClient
 from rtstream.client.messages import LIVE_CHANNELS
+from rtstream.client.untrusted import for_chat
 from rtstream.errors import NotFound, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import Stream
@@ -51,7 +52,7 @@ async def listing(client: RTStreamClient, cursor: str | None) -> ListResourcesRe
     except Unavailable:
         return ListResourcesResult(resources=resources)
     for one in found:
-        name = clean(one.name, 100)
+        name = for_chat(clean(one.name, 100))
         resources.append(_resource(uris.stream(one.id), one.id, name, "A live stream, with its health."))
         resources += [
             _resource(uris.channel(one.id, channel), f"{one.id}/{channel}", f"{name}: {channel}", ABOUT[channel])

@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from resources import catalogue, uris
 from resources import channels as live
 from rtstream.client import Feed, RTStreamClient
+from rtstream.client.untrusted import for_chat
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 
@@ -54,8 +55,8 @@ def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
 
 async def _text(content: Awaitable[JsonObject]) -> str:
     try:
-        return json.dumps(await content, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(for_chat(await content), ensure_ascii=False, separators=(",", ":"))
     except NotFound as exc:
-        raise ResourceNotFoundError(exc.message) from exc
+        raise ResourceNotFoundError(for_chat(exc.message)) from exc
     except RTStreamError as exc:
-        raise ResourceError(exc.message) from exc
+        raise ResourceError(for_chat(exc.message)) from exc

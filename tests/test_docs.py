@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from rtstream.api.app import routes
 from rtstream.client import RTStreamClient
 from rtstream.client.messages import LIVE_CHANNELS
+from rtstream.client.untrusted import CHOSEN_BY_OTHERS
 from server.__main__ import COMMANDS, EPILOG
 from server.cli import docs
 from server.mcp_server import create_face
@@ -50,6 +51,12 @@ def first_cells(text: str) -> set[str]:
 def test_the_table_of_tools_names_exactly_the_tools(page: Path) -> None:
     table = page.read_text(encoding="utf-8").partition("<!-- tools:begin -->")[2].partition("<!-- tools:end -->")[0]
     assert first_cells(table) == {tool.name for tool in toolset()}
+
+
+def test_every_field_that_others_choose_is_documented() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    names = page.partition("**Names** are data")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z_]+)`", names)) == CHOSEN_BY_OTHERS
 
 
 def methods_and_path(route: BaseRoute) -> tuple[str, str]:

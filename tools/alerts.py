@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from rtstream.client.untrusted import quoted
+from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Alert, CreateAlert, Delivery
 from tools._framework.decisions import Episode, episodes, summary
@@ -178,11 +180,25 @@ async def disable_alert(
     return AlertStatusResult(alert_id=alert_id, status="disabled")
 
 
+async def deletion(ctx: ToolContext, stream_id: str, index_id: str, alert_id: str) -> str:
+    """The question before an alert is deleted."""
+    client = live(ctx).client
+    alerts = await client.alerts.list_alerts(stream_id, index_id)
+    alert = next((one for one in alerts if one.alert_id == alert_id), None)
+    if alert is None:
+        raise NotFound(f"This index has no alert {quoted(alert_id)}. Call list_alerts for its alerts.")
+    stream = await client.get_stream(stream_id)
+    return (
+        f"Delete the alert {quoted(alert.label)} ({alert.alert_id}) on the stream {quoted(stream.name)}, with its logs "
+        "and unsent webhooks?"
+    )
+
+
 @tool(
     "Delete an alert",
     read_only=False,
     destructive=True,
-    confirm="Delete the alert {alert_id} with its logs and unsent webhooks?",
+    confirm=deletion,
 )
 async def delete_alert(ctx: ToolContext, stream_id: StreamId, index_id: IndexId, alert_id: AlertId) -> Removed:
     """Delete an alert. Its event is kept.

@@ -7,13 +7,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from rtstream.client import RTStreamClient
+from rtstream.client.untrusted import quoted
+from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Event, EventTest, UpdateEvent
 from rtstream.rules.text_safety import clean
+from tools._framework.confirmation import listed
 from tools._framework.decisions import Candidate, Episode, candidates, episodes, summary
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import StreamId, name, note
 
+MAX_ASKED_STREAMS = 20
 EventId = Annotated[str, Field(description="From create_event or list_events.")]
 Prompt = Annotated[
     str,
@@ -104,11 +109,33 @@ async def update_event(
     return _event(await live(ctx).client.alerts.update_event(event_id, change))
 
 
+async def deletion(ctx: ToolContext, event_id: str) -> str:
+    """The question before an event is deleted, with the names of the streams that have alerts for it."""
+    client = live(ctx).client
+    event = next((one for one in await client.alerts.list_events() if one.event_id == event_id), None)
+    if event is None:
+        raise NotFound(f"There is no event {quoted(event_id)}. Call list_events for all events.")
+    streams, total = await client.list_streams(limit=MAX_ASKED_STREAMS)
+    watched = [stream.name for stream in streams if await _watches(client, stream.id, event_id)]
+    where = listed("alerts on the stream", watched, "alerts on the streams") or ", all alerts that use it"
+    others = " and on others" if total > len(streams) else ""
+    return f"Delete the event {quoted(event.label)} ({event.event_id}){where}{others}, and their logs?"
+
+
+async def _watches(client: RTStreamClient, stream_id: str, event_id: str) -> bool:
+    """Whether a stream has an alert for an event."""
+    for index in await client.indexes.list(stream_id):
+        alerts = await client.alerts.list_alerts(stream_id, index.rtstream_index_id)
+        if any(alert.event_id == event_id for alert in alerts):
+            return True
+    return False
+
+
 @tool(
     "Delete an event",
     read_only=False,
     destructive=True,
-    confirm="Delete the event {event_id} with all alerts that use it and their logs?",
+    confirm=deletion,
 )
 async def delete_event(ctx: ToolContext, event_id: EventId) -> Removed:
     """Delete an event and all alerts that use it, on all streams.

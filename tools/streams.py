@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from rtstream.client.untrusted import quoted
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, Stream
+from tools._framework.confirmation import listed
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, name, note, ranges
 from tools.indexes import IndexState, index_state
 
 MAX_RANGES = 5
+MAX_ASKED_INDEXES = 20
 
 
 class StreamState(BaseModel):
@@ -177,12 +180,23 @@ async def update_stream(
     return _limits(await client.update_stream(stream_id, name=name, retention=retention))
 
 
+async def deletion(ctx: ToolContext, stream_id: str) -> str:
+    """The question before a stream is deleted, with the names of its indexes and alerts."""
+    client = live(ctx).client
+    stream = await client.get_stream(stream_id)
+    indexes = stream.indexes[:MAX_ASKED_INDEXES]
+    alerts = [alert for one in indexes for alert in await client.alerts.list_alerts(stream.id, one.rtstream_index_id)]
+    parts = listed("index", [one.name or one.rtstream_index_id for one in stream.indexes], "indexes")
+    parts += listed("alert", [alert.label for alert in alerts])
+    return f"Delete the stream {quoted(stream.name)} ({stream.id}) permanently, with its recordings and results{parts}?"
+
+
 @tool(
     "Delete a stream",
     read_only=False,
     destructive=True,
     idempotent=True,
-    confirm="Delete the stream {stream_id} permanently, with its recordings, indexes, alerts and results?",
+    confirm=deletion,
 )
 async def delete_stream(ctx: ToolContext, stream_id: StreamId) -> DeletedStream:
     """Delete a stream permanently, with its recordings, indexes, alerts and results.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from rtstream.client.untrusted import quoted
 from rtstream.models import ExportResult, Video
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, left_out, name, ranges
@@ -98,13 +99,22 @@ async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
     )
 
 
+async def deletion(ctx: ToolContext, video_id: str) -> str:
+    """The question before a video is deleted."""
+    video = await live(ctx).client.videos.get(video_id)
+    return (
+        f"Delete the exported video {quoted(video.name)} ({video.id}, {video.length:.0f} s) permanently, with its "
+        "file, transcript and links?"
+    )
+
+
 @tool(
     "Delete an exported video",
     read_only=False,
     destructive=True,
     idempotent=True,
     group="videos",
-    confirm="Delete the exported video {video_id} permanently?",
+    confirm=deletion,
 )
 async def delete_video(ctx: ToolContext, video_id: VideoId) -> DeletedVideo:
     """Delete an exported video and its file permanently.

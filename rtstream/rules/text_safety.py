@@ -1,4 +1,4 @@
-"""Makes text from a stream safe to store and display: no invisible characters, no control characters, bounded length.
+"""Makes text from a stream safe to store and display: no invisible or control characters, bounded, no live Markdown.
 
 It removes characters that a reader cannot see but a model would read. It does not make the text true or harmless. The
 remaining text is still data, never instructions. The set of characters follows the filter of GitHub's MCP server,
@@ -7,7 +7,9 @@ extended to whole Unicode categories.
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Collection
 from typing import Any
 
 ELLIPSIS = "…"
@@ -17,6 +19,25 @@ MAX_DEPTH = 20
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
 _NEWLINES = str.maketrans({"\r": "\n", "\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n"})
 _EMOJI_BASE = frozenset("#*0123456789©®‼⁉")
+
+# The parts of Markdown and HTML that make a client load or link something, each with an optional escape in it, because
+# some clients render text twice. The first alternative exempts the host of a media URL, which no client links.
+_ACTIVE = re.compile(
+    r"""
+    (?P<media> (?:rtsps?|rtmps?|srt|tcp|udp|rtstream)://(?:\*+@)?[^\s/@<>\[\]()]* )
+  | (?P<scheme> (?:https?|ftps?|wss?|file)\\*:[\\/]+ )
+  | (?P<slashes> (?<![:\w/])\\*/\\*/(?=[\w\[]) )    # //host takes the scheme of the page
+  | (?P<host> (?<!\w)www\\*\.(?=\S) )
+  | (?P<domain> (?<=\w)\.(?=(?:[a-z]{2,24}|xn--[\w-]{1,60})(?:[/?\#]|:\d)) )
+  | (?P<email> (?<=[\w.+\\-])@(?=[\w-]+\\*\.\w) )
+  | (?P<bracket> \](?=[\\\s]*[(\[:]) )           # [text](link), [text][label], [label]: link
+  | (?P<angle> <(?=[a-z/!?@\#\\]) )             # HTML, comments, <http://host>, mentions
+  | (?P<entity> &(?=\#?\w{1,40};) )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_PLAIN_URL = re.compile(r"https?://[\w.:\[\]-]+/[\w./?=&%~+:,;-]*", re.ASCII)
+_INERT = str.maketrans({"/": "∕", "\\": "∕", ".": "․", "@": "＠", "]": "］", "<": "‹", "&": "＆"})
 
 
 def clean(text: str, limit: int) -> str:
@@ -46,6 +67,44 @@ def clean_data(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
         return {clean(str(key), limit): clean_data(inner, limit, depth - 1) for key, inner in value.items()}
     if isinstance(value, list):
         return [clean_data(inner, limit, depth - 1) for inner in value]
+    return value
+
+
+def neutralise_markdown(text: str) -> str:
+    """Return ``text`` without anything that a client which renders Markdown would load or show as a link.
+
+    That covers images, links, reference definitions, autolinks, bare web URLs and e-mail addresses, HTML, comments and
+    entities, even if they are escaped or contain invisible characters. One character of each is replaced by one that
+    looks alike, so that the text stays readable and as long as before. Other text is returned unchanged, as are media
+    URLs such as ``rtsp://host/path`` and names of hosts without a path.
+    """
+    if not text.isascii():
+        text = _strip(text)
+    return _ACTIVE.sub(lambda match: match[0] if match["media"] else match[0].translate(_INERT), text)
+
+
+def neutralise_data(value: Any, links: Collection[str] = (), free: Collection[str] = (), depth: int = MAX_DEPTH) -> Any:
+    """Apply ``neutralise_markdown`` to every string and key of a JSON value.
+
+    Args:
+        value: Any JSON value. Whatever is nested deeper than ``depth`` becomes ``…``.
+        links: Keys whose values are links of our own. They are returned unchanged if they are plain web URLs.
+        free: Keys below which others chose the keys as well, so that ``links`` does not apply there.
+        depth: Levels of nesting that are left.
+    """
+    if isinstance(value, str):
+        return neutralise_markdown(value)
+    if isinstance(value, dict | list) and depth == 0:
+        return ELLIPSIS
+    if isinstance(value, dict):
+        return {
+            neutralise_markdown(str(key)): inner
+            if key in links and isinstance(inner, str) and _PLAIN_URL.fullmatch(inner)
+            else neutralise_data(inner, () if key in free else links, free, depth - 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [neutralise_data(inner, links, free, depth - 1) for inner in value]
     return value
 
 

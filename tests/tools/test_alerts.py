@@ -126,7 +126,7 @@ async def test_a_receiver_that_is_gone_is_shown_with_its_attempts_and_can_be_tri
     made = await call(
         client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"], callback_url=url
     )
-    assert made["webhook"] == "http://127.0.0.1:1/…"
+    assert made["webhook"] == "http:∕∕127.0.0.1:1/…"  # no link, because a model may have chosen it
     alert = {"stream_id": stream_id, "index_id": index_id, "alert_id": made["alert_id"]}
     await add_scene(served, stream_id, index_id, "OPEN")
     found = await eventually(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mcp_types import CallToolResult, TextContent, Tool
 
 from rtstream.client import RTStreamClient
 from rtstream.client.messages import LIVE_CHANNELS, MAX_TEXT
+from rtstream.client.untrusted import CHOSEN_BY_OTHERS
 from rtstream.models import CreateAlert
 from rtstream.store import alerts as alert_rows
 from rtstream.store import transcripts as transcript_rows
@@ -38,9 +40,16 @@ CORPUS = [
     '<script>alert("@")</script><img src=x onerror=alert(1)>',
     "'; DROP TABLE scenes; -- @ $(touch pwned) `touch pwned` %s %n {0.__class__}",
     "@ " * 2000,
+    "![@](http://h.example/?q=1) [@](http://h.example) [![@](//i.example)](http://h.example)",
+    "<http://h.example/@> <!-- @ --> <img\nsrc=http://h.example> [@]: http://h.example\n\n[@]",
+    "http://h.example/@ www.h.example @\\@h.example !\\[@\\]\\(http:\\/\\/h.example) &lt;img src=x&gt; @",
+    "!\u200b[@]\u2060(ht\u200dtp://h.example/?q=1)",
 ]
-NAME_FIELDS = frozenset({"name", "stream_name", "label", "prompt", "title"})
+ACTIVE = re.compile(r"\][\s\\]*[(\[:]|<[a-z/!?]|(https?|ftp)\\*:[/\\]|(?<!\w)www\.\w|&#?\w+;|\w@\w+\.", re.IGNORECASE)
+"""Markdown and HTML that a chat client would load or show as a link."""
+NAME_FIELDS = CHOSEN_BY_OTHERS
 UNTRUSTED_FIELDS = frozenset({"untrusted_text", "untrusted_data"})
+LINKS = frozenset({"player_url", "stream_url", "download_url"})
 MAX_NAME = 500
 
 
@@ -111,6 +120,10 @@ def check(content: Any, where: str) -> bool:
         assert NAMED not in text or may, f"{where}: {field} has a name"
         assert all(char.isprintable() or char in "\n\t" for char in text), f"{where}: {field} has hidden characters"
         assert len(text) <= MAX_TEXT, f"{where}: {field} is too long"
+        if field in LINKS and text.startswith("http://127.0.0.1:"):
+            assert not re.search(r"[\s<>()]", text)
+        else:
+            assert not ACTIVE.search(text), f"{where}: {field} has live markup: {text}"
     return any(SAID in text for _, text in found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import string
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, get_type_hints
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
@@ -12,8 +12,19 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
+from rtstream.client.untrusted import for_chat, quoted
 from rtstream.json_types import JsonObject
+from rtstream.rules.text_safety import clean
 
+MAX_QUESTION = 1500
+MAX_NAMES = 5
+Question = str | Callable[..., Awaitable[str]]
+"""A question about some arguments of a tool, which are the names in a format string or the parameters of a function.
+
+A function is passed the context first. It returns the question with the name of the item to delete, ``quoted``, and
+raises ``rtstream.errors`` if there is no such item. It must return the same question again while the user thinks, so
+it contains nothing that changes by itself, such as the size of a recording.
+"""
 Confirm = Annotated[bool, Field(description="True only after the user has agreed to exactly this.")]
 
 
@@ -26,17 +37,18 @@ class Permission(BaseModel):
 Answer = ElicitationResult[Permission]
 
 
-def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[..., Awaitable[Any]]:
+def confirmed(fn: Callable[..., Awaitable[Any]], question: Question) -> Callable[..., Awaitable[Any]]:
     """Add a parameter ``confirm`` to ``fn``, and run it only with permission.
 
     A client that supports forms asks its user ``question``, whatever the model passes. With any other client, the
-    model has to pass ``confirm=true``. ``question`` is a format string with names of parameters of ``fn``.
+    model has to pass ``confirm=true``. Names and arguments in ``question`` show no links and load nothing.
     """
-    named = [name for _, name, _, _ in string.Formatter().parse(question) if name]
+    named = _parameters(question)
     hints = get_type_hints(fn, include_extras=True)
 
     async def permission(ctx: Context[Any, Any], confirm: bool, **arguments: Any) -> Any:
-        asked = question.format(**arguments)
+        asked = question.format(**arguments) if isinstance(question, str) else await question(ctx, **arguments)
+        asked = for_chat(clean(asked, MAX_QUESTION))
         if _can_ask(ctx):
             return Elicit(asked, Permission)
         if not confirm:
@@ -65,6 +77,21 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: str) -> Callable[...,
     run.__doc__ = fn.__doc__
     run.__module__ = fn.__module__
     return run
+
+
+def listed(kind: str, names: Sequence[str], plural: str = "") -> str:
+    """Return the names of items that are deleted as well, for a question, such as ``, the alert "Door"``."""
+    if not names:
+        return ""
+    shown = ", ".join(quoted(name) for name in names[:MAX_NAMES])
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f", the {kind if len(names) == 1 else plural or kind + 's'} {shown}{more}"
+
+
+def _parameters(question: Question) -> list[str]:
+    if isinstance(question, str):
+        return [name for _, name, _, _ in string.Formatter().parse(question) if name]
+    return [name for name in inspect.signature(question).parameters if name != "ctx"]
 
 
 def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, defaults: JsonObject | None = None) -> None:

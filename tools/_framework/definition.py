@@ -6,6 +6,7 @@ content and the same JSON as compact text, because hosts differ in which of the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -17,9 +18,10 @@ from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextCon
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from rtstream.client import Feed, RTStreamClient
+from rtstream.client.untrusted import for_chat
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
-from tools._framework.confirmation import confirmed
+from tools._framework.confirmation import Question, confirmed
 from tools._framework.groups import GROUPS
 
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
@@ -64,7 +66,7 @@ class Definition:
     annotations: ToolAnnotations
     group: str
     default: bool
-    confirm: str
+    confirm: Question
 
 
 _defined: dict[str, list[Definition]] = {}
@@ -79,7 +81,7 @@ def tool(
     open_world: bool = False,
     group: str = "",
     default: bool = False,
-    confirm: str = "",
+    confirm: Question = "",
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Make a function a tool. Its docstring is the description that models read.
 
@@ -91,9 +93,9 @@ def tool(
         open_world: The tool reaches beyond the engine, to a source or a webhook.
         group: One of ``GROUPS`` of ``groups.py``; the name of the module by default.
         default: The tool is among those that every conversation loads. Others are selected by group.
-        confirm: Question that the user has to confirm first, as a format string with the tool's parameters, such as
-            ``"Delete the stream {stream_id}?"``. Every destructive tool has one, and is given a parameter ``confirm``.
-            See ``tools._framework.confirmation``.
+        confirm: Question that the user has to confirm first, with the name of the item to delete: a function of the
+            context and some of the tool's parameters, or a format string if the item has no name. Every destructive
+            tool has one, and is given a parameter ``confirm``. See ``tools._framework.confirmation``.
     """
 
     def define(fn: ToolFunction) -> ToolFunction:
@@ -127,9 +129,9 @@ class EngineTool(Tool):
         except ToolError as exc:
             cause = exc.__cause__
             if isinstance(cause, RTStreamError):
-                raise ToolError(cause.message) from cause
+                raise ToolError(for_chat(cause.message)) from cause
             if isinstance(cause, ValidationError):
-                raise ToolError(_rejected(self.name, cause)) from cause
+                raise ToolError(for_chat(_rejected(self.name, cause))) from cause
             if isinstance(cause, ToolError):
                 raise cause from None
             raise
@@ -212,8 +214,8 @@ def _goes_without_saying(key: str, value: Any) -> bool:
 def _rendered(result: Any) -> CallToolResult:
     assert isinstance(result, BaseModel), "a tool returns a model"
     extra = result._content if isinstance(result, WithContent) else []
-    text = TextContent(type="text", text=result.model_dump_json(exclude_none=True))
-    structured = result.model_dump(mode="json", exclude_none=True)
+    structured = for_chat(result.model_dump(mode="json", exclude_none=True))
+    text = TextContent(type="text", text=json.dumps(structured, ensure_ascii=False, separators=(",", ":")))
     return CallToolResult(content=[*extra, text], structured_content=structured)
 
 

@@ -1,10 +1,14 @@
+import re
+import time
 import unicodedata
+from html import unescape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from rtstream.rules.text_safety import clean, clean_data
+from rtstream.rules.text_safety import clean, clean_data, neutralise_data, neutralise_markdown
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,106 @@ def test_data_is_cleaned_in_keys_and_values_and_not_deeper_than_anybody_reads() 
     for _ in range(5000):
         nested = [nested]
     assert str(clean_data(nested, 5)).count("[") == 20
+
+
+ACTIVE = [
+    "![x](http://h.example/?q=secret)",
+    "[x](http://h.example)",
+    "[x](//h.example/p)",
+    "[![a](http://i.example)](http://h.example)",
+    "![a [b](http://h.example)",
+    "![x][y]\n\n[y]: http://h.example",
+    "[x]\n\n[x]:\n  <http://h.example>\n  'title'",
+    "[^1]\n\n[^1]: http://h.example",
+    "<http://h.example>",
+    "<mailto:a@h.example>",
+    "<a@h.example>",
+    "<img src=http://h.example/x>",
+    "<IMG\nsrc='//h.example'/>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<svg/onload=alert(1)>",
+    "<!-- hidden -->",
+    "<?php x ?>",
+    "<![CDATA[x]]>",
+    "</untrusted_text>",
+    "http://h.example/",
+    "HTTPS://h.example/?q=secret",
+    "see:http://h.example.",
+    "www.h.example/x",
+    "mail a.b@h.example now",
+    "//h.example/x.png",
+    "h.example/?q=secret",
+    "h.example:8080",
+    "\\![x\\](http://h.example)",
+    "!\\[x\\]\\(http:\\/\\/h.example\\)",
+    "http\\://h.example",
+    "www\\.h.example",
+    "http&#58;//h.example",
+    "&#33;&lbrack;x&rbrack;&lpar;http&colon;&sol;&sol;h.example&rpar;",
+    "&lt;img src=http://h.example&gt;",
+    "!\u200b[x]\u200b(ht\u200btp://h.example)",
+    "[x]\u2060(http:\ufeff//h.example)",
+    "> - ![x](http://h.example)",
+    "| a |\n|---|\n| ![x](http://h.example) |",
+]
+BARE = re.compile(r"(?i)(https?|ftp):[/\\]|(?<!\w)www\.\w|[\w.+-]@[\w-]+\.\w")
+"""The bare addresses that GitHub's Markdown turns into links."""
+
+
+def rendered(text: str) -> str:
+    return MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+
+
+@pytest.mark.parametrize("text", ACTIVE)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_client_that_renders_markdown_loads_and_links_nothing(text: str, times: int) -> None:
+    html = neutralise_markdown(text)
+    assert neutralise_markdown(html) == html
+    for _ in range(times):  # some clients render what another one has rendered
+        html = unescape(re.sub("</?(p|blockquote|ul|li|table|thead|tbody|tr|td|th)>", "", rendered(html)))
+        assert not re.search("<[a-z/!?]", html, re.IGNORECASE), html
+        assert not BARE.search(html), html
+        assert "![x](" not in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invoice 4711, 50 % off! (today)",
+        "a[1] < 3 & b > 2, x = y[0], [2]",
+        "rtsp://***@camera.local:554/stream1 and rtmp://10.0.0.5/live/***",
+        "rtstream://streams/rts-1/scenes",
+        "wait_for_events(streams=['rts-1'], channels=['alerts'], since=7)",
+        "front_door at 14:05, main.py, v1.2.3, e.g. at example.com",
+        "* one\n# two\n`three` **four** _five_",
+        "日本語 العربية ไทย 🙂 ½ → ∞",
+    ],
+)
+def test_text_that_is_no_link_is_left_as_it_is(text: str) -> None:
+    assert neutralise_markdown(text) == text
+
+
+@given(st.text(st.sampled_from(list("[]()<>!:/\\&;#\"'ax \n.@hw")), max_size=40))
+def test_no_mixture_of_markup_becomes_a_link(text: str) -> None:
+    html = rendered(neutralise_markdown(text))
+    assert not re.search(r"<(a|img|!--|\?)", html, re.IGNORECASE), html
+    assert len(neutralise_markdown(text)) == len(text)
+
+
+def test_a_long_text_is_neutralised_in_linear_time() -> None:
+    for part in ("]", "] ", "]\\", "<", "&", "www", "http:", "a@", "tcp://", "\\/"):
+        began = time.monotonic()
+        neutralise_markdown(part * 200_000)
+        assert time.monotonic() - began < 10
+
+
+def test_only_links_of_our_own_stay_links() -> None:
+    links = {"player_url": "http://127.0.0.1:8740/watch?v=abc_-1", "other": "http://h.example"}
+    hostile = {"player_url": "http://127.0.0.1/![x](http://h.example)"}
+    found = neutralise_data(
+        {**links, "![x](y)": [hostile], "untrusted_data": links}, ["player_url"], ["untrusted_data"]
+    )
+    assert found["player_url"] == links["player_url"]
+    assert found["other"] == "http:∕∕h.example"
+    assert found["![x］(y)"] == [{"player_url": "http:∕∕127.0.0.1/![x］(http:∕∕h.example)"}]
+    assert found["untrusted_data"]["player_url"] == "http:∕∕127.0.0.1:8740/watch?v=abc_-1"
