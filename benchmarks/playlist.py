@@ -17,8 +17,8 @@ from pathlib import Path
 import anyio
 
 from benchmarks._options import parse
-from rtstream.engine.journal import Journal
-from rtstream.engine.recordings import Links, MediaAccess, PlaybackService, TimelineMarks, VideoService
+from rtstream.engine.recordings import LinkService, MediaAccess, PlaybackService, TimelineMarks
+from rtstream.rules.link_targets import LinkOrigin
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
@@ -61,10 +61,9 @@ async def measure(data: Path, days: float, streams: int, rounds: int) -> None:
         fill(database, days, streams)
     rows = await db.read(lambda conn: conn.exec_driver_sql("select count(*) from segments").scalar_one())
     print(f"\n{rows:,} segments of {streams} streams, database {database.stat().st_size / 1e6:.0f} MB\n")
-    links = Links("secret", 3600.0)
-    storage = FolderStorage(data)
+    links, storage = LinkService(db, 3600.0), FolderStorage(data)
     recorded = PlaybackService(db, links, storage)
-    access = MediaAccess(links, recorded, VideoService(db, Journal(db), links, storage), TimelineMarks(db).between)
+    access = MediaAccess(db, links, storage, storage, TimelineMarks(db).between)
     print("| window | segments | link: median ms | p95 | playlist: median ms | p95 | CPU: median ms |")
     print("|---|---|---|---|---|---|---|")
     for name, seconds in WINDOWS.items():
@@ -75,11 +74,11 @@ async def measure(data: Path, days: float, streams: int, rounds: int) -> None:
         for _ in range(rounds):
             stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days * 86400 - seconds)
             began = time.perf_counter()
-            playback = await recorded.playback("http://x", stream, start, start + seconds)
+            playback = await recorded.playback(LinkOrigin("http://x"), stream, start, start + seconds)
             linked.append(1000 * (time.perf_counter() - began))
-            window, _, token = playback.stream_url.rpartition("/")[2].partition(".m3u8?token=")
+            link_id = playback.player_url.rpartition("=")[2]
             began, busy = time.perf_counter(), time.process_time()
-            text = await access.window_manifest(stream, window, token)
+            text = await access.manifest(link_id)
             manifests.append(1000 * (time.perf_counter() - began))
             cpu.append(1000 * (time.process_time() - busy))
             count = text.count("#EXTINF")
@@ -90,12 +89,11 @@ async def measure(data: Path, days: float, streams: int, rounds: int) -> None:
 
 async def at_once(recorded: PlaybackService, access: MediaAccess, days: float, streams: int) -> None:
     """Days asked for all at once: how long each takes, and how late the event loop is meanwhile."""
-    asked: list[tuple[str, str, str]] = []
+    asked: list[str] = []
     for _ in range(AT_ONCE):
         stream, start = f"rts-{random.randrange(streams)}", START + random.random() * (days - 1) * 86400
-        playback = await recorded.playback("http://x", stream, start, start + 86400)
-        window, _, token = playback.stream_url.rpartition("/")[2].partition(".m3u8?token=")
-        asked.append((stream, window, token))
+        playback = await recorded.playback(LinkOrigin("http://x"), stream, start, start + 86400)
+        asked.append(playback.player_url.rpartition("=")[2])
     late: list[float] = []
     spent = 0.0
 
@@ -110,7 +108,7 @@ async def at_once(recorded: PlaybackService, access: MediaAccess, days: float, s
         began = time.perf_counter()
         async with anyio.create_task_group() as requests:
             for one in asked:
-                requests.start_soon(access.window_manifest, *one)
+                requests.start_soon(access.manifest, one)
         spent = 1000 * (time.perf_counter() - began)
         beating.cancel_scope.cancel()
     print(

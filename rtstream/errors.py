@@ -41,7 +41,7 @@ class Unauthorized(RTStreamError):
 
 
 class TooManyAttempts(RTStreamError):
-    """Too many wrong keys came from this address; ``retry_after_s`` seconds until the next try."""
+    """Too many wrong keys or requests came in; ``retry_after_s`` seconds until the next try."""
 
     status = 429
     code = "TOO_MANY_ATTEMPTS"

@@ -15,6 +15,7 @@ MODULES = {
     "watch": "server.cli.watch",
     "demo": "server.cli.demo",
     "doctor": "server.cli.doctor",
+    "link": "server.cli.link",
     "webhook-secret": "server.cli.webhook_secret",
     "install-embeddings": "server.cli.embeddings",
 }
@@ -29,6 +30,7 @@ commands:
   watch    wait for events on streams, print them and exit (rtstream-mcp watch --help)
   demo     start a live stream and watch it with a real MCP client
   doctor   show the configuration and try each configured model once
+  link     list and revoke playback links (rtstream-mcp link --help)
   webhook-secret
            print the secret that verifies webhooks
   install-embeddings

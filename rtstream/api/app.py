@@ -22,6 +22,7 @@ from rtstream.api import (
     identity,
     indexes,
     journal,
+    links,
     media,
     search,
     streams,
@@ -33,7 +34,7 @@ from rtstream.api import video_transcripts as spoken
 from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
-from rtstream.api.routing import NormalPaths, check_key, open_path, path
+from rtstream.api.routing import NormalPaths, check_key, link_path, open_path, path
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.rules.identity import PATH
 
@@ -59,6 +60,8 @@ def routes() -> list[BaseRoute]:
         path("/rtstream/event/{event_id}", PATCH=events.update_event, DELETE=events.delete_event),
         path("/rtstream/collection/{collection_id}/search", POST=search.streams),
         path("/rtstream/engine", GET=journal.info),
+        path("/rtstream/links", GET=links.listing, DELETE=links.revoke_all),
+        path("/rtstream/links/{link_id}", DELETE=links.revoke),
         path("/rtstream/journal", GET=journal.read),
         path(stream, GET=streams.show, PATCH=streams.update, DELETE=streams.delete),
         path(stream + "/status", PATCH=streams.switch),
@@ -97,15 +100,17 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/ws", websocket.connect),
         Route(PATH, identity.prove),  # before a client sends its key, so without one
         Route("/health", journal.health),  # monitoring does not count as use of the engine
-        open_path("/manifests/{stream_id}/{window}.m3u8", GET=media.manifest),
-        open_path("/media/{token}/index.m3u8", GET=media.video_manifest),
-        open_path("/media/{token}/clip/{number:int}.m4s", GET=media.clip_fragment),
-        open_path("/media/{token}/video.mp4", GET=media.download),
-        open_path("/media/{token}/init/{recording_id}.mp4", GET=media.init_segment),
-        open_path("/media/{token}/seg/{path:path}", GET=media.segment),
-        open_path("/playback.json", GET=media.playback_data),
-        open_path("/watch", GET=media.player),
-        open_path("/embed", GET=media.player),
+        link_path("/m/{link_id}/index.m3u8", GET=media.manifest),
+        link_path("/m/{link_id}/video.mp4", GET=media.download),
+        link_path("/m/{link_id}/init/{name}.mp4", GET=media.init_segment),
+        link_path("/m/{link_id}/segment/{recording_id}/{at:int}.m4s", GET=media.segment),
+        link_path("/m/{link_id}/fragment/{number:int}.m4s", GET=media.fragment),
+        link_path("/m/{link_id}/file/{video_id}.mp4", GET=media.video_file),
+        open_path("/manifests/{rest:path}", GET=media.older),
+        open_path("/media/{rest:path}", GET=media.older),
+        link_path("/playback.json", GET=media.playback_data),
+        link_path("/watch", GET=media.player),
+        link_path("/embed", GET=media.player),
         Mount("/static", StaticFiles(directory=media.STATIC, check_dir=False)),
     ]
 

@@ -7,6 +7,10 @@ import re
 from starlette.requests import Request
 
 from rtstream.api.routing import engine_of
+from rtstream.rules.link_targets import LinkOrigin
+
+CHAT_CLIENT = "rtstream-mcp"
+"""Value of the header ``x-videodb-client`` in requests of the MCP server."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
@@ -27,7 +31,7 @@ def base_url(request: Request) -> str:
     return f"{scheme}://{host}"
 
 
-def rebased(url: str, request: Request) -> str:
-    """Move a link of the engine to ``base_url``."""
-    made_on = engine_of(request).base_url.rstrip("/")
-    return base_url(request) + url.removeprefix(made_on) if url.startswith(made_on + "/") else url
+def origin(request: Request) -> LinkOrigin:
+    """Return where the links of a response begin, and their purpose: a chat, or a program that calls the API."""
+    chat = request.headers.get("x-videodb-client") == CHAT_CLIENT
+    return LinkOrigin(base_url(request), "chat" if chat else "sdk")

@@ -1,4 +1,4 @@
-"""Playlists, media files and the player page, served to any client that presents a valid signed token."""
+"""Playlists, media files and the player page, served to any client that presents the id of a valid link."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from rtstream.api.envelope import envelope
 from rtstream.api.routing import engine_of
+from rtstream.engine.recordings import older_version
 from rtstream.errors import NotFound
 from rtstream.rules.byte_ranges import Unsatisfiable, requested
 from rtstream.storage import StoredFile
 
+LATEST_US = 10**17
+"""Latest start of a segment, in microseconds. A larger number would overflow a float."""
+CACHED = {"cache-control": "private, max-age=86400"}
 STATIC = Path(__file__).parent / "static"
 PLAYLIST = "application/vnd.apple.mpegurl"
 TYPES = {".mp4": "video/mp4", ".m4s": "video/mp4", ".m4a": "audio/mp4", ".m3u8": PLAYLIST, ".jpg": "image/jpeg"}
@@ -27,7 +31,7 @@ PAGE_HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "media-src 'self' blob:; img-src data:; base-uri 'none'; form-action 'none'"
     ),
-    # The URL contains the token, which must not be passed on to other sites.
+    # The URL contains the id of the link, which must not be passed on to other sites.
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
@@ -35,37 +39,47 @@ PAGE_HEADERS = {
 
 
 async def manifest(request: Request) -> Response:
-    """Serve the playlist of a time range."""
-    params = request.path_params
-    text = await engine_of(request).media.window_manifest(
-        params["stream_id"], params["window"], request.query_params.get("token", "")
-    )
+    """Serve the HLS playlist of a link."""
+    text = await engine_of(request).media.manifest(request.path_params["link_id"])
     return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
 
 
 async def init_segment(request: Request) -> Response:
-    """Serve the init segment of a recording."""
-    found = await engine_of(request).media.init_segment(
-        request.path_params["token"], request.path_params["recording_id"]
+    """Serve the init segment of a recording or video."""
+    params = request.path_params
+    found = await engine_of(request).media.init_segment(params["link_id"], params["name"])
+    return Response(found, media_type="video/mp4", headers=CACHED)
+
+
+async def segment(request: Request) -> Response:
+    """Serve a segment of a recording, cut to the window; ``at`` is its start in microseconds."""
+    params = request.path_params
+    found = await engine_of(request).media.segment(
+        params["link_id"], params["recording_id"], min(params["at"], LATEST_US) / 1e6
     )
-    return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
+    return file_response(request, found)
 
 
-async def video_manifest(request: Request) -> Response:
-    """Serve the playlist of exported videos, or of parts of them."""
-    text = await engine_of(request).media.manifest(request.path_params["token"])
-    return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
+async def fragment(request: Request) -> Response:
+    """Serve one fragment of ranges of videos."""
+    found = await engine_of(request).media.fragment(request.path_params["link_id"], request.path_params["number"])
+    return Response(found, media_type="video/mp4", headers=CACHED)
 
 
-async def clip_fragment(request: Request) -> Response:
-    """Serve one fragment of videos that are played in sequence."""
-    found = await engine_of(request).media.fragment(request.path_params["token"], request.path_params["number"])
-    return Response(found, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
+async def video_file(request: Request) -> Response:
+    """Serve the file of a whole video, for its playlist."""
+    params = request.path_params
+    return file_response(request, await engine_of(request).media.file(params["link_id"], params["video_id"]))
+
+
+async def older(_request: Request) -> Response:
+    """Refuse the URLs of links that an older version created."""
+    raise older_version()
 
 
 async def download(request: Request) -> Response:
     """Serve a recorded window or an exported video as an MP4 file for download."""
-    found = await engine_of(request).media.download(request.path_params["token"])
+    found = await engine_of(request).media.download(request.path_params["link_id"])
     saved_as = {"content-disposition": f"attachment; filename*=utf-8''{quote(found.name)}"}
     if found.file is not None:
         return file_response(request, found.file, saved_as)
@@ -73,12 +87,6 @@ async def download(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers=headers, media_type="video/mp4")
     return StreamingResponse(found.content(), media_type="video/mp4", headers=headers)
-
-
-async def segment(request: Request) -> Response:
-    """Serve a media file or the requested ranges of it."""
-    found = await engine_of(request).media.file(request.path_params["token"], request.path_params["path"])
-    return file_response(request, found)
 
 
 def file_response(request: Request, file: StoredFile, headers: Mapping[str, str] | None = None) -> Response:

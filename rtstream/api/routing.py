@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream.api.authentication import client_of
 from rtstream.api.envelope import failure, refusal
+from rtstream.api.refusal_page import refusal_page, wants_page
 from rtstream.errors import RTStreamError, Unauthorized
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ CORS = {
     "access-control-expose-headers": "Content-Length, Content-Range, Accept-Ranges",
     "access-control-max-age": "86400",
 }
-"""Headers of media. Players on any page may read them, because the token in the URL grants access."""
+"""Headers of media. Players on any page may read them, because the id of a link in the URL grants access."""
 
 
 def engine_of(request: Request) -> Engine:
@@ -40,27 +42,43 @@ def path(address: str, **operations: Operation) -> Route:
 
 
 def open_path(address: str, **operations: Operation) -> Route:
-    """A path without API key, guarded at most by a token in the URL. Pages of any origin may read it."""
+    """A path without API key. Pages of any origin may read it."""
     return Route(address, _Path(operations, key_needed=False))
+
+
+def link_path(address: str, **operations: Operation) -> Route:
+    """A path of a playback link, whose id (``link_id`` in the path, else ``v`` in the query) grants access.
+
+    The number of its requests that are open at once is limited. Pages of any origin may read it.
+    """
+    return Route(address, _Path(operations, key_needed=False, of_link=True))
 
 
 class _Path:
     """The operations of one path by HTTP method, as an ASGI application."""
 
-    def __init__(self, operations: Mapping[str, Operation], *, key_needed: bool) -> None:
+    def __init__(self, operations: Mapping[str, Operation], *, key_needed: bool, of_link: bool = False) -> None:
         self._operations = operations
         self._key_needed = key_needed
+        self._of_link = of_link
         self.methods = ", ".join(operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
-            response = await self._answer(request)
-        except RTStreamError as error:
-            response = refusal(error)
-        if not self._key_needed:
-            response.headers.update(CORS)
-        await response(scope, receive, send)
+        with ExitStack() as until_sent:
+            try:
+                if self._of_link and request.method != "OPTIONS":
+                    link_id = request.path_params.get("link_id") or request.query_params.get("v", "")
+                    media = engine_of(request).media
+                    await media.link(link_id)
+                    until_sent.enter_context(media.open(link_id))
+                response = await self._answer(request)
+            except RTStreamError as error:
+                page = not self._key_needed and wants_page(request)
+                response = refusal_page(error) if page else refusal(error)
+            if not self._key_needed:
+                response.headers.update(CORS)
+            await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         if self._key_needed:

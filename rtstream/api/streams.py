@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.base_url import base_url, rebased
+from rtstream.api.base_url import base_url, origin
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
@@ -128,15 +128,9 @@ async def playback(request: Request) -> Response:
         wanted.end,
         title=wanted.player_title,
         description=wanted.player_description,
+        origin=origin(request),
     )
-    return ok(
-        found.model_copy(
-            update={
-                "stream_url": rebased(found.stream_url, request),
-                "player_url": rebased(found.player_url, request),
-            }
-        )
-    )
+    return ok(found)
 
 
 async def frame(request: Request) -> Response:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.base_url import base_url
+from rtstream.api.base_url import base_url, origin
 from rtstream.api.envelope import body, entries, envelope, ok, query, refusal
 from rtstream.api.routing import engine_of
 from rtstream.engine.jobs import Job
@@ -70,7 +70,7 @@ async def answer(request: Request, found: Job) -> Response:
         failure = {"message": found.error.message, "error_code": found.error.code}
         return envelope({"success": False, "status": "failed", **failure})
     if found.state == "done":
-        return envelope({"success": True, "status": "done", "data": await found.shown(base_url(request))})
+        return envelope({"success": True, "status": "done", "data": await found.shown(origin(request))})
     address = f"{base_url(request)}/async-response/{found.id}"
     data = {"id": found.id, "output_url": address, "percentage": found.percentage}
     return envelope({"success": True, "status": "processing", "request_type": "sync", "data": data})
@@ -88,19 +88,19 @@ async def audio_listing(request: Request) -> Response:
 
 async def _listing(request: Request, kind: str) -> Response:
     wanted = query(request, ListVideos)
-    found = await engine_of(request).videos.listing(base_url(request), wanted.collection_id)
+    found = await engine_of(request).videos.listing(origin(request), wanted.collection_id)
     return ok({kind: [video for video in found if video.id.startswith(AUDIO) == (kind == "audios")]})
 
 
 async def show(request: Request) -> Response:
     """Get a video with new links."""
-    return ok(await engine_of(request).videos.get(base_url(request), request.path_params["video_id"]))
+    return ok(await engine_of(request).videos.get(origin(request), request.path_params["video_id"]))
 
 
 async def update(request: Request) -> Response:
     """Update the name of a video."""
     change = await body(request, UpdateVideo)
-    return ok(await engine_of(request).videos.rename(base_url(request), request.path_params["video_id"], change.name))
+    return ok(await engine_of(request).videos.rename(origin(request), request.path_params["video_id"], change.name))
 
 
 async def delete(request: Request) -> Response:
@@ -114,8 +114,8 @@ async def part(request: Request) -> Response:
     videos, video_id = engine_of(request).videos, request.path_params["video_id"]
     parts = (await body(request, TimelineQuery)).timeline
     if not parts:
-        return ok(await videos.get(base_url(request), video_id))
-    return ok(await videos.clips(base_url(request), [(video_id, start, end) for start, end in parts]))
+        return ok(await videos.get(origin(request), video_id))
+    return ok(await videos.clips(origin(request), [(video_id, start, end) for start, end in parts]))
 
 
 async def compile_shots(request: Request) -> Response:
@@ -124,10 +124,10 @@ async def compile_shots(request: Request) -> Response:
     clips = [(entry.video_id, start, end) for entry in wanted for start, end in entry.shots]
     if not clips:
         raise InvalidRequest("The list of shots is empty. Send at least one.")
-    return ok(await engine_of(request).videos.clips(base_url(request), clips))
+    return ok(await engine_of(request).videos.clips(origin(request), clips))
 
 
 async def file_address(request: Request) -> Response:
     """Get the download URL of exported audio."""
-    found = await engine_of(request).videos.get(base_url(request), request.path_params["video_id"])
+    found = await engine_of(request).videos.get(origin(request), request.path_params["video_id"])
     return ok({"signed_url": found.download_url})

@@ -9,6 +9,7 @@ from typing import Any
 from rtstream.client.alerts import AlertCalls
 from rtstream.client.indexes import IndexCalls
 from rtstream.client.journal import JournalFilter
+from rtstream.client.links import LinkCalls
 from rtstream.client.transcripts import TranscriptCalls
 from rtstream.client.transport import Endpoint, Locate, Transport
 from rtstream.client.validation import as_list, as_model, body_of, path_id
@@ -82,6 +83,11 @@ class RTStreamClient:
     def videos(self) -> VideoCalls:
         """Exports and exported videos."""
         return VideoCalls(self._transport)
+
+    @property
+    def links(self) -> LinkCalls:
+        """Playback links that were created."""
+        return LinkCalls(self._transport)
 
     @property
     def indexes(self) -> IndexCalls:

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from sqlalchemy import Connection
 
 from rtstream import __version__, keys
 from rtstream.concurrency import every
@@ -25,7 +26,7 @@ from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
 from rtstream.engine.recordings import (
     ExportService,
-    Links,
+    LinkService,
     MediaAccess,
     PlaybackService,
     RecordingProjection,
@@ -33,6 +34,8 @@ from rtstream.engine.recordings import (
     StreamSheet,
     TimelineMarks,
     VideoService,
+    player_url,
+    stream_url,
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
 from rtstream.engine.streams import HealthLog, RecorderEvents, StreamService, Supervisor
@@ -58,6 +61,7 @@ from rtstream.models import (
 )
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
+from rtstream.rules.link_targets import LinkOrigin, window_target
 from rtstream.states import AlertStatus
 from rtstream.storage import Storage
 from rtstream.storage.folder import FolderStorage
@@ -128,9 +132,9 @@ class Engine:
         media, exported = (FolderStorage.create(data_dir / name) for name in ("media", "videos"))
         await self._open_store(data_dir, stack)
         await self._open_models(stack)
-        self._links = Links(keys.derived(self.api_key, "links").hex(), self.config.link_ttl_s)
+        self.links = LinkService(self.db, self.config.link_ttl_s)
         self._addresses = Addresses(self.config)
-        self.recorded = PlaybackService(self.db, self._links, media)
+        self.recorded = PlaybackService(self.db, self.links, media)
         stack.push_async_callback(self.recorded.aclose)
         self._questions = Questions(self.calls, self.frame, self.sheet)
 
@@ -141,6 +145,7 @@ class Engine:
         self._open_alerts(tasks)
         self._open_streams(tasks, media)
         self._open_videos(tasks, media, exported)
+        stack.push_async_callback(self.media.aclose)
         self._retention = Retention(self.config, self.db, self.projection)
         stack.push_async_callback(self._stop_recorders)
         await self._start(tasks)
@@ -206,10 +211,10 @@ class Engine:
     def _open_videos(self, tasks: TaskGroup, media: Storage, exported: Storage) -> None:
         config = self.config
         self.jobs = Jobs(tasks)
-        self.videos = VideoService(self.db, self.journal, self._links, exported)
+        self.videos = VideoService(self.db, self.journal, self.links, exported)
         room = int(config.min_free_gb * 1e9)
         self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
-        self.media = MediaAccess(self._links, self.recorded, self.videos, TimelineMarks(self.db).between)
+        self.media = MediaAccess(self.db, self.links, media, exported, TimelineMarks(self.db).between)
         engine, language = config.speech_engine or registry.LOCAL, config.speech_language
         self.spoken = VideoTranscriptService(
             self.db, self.jobs, self.search, self.calls.speech, engine, language, exported
@@ -247,12 +252,14 @@ class Engine:
     async def _handle(self, stream_id: str, message: Any) -> None:
         await self.recorder_events.handle(stream_id, message)
 
-    def _evidence(self, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
-        return self._links.urls(self.base_url, stream_id, start, end, title)
+    def _evidence(self, conn: Connection, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
+        (link_id,) = self.links.ensure(conn, [window_target(stream_id, start, end, title)], "webhook")
+        return {"stream_url": stream_url(self.base_url, link_id), "player_url": player_url(self.base_url, link_id)}
 
     async def _keep_house(self) -> None:
         await self.db.write(journal_rows.trim, self.config.journal_keep)
         await self.bindings.forget_old()
+        await self.links.keep_house()
         await self.calls.save()
         if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
             await self.search.use(installed)  # install-embeddings was run meanwhile
@@ -334,14 +341,23 @@ class Engine:
         await self.indexes.forget(stream_id)
         await self.transcripts.forget(stream_id)
         await self.streams.delete(stream_id)
+        self.links.forget()
         for index in indexes:
             self.alerting.scene_stored(index.rtstream_index_id)  # its judge sees that the alerts are gone, and ends
 
     async def generate_stream(
-        self, stream_id: str, start: float | None, end: float | None, *, title: str = "", description: str = ""
+        self,
+        stream_id: str,
+        start: float | None,
+        end: float | None,
+        *,
+        title: str = "",
+        description: str = "",
+        origin: LinkOrigin | None = None,
     ) -> Playback:
-        """Links that play [start, end] (Unix seconds)."""
-        return await self.recorded.playback(self.base_url, stream_id, start, end, title, description)
+        """Create links that play [start, end] (Unix seconds). ``origin`` defaults to the engine's own base URL."""
+        from_here = origin or LinkOrigin(self.base_url)
+        return await self.recorded.playback(from_here, stream_id, start, end, title, description)
 
     async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
         """The current picture, or the one shown at Unix time ``at``; at most ``max_side`` pixels long."""

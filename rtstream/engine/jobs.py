@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from rtstream import ids
 from rtstream.errors import Conflict, NotFound, RTStreamError, Unavailable
+from rtstream.rules.link_targets import LinkOrigin
 from rtstream.states import JobState
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,11 @@ KEPT = 256
 KEPT_S = 3600.0
 
 
-Show = Callable[[str, Any], Awaitable[Any]]
-"""Makes what a client gets of (the base address of links, the result of the work)."""
+Show = Callable[[LinkOrigin, Any], Awaitable[Any]]
+"""Turns the result of the work into the client's response, with links of an origin."""
 
 
-async def _as_it_is(_base_url: str, result: Any) -> Any:
+async def _as_it_is(_origin: LinkOrigin, result: Any) -> Any:
     return result
 
 
@@ -44,9 +45,9 @@ class Job:
     _ended: anyio.Event = field(default_factory=anyio.Event)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
-    async def shown(self, base_url: str) -> Any:
+    async def shown(self, origin: LinkOrigin) -> Any:
         """The result as a client gets it. Raises NotFound when it is gone already."""
-        return await self.show(base_url, self.result)
+        return await self.show(origin, self.result)
 
     async def wait(self, seconds: float) -> None:
         """Return when the work has ended, or after ``seconds``."""

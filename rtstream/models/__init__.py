@@ -20,6 +20,7 @@ from rtstream.models.base import ApiModel, Channel, MediaType
 from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.models.journal import JournalPage, Message
+from rtstream.models.links import LinkPage, PlaybackLink
 from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams
 from rtstream.models.streams import (
     AskLook,
@@ -80,6 +81,7 @@ __all__ = [
     "IndexProgress",
     "IndexStatus",
     "JournalPage",
+    "LinkPage",
     "LookAnswer",
     "Matching",
     "MediaInfo",
@@ -87,6 +89,7 @@ __all__ = [
     "Message",
     "Outcome",
     "Playback",
+    "PlaybackLink",
     "RetentionLimits",
     "Scene",
     "SceneIndex",

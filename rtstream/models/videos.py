@@ -16,7 +16,7 @@ class ClipLinks(ApiModel):
 
 
 class Video(ApiModel):
-    """An exported video (API reference 2.19). Its links expire. Request the video again for fresh ones."""
+    """An exported video (API reference 2.19). Its links last until they are revoked or the video is deleted."""
 
     id: str
     collection_id: str

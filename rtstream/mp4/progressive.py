@@ -20,10 +20,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rtstream.mp4.fragment_reader import MediaRange, SourceFragment, each_fragment, lead_track, source_fragment
 from rtstream.mp4.fragments import boxes
 from rtstream.mp4.moov import TrackTable, box, movie
 from rtstream.mp4.recordings import StoredRecording
-from rtstream.mp4.sample_tables import Samples, TrackInfo, read_fragment, read_init
+from rtstream.mp4.sample_tables import TrackInfo, read_fragment, read_init
 
 HOLE_S = 0.25
 """Fragments of a recording that are further apart begin a new part."""
@@ -33,15 +34,6 @@ _HALF_TICK_S = 0.0005
 
 OpenFile = Callable[[str], BinaryIO]
 """Opens a stored file by its key."""
-
-
-@dataclass(frozen=True)
-class MediaRange:
-    """A range of bytes in a file."""
-
-    key: str
-    offset: int
-    length: int
 
 
 @dataclass(frozen=True)
@@ -115,27 +107,13 @@ class FormatMismatch(ValueError):
 
 
 @dataclass
-class _SourceFragment:
-    """A recorded fragment. Times are seconds on the time line of its recording."""
-
-    stretch: MediaRange
-    samples: dict[int, Samples]
-    keyframe: bool  # can be decoded without an earlier fragment
-    shown: float  # presentation of its first picture in decode order, or of its audio without pictures
-    earliest: float  # earliest presentation time of its samples
-    decoded: float  # decode time of the first sample of the leading track
-    decoded_to: float
-    end: float  # end of its last picture
-
-
-@dataclass
 class _SourcePart:
     """Consecutive fragments of one recording. ``zero`` is the Unix time at the start of the recording's time line."""
 
     run: int
     zero: float
     tracks: dict[int, TrackInfo]
-    pieces: list[_SourceFragment] = field(default_factory=list)
+    pieces: list[SourceFragment] = field(default_factory=list)
     shift: float = 0.0  # seconds from the recording's time to the file's
 
     @property
@@ -202,7 +180,7 @@ def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: O
 def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_SourcePart]:
     """Split a recording at its holes."""
     tracks = read_init(run.init)
-    lead = _lead(tracks)
+    lead = lead_track(tracks)
     part: _SourcePart | None = None
     zero: float | None = None
     reached = 0.0
@@ -224,70 +202,19 @@ def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_
         yield part
 
 
-def _lead(tracks: dict[int, TrackInfo]) -> TrackInfo:
-    """Return the track that determines the time, which is the video track if there is one."""
-    found = next((track for track in tracks.values() if track.handler == b"vide"), next(iter(tracks.values()), None))
-    if found is None:
-        raise ValueError("the recording has neither video nor audio")
-    return found
-
-
 def _pieces(
     run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo, open_file: OpenFile
-) -> Iterator[tuple[_SourceFragment, float]]:
+) -> Iterator[tuple[SourceFragment, float]]:
     """Yield the fragments of a recording, and the Unix time at which the stored segment of each begins."""
     for stored in run.pieces:
         try:
             with open_file(stored.key) as file:
-                for stretch, moof in _fragments(file, stored.key, stored.offset, stored.offset + stored.length):
+                for stretch, moof in each_fragment(file, stored.key, stored.offset, stored.offset + stored.length):
                     samples = read_fragment(moof, tracks)
                     if samples:
-                        yield _piece(stretch, samples, tracks, lead), stored.start
+                        yield source_fragment(stretch, samples, tracks, lead), stored.start
         except OSError:
             raise ValueError("a part of the recording no longer exists on disk") from None
-
-
-def _fragments(file: BinaryIO, key: str, at: int, end: int) -> Iterator[tuple[MediaRange, bytes]]:
-    """Yield each fragment (moof + mdat) between two offsets of a file, with its moof box."""
-    begin, moof = at, b""
-    while at < end:
-        file.seek(at)
-        head = file.read(16)
-        if len(head) < 16:
-            raise ValueError("a part of the recording is truncated on disk")
-        size, kind = struct.unpack_from(">I4s", head)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", head, 8)
-        if size < 8 or at + size > end:
-            raise ValueError("a part of the recording is damaged on disk")
-        if kind == b"moof":
-            begin, moof = at, head + file.read(size - 16)
-        at += size
-        if kind == b"mdat" and moof:
-            yield MediaRange(key, begin, at - begin), moof
-            begin, moof = at, b""
-
-
-def _piece(
-    stretch: MediaRange, samples: dict[int, Samples], tracks: dict[int, TrackInfo], lead: TrackInfo
-) -> _SourceFragment:
-    shown = {track: (s.decoded + s.shown_after) / tracks[track].timescale for track, s in samples.items()}
-    earliest = min(float(times.min()) for times in shown.values())
-    own = samples.get(lead.id)
-    if own is None:
-        return _SourceFragment(stretch, samples, False, earliest, earliest, earliest, earliest, earliest)
-    times = shown[lead.id]
-    last = int(times.argmax())
-    return _SourceFragment(
-        stretch,
-        samples,
-        bool(own.sync[0]),
-        float(times[0]),
-        earliest,
-        float(own.decoded[0]) / lead.timescale,
-        float(own.decoded[-1] + own.durations[-1]) / lead.timescale,
-        float(times[last]) + float(own.durations[last]) / lead.timescale,
-    )
 
 
 def _trim(parts: list[_SourcePart], start: float, end: float) -> list[_SourcePart]:
@@ -357,7 +284,7 @@ def _picture_at(part: _SourcePart, at: float) -> float:
 
     An edit that cuts into a picture would drop it.
     """
-    lead = _lead(part.tracks)
+    lead = lead_track(part.tracks)
     begun = part.pieces[0].shown
     for piece in part.pieces:
         if lead.id in piece.samples and piece.shown + part.zero <= at:
@@ -447,7 +374,7 @@ def retime(init: bytes, media: bytes, start: float) -> bytes:
         ValueError: The fragments are malformed.
     """
     tracks = read_init(init)
-    lead = _lead(tracks)
+    lead = lead_track(tracks)
     moved = bytearray(media)
     shift: float | None = None
     for kind, body, end in boxes(media):

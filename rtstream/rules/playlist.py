@@ -83,19 +83,21 @@ def playlist(
     *,
     init_url: Callable[[str], str],
     segment_url: Callable[[str], str],
+    own_urls: bool = False,
 ) -> str:
-    """Return an HLS media playlist (RFC 8216, VOD, fMP4 byte ranges) of the segments in the given order.
+    """Return an HLS media playlist (RFC 8216, VOD, fMP4) of the segments in the given order.
 
-    The playlist lists whole segments. EXT-X-START marks the exact beginning, while HLS has no way to mark an exact end.
-    The wall clock time is stated at the beginning, after each discontinuity and for each file (about once per minute),
-    and players extrapolate from there. A day has 21,600 segments, so the work per segment is small and no segment is
-    held in memory.
+    The playlist lists whole segments, as byte ranges of files or each under its own URL. EXT-X-START marks the exact
+    beginning, while HLS has no way to mark an exact end. The wall clock time is stated at the beginning, after each
+    discontinuity and for each file (about once per minute), and players extrapolate from there. A day has 21,600
+    segments, so the work per segment is small and no segment is held in memory.
 
     Args:
         chosen: The segments to play.
         start: Unix time in the first segment at which playback begins.
         init_url: Returns the URL of the init segment of a recording id.
-        segment_url: Returns the URL of a path.
+        segment_url: Returns the URL of a path, or with ``own_urls`` the beginning of the URLs of a recording id.
+        own_urls: Whether each segment has its own URL, which ends with its start in microseconds and ``.m4s``.
 
     Raises:
         ValueError: There is no segment.
@@ -107,7 +109,7 @@ def playlist(
     for at, duration, recording_id, file, offset, length in chosen:
         if file != path or recording_id != recording or not -HOLE_S < at - reached < HOLE_S:
             if same_file:
-                lines.append(_entries(same_file, url))
+                lines.append(_entries(same_file, "" if own_urls else f"\n{url}"))
                 same_file = []
             if recording_id != recording:
                 if recording:
@@ -118,16 +120,19 @@ def playlist(
                 lines.append(f'#EXT-X-MAP:URI="{init_url(recording)}"')
             elif abs(at - reached) >= HOLE_S:
                 lines.append("#EXT-X-DISCONTINUITY")
-            path, url = file, segment_url(file)
+            path, url = file, segment_url(recording if own_urls else file)
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(at)}")
-        place = f"\n#EXT-X-BYTERANGE:{length}@{offset}" if length else ""
-        same_file.append(f"{duration:.6f},{place}")
+        if own_urls:
+            same_file.append(f"{duration:.6f},\n{url}{at * 1e6:.0f}.m4s")
+        else:
+            place = f"\n#EXT-X-BYTERANGE:{length}@{offset}" if length else ""
+            same_file.append(f"{duration:.6f},{place}")
         reached = at + duration
         if duration > longest:
             longest = duration
     if not same_file:
         raise ValueError("no segment is in the window")
-    lines.append(_entries(same_file, url))
+    lines.append(_entries(same_file, "" if own_urls else f"\n{url}"))
     head = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
@@ -139,9 +144,12 @@ def playlist(
     return "\n".join([*head, *lines, "#EXT-X-ENDLIST\n"])
 
 
-def _entries(segments: Sequence[str], url: str) -> str:
-    """Return the playlist entries of one file, joined in a single step because the URLs of a day are megabytes."""
-    return "#EXTINF:" + f"\n{url}\n#EXTINF:".join(segments) + f"\n{url}"
+def _entries(segments: Sequence[str], line: str) -> str:
+    """Return the playlist entries of one file, joined in a single step because the URLs of a day are megabytes.
+
+    Each entry ends with ``line``.
+    """
+    return "#EXTINF:" + f"{line}\n#EXTINF:".join(segments) + line
 
 
 def describe_nearest(ranges: Sequence[Range], start: float, end: float, *, storing: bool = True) -> str:

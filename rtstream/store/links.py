@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
+from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
 from rtstream.store.tables import links, videos
@@ -59,9 +61,20 @@ def extend(conn: Connection, hashes: Sequence[str], now: float, expires_at: floa
 
 
 def insert(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add links. Each row holds ``id``, ``target_hash``, ``target``, ``purpose``, ``created_at`` and ``expires_at``."""
+    """Add links.
+
+    Args:
+        conn: The connection.
+        rows: Each holds ``id``, ``target_hash``, ``target``, ``purpose``, ``created_at`` and ``expires_at``.
+
+    Raises:
+        NotFound: A stream or video was deleted.
+    """
     if rows:
-        conn.execute(links.insert(), [_values(row) for row in rows])
+        try:
+            conn.execute(links.insert(), [_values(row) for row in rows])
+        except IntegrityError:
+            raise NotFound("The stream or video was deleted meanwhile.") from None
 
 
 def listing(

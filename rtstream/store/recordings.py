@@ -204,6 +204,24 @@ def each_segment(
         result.close()
 
 
+def segment_at(conn: Connection, stream_id: str, recording_id: str, at: float) -> SegmentRow | None:
+    """Return the last segment of a recording that begins by Unix time ``at``."""
+    query = _near(stream_id, at, at).where(segments.c.recording_id == recording_id)
+    row = conn.execute(query.order_by(None).order_by(segments.c.start.desc()).limit(1)).first()
+    return None if row is None else SegmentRow._make(row)
+
+
+def recorded_between(conn: Connection, stream_id: str, recording_id: str, start: float, end: float) -> bool:
+    """Return whether a recording may hold anything of [start, end)."""
+    query = select(recordings.c.id).where(
+        recordings.c.id == recording_id,
+        recordings.c.stream_id == stream_id,
+        recordings.c.started_at < end,
+        recordings.c.ended_at > start,
+    )
+    return conn.execute(query).first() is not None
+
+
 def _near(stream_id: str, start: float, end: float) -> Select[Any]:
     """Segments that may share time with [start, end)."""
     begin = segments.c.start >= start - LONGEST_SEGMENT_S

@@ -122,9 +122,7 @@ export class Feeder {
     this.#fetching = { fragment, abort };
     try {
       const init = await this.#init(fragment, abort.signal);
-      const range = { Range: `bytes=${fragment.offset}-${fragment.offset + fragment.length - 1}` };
-      let bytes = await fetchBytes(fragment.url, range, abort.signal);
-      if (bytes.byteLength > fragment.length) bytes = bytes.slice(fragment.offset, fragment.offset + fragment.length);
+      const bytes = await this.#media(fragment, abort.signal);
       await this.#append(fragment, init, bytes);
       this.#loaded.add(fragment);
     } catch (error) {
@@ -138,6 +136,13 @@ export class Feeder {
     } finally {
       this.#fetching = null;
     }
+  }
+
+  /** The bytes of a fragment: a file of its own, or a range of one. */
+  async #media({ url, offset, length }, signal) {
+    if (!length) return fetchBytes(url, {}, signal);
+    const bytes = await fetchBytes(url, { Range: `bytes=${offset}-${offset + length - 1}` }, signal);
+    return bytes.byteLength > length ? bytes.slice(offset, offset + length) : bytes;
   }
 
   async #init(fragment, signal) {
@@ -216,7 +221,8 @@ async function fetchBytes(url, headers, signal) {
     try {
       const answer = await fetch(url, { headers, signal });
       if (answer.ok) return await answer.arrayBuffer();
-      if (answer.status < 500 || attempt === RETRIES) throw await refusal(answer);
+      const later = answer.status >= 500 || answer.status === 429; // 429: the link is used too much at the moment
+      if (!later || attempt === RETRIES) throw await refusal(answer);
     } catch (error) {
       if (error.name === "AbortError" || error.refused || attempt === RETRIES) throw error;
     }

@@ -25,8 +25,8 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow
 from rtstream.store.journal import Entry
 
-Links = Callable[[str, float, float, str], dict[str, str]]
-"""``links(stream_id, start, end, title)``: the URLs that play the evidence."""
+Links = Callable[[Connection, str, float, float, str], dict[str, str]]
+"""``links(conn, stream_id, start, end, title)`` creates the links to the evidence and returns their URLs."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class FiringWriter:
         for alert, result, decision in fired:
             start = moment.start - alert.options.get("pre_s", self._pre_s)
             end = moment.end + alert.options.get("post_s", self._post_s)
-            links = self._links(index.stream_id, start, end, alert.event_label)
+            links = self._links(conn, index.stream_id, start, end, alert.event_label)
             if (start, end) not in pins:
                 pins.add((start, end))
                 recording_rows.pin(conn, index.stream_id, start, end, alert.id)

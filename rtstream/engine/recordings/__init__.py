@@ -1,7 +1,14 @@
 """Recordings and exported videos: playback, links, exports, retention."""
 
 from rtstream.engine.recordings.exports import ExportService
-from rtstream.engine.recordings.links import Grant, LinkRefused, Links
+from rtstream.engine.recordings.links import (
+    LinkEnded,
+    LinkService,
+    LinkUnknown,
+    older_version,
+    player_url,
+    stream_url,
+)
 from rtstream.engine.recordings.marks import TimelineMarks
 from rtstream.engine.recordings.media_access import MediaAccess
 from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
@@ -11,9 +18,9 @@ from rtstream.engine.recordings.videos import VideoService
 
 __all__ = [
     "ExportService",
-    "Grant",
-    "LinkRefused",
-    "Links",
+    "LinkEnded",
+    "LinkService",
+    "LinkUnknown",
     "MediaAccess",
     "PlaybackService",
     "RecordingProjection",
@@ -22,4 +29,7 @@ __all__ = [
     "StreamSheet",
     "TimelineMarks",
     "VideoService",
+    "older_version",
+    "player_url",
+    "stream_url",
 ]

@@ -1,101 +1,217 @@
-"""Playback links: signed, expiring, without state. Players send no headers, so the right to play is in the URL."""
+"""Playback links: rows that open a window of a stream, or a video. Players send no headers, so the URL is the key."""
 
 from __future__ import annotations
 
+import math
+import re
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import Connection
 
-from rtstream.errors import RTStreamError
+from rtstream import ids
+from rtstream.errors import NotFound, RTStreamError
+from rtstream.models import LinkPage, PlaybackLink
+from rtstream.rules.link_targets import LinkTarget, Purpose, lifetime
+from rtstream.store import links as rows
+from rtstream.store.database import Database
+from rtstream.store.links import Link
+
+CACHED = 2000
+SWEEP_S = 86400.0
+REVOKED_KEPT_S = 30 * 86400.0
+"""Links without an end respond for this long that they were revoked."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
-class LinkRefused(RTStreamError):
-    """The link is not one of ours, or was changed."""
+class LinkUnknown(NotFound):
+    """No link has this id, or it ended long ago."""
 
-    status = 403
-    code = "LINK_INVALID"
+    code = "LINK_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such link. It may be incomplete, or what it played was deleted.")
 
 
-class LinkExpired(RTStreamError):
-    """The link was good once."""
+class LinkEnded(RTStreamError):
+    """The link was valid once."""
 
     status = 410
     code = "LINK_EXPIRED"
 
 
-Clip = tuple[str, float, float]
+class LinkService:
+    """Creates links and looks them up. ``ttl_s``: seconds that a link to a window of a stream lasts."""
 
-
-@dataclass(frozen=True)
-class Grant:
-    """What a link allows: to play [start, end] (Unix seconds) of a stream until ``expires``.
-
-    Or, with ``clips``, parts of exported videos one after the other: (video id, start, end) in seconds of the video.
-    """
-
-    stream_id: str
-    start: float
-    end: float
-    expires: float
-    title: str = ""
-    description: str = ""
-    clips: tuple[Clip, ...] = ()
-
-
-class Links:
-    """Makes and reads the tokens inside playback URLs."""
-
-    def __init__(self, secret: str, ttl_s: float) -> None:
-        self._serializer = URLSafeSerializer(secret, salt="rtstream-playback")
+    def __init__(self, db: Database, ttl_s: float) -> None:
+        self._db = db
         self._ttl_s = ttl_s
+        self._cache: OrderedDict[str, Link] = OrderedDict()
+        self._generation = 0
+        self._swept: float | None = None
 
-    def token(
+    async def create(self, targets: Sequence[LinkTarget], purpose: Purpose) -> list[str]:
+        """Return the id of a link for each target, in one transaction.
+
+        A target that has a valid link keeps it. Nothing is written when all of them have one that lasts.
+        """
+        hashes = [target.digest(purpose) for target in targets]
+        # One that would soon end is extended: whoever receives it today gets at least half of the time.
+        known = await self._db.read(rows.current, list(dict.fromkeys(hashes)), time.time() + self._ttl_s / 2)
+        if all(digest in known for digest in hashes):
+            return [known[digest] for digest in hashes]
+        return await self._db.write(self.ensure, targets, purpose)
+
+    def ensure(self, conn: Connection, targets: Sequence[LinkTarget], purpose: Purpose) -> list[str]:
+        """Do the same inside a writing transaction."""
+        now = time.time()
+        by_hash = {target.digest(purpose): target for target in targets}
+        known = rows.extend(conn, list(by_hash), now, now + self._ttl_s)
+        added = []
+        for digest, target in by_hash.items():
+            if digest not in known:
+                seconds = lifetime(target, purpose, self._ttl_s)
+                known[digest] = ids.link_id()
+                added.append(
+                    {
+                        "id": known[digest],
+                        "target_hash": digest,
+                        "target": target,
+                        "purpose": purpose,
+                        "created_at": now,
+                        "expires_at": None if seconds is None else now + seconds,
+                    }
+                )
+        rows.insert(conn, added)
+        return [known[target.digest(purpose)] for target in targets]
+
+    async def resolve(self, link_id: str) -> Link:
+        """Return a valid link. Raises LinkUnknown, LinkEnded."""
+        link = self._cache.get(link_id)
+        if link is None:
+            if not _ID.fullmatch(link_id):
+                raise older_version() if "." in link_id else LinkUnknown()
+            generation = self._generation
+            link = await self._db.read(rows.get, link_id)
+            if link is None:
+                raise LinkUnknown
+            if generation == self._generation:  # it was not revoked meanwhile
+                self._cache[link_id] = link
+                if len(self._cache) > CACHED:
+                    self._cache.popitem(last=False)
+        else:
+            self._cache.move_to_end(link_id)
+        if link.revoked_at is not None:
+            raise _revoked()
+        if link.expires_at is not None and link.expires_at < time.time():
+            raise LinkEnded("This link has expired. Ask its owner for a new one.")
+        return link
+
+    def generation(self) -> int:
+        """A number that changes whenever a link may have ended before its time."""
+        return self._generation
+
+    async def listing(
         self,
-        stream_id: str,
-        start: float,
-        end: float,
-        title: str = "",
-        description: str = "",
-        clips: Sequence[Clip] = (),
-    ) -> str:
-        """A token for a window, or for clips. Texts are cut so that the URL stays usable."""
-        expires = int(time.time() + self._ttl_s)
-        window = [stream_id, round(start * 1e6), round(end * 1e6), expires, title[:120], description[:300]]
-        return str(self._serializer.dumps([*window, [[i, round(s, 3), round(e, 3)] for i, s, e in clips]]))
+        base_url: str,
+        *,
+        stream_id: str | None = None,
+        video_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> LinkPage:
+        """Return one page of links (of a stream or video), newest first."""
 
-    def read(self, token: str) -> Grant:
-        """What a token allows. Raises LinkRefused, LinkExpired."""
+        def query(conn: Connection) -> tuple[list[Link], int]:
+            return rows.listing(conn, stream_id=stream_id, video_id=video_id, limit=limit, offset=offset)
+
+        found, count = await self._db.read(query)
+        now = time.time()
+        return LinkPage(links=[_shown(link, base_url, now) for link in found], count=count)
+
+    async def revoke(self, link_id: str) -> None:
+        """End one link at once. Ending it twice is harmless. Raises LinkUnknown."""
+        if not await self._revoke(link_id=link_id) and await self._db.read(rows.get, link_id) is None:
+            raise LinkUnknown
+
+    async def revoke_all(self, *, stream_id: str | None = None, video_id: str | None = None) -> int:
+        """End all links of a stream or video at once. Returns the number of links that were valid before."""
+        return await self._revoke(stream_id=stream_id, video_id=video_id)
+
+    async def _revoke(
+        self, *, link_id: str | None = None, stream_id: str | None = None, video_id: str | None = None
+    ) -> int:
+        def write(conn: Connection) -> int:
+            return rows.revoke(conn, time.time(), link_id=link_id, stream_id=stream_id, video_id=video_id)
+
         try:
-            stream_id, start, end, expires, title, description, *more = self._serializer.loads(token)
-            clips = tuple((str(i), float(s), float(e)) for i, s, e in more[0]) if more else ()
-            grant = Grant(str(stream_id), start / 1e6, end / 1e6, float(expires), str(title), str(description), clips)
-        except (BadSignature, ValueError, TypeError):
-            raise LinkRefused("This playback link is not valid. Ask for a new one.") from None
-        if grant.expires < time.time():
-            raise LinkExpired("This playback link has expired. Ask for a new one.")
-        return grant
+            return await self._db.write(write)
+        finally:
+            self.forget()
 
-    def urls(
-        self, base_url: str, stream_id: str, start: float, end: float, title: str = "", description: str = ""
-    ) -> dict[str, str]:
-        """``stream_url`` (HLS manifest) and ``player_url`` of a window (API reference 2.6)."""
-        token = self.token(stream_id, start, end, title, description)
-        window = f"{round(start * 1e6)}-{round(end * 1e6)}"
-        base = base_url.rstrip("/")
-        return {
-            "stream_url": f"{base}/manifests/{quote(stream_id)}/{window}.m3u8?token={token}",
-            "player_url": f"{base}/watch?v={token}",
-        }
+    def forget(self) -> None:
+        """Read links from the database again: some were revoked, or a stream or video was deleted."""
+        self._generation += 1
+        self._cache.clear()
 
-    def clip_urls(self, base_url: str, clips: Sequence[Clip], title: str) -> dict[str, str]:
-        """``stream_url``, ``player_url`` and ``download_url`` of parts of videos; the last is for a single one."""
-        token = self.token("", 0.0, 0.0, title, clips=clips)
-        base = base_url.rstrip("/")
-        return {
-            "stream_url": f"{base}/media/{token}/index.m3u8",
-            "player_url": f"{base}/watch?v={token}",
-            "download_url": f"{base}/media/{token}/video.mp4",
-        }
+    async def keep_house(self) -> None:
+        """Delete the rows of links that have ended. Call it often: it does so once per day."""
+        if self._swept is None or time.monotonic() - self._swept >= SWEEP_S:
+            self._swept = time.monotonic()
+            await self.remove_expired()
+
+    async def remove_expired(self) -> int:
+        """Delete the rows of links that have ended. Returns the number of deleted rows."""
+        now = time.time()
+        removed = await self._db.write(rows.remove_expired, now, now - REVOKED_KEPT_S)
+        self.forget()
+        return removed
+
+
+def older_version() -> LinkEnded:
+    """Return the error for a link of a version in which links could not be revoked."""
+    return LinkEnded("This link is from an older version of the program. Ask its owner for a new one.")
+
+
+def _revoked() -> LinkEnded:
+    error = LinkEnded("This link was revoked. Ask its owner for a new one.")
+    error.code = "LINK_REVOKED"
+    return error
+
+
+def stream_url(base_url: str, link_id: str) -> str:
+    """Return the URL of the HLS playlist of a link."""
+    return f"{base_url.rstrip('/')}/m/{link_id}/index.m3u8"
+
+
+def player_url(base_url: str, link_id: str) -> str:
+    """Return the URL of the page that plays a link."""
+    return f"{base_url.rstrip('/')}/watch?v={link_id}"
+
+
+def download_url(base_url: str, link_id: str) -> str:
+    """Return the URL of the MP4 file of a link."""
+    return f"{base_url.rstrip('/')}/m/{link_id}/video.mp4"
+
+
+def _shown(link: Link, base_url: str, now: float) -> PlaybackLink:
+    target, window = link.target, link.target.kind == "window"
+    expired = link.expires_at is not None and link.expires_at < now
+    return PlaybackLink(
+        id=link.id,
+        kind=target.kind,
+        state="revoked" if link.revoked_at is not None else "expired" if expired else "valid",
+        purpose=link.purpose,
+        rtstream_id=target.stream_id or None,
+        start=target.start if window else None,
+        end=target.end if window else None,
+        ranges=[(video_id, start, end if math.isfinite(end) else None) for video_id, start, end in target.ranges],
+        title=target.title,
+        created_at=link.created_at,
+        expires_at=link.expires_at,
+        revoked_at=link.revoked_at,
+        player_url=player_url(base_url, link.id),
+        stream_url=stream_url(base_url, link.id),
+    )

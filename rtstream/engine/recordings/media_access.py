@@ -1,17 +1,25 @@
-"""What a playback link gives: pages, playlists, files and downloads, of recordings and of exported videos alike."""
+"""Serves media to the holder of a playback link, of recordings and of exported videos alike."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 
-from rtstream.engine.recordings.links import LinkRefused, Links
-from rtstream.engine.recordings.playback import PlaybackService
-from rtstream.engine.recordings.videos import VideoService
-from rtstream.errors import InvalidRequest
+from rtstream.engine.recordings.extractor import Extractor
+from rtstream.engine.recordings.link_limits import DOWNLOAD, LinkLimits
+from rtstream.engine.recordings.links import LinkService
+from rtstream.engine.recordings.video_media import VideoMedia
+from rtstream.engine.recordings.window_media import WindowMedia
+from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
-from rtstream.storage import StoredFile
+from rtstream.storage import Storage, StoredFile
+from rtstream.store.database import Database
+from rtstream.store.links import Link
+
+WAITING = 8
+"""Downloads that wait to be planned; the process for them is not the owner's."""
 
 Marks = Callable[[str, float, float], Awaitable[list[JsonObject]]]
 """Returns the marks of [start, end] (Unix seconds) of a stream for the player's time line, oldest first."""
@@ -21,7 +29,7 @@ Marks = Callable[[str, float, float], Awaitable[list[JsonObject]]]
 class Download:
     """An MP4 file to be saved as ``name``: a stored one, or one that is assembled while it is sent.
 
-    ``size`` is in bytes. ``content`` may be called once; it ends early when a part is removed meanwhile.
+    ``size`` is in bytes. ``content`` may be called once; it ends early when a part is removed or the link is revoked.
     """
 
     name: str
@@ -31,72 +39,111 @@ class Download:
 
 
 class MediaAccess:
-    """Serves media to the holder of a valid playback link, the only place that reads its token.
+    """Serves what a link opens. In ``media`` and ``videos``, recordings and exported videos are stored.
 
-    Every call raises LinkRefused, LinkExpired, and NotFound for what is no longer stored.
+    Every call takes the id of a link and raises LinkUnknown, LinkEnded, LinkBusy, and NotFound for media that
+    is no longer stored.
     """
 
-    def __init__(self, links: Links, recorded: PlaybackService, videos: VideoService, marks: Marks) -> None:
+    def __init__(self, db: Database, links: LinkService, media: Storage, videos: Storage, marks: Marks) -> None:
         self._links = links
-        self._recorded = recorded
-        self._videos = videos
         self._marks = marks
+        self._limits = LinkLimits()
+        self._extractor = Extractor(1, WAITING)
+        self._windows = WindowMedia(db, media, self._extractor)
+        self._videos = VideoMedia(db, videos, self._extractor)
 
-    async def window_manifest(self, stream_id: str, window: str, token: str) -> str:
-        """HLS playlist of a granted window, which the URL has to name as well."""
-        grant = self._links.read(token)
-        if grant.stream_id != stream_id or window != f"{round(grant.start * 1e6)}-{round(grant.end * 1e6)}":
-            raise LinkRefused("This playback link is not valid. Ask for a new one.")
-        return await self._recorded.manifest(grant, token)
+    def open(self, link_id: str) -> AbstractContextManager[None]:
+        """Return a context in which a request for a link is open. Entering it raises LinkBusy."""
+        return self._limits.open(link_id)
 
-    async def manifest(self, token: str) -> str:
-        """HLS playlist of granted videos."""
-        return await self._videos.manifest(self._links.read(token))
+    async def link(self, link_id: str) -> Link:
+        """Return the link, if it is valid."""
+        return await self._links.resolve(link_id)
 
-    async def init_segment(self, token: str, name: str) -> bytes:
-        """A granted initialisation segment: of a run of a stream, or of a video."""
-        grant = self._links.read(token)
-        if grant.clips:
-            return await self._videos.init_segment(grant, name)
-        return await self._recorded.init_segment(grant, name)
+    async def manifest(self, link_id: str) -> str:
+        """Return the HLS playlist."""
+        link = await self._spend(link_id, long=True)
+        return await (self._windows if link.target.kind == "window" else self._videos).manifest(link)
 
-    async def fragment(self, token: str, number: int) -> bytes:
-        """A fragment of granted videos that are played one after the other."""
-        return await self._videos.fragment(self._links.read(token), number)
-
-    async def file(self, token: str, path: str) -> StoredFile:
-        """A granted media file."""
-        grant = self._links.read(token)
-        if grant.clips:
-            return await self._videos.file(grant, path)
-        return await self._recorded.file(grant, path)
-
-    async def page(self, token: str) -> JsonObject:
-        """What the player page shows: fragments, gaps, and the alerts and scenes as marks."""
-        grant = self._links.read(token)
-        if not grant.clips:
-            marks = await self._marks(grant.stream_id, grant.start, grant.end)
-            return await self._recorded.page(grant, token, marks)
-        page = await self._videos.page(grant, token)
-        if page["clock"] and (stream_id := await self._videos.stream_of(grant)):
+    async def page(self, link_id: str) -> JsonObject:
+        """Return everything that the player page shows: fragments, gaps, and alerts and scenes as marks."""
+        link = await self._spend(link_id, long=True)
+        window = link.target
+        if window.kind == "window":
+            return await self._windows.page(link, await self._marks(window.stream_id, window.start, window.end))
+        page = await self._videos.page(link)
+        if page["clock"] and (stream_id := await self._videos.stream_of(link)):
             page["marks"] = await self._marks(stream_id, page["start"], page["end"])
         return page
 
-    async def download(self, token: str) -> Download:
-        """The granted window, or the one granted video, as a file."""
-        grant = self._links.read(token)
-        name = f"{_file_name(grant.title) or 'recording'}.mp4"
-        if not grant.clips:
-            flat = await self._recorded.flat(grant)
-            return Download(name, flat.size, lambda: self._recorded.content(flat))
-        if len(grant.clips) > 1:
-            raise InvalidRequest("Several parts cannot be downloaded as one file. Export them one by one.")
-        video_id = next(iter(grant.clips))[0]
-        file = await self._videos.file(grant, f"{video_id}.mp4")
-        return Download(name, file.size, lambda: file.open_range(0, file.size), file)
+    async def init_segment(self, link_id: str, name: str) -> bytes:
+        """Return the init segment of a recording or of a video, by its id."""
+        link = await self._spend(link_id)
+        return await (self._windows if link.target.kind == "window" else self._videos).init_segment(link, name)
+
+    async def segment(self, link_id: str, recording_id: str, at: float) -> StoredFile:
+        """Return the segment of a recording at Unix time ``at``, cut to the window."""
+        link = await self._spend(link_id)
+        if link.target.kind != "window":
+            raise NotFound("This link plays a video.")
+        return self._revocable(await self._windows.segment(link, recording_id, at), link)
+
+    async def file(self, link_id: str, video_id: str) -> StoredFile:
+        """Return the file of a whole video."""
+        link = await self._spend(link_id)
+        if link.target.kind != "video" or link.target.video_id != video_id:
+            raise NotFound("There is no such media file (any more).")
+        return self._revocable(await self._videos.file(link), link)
+
+    async def fragment(self, link_id: str, number: int) -> bytes:
+        """Return a fragment of ranges of videos, by its number."""
+        return await self._videos.fragment(await self._spend(link_id), number)
+
+    async def download(self, link_id: str) -> Download:
+        """Return the window, the video or the range as a file."""
+        link = await self._links.resolve(link_id)
+        self._limits.spend(link.id, 1.0 if link.target.kind == "video" else DOWNLOAD)
+        media = self._windows if link.target.kind == "window" else self._videos
+        name = f"{_file_name(await media.title(link)) or 'recording'}.mp4"
+        if link.target.kind == "video":
+            file = self._revocable(await self._videos.file(link), link)
+            return Download(name, file.size, lambda: file.open_range(0, file.size), file)
+        flat = await media.flat(link)
+        return Download(name, flat.size, lambda: self._until_revoked(media.content(flat), link))
+
+    async def aclose(self) -> None:
+        """End the media process."""
+        await self._extractor.aclose()
+
+    async def _spend(self, link_id: str, *, long: bool = False) -> Link:
+        """Resolve a link and count the request. Playlists and pages cost more the longer the window is."""
+        link = await self._links.resolve(link_id)
+        hours = (link.target.end - link.target.start) / 3600
+        self._limits.spend(link.id, 1.0 + min(60.0, 2 * hours) if long else 1.0)
+        return link
+
+    def _revocable(self, file: StoredFile, link: Link) -> StoredFile:
+        def open_range(offset: int, length: int) -> AsyncGenerator[bytes]:
+            return self._until_revoked(file.open_range(offset, length), link)
+
+        return StoredFile(file.key, file.size, file.modified, open_range)
+
+    async def _until_revoked(self, content: AsyncGenerator[bytes], link: Link) -> AsyncGenerator[bytes]:
+        """Yield chunks until the link ends; the receiver sees that the connection ended early."""
+        generation = self._links.generation()
+        async with aclosing(content) as chunks:
+            async for chunk in chunks:
+                if generation != self._links.generation():
+                    generation = self._links.generation()
+                    try:
+                        await self._links.resolve(link.id)
+                    except RTStreamError:
+                        return
+                yield chunk
 
 
 def _file_name(title: str) -> str:
-    """A title as a file may be called on any system."""
+    """Return a title as a file may be called on any system."""
     kept = "".join(char if char.isalnum() or char in " -_.()" else "_" for char in clean(title, 80))
     return kept.strip(" .")

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
-import signal
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import anyio
 from sqlalchemy import Connection
 
-from rtstream.engine.recordings.links import Grant, Links
-from rtstream.errors import InvalidRequest, NotFound, Unavailable
+from rtstream.engine.recordings.extractor import Extractor
+from rtstream.engine.recordings.links import LinkService, player_url, stream_url
+from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
-from rtstream.forkserver import context
-from rtstream.json_types import JsonObject
 from rtstream.models import Playback
-from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.perception.protocols import Picture
-from rtstream.rules.playlist import Range, Segment, SegmentRow, coverage, describe_nearest, playlist
-from rtstream.storage import Storage, StoredFile, joined
+from rtstream.rules.link_targets import LinkOrigin, window_target
+from rtstream.rules.playlist import Range, Segment, coverage, describe_nearest
+from rtstream.storage import Storage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 
-log = logging.getLogger(__name__)
-
 MAX_WINDOW_S = 31 * 86400.0
-EXTRACT_TIMEOUT_S = 20.0
 LAST_S = 60.0
 LONG_S = 3600.0
-MAX_DOWNLOAD_S = 6 * 3600.0
-"""Longest window that is put together while it is sent; longer ones are exported."""
+PROCESSES = 2
+WAITING = 64
 
 
 @dataclass(frozen=True)
@@ -56,11 +46,11 @@ class StreamSheet:
 class PlaybackService:
     """Reads recordings. In ``media``, the keys of a stream's files begin with its id."""
 
-    def __init__(self, db: Database, links: Links, media: Storage) -> None:
+    def __init__(self, db: Database, links: LinkService, media: Storage) -> None:
         self._db = db
         self._links = links
         self._media = media
-        self._pool: ProcessPoolExecutor | None = None
+        self._extractor = Extractor(PROCESSES, WAITING)
         self._long = anyio.Lock()
 
     def _turn(self, start: float, end: float) -> AbstractAsyncContextManager[None]:
@@ -73,23 +63,26 @@ class PlaybackService:
 
     async def playback(
         self,
-        base_url: str,
+        origin: LinkOrigin,
         stream_id: str,
         start: float | None,
         end: float | None,
         title: str = "",
         description: str = "",
     ) -> Playback:
-        """Links to a window; without ``start`` and ``end`` to the last minute that is recorded.
+        """Create links to a window; without ``start`` and ``end`` to the last minute that is recorded.
 
+        A window that ends in the future is cut at this moment: a link to the past never shows what comes later.
         Raises InvalidRequest for an impossible window, NotFound for an empty one.
         """
         stream = await self._db.read(stream_rows.get, stream_id)
+        newest = await self._db.read(rows.last_segment, stream_id)  # an HLS source is late, a stopped one over
+        recorded_to = None if newest is None else newest.start + newest.duration
         if start is None and end is None:
-            newest = await self._db.read(rows.last_segment, stream_id)  # an HLS source is late, a stopped one over
-            until = time.time() if newest is None else newest.start + newest.duration
+            until = recorded_to or time.time()
             start, end = until - LAST_S, until
         start, end = window(start, end)
+        end = max(start, min(end, max(time.time(), recorded_to or 0.0)))
 
         def query(conn: Connection) -> tuple[list[Range], list[Range]]:
             return coverage(rows.each_segment(conn, stream_id, start, end), start, end)
@@ -99,62 +92,16 @@ class PlaybackService:
         if not covered:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
-        links = self._links.urls(base_url, stream_id, start, end, title or stream.name, description)
-        return Playback(**links, start=start, end=end, covered=covered, gaps=gaps)
-
-    async def manifest(self, grant: Grant, token: str) -> str:
-        """HLS playlist of a granted window; addresses in it are relative to it. Raises NotFound."""
-
-        def build(conn: Connection) -> str:
-            return playlist(
-                rows.each_segment(conn, grant.stream_id, grant.start, grant.end),
-                grant.start,
-                init_url=lambda recording: f"../../media/{token}/init/{recording}.mp4",
-                segment_url=lambda path: f"../../media/{token}/seg/{path}",
-            )
-
-        try:
-            async with self._turn(grant.start, grant.end):
-                return await self._db.read(build)
-        except ValueError:
-            raise NotFound("Nothing is recorded in this window (any more).") from None
-
-    async def page(self, grant: Grant, token: str, marks: list[JsonObject]) -> JsonObject:
-        """All the player page needs to play a granted window."""
-
-        def query(conn: Connection) -> tuple[tuple[list[Range], list[Range]], list[JsonObject]]:
-            segments = list(rows.each_segment(conn, grant.stream_id, grant.start, grant.end))
-            fragments = _fragments(segments, token, self._codecs(conn, grant.stream_id, {row[2] for row in segments}))
-            return coverage(segments, grant.start, grant.end), fragments
-
-        async with self._turn(grant.start, grant.end):
-            (covered, gaps), fragments = await self._db.read(query)
-        links = self._links.urls("", grant.stream_id, grant.start, grant.end, grant.title, grant.description)
-        return {
-            "title": grant.title,
-            "description": grant.description,
-            "start": grant.start,
-            "end": grant.end,
-            "stream_url": links["stream_url"],
-            "covered": covered,
-            "gaps": gaps,
-            "live": False,
-            "clock": True,
-            "fragments": fragments,
-            "marks": marks,
-            "download_url": f"/media/{token}/video.mp4" if grant.end - grant.start <= MAX_DOWNLOAD_S else None,
-        }
-
-    async def init_segment(self, grant: Grant, recording_id: str) -> bytes:
-        """The fMP4 initialisation segment of a run of the granted stream. Raises NotFound."""
-        row = await self._db.read(rows.init_of, grant.stream_id, recording_id)
-        if row is None:
-            raise NotFound("There is no such recording.")
-        return row.init
-
-    async def file(self, grant: Grant, path: str) -> StoredFile:
-        """A segment file of the granted stream; never one of another stream. Raises NotFound."""
-        return await self._media.get(joined(grant.stream_id, path))
+        target = window_target(stream_id, start, end, title, description)
+        (link_id,) = await self._links.create([target], origin.purpose)
+        return Playback(
+            stream_url=stream_url(origin.base_url, link_id),
+            player_url=player_url(origin.base_url, link_id),
+            start=start,
+            end=end,
+            covered=covered,
+            gaps=gaps,
+        )
 
     async def frame(self, stream_id: str, at: float, max_side: int) -> Picture:
         """The picture shown at Unix time ``at``. Raises NotFound when nothing was recorded there."""
@@ -170,7 +117,7 @@ class PlaybackService:
         assert run is not None
         piece = stored_segment(stream_id, segment)
         async with self._media.lease([piece.key]) as files:
-            found = await self._extract(frame_at, files, run.init, [piece], at, max_side)
+            found = await self._extractor.run(frame_at, files, run.init, [piece], at, max_side)
         return Picture(found.time, found.jpeg, found.width, found.height)
 
     async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> StreamSheet:
@@ -202,39 +149,8 @@ class PlaybackService:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
         async with self._media.lease(keys(runs.values())) as files:
-            found = await self._extract(contact_sheet, files, list(runs.values()), times, max_side)
+            found = await self._extractor.run(contact_sheet, files, list(runs.values()), times, max_side)
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
-
-    async def flat(self, grant: Grant) -> ProgressiveFile:
-        """A granted window as a plain MP4 file to be. Raises InvalidRequest when its format changes, NotFound."""
-        if grant.end - grant.start > MAX_DOWNLOAD_S:
-            raise InvalidRequest("This is too long to download directly. Export it.")
-
-        def query(conn: Connection) -> list[StoredRecording]:
-            runs: list[StoredRecording] = []
-            found = rows.segments_between(conn, grant.stream_id, grant.start, grant.end)
-            for recording_id, own in groupby(found, key=lambda row: row.recording_id):
-                run = rows.init_of(conn, grant.stream_id, recording_id)
-                if run is not None:
-                    runs.append(StoredRecording(run.init, [stored_segment(grant.stream_id, row) for row in own]))
-            return runs
-
-        runs = await self._db.read(query)
-        try:
-            async with self._media.lease(keys(runs)) as files:
-                return await self._extract(plan, runs, grant.start, grant.end, files.open)
-        except NotFound as exc:
-            if isinstance(exc.__cause__, FormatMismatch):
-                raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
-            raise
-
-    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
-        """The bytes of such a file. Ends early when a part of the recording is removed meanwhile."""
-        yield flat.header
-        for stretch in flat.stretches:
-            async with aclosing(self._media.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
         """The last recorded picture. Raises NotFound."""
@@ -249,37 +165,9 @@ class PlaybackService:
 
         return await self._db.read(query)
 
-    @staticmethod
-    def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
-        found = {recording_id: rows.init_of(conn, stream_id, recording_id) for recording_id in recording_ids}
-        return {recording_id: row.codecs for recording_id, row in found.items() if row is not None}
-
-    async def _extract(self, fn: Any, *args: Any) -> Any:
-        """Run ``fn`` in the media process; a crash there costs one retry, never the engine."""
-        for attempt in (1, 2):
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, mp_context=context(), initializer=_ignore_interrupt)
-            try:
-                future = self._pool.submit(fn, *args)
-                with anyio.fail_after(EXTRACT_TIMEOUT_S):
-                    return await asyncio.wrap_future(future)
-            except (BrokenProcessPool, TimeoutError):
-                log.warning("the picture extractor broke or hung (attempt %d)", attempt)
-                await self._drop_pool()
-            except ValueError as exc:
-                raise NotFound(f"That moment cannot be shown: {exc}") from exc
-        raise Unavailable("That moment cannot be decoded. Try another one nearby.")
-
-    async def _drop_pool(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list((pool._processes or {}).values()):  # no public way to end a hung one
-                process.kill()
-            await anyio.to_thread.run_sync(lambda: pool.shutdown(wait=False, cancel_futures=True))
-
     async def aclose(self) -> None:
-        """End the media process."""
-        await self._drop_pool()
+        """End the media processes."""
+        await self._extractor.aclose()
 
 
 def stored_segment(stream_id: str, row: Any) -> StoredSegment:
@@ -290,27 +178,6 @@ def stored_segment(stream_id: str, row: Any) -> StoredSegment:
 def keys(runs: Iterable[StoredRecording]) -> set[str]:
     """The keys of all files of recordings."""
     return {piece.key for run in runs for piece in run.pieces}
-
-
-def _fragments(segments: Iterable[SegmentRow], token: str, codecs: Mapping[str, str]) -> list[JsonObject]:
-    """Segments as the player page fetches them."""
-    return [
-        {
-            "start": start,
-            "duration": duration,
-            "recording_id": recording_id,
-            "init_url": f"/media/{token}/init/{recording_id}.mp4",
-            "url": f"/media/{token}/seg/{path}",
-            "offset": offset,
-            "length": length,
-            "mime": f'video/mp4; codecs="{codecs[recording_id]}"',
-        }
-        for start, duration, recording_id, path, offset, length in segments
-    ]
-
-
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def window(start: float | None, end: float | None) -> tuple[float, float]:

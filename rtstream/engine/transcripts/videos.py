@@ -19,6 +19,7 @@ from rtstream.models import VideoTranscript, VideoWord
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
 from rtstream.rules.batches import Batch, Batches, Segmenter, Word, words_of
+from rtstream.rules.link_targets import LinkOrigin
 from rtstream.rules.text_safety import clean
 from rtstream.storage import LocalFiles, Storage, joined
 from rtstream.store import video_transcripts as rows
@@ -121,7 +122,7 @@ class VideoTranscriptService:
             text=" ".join(word.text for word in inside),
         )
 
-    async def _shown(self, _base_url: str, video_id: str) -> VideoTranscript:
+    async def _shown(self, _origin: LinkOrigin, video_id: str) -> VideoTranscript:
         return await self.transcript(video_id)
 
     async def _index(self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None) -> str:

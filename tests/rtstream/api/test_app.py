@@ -36,12 +36,14 @@ async def test_without_the_key_nothing_is_answered(engine: Engine, path: str, he
 async def test_every_route_that_needs_the_key_refuses_without_it(engine: Engine) -> None:
     open_to_all = {
         "/health",
-        "/manifests/{stream_id}/{window}.m3u8",
-        "/media/{token}/index.m3u8",
-        "/media/{token}/clip/{number:int}.m4s",
-        "/media/{token}/video.mp4",
-        "/media/{token}/init/{recording_id}.mp4",
-        "/media/{token}/seg/{path:path}",
+        "/m/{link_id}/index.m3u8",
+        "/m/{link_id}/video.mp4",
+        "/m/{link_id}/init/{name}.mp4",
+        "/m/{link_id}/segment/{recording_id}/{at:int}.m4s",
+        "/m/{link_id}/fragment/{number:int}.m4s",
+        "/m/{link_id}/file/{video_id}.mp4",
+        "/manifests/{rest:path}",
+        "/media/{rest:path}",
         "/playback.json",
         "/watch",
         "/embed",
@@ -203,7 +205,9 @@ async def test_hostile_ids_are_no_server_error(api: httpx.AsyncClient, hostile: 
         ("POST", "/rtstream/rts-1/index/{}/alert", {"event_id": hostile}),
         ("PATCH", "/rtstream/rts-1/index/scene-idx-1/alert/{}/status", {"action": "enable"}),
         ("GET", "/manifests/rts-1/{}.m3u8?token=x", None),
-        ("GET", "/media/{}/init/rec-1.mp4", None),
+        ("GET", "/m/{}/init/rec-1.mp4", None),
+        ("GET", "/m/{}/index.m3u8", None),
+        ("DELETE", "/rtstream/links/{}", None),
         ("GET", "/playback.json?v={}", None),
     ]:
         answer = await api.request(method, path.format(hostile), json=body)

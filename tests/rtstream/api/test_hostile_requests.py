@@ -35,9 +35,9 @@ def readable() -> list[str]:
 
 def filled(path: str, stream_id: str, index_id: str) -> str:
     path = path.replace("{stream_id}", stream_id).replace("{index_id}", index_id).replace("{number:int}", "1")
-    for part in ("collection_id", "event_id", "alert_id", "video_id", "job_id", "window", "token", "recording_id"):
+    for part in ("collection_id", "event_id", "alert_id", "video_id", "job_id", "link_id", "name", "recording_id"):
         path = path.replace(f"{{{part}}}", "default")
-    return path.replace("{path:path}", "default")
+    return path.replace("{rest:path}", "default").replace("{at:int}", "1")
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)

@@ -84,11 +84,11 @@ async def test_a_live_stream_is_recorded_and_its_window_plays(engine: Engine, li
     playback = await engine.generate_stream(stream.id, start + 0.5, end - 0.5)
     assert playback.gaps == []
     assert playback.covered == [(pytest.approx(start + 0.5), pytest.approx(end - 0.5))]
-    token = playback.player_url.partition("v=")[2]
-    page = await engine.media.page(token)
+    link_id = playback.player_url.partition("v=")[2]
+    page = await engine.media.page(link_id)
     assert sum(fragment["duration"] for fragment in page["fragments"]) >= end - start - 1
-    file = await engine.media.file(token, page["fragments"][0]["url"].partition("/seg/")[2])
-    assert file.size >= page["fragments"][0]["offset"] + page["fragments"][0]["length"]
+    recording_id, _, at = page["fragments"][0]["url"].partition("/segment/")[2].removesuffix(".m4s").partition("/")
+    assert (await engine.media.segment(link_id, recording_id, int(at) / 1e6)).size > 1000
 
 
 async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from rtstream.api.app import create_app
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.mp4.fragments import codecs
@@ -25,41 +23,17 @@ from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry, append
 from rtstream.store.tables import transcript_segments
+from tests.rtstream.engine.recordings.conftest import KEY
 from tests.sources import record
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from rtstream.testsource import ClipSpec
+    pass
 
 pytestmark = pytest.mark.anyio
 
-KEY = "sk-key-of-the-export-tests"
 START = 1_790_000_000.0
 STREAM = "rts-1"
-
-
-@pytest.fixture(scope="module")
-def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
-    """8 s with pictures decoded in another order than shown, a keyframe every second, and sound."""
-    from rtstream.testsource import ClipSpec
-
-    return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
-    async with Engine(config) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(engine), raise_app_exceptions=False)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://api.test", headers={"x-access-token": KEY}
-    ) as client:
-        yield client
 
 
 async def add_stream(engine: Engine, *, desired: str = "stopped", store: bool = True) -> None:
@@ -207,7 +181,7 @@ async def test_a_video_plays_as_hls_and_on_the_player_page(
         elif line.startswith("#EXT-X-BYTERANGE:"):
             length, _, offset = line.partition(":")[2].partition("@")
             ranged = f"bytes={offset}-{int(offset) + int(length) - 1}"
-        elif line.startswith("seg/"):
+        elif line.startswith("file/"):
             part = await api.get(f"{base}/{line}", headers={"range": ranged})
             assert part.status_code == 206
             data += part.content
@@ -238,7 +212,7 @@ async def test_parts_of_videos_play_one_after_the_other(engine: Engine, api: htt
     page = (await api.get(relative(compiled["player_url"]).replace("/watch", "/playback.json"))).json()
     assert page["clock"] is False
     assert page["start"] == pytest.approx(0.0, abs=0.002)
-    assert [f["url"].rpartition("/")[2] for f in page["fragments"]] == [f"{second}.mp4", f"{first}.mp4"]
+    assert [f["init_url"].rpartition("/")[2] for f in page["fragments"]] == [f"{second}.mp4", f"{first}.mp4"]
     assert page["fragments"][1]["start"] == pytest.approx(page["fragments"][0]["start"] + 1.0)
     for wrong in ([[9, 10]], [[2, 1]], [[-1, 1]]):
         assert (await api.post(f"/video/{first}/stream", json={"timeline": wrong})).status_code == 400

@@ -1,0 +1,243 @@
+"""Serves exported videos, whole or in ranges, to the holder of a link, and nothing else of their files."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import pairwise
+
+import anyio.to_thread
+
+from rtstream.engine.recordings.extractor import Extractor
+from rtstream.engine.recordings.links import download_url, stream_url
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
+from rtstream.json_types import JsonObject
+from rtstream.mp4.progressive import Fragment, Part, ProgressiveFile, plan, retime
+from rtstream.mp4.recordings import StoredRecording, StoredSegment
+from rtstream.rules.link_targets import VideoRange
+from rtstream.rules.playlist import Segment, gaps_between, playlist
+from rtstream.storage import Storage, StoredFile, joined
+from rtstream.store import videos as rows
+from rtstream.store.database import Database
+from rtstream.store.links import Link
+
+INDEXES_CACHED = 16
+FIRST_AT_S = 10.0
+"""Where the time line of ranges begins: audio may begin a little before the first picture."""
+ROUNDING_S = 0.001
+"""A video begins with a picture, and to seek to that very moment shows the one before in some browsers."""
+GONE = "This video was deleted, or its file is missing."
+NO_PART = "There is no such part of the video."
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Fragments of one part of a video, of which [start, end] (Unix seconds) is to be shown."""
+
+    video_id: str
+    codecs: str
+    start: float
+    end: float
+    fragments: Sequence[Fragment]
+
+
+class VideoMedia:
+    """Reads videos for link holders, who share ``extractor``. In ``storage``, a video's folder holds file and index.
+
+    A link to a whole video serves its file. A link to ranges serves single fragments, by their number.
+    """
+
+    def __init__(self, db: Database, storage: Storage, extractor: Extractor) -> None:
+        self._db = db
+        self._storage = storage
+        self._extractor = extractor
+        self._indexes: OrderedDict[str, JsonObject] = OrderedDict()
+
+    async def manifest(self, link: Link) -> str:
+        """Return the HLS playlist. Its URLs are relative to its own. Raises NotFound."""
+        shown = await self._shown(link)
+        segments = [
+            Segment(f.start, f.duration, one.video_id, f"file/{one.video_id}.mp4", f.offset, f.length)
+            if link.target.kind == "video"
+            else Segment(f.start, f.duration, one.video_id, f"fragment/{number}.m4s", 0, 0)
+            for number, (one, f, _) in enumerate(_numbered(shown))
+        ]
+        return playlist(
+            segments, shown[0].start, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path
+        )
+
+    async def fragment(self, link: Link, number: int) -> bytes:
+        """Return one fragment of the ranges of a link. Raises NotFound.
+
+        The times of several ranges follow each other: not every player heeds discontinuities.
+        """
+        if link.target.kind != "ranges":
+            raise NotFound(NO_PART)
+        pieces = _numbered(await self._shown(link))
+        if not 0 <= number < len(pieces):
+            raise NotFound(NO_PART)
+        one, fragment, at = pieces[number]
+        media = await self._read(one.video_id, fragment.offset, fragment.length)
+        if len(link.target.ranges) == 1:
+            return media
+        init = await self.init_segment(link, one.video_id)
+        return await anyio.to_thread.run_sync(retime, init, media, at)
+
+    async def page(self, link: Link) -> JsonObject:
+        """Return everything that the player page needs. Its URLs are relative to the page's. Raises NotFound.
+
+        Without a common clock (ranges of several videos) its times begin at 0.
+        """
+        shown = await self._shown(link)
+        one_clock = len({one.video_id for one in shown}) == 1 and all(
+            before.end <= after.start for before, after in pairwise(shown)
+        )
+        shifts = [0.0] * len(shown) if one_clock else _end_to_end(shown)
+        covered = [(one.start + shift, one.end + shift) for one, shift in zip(shown, shifts, strict=True)]
+        base, alone = f"m/{link.id}", len(link.target.ranges) == 1
+        numbers = iter(range(sum(len(one.fragments) for one in shown)))
+        return {
+            "title": await self.title(link),
+            "description": link.target.description,
+            "start": covered[0][0] + ROUNDING_S,
+            "end": covered[-1][1],
+            "stream_url": stream_url("", link.id).lstrip("/"),
+            "covered": covered if one_clock else [(covered[0][0], covered[-1][1])],
+            "gaps": gaps_between(covered) if one_clock else [],
+            "live": False,
+            "clock": one_clock,
+            "fragments": [
+                {
+                    "start": f.start + shift,
+                    "duration": f.duration,
+                    "recording_id": f"{one.video_id}.{part}",
+                    "init_url": f"{base}/init/{one.video_id}.mp4",
+                    "mime": f'video/mp4; codecs="{one.codecs}"',
+                    **_place(base, link, one, f, next(numbers)),
+                }
+                for part, (one, shift) in enumerate(zip(shown, shifts, strict=True))
+                for f in one.fragments
+            ],
+            "marks": [],
+            "download_url": download_url("", link.id).lstrip("/") if alone else None,
+        }
+
+    async def title(self, link: Link) -> str:
+        """Return the title of the link, else the name of its first video. Raises NotFound."""
+        return link.target.title or (await self._db.read(rows.get, link.target.ranges[0][0])).name
+
+    async def stream_of(self, link: Link) -> str:
+        """Return the id of the stream that all videos came from; empty when there are several. Raises NotFound."""
+        ids = {video_id for video_id, _, _ in link.target.ranges}
+        found = {(await self._db.read(rows.get, video_id)).stream_id for video_id in ids}
+        return found.pop() or "" if len(found) == 1 else ""
+
+    async def init_segment(self, link: Link, video_id: str) -> bytes:
+        """Return the init segment of a video of the link. Raises NotFound."""
+        if video_id not in {name for name, _, _ in link.target.ranges}:
+            raise NotFound("There is no such media file (any more).")
+        return await self._read(video_id, *(await self._index(video_id))["init"])
+
+    async def file(self, link: Link) -> StoredFile:
+        """Return the file of the whole video of a link. Raises NotFound."""
+        try:
+            return await self._storage.get(joined(link.target.video_id, VIDEO_FILE))
+        except NotFound:
+            raise NotFound(GONE) from None
+
+    async def flat(self, link: Link) -> ProgressiveFile:
+        """Plan one range of a video as an MP4 file. Raises InvalidRequest for several ranges, NotFound."""
+        if len(link.target.ranges) != 1:
+            raise InvalidRequest("Several parts cannot be downloaded as one file. Export them one by one.")
+        shown = await self._shown(link)
+        video_id = link.target.video_id
+        init, key = await self.init_segment(link, video_id), joined(video_id, VIDEO_FILE)
+        runs = [
+            StoredRecording(init, [StoredSegment(key, f.offset, f.length, f.start) for f in one.fragments])
+            for one in shown
+        ]
+        async with self._storage.lease([key]) as files:
+            return await self._extractor.run(plan, runs, shown[0].start, shown[-1].end, files.open)
+
+    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
+        """Yield the bytes of such a file. Ends early when the video is deleted meanwhile."""
+        yield flat.header
+        for stretch in flat.stretches:
+            async with aclosing(self._storage.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _read(self, video_id: str, offset: int, length: int) -> bytes:
+        try:
+            return await self._storage.read(joined(video_id, VIDEO_FILE), offset, length)
+        except (OSError, NotFound):
+            raise NotFound(GONE) from None
+
+    async def _index(self, video_id: str) -> JsonObject:
+        await self._db.read(rows.get, video_id)  # NotFound once it is deleted
+        found = self._indexes.get(video_id)
+        if found is None:
+            try:
+                found = json.loads(await self._storage.read(joined(video_id, INDEX_FILE)))
+            except (OSError, NotFound):
+                raise NotFound(GONE) from None
+            self._indexes[video_id] = found
+            if len(self._indexes) > INDEXES_CACHED:
+                self._indexes.popitem(last=False)
+        return found
+
+    async def _shown(self, link: Link) -> list[_Shown]:
+        found = [one for part in link.target.ranges for one in _cut(part, await self._index(part[0]))]
+        if not found:
+            raise NotFound("There is nothing in these parts of the video.")
+        return found
+
+
+def _place(base: str, link: Link, one: _Shown, fragment: Fragment, number: int) -> JsonObject:
+    """Where the player page finds a fragment."""
+    if link.target.kind == "ranges":
+        return {"url": f"{base}/fragment/{number}.m4s"}
+    return {"url": f"{base}/file/{one.video_id}.mp4", "offset": fragment.offset, "length": fragment.length}
+
+
+def _cut(wanted: VideoRange, index: JsonObject) -> list[_Shown]:
+    """Return what a range shows of each part of a video."""
+    video_id, start, end = wanted
+    found: list[_Shown] = []
+    for number, values in enumerate(index["parts"]):
+        part = Part(*values)
+        # Seconds of the video -> Unix seconds.
+        first, last = max(part.start, part.start + start - part.at), min(part.end, part.start + end - part.at)
+        fragments = [
+            fragment
+            for fragment in (Fragment(*row) for row in index["fragments"])
+            if fragment.part == number and fragment.start + fragment.duration > first and fragment.start < last
+        ]
+        if last > first and fragments:
+            found.append(_Shown(video_id, index["codecs"], first, last, fragments))
+    return found
+
+
+def _numbered(shown: Sequence[_Shown]) -> list[tuple[_Shown, Fragment, float]]:
+    """All fragments in the order they are played, with the second at which each is, one after the other."""
+    found: list[tuple[_Shown, Fragment, float]] = []
+    at = FIRST_AT_S
+    for one in shown:
+        for fragment in one.fragments:
+            found.append((one, fragment, at))
+            at += fragment.duration
+    return found
+
+
+def _end_to_end(shown: Sequence[_Shown]) -> list[float]:
+    """Seconds by which each one's times are moved, so that its fragments follow those of the one before."""
+    shifts: list[float] = []
+    at = shown[0].fragments[0].start - shown[0].start
+    for one in shown:
+        shifts.append(at - one.fragments[0].start)
+        at = one.fragments[-1].start + one.fragments[-1].duration + shifts[-1]
+    return shifts

@@ -1,0 +1,194 @@
+"""Serves a window of a stream to the holder of a link: playlist, page, segments and download, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+
+import anyio
+from sqlalchemy import Connection
+
+from rtstream.engine.recordings.extractor import Extractor
+from rtstream.engine.recordings.links import download_url, stream_url
+from rtstream.engine.recordings.playback import keys, stored_segment
+from rtstream.engine.recordings.window_edges import WindowEdges, within
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.json_types import JsonObject
+from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
+from rtstream.mp4.recordings import StoredRecording
+from rtstream.rules.link_targets import LinkTarget
+from rtstream.rules.playlist import Range, SegmentRow, coverage, playlist
+from rtstream.storage import Storage, StoredFile
+from rtstream.store import recordings as rows
+from rtstream.store import streams as stream_rows
+from rtstream.store.database import Database
+from rtstream.store.links import Link
+
+MAX_DOWNLOAD_S = 6 * 3600.0
+"""Longest window that is put together while it is sent; longer ones are exported."""
+AT_ONCE = 2
+"""Playlists and pages that are built at once: the owner's calls need the other threads of the database."""
+LONG_S = 3600.0
+"""Of longer windows one is read at a time: threads that pass the interpreter to each other take longer together."""
+NOTHING = "Nothing is recorded in this window (any more)."
+
+
+class WindowMedia:
+    """Reads recordings for link holders, who share ``extractor``. All URLs that it returns are relative."""
+
+    def __init__(self, db: Database, media: Storage, extractor: Extractor) -> None:
+        self._db = db
+        self._media = media
+        self._extractor = extractor
+        self._edges = WindowEdges(db, media)
+        self._turns = anyio.Semaphore(AT_ONCE)
+        self._long = anyio.Lock()
+
+    @asynccontextmanager
+    async def _turn(self, window: LinkTarget) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if window.end - window.start > LONG_S:
+                await stack.enter_async_context(self._long)
+            await stack.enter_async_context(self._turns)
+            yield
+
+    async def manifest(self, link: Link) -> str:
+        """Return the HLS playlist. Its URLs are relative to its own. Raises NotFound."""
+        window = link.target
+
+        def build(conn: Connection) -> str:
+            found = rows.each_segment(conn, window.stream_id, window.start, window.end)
+            return playlist(
+                within(found, edges),
+                window.start,
+                init_url="init/{}.mp4".format,
+                segment_url="segment/{}/".format,
+                own_urls=True,
+            )
+
+        async with self._turn(window):
+            edges = await self._edges.of(window.stream_id, window.start, window.end)
+            try:
+                return await self._db.read(build)
+            except ValueError:
+                raise NotFound(NOTHING) from None
+
+    async def page(self, link: Link, marks: list[JsonObject]) -> JsonObject:
+        """Return everything that the player page needs. Its URLs are relative to the page's. Raises NotFound."""
+        window = link.target
+
+        def query(conn: Connection) -> tuple[str, tuple[list[Range], list[Range]], list[JsonObject]]:
+            name = stream_rows.get(conn, window.stream_id).name
+            found = list(rows.each_segment(conn, window.stream_id, window.start, window.end))
+            codecs = _codecs(conn, window.stream_id, {row[2] for row in found})
+            fragments = _fragments(within(found, edges), f"m/{link.id}", codecs)
+            return name, coverage(found, window.start, window.end), fragments
+
+        async with self._turn(window):
+            edges = await self._edges.of(window.stream_id, window.start, window.end)
+            name, (covered, gaps), fragments = await self._db.read(query)
+        return {
+            "title": window.title or name,
+            "description": window.description,
+            "start": window.start,
+            "end": window.end,
+            "stream_url": stream_url("", link.id).lstrip("/"),
+            "covered": covered,
+            "gaps": gaps,
+            "live": False,
+            "clock": True,
+            "fragments": fragments,
+            "marks": marks,
+            "download_url": download_url("", link.id).lstrip("/")
+            if window.end - window.start <= MAX_DOWNLOAD_S
+            else None,
+        }
+
+    async def title(self, link: Link) -> str:
+        """Return the title of the player page. Raises NotFound."""
+        return link.target.title or (await self._db.read(stream_rows.get, link.target.stream_id)).name
+
+    async def init_segment(self, link: Link, recording_id: str) -> bytes:
+        """Return the init segment of a recording that the window touches. Raises NotFound."""
+        window = link.target
+
+        def query(conn: Connection) -> bytes | None:
+            if not rows.recorded_between(conn, window.stream_id, recording_id, window.start, window.end):
+                return None
+            row = rows.init_of(conn, window.stream_id, recording_id)
+            return None if row is None else row.init
+
+        init = await self._db.read(query)
+        if init is None:
+            raise NotFound("There is no such recording.")
+        return init
+
+    async def segment(self, link: Link, recording_id: str, at: float) -> StoredFile:
+        """Return the segment at Unix time ``at`` as a file, cut to the window. Raises NotFound."""
+        window = link.target
+        found = await self._edges.find(window.stream_id, recording_id, at, window.start, window.end)
+        if found is None:
+            raise NotFound("There is no such part of the recording (any more).")
+        file = await self._media.get(f"{window.stream_id}/{found.path}")
+        return replace(file, size=found.length, open_range=partial(_shifted, file, found.offset))
+
+    async def flat(self, link: Link) -> ProgressiveFile:
+        """Plan the window as an MP4 file. Raises InvalidRequest when it is too long or changes its format, NotFound."""
+        window = link.target
+        if window.end - window.start > MAX_DOWNLOAD_S:
+            raise InvalidRequest("This is too long to download directly. Export it.")
+
+        def query(conn: Connection) -> list[StoredRecording]:
+            runs: list[StoredRecording] = []
+            found = rows.segments_between(conn, window.stream_id, window.start, window.end)
+            for recording_id, own in groupby(found, key=lambda row: row.recording_id):
+                run = rows.init_of(conn, window.stream_id, recording_id)
+                if run is not None:
+                    runs.append(StoredRecording(run.init, [stored_segment(window.stream_id, row) for row in own]))
+            return runs
+
+        runs = await self._db.read(query)
+        try:
+            async with self._media.lease(keys(runs)) as files:
+                return await self._extractor.run(plan, runs, window.start, window.end, files.open)
+        except NotFound as exc:
+            if isinstance(exc.__cause__, FormatMismatch):
+                raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
+            raise
+
+    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
+        """Yield the bytes of such a file. Ends early when a part of the recording is removed meanwhile."""
+        yield flat.header
+        for stretch in flat.stretches:
+            async with aclosing(self._media.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+async def _shifted(file: StoredFile, by: int, offset: int, length: int) -> AsyncGenerator[bytes]:
+    async with aclosing(file.open_range(by + offset, length)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
+    found = {recording_id: rows.init_of(conn, stream_id, recording_id) for recording_id in recording_ids}
+    return {recording_id: row.codecs for recording_id, row in found.items() if row is not None}
+
+
+def _fragments(segments: Iterable[SegmentRow], base: str, codecs: Mapping[str, str]) -> list[JsonObject]:
+    """Segments as the player page fetches them."""
+    return [
+        {
+            "start": start,
+            "duration": duration,
+            "recording_id": recording_id,
+            "init_url": f"{base}/init/{recording_id}.mp4",
+            "url": f"{base}/segment/{recording_id}/{start * 1e6:.0f}.m4s",
+            "mime": f'video/mp4; codecs="{codecs[recording_id]}"',
+        }
+        for start, duration, recording_id, _, _, _ in segments
+    ]

@@ -1,0 +1,37 @@
+"""Playback links as their owner sees them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel
+
+
+class PlaybackLink(ApiModel):
+    """A playback link. Any client that has its URLs can play its target."""
+
+    id: str
+    kind: Literal["window", "video", "ranges"] = Field(description="window of a stream, whole video, ranges of videos")
+    state: Literal["valid", "expired", "revoked"]
+    purpose: Literal["chat", "webhook", "sdk", "page"]
+    rtstream_id: str | None = None
+    start: float | None = Field(None, description="Start of a window, Unix seconds.")
+    end: float | None = Field(None, description="End of a window, Unix seconds.")
+    ranges: list[tuple[str, float, float | None]] = Field(
+        default_factory=list, description="[video id, start, end] in seconds; without an end the whole video"
+    )
+    title: str = ""
+    created_at: float
+    expires_at: float | None = Field(None, description="Null: as long as its stream or video.")
+    revoked_at: float | None = None
+    player_url: str
+    stream_url: str
+
+
+class LinkPage(ApiModel):
+    """One page of links, newest first; ``count`` is the number of all."""
+
+    links: list[PlaybackLink]
+    count: int

@@ -1,0 +1,203 @@
+"""What the anonymous holder of a link receives, by every route: the pictures of its window and nothing else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from rtstream.engine.engine import Engine
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures
+
+pytestmark = pytest.mark.anyio
+
+
+GOP = 30
+"""Pictures of a GOP, which is a fragment, and pictures per second."""
+
+
+async def window_link(engine: Engine, start: float, end: float) -> str:
+    playback = await engine.generate_stream(STREAM, start, end)
+    return playback.player_url.partition("v=")[2]
+
+
+async def by_playlist(holder: httpx.AsyncClient, link_id: str, *, whole_files: bool = False) -> list[int]:
+    """The pictures of a playlist, as a player fetches it, or with the whole of every file that it names."""
+    url = f"/m/{link_id}/index.m3u8"
+    text = await holder.get(url)
+    assert text.status_code == 200, text.text
+    found: list[int] = []
+    init, data, ranged, seen = b"", b"", {}, set()
+    for line in text.text.splitlines():
+        if line.startswith("#EXT-X-MAP"):
+            found += pictures(init + data) if data else []
+            init, data = (await holder.get(urljoin(url, line.split('"')[1]))).content, b""
+        elif line.startswith("#EXT-X-BYTERANGE:") and not whole_files:
+            length, _, offset = line.partition(":")[2].partition("@")
+            ranged = {"range": f"bytes={offset}-{int(offset) + int(length) - 1}"}
+        elif line and not line.startswith("#") and (ranged or line not in seen):
+            seen.add(line)
+            part = await holder.get(urljoin(url, line), headers=ranged)
+            assert part.is_success
+            data, ranged = data + part.content, {}
+    return found + pictures(init + data)
+
+
+async def by_page(holder: httpx.AsyncClient, link_id: str) -> list[int]:
+    """The pictures of the player page, from the whole of every file that it names."""
+    page = (await holder.get("/playback.json", params={"v": link_id})).json()
+    found: list[int] = []
+    for fragment in page["fragments"]:
+        init, media = await holder.get(fragment["init_url"]), await holder.get(fragment["url"])
+        assert init.is_success
+        assert media.is_success
+        found += pictures(init.content + media.content)
+    return found
+
+
+async def by_download(holder: httpx.AsyncClient, link_id: str) -> list[int]:
+    """All pictures in the downloaded file, those included that its edit list hides."""
+    import io
+
+    import av
+
+    from rtstream.testsource import read_barcode
+
+    file = await holder.get(f"/m/{link_id}/video.mp4")
+    assert file.status_code == 200, file.text
+    with av.open(io.BytesIO(file.content), options={"ignore_editlist": "1"}) as container:
+        return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "served"),
+    [
+        (2.5, 2.7, range(60, 90)),
+        (1.5, 4.5, range(30, 150)),
+        (2.0, 4.0, range(60, 120)),
+        (3.9, 4.1, range(90, 150)),
+        (0.0, 8.0, range(240)),
+        (7.2, 30.0, range(210, 240)),
+        (-5.0, 0.4, range(30)),
+    ],
+)
+async def test_every_route_serves_the_fragments_of_the_window_and_nothing_else(
+    engine: Engine, holder: httpx.AsyncClient, source: Path, start: float, end: float, served: range
+) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    link_id = await window_link(engine, START + start, START + end)
+    assert await by_playlist(holder, link_id) == list(served)
+    assert await by_playlist(holder, link_id, whole_files=True) == list(served)
+    assert await by_page(holder, link_id) == list(served)
+    downloaded = await by_download(holder, link_id)
+    assert set(downloaded) <= set(served)
+    assert set(downloaded) >= {number for number in served if start <= number / 30 < end - 0.04}
+
+
+async def test_a_link_opens_no_other_time_of_its_stream(
+    engine: Engine, holder: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    for number in (1, 2, 3):
+        await add_run(engine, source, number, START + 100 * number)
+    link_id = await window_link(engine, START + 203, START + 205)
+    for number, at in ((1, 103), (2, 201), (2, 206.5), (3, 303)):
+        micros = round((START + at) * 1e6)
+        for name in (f"rec-{number}", f"rec-{number}/../rec-{number}"):
+            assert (await holder.get(f"/m/{link_id}/segment/{name}/{micros}.m4s")).status_code == 404
+    for number in (1, 3):
+        assert (await holder.get(f"/m/{link_id}/init/rec-{number}.mp4")).status_code == 404
+    assert (await holder.get(f"/m/{link_id}/init/rec-2.mp4")).status_code == 200
+    page = (await holder.get("/playback.json", params={"v": link_id})).json()
+    url = page["fragments"][0]["url"]
+    size = int((await holder.head(url)).headers["content-length"])
+    for wanted in (f"bytes={size}-", f"bytes={size}-{10 * size}"):
+        assert (await holder.get(url, headers={"range": wanted})).status_code == 416
+    last = await holder.get(url, headers={"range": f"bytes=-{10 * size}"})
+    assert len(last.content) == size
+    # The owner's calls need the key, with or without a link.
+    for path in (f"/rtstream/{STREAM}/frame", f"/rtstream/{STREAM}", "/rtstream/links", f"/rtstream/links/{link_id}"):
+        assert (await holder.get(path, params={"v": link_id})).status_code == 401
+
+
+async def test_what_is_recorded_later_is_not_served(engine: Engine, holder: httpx.AsyncClient, source: Path) -> None:
+    await add_stream(engine, desired="running")
+    now = time.time()
+    await add_run(engine, source, 1, now - 8)
+    link_id = await window_link(engine, now - 4, now + 3600)
+    [link] = (await engine.links.listing("", stream_id=STREAM)).links
+    assert link.end is not None
+    assert link.end <= time.time() + 0.1
+    before = await by_playlist(holder, link_id)
+    await add_run(engine, source, 2, now + 1)
+    await add_run(engine, source, 3, now + 10)
+    after = await by_playlist(holder, link_id)
+    assert after[: len(before)] == before
+    assert len(after) - len(before) <= GOP
+    assert len(await by_page(holder, link_id)) == len(after)
+
+
+async def test_a_range_of_a_video_does_not_open_the_rest_of_its_file(
+    engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    await add_run(engine, source, 2, START + 50)
+    video_id = (await export(api, start=START, end=START + 58))["video_id"]
+    other_id = (await export(api, start=START + 1, end=START + 3))["video_id"]
+
+    async def link_to(*parts: list[float]) -> str:
+        found = await api.post(f"/video/{video_id}/stream", json={"timeline": list(parts)})
+        return found.json()["data"]["player_url"].partition("v=")[2]
+
+    for part, served in (
+        ([2.5, 2.7], [*range(60, 90)]),
+        ([1.5, 3.5], [*range(30, 120)]),
+        ([7.5, 8.5], [*range(210, 240), *range(30)]),
+        ([0.0, 16.0], [*range(240), *range(240)]),
+    ):
+        link_id = await link_to(part)
+        assert await by_playlist(holder, link_id) == served
+        assert await by_page(holder, link_id) == served
+        assert set(await by_download(holder, link_id)) <= set(served)
+        for wanted in ({}, {"range": "bytes=0-1000000"}):
+            for name in (video_id, other_id):
+                assert (await holder.get(f"/m/{link_id}/file/{name}.mp4", headers=wanted)).status_code == 404
+        assert (await holder.get(f"/m/{link_id}/init/{other_id}.mp4")).status_code == 404
+        assert (await holder.get(f"/m/{link_id}/fragment/{len(served) // GOP}.m4s")).status_code == 404
+    several = await link_to([5.1, 5.2], [1.1, 1.2])
+    assert sorted(await by_page(holder, several)) == [*range(30, 60), *range(150, 180)]
+    assert await by_playlist(holder, several) == [*range(150, 180), *range(30, 60)]
+    assert (await holder.get(f"/m/{several}/video.mp4")).status_code == 400
+
+
+async def test_a_link_to_a_whole_video_opens_that_video_only(
+    engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    made = await export(api, start=START + 2.5, end=START + 4.5)
+    other = await export(api, start=START + 6, end=START + 7)
+    link_id = made["player_url"].partition("v=")[2]
+    assert await by_playlist(holder, link_id) == [*range(60, 150)]
+    assert await by_download(holder, link_id) == [*range(60, 150)], "hidden pictures reach one GOP at most"
+    assert (await holder.get(f"/m/{link_id}/file/{other['video_id']}.mp4")).status_code == 404
+    assert (await holder.get(f"/m/{link_id}/fragment/0.m4s")).status_code == 404
+    assert (await holder.get(f"/m/{link_id}/segment/rec-1/{round(START * 1e6)}.m4s")).status_code == 404
+
+
+async def test_a_segment_that_cannot_be_read_at_the_end_of_a_window_is_not_served_at_all(
+    engine: Engine, holder: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    file = Path(engine.config.data_dir) / "media" / STREAM / "rec-1" / "run.m4s"
+    damaged = bytearray(file.read_bytes())
+    damaged[:8] = b"\xff" * 8
+    file.write_bytes(damaged)
+    link_id = await window_link(engine, START + 0.5, START + 3)
+    assert await by_playlist(holder, link_id) == list(range(60, 90))
