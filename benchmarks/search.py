@@ -309,7 +309,7 @@ def summary(taken: Sequence[float], used: float) -> str:
 
 async def recall(search: SearchService, made: MadeUp, db: Database, model: int, count: int) -> float:
     """Share of the 10 truly nearest vectors among the candidates of the coarse pass."""
-    from rtstream.engine.search import CANDIDATES
+    from rtstream.engine.search.ranking import CANDIDATES
 
     view = search._documents.view()  # the benchmark looks inside
     _, stored = await db.read(rows.vectors, range(1, count + 1), model, 384)

@@ -207,6 +207,7 @@ def test_a_short_pause_is_no_end_of_speech() -> None:
     assert said(stopped, Facts(speech=True), True)[0] == "no_match"
 
 
+CHANGES = ScreenChanges.from_json({"black": True, "frozen": True, "changed": True, "still_s": 1e6})
 WORDS = ["lost", "black", "frozen", "appears", "any", "started"]
 KEYS = ["text", "regex", "picture", "speech", "stream", "when", "join", "for_s", "x"]
 values = st.one_of(
@@ -221,7 +222,7 @@ def test_any_json_is_a_rule_or_refused(given_: dict[str, Any]) -> None:
     except ValueError:
         return
     assert rule.describe()
-    facts = Facts(["some text"], None, {"black": True, "frozen": True, "changed": True, "still_s": 1e6}, True, 0, True)
+    facts = Facts(["some text"], None, CHANGES, True, 0, True)
     seen = observe(rule, facts)
     assert seen is not None
     assert conclude(rule, seen, None).explanation.endswith(".")

@@ -148,7 +148,6 @@ def add_alert(conn: Connection, index_id: str) -> int:
         event_id="event-1",
         status="enabled",
         options={},
-        state={},
         created_at=0.0,
     )
     seq = journal_rows.append(conn, Entry("alert", {}))
