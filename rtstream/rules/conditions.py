@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtstream.errors import InvalidRequest
+from rtstream.rules.text_folding import fold
 
 MAX_DEPTH = 10
 MAX_CONDITIONS = 100
@@ -67,7 +68,7 @@ def holds(condition: Any, record: Mapping[str, Any]) -> bool:
         case "!=":
             return wanted not in found
         case "contains":
-            return any(isinstance(value, str) and str(wanted).lower() in value.lower() for value in found) or (
+            return any(isinstance(value, str) and fold(str(wanted)) in fold(value) for value in found) or (
                 wanted in found
             )
         case "in":

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from rtstream.errors import InvalidRequest
+from rtstream.rules.text_folding import fold, is_mark
 
 MAX_TERMS = 32
 """Distinct terms that are looked up. Further terms are ignored, so that a query of 10 kB still works."""
@@ -60,11 +61,11 @@ def parse(text: str) -> Query:
     """
     required: dict[Term, None] = {}
     for found in _QUOTED.finditer(text):
-        words = tuple(_PART.findall("".join(part or "" for part in found.groups()).lower()))
+        words = tuple(_PART.findall(fold("".join(part or "" for part in found.groups()))))
         if words:
             required[Term(words)] = None
     terms: dict[Term, None] = {}
-    for word in _WORD.findall(_QUOTED.sub(" ", text).lower()):
+    for word in _WORD.findall(_join_marks(fold(_QUOTED.sub(" ", text)))):
         terms[Term(tuple(_PART.findall(word)), word.endswith("*"))] = None
     significant = [term for term in terms if not (len(term.words) == 1 and term.words[0] in _EMPTY)]
     selected = (*required, *(significant or ([] if required else terms)))[:MAX_TERMS]
@@ -74,3 +75,8 @@ def parse(text: str) -> Query:
         )
     plain = re.sub(r'["“”„«»*\s]+', " ", text).strip()
     return Query(plain, selected, tuple(required)[:MAX_TERMS])
+
+
+def _join_marks(text: str) -> str:
+    """Write combining marks as joining marks, because the word index splits words at them."""
+    return text if text.isascii() else re.sub("'+", "'", "".join("'" if is_mark(char) else char for char in text))

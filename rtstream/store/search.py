@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from rtstream.json_types import JsonObject
+from rtstream.rules.text_folding import fold
 from rtstream.store import documents as memory
 from rtstream.store.search_tables import (
     DECISIONS,
@@ -190,7 +191,7 @@ def add_document(conn: Connection, origin: int, place: int, source: DocumentSour
         (place, origin, source.ref, source.start, source.end, source.stored_text),
     )
     doc = int(cursor.lastrowid)  # pyright: ignore[reportAttributeAccessIssue] - of SQLite's cursor
-    cursor.execute("INSERT INTO search_words(rowid, text) VALUES (?, ?)", (doc, source.text))
+    cursor.execute("INSERT INTO search_words(rowid, text) VALUES (?, ?)", (doc, fold(source.text)))
     cursor.close()
     return doc
 
@@ -211,7 +212,8 @@ def take_removed(conn: Connection, limit: int) -> list[int]:
     gone = _raw(conn, "SELECT id, text FROM search_removed ORDER BY id LIMIT ?", (limit,))
     if gone:
         cursor = conn.connection.cursor()
-        cursor.executemany("INSERT INTO search_words(search_words, rowid, text) VALUES ('delete', ?, ?)", gone)
+        words = [(doc, fold(text)) for doc, text in gone]  # a contentless index needs what was added to it
+        cursor.executemany("INSERT INTO search_words(search_words, rowid, text) VALUES ('delete', ?, ?)", words)
         cursor.close()
         conn.execute(delete(search_removed).where(search_removed.c.id <= gone[-1][0]))
     return [doc for doc, _ in gone]
@@ -256,7 +258,7 @@ def matching(conn: Connection, texts: dict[int, str], matches: Sequence[str]) ->
     try:
         cursor.execute(
             "INSERT INTO search_scratch(rowid, text) SELECT CAST(key AS INTEGER), value FROM json_each(?)",
-            (json.dumps(texts),),
+            (json.dumps({doc: fold(text) for doc, text in texts.items()}),),
         )
         found = "SELECT json_group_array(rowid) FROM search_scratch WHERE search_scratch MATCH ?"
         return [set(json.loads(cursor.execute(found, (match,)).fetchone()[0])) for match in matches]

@@ -97,6 +97,35 @@ async def test_words_are_stemmed_and_phrases_prefixes_and_identifiers_hold(db: D
         assert found(await search.search("budg")) == []
 
 
+async def test_case_width_and_ligatures_make_no_difference_to_a_search(db: Database) -> None:
+    words = {
+        "İzmir": "izmir",
+        "Straße": "STRASSE",
+        "ﬁnance": "finance",
+        "ＡＢＣ": "abc",
+        "ガス": "ｶﾞｽ",
+        "हिन्दी": "हिन्दी",
+    }
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", *(f"{word} port" for word in words))
+    async with searching(db) as search:
+        await settled(search)
+        for written, asked in words.items():
+            for query in (written, asked, f'"{asked} PORT"', f"{asked[:2]}*"):
+                by_word = await search.search(query, filter={"field": "text", "op": "contains", "value": asked})
+                assert found(by_word) == [f"{written} port"], query
+        assert found(await search.search('"हन्दी"')) == []
+        await db.write(lambda conn: conn.execute(scenes.delete()))
+        await settled(search)
+        # Any word that a removal left behind.
+        left = "SELECT rowid FROM search_words WHERE search_words MATCH 'port OR izmir OR strasse OR finance OR abc'"
+        await eventually(lambda: _no_rows(db, left))
+
+
+async def _no_rows(db: Database, sql: str) -> bool:
+    return not await db.read(lambda conn: conn.execute(text(sql)).all())
+
+
 async def test_any_query_gets_hits_or_a_sentence(db: Database) -> None:
     await db.write(add_stream, "rts-1", "idx-1")
     await db.write(add_scenes, "rts-1", "idx-1", "nothing OR NEAR everything AND 日本語")

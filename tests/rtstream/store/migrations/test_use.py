@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 KEY = "sk-key-of-the-migration-tests"
 Call = Callable[..., Any]
+LEFT_WORDS = "SELECT rowid FROM search_words WHERE search_words MATCH 'strasse OR izmir OR shipment'"
 ENGINE = {"api_key": KEY, "local_vision": False, "embedding_model": "none"}
 
 
@@ -116,3 +118,17 @@ async def test_an_engine_uses_all_that_an_older_database_holds(tmp_path: Path, c
         for query in ("pytest", "shipment", "invoice"):
             found = await call("POST", "/rtstream/collection/default/search", json={"query": query})
             assert found["results"] == []
+
+
+async def test_words_of_an_older_database_are_found_in_every_case_and_width(tmp_path: Path) -> None:
+    path = older("0010", tmp_path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE transcript_segments SET text = replace(text, 'café', 'Straße in ＩZMİR')")
+    async with running(tmp_path) as (engine, call):
+        (stream,) = (await call("GET", "/rtstream"))["results"]
+        for query in ("strasse", "Straße", "İzmir", "shipment"):
+            found = await call("POST", f"/rtstream/{stream['id']}/search", json={"query": query})
+            assert [hit["kind"] for hit in found["results"]] == ["transcript"], query
+        await engine.delete_stream(stream["id"])
+        await engine.search.caught_up()
+        assert await engine.db.read(lambda conn: conn.exec_driver_sql(LEFT_WORDS).all()) == []
