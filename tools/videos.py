@@ -86,7 +86,7 @@ async def list_videos(ctx: ToolContext) -> VideoList:
 async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
     """Get an exported video with new links.
 
-    Use this when the user wants to watch or download a video: links expire after some days, the video does not.
+    Use this when the user wants to watch or download a video: its links last as long as the video.
     Call get_video_transcript next to read its speech.
     """
     video = await live(ctx).client.videos.get(video_id)

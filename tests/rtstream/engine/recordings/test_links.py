@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 
+from rtstream.api.app import create_app
+from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from tests.rtstream.engine.recordings.conftest import KEY
 from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +206,36 @@ async def test_a_segment_that_cannot_be_read_at_the_end_of_a_window_is_not_serve
     file.write_bytes(damaged)
     link_id = await window_link(engine, START + 0.5, START + 3)
     assert await by_playlist(holder, link_id) == list(range(60, 90))
+
+
+async def test_links_to_videos_outlive_a_restart_another_key_and_any_time(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
+    async with Engine(config) as engine, client_of(engine, KEY) as api:
+        await add_stream(engine)
+        await add_run(engine, source, 1, START)
+        made = await export(api)
+        window = (await engine.generate_stream(STREAM, START, START + 2)).player_url.partition("v=")[2]
+    video = made["player_url"].partition("v=")[2]
+    other = "sk-another-key-of-the-link-tests"
+    public = {"api_key": other, "public_url": "https://cam.example.org/rts"}
+    async with Engine(config.model_copy(update=public)) as engine, client_of(engine, other) as api:
+        assert len(await by_playlist(api, video)) == 240
+        assert len(await by_playlist(api, window)) == 60
+        [listed] = (await api.get("/video")).json()["data"]["videos"]
+        assert listed["player_url"] == f"https://cam.example.org/rts/watch?v={video}"
+        assert listed["stream_url"] == f"https://cam.example.org/rts/m/{video}/index.m3u8"
+        later = time.time() + 3650 * 86400
+        monkeypatch.setattr(time, "time", lambda: later)
+        await engine.links.remove_expired()
+        assert len(await by_playlist(api, video)) == 240
+        assert (await api.get(f"/m/{window}/index.m3u8")).status_code == 404
+
+
+@asynccontextmanager
+async def client_of(engine: Engine, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(engine), raise_app_exceptions=False)
+    headers = {"x-access-token": key}
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers) as client:
+        yield client
