@@ -10,9 +10,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TypeVar
 
 from rtstream.messages import RecorderSpec
+
+J = TypeVar("J")
 
 _starting = threading.Lock()
 
@@ -41,7 +43,7 @@ def start_worker(spec: RecorderSpec) -> tuple[BaseProcess, Connection]:
     return start_process(_enter, spec, f"media-{spec.stream_id}")
 
 
-def start_process(target: Callable[[Connection, Any], None], job: Any, name: str) -> tuple[BaseProcess, Connection]:
+def start_process(target: Callable[[Connection, J], None], job: J, name: str) -> tuple[BaseProcess, Connection]:
     """Start ``target(connection, job)`` in a process of its own.
 
     Args:

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
     """Any decoded JSON value. Narrow it with ``isinstance`` before use."""
 else:
-    JsonValue = Any  # pydantic would walk through every value to prove what json.loads has proved already
+    JsonValue = Any  # Any: pydantic would walk through every value to prove what json.loads has proved already

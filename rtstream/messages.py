@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rtstream.json_types import JsonObject
 
@@ -176,7 +176,7 @@ Message = (
     | StopRecorder
 )
 
-_BY_KIND: dict[str, type[Any]] = {t.kind: t for t in Message.__args__}
+_BY_KIND: dict[str, type[Message]] = {t.kind: t for t in Message.__args__}
 
 
 def encode(message: Message) -> bytes:

@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import anyio
 from anyio.abc import TaskGroup
@@ -43,6 +43,7 @@ from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
 from rtstream.engine.webhooks import WebhookService
 from rtstream.errors import InvalidRequest, RTStreamError
+from rtstream.messages import Message
 from rtstream.models import (
     Alert,
     AskLook,
@@ -122,8 +123,10 @@ class Engine:
             self._exit = stack.pop_all()
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
-        await self._exit.__aexit__(*exc)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exit.__aexit__(kind, exc, trace)
 
     async def _open(self, stack: AsyncExitStack) -> None:
         data_dir = Path(self.config.data_dir)
@@ -249,7 +252,7 @@ class Engine:
         with anyio.CancelScope(shield=True):
             await self._supervisor.stop_all()
 
-    async def _handle(self, stream_id: str, message: Any) -> None:
+    async def _handle(self, stream_id: str, message: Message) -> None:
         await self.recorder_events.handle(stream_id, message)
 
     def _evidence(self, conn: Connection, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:

@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from pydantic import BaseModel
 
 from rtstream import ids
 from rtstream.errors import Conflict, NotFound, RTStreamError, Unavailable
@@ -23,11 +23,11 @@ KEPT = 256
 KEPT_S = 3600.0
 
 
-Show = Callable[[LinkOrigin, Any], Awaitable[Any]]
+Show = Callable[[LinkOrigin, str], Awaitable[BaseModel | str]]
 """Turns the result of the work into the client's response, with links of an origin."""
 
 
-async def _as_it_is(_origin: LinkOrigin, result: Any) -> Any:
+async def _as_it_is(_origin: LinkOrigin, result: str) -> str:
     return result
 
 
@@ -38,14 +38,14 @@ class Job:
     id: str
     percentage: float = 0.0
     state: JobState = JobState.PROCESSING
-    result: Any = None
+    result: str = ""
     error: RTStreamError | None = None
     ended_at: float = 0.0  # monotonic
     show: Show = _as_it_is
     _ended: anyio.Event = field(default_factory=anyio.Event)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
-    async def shown(self, origin: LinkOrigin) -> Any:
+    async def shown(self, origin: LinkOrigin) -> BaseModel | str:
         """The result as a client gets it. Raises NotFound when it is gone already."""
         return await self.show(origin, self.result)
 
@@ -55,7 +55,7 @@ class Job:
             await self._ended.wait()
 
 
-Work = Callable[[Job], Awaitable[Any]]
+Work = Callable[[Job], Awaitable[str]]
 
 
 class Jobs:

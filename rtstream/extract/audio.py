@@ -7,9 +7,10 @@ plain sentence.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtstream.storage import LocalFiles
 
@@ -55,7 +56,7 @@ def extract_audio(files: LocalFiles, key: str, start: float, seconds: float) -> 
     return samples.astype("<i2").tobytes()
 
 
-def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tuple[float, Any]]:
+def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tuple[float, NDArray[np.int16]]]:
     """Yield pieces of audio (int16 [samples]) with the time in seconds at which each begins."""
     from av.audio.resampler import AudioResampler
     from av.error import FFmpegError
@@ -80,7 +81,7 @@ def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tu
                     yield resampled.time, resampled.to_ndarray()[0]
 
 
-def _place(samples: Any, offset: int, piece: Any) -> None:
+def _place(samples: NDArray[np.int16], offset: int, piece: NDArray[np.int16]) -> None:
     """Copy the overlap of ``piece`` into ``samples``, with its first sample at ``offset``."""
     begin, end = max(0, offset), min(len(samples), offset + len(piece))
     if end > begin:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +114,7 @@ def _runs(values: Ints) -> tuple[Ints, Ints]:
     return np.diff(np.append(starts, len(values))), values[starts]
 
 
-def _counted(*columns: NDArray[Any]) -> bytes:
+def _counted(*columns: NDArray[np.integer] | NDArray[np.bool_]) -> bytes:
     """Return the number of rows, followed by the rows of 32-bit numbers (negative ones in two's complement)."""
     rows = np.stack(columns, axis=1)
     return struct.pack(">I", len(rows)) + rows.astype(">i8").astype(">u4").tobytes()

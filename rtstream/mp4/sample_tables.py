@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ class TrackInfo:
     defaults: tuple[int, int, int]  # of trex: duration (ticks), size (bytes), flags
 
     @property
-    def format(self) -> tuple[Any, ...]:
+    def format(self) -> tuple[bytes, int, tuple[bytes, ...]]:
         """A value that is equal for two init segments whose samples can share one track."""
         # Visual entries have 78 bytes before their boxes, audio entries 28.
         return self.handler, self.timescale, _sample_entries(self.stsd, 78 if self.handler == b"vide" else 28)

@@ -17,12 +17,15 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
 
 from rtstream.perception.protocols import ProviderError
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ class ChildProcess:
         args: Arguments of ``initialise``.
     """
 
-    def __init__(self, name: str, initialise: Callable[..., object], args: tuple[Any, ...] = ()) -> None:
+    def __init__(self, name: str, initialise: Callable[..., object], args: tuple[object, ...] = ()) -> None:
         self._name = name
         self._initialise = initialise
         self._args = args
@@ -46,7 +49,7 @@ class ChildProcess:
         self._waiting = 0
         self._closed = False
 
-    async def run(self, function: Callable[..., Any], *args: Any, timeout_s: float, max_waiting: int = 64) -> Any:
+    async def run(self, function: Callable[[*Ts], T], *args: *Ts, timeout_s: float, max_waiting: int = 64) -> T:
         """Run a function in the child and return its result.
 
         Exceptions of the function pass through. If the caller is cancelled, work that has begun finishes in the
@@ -83,7 +86,7 @@ class ChildProcess:
         finally:
             self._turn.release()
 
-    async def discard(self, function: Callable[..., Any], *args: Any) -> None:
+    async def discard(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
         """Run a function that releases something, if there is a child.
 
         The result is not awaited, and failures are ignored.
@@ -97,7 +100,7 @@ class ChildProcess:
         self._closed = True
         await self._end()
 
-    async def _submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    async def _submit(self, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         pool = self._pool or await self._start()
         return await wrap_future(pool.submit(function, *args))
 

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from rtstream.json_types import JsonObject
 from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.states import Outcome
+
+if TYPE_CHECKING:  # importing numpy takes time, and the clients of these types do not need it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[np.float32]
+    """Vectors of texts [texts, dimensions]."""
 
 
 class ProviderError(Exception):
@@ -285,7 +292,7 @@ class EmbeddingProvider(Protocol):
     name: str
     dimensions: int
 
-    async def embed(self, texts: Sequence[str]) -> Any:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a float32 array [len(texts), dimensions] with rows of unit length."""
         ...
 

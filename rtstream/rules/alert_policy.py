@@ -195,6 +195,7 @@ def _number(values: JsonObject, name: str, default: float, low: float, high: flo
     return float(value)
 
 
+# Any: a decoded JSON value. Each wrong shape of it raises one of the exceptions below.
 def _quiet(entry: Any) -> QuietHours:
     try:
         hours = QuietHours(

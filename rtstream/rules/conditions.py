@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtstream.errors import InvalidRequest
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.rules.text_folding import fold
 
 MAX_DEPTH = 10
@@ -19,7 +20,7 @@ _OPS = ("==", "!=", "contains", "in", "exists")
 _HOW = 'Write conditions like {"field": "kind", "op": "==", "value": "visual"}; op is one of ' + ", ".join(_OPS) + "."
 
 
-def check(condition: Any) -> None:
+def check(condition: object) -> None:
     """Validate a filter.
 
     Raises:
@@ -29,7 +30,7 @@ def check(condition: Any) -> None:
         raise InvalidRequest(f"The filter has more than {MAX_CONDITIONS} conditions. Use fewer.")
 
 
-def _count(condition: Any, depth: int) -> int:
+def _count(condition: object, depth: int) -> int:
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"The filter is nested more than {MAX_DEPTH} levels deep. Flatten it.")
     if isinstance(condition, list):
@@ -50,7 +51,8 @@ def _count(condition: Any, depth: int) -> int:
     return 1
 
 
-def holds(condition: Any, record: Mapping[str, Any]) -> bool:
+# Any: ``check`` has found the shape right.
+def holds(condition: Any, record: JsonObject) -> bool:
     """Return whether a record passes a filter. The filter must have passed ``check``."""
     if isinstance(condition, list):
         return all(holds(part, record) for part in condition)
@@ -77,7 +79,7 @@ def holds(condition: Any, record: Mapping[str, Any]) -> bool:
             return wanted in found
 
 
-def _values(value: Any, path: list[str]) -> list[Any]:
+def _values(value: JsonValue, path: list[str]) -> list[JsonValue]:
     """Return every value a dotted path leads to. A list at its end contributes its elements."""
     if isinstance(value, list):
         return [found for element in value for found in _values(element, path)]

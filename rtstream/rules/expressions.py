@@ -7,7 +7,7 @@ would run for hours.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
 MAX_PATTERN = 500  # characters
 MAX_TEXT = 20_000
@@ -27,6 +27,16 @@ def check(pattern: str) -> None:
     _compiled(pattern)
 
 
+class _Match(Protocol):
+    def start(self) -> int: ...
+
+    def end(self) -> int: ...
+
+
+class _Pattern(Protocol):
+    def search(self, text: str, /) -> _Match | None: ...
+
+
 def find(pattern: str, text: str) -> str | None:
     """Return the line of ``text`` (verbatim) that contains the first match, or None."""
     text = text[:MAX_TEXT]
@@ -39,7 +49,7 @@ def find(pattern: str, text: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
+def _compiled(pattern: str) -> _Pattern:
     try:
         import re2
     except ImportError:

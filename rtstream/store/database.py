@@ -11,8 +11,9 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +22,7 @@ from rtstream.errors import DatabaseUnavailable
 from rtstream.store.schema import failure, prepare
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def open_engine(url: str | URL) -> Engine:
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
-        def _pragmas(raw: Any, _record: Any) -> None:
+        def _pragmas(raw: sqlite3.Connection, _record: object) -> None:
             raw.isolation_level = None  # SQLAlchemy's own BEGIN below, so that reads are snapshots too
             cursor = raw.cursor()
             cursor.execute("PRAGMA busy_timeout=10000")
@@ -108,16 +110,16 @@ class Database:
             raise failure(path, exc) from exc
         return cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
 
-    async def read(self, fn: Callable[..., T], *args: Any) -> T:
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run ``fn(conn, *args)`` as a reading transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, fn, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run, fn, *args, **named))
 
-    async def write(self, fn: Callable[..., T], *args: Any) -> T:
+    async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Run ``fn(conn, *args)`` as a writing transaction; writes happen one after the other, in call order."""
         self._writes += 1
         if self._writes % CHECKPOINT_WRITES == 0 and self._engine.dialect.name == "sqlite":
             self._checkpoints.submit(self._checkpoint)
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, fn, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(self._run, fn, *args, **named))
 
     def _checkpoint(self) -> None:
         """Copy the write-ahead log without holding up writers: done by a writer it takes 0.1 s and more, every 4 MB."""
@@ -126,10 +128,10 @@ class Database:
             assert raw is not None
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
-    def _run(self, fn: Callable[..., T], *args: Any) -> T:
+    def _run(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         try:
             with self._engine.begin() as conn:
-                return fn(conn, *args)
+                return fn(conn, *args, **named)
         except DBAPIError as exc:
             code = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF  # the low byte of extended codes is the kind
             if code not in _UNAVAILABLE:

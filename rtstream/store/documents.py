@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint64]
+Column: TypeAlias = NDArray[np.int64] | NDArray[np.float64] | Sequence[int] | Sequence[float]
 
 MAX_DOCUMENTS = 4_000_000
 """Maximum number of documents in memory (about 330 MB with 384 dimensions). The oldest beyond it cannot be found."""
@@ -136,7 +137,7 @@ class Documents:
         """Number of documents that are waiting for a vector."""
         return int(np.count_nonzero(self._waiting[: self._count]))
 
-    def add(self, ids: Any, places: Any, starts: Any, ends: Any) -> None:
+    def add(self, ids: Column, places: Column, starts: Column, ends: Column) -> None:
         """Append documents, whose numbers must ascend and exceed all existing ones."""
         size = len(ids)
         with self._lock:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select, update
 
-from rtstream.store.rows import RowReader
+from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
@@ -192,7 +192,7 @@ def each_segment(
     """
     result = conn.execute(_near(stream_id, start, end))
     try:
-        found: Any = result.cursor  # Any: the cursor of whichever driver is used
+        found = cast("Iterator[tuple[float, float, str, str, int, int]]", result.cursor)  # the cursor of the driver
         for row in found:
             # Only what begins before the window can end before it.
             if row[0] + row[1] > start:
@@ -222,7 +222,7 @@ def recorded_between(conn: Connection, stream_id: str, recording_id: str, start:
     return conn.execute(query).first() is not None
 
 
-def _near(stream_id: str, start: float, end: float) -> Select[Any]:
+def _near(stream_id: str, start: float, end: float) -> Query:
     """Segments that may share time with [start, end)."""
     begin = segments.c.start >= start - LONGEST_SEGMENT_S
     return (

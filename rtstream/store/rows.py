@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 T = TypeVar("T")
 
-ResultRow = Row[Any]
+ResultRow: TypeAlias = Row[tuple[object, ...]]
 """SQLAlchemy's row. It stays inside this package, because its columns have no types."""
+
+Query: TypeAlias = Select[tuple[object, ...]]
+"""A query for rows of any columns."""
 
 
 class RowReader(Generic[T]):
@@ -26,23 +29,23 @@ class RowReader(Generic[T]):
         other: Columns of other tables, by the name of their field.
     """
 
-    def __init__(self, row_type: type[T], table: Table, **other: ColumnElement[Any]) -> None:
+    def __init__(self, row_type: type[T], table: Table, **other: ColumnElement[object]) -> None:
         hints = get_type_hints(row_type)
         names = [field.name for field in fields(row_type)]  # pyright: ignore[reportArgumentType]
         self._row_type = row_type
         self._columns = [other[name] if name in other else table.c[name] for name in names]
         self._converters = [(place, made) for place, name in enumerate(names) if (made := _converter(hints[name]))]
 
-    def select(self) -> Select[Any]:
+    def select(self) -> Query:
         """Return a query for all rows."""
         return select(*self._columns)
 
-    def first(self, conn: Connection, query: Select[Any]) -> T | None:
+    def first(self, conn: Connection, query: Query) -> T | None:
         """Return the first row, or None if there is none."""
         row = conn.execute(query).first()
         return None if row is None else self.build(row)
 
-    def all(self, conn: Connection, query: Select[Any]) -> list[T]:
+    def all(self, conn: Connection, query: Query) -> list[T]:
         """Return all rows."""
         return self.build_all(conn.execute(query))
 
@@ -58,6 +61,7 @@ class RowReader(Generic[T]):
         return [self.build(row) for row in rows]
 
 
+# Any: the value of a column, which the converter checks.
 def _converter(hint: object) -> Callable[[Any], object] | None:
     """The function that turns the value of a column into a field of this type; None if it stays as it is."""
     if isinstance(hint, type):

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -138,7 +137,7 @@ def exclusive(path: Path) -> Iterator[Connection]:
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
-    def _configure(raw: Any, _record: Any) -> None:
+    def _configure(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None  # SQLAlchemy's own BEGIN below
         for pragma in (f"busy_timeout={BUSY_S * 1000:.0f}", "foreign_keys=OFF", "legacy_alter_table=ON"):
             raw.execute(f"PRAGMA {pragma}").close()

@@ -225,7 +225,9 @@ def model_id(conn: Connection, name: str) -> int:
     return conn.execute(select(search_models.c.id).where(search_models.c.name == name)).scalar_one()
 
 
-def page(conn: Connection, after: int, limit: int, model: int | None) -> list[tuple[Any, ...]]:
+def page(
+    conn: Connection, after: int, limit: int, model: int | None
+) -> list[tuple[int, int, float, float, bytes | None]]:
     """Return the documents after this one as (id, place, start, end, sign bits of ``model`` or None)."""
     return _raw(
         conn,
@@ -391,7 +393,8 @@ def _numbers(ids: Iterable[int]) -> str:
     return json.dumps(sorted(int(doc) for doc in ids))
 
 
-def _raw(conn: Connection, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+# Any: the columns are those of ``sql``, and each caller knows their types.
+def _raw(conn: Connection, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
     """Return plain tuples, which are cheaper than SQLAlchemy's row objects.
 
     At each row, the driver releases Python's lock and waits for it while other threads are busy. Frequently read values

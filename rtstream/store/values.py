@@ -9,12 +9,12 @@ from sqlalchemy import Connection, delete, select
 from rtstream.store.tables import kept
 
 
-def get(conn: Connection, key: str) -> Any:
+def get(conn: Connection, key: str) -> Any:  # Any: the shape is that of the writer of this key
     """Return the JSON value of a key, or None when there is none."""
     return conn.execute(select(kept.c.value).where(kept.c.key == key)).scalar()
 
 
-def put(conn: Connection, key: str, value: Any) -> None:
+def put(conn: Connection, key: str, value: object) -> None:
     """Store a JSON value in place of the one stored before."""
     conn.execute(delete(kept).where(kept.c.key == key))
     conn.execute(kept.insert().values(key=key, value=value))

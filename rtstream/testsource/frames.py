@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import av
 import numpy as np
@@ -138,7 +137,7 @@ class Painter:
             luma[top:bottom, left:right] = 235 if (number >> bit) & 1 else 16
 
 
-def read_barcode(picture: NDArray[Any]) -> int:
+def read_barcode(picture: NDArray[np.uint8]) -> int:
     """Return the frame number shown in a picture of the synthetic source.
 
     Args:

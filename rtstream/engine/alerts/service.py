@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -62,7 +61,7 @@ class AlertService:
         matcher: EventMatcher,
         evaluator: SceneEvaluator,
         subscriptions: Subscriptions,
-        check_webhook: Callable[[str], Awaitable[Any]],
+        check_webhook: Callable[[str], Awaitable[object]],
         on_webhooks: Callable[[list[str]], None],
     ) -> None:
         self._db = db

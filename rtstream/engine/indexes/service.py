@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -180,7 +180,7 @@ class IndexService:
 
     async def _run(self, row: IndexRow, stream_name: str) -> None:
         try:
-            provider: Any = self._provider(row.extraction_type, row.model_name)
+            provider = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
         except (ProviderError, InvalidRequest) as exc:
             await self._change(row.id, status=IndexStatus.STOPPED, status_reason=str(exc))
@@ -188,9 +188,9 @@ class IndexService:
         if row.status != "running" or row.status_reason:  # a pause, or a failure, of an earlier run
             await self._change(row.id, status=IndexStatus.RUNNING, status_reason="")
         if row.extraction_type == "time":
-            await self._visual.start(visual_index(row, stream_name, provider))
+            await self._visual.start(visual_index(row, stream_name, cast(VisionProvider, provider)))
         else:
-            await self._audio.start(audio_index(row, stream_name, provider, engine))
+            await self._audio.start(audio_index(row, stream_name, cast(LanguageProvider, provider), engine))
             await self._transcripts.need(row.stream_id, engine, row.id)
 
     async def _halt(self, row: IndexRow) -> None:

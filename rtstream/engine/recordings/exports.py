@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -253,7 +252,7 @@ def _failure(message: JsonObject) -> Unavailable:
     return Unavailable(f"This cannot be exported: {message['error']}.")
 
 
-def _at_once(result: str) -> Callable[[Job], Any]:
+def _at_once(result: str) -> Callable[[Job], Awaitable[str]]:
     async def work(job: Job) -> str:
         return result
 

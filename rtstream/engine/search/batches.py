@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 from anyio.abc import TaskGroup
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from rtstream.concurrency import Broadcast
@@ -40,7 +42,8 @@ TOO_MANY = "Too many searches are waiting. Try again in a moment."
 
 NoMeaning = str
 """Why a query has no vector, in a sentence."""
-_Asked = tuple[str, Callable[[Connection, Meaning | NoMeaning], Any], asyncio.Future[Any]]
+# Any: each search has a result of its own type.
+_Asked = tuple[str, Callable[[Connection, Meaning | NoMeaning], object], asyncio.Future[Any]]
 
 
 class QueryVectors:
@@ -49,7 +52,7 @@ class QueryVectors:
     def __init__(self) -> None:
         self.provider: EmbeddingProvider | None = None
         self.model = 0
-        self._known: OrderedDict[tuple[int, str], Any] = OrderedDict()
+        self._known: OrderedDict[tuple[int, str], NDArray[np.float32]] = OrderedDict()
 
     async def meanings(self, texts: Sequence[str]) -> list[Meaning | NoMeaning]:
         """What each text means to the model of now."""
@@ -133,9 +136,9 @@ class SearchBatches:
             await anyio.lowlevel.checkpoint()  # who got an answer may ask on, and be in the next batch
 
 
-def _find_all(conn: Connection, batch: Sequence[_Asked], meanings: Sequence[Meaning | NoMeaning]) -> list[Any]:
+def _find_all(conn: Connection, batch: Sequence[_Asked], meanings: Sequence[Meaning | NoMeaning]) -> list[object]:
     """What each one found, or the exception that it raised: the others go on."""
-    outcomes: list[Any] = []
+    outcomes: list[object] = []
     for (_, find, _), meaning in zip(batch, meanings, strict=True):
         try:
             outcomes.append(find(conn, meaning))

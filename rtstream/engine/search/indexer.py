@@ -6,10 +6,11 @@ transaction, so a kill neither loses a document nor adds it twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
@@ -111,7 +112,7 @@ def _goes_on(run: _Run, source: DocumentSource) -> bool:
     return run.text == source.text and -longest <= pause <= longest
 
 
-def embed_stored(documents: Documents, ids: Any, bits: Any) -> None:
+def embed_stored(documents: Documents, ids: Sequence[int], bits: Sequence[bytes | None]) -> None:
     """Put stored sign bits into memory."""
     have = [(doc, blob) for doc, blob in zip(ids, bits, strict=True) if blob is not None]
     if have:
@@ -167,6 +168,6 @@ class VectorIndexer:
         self._documents.give_up(refused)
         self.refused += len(refused)
 
-    async def _keep(self, model: int, ids: list[int], vectors: Any) -> None:
+    async def _keep(self, model: int, ids: list[int], vectors: NDArray[np.float32]) -> None:
         await self._db.write(rows.set_vectors, model, ids, vectors)
         self._documents.embed(ids, sign_bits(vectors))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.rules import fusion
 from rtstream.rules.conditions import holds
 from rtstream.rules.fusion import HitMoment
@@ -41,7 +40,7 @@ class Ask:
     limit: int
     score_threshold: float | None
     dynamic_score_percentage: float | None
-    filter: Any
+    filter: JsonValue
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,7 +25,7 @@ from rtstream.engine.search.batches import (
 from rtstream.engine.search.indexer import DocumentIndexer, VectorIndexer, embed_stored
 from rtstream.engine.search.ranking import Ask, Meaning, find
 from rtstream.errors import InvalidRequest, Unavailable
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.models import SearchState
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.rules import conditions, fusion
@@ -184,7 +184,7 @@ class SearchService:
         limit: int = 10,
         score_threshold: float | None = None,
         dynamic_score_percentage: float | None = None,
-        filter: Any = None,
+        filter: JsonValue = None,
         by_words: bool = False,
     ) -> SearchResult:
         """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection
 
 from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonValue
 from rtstream.models import VideoHits, VideoShot
 from rtstream.store import streams as stream_rows
 from rtstream.store import video_transcripts as spoken_rows
@@ -21,6 +21,16 @@ NOTHING = "No results found."
 NO_SOUND = "This video has no sound: connect the stream with media_types=['video', 'audio'] to record it, too."
 
 
+class VideoSearch(TypedDict, total=False):
+    """Options of a search in videos, as in ``SearchService.search``."""
+
+    limit: int
+    score_threshold: float | None
+    dynamic_score_percentage: float | None
+    filter: JsonValue
+    by_words: bool
+
+
 class VideoSearchService:
     """Searches the transcripts of videos."""
 
@@ -28,7 +38,7 @@ class VideoSearchService:
         self._db = db
         self._search = search
 
-    async def one(self, video_id: str, query: str, **how: Any) -> list[VideoHits]:
+    async def one(self, video_id: str, query: str, **how: Unpack[VideoSearch]) -> list[VideoHits]:
         """Moments of one video. ``how``: the options of ``Search.search``.
 
         Raises NotFound, and InvalidRequest when the video is not indexed or nothing is found.
@@ -41,7 +51,7 @@ class VideoSearchService:
             raise InvalidRequest(f"{NOTHING} {NO_SOUND}")
         return await self._find({video_id: video}, query, how)
 
-    async def collection(self, collection_id: str, query: str, **how: Any) -> list[VideoHits]:
+    async def collection(self, collection_id: str, query: str, **how: Unpack[VideoSearch]) -> list[VideoHits]:
         """Moments of all videos of a collection, the video with the best one first. Raises as ``one``."""
 
         def videos(conn: Connection) -> dict[str, VideoRow]:
@@ -51,7 +61,7 @@ class VideoSearchService:
 
         return await self._find(await self._db.read(videos), query, how)
 
-    async def _find(self, videos: dict[str, VideoRow], query: str, how: JsonObject) -> list[VideoHits]:
+    async def _find(self, videos: dict[str, VideoRow], query: str, how: VideoSearch) -> list[VideoHits]:
         found = await self._search.search(query, videos=list(videos), **how)
         hits: dict[str, VideoHits] = {}
         for hit in found.hits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -12,6 +11,7 @@ from rtstream.engine.journal import Journal
 from rtstream.models import Health
 from rtstream.rules.redaction import redact
 from rtstream.rules.text_safety import clean
+from rtstream.states import HealthState
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
@@ -48,11 +48,11 @@ class HealthLog:
         """Return the broadcast that is notified of each change of a stream's health."""
         return self._changed.setdefault(stream_id, Broadcast())
 
-    async def set(self, stream_id: str, state: Any, reason: str, *, attempts: int = 0) -> None:
+    async def set(self, stream_id: str, state: str, reason: str, *, attempts: int = 0) -> None:
         """Store the health of a stream, and write a journal entry when state or reason differ from before."""
         before = self._health.get(stream_id)
         reason = clean(redact(reason, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
-        health = Health(state=state, reason=reason, since=time.time(), attempts=attempts)
+        health = Health(state=HealthState(state), reason=reason, since=time.time(), attempts=attempts)
         if before is not None and before.state == state:
             health.since = before.since
         self._health[stream_id] = health

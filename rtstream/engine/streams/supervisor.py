@@ -9,7 +9,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import anyio
 import anyio.from_thread
@@ -38,9 +39,9 @@ class RecorderRun:
 
     spec: m.RecorderSpec
     stopping: bool = False
-    connection: Any = None
-    process: Any = None
-    snapshots: dict[int, Any] = field(default_factory=dict)
+    connection: Connection | None = None
+    process: BaseProcess | None = None
+    snapshots: dict[int, tuple[anyio.Event, list[m.SnapshotTaken]]] = field(default_factory=dict)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
 
@@ -177,6 +178,7 @@ class Supervisor:
     def _read(self, run: RecorderRun) -> None:
         """In a thread: hand every message to the event loop and wait until it is handled."""
         connection = run.connection
+        assert connection is not None
         with contextlib.suppress(EOFError, OSError):
             while True:
                 raw = connection.recv_bytes()

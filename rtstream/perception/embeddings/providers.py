@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
     from rtstream.perception.embeddings.minilm.encoder import Encoder
+    from rtstream.perception.protocols import Vectors
 
 LOCAL_NAME = "local:all-MiniLM-L6-v2"
 OPENAI = "https://api.openai.com/v1"
@@ -41,7 +42,7 @@ class LocalEmbeddings:
         # Two at a time, so that a query does not wait for a batch that is being indexed.
         self._threads = anyio.CapacityLimiter(2)
 
-    async def embed(self, texts: Sequence[str]) -> Any:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32 [len(texts), 384] with rows of unit length.
 
         Raises ProviderError if the weights cannot be read.
@@ -79,14 +80,14 @@ class ServerEmbeddings:
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._client: httpx.AsyncClient | None = None
 
-    async def embed(self, texts: Sequence[str]) -> Any:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32 [len(texts), dimensions] with rows of unit length. Raises ProviderError."""
         import numpy as np
 
         vectors = [await self._call(texts[begin : begin + MAX_TEXTS]) for begin in range(0, len(texts), MAX_TEXTS)]
         return np.concatenate(vectors) if vectors else np.zeros((0, self.dimensions), np.float32)
 
-    async def _call(self, texts: Sequence[str]) -> Any:
+    async def _call(self, texts: Sequence[str]) -> Vectors:
         import httpx
 
         client = self._client = self._client or httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers)
@@ -107,7 +108,7 @@ class ServerEmbeddings:
             raise _refusal(self.name, response)
         return self._vectors(response, len(texts))
 
-    def _vectors(self, response: httpx.Response, count: int) -> Any:
+    def _vectors(self, response: httpx.Response, count: int) -> Vectors:
         import numpy as np
 
         try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -17,8 +17,10 @@ from rtstream.perception.llm.names import INSTALL, OPENAI_COMPATIBLE, Role, Targ
 from rtstream.perception.protocols import ProviderError, VisionAnswer
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.providers import Provider
 
 _CLIENTS = {"anthropic": "anthropic", "google": "google.genai", "google-cloud": "google.genai"}
 
@@ -196,7 +198,7 @@ def _model(target: Target) -> Model:
     return infer_model(f"{provider}:{model}")
 
 
-def _openai_compatible(provider: str, url: str | None, key: str | None) -> Any:
+def _openai_compatible(provider: str, url: str | None, key: str | None) -> Provider[AsyncOpenAI]:
     if provider == "ollama":
         from pydantic_ai.providers.ollama import OllamaProvider
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from pydantic_ai import exceptions as theirs
 
@@ -97,7 +96,7 @@ def _detail(exc: Exception, target: Target) -> str:
     return clean(redact(text[:5000]), _MAX_DETAIL)
 
 
-def _message(body: Any) -> str:
+def _message(body: object) -> str:
     """Return the message of an error body in the format of OpenAI, Anthropic or Google."""
     if isinstance(body, dict):
         return _message(body["error"]) if "error" in body else str(body.get("message") or "")

@@ -6,9 +6,9 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import NoReturn
 
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from rtstream.perception.llm.names import INSTALL
 from rtstream.rules.text_safety import clean
 
@@ -82,7 +82,7 @@ def read(text: str, *, wanted: bool, schema: JsonObject | None = None) -> tuple[
     return (None, problem) if problem else (data, "")
 
 
-def _find(text: str, *, anywhere: bool) -> Any:
+def _find(text: str, *, anywhere: bool) -> JsonValue:
     """Parse the answer as a whole, else its first fenced block, else (``anywhere``) from its first brace."""
     text = text.strip()
     try:
@@ -98,7 +98,7 @@ def _find(text: str, *, anywhere: bool) -> Any:
         return _DECODER.raw_decode(text, brace)[0]
 
 
-def _loads(text: str) -> Any:
+def _loads(text: str) -> JsonValue:
     return _DECODER.decode(text.strip())
 
 
@@ -109,14 +109,14 @@ def _finite(text: str) -> float:
     return number
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 
 
-def _safe(value: Any, depth: int = 0) -> Any:
+def _safe(value: JsonValue, depth: int = 0) -> JsonValue:
     """Return the value with its texts cleaned like any text from a stream."""
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
@@ -142,9 +142,9 @@ def _mismatch(data: JsonObject, schema: JsonObject) -> str:
     return ""
 
 
-def _keywords(schema: JsonObject) -> Iterator[tuple[str, Any]]:
+def _keywords(schema: JsonObject) -> Iterator[tuple[str, JsonValue]]:
     """Yield every key with its value, at any depth."""
-    rest: list[Any] = [schema]
+    rest: list[JsonValue] = [schema]
     while rest:
         value = rest.pop()
         if isinstance(value, dict):

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import anyio
@@ -211,7 +211,7 @@ class _Session:
         return [*before, utterance] if utterance.text else before
 
 
-def _refusal(code: Any, reason: str) -> ProviderError:
+def _refusal(code: object, reason: str) -> ProviderError:
     """Return our error for a status of the handshake, a close code or an error message."""
     words = reason.lower()
     if "concurrent" in words or "too many" in words or code == 429:

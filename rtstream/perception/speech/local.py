@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtstream.concurrency import Broadcast
 from rtstream.perception.child_process import ChildProcess
@@ -156,7 +156,7 @@ def _load() -> None:
     _recogniser = Recogniser()
 
 
-def _recognise(session: str, since: float, samples: bytes, end: bool) -> Any:
+def _recognise(session: str, since: float, samples: bytes, end: bool) -> list[Utterance]:
     assert _recogniser is not None
     return _recogniser.recognise(session, since, samples, end)
 

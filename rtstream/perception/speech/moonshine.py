@@ -10,13 +10,18 @@ import re
 import time
 from collections import OrderedDict, deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import Utterance
 from rtstream.rules.text_safety import clean
+
+if TYPE_CHECKING:  # loaded by the child process only
+    from moonshine_voice.moonshine_api import Transcript, TranscriptLine
+    from moonshine_voice.transcriber import Transcriber
 
 RATE = 16_000  # Hz
 UPDATE_S = 1.0
@@ -39,7 +44,7 @@ QUIET = 0.01  # root mean square of full scale
 MARGIN_S = 0.2  # seconds of audio around a line passed to the alignment
 MAX_TEXT = 4000  # characters of an utterance
 
-Samples = np.ndarray[Any, np.dtype[np.int16]]
+Samples = NDArray[np.int16]
 
 
 class Recogniser:
@@ -84,7 +89,7 @@ class Recogniser:
 
 
 class _Live:
-    def __init__(self, transcriber: Any, aligner: Aligner, since: float) -> None:
+    def __init__(self, transcriber: Transcriber, aligner: Aligner, since: float) -> None:
         self._transcriber = transcriber
         self._aligner = aligner
         self._trust = Trust()
@@ -97,7 +102,7 @@ class _Live:
     def recognise(self, samples: Samples, end: bool, sessions: int) -> list[Utterance]:
         self._audio = np.concatenate([self._audio, samples])[-int(KEEP_S * RATE) :]
         self._audio_end += len(samples) / RATE
-        lines: dict[int, Any] = {}
+        lines: dict[int, TranscriptLine] = {}
         if len(samples):
             self._stream.add_audio((samples.astype(np.float32) / 32768).tolist(), RATE)
             self._pending_s += len(samples) / RATE
@@ -133,7 +138,7 @@ class _Live:
         self._stream = self._transcriber.create_stream(update_interval=1e9)
         self._stream.start()
 
-    def _collect(self, transcript: Any, lines: dict[int, Any]) -> None:
+    def _collect(self, transcript: Transcript, lines: dict[int, TranscriptLine]) -> None:
         for line in transcript.lines:
             if line.line_id not in self._done and line.text.strip():
                 lines[line.line_id] = line
@@ -146,7 +151,7 @@ class _Live:
         quiet = float(np.sqrt(np.mean(last**2))) < QUIET if len(last) else True
         return len(self._done) >= FORCE_LINES or (len(self._done) >= MAX_LINES and not self._talking and quiet)
 
-    def _utterance(self, line: Any, end_of_audio: bool) -> Utterance:
+    def _utterance(self, line: TranscriptLine, end_of_audio: bool) -> Utterance:
         start = self._origin + line.start_time
         end = start + line.duration
         text = clean(" ".join(line.text.split()), MAX_TEXT)

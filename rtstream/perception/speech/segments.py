@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples: 20 ms
@@ -29,7 +29,7 @@ MAX_S = 15.0
 SEEK_S = 3.0
 """An utterance longer than ``MAX_S`` is cut at the quietest moment of its last ``SEEK_S`` seconds."""
 
-Samples = np.ndarray[Any, np.dtype[np.int16]]
+Samples = NDArray[np.int16]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import io
 import math
 import wave
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -178,6 +178,5 @@ def _utterances(answer: JsonObject, seconds: float) -> list[Utterance]:
 _FIGURES = {"avg_logprob": 0.0, "no_speech_prob": 0.0, "compression_ratio": 1.0}
 
 
-def _number(value: Any, default: float) -> float:
-    good = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if good else default
+def _number(value: object, default: float) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else default

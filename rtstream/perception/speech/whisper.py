@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from rtstream.perception import telemetry
 from rtstream.perception.child_process import ChildProcess
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
 from rtstream.perception.speech.confidence import is_silence, is_unreliable
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +68,7 @@ class FasterWhisper:
 
         return SegmentedSession(recognise)
 
-    async def _run(self, function: Any, *args: Any, timeout_s: float) -> Any:
+    async def _run(self, function: Callable[[*Ts], T], *args: *Ts, timeout_s: float) -> T:
         try:
             return await self._child.run(function, *args, timeout_s=timeout_s)
         except ProviderError:
@@ -92,7 +98,7 @@ def _short(language: str | None) -> str | None:
     return language.replace("_", "-").split("-")[0].lower() if language else None
 
 
-_model: Any = None  # set in the child process only
+_model: WhisperModel | None = None  # set in the child process only
 
 
 def _load(name: str) -> None:
@@ -112,6 +118,7 @@ def _recognise(samples: bytes, language: str | None) -> list[Utterance]:
     import numpy as np
 
     audio = np.frombuffer(samples, "<i2").astype(np.float32) / 32768
+    assert _model is not None
     # With a single temperature and no previous text, the time per utterance stays bounded and errors do not propagate.
     segments, _ = _model.transcribe(
         audio,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image
 
-Grey = np.ndarray[Any, np.dtype[np.uint8]]  # [height, width]
-Tiles = np.ndarray[Any, np.dtype[np.bool_]]  # [rows, columns], True where changed
+Picture = NDArray[np.uint8]  # [height, width, channels]
+Grey = NDArray[np.uint8]  # [height, width]
+Tiles = NDArray[np.bool_]  # [rows, columns], True where changed
 
 LONG_SIDE = 320  # pixels of a thumbnail
 TILE = 8  # thumbnail pixels
@@ -32,7 +33,7 @@ class BadPicture(ValueError):
     """The JPEG could not be decoded."""
 
 
-def decode(jpeg: bytes, colours: str = "RGB", side: int = 0) -> Any:
+def decode(jpeg: bytes, colours: str = "RGB", side: int = 0) -> Picture:
     """Decode a JPEG to a uint8 array [height, width, channels].
 
     Args:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from rtstream.perception import telemetry
 from rtstream.perception.protocols import TextLine
-from rtstream.perception.vision.features import Tiles
+from rtstream.perception.vision.features import Picture, Tiles
 from rtstream.rules.text_safety import clean
+
+if TYPE_CHECKING:  # takes long to load
+    from rapidocr.utils.output import RapidOCROutput
 
 MAX_LINES = 300
 MAX_LINE = 500  # characters
@@ -49,11 +52,11 @@ class Reader:
             }
         )
 
-    def read(self, picture: Any) -> list[TextLine]:
+    def read(self, picture: Picture) -> list[TextLine]:
         """Return the lines of a BGR picture, uint8 [height, width, 3], in reading order."""
         return in_reading_order(self._lines(picture, (0.0, 0.0, 1.0, 1.0)))
 
-    def read_again(self, picture: Any, known: Sequence[TextLine], changed: Tiles) -> list[TextLine]:
+    def read_again(self, picture: Picture, known: Sequence[TextLine], changed: Tiles) -> list[TextLine]:
         """Return the lines of a picture that differs only in some tiles from one whose lines are known.
 
         Args:
@@ -71,11 +74,12 @@ class Reader:
             lines += self._lines(picture, region)
         return in_reading_order(lines)
 
-    def _lines(self, picture: Any, region: Box) -> list[TextLine]:
+    def _lines(self, picture: Picture, region: Box) -> list[TextLine]:
         height, width = picture.shape[:2]
         left, top = int(region[0] * width), int(region[1] * height)
         crop = picture[top : int(np.ceil(region[3] * height)), left : int(np.ceil(region[2] * width))]
-        result: Any = self._engine(np.ascontiguousarray(crop))
+        # Its other results belong to settings in which one of the steps is left out.
+        result = cast("RapidOCROutput", self._engine(np.ascontiguousarray(crop)))
         if result.txts is None or result.boxes is None or result.scores is None:
             return []
         lines = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from alembic import context
 
 from rtstream.store import search_tables, tables
@@ -11,7 +9,7 @@ from rtstream.store import search_tables, tables
 assert search_tables.search_docs.metadata is tables.metadata  # both modules fill the same metadata
 
 
-def ours(name: str | None, kind: str, _parents: Any) -> bool:
+def ours(name: str | None, kind: str, _parents: object) -> bool:
     """Leave out the tables of the word index, which SQLAlchemy cannot describe."""
     return kind != "table" or not (name or "").startswith("search_words")
 
