@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
+from av.packet import Packet
 
 from rtstream.messages import AudioTaken, Message
 
@@ -18,7 +19,13 @@ GAP_S = 0.05  # a larger difference between the two clocks means that samples ar
 class AudioTap:
     """Decodes and resamples audio while it is on. Packets must carry ticks of the time line (``rate`` per second)."""
 
-    def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        context: AudioCodecContext,
+        rate: int,
+        send: Callable[[Message], None],
+        count: Callable[[str], None],
+    ) -> None:
         self._context, self._rate, self._send, self._count = context, rate, send, count
         self._on = False
         self.restart()
@@ -37,7 +44,7 @@ class AudioTap:
         if self._context.is_open:
             self._context.flush_buffers()
 
-    def add(self, packet: Any, offset: float | None) -> None:
+    def add(self, packet: Packet, offset: float | None) -> None:
         """Add a packet. ``offset`` is the Unix time at the start of the time line, or None while unknown."""
         if not self._on or offset is None:
             return

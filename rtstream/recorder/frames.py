@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import av
 import numpy as np
 import simplejpeg
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from rtstream.messages import ClockReached, FrameTaken, Message
 from rtstream.rules.sample_grid import grid_cell, keyframes_suffice, scaled_size
@@ -27,18 +30,18 @@ class JpegEncoder:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def encode(self, frame: Any, max_side: int) -> tuple[bytes, int, int]:
+    def encode(self, frame: av.VideoFrame, max_side: int) -> tuple[bytes, int, int]:
         """Return the JPEG of ``frame`` with its width and height. Its longest side is at most ``max_side`` pixels."""
-        aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
+        aspect = getattr(frame, "sample_aspect_ratio", None)  # PyAV 18 has no such attribute
         width, height = scaled_size(frame.width, frame.height, max_side, float(aspect) if aspect else 1.0)
         # A single thread, because more only add cost on small pictures.
         scaled = self._reformatter.reformat(frame, width, height, "yuvj420p", threads=1)
         return simplejpeg.encode_jpeg_yuv_planes(*map(_plane, scaled.planes), quality=JPEG_QUALITY), width, height
 
 
-def _plane(plane: Any) -> np.ndarray:
+def _plane(plane: VideoPlane) -> NDArray[np.uint8]:
     """Return one plane as uint8 [height, width], without the padding of its lines."""
-    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return np.ascontiguousarray(lines[: plane.height, : plane.width])
 
 
@@ -49,7 +52,13 @@ class Sampler:
     serve every tap, nothing else is decoded.
     """
 
-    def __init__(self, context: Any, rate: int, send: Callable[[Message], None], count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        context: VideoCodecContext,
+        rate: int,
+        send: Callable[[Message], None],
+        count: Callable[[str], None],
+    ) -> None:
         context.thread_type, context.thread_count = "NONE", 1
         self._context, self._rate, self._send, self._count = context, rate, send, count
         self._encoder = JpegEncoder()
@@ -60,7 +69,7 @@ class Sampler:
         self._last_keyframe: float | None = None
         self._gop_s: float | None = None
         self._clock = 0.0
-        self.newest: tuple[Any, float] | None = None  # latest decoded frame and its Unix time
+        self.newest: tuple[av.VideoFrame, float] | None = None  # latest decoded frame and its Unix time
 
     def set_taps(self, taps: dict[str, dict[str, float]]) -> None:
         """Set the taps to serve from now on."""
@@ -75,7 +84,7 @@ class Sampler:
         self._last_keyframe = None
         self._clock = 0.0
 
-    def add(self, packet: Any, at: float, offset: float | None, behind: bool) -> None:
+    def add(self, packet: av.Packet, at: float, offset: float | None, behind: bool) -> None:
         """Add a packet.
 
         Args:
@@ -111,10 +120,11 @@ class Sampler:
             return False
         return at - (self._last_keyframe or 0.0) > MISSING_GOPS * self._gop_s + MISSING_S
 
-    def _any_due(self, packet: Any, offset: float) -> bool:
+    def _any_due(self, packet: av.Packet, offset: float) -> bool:
         """Return whether a tap needs the picture in this packet."""
         if not packet.is_keyframe:
             return False
+        assert packet.pts is not None
         time = packet.pts / self._rate + offset
         return any(self._cells.get(tap) != grid_cell(time, wanted["interval_s"]) for tap, wanted in self._taps.items())
 
@@ -123,7 +133,7 @@ class Sampler:
             self._clock = reached
             self._send(ClockReached(reached))
 
-    def _decode(self, packet: Any, offset: float, keyframes_only: bool) -> None:
+    def _decode(self, packet: av.Packet, offset: float, keyframes_only: bool) -> None:
         if packet.is_keyframe and not self._synced:
             self._synced = True
         elif not packet.is_keyframe and (keyframes_only or not self._synced):
@@ -144,7 +154,7 @@ class Sampler:
         for frame in frames:
             self._take(frame, offset)
 
-    def _take(self, frame: Any, offset: float) -> None:
+    def _take(self, frame: av.VideoFrame, offset: float) -> None:
         if frame.is_corrupt or frame.pts is None:
             self._count("pictures_corrupt")
             return
@@ -179,14 +189,14 @@ class CurrentGop:
     One thread adds packets and another may read them.
     """
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: VideoCodecContext) -> None:
         self._codec = context.name
         self._extradata = context.extradata
-        self._packets: list[tuple[Any, float]] = []
+        self._packets: list[tuple[av.Packet, float]] = []
         self._bytes = 0
         self._full = False
 
-    def add(self, packet: Any, shown_at: float) -> None:
+    def add(self, packet: av.Packet, shown_at: float) -> None:
         """Add a packet that is presented at ``shown_at`` seconds on the time line."""
         if packet.is_keyframe:
             self._packets, self._bytes, self._full = [(packet, shown_at)], packet.size, False
@@ -202,10 +212,10 @@ class CurrentGop:
         """Discard the collected packets."""
         self._packets, self._bytes = [], 0
 
-    def newest(self) -> tuple[Any, float] | None:
+    def newest(self) -> tuple[av.VideoFrame, float] | None:
         """Return the newest picture, decoded, and its time on the time line. None if there is none yet."""
         packets = list(self._packets)
-        context: Any = av.CodecContext.create(self._codec, "r")
+        context = cast(VideoCodecContext, av.CodecContext.create(self._codec, "r"))
         context.thread_type, context.thread_count = "NONE", 1
         if self._extradata:
             context.extradata = self._extradata

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from av.packet import Packet
 
 SCANNED_BYTES = 16_384  # parameter sets are at the beginning of a keyframe, soon followed by the first slice
 
 
-def parameter_sets(packet: Any, codec: str) -> frozenset[bytes]:
+def parameter_sets(packet: Packet, codec: str) -> frozenset[bytes]:
     """Return the sequence parameter sets that a packet announces, in new extradata or in its Annex B bytes."""
     if packet.has_sidedata("new_extradata"):
         return frozenset([bytes(packet.get_sidedata("new_extradata"))])
@@ -17,7 +17,7 @@ def parameter_sets(packet: Any, codec: str) -> frozenset[bytes]:
     )
 
 
-def holds_picture(packet: Any, codec: str) -> bool:
+def holds_picture(packet: Packet, codec: str) -> bool:
     """Return whether a keyframe contains a slice of this codec. It does not if the sender has changed the codec.
 
     MPEG-TS keeps the name under which the stream was opened. The result is True for packets that cannot be examined.
@@ -37,7 +37,7 @@ def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
     return frozenset([extradata])
 
 
-def _units(packet: Any, codec: str) -> list[tuple[int, bytes]]:
+def _units(packet: Packet, codec: str) -> list[tuple[int, bytes]]:
     """Return the units at the beginning of an Annex B packet.
 
     Each has a type (H.264 table 7-1, H.265 table 7-1) and its bytes.

@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 
@@ -130,7 +130,7 @@ def _readable(segment: Segment) -> bool:
 
 def _first_timestamp(origin: _Origin, segment: Segment) -> float:
     """The first timestamp of a segment's pictures, or sound, in seconds: the same as in the whole stream."""
-    init: Any = segment.init_section
+    init = segment.init_section
     data = b"" if init is None else origin.part(init.absolute_uri, init.byterange)
     data += origin.part(segment.absolute_uri, segment.byterange)
     # Packed audio carries its time line outside of its packets: not read here.

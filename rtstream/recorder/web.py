@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import urljoin
 
 from rtstream.errors import InvalidRequest
@@ -72,10 +71,10 @@ class Resource:
     url: str
     status: int
     headers: Mapping[str, str]
-    response: Any
+    response: http.client.HTTPResponse
     connection: _Connection
     client: WebClient
-    _inflate: Any = None
+    _inflate: zlib._Decompress | None = None
 
     def __post_init__(self) -> None:
         if self.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from typing import Any
+from typing import Protocol
 
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.failures import SourceFailed, explain
@@ -15,6 +15,18 @@ BEGINNING = 7  # bytes that tell a playlist from media
 SHORT_SEEK = 64 * 1024  # bytes that are read over instead of asked for again
 MAX_FAILURES = 30  # in a row: then nothing more is asked for
 BLOCK = 16  # bytes of AES
+
+
+class SourceFile(Protocol):
+    """A file as the codec library reads it."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
 
 
 class WebFile:
@@ -101,7 +113,7 @@ class DecryptedFile:
 class _Nested:
     """A resource that a playlist names. It ends where it cannot be read further: the next one is tried."""
 
-    def __init__(self, file: Any, opener: WebInput) -> None:
+    def __init__(self, file: SourceFile, opener: WebInput) -> None:
         self._file, self._opener = file, opener
         self.close = file.close
 
@@ -126,14 +138,14 @@ class WebInput:
         self._depths = {url: 1}  # of the playlists that are known
         self._failures = 0
         self.failure: SourceFailed | None = None  # of the last resource; None when it could be opened
-        self._first: Any = self._open(url, {})
+        self._first: SourceFile | None = self._open(url, {})
 
     @property
     def is_hls(self) -> bool:
         """Whether the source is a playlist. The codec library would go by the ending of its name."""
         return isinstance(self._first, io.BytesIO)
 
-    def __call__(self, url: str, flags: int, options: dict[str, str]) -> Any:
+    def __call__(self, url: str, flags: int, options: dict[str, str]) -> SourceFile:
         """Open ``url``. What cannot be opened is an empty file: PyAV logs every error that is raised here."""
         if self._first is not None:
             file, self._first = self._first, None
@@ -152,7 +164,7 @@ class WebInput:
         """Remember why the last resource could not be read."""
         self.failure, self._failures = explain(exc, self._client.dialer.timeout_s), self._failures + 1
 
-    def _open(self, url: str, options: dict[str, str]) -> Any:
+    def _open(self, url: str, options: dict[str, str]) -> SourceFile:
         encrypted = url.startswith(("crypto+", "crypto:"))
         if encrypted:
             url = url[len("crypto+") :]

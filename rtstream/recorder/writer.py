@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
+from av.video.stream import VideoStream
 
 from rtstream.ids import recording_id
 from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
@@ -94,8 +95,8 @@ class RecordingWriter:
         segment_s: float,
         clock: WallClock,
         send: Callable[[Message], None],
-        video: Any | None,
-        audio: Any | None,
+        video: VideoStream | None,
+        audio: AudioStream | None,
         min_free_bytes: int = 0,
         *,
         name: str = "",
@@ -142,7 +143,7 @@ class RecordingWriter:
         self._file: int | None = None
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
 
-    def add(self, packet: Any, is_video: bool, dts: int, pts: int) -> None:
+    def add(self, packet: av.Packet, is_video: bool, dts: int, pts: int) -> None:
         """Record a packet, whose time base must be that of its ticks.
 
         Args:
@@ -169,6 +170,7 @@ class RecordingWriter:
         packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
         for ready in packets:
             if ready is not packet:
+                assert stream.time_base is not None
                 ready.time_base = stream.time_base
             ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
             self._muxer.mux_one(ready)
