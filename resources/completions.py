@@ -20,6 +20,7 @@ TIMEOUT_S = 3.0
 TEMPLATES = (uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE)
 
 
+# Any: a server with any state.
 def install_completions(mcp: MCPServer[Any], client: RTStreamClient) -> None:
     """Install the completion of arguments. It never starts an engine."""
 

@@ -24,6 +24,7 @@ FOLLOW = (
 )
 
 
+# Any: a server with any state.
 def install_prompts(mcp: MCPServer[Any]) -> None:
     """Install the prompts."""
     mcp.prompt(title="Watch a stream")(watch_stream)

@@ -17,6 +17,7 @@ from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 
 
+# Any: a server with any state.
 def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
     """Register the resources on a server."""
 

@@ -6,10 +6,13 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rtstream.json_types import JsonObject
+
+if TYPE_CHECKING:  # takes long to import
+    from server.settings import Settings
 
 MODULES = {
     "watch": "server.cli.watch",
@@ -78,7 +81,7 @@ def _serve(arguments: list[str]) -> int:
 
     withhold_secrets()  # the engine reads its keys; its recorders and local models have no use for them
 
-    async def serve(settings: Any) -> None:
+    async def serve(settings: Settings) -> None:
         from server.http import serve_http
 
         await serve_http(settings)
@@ -101,7 +104,7 @@ def _parsed(command: str, about: str, arguments: list[str]) -> JsonObject:
     return vars(parser.parse_args(arguments))
 
 
-def _run(program: Any, given: JsonObject, *, lenient: bool = False) -> int:
+def _run(program: Callable[[Settings], Awaitable[None]], given: JsonObject, *, lenient: bool = False) -> int:
     import anyio
 
     from rtstream.errors import RTStreamError

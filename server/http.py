@@ -7,10 +7,9 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -200,7 +199,7 @@ class KeyGuard:
 
 
 @contextmanager
-def _only_engine(settings: Settings) -> Any:
+def _only_engine(settings: Settings) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     make_folder(settings.data_dir)
@@ -220,11 +219,11 @@ def _only_engine(settings: Settings) -> Any:
 
 
 @contextmanager
-def _signals(stop: anyio.Event) -> Any:
+def _signals(stop: anyio.Event) -> Iterator[None]:
     """Set ``stop`` on SIGTERM and SIGINT, on every platform."""
     loop = asyncio.get_running_loop()
 
-    def end(_number: int, _frame: Any) -> None:
+    def end(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(stop.set)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}

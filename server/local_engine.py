@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
 
@@ -42,7 +42,7 @@ class LocalEngine:
         self._api_key = api_key
         self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
-        self.started: subprocess.Popen[Any] | None = None  # the engine, when this object started it
+        self.started: subprocess.Popen[str] | None = None  # the engine, when this object started it
         self._unproven = False  # a program answered at the engine's address and is not the engine
 
     async def __call__(self, start: bool) -> Endpoint:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import anyio
 from mcp.server import MCPServer
@@ -32,7 +31,7 @@ from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from server.protocol_versions import Eras
 from server.settings import Settings
-from tools._framework.definition import Live
+from tools._framework.definition import Live, ToolContext
 from tools._framework.groups import ALL
 
 NAME = "rtstream"
@@ -80,7 +79,7 @@ class _Server(MCPServer[Live]):
         ]
 
     async def call_tool(
-        self, name: str, arguments: JsonObject, context: Context[Live, Any] | None = None
+        self, name: str, arguments: JsonObject, context: ToolContext | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Do the same as the SDK."""
         tool = self._tools.get(name)
@@ -104,7 +103,7 @@ class _Server(MCPServer[Live]):
         return f"{name} is not offered here. The user can add it: start the server with --toolsets default,{group}."
 
     async def get_prompt(
-        self, name: str, arguments: JsonObject | None = None, context: Context[Live, Any] | None = None
+        self, name: str, arguments: JsonObject | None = None, context: ToolContext | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """Do the same as the SDK, but report invalid arguments as errors of the client."""
         try:

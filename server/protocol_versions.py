@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
@@ -39,6 +39,9 @@ from mcp_types import (
     SubscriptionsListenResult,
     UnsubscribeRequestParams,
 )
+
+# Any: neither the state of the server nor its transport matters here.
+_Request: TypeAlias = ServerRequestContext[Any, Any]
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +76,12 @@ class Eras:
         self._listen = _Listen(bus, self._narrowed)
         self._tasks: TaskGroup | None = None
 
+    # Any: a server with any state.
     def install(self, mcp: MCPServer[Any], listing: Listing) -> None:
         """Serve both kinds of subscription and ``resources/list`` on ``mcp``."""
         server = mcp._lowlevel_server  # the migration guide of the SDK recommends this, because there is no public call
 
-        async def list_resources(_: ServerRequestContext[Any], params: PaginatedRequestParams) -> ListResourcesResult:
+        async def list_resources(_: _Request, params: PaginatedRequestParams) -> ListResourcesResult:
             return await listing(params.cursor)
 
         server.add_request_handler("resources/list", PaginatedRequestParams, list_resources)
@@ -124,10 +128,10 @@ class Eras:
         for peer in list(self._peers.values()):
             peer.offer(event)
 
-    async def _initialized(self, ctx: ServerRequestContext[Any], _: NotificationParams) -> None:
+    async def _initialized(self, ctx: _Request, _: NotificationParams) -> None:
         self._peer(ctx)  # changes of the list go to every client, subscribed or not
 
-    async def _subscribe(self, ctx: ServerRequestContext[Any], params: SubscribeRequestParams) -> EmptyResult:
+    async def _subscribe(self, ctx: _Request, params: SubscribeRequestParams) -> EmptyResult:
         uri = str(params.uri)
         if not await self._narrowed([uri]):
             raise MCPError(INVALID_PARAMS, "This URI cannot be subscribed to. Use an exact URI from resources/list.")
@@ -137,11 +141,11 @@ class Eras:
         peer.uris.add(uri)
         return EmptyResult()
 
-    async def _unsubscribe(self, ctx: ServerRequestContext[Any], params: UnsubscribeRequestParams) -> EmptyResult:
+    async def _unsubscribe(self, ctx: _Request, params: UnsubscribeRequestParams) -> EmptyResult:
         self._peer(ctx).forget(str(params.uri))
         return EmptyResult()
 
-    def _peer(self, ctx: ServerRequestContext[Any]) -> _Peer:
+    def _peer(self, ctx: _Request) -> _Peer:
         connection = ctx.session._connection
         peer = self._peers.get(connection)
         if peer is None:
@@ -224,9 +228,7 @@ class _Listen(ListenHandler):
         self._narrowed = narrowed
         self.uris: Counter[str] = Counter()
 
-    async def __call__(
-        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
-    ) -> SubscriptionsListenResult:
+    async def __call__(self, ctx: _Request, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         wanted = await self._narrowed([str(uri) for uri in params.notifications.resource_subscriptions or ()])
         notifications = params.notifications.model_copy(update={"resource_subscriptions": wanted or None})
         self._count(wanted, 1)

@@ -17,14 +17,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, Unpack
 
 import anyio
 import h11
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 
 from rtstream.json_types import JsonObject
 from rtstream.rules.remote_clients import Connections, Slot, origin
@@ -54,10 +56,20 @@ class Timeouts:
     """Between two WebSocket pings, and for the reply to one."""
 
 
+class ProtocolOptions(TypedDict):
+    """The arguments of uvicorn's protocols."""
+
+    config: Config
+    server_state: ServerState
+    app_state: JsonObject
+
+
 class HttpConnection(H11Protocol):
     """An HTTP connection with a deadline whenever it is the client's turn."""
 
-    def __init__(self, *, registry: Connections, timeouts: Timeouts, slot: Slot, **uvicorn: Any) -> None:
+    def __init__(
+        self, *, registry: Connections, timeouts: Timeouts, slot: Slot, **uvicorn: Unpack[ProtocolOptions]
+    ) -> None:
         super().__init__(**uvicorn)
         self._registry, self._timeouts, self._slot = registry, timeouts, slot
         self._deadline: asyncio.TimerHandle | None = None
@@ -159,7 +171,7 @@ class HttpConnection(H11Protocol):
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket that frees its place when it closes."""
 
-    def __init__(self, *, registry: Connections, slot: Slot, **uvicorn: Any) -> None:
+    def __init__(self, *, registry: Connections, slot: Slot, **uvicorn: Unpack[ProtocolOptions]) -> None:
         super().__init__(**uvicorn)
         self._registry, self._slot = registry, slot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json, to_json
@@ -32,7 +32,7 @@ def envelope(content: JsonObject, status: int = 200, headers: Mapping[str, str] 
     return Response(body, status, headers, media_type="application/json")
 
 
-def ok(data: Any = None, status: int = 200) -> Response:
+def ok(data: object = None, status: int = 200) -> Response:
     """A successful response. ``data`` is never null, because API clients read its keys without checking."""
     return envelope({"success": True, "data": {} if data is None else data}, status)
 
@@ -58,7 +58,7 @@ def sentence(error: ValidationError) -> str:
     return f"{text}{more}."
 
 
-def validated(model: type[M], values: Mapping[str, Any]) -> M:
+def validated(model: type[M], values: Mapping[str, object]) -> M:
     """Validate ``values`` as a model. A null counts as absent. Raises InvalidRequest."""
     try:
         return model.model_validate({key: value for key, value in values.items() if value is not None})
@@ -95,7 +95,7 @@ async def entries(request: Request, model: type[M]) -> list[M]:
     return [validated(model, value) for value in values]
 
 
-async def _json(request: Request) -> Any:
+async def _json(request: Request) -> object:
     raw = await _read(request)
     try:
         # Strict JSON has no NaN, no lone surrogates and a bounded depth. None of these can be stored or forwarded.

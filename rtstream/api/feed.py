@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import anyio
 from pydantic_core import to_json
@@ -58,7 +57,7 @@ def wire_text(message: Message) -> str:
     return text.decode()
 
 
-def _cut(value: Any, room: int) -> Any:
+def _cut(value: object, room: int) -> object:
     if len(to_json(value, inf_nan_mode="null", serialize_unknown=True)) <= room:
         return value
     return value[: room // 6] if isinstance(value, str) else None  # a character is at most 6 bytes of JSON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +10,11 @@ from starlette.responses import Response
 from rtstream.api.envelope import body, ok
 from rtstream.api.routing import engine_of
 from rtstream.models import SearchHit, SearchResults, SearchStreams
+
+
+class _Where(TypedDict, total=False):
+    streams: list[str] | None
+    collection: str | None
 
 
 async def one_stream(request: Request) -> Response:
@@ -25,7 +30,7 @@ async def streams(request: Request) -> Response:
     return await _answer(request, asked, streams=asked.streams, collection=collection)
 
 
-async def _answer(request: Request, asked: SearchStreams, **where: Any) -> Response:
+async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where]) -> Response:
     found = await engine_of(request).search.search(
         asked.query,
         indexes=[asked.scene_index_id] if asked.scene_index_id else asked.indexes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -13,8 +13,9 @@ from rtstream.api.routing import engine_of
 from rtstream.api.videos import answer
 from rtstream.engine.jobs import Job
 from rtstream.engine.search import MAX_LIMIT
+from rtstream.engine.search.videos import VideoSearch
 from rtstream.errors import InvalidRequest
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonValue
 from rtstream.models import VideoHits
 
 WAIT_S = 25.0
@@ -58,7 +59,7 @@ class LegacySearch(BaseModel):
     result_threshold: int = Field(5, ge=1, le=MAX_LIMIT)
     score_threshold: float | None = None
     dynamic_score_percentage: float | None = None
-    filter: Any = None
+    filter: JsonValue = None
 
 
 class NewSearch(BaseModel):
@@ -67,7 +68,7 @@ class NewSearch(BaseModel):
     query: str
     top_k: int = Field(10, ge=1, le=MAX_LIMIT)
     score_threshold: float | None = None
-    filter: Any = None
+    filter: JsonValue = None
 
 
 async def index(request: Request) -> Response:
@@ -112,16 +113,16 @@ async def search_collection(request: Request) -> Response:
 
 async def search_video_v2(request: Request) -> Response:
     """Search one video."""
-    found = await engine_of(request).video_search.one(
-        request.path_params["video_id"], **_new(await body(request, NewSearch))
-    )
+    asked = await body(request, NewSearch)
+    found = await engine_of(request).video_search.one(request.path_params["video_id"], asked.query, **_new(asked))
     return _shots(found)
 
 
 async def search_collection_v2(request: Request) -> Response:
     """Search all videos of a collection."""
+    asked = await body(request, NewSearch)
     found = await engine_of(request).video_search.collection(
-        request.path_params["collection_id"], **_new(await body(request, NewSearch))
+        request.path_params["collection_id"], asked.query, **_new(asked)
     )
     return _shots(found)
 
@@ -137,7 +138,7 @@ async def _legacy(
     request: Request, asked: LegacySearch, *, video_id: str = "", collection_id: str = ""
 ) -> list[VideoHits]:
     _check_index(asked.index_type)
-    how: JsonObject = {
+    how: VideoSearch = {
         "limit": asked.result_threshold,
         "score_threshold": asked.score_threshold,
         "dynamic_score_percentage": asked.dynamic_score_percentage,
@@ -150,9 +151,8 @@ async def _legacy(
     return await videos.collection(collection_id, asked.query, **how)
 
 
-def _new(asked: NewSearch) -> JsonObject:
+def _new(asked: NewSearch) -> VideoSearch:
     return {
-        "query": asked.query,
         "limit": asked.top_k,
         "score_threshold": asked.score_threshold,
         "filter": asked.filter,

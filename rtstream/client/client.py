@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtstream.client.alerts import AlertCalls
 from rtstream.client.indexes import IndexCalls
@@ -28,6 +28,9 @@ from rtstream.models import (
     SearchStreams,
     Stream,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_WAIT_S = 50.0
 LOOK_S = 55.0
@@ -112,7 +115,7 @@ class RTStreamClient:
         """Close the connections."""
         await self._transport.aclose()
 
-    async def _get(self, path: str, *, start: bool = True, **params: Any) -> Any:
+    async def _get(self, path: str, *, start: bool = True, **params: object) -> Any:  # Any: as of ``Transport.data``
         return await self._transport.data("GET", path, params=params, start=start)
 
     # the engine
@@ -297,7 +300,7 @@ class RTStreamClient:
         return found
 
 
-def _picture_header(answer: Any) -> Any:
+def _picture_header(answer: httpx.Response) -> httpx.Headers:
     if answer.headers.get("content-type", "").split(";")[0] != "image/jpeg":
         raise Unavailable("This service does not provide single pictures. Use generate_stream to watch the stream.")
     return answer.headers

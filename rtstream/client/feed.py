@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import anyio
@@ -29,6 +29,9 @@ from rtstream.models import Channel, JournalPage, Message
 from rtstream.rules.backoff import delay
 
 if TYPE_CHECKING:
+    from socket import socket as Socket
+    from ssl import SSLContext
+
     from rtstream.client.identity import EngineIdentity
 
 log = logging.getLogger(__name__)
@@ -274,7 +277,12 @@ class Feed:
             self._ready = anyio.Event()
 
 
-async def _proven(url: str, api_key: str, identity: EngineIdentity) -> dict[str, Any]:
+class _Proof(TypedDict, total=False):
+    ssl: SSLContext
+    sock: Socket
+
+
+async def _proven(url: str, api_key: str, identity: EngineIdentity) -> _Proof:
     """Options of a WebSocket that leads to the engine: the ticket in its URL is as good as the key."""
     from rtstream.client.identity import open_proven, pinned
 

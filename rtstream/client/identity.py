@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -50,7 +50,7 @@ class UnprovenEngine(Unavailable):
 class Challenge:
     """One challenge over an open connection: write ``request``, then pass what arrives to ``feed`` until it is True."""
 
-    def __init__(self, api_key: str, identity: EngineIdentity, peer: tuple[Any, ...]) -> None:
+    def __init__(self, api_key: str, identity: EngineIdentity, peer: tuple[str | int, ...]) -> None:
         nonce = secrets.token_hex(32)
         host, port = str(peer[0]), int(peer[1])
         self._expected = proof(api_key, identity.secret, nonce, host, port)
@@ -116,7 +116,8 @@ class _ProvenBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, api_key: str, identity: EngineIdentity) -> None:
         self._api_key, self._identity = api_key, identity
-        self._network: Any = httpcore.AnyIOBackend()
+        # Without anyio installed it would be another class, so its type is not known.
+        self._network = cast(httpcore.AsyncNetworkBackend, httpcore.AnyIOBackend())
 
     async def sleep(self, seconds: float) -> None:
         """As in httpcore."""
@@ -128,7 +129,7 @@ class _ProvenBackend(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - as in httpcore
         local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """As in httpcore."""
         stream: httpcore.AsyncNetworkStream = await self._network.connect_tcp(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import BaseModel, Field
 
@@ -77,9 +77,9 @@ def live_event(message: Message) -> LiveEvent | None:
     )
 
 
-def _short(value: Any, limit: int = 200) -> str | None:
+def _short(value: object, limit: int = 200) -> str | None:
     return clean(str(value), limit) if value else None
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     return round(float(value), 3) if isinstance(value, int | float) else None

@@ -100,10 +100,10 @@ class Transport:
         path: str,
         *,
         params: JsonObject | None = None,
-        body: Any = None,
+        body: object = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
-    ) -> Any:
+    ) -> Any:  # Any: decoded JSON, which the caller validates
         """Make a call and return the ``data`` of its response.
 
         Args:
@@ -126,7 +126,7 @@ class Transport:
         path: str,
         *,
         params: JsonObject | None = None,
-        body: Any = None,
+        body: object = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
     ) -> JsonObject:
@@ -151,7 +151,7 @@ class Transport:
         path: str,
         *,
         params: JsonObject | None = None,
-        body: Any = None,
+        body: object = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
     ) -> httpx.Response:
@@ -249,15 +249,15 @@ class Transport:
             )
         return f"The connection to {self._shown()} broke ({name}). Try again."
 
-    def _error(self, status: int, payload: Any) -> RTStreamError:
-        payload = payload if isinstance(payload, dict) else {}
-        message = clean(str(payload.get("message") or ""), MAX_ERROR_CHARS)
+    def _error(self, status: int, payload: object) -> RTStreamError:
+        fields: JsonObject = payload if isinstance(payload, dict) else {}
+        message = clean(str(fields.get("message") or ""), MAX_ERROR_CHARS)
         endpoint = self._endpoint or self._last
         if endpoint and endpoint.api_key:
             message = message.replace(endpoint.api_key, "***")
         if status == 401:
             message = message or f"{self._shown()} rejects the API key. Set RTSTREAM_API_KEY to the engine's key."
-        kind = _BY_CODE.get(str(payload.get("error_code"))) or _BY_STATUS.get(status)
+        kind = _BY_CODE.get(str(fields.get("error_code"))) or _BY_STATUS.get(status)
         if kind is None:
             kind = Unavailable if status >= 500 else InvalidRequest
         error = kind(message or f"{self._shown()} responded with HTTP status {status}.")
@@ -265,7 +265,7 @@ class Transport:
         return error
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,7 +25,7 @@ def path_id(value: str) -> str:
     return value
 
 
-def as_model(model: type[ModelT], data: Any) -> ModelT:
+def as_model(model: type[ModelT], data: object) -> ModelT:
     """Validate ``data`` as a model.
 
     Raises:
@@ -39,7 +39,7 @@ def as_model(model: type[ModelT], data: Any) -> ModelT:
         ) from exc
 
 
-def as_list(model: type[ModelT], data: Any, key: str) -> list[ModelT]:
+def as_list(model: type[ModelT], data: JsonObject | None, key: str) -> list[ModelT]:
     """Validate ``data[key]`` as a list of models, which is empty if the key is missing.
 
     Raises:

@@ -16,13 +16,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import Process
 
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from server.local_engine import read_engine_file
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 PROMPT = "What is on the screen?"
 EVENT = '"Amount due" is on the screen'
@@ -101,7 +104,7 @@ def _innermost(error: BaseException) -> BaseException:
 class _Assistant:
     """Performs the steps of a chat model, and prints the results."""
 
-    def __init__(self, client: Any, began: float) -> None:
+    def __init__(self, client: Client, began: float) -> None:
         self._client = client
         self._began = began
 
@@ -133,7 +136,7 @@ class _Assistant:
                         return 0
                     _say("Open the clip above in a browser. The stream continues. Ctrl-C ends everything.")
 
-    async def _call(self, name: str, /, show: bool = True, **arguments: Any) -> JsonObject:
+    async def _call(self, name: str, /, show: bool = True, **arguments: JsonValue) -> JsonObject:
         if show:
             given = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items())
             _say(f"→ {name}({given})", self._began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED, Settings, option, renamed_sentence
@@ -39,5 +38,5 @@ def add_options(parser: argparse.ArgumentParser, names: frozenset[str]) -> None:
 class _Renamed(argparse.Action):
     """An option of an earlier version, which is an error that names the new one."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         parser.error(renamed_sentence(self.dest))
