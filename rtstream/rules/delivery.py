@@ -3,12 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 DELAYS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds to wait after the first, second, ... failed attempt, about 17 hours in total."""
 
 GONE = 410
 """HTTP status with which a receiver asks for no further deliveries (Standard Webhooks)."""
+
+
+_FAILURES = {
+    401: "It asks for a user name and password: put the right ones into callback_url (https://user:password@host/path).",
+    403: "It refuses access: check the user name, password or token in callback_url.",
+    404: "It has nothing at this address: check callback_url.",
+    410: "It wants no more webhooks, so this one is not sent again.",
+    413: "The body is too large for it: raise its limit.",
+    429: "It asks for fewer requests.",
+}
+
+
+def failure(status: int) -> str:
+    """Return the error of an attempt to which the receiver responded with this HTTP status, which is not 2xx."""
+    advice = _FAILURES.get(status, "")
+    if 300 <= status < 400:
+        advice = "Redirects are not followed: use the address that it redirects to as callback_url."
+    return f"The receiver responded with {status}. {advice}".rstrip()
+
+
+def retry_after_s(value: str, now: float) -> float | None:
+    """Parse the header Retry-After (RFC 9110, section 10.2.3), which is a number of seconds or a date.
+
+    Args:
+        value: The value of the header.
+        now: Unix seconds.
+
+    Returns:
+        Seconds from now, not negative, or None if the value is neither.
+    """
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:10])
+    try:
+        at = parsedate_to_datetime(value)
+        # HTTP dates are in UTC, also when they do not say so.
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
 
 
 def next_attempt(

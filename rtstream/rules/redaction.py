@@ -48,6 +48,12 @@ def show_url(url: str) -> str:
     return _clean(match[1], match[2], match[3])
 
 
+def without_login(url: str) -> str:
+    """Return a valid URL without its user and password."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*:/+)([^/?#]*)(.*)", url, re.S)
+    return f"{match[1]}{match[2].rpartition('@')[2]}{match[3]}" if match else url
+
+
 def redact(text: str, urls: Iterable[str] = ()) -> str:
     """Return ``text`` with the secrets removed from every URL in it.
 

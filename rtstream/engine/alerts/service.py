@@ -28,6 +28,7 @@ from rtstream.models import (
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules import alert_policy, event_rules
 from rtstream.rules.detection import PictureCondition, Rule, Speech
+from rtstream.rules.redaction import without_login
 from rtstream.rules.text_safety import clean
 from rtstream.states import AlertStatus, DeliveryState, Outcome, SceneStatus
 from rtstream.store import alerts as rows
@@ -342,7 +343,7 @@ class AlertService:
             event_id=row.event_id,
             prompt=row.event_prompt,
             label=row.event_label,
-            callback_url=row.callback_url,
+            callback_url=without_login(row.callback_url or "") or None,
             status=row.status,
             rtstream_id=stream_id,
             rtstream_index_id=row.index_id,

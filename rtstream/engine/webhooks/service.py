@@ -25,7 +25,7 @@ from standardwebhooks import Webhook
 from rtstream.concurrency import every
 from rtstream.engine.webhooks.transport import Answer, PostFailed, post
 from rtstream.errors import RTStreamError
-from rtstream.rules.delivery import DELAYS_S, GONE, next_attempt
+from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt
 from rtstream.states import DeliveryState
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
@@ -216,7 +216,7 @@ class WebhookService:
             with anyio.fail_after(self._timeout_s):
                 answer = await self._post(row)
             if not 200 <= answer.status < 300:
-                error = f"the receiver answered {answer.status}"
+                error = failure(answer.status)
         except RTStreamError as exc:
             error = exc.message
         except TimeoutError:

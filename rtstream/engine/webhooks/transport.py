@@ -5,15 +5,19 @@ A general HTTP client resolves names itself and shares connections between hosts
 
 from __future__ import annotations
 
+import base64
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 import anyio
 import h11
 from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
+
+from rtstream.rules.delivery import retry_after_s
 
 MAX_HEAD = 32 * 1024
 """Bytes of a response that are read: status lines and headers, informational responses included."""
@@ -59,6 +63,7 @@ async def _post(
     fields = {
         "host": f"{named}:{parts.port}" if parts.port else named,
         **headers,
+        **_login(parts),
         "content-length": str(len(body)),
         "connection": "close",
     }
@@ -71,6 +76,14 @@ async def _post(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.aclose_forcefully(stream)
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    """Return the header for the user and password of a URL (RFC 7617), if it has any."""
+    if not parts.username and not parts.password:
+        return {}
+    pair = unquote_to_bytes(parts.username or "") + b":" + unquote_to_bytes(parts.password or "")
+    return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
 
 async def _connect(addresses: Sequence[str], port: int, host: str, tls: ssl.SSLContext | None) -> ByteStream:
@@ -107,7 +120,7 @@ async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], 
         elif isinstance(event, h11.Response):
             # Its body says nothing that we use, so it is not waited for.
             after = next((value for name, value in event.headers if name == b"retry-after"), b"")
-            return Answer(event.status_code, float(after) if after.isdigit() and len(after) < 10 else None)
+            return Answer(event.status_code, retry_after_s(after.decode("latin-1"), time.time()))
         elif isinstance(event, h11.ConnectionClosed):
             raise anyio.EndOfStream
 

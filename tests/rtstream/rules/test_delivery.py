@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.delivery import DELAYS_S, next_attempt
+from rtstream.rules.delivery import DELAYS_S, failure, next_attempt, retry_after_s
 
 
 @given(st.integers(1, len(DELAYS_S)), st.floats(0, 1))
@@ -23,3 +24,32 @@ def test_a_webhook_is_given_up_after_many_hours_and_not_before() -> None:
 def test_a_receiver_that_asks_for_more_time_gets_it_up_to_an_hour() -> None:
     assert next_attempt(1, 0.0, 0.0, retry_after_s=90) == 90
     assert next_attempt(1, 0.0, 0.0, retry_after_s=1e9) == 3600
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Tue, 20 Jan 1970 10:40:00 GMT", 1_680_000 - 1000),
+        ("Thursday, 01-Jan-70 00:20:00 GMT", 200),
+        ("Thu Jan  1 00:20:00 1970", 200),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+    ],
+)
+def test_a_receiver_asks_for_time_in_seconds_or_as_a_date(value: str, seconds: float) -> None:
+    assert retry_after_s(value, 1000.0) == seconds
+
+
+@given(st.one_of(st.text(), st.from_regex(r"-?[0-9]{1,30}(\.[0-9]+)?", fullmatch=True)))
+def test_any_retry_after_is_a_number_of_seconds_or_ignored(value: str) -> None:
+    found = retry_after_s(value, 1000.0)
+    assert found is None or found >= 0
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"), [(301, "redirect"), (308, "redirect"), (401, "password"), (413, "large")]
+)
+def test_the_error_of_a_refused_webhook_says_what_to_do(status: int, advice: str) -> None:
+    assert str(status) in failure(status)
+    assert advice in failure(status)

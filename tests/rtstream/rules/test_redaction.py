@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rtstream.rules.redaction import redact, secrets_in, show_url
+from rtstream.rules.redaction import redact, secrets_in, show_url, without_login
 
 TOKEN = "xoxb9Zk3LmQ82nVbT5rYw1"
 
@@ -124,3 +124,16 @@ def test_redacting_never_fails_and_settles(text: str) -> None:
 def test_redacting_a_megabyte_is_quick() -> None:
     for text in ("a." * 500_000, "key=" * 250_000, "://" * 300_000, "a:b" * 300_000, "rtsp://" + "a:b@" * 250_000):
         redact(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://bob:s3cret@host:8080/hook?a=b@c#d", "http://host:8080/hook?a=b@c#d"),
+        ("HTTPS://b%40b:p@ss@[::1]/x@y", "HTTPS://[::1]/x@y"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_its_login_and_otherwise_unchanged(url: str, shown: str) -> None:
+    assert without_login(url) == shown

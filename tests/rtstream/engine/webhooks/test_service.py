@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.webhooks.service import WebhookService
-from rtstream.rules.delivery import DELAYS_S, next_attempt
+from rtstream.rules.delivery import DELAYS_S, failure, next_attempt
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
 from rtstream.store.tables import alerts, collections, deliveries, delivery_attempts, events, scene_indexes, streams
@@ -46,6 +48,8 @@ class Receiver:
     got: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     """Status of the next answers; 200 when used up."""
+    retry_after: str = ""
+    """Value of the header Retry-After in responses other than 200."""
     block: threading.Event = field(default_factory=threading.Event)
     blocked_paths: set[str] = field(default_factory=set)
     blocked: bool = False
@@ -91,6 +95,8 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("location", "http://127.0.0.1:1/elsewhere")
+            if status != 200 and state.retry_after:
+                self.send_header("retry-after", state.retry_after)
             self.send_header("content-length", "2")
             self.end_headers()
             self.wfile.write(b"ok")
@@ -222,13 +228,52 @@ async def test_a_receiver_that_says_gone_gets_no_more_of_it(db: Database, receiv
     assert receiver.seqs() == [1]
 
 
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [("bob:s3cret", b"bob:s3cret"), ("b%40b:p%3Aw%2F%C3%A9", b"b@b:p:w/\xc3\xa9"), ("bob", b"bob:"), (":key", b":key")],
+)
+async def test_user_and_password_of_the_url_are_sent_as_basic_authorization(
+    db: Database, receiver: Receiver, login: str, sent: bytes
+) -> None:
+    await put(db, 1, receiver.url.replace("://", f"://{login}@"))
+    async with delivering(db):
+        await settled(db, [(1, "delivered", 1)])
+    [(headers, _)] = receiver.got
+    assert headers["authorization"] == "Basic " + base64.b64encode(sent).decode()
+    assert headers["host"] == receiver.url.removeprefix("http://")
+
+
+async def test_a_url_without_user_sends_no_authorization(db: Database, receiver: Receiver) -> None:
+    await put(db, 1, receiver.url)
+    async with delivering(db):
+        await settled(db, [(1, "delivered", 1)])
+    assert "authorization" not in receiver.got[0][0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 413, 429, 503])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+async def test_a_refused_webhook_waits_as_long_as_the_receiver_asks(
+    db: Database, receiver: Receiver, status: int, form: str
+) -> None:
+    receiver.answers = [status]
+    receiver.retry_after = "600" if form == "seconds" else formatdate(time.time() + 600, usegmt=True)
+    before = time.time()
+    await put(db, 1, receiver.url)
+    async with delivering(db):
+        await settled(db, [(1, "pending", 1)])
+    [row] = await db.read(lambda conn: conn.execute(select(deliveries.c.next_at)).all())
+    assert before + 598 <= row.next_at <= time.time() + 601
+    [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
+    assert (attempt.status, attempt.error) == (status, failure(status))
+
+
 async def test_a_redirect_is_not_followed(db: Database, receiver: Receiver) -> None:
     receiver.answers = [302]
     await put(db, 1, receiver.url)
     async with delivering(db):
         await settled(db, [(1, "pending", 1)])
     [attempt] = await db.read(lambda conn: conn.execute(select(delivery_attempts)).all())
-    assert (attempt.status, attempt.error) == (302, "the receiver answered 302")
+    assert (attempt.status, attempt.error) == (302, failure(302))
 
 
 async def test_an_engine_sends_nothing_to_its_own_machine_unless_that_is_allowed(
@@ -307,14 +352,14 @@ async def test_a_webhook_that_is_given_up_is_shown_and_can_be_sent_again(db: Dat
         delivery.start()
         await settled(db, [(1, "dead", 2)])
         assert await db.read(outbox.states, ["alert-a"]) == {"alert-a": {"dead": 1}}
-        assert await db.read(outbox.last_errors, ["alert-a"]) == {"alert-a": "the receiver answered 500"}
+        assert await db.read(outbox.last_errors, ["alert-a"]) == {"alert-a": failure(500)}
         assert await db.write(outbox.again, "alert-a", None, time.time()) == 1
         delivery.wake(["alert-a"])
         await settled(db, [(1, "delivered", 1)])
         tasks.cancel_scope.cancel()
     assert await db.read(outbox.last_errors, ["alert-a"]) == {}
     [(_, attempts)] = await db.read(outbox.of_alert, "alert-a", 10)
-    assert [(a.status, a.error) for a in attempts] == [(500, "the receiver answered 500")] * 2 + [(200, "")]
+    assert [(a.status, a.error) for a in attempts] == [(500, failure(500))] * 2 + [(200, "")]
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
 
 
