@@ -6,15 +6,21 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.engine.recordings import RecordingProjection
+from rtstream.errors import DatabaseUnavailable
 from rtstream.messages import RecordingStarted, SegmentClosed
-from rtstream.rules.recording_log import LOG_FILE, decode
+from rtstream.rules.recording_log import LOG_FILE, RecordingOpened, decode
+from rtstream.storage.folder import FolderStorage
+from rtstream.store import recording_logs
 from rtstream.store import recordings as recording_rows
+from rtstream.store.database import Database
 from tests.rtstream.recorder.test_writer import picture_file, record, run_of, segments_of
 
 pytestmark = pytest.mark.anyio
@@ -187,3 +193,48 @@ async def test_a_crash_while_a_stream_is_deleted_does_not_bring_its_footage_back
         assert await rows_of(engine) == []
         await engine.delete_stream(STREAM)
     assert list((known / "media").iterdir()) == []
+
+
+async def test_what_is_recorded_while_the_database_is_away_is_entered_afterwards(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, began, segments = recorded
+    hidden = data / "later"
+    (data / "media" / STREAM).rename(hidden)
+    reasons: list[str] = []
+    caught_up = anyio.Event()
+    async with Engine(config(data)) as engine, anyio.create_task_group() as tasks:
+        (hidden).rename(data / "media" / STREAM)
+        await engine.db.write(recording_logs.add_found_stream, STREAM, opened_line(data, began.recording_id))
+        failures = iter([True, True, False])
+
+        class Flaky:
+            """The engine's database, whose first writes fail."""
+
+            read = engine.db.read
+
+            async def write(self, *args: Any) -> Any:
+                if next(failures, False):
+                    raise DatabaseUnavailable("The database is locked.")
+                return await engine.db.write(*args)
+
+        def on_unavailable(reason: str) -> None:
+            reasons.append(reason)
+            if not reason:
+                caught_up.set()
+
+        monkeypatch.setattr("rtstream.engine.recordings.projection.RETRY_MAX_S", 0.01)
+        projection = RecordingProjection(cast(Database, Flaky()), FolderStorage(data / "media"), on_unavailable)
+        tasks.start_soon(projection.run)
+        projection.cue(STREAM, began.recording_id)
+        with anyio.fail_after(10):
+            await caught_up.wait()
+        tasks.cancel_scope.cancel()
+        assert await rows_of(engine) == rows_written(segments)
+    assert [bool(reason) for reason in reasons] == [True, False]
+
+
+def opened_line(data: Path, recording_id: str) -> RecordingOpened:
+    lines, _ = decode((data / "media" / STREAM / recording_id / LOG_FILE).read_bytes())
+    assert isinstance(lines[0], RecordingOpened)
+    return lines[0]

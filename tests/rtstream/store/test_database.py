@@ -1,0 +1,65 @@
+"""A database that cannot be used is one sentence, and usable again as soon as the cause is gone."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from rtstream.errors import DatabaseUnavailable
+from rtstream.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+
+def insert(conn: Connection) -> None:
+    conn.execute(text("PRAGMA busy_timeout=50"))
+    conn.execute(
+        text("INSERT INTO collections (id, name, description, is_public, created_at) VALUES ('c', 'c', '', 0, 0)")
+    )
+
+
+def count(conn: Connection) -> int:
+    return conn.execute(text("SELECT count(*) FROM collections")).scalar_one()
+
+
+async def test_a_database_locked_by_another_program_is_unavailable_until_it_is_released(tmp_path: Path) -> None:
+    db = Database.below(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "rtstream.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailable, match="locked by another program") as refused:
+            await db.write(insert)
+        assert (refused.value.status, refused.value.retry_after_s > 0) == (503, True)
+        assert await db.read(count) == 0
+        other.execute("ROLLBACK")
+    await db.write(insert)
+    assert await db.read(count) == 1
+    await db.aclose()
+
+
+async def test_a_damaged_page_is_one_sentence_for_the_caller(tmp_path: Path) -> None:
+    db = Database.below(tmp_path)
+    await db.write(insert)
+    await db.aclose()
+    path = tmp_path / "rtstream.db"
+    with closing(sqlite3.connect(path)) as raw:
+        page = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'collections'").fetchone()[0]
+        size = raw.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    db = Database.below(tmp_path)
+    with pytest.raises(DatabaseUnavailable, match="damaged"):
+        await db.read(lambda conn: conn.execute(text("SELECT name FROM collections")).all())
+    await db.aclose()
+
+
+async def test_a_fault_of_a_query_is_not_taken_for_a_failing_database(tmp_path: Path) -> None:
+    db = Database.below(tmp_path)
+    with pytest.raises(DBAPIError):
+        await db.read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
+    await db.aclose()
