@@ -58,7 +58,7 @@ class LinkService:
         A target that has a valid link keeps it. Nothing is written when all of them have one that lasts.
         """
         hashes = [target.digest(purpose) for target in targets]
-        # One that would soon end is extended: whoever receives it today gets at least half of the time.
+        # A link that would soon end is extended, so that its next receiver gets at least half of the time.
         known = await self._db.read(rows.current, list(dict.fromkeys(hashes)), time.time() + self._ttl_s / 2)
         if all(digest in known for digest in hashes):
             return [known[digest] for digest in hashes]

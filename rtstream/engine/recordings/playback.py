@@ -1,4 +1,4 @@
-"""What was on a stream: playlists, pages, files and single pictures of any recorded window."""
+"""Recorded windows of a stream: links that play them, single frames and contact sheets."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PlaybackService:
     ) -> Playback:
         """Create links to a window; without ``start`` and ``end`` to the last minute that is recorded.
 
-        A window that ends in the future is cut at this moment: a link to the past never shows what comes later.
+        A window that ends in the future is cut at this moment: a link to the past does not open the future.
         Raises InvalidRequest for an impossible window, NotFound for an empty one.
         """
         stream = await self._db.read(stream_rows.get, stream_id)

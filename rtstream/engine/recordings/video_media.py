@@ -27,7 +27,7 @@ from rtstream.store.links import Link
 
 INDEXES_CACHED = 16
 FIRST_AT_S = 10.0
-"""Where the time line of ranges begins: audio may begin a little before the first picture."""
+"""Start of the time line of ranges. Audio may begin a little before the first picture."""
 ROUNDING_S = 0.001
 """A video begins with a picture, and to seek to that very moment shows the one before in some browsers."""
 GONE = "This video was deleted, or its file is missing."
@@ -198,7 +198,7 @@ class VideoMedia:
 
 
 def _place(base: str, link: Link, one: _Shown, fragment: Fragment, number: int) -> JsonObject:
-    """Where the player page finds a fragment."""
+    """Return the URL, and the byte range if any, at which the player page fetches a fragment."""
     if link.target.kind == "ranges":
         return {"url": f"{base}/fragment/{number}.m4s"}
     return {"url": f"{base}/file/{one.video_id}.mp4", "offset": fragment.offset, "length": fragment.length}

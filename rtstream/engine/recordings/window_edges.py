@@ -25,7 +25,7 @@ CACHED = 256
 MOMENT_S = 1e-6
 
 Edges = Mapping[float, Segment | None]
-"""Segments that reach over an end of a window, by their stored start: what is left of each, or None."""
+"""Segments that reach over an end of a window, by their stored start, cut to the window or None."""
 
 
 class WindowEdges:
@@ -89,7 +89,7 @@ class WindowEdges:
 
 
 def within(segments: Iterable[PlainSegment], edges: Edges) -> Iterator[PlainSegment]:
-    """Replace the segments at the ends of a window by what is left of them."""
+    """Replace the segments at the ends of a window by their cut parts."""
     for row in segments:
         if row[0] not in edges:
             yield row
@@ -106,6 +106,6 @@ def _read(init: bytes, stored: StoredSegment, files: LocalFiles) -> list[Segment
     try:
         return segment_fragments(init, stored, files.open)
     except (OSError, ValueError) as exc:
-        # Without its fragments nobody knows what of it lies outside the window: none of it is served.
+        # Without its fragments, the part outside the window is unknown, so none of it is served.
         log.warning("a segment at the end of a window cannot be read: %s", exc)
         return []
