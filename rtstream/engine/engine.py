@@ -290,6 +290,7 @@ class Engine:
 
     async def connect_stream(self, request: ConnectStream) -> Stream:
         """Add a stream and run it; with ``enable_transcript`` its transcript, too, or nothing is added."""
+        self.bindings.check(request.ws_connection_id)
         if request.enable_transcript:
             self.transcripts.check_wanted(request)
         stream = await self.streams.connect(request)

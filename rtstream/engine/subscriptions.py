@@ -29,10 +29,14 @@ class Subscriptions:
         """Deliver what this job yields to that connection; unknown connections are accepted and get nothing."""
         if not connection_id:
             return
-        if not _CONNECTION_ID.fullmatch(connection_id):
-            raise InvalidRequest("ws_connection_id is not one: use the connection_id of the WebSocket's first message.")
+        self.check(connection_id)
         (await self.load(connection_id)).add((kind, target_id))
         await self._db.write(rows.bind, connection_id, kind, target_id, time.time())
+
+    def check(self, connection_id: str | None) -> None:
+        """Raise InvalidRequest for what cannot be the id of a connection."""
+        if connection_id and not _CONNECTION_ID.fullmatch(connection_id):
+            raise InvalidRequest("ws_connection_id is not one: use the connection_id of the WebSocket's first message.")
 
     async def load(self, connection_id: str) -> set[tuple[str, str]]:
         """The live set of a connection; grows as jobs are bound to it."""

@@ -30,11 +30,24 @@ class HealthLog:
         self._changed: dict[str, Broadcast] = {}
         self._names: dict[str, str] = {}
         self._urls: dict[str, str] = {}
+        self._trial: set[str] = set()  # streams that are not accepted yet, of which nobody is told
 
-    def add(self, stream_id: str, name: str, url: str) -> None:
-        """Remember a stream's name, and the URL whose credentials its reasons must not show."""
+    def add(self, stream_id: str, name: str, url: str, *, trial: bool = False) -> None:
+        """Remember a stream's name, and the URL whose credentials its reasons must not show.
+
+        Nothing is written to the journal about a stream on ``trial`` until it is accepted.
+        """
         self._names[stream_id] = name
         self._urls[stream_id] = url
+        if trial:
+            self._trial.add(stream_id)
+
+    async def accept(self, stream_id: str) -> None:
+        """End a stream's trial, and write its health to the journal."""
+        self._trial.discard(stream_id)
+        health = self._health.get(stream_id)
+        if health is not None:
+            await self._journal.append(self._entry(stream_id, health))
 
     def rename(self, stream_id: str, name: str) -> None:
         """Use another name in journal entries from now on."""
@@ -61,9 +74,9 @@ class HealthLog:
             rows.change(conn, stream_id, health=health.model_dump())
             if before is not None and (before.state, before.reason) == (state, reason):
                 return False
-            data = {"state": state, "reason": reason, "since": health.since, "attempts": attempts}
-            name = self._names.get(stream_id, "")
-            journal_rows.append(conn, Entry("health", data, stream_id=stream_id, stream_name=name))
+            if stream_id in self._trial:
+                return False
+            journal_rows.append(conn, self._entry(stream_id, health))
             return True
 
         if await self._db.write(write):
@@ -74,3 +87,8 @@ class HealthLog:
         """Forget a stream that was removed."""
         for table in (self._health, self._changed, self._names, self._urls):
             table.pop(stream_id, None)
+        self._trial.discard(stream_id)
+
+    def _entry(self, stream_id: str, health: Health) -> Entry:
+        data = health.model_dump(mode="json", include={"state", "reason", "since", "attempts"})
+        return Entry("health", data, stream_id=stream_id, stream_name=self._names.get(stream_id, ""))

@@ -16,6 +16,7 @@ from rtstream import messages as m
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import HostUnresolved
 from rtstream.engine.journal import Journal
+from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.supervisor import Supervisor
@@ -68,28 +69,53 @@ class StreamService:
         self._transcribers = transcribers
         self._check_source = check_source
         self._media = media
+        self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self) -> None:
-        """Run again what ran when the engine ended."""
+        """Run again what ran when the engine ended, the oldest streams first as far as the limit allows."""
         for row in await self._db.read(rows.wanted):
+            self._health.add(row.id, row.name, row.url)
             try:
-                await self._check_source(row.url)
-            except HostUnresolved:
-                pass  # a machine that starts before its network: the recorder tries again, and checks what it finds
-            except InvalidRequest as exc:
+                with self._capacity.claim(row.id):
+                    await self._resume(row)
+            except Conflict as exc:
                 await self._health.set(row.id, "error", exc.message)
-                continue
-            await self._run(row)
+
+    async def _resume(self, row: StreamRow) -> None:
+        try:
+            await self._check_source(row.url)
+        except HostUnresolved:
+            pass  # a machine that starts before its network: the recorder tries again, and checks what it finds
+        except InvalidRequest as exc:
+            await self._health.set(row.id, "error", exc.message)
+            return
+        await self._run(row)
 
     async def connect(self, request: ConnectStream) -> Stream:
         """Add a stream and run it. Waits for the source's first answer; a source that refuses is not added."""
-        url = await self._check_source(request.url.strip())
-        if len(self._supervisor.running) >= self._config.max_streams:
-            raise Conflict(f"{self._config.max_streams} streams are running already. Stop one first.")
+        stream_id = ids.stream_id()
+        with self._capacity.claim(stream_id):
+            url = await self._check_source(request.url.strip())
+            row = await self._insert(stream_id, url, request)
+            try:
+                await self._run(row, trial=True)
+                refused = await self._first_answer(row.id)
+            except Exception:
+                await self._discard(row.id)
+                raise
+            if refused:
+                await self._discard(row.id)
+                raise InvalidRequest(f"The stream {show_url(url)} could not be opened: {refused}")
+        await self._journal.append(self._catalogue("added", row.id, row.name))
+        await self._health.accept(row.id)
+        return await self.get(row.id)
+
+    async def _insert(self, stream_id: str, url: str, request: ConnectStream) -> StreamRow:
+        """Store a new stream that should run."""
         now = time.time()
         media_types = list(dict.fromkeys(request.media_types or ["video"]))
         values: JsonObject = {
-            "id": ids.stream_id(),
+            "id": stream_id,
             "name": clean(request.name or "", MAX_NAME).strip() or show_url(url)[:MAX_NAME],
             "url": url,
             "collection_id": request.collection_id or rows.DEFAULT_COLLECTION,
@@ -106,16 +132,14 @@ class StreamService:
             rows.insert(conn, **values)
             return rows.get(conn, values["id"])
 
-        row = await self._db.write(insert)
-        await self._run(row)
-        refused = await self._first_answer(row.id)
-        if refused:
-            await self._supervisor.stop(row.id)
-            await self._db.write(rows.delete, row.id)
-            self._health.forget(row.id)
-            raise InvalidRequest(f"The stream {show_url(url)} could not be opened: {refused}")
-        await self._journal.append(self._catalogue("added", row.id, row.name))
-        return await self.get(row.id)
+        return await self._db.write(insert)
+
+    async def _discard(self, stream_id: str) -> None:
+        """Remove every trace of a stream that was not accepted."""
+        await self._supervisor.stop(stream_id)
+        await self._db.write(rows.delete, stream_id)
+        self._health.forget(stream_id)
+        await self._media.delete_folder(stream_id)
 
     async def _first_answer(self, stream_id: str) -> str:
         """Empty when the source answered or is still being tried; else why it refused."""
@@ -152,9 +176,10 @@ class StreamService:
         """Run a stream; harmless when it runs already."""
         row = await self._db.read(rows.get, stream_id)
         if stream_id not in self._supervisor.running:
-            await self._check_source(row.url)
-            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.RUNNING))
-            await self._run(row)
+            with self._capacity.claim(stream_id):
+                await self._check_source(row.url)
+                await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.RUNNING))
+                await self._run(row)
         return await self.get(stream_id)
 
     async def stop(self, stream_id: str) -> Stream:
@@ -202,9 +227,9 @@ class StreamService:
             self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
 
-    async def _run(self, row: StreamRow) -> None:
+    async def _run(self, row: StreamRow, *, trial: bool = False) -> None:
         folder = await self._media.spool(row.id)
-        self._health.add(row.id, row.name, row.url)
+        self._health.add(row.id, row.name, row.url, trial=trial)
         config = self._config
         await self._health.set(row.id, "connecting", "")
         self._supervisor.start(
