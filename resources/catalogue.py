@@ -7,8 +7,8 @@ from mcp_types import INVALID_PARAMS, ListResourcesResult, Resource
 
 from resources import uris
 from rtstream.client import Feed, RTStreamClient
+from rtstream.client.markdown import for_chat
 from rtstream.client.messages import LIVE_CHANNELS
-from rtstream.client.untrusted import for_chat
 from rtstream.errors import NotFound, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import Stream

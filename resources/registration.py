@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from resources import catalogue, uris
 from resources import channels as live
 from rtstream.client import Feed, RTStreamClient
-from rtstream.client.untrusted import for_chat
+from rtstream.client.markdown import for_chat
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 

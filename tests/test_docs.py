@@ -10,8 +10,8 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from rtstream.api.app import routes
 from rtstream.client import RTStreamClient
+from rtstream.client.markdown import CHOSEN_BY_OTHERS
 from rtstream.client.messages import LIVE_CHANNELS
-from rtstream.client.untrusted import CHOSEN_BY_OTHERS
 from server.__main__ import COMMANDS, EPILOG
 from server.cli import docs
 from server.mcp_server import create_face

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from rtstream.client.untrusted import quoted
+from rtstream.client.markdown import quoted
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Alert, CreateAlert, Delivery

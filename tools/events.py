@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from rtstream.client import RTStreamClient
-from rtstream.client.untrusted import quoted
+from rtstream.client.markdown import quoted
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Event, EventTest, UpdateEvent

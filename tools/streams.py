@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.untrusted import quoted
+from rtstream.client.markdown import quoted
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, Stream
 from tools._framework.confirmation import listed

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.untrusted import quoted
+from rtstream.client.markdown import quoted
 from rtstream.models import ExportResult, Video
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, left_out, name, ranges

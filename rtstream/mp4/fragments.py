@@ -177,13 +177,20 @@ def track_scales(init: bytes) -> dict[int, tuple[bytes, int]]:
 
 
 def codecs(init: bytes) -> str:
-    """Return the codecs parameter (RFC 6381) of an init segment, such as ``avc1.4D401F,mp4a.40.2``."""
+    """Return the codecs parameter (RFC 6381) of an init segment, such as ``avc1.4D401F,mp4a.40.2``.
+
+    Raises:
+        ValueError: The description of a codec is missing or cut off, because the sender's was damaged.
+    """
     names = []
     for body, stop in _traks(init):
         stsd = find(init, [b"mdia", b"minf", b"stbl", b"stsd"], body, stop)
         if stsd:
             for kind, entry, end in boxes(init, stsd[0] + 8, stsd[1]):
-                names.append(_codec(init, kind, entry, end))
+                try:
+                    names.append(_codec(init, kind, entry, end))
+                except (IndexError, struct.error) as exc:
+                    raise ValueError(f"the description of the {kind.decode('latin-1')} track is damaged") from exc
     return ",".join(names)
 
 
@@ -194,10 +201,15 @@ def _traks(init: bytes) -> list[tuple[int, int]]:
     return [(body, stop) for kind, body, stop in boxes(init, *moov) if kind == b"trak"]
 
 
+LEAST_AVCC_BYTES = 7  # version, profile, compatibility, level, sizes and counts (ISO/IEC 14496-15 5.3.3.1)
+
+
 def _codec(init: bytes, kind: bytes, entry: int, end: int) -> str:
     """Return the codec name of one sample entry. Visual entries have 78 bytes before their boxes, audio entries 28."""
     name = kind.decode("latin-1")
     if kind in (b"avc1", b"avc3") and (box := find(init, [b"avcC"], entry + 78, end)):
+        if box[1] - box[0] < LEAST_AVCC_BYTES:
+            raise IndexError
         return f"{name}.{init[box[0] + 1 : box[0] + 4].hex().upper()}"
     if kind in (b"hvc1", b"hev1") and (box := find(init, [b"hvcC"], entry + 78, end)):
         return f"{name}.{_hevc_profile(init[box[0] : box[1]])}"

@@ -172,7 +172,11 @@ class Sampler:
             if size in by_size:
                 by_size[size].taps.extend(taps)
                 continue
-            jpeg, width, height = self._encoder.encode(frame, max_side)
+            try:
+                jpeg, width, height = self._encoder.encode(frame, max_side)
+            except (FFmpegError, ValueError, MemoryError):  # of an absurd size, or in a format without planes
+                self._count("pictures_corrupt")
+                return
             by_size[size] = FrameTaken(time, taps, width, height, jpeg)
         for taken in by_size.values():
             self._send(taken)

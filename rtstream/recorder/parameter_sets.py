@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from av.packet import Packet
+from typing import cast
 
+from av.codec.context import Flags
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+
+PARAMETER_SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
+"""Types of the units that a decoder needs before the first picture (SPS and PPS; H.265 also VPS)."""
 SCANNED_BYTES = 16_384  # parameter sets are at the beginning of a keyframe, soon followed by the first slice
 
 
@@ -15,6 +22,35 @@ def parameter_sets(packet: Packet, codec: str) -> frozenset[bytes]:
     return frozenset(
         unit.rstrip(b"\0") for kind, unit in _units(packet, codec) if kind == (7 if codec == "h264" else 33)
     )
+
+
+def decoder_configuration(packet: Packet, codec: str) -> bytes:
+    """Return all parameter sets at the beginning of an Annex B keyframe, as extradata. Empty if one kind is missing."""
+    wanted = PARAMETER_SETS.get(codec, ())
+    units = [(kind, unit) for kind, unit in _units(packet, codec) if kind in wanted]
+    if not units or {kind for kind, _ in units} != set(wanted):
+        return b""
+    return b"".join(b"\0\0\0\1" + unit.rstrip(b"\0") for _, unit in units)
+
+
+def decodes(packet: Packet, codec: str, configuration: bytes) -> bool:
+    """Return whether a keyframe can be decoded with these parameter sets instead of its own.
+
+    The result is True for packets that cannot be examined.
+    """
+    units = _units(packet, codec, None)
+    if not units:
+        return True
+    context = cast(VideoCodecContext, VideoCodecContext.create(codec, "r"))
+    context.thread_type, context.thread_count = "NONE", 1
+    context.flags |= Flags.output_corrupt  # pictures of a gradual refresh are whole only later
+    own = PARAMETER_SETS[codec]
+    picture = b"".join(b"\0\0\0\1" + unit for kind, unit in units if kind not in own)
+    try:
+        context.extradata = configuration
+        return bool([*context.decode(Packet(picture)), *context.decode(None)])
+    except (FFmpegError, ValueError, MemoryError):
+        return False
 
 
 def holds_picture(packet: Packet, codec: str) -> bool:
@@ -37,14 +73,14 @@ def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
     return frozenset([extradata])
 
 
-def _units(packet: Packet, codec: str) -> list[tuple[int, bytes]]:
+def _units(packet: Packet, codec: str, limit: int | None = SCANNED_BYTES) -> list[tuple[int, bytes]]:
     """Return the units at the beginning of an Annex B packet.
 
     Each has a type (H.264 table 7-1, H.265 table 7-1) and its bytes.
     """
     if codec not in ("h264", "hevc"):
         return []
-    data = bytes(memoryview(packet)[:SCANNED_BYTES])
+    data = bytes(memoryview(packet)[:limit])
     if not data.startswith((b"\0\0\1", b"\0\0\0\1")):
         return []  # length-prefixed, so parameter sets arrive as side data
     units = [unit for unit in data.split(b"\0\0\1")[1:] if unit]

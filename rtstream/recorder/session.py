@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from av.error import FFmpegError
+from av.packet import Packet
 
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
@@ -16,10 +17,16 @@ from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.outbox import Outbox
-from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
+from rtstream.recorder.parameter_sets import (
+    decoder_configuration,
+    decodes,
+    holds_picture,
+    known_at_opening,
+    parameter_sets,
+)
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.source import Source
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, RecordingWriter
+from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, DamagedMedia, RecordingWriter
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
@@ -33,6 +40,8 @@ LIVE_S = 0.03  # this close behind the quickest packets nothing more can have ar
 MOST_GUESSES = 4
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
+DAMAGED_RETRY_S = 0.5  # then the next keyframe that can be decoded begins a recording
+MOST_UNDECODABLE = 3
 MOST_REFUSED = 200
 BURST_S = 30.0  # a source that is this much faster than time at its start is read at the pace of time
 AHEAD_S = 0.5
@@ -80,6 +89,7 @@ class Session:
         self._undated: list[Any] = []
         self._run: RecordingWriter | None = None
         self._failed = False
+        self._undecodable = 0  # keyframes at which no recording could begin
         self._refused = 0  # packets in a row that the muxer did not take
         self._paused_until = 0.0  # monotonic; recording waits after a failure
         self._lead_at = 0.0
@@ -272,7 +282,10 @@ class Session:
                 return
         try:
             if self._run is None:
-                self._run = self._new_run()
+                configuration = self._configuration(packet, is_video)
+                if configuration is None:
+                    return
+                self._run = self._new_run(configuration)
             self._run.add(packet, is_video, placed.dts, placed.pts)
             self._refused = 0
             if self._failed and self._run.closed_segments:
@@ -283,10 +296,37 @@ class Session:
             self._outbox.count("packets_unstorable")
             if self._refused > MOST_REFUSED:
                 self._recording_failed(exc)
+        except DamagedMedia as exc:
+            self._undecodable = 0
+            self._recording_failed(exc, DAMAGED_RETRY_S)
         except (OSError, ValueError) as exc:
             self._recording_failed(exc)
 
-    def _new_run(self) -> RecordingWriter:
+    def _configuration(self, packet: Packet, is_video: bool) -> bytes | None:
+        """Return the parameter sets with which a recording can begin at this packet.
+
+        The result is empty for those that the source had when it was opened, and None if the recording cannot begin.
+        """
+        video, _ = self._recordable()
+        if video is None:
+            return b""
+        if not (is_video and packet.is_keyframe):
+            return None
+        codec, own = video.name, video.codec_context.extradata or b""
+        if self._undecodable < MOST_UNDECODABLE:
+            repeated = decoder_configuration(packet, codec)
+            if decodes(packet, codec, own or repeated):
+                return b""
+            if own and repeated and decodes(packet, codec, repeated):
+                return repeated
+            self._undecodable += 1
+            self._outbox.count("keyframes_undecodable")
+            if not self._failed:
+                self._recording_failed(DamagedMedia("a keyframe cannot be decoded"), 0.0)
+            return None
+        return b""  # other decoders may be able to
+
+    def _new_run(self, configuration: bytes = b"") -> RecordingWriter:
         spec = self._spec
         where, room = Path(spec.folder), spec.min_free_bytes
         return RecordingWriter(
@@ -299,6 +339,7 @@ class Session:
             name=spec.stream_name,
             url=show_url(spec.url),
             sync=self._sync,
+            configuration=configuration,
         )
 
     def _recordable(self) -> tuple[Any, Any]:
@@ -309,14 +350,16 @@ class Session:
             audio = None
         return video, audio
 
-    def _recording_failed(self, exc: Exception) -> None:
+    def _recording_failed(self, exc: Exception, retry_s: float = RECORDING_RETRY_S) -> None:
         run, self._run = self._run, None
         if run is not None:
             run.abandon()
-        self._paused_until = time.monotonic() + RECORDING_RETRY_S
+        self._paused_until = time.monotonic() + retry_s
         self._refused, self._failed = 0, True
         log.warning("recording failed: %s", type(exc).__name__)
         reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
+        if isinstance(exc, DamagedMedia) or self._undecodable:
+            reason = "recording is paused: the source sends damaged parameter sets (VPS, SPS or PPS)"
         reason = reason or "recording is paused: the stream could not be stored"
         self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
 

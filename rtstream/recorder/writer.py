@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shutil
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,10 @@ LONGEST_FRAGMENT_S = 2.0
 """A killed recorder loses at most this much, however far apart the keyframes are."""
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
+
+
+class DamagedMedia(ValueError):
+    """The muxer produced something that cannot be stored, because the source's parameter sets are damaged."""
 
 
 @dataclass
@@ -102,6 +107,7 @@ class RecordingWriter:
         name: str = "",
         url: str = "",
         sync: DiskSync | None = None,
+        configuration: bytes = b"",
     ) -> None:
         self._min_free = min_free_bytes
         self._name, self._url = name, url  # of the stream, for its log; the URL contains no credentials
@@ -120,6 +126,8 @@ class RecordingWriter:
         if video is not None:
             self._video = self._muxer.add_stream_from_template(video, opaque=True)
             self._video.time_base = Fraction(1, VIDEO_RATE)
+            if configuration:  # in place of the parameter sets that the source had when it was opened
+                self._video.codec_context.extradata = configuration
             if video.codec_context.name == "hevc":
                 self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
         if audio is not None:
@@ -154,6 +162,7 @@ class RecordingWriter:
 
         Raises:
             av.error.FFmpegError: The packet is too damaged to be stored. The recording continues.
+            DamagedMedia: Nothing more can be stored in this recording.
             OSError: The disk rejects the data.
         """
         rate = VIDEO_RATE if is_video else self._audio_rate
@@ -214,11 +223,15 @@ class RecordingWriter:
     def _write_fragments(self) -> None:
         if not self._sink.fragments or self._clock.offset is None:
             return
-        if not self._lead_id:
-            self._place_in_time(self._clock.offset)
         fragments, self._sink.fragments = self._sink.fragments, []
-        for fragment in fragments:
-            self._write_fragment(fragment)
+        try:
+            if not self._lead_id:
+                codecs(self._sink.init)  # a recording that no player can open is not begun
+                self._place_in_time(self._clock.offset)
+            for fragment in fragments:
+                self._write_fragment(fragment)
+        except (ValueError, LookupError, ArithmeticError, StopIteration, struct.error) as exc:
+            raise DamagedMedia(f"the media of the source is damaged: {exc}") from exc
 
     def _place_in_time(self, clock_offset: float) -> None:
         """Determine the Unix time and the media time of the recording's time 0."""

@@ -15,8 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent, Tool
 
 from rtstream.client import RTStreamClient
+from rtstream.client.markdown import CHOSEN_BY_OTHERS
 from rtstream.client.messages import LIVE_CHANNELS, MAX_TEXT
-from rtstream.client.untrusted import CHOSEN_BY_OTHERS
 from rtstream.models import CreateAlert
 from rtstream.store import alerts as alert_rows
 from rtstream.store import transcripts as transcript_rows

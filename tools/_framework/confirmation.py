@@ -12,7 +12,7 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
-from rtstream.client.untrusted import for_chat, quoted
+from rtstream.client.markdown import for_chat, quoted
 from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 

@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextCon
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from rtstream.client import Feed, RTStreamClient
-from rtstream.client.untrusted import for_chat
+from rtstream.client.markdown import for_chat
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
 from tools._framework.confirmation import Question, confirmed

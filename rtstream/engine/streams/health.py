@@ -30,7 +30,7 @@ class HealthLog:
         self._changed: dict[str, Broadcast] = {}
         self._names: dict[str, str] = {}
         self._urls: dict[str, str] = {}
-        self._trial: set[str] = set()  # streams that are not accepted yet, of which nobody is told
+        self._trial: set[str] = set()  # streams that are not accepted yet, so that the journal does not mention them
 
     def add(self, stream_id: str, name: str, url: str, *, trial: bool = False) -> None:
         """Remember a stream's name, and the URL whose credentials its reasons must not show.

@@ -164,7 +164,7 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
             assert "\n" not in question
 
 
-async def test_an_item_that_does_not_exist_is_reported_before_anybody_is_asked(served: Served, client: Client) -> None:
+async def test_an_item_that_does_not_exist_is_reported_before_the_user_is_asked(served: Served, client: Client) -> None:
     stream_id = await served.add_stream()
     index_id = await served.add_index(stream_id)
     cases = {
