@@ -28,9 +28,9 @@ class RecorderSpec:
     open_timeout_s: float = 15.0
     reconnect_max_s: float = 30.0
     tls_verify: bool = True
-    min_free_bytes: int = 0  # of the disk; recording pauses below this
-    allow_networks: str = ""  # the setting: addresses besides public ones, checked at every connection
-    listen_ports: str = ""  # the setting: ports on which the source may wait for a sender
+    min_free_bytes: int = 0  # recording pauses with less free disk space
+    allow_networks: str = ""  # setting ``allow_networks``, checked at every connection
+    listen_ports: str = ""  # setting ``listen_ports``, on which a source may wait for a sender
     stream_name: str = ""  # for the log of each recording
 
 

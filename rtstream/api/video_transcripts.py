@@ -114,14 +114,16 @@ async def search_collection(request: Request) -> Response:
 async def search_video_v2(request: Request) -> Response:
     """Search one video."""
     asked = await body(request, NewSearch)
-    found = await engine_of(request).video_search.one(request.path_params["video_id"], asked.query, **_new(asked))
+    found = await engine_of(request).video_search.search_video(
+        request.path_params["video_id"], asked.query, **_new(asked)
+    )
     return _shots(found)
 
 
 async def search_collection_v2(request: Request) -> Response:
     """Search all videos of a collection."""
     asked = await body(request, NewSearch)
-    found = await engine_of(request).video_search.collection(
+    found = await engine_of(request).video_search.search_collection(
         request.path_params["collection_id"], asked.query, **_new(asked)
     )
     return _shots(found)
@@ -147,8 +149,8 @@ async def _legacy(
     }
     videos = engine_of(request).video_search
     if video_id:
-        return await videos.one(video_id, asked.query, **how)
-    return await videos.collection(collection_id, asked.query, **how)
+        return await videos.search_video(video_id, asked.query, **how)
+    return await videos.search_collection(collection_id, asked.query, **how)
 
 
 def _new(asked: NewSearch) -> VideoSearch:

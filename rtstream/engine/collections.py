@@ -13,23 +13,23 @@ from rtstream.store.streams import CollectionRow
 
 
 class Collections:
-    """All collections of the engine. Raises NotFound for an id that is none."""
+    """The collections of the engine. All calls raise NotFound for an unknown id."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def get(self, collection_id: str) -> Collection:
-        """One collection; ``default`` always exists."""
+        """Return a collection. ``default`` always exists."""
         return _collection(await self._db.read(rows.get_collection, collection_id))
 
     async def list(self) -> list[Collection]:
-        """All collections."""
+        """Return all collections."""
         return [_collection(row) for row in await self._db.read(rows.list_collections)]
 
     async def create(self, name: str, description: str, is_public: bool) -> Collection:
-        """Add a collection."""
+        """Create a collection. Raises InvalidRequest if the name is empty."""
         if not name.strip():
-            raise InvalidRequest("The collection needs a name.")
+            raise InvalidRequest("The name of the collection is empty. Choose a name.")
         values = {"id": ids.collection_id(), "name": name.strip()[:200], "description": description[:2000]}
         await self._db.write(
             lambda conn: rows.insert_collection(conn, **values, is_public=is_public, created_at=time.time())
@@ -44,7 +44,7 @@ class Collections:
         description: str | None = None,
         is_public: bool | None = None,
     ) -> Collection:
-        """Change what is given of a collection."""
+        """Update a collection. Fields that are None stay as they are."""
         given = {"name": name, "description": description, "is_public": is_public}
         changes = {key: value for key, value in given.items() if value is not None}
         return _collection(await self._db.write(rows.update_collection, collection_id, changes))

@@ -207,7 +207,7 @@ class Engine:
             self.calls.speech,
             self.calls.speech_note,
             config.speech_language,
-            self._supervisor.set_sound,
+            self._supervisor.set_audio,
         )
         self.indexes = IndexService(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
 
@@ -261,7 +261,7 @@ class Engine:
 
     async def _keep_house(self) -> None:
         await self.db.write(journal_rows.trim, self.config.journal_keep)
-        await self.bindings.forget_old()
+        await self.bindings.trim()
         await self.links.keep_house()
         await self.calls.save()
         if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
@@ -292,7 +292,7 @@ class Engine:
         """Add a stream and run it; with ``enable_transcript`` its transcript, too, or nothing is added."""
         self.bindings.check(request.ws_connection_id)
         if request.enable_transcript:
-            self.transcripts.check_wanted(request)
+            self.transcripts.check_request(request)
         stream = await self.streams.connect(request)
         await self.bindings.bind(request.ws_connection_id, "stream", stream.id)
         if request.enable_transcript:
@@ -341,9 +341,9 @@ class Engine:
 
     async def delete_stream(self, stream_id: str) -> None:
         """Remove a stream with all that was recorded and found; exported videos stay."""
-        indexes = await self.indexes.of_stream(stream_id)
-        await self.indexes.forget(stream_id)
-        await self.transcripts.forget(stream_id)
+        indexes = await self.indexes.list(stream_id)
+        await self.indexes.stop_all(stream_id)
+        await self.transcripts.stop_all(stream_id)
         await self.streams.delete(stream_id)
         self.links.forget()
         for index in indexes:
@@ -407,7 +407,7 @@ class Engine:
     async def list_indexes(self, stream_id: str) -> list[SceneIndex]:
         """The indexes of a stream."""
         await self.db.read(stream_rows.get, stream_id)
-        return await self.indexes.of_stream(stream_id)
+        return await self.indexes.list(stream_id)
 
     async def get_index(self, stream_id: str, index_id: str) -> SceneIndex:
         """One index."""
@@ -415,7 +415,7 @@ class Engine:
 
     async def update_index(self, stream_id: str, index_id: str, *, prompt: str) -> SceneIndex:
         """Change the prompt of an index, also while it runs."""
-        return await self.indexes.change_prompt(stream_id, index_id, prompt)
+        return await self.indexes.update(stream_id, index_id, prompt)
 
     async def start_index(self, stream_id: str, index_id: str) -> SceneIndex:
         """Run an index; harmless when it runs."""

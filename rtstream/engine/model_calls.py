@@ -1,4 +1,4 @@
-"""Calls to models: one provider a model, shared; a budget; a timeout; retries with back-off."""
+"""Calls models through one shared provider per model, with a budget, a timeout, and retries with back-off."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 MAX_WAIT_S = 30.0
-"""Longest pause before another attempt, also when a provider asks for more: the stream goes on meanwhile."""
+"""Longest pause in seconds before a retry, even when a provider asks for more, because the stream continues."""
 SLACK_S = 5.0
+"""Seconds added to the timeout that a provider itself applies."""
 BUDGET = "model_budget"
 INDEX_BUDGETS = "model_budget_by_index"
 
 
 class Capped(ProviderError):
-    """The cap of model calls is reached; the next one fits at Unix time ``until``."""
+    """The cap of model calls is reached. The next call is allowed at the Unix time ``until``."""
 
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
@@ -38,7 +39,7 @@ class Capped(ProviderError):
 
 
 class ModelCalls:
-    """All providers of the engine, and what calling them costs."""
+    """The providers of the engine and their budget."""
 
     def __init__(self, config: EngineConfig, db: Database) -> None:
         self._config = config
@@ -52,7 +53,7 @@ class ModelCalls:
         self._backoff = wait_exponential_jitter(initial=0.5, max=8.0)
 
     async def load(self) -> None:
-        """Take over what was spent before a restart."""
+        """Load the calls made before a restart."""
         config, spent = self._config, await self._db.read(values.get, BUDGET) or []
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day, spent)
         by_index: dict[str, list[tuple[int, int]]] = await self._db.read(values.get, INDEX_BUDGETS) or {}
@@ -66,27 +67,27 @@ class ModelCalls:
         """Store the calls that were counted."""
         if spent := self._budget.spent:
             await self._db.write(values.put, BUDGET, spent)
-        since = time.time() // 60 - 90  # minutes; older calls no longer count
+        since = time.time() // 60 - 90  # in minutes. Older calls no longer count.
         by_index = {name: [pair for pair in own.spent if pair[0] > since] for name, own in self._index_budgets.items()}
         if self._index_budgets:
             await self._db.write(values.put, INDEX_BUDGETS, {name: calls for name, calls in by_index.items() if calls})
 
     def vision(self, name: str | None) -> VisionProvider:
-        """The provider of a model name; one a model, shared by all indexes. Raises ProviderError."""
+        """Return the vision provider of a model name, which all indexes share. Raises ProviderError."""
         resolved = registry.resolve(name, self._config)
         if resolved not in self._visions:
             self._visions[resolved] = registry.vision(resolved, self._config)
         return self._visions[resolved]
 
     def languages(self, name: str | None) -> LanguageProvider:
-        """The language provider of a model name, shared. Raises ProviderError."""
+        """Return the shared language provider of a model name. Raises ProviderError."""
         resolved = registry.resolve(name, self._config, "language")
         if resolved not in self._languages:
             self._languages[resolved] = registry.language(resolved, self._config)
         return self._languages[resolved]
 
     def speech(self, name: str) -> SpeechProvider:
-        """The speech provider of an engine name, shared. Raises ProviderError."""
+        """Return the shared speech provider of an engine name. Raises ProviderError."""
         chosen = allowed.speech(name, self._config).name
         if chosen not in self._speeches:
             self._speeches[chosen] = registry.speech(chosen, self._config)
@@ -101,24 +102,34 @@ class ModelCalls:
         return allowed.speech(name, self._config).note
 
     def used(self) -> dict[str, int]:
-        """Calls in the last hour and day."""
+        """Return the number of calls in the last hour and day."""
         return self._budget.used(time.time())
 
     @staticmethod
     def free(provider: VisionProvider | LanguageProvider) -> bool:
-        """The provider is an embedded one: its calls cost nothing and are not counted."""
+        """Return whether a provider is built in. Its calls cost nothing and are not counted."""
         return provider.name == registry.LOCAL
 
     async def call(
         self, provider: VisionProvider | LanguageProvider, ask: Callable[[], Awaitable[T]], index_id: str = ""
     ) -> T:
-        """Return the result of ``ask``. Each attempt counts against the caps, also against that of the index.
+        """Call a model, with retries. Each attempt counts against the caps, unless the provider is built in.
 
-        Local providers are not counted. Raises ProviderError, Capped.
+        Args:
+            provider: Provider of the model.
+            ask: Makes one attempt.
+            index_id: Index whose own cap also applies, or an empty string.
+
+        Returns:
+            The result of ``ask``.
+
+        Raises:
+            Capped: A cap is reached.
+            ProviderError: The last attempt failed.
         """
         limit = self._config.model_timeout_s + SLACK_S
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_worth_another),
+            retry=retry_if_exception(_is_retryable),
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._wait,
             sleep=anyio.sleep,
@@ -131,7 +142,7 @@ class ModelCalls:
                     with anyio.fail_after(limit):
                         return await ask()
                 except TimeoutError:
-                    raise ProviderError(f"The model did not answer within {limit:.0f} s.") from None
+                    raise ProviderError(f"The model did not respond within {limit:.0f} s.") from None
         raise AssertionError("unreachable")
 
     async def _spend(self, index_id: str) -> None:
@@ -146,7 +157,7 @@ class ModelCalls:
         if own is not None:
             own.take(now)
         if own is not None or self._config.model_calls_per_hour or self._config.model_calls_per_day:
-            # Before the call: an engine that is killed again and again must not call without end.
+            # Before the call, so that an engine that keeps being killed cannot exceed its budget.
             await self.save()
 
     def _wait(self, state: RetryCallState) -> float:
@@ -155,11 +166,11 @@ class ModelCalls:
         return min(MAX_WAIT_S, max(asked, self._backoff(state)))
 
     async def aclose(self) -> None:
-        """Keep the budget and free the providers."""
+        """Store the budget and close the providers."""
         await self.save()
         for provider in (*self._visions.values(), *self._languages.values(), *self._speeches.values()):
             await provider.aclose()
 
 
-def _worth_another(error: BaseException) -> bool:
+def _is_retryable(error: BaseException) -> bool:
     return isinstance(error, ProviderError) and not error.permanent and not isinstance(error, Capped)

@@ -1,4 +1,4 @@
-"""Questions about one moment or a range of a stream, answered by the vision model."""
+"""Asks the vision model questions about one moment or a range of a stream."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rtstream.models import AskLook, LookAnswer
 from rtstream.perception.protocols import Picture, ProviderError, VisionAnswer, VisionRequest
 from rtstream.rules.text_safety import clean
 
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 ANSWER_S = 45.0
-"""Longest wait for an answer: most MCP clients give up on a call after a minute."""
+"""Longest wait for an answer in seconds. Most MCP clients abandon a call after a minute."""
 MAX_TEXT = 20_000
 NO_MODEL = (
-    "No vision model is set, so the question was not answered. The text is what the embedded default sees"
-    "{when}: text on screen, motion, colours."
+    "No vision model is set, so the question was not answered. The text describes the text on screen, motion and "
+    "colours{when}."
 )
 
 
@@ -36,7 +36,13 @@ class FrameOf(Protocol):
 
 
 class Questions:
-    """Asks the vision model about pictures. ``frame`` and ``sheet`` get them."""
+    """Asks the vision model about pictures.
+
+    Args:
+        calls: Calls the models.
+        frame: Returns a frame of a stream.
+        sheet: Returns a contact sheet of a range of a stream.
+    """
 
     def __init__(
         self, calls: ModelCalls, frame: FrameOf, sheet: Callable[[str, float, float, int], Awaitable[StreamSheet]]
@@ -44,10 +50,18 @@ class Questions:
         self._calls = calls
         self._frame = frame
         self._sheet = sheet
-        self._limit = anyio.CapacityLimiter(AT_ONCE)
+        self._limit = anyio.CapacityLimiter(MAX_CONCURRENT)
 
     async def answer(self, stream_id: str, asked: AskLook) -> LookAnswer:
-        """Raises InvalidRequest, NotFound (nothing recorded there), Unavailable (the model does not answer)."""
+        """Answer a question about a stream.
+
+        Without a vision model, the built-in one describes the picture instead.
+
+        Raises:
+            InvalidRequest: The model cannot be used, or the times do not fit together.
+            NotFound: Nothing is recorded there.
+            Unavailable: The model did not respond in time, or its call failed.
+        """
         try:
             provider = self._calls.vision(asked.model_name)
             provider.ready()
@@ -60,8 +74,8 @@ class Questions:
         else:
             sheet = await self._of_range(stream_id, asked)
             picture, times = Picture(sheet.times[0], sheet.jpeg, sheet.width, sheet.height), sheet.times
-            prompt = f"{asked.question}\n\n({_shown(sheet)})"
-            if free:  # it would read the times that are drawn into the sheet
+            prompt = f"{asked.question}\n\n({_sheet_note(sheet)})"
+            if free:  # the built-in model would read the times drawn into the sheet
                 picture = await self._frame(stream_id, times[-1])
                 times = [picture.time]
         if free:
@@ -74,7 +88,7 @@ class Questions:
                 async with self._limit:
                     answer: VisionAnswer = await self._calls.call(provider, lambda: provider.describe(request))
         except TimeoutError:
-            raise Unavailable(f"{provider.name} did not answer within {ANSWER_S:.0f} s. Try again.") from None
+            raise Unavailable(f"{provider.name} did not respond within {ANSWER_S:.0f} s. Try again.") from None
         except ProviderError as exc:
             raise Unavailable(str(exc)) from exc
         return LookAnswer(
@@ -88,12 +102,12 @@ class Questions:
     async def _of_range(self, stream_id: str, asked: AskLook) -> StreamSheet:
         if asked.start is None or asked.end is None or asked.at is not None:
             raise InvalidRequest(
-                "Give at for one moment, or start and end for a range (Unix seconds), or none for now."
+                "Pass at for one moment, start and end for a range (Unix seconds), or none of them for now."
             )
         return await self._sheet(stream_id, asked.start, asked.end, asked.count)
 
 
-def _shown(sheet: StreamSheet) -> str:
+def _sheet_note(sheet: StreamSheet) -> str:
     first, last = (
         datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") for at in (sheet.times[0], sheet.times[-1])
     )

@@ -1,4 +1,4 @@
-"""Which WebSocket connection wants what: ``ws_connection_id`` arguments, kept through restarts."""
+"""Stores which results each WebSocket connection receives (``ws_connection_id`` arguments), across restarts."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from rtstream.store.database import Database
 
 KEEP_S = 7 * 86400.0
 MAX_BOUND = 10_000
-"""Connections remembered in memory; the oldest goes first (the table still knows it)."""
+"""Maximum number of connections in memory. The oldest is dropped first, but stays in the table."""
 
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 class Subscriptions:
-    """Connection id -> set of (kind, id). Kinds: stream, index, alert, transcript."""
+    """The targets of each connection: (kind, id) with the kinds ``stream``, ``index``, ``alert`` and ``transcript``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._targets: dict[str, set[tuple[str, str]]] = {}
 
     async def bind(self, connection_id: str | None, kind: str, target_id: str) -> None:
-        """Deliver what this job yields to that connection; unknown connections are accepted and get nothing."""
+        """Deliver the results of a target to a connection. An unknown connection is accepted and receives nothing.
+
+        Raises:
+            InvalidRequest: The connection id is malformed.
+        """
         if not connection_id:
             return
         self.check(connection_id)
@@ -34,12 +38,12 @@ class Subscriptions:
         await self._db.write(rows.bind, connection_id, kind, target_id, time.time())
 
     def check(self, connection_id: str | None) -> None:
-        """Raise InvalidRequest for what cannot be the id of a connection."""
+        """Check the form of a connection id. Raises InvalidRequest."""
         if connection_id and not _CONNECTION_ID.fullmatch(connection_id):
-            raise InvalidRequest("ws_connection_id is not one: use the connection_id of the WebSocket's first message.")
+            raise InvalidRequest("Invalid ws_connection_id. Use the connection_id from the first WebSocket message.")
 
     async def load(self, connection_id: str) -> set[tuple[str, str]]:
-        """The live set of a connection; grows as jobs are bound to it."""
+        """Return the live set of a connection's targets, which grows as targets are bound to it."""
         known = self._targets.get(connection_id)
         if known is None:
             stored = await self._db.read(rows.targets, connection_id)
@@ -49,13 +53,13 @@ class Subscriptions:
         return known
 
     def targets(self, connection_id: str) -> set[tuple[str, str]]:
-        """The live set of a connection that was loaded or bound before."""
+        """Return the live set of a connection that was loaded or bound before."""
         return self._targets.setdefault(connection_id, set())
 
-    async def forget_old(self) -> None:
-        """Remove what was bound more than a week ago."""
+    async def trim(self) -> None:
+        """Remove targets that were bound more than a week ago."""
 
         def query(conn: Connection) -> None:
-            rows.forget(conn, time.time() - KEEP_S)
+            rows.trim(conn, time.time() - KEEP_S)
 
         await self._db.write(query)

@@ -21,7 +21,7 @@ _ASSEMBLYAI = ("assemblyai", "aais")
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that answers a request. ``note``: set when it is not the one that the request named."""
+    """The model used for a request. ``note`` is set if it is not the requested one."""
 
     name: str
     note: str = ""

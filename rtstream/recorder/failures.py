@@ -16,7 +16,12 @@ _STATUSES = (
 
 
 class SourceFailed(Exception):
-    """The source cannot be read now. ``reason``: plain words, no URL. ``lasting``: retrying soon cannot mend it."""
+    """The source cannot be read now.
+
+    Args:
+        reason: The reason in plain words, without a URL.
+        lasting: Whether retrying soon cannot help.
+    """
 
     def __init__(self, reason: str, lasting: bool = False) -> None:
         super().__init__(reason)
@@ -35,7 +40,7 @@ def explain_status(status: int) -> SourceFailed:
 
 
 def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceFailed:
-    """What an error of the codec library means. Its own text is not used: it contains the URL."""
+    """Return the meaning of an error of the codec library. Its own text is not used, because it contains the URL."""
     number = getattr(exc, "errno", None)
     if isinstance(exc, SourceFailed):
         return exc

@@ -1,7 +1,7 @@
-"""How each protocol is opened: connections to checked addresses, and options of the codec library.
+"""Opens each protocol through connections to checked addresses, with options for the codec library.
 
-The codec library resolves no name, follows no redirect and uses no proxy. HTTP, HLS and TCP are read by us; RTMP is
-given the address that was checked; RTSP, and RTMP over TLS, go through a relay inside this process.
+The codec library resolves no name, follows no redirect and uses no proxy. HTTP, HLS and TCP are read by our own code.
+RTMP is opened by its checked address. RTSP, and RTMP over TLS, go through a relay in this process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothin
 
 @dataclass
 class Input:
-    """What to open with ``av.open``, and what belongs to it."""
+    """The arguments of ``av.open`` for a source, and the objects that belong to it."""
 
     file: Any
     options: dict[str, str]

@@ -66,7 +66,7 @@ class Relay:
             self.close()
 
     def _accept(self) -> socket.socket:
-        """The connection of this process: other programs of this machine may connect to the port too."""
+        """Return the connection of this process. Other programs of this machine can connect to the port as well."""
         while True:
             local, _ = self._listener.accept()
             if not can_find_descriptors() or descriptor_of(local.getpeername()) is not None:
@@ -105,7 +105,7 @@ class TlsRelay(Relay):
 
 
 def receive(connection: socket.socket) -> bytes | None:
-    """What has arrived on a readable connection: nothing at its end, None for TLS records without data."""
+    """Return the data of a readable connection: empty at its end, and None for TLS records without data."""
     if not isinstance(connection, ssl.SSLSocket):
         return connection.recv(BLOCK)
     patience = connection.gettimeout()

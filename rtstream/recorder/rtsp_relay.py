@@ -30,7 +30,7 @@ from rtstream.rules.source_urls import SourceUrl, parse_source
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
 MAX_REDIRECTS = 5
-HAND_OVER_S = 2.0  # how long to wait until the codec library has read what was relayed
+HAND_OVER_S = 2.0  # longest wait for the codec library to read the relayed data
 
 _HEADERS = {
     *("cseq", "content-type", "content-base", "content-length", "session", "transport", "www-authenticate", "public"),
@@ -133,7 +133,7 @@ class RtspRelay(Relay):
         return name, format_digest(fields | {"response": response or ""})
 
     def _response(self, message: _Message) -> _Message | None:
-        """What of a response the codec library gets; nothing of a redirect or of a server's own request."""
+        """Return the part of a response for the codec library, or None for a redirect or a request of the server."""
         if not message.start:
             return message
         found = re.match(r"RTSP/1\.\d (\d{3})", message.start)
@@ -222,7 +222,7 @@ def _receive(connection: socket.socket, buffer: bytearray) -> None:
 
 
 def _messages(buffer: bytearray) -> Iterator[_Message]:
-    """Take the complete messages out of ``buffer``. Raises ValueError for what is too long."""
+    """Take the complete messages out of ``buffer``. Raises ValueError for a message that is too long."""
     while True:
         while buffer[:1] in (b"\r", b"\n"):
             del buffer[:1]

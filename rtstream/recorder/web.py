@@ -66,7 +66,7 @@ class _Connection(http.client.HTTPConnection):
 
 @dataclass
 class Resource:
-    """The response to one request. ``read`` returns what has arrived; ``close`` returns or closes the connection."""
+    """The response to one request. ``read`` returns the data received so far. ``close`` releases the connection."""
 
     url: str
     status: int

@@ -74,7 +74,7 @@ class WebFile:
         return to
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         resource, self._resource = self._resource, None
         if resource is not None:
             resource.close()
@@ -106,7 +106,7 @@ class DecryptedFile:
         return data
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         self._file.close()
 
 
@@ -142,11 +142,11 @@ class WebInput:
 
     @property
     def is_hls(self) -> bool:
-        """Whether the source is a playlist. The codec library would go by the ending of its name."""
+        """Whether the source is a playlist. The codec library would decide by the ending of its name."""
         return isinstance(self._first, io.BytesIO)
 
     def __call__(self, url: str, flags: int, options: dict[str, str]) -> SourceFile:
-        """Open ``url``. What cannot be opened is an empty file: PyAV logs every error that is raised here."""
+        """Open ``url``. A failure returns an empty file, because PyAV logs every error that is raised here."""
         if self._first is not None:
             file, self._first = self._first, None
             return file

@@ -15,10 +15,10 @@ from urllib.parse import urljoin
 from rtstream.errors import InvalidRequest
 from rtstream.rules.source_urls import parse_web
 
-MAX_BYTES = 8_000_000  # of one playlist: a day of DVR in segments of two seconds
+MAX_BYTES = 8_000_000  # per playlist, enough for a day of DVR in 2 s segments
 MAX_VARIANTS = 50  # variants and renditions, over all playlists of a source
 MAX_DEPTH = 3  # playlists in playlists
-MAX_ADDRESS = 4000  # characters; the codec library cuts lines at 4096
+MAX_ADDRESS = 4000  # characters, because the codec library cuts lines at 4096
 
 _PLAIN_TAGS = (
     *("#EXTM3U", "#EXT-X-VERSION", "#EXT-X-TARGETDURATION", "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE"),

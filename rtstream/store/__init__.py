@@ -1,1 +1,1 @@
-"""Tables and queries."""
+"""The database: tables, migrations and queries."""

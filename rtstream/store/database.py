@@ -1,7 +1,7 @@
-"""Open the database and run queries off the event loop.
+"""Opens the database and runs queries off the event loop.
 
-Queries are plain functions that take a SQLAlchemy connection (see the other modules of this folder).
-One thread writes, so that writes never wait for each other's locks; a few threads read.
+Queries are functions that take a SQLAlchemy connection (see the other modules of this package). A single thread writes,
+so that writes never wait for each other's locks, and a few threads read.
 """
 
 from __future__ import annotations
@@ -42,23 +42,24 @@ _UNAVAILABLE = {
 
 READERS = 4
 CHECKPOINT_WRITES = 25
-"""Writes after which the write-ahead log is copied into the database, by a thread of its own."""
+"""Number of writes after which a separate thread copies the write-ahead log into the database."""
 MAX_WAL_PAGES = 50_000
-"""Pages (of 4 KiB) of that log from which on a write waits for the copying after all."""
+"""Size of the log in pages of 4 KiB from which a write waits for the copying."""
 
 MAPPED_BYTES = 0x7FFF0000
-"""Of the file, from its beginning, read in place: hundreds of rows all over it, as search reads them, then take
-a tenth of the time. It is the most that SQLite allows; what lies behind is read as usual."""
+"""Bytes at the beginning of the file that are memory-mapped, which is the most that SQLite allows.
+
+Search reads hundreds of rows spread over the file, which then takes a tenth of the time. The rest is read as usual."""
 
 
 def open_engine(url: str | URL) -> Engine:
-    """Open ``url`` (SQLAlchemy form). SQLite gets write-ahead logging, foreign keys and full durability."""
+    """Open a database by its SQLAlchemy URL. SQLite gets write-ahead logging, foreign keys and full durability."""
     engine = create_engine(url, pool_size=READERS + 2, max_overflow=0)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def _pragmas(raw: sqlite3.Connection, _record: object) -> None:
-            raw.isolation_level = None  # SQLAlchemy's own BEGIN below, so that reads are snapshots too
+            raw.isolation_level = None  # use the BEGIN below, so that reads are also snapshots
             cursor = raw.cursor()
             cursor.execute("PRAGMA busy_timeout=10000")
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -76,9 +77,9 @@ def open_engine(url: str | URL) -> Engine:
 
 
 class Database:
-    """Runs query functions in threads: ``await db.read(fn, *args)``, ``await db.write(fn, *args)``.
+    """Runs query functions in threads with ``await db.read(fn, *args)`` and ``await db.write(fn, *args)``.
 
-    Each call is one transaction: ``fn(conn, *args)`` commits when it returns and leaves nothing when it raises.
+    Each call is one transaction. It is committed when ``fn(conn, *args)`` returns, and rolled back if it raises.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -95,7 +96,7 @@ class Database:
 
     @classmethod
     def below(cls, data_dir: Path) -> Database:
-        """Open the database of a data folder; an older one is copied and upgraded first.
+        """Open the database of a data folder. An older one is copied and upgraded first.
 
         Raises:
             Conflict: The database belongs to a newer version or to another program, or it is not a database.
@@ -104,7 +105,7 @@ class Database:
         path = data_dir / "rtstream.db"
         try:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Before SQLite creates it with default permissions: it holds the credentials of stream URLs.
+            # Created here, because SQLite would use default permissions and it holds the credentials of stream URLs.
             path.touch(mode=0o600)
         except OSError as exc:
             raise failure(path, exc) from exc
@@ -115,14 +116,14 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run, fn, *args, **named))
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Run ``fn(conn, *args)`` as a writing transaction; writes happen one after the other, in call order."""
+        """Run ``fn(conn, *args)`` as a writing transaction. Writes run one after another, in the order of the calls."""
         self._writes += 1
         if self._writes % CHECKPOINT_WRITES == 0 and self._engine.dialect.name == "sqlite":
             self._checkpoints.submit(self._checkpoint)
         return await asyncio.get_running_loop().run_in_executor(self._writer, partial(self._run, fn, *args, **named))
 
     def _checkpoint(self) -> None:
-        """Copy the write-ahead log without holding up writers: done by a writer it takes 0.1 s and more, every 4 MB."""
+        """Copy the write-ahead log without delaying writers. In a writer, it would take 0.1 s or more per 4 MB."""
         with self._engine.connect() as conn:
             raw = conn.connection.driver_connection
             assert raw is not None
@@ -143,7 +144,7 @@ class Database:
             ) from exc
 
     async def aclose(self) -> None:
-        """Finish what was queued, then close."""
+        """Finish the queued calls, then close the database."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Queries on webhook deliveries: the outbox that alerts are sent from."""
+"""Queries on webhook deliveries, the outbox from which alerts are sent."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ _ATTEMPTS = RowReader(DeliveryAttemptRow, delivery_attempts)
 
 
 def insert(conn: Connection, *rows: JsonObject) -> None:
-    """Put webhooks into the outbox (in the transaction that writes their alerts)."""
+    """Add webhooks to the outbox, in the transaction that writes their alerts."""
     if rows:
         conn.execute(deliveries.insert(), rows)
 
 
 def waiting(conn: Connection) -> list[str]:
-    """Ids of the alerts that have a webhook to send."""
+    """Return the ids of the alerts that have a webhook to send."""
     return list(conn.execute(select(deliveries.c.alert_id).where(deliveries.c.state == "pending").distinct()).scalars())
 
 
 def pending(conn: Connection, alert_ids: Collection[str], limit: int) -> list[DeliveryRow]:
-    """The next webhooks of alerts, by alert and in the order of its alerts."""
+    """Return up to ``limit`` pending webhooks of these alerts, by alert and in the order of its firings."""
     wanted = and_(deliveries.c.alert_id.in_(alert_ids), deliveries.c.state == "pending")
     query = _DELIVERIES.select().where(wanted).order_by(deliveries.c.alert_id, deliveries.c.seq).limit(limit)
     return _DELIVERIES.all(conn, query)
 
 
 def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[DeliveryRow, list[DeliveryAttemptRow]]]:
-    """The newest webhooks of an alert, newest first, each with its attempts, oldest first."""
+    """Return up to ``limit`` webhooks of an alert, newest first, each with its attempts, oldest first."""
     query = _DELIVERIES.select().where(deliveries.c.alert_id == alert_id).order_by(deliveries.c.seq.desc()).limit(limit)
     found = _DELIVERIES.all(conn, query)
     attempts: dict[str, list[DeliveryAttemptRow]] = {row.id: [] for row in found}
@@ -72,15 +72,19 @@ def of_alert(conn: Connection, alert_id: str, limit: int) -> list[tuple[Delivery
     return [(row, attempts[row.id]) for row in found]
 
 
-def again(conn: Connection, alert_id: str, delivery_id: str | None, now: float) -> int:
-    """Send a webhook once more, or all that were given up; returns how many."""
+def retry(conn: Connection, alert_id: str, delivery_id: str | None, now: float) -> int:
+    """Make a webhook pending again, or all failed ones of the alert if ``delivery_id`` is None.
+
+    Returns:
+        The number of webhooks that are now pending.
+    """
     which = [deliveries.c.alert_id == alert_id]
     which.append(deliveries.c.id == delivery_id if delivery_id is not None else deliveries.c.state == "dead")
     return conn.execute(update(deliveries).where(*which).values(state="pending", attempts=0, next_at=now)).rowcount
 
 
 def states(conn: Connection, alert_ids: Collection[str]) -> dict[str, dict[str, int]]:
-    """How many webhooks of each alert are in which state."""
+    """Return the number of webhooks per alert and state."""
     query = select(deliveries.c.alert_id, deliveries.c.state, func.count().label("number"))
     found: dict[str, dict[str, int]] = {}
     grouped = query.where(deliveries.c.alert_id.in_(alert_ids)).group_by(deliveries.c.alert_id, deliveries.c.state)
@@ -90,7 +94,7 @@ def states(conn: Connection, alert_ids: Collection[str]) -> dict[str, dict[str, 
 
 
 def last_errors(conn: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Why the newest attempt failed, of the alerts whose newest attempt did."""
+    """Return the error of the newest attempt, for each alert whose newest attempt failed."""
     newest = (
         select(deliveries.c.alert_id, func.max(delivery_attempts.c.id).label("attempt"))
         .join(delivery_attempts, delivery_attempts.c.delivery_id == deliveries.c.id)
@@ -104,34 +108,36 @@ def last_errors(conn: Connection, alert_ids: Collection[str]) -> dict[str, str]:
     return {row.alert_id: row.error for row in conn.execute(query) if row.error}
 
 
-_STANDS = (
+_UPDATE_STATE = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("delivery_id"))
     .values(state=bindparam("to_state"), attempts=deliveries.c.attempts + 1, next_at=bindparam("to_next_at"))
 )
 
 
-def attempted(conn: Connection, attempts: Sequence[JsonObject]) -> None:
-    """Log attempts and say where their webhooks stand now.
+def store_attempts(conn: Connection, attempts: Sequence[JsonObject]) -> None:
+    """Log attempts and store the state of their webhooks. Webhooks that have been deleted are skipped.
 
-    Each: ``delivery_id``, ``at``, ``latency_s``, ``status``, ``error``, ``state``, ``next_at``. What was removed in
-    the meantime stays removed.
+    Args:
+        conn: The connection.
+        attempts: Per attempt ``delivery_id``, ``at``, ``latency_s``, ``status``, ``error``, and the new ``state`` and
+            ``next_at`` of its webhook.
     """
     ids = [attempt["delivery_id"] for attempt in attempts]
-    there = set(conn.execute(select(deliveries.c.id).where(deliveries.c.id.in_(ids))).scalars())
+    existing = set(conn.execute(select(deliveries.c.id).where(deliveries.c.id.in_(ids))).scalars())
     logged = [
-        {name: one[name] for name in ("delivery_id", "at", "latency_s", "status", "error")}
-        for one in attempts
-        if one["delivery_id"] in there
+        {name: attempt[name] for name in ("delivery_id", "at", "latency_s", "status", "error")}
+        for attempt in attempts
+        if attempt["delivery_id"] in existing
     ]
     if not logged:
         return
     conn.execute(delivery_attempts.insert(), logged)
     conn.execute(
-        _STANDS,
+        _UPDATE_STATE,
         [
-            {"delivery_id": one["delivery_id"], "to_state": one["state"], "to_next_at": one["next_at"]}
-            for one in attempts
+            {"delivery_id": attempt["delivery_id"], "to_state": attempt["state"], "to_next_at": attempt["next_at"]}
+            for attempt in attempts
         ],
     )
 

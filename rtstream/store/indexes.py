@@ -59,7 +59,7 @@ def insert(conn: Connection, **values: object) -> None:
 
 
 def get(conn: Connection, index_id: str, stream_id: str | None = None) -> IndexRow:
-    """One index (of that stream). Raises NotFound."""
+    """Return an index, which must be on the stream ``stream_id`` if that is given. Raises NotFound."""
     query = _INDEXES.select().where(scene_indexes.c.id == index_id)
     if stream_id is not None:
         query = query.where(scene_indexes.c.stream_id == stream_id)
@@ -73,12 +73,12 @@ def get(conn: Connection, index_id: str, stream_id: str | None = None) -> IndexR
 
 
 def of_stream(conn: Connection, stream_id: str) -> list[IndexRow]:
-    """The indexes of a stream, oldest first."""
+    """Return the indexes of a stream, oldest first."""
     query = _INDEXES.select().where(scene_indexes.c.stream_id == stream_id)
     return _INDEXES.all(conn, query.order_by(scene_indexes.c.created_at, scene_indexes.c.id))
 
 
-def change(conn: Connection, index_id: str, **values: object) -> None:
+def update_index(conn: Connection, index_id: str, **values: object) -> None:
     """Set columns of an index."""
     conn.execute(update(scene_indexes).where(scene_indexes.c.id == index_id).values(**values))
 
@@ -88,18 +88,18 @@ def count(conn: Connection, index_id: str, **add: float) -> None:
     counters = dict(conn.execute(select(scene_indexes.c.counters).where(scene_indexes.c.id == index_id)).scalar() or {})
     for key, amount in add.items():
         counters[key] = counters.get(key, 0) + amount
-    change(conn, index_id, counters=counters)
+    update_index(conn, index_id, counters=counters)
 
 
 def add_scene(conn: Connection, **values: object) -> int:
-    """Store a scene; returns its id, which only grows."""
+    """Store a scene. Returns its id, which is larger than all earlier ones."""
     return int(conn.execute(scenes.insert().values(**values)).inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
 
 
 def scene_page(
     conn: Connection, index_id: str, start: float | None, end: float | None, page: int, page_size: int
 ) -> tuple[list[SceneRow], bool]:
-    """Scenes that share time with [start, end], newest first, and whether a next page exists."""
+    """Return a page of scenes that overlap [start, end], newest first, and whether more pages follow."""
     query = _SCENES.select().where(scenes.c.index_id == index_id)
     if start is not None:
         query = query.where(scenes.c.end > start)
@@ -113,17 +113,17 @@ def scene_page(
 
 
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:
-    """Scenes of an index that were stored after ``scene_id``, in the order they were stored."""
+    """Return the scenes of an index stored after ``scene_id``, in the order in which they were stored."""
     query = _SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
     return _SCENES.all(conn, query.order_by(scenes.c.id).limit(limit))
 
 
 def more_scenes_than(conn: Connection, index_id: str, scene_id: int, number: int) -> bool:
-    """Whether more than ``number`` scenes of an index were stored after ``scene_id``."""
+    """Return whether more than ``number`` scenes of an index were stored after ``scene_id``."""
     query = select(scenes.c.id).where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
     return conn.execute(query.offset(number).limit(1)).first() is not None
 
 
 def last_scene_id(conn: Connection, index_id: str) -> int:
-    """Id of the newest scene of an index; 0 when it has none."""
+    """Return the id of the newest scene of an index, or 0 if it has none."""
     return conn.execute(select(func.max(scenes.c.id)).where(scenes.c.index_id == index_id)).scalar() or 0

@@ -1,4 +1,4 @@
-"""The journal table: numbered entries, appended and read in order."""
+"""Queries on the journal, a table of numbered entries that are appended and read in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rtstream.store.tables import journal
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to be written. ``data`` is the payload as it goes on the wire."""
+    """An entry to be written. ``data`` is the payload in its wire form."""
 
     channel: str
     data: JsonObject
@@ -47,7 +47,7 @@ _ENTRIES = RowReader(JournalRow, journal)
 
 @dataclass(frozen=True)
 class Filter:
-    """Which entries to read; an empty field does not restrict."""
+    """The entries to read. An empty field does not restrict them."""
 
     streams: Sequence[str] = ()
     channels: Sequence[str] = ()
@@ -57,8 +57,8 @@ class Filter:
 
 
 def append(conn: Connection, entry: Entry) -> int:
-    """Write one entry; returns its number."""
-    # Values beside the statement, not in it: SQLAlchemy then takes half the time.
+    """Write an entry. Returns its number."""
+    # Values passed beside the statement instead of in it halve the time that SQLAlchemy takes.
     values = {
         "at": entry.at,
         "channel": entry.channel,
@@ -73,12 +73,12 @@ def append(conn: Connection, entry: Entry) -> int:
 
 
 def latest(conn: Connection) -> int:
-    """The newest number; 0 when there is none yet."""
+    """Return the newest number, or 0 if there is none yet."""
     return conn.execute(select(func.max(journal.c.seq))).scalar() or 0
 
 
 def oldest(conn: Connection) -> int:
-    """The oldest number still kept; 0 when there is none."""
+    """Return the oldest number that is still stored, or 0 if there is none."""
     return conn.execute(select(func.min(journal.c.seq))).scalar() or 0
 
 
@@ -94,14 +94,14 @@ def _where(which: Filter) -> list[ColumnElement[bool]]:
         pattern = "%" + which.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         conditions.append(journal.c.data["text"].as_string().ilike(pattern, escape="\\"))
     if which.min_confidence is not None:
-        # Only alerts carry a confidence; other channels are not held back by it.
+        # Only alerts have a confidence, so this does not restrict other channels.
         confidence = journal.c.data["confidence"].as_float()
         conditions.append(or_(journal.c.channel != "alert", confidence >= which.min_confidence))
     return conditions
 
 
 def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple[Message, JournalRow]]:
-    """Up to ``limit`` entries with a number above ``since``, oldest first, each with its row."""
+    """Return up to ``limit`` entries with a number above ``since``, oldest first, each with its row."""
     rows = conn.execute(
         _ENTRIES.select().where(and_(journal.c.seq > since, *_where(which))).order_by(journal.c.seq).limit(limit)
     ).all()
@@ -109,7 +109,7 @@ def after(conn: Connection, since: int, which: Filter, limit: int) -> list[tuple
 
 
 def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, JournalRow]]:
-    """The newest ``limit`` entries, oldest first, each with its row."""
+    """Return the newest ``limit`` entries, oldest first, each with its row."""
     rows = conn.execute(
         _ENTRIES.select().where(and_(True, *_where(which))).order_by(journal.c.seq.desc()).limit(limit)
     ).all()
@@ -117,12 +117,12 @@ def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, J
 
 
 def iso(at: float) -> str:
-    """A Unix time as messages carry it: ISO 8601, UTC, with offset."""
+    """Return a Unix time in the form used in messages: ISO 8601 in UTC with an offset."""
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
 def message(row: JournalRow) -> Message:
-    """The wire form of a row."""
+    """Return the wire form of a row."""
     return Message(
         channel=row.channel,
         timestamp=iso(row.at),
@@ -134,6 +134,6 @@ def message(row: JournalRow) -> Message:
 
 
 def trim(conn: Connection, keep: int) -> int:
-    """Remove all but the newest ``keep`` entries; returns how many went."""
+    """Delete all but the newest ``keep`` entries. Returns the number of deleted ones."""
     last = latest(conn)
     return conn.execute(delete(journal).where(journal.c.seq <= last - keep)).rowcount

@@ -1,4 +1,4 @@
-"""Queries for the marks on the time line of the player."""
+"""Queries for the marks on the timeline of the player."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rtstream.json_types import JsonObject
 from rtstream.store import tables
 
 SCENES_READ = 2000
-"""Scenes read of one window; the player shows far fewer."""
+"""Maximum number of scenes read per window. The player shows far fewer."""
 
 
 def alerts(conn: Connection, stream_id: str, start: float, end: float, limit: int) -> list[JsonObject]:
-    """Return the newest firings that share time with [start, end] (Unix seconds)."""
+    """Return up to ``limit`` firings that overlap [start, end] (Unix seconds), newest first."""
     journal = tables.journal
     found = conn.execute(
         select(journal.c.data)
@@ -29,7 +29,7 @@ def alerts(conn: Connection, stream_id: str, start: float, end: float, limit: in
 
 
 def scenes(conn: Connection, stream_id: str, start: float, end: float) -> list[tuple[float, float, str]]:
-    """Return start, end and text of the first scenes that share time with [start, end] (Unix seconds)."""
+    """Return start, end and text of the first scenes that overlap [start, end] (Unix seconds)."""
     columns = tables.scenes.c
     rows = conn.execute(
         select(columns.start, columns.end, columns.text)

@@ -34,7 +34,9 @@ class RowReader(Generic[T]):
         names = [field.name for field in fields(row_type)]  # pyright: ignore[reportArgumentType]
         self._row_type = row_type
         self._columns = [other[name] if name in other else table.c[name] for name in names]
-        self._converters = [(place, made) for place, name in enumerate(names) if (made := _converter(hints[name]))]
+        self._converters = [
+            (place, convert) for place, name in enumerate(names) if (convert := _converter(hints[name]))
+        ]
 
     def select(self) -> Query:
         """Return a query for all rows."""
@@ -63,7 +65,7 @@ class RowReader(Generic[T]):
 
 # Any: the value of a column, which the converter checks.
 def _converter(hint: object) -> Callable[[Any], object] | None:
-    """The function that turns the value of a column into a field of this type; None if it stays as it is."""
+    """Return the function that converts a column value to a field of this type, or None if none is needed."""
     if isinstance(hint, type):
         return hint if issubclass(hint, StrEnum) else getattr(hint, "from_json", None)
     for part in get_args(hint):

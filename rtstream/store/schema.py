@@ -61,8 +61,8 @@ def revision_of(conn: Connection) -> str:
 def stamp(conn: Connection, revision: str) -> None:
     """Record the revision of a database.
 
-    ``user_version`` is raised as well: programs from before the migrations check only that number, and refuse a
-    database they do not know instead of failing in the middle of their work.
+    ``user_version`` is also raised. Programs from before the migrations check only that number, and then refuse the
+    database at start instead of failing later.
     """
     conn.exec_driver_sql(_VERSION_TABLE)
     conn.exec_driver_sql("DELETE FROM alembic_version")
@@ -73,7 +73,7 @@ def stamp(conn: Connection, revision: str) -> None:
 def prepare(engine: Engine) -> None:
     """Create the tables of a new database, or upgrade an older one after copying it.
 
-    Safe when several processes start at once: one does the work, the others wait for it.
+    Several processes may start at the same time. One does the work, and the others wait for it.
 
     Args:
         engine: An engine for the database. Nothing else may use it yet.
@@ -138,7 +138,7 @@ def exclusive(path: Path) -> Iterator[Connection]:
 
     @event.listens_for(engine, "connect")
     def _configure(raw: sqlite3.Connection, _record: object) -> None:
-        raw.isolation_level = None  # SQLAlchemy's own BEGIN below
+        raw.isolation_level = None  # use the BEGIN below
         for pragma in (f"busy_timeout={BUSY_S * 1000:.0f}", "foreign_keys=OFF", "legacy_alter_table=ON"):
             raw.execute(f"PRAGMA {pragma}").close()
         raw.execute("PRAGMA synchronous=FULL").close()

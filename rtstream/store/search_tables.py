@@ -104,7 +104,7 @@ END"""
 
 
 def create(conn: Connection) -> None:
-    """Create what SQLAlchemy cannot describe: the word index, and triggers for deletions (including cascades)."""
+    """Create the word index and the triggers for deletions, cascades included, which SQLAlchemy cannot describe."""
     if conn.dialect.name != "sqlite":
         return
     conn.exec_driver_sql(_WORDS)

@@ -59,7 +59,7 @@ _STREAMS = RowReader(StreamRow, streams)
 
 
 def ensure_default_collection(conn: Connection, now: float) -> None:
-    """The collection ``default`` always exists."""
+    """Create the collection ``default`` unless it exists."""
     if conn.execute(select(collections.c.id).where(collections.c.id == DEFAULT_COLLECTION)).first() is None:
         conn.execute(
             collections.insert().values(
@@ -69,7 +69,7 @@ def ensure_default_collection(conn: Connection, now: float) -> None:
 
 
 def get_collection(conn: Connection, collection_id: str) -> CollectionRow:
-    """One collection. Raises NotFound."""
+    """Return a collection. Raises NotFound."""
     row = _COLLECTIONS.first(conn, _COLLECTIONS.select().where(collections.c.id == collection_id))
     if row is None:
         raise NotFound(f"There is no collection {collection_id}. The collection 'default' always exists.")
@@ -77,7 +77,7 @@ def get_collection(conn: Connection, collection_id: str) -> CollectionRow:
 
 
 def list_collections(conn: Connection) -> list[CollectionRow]:
-    """All collections, oldest first."""
+    """Return all collections, oldest first."""
     return _COLLECTIONS.all(conn, _COLLECTIONS.select().order_by(collections.c.created_at))
 
 
@@ -87,7 +87,7 @@ def insert_collection(conn: Connection, **values: object) -> None:
 
 
 def update_collection(conn: Connection, collection_id: str, values: JsonObject) -> CollectionRow:
-    """Change a collection. Raises NotFound."""
+    """Set columns of a collection. Raises NotFound."""
     get_collection(conn, collection_id)
     if values:
         conn.execute(update(collections).where(collections.c.id == collection_id).values(**values))
@@ -101,7 +101,7 @@ def insert(conn: Connection, collection_id: str, **values: object) -> None:
 
 
 def get(conn: Connection, stream_id: str) -> StreamRow:
-    """One stream. Raises NotFound."""
+    """Return a stream. Raises NotFound."""
     row = _STREAMS.first(conn, _STREAMS.select().where(streams.c.id == stream_id))
     if row is None:
         raise NotFound(f"There is no stream {stream_id[:80]}. List the streams to see the ids that exist.")
@@ -109,32 +109,32 @@ def get(conn: Connection, stream_id: str) -> StreamRow:
 
 
 def delete(conn: Connection, stream_id: str) -> None:
-    """Remove a stream with all that belongs to it."""
+    """Delete a stream with everything that belongs to it."""
     conn.execute(streams.delete().where(streams.c.id == stream_id))
 
 
-def change(conn: Connection, stream_id: str, **values: object) -> None:
+def update_stream(conn: Connection, stream_id: str, **values: object) -> None:
     """Set columns of a stream."""
     conn.execute(update(streams).where(streams.c.id == stream_id).values(**values))
 
 
-def wanted(conn: Connection) -> list[StreamRow]:
-    """Streams that should be running."""
+def list_to_run(conn: Connection) -> list[StreamRow]:
+    """Return the streams that should be running, oldest first."""
     return _STREAMS.all(conn, _STREAMS.select().where(streams.c.desired == "running").order_by(streams.c.created_at))
 
 
 def all_streams(conn: Connection) -> list[StreamRow]:
-    """All streams, oldest first."""
+    """Return all streams, oldest first."""
     return _STREAMS.all(conn, _STREAMS.select().order_by(streams.c.created_at, streams.c.id))
 
 
 def all_ids(conn: Connection) -> list[str]:
-    """Ids of all streams."""
+    """Return the ids of all streams."""
     return list(conn.execute(select(streams.c.id)).scalars())
 
 
 def ids_of(conn: Connection, collection_id: str) -> list[str]:
-    """The streams of a collection."""
+    """Return the ids of the streams of a collection."""
     return list(conn.execute(select(streams.c.id).where(streams.c.collection_id == collection_id)).scalars())
 
 
@@ -148,7 +148,20 @@ def page(
     ordering: str,
     collection_id: str | None,
 ) -> tuple[list[StreamRow], int]:
-    """Streams of one page and the number of all that match. Raises InvalidRequest for an unknown ordering or status."""
+    """Return a page of streams, and the total number of streams that match.
+
+    Args:
+        conn: The connection.
+        limit: Maximum number of streams.
+        offset: Number of streams to skip.
+        status: ``connected``, ``stopped`` or ``error``, or None for all.
+        name: Part of the name, in upper or lower case.
+        ordering: A key of ``ORDERINGS``, with ``-`` in front for descending order.
+        collection_id: Id of the collection, or None for all.
+
+    Raises:
+        InvalidRequest: The ordering or status is unknown.
+    """
     column = ORDERINGS.get(ordering.lstrip("-"))
     if column is None:
         raise InvalidRequest(
@@ -177,11 +190,11 @@ def _has_status(status: str) -> ColumnElement[bool]:
             return (streams.c.desired == "running") & in_error
         case "connected":
             return (streams.c.desired == "running") & ~in_error
-    raise InvalidRequest("A stream's status is one of connected, stopped, error.")
+    raise InvalidRequest("status must be connected, stopped or error.")
 
 
 def counts(conn: Connection) -> tuple[int, int]:
-    """Number of streams, and of those that should be running."""
+    """Return the number of streams, and of those that should be running."""
     total = conn.execute(select(func.count()).select_from(streams)).scalar_one()
     running = conn.execute(select(func.count()).select_from(streams).where(streams.c.desired == "running")).scalar_one()
     return total, running

@@ -1,4 +1,4 @@
-"""Which jobs a WebSocket connection was bound to (``ws_connection_id`` of the API)."""
+"""Queries on the targets of WebSocket connections (``ws_connection_id`` of the API)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtstream.store.tables import ws_bindings
 
 
 def bind(conn: Connection, connection_id: str, kind: str, target_id: str, now: float) -> None:
-    """Deliver what this stream, index, alert or transcript yields to that connection."""
+    """Bind a stream, index, alert or transcript to a connection, which then receives its results."""
     conn.execute(
         ws_bindings.insert()
         .prefix_with("OR IGNORE", dialect="sqlite")
@@ -17,11 +17,11 @@ def bind(conn: Connection, connection_id: str, kind: str, target_id: str, now: f
 
 
 def targets(conn: Connection, connection_id: str) -> set[tuple[str, str]]:
-    """What a connection is bound to, as (kind, id)."""
+    """Return the targets of a connection, as (kind, id)."""
     rows = conn.execute(select(ws_bindings).where(ws_bindings.c.connection_id == connection_id)).all()
     return {(row.kind, row.target_id) for row in rows}
 
 
-def forget(conn: Connection, before: float) -> None:
-    """Remove bindings older than ``before``."""
+def trim(conn: Connection, before: float) -> None:
+    """Delete bindings from before the Unix time ``before``."""
     conn.execute(delete(ws_bindings).where(ws_bindings.c.created_at < before))

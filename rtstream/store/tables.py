@@ -36,7 +36,7 @@ streams = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False),
-    # With credentials: never leaves the store except into the worker that opens it.
+    # With credentials. It leaves the store only for the recorder that opens it.
     Column("url", Text, nullable=False),
     Column("collection_id", ForeignKey("collections.id"), nullable=False),
     Column("created_at", Float, nullable=False),
@@ -44,13 +44,13 @@ streams = Table(
     Column("sample_rate", Float, nullable=False),
     Column("store", Boolean, nullable=False),
     Column("enable_transcript", Boolean, nullable=False),
-    # What the user asked for; survives restarts: streams with "running" run again.
+    # State requested by the user. After a restart, streams with "running" are started again.
     Column("desired", String, nullable=False),
     Column("health", JSON, nullable=False),
     Column("media", JSON),
-    # {"max_age_s", "max_bytes"}: this stream's own limits; what is absent is the engine's.
+    # Limits of this stream, {"max_age_s", "max_bytes"}. For absent ones, those of the engine apply.
     Column("retention", JSON, nullable=False, default=dict),
-    # Bytes of all its segments, kept with them: adding millions of rows up would take seconds.
+    # Bytes of all its segments, updated with them, because summing millions of rows would take seconds.
     Column("recorded_bytes", Integer, nullable=False, default=0),
 )
 
@@ -60,10 +60,10 @@ recordings = Table(
     Column("id", String, primary_key=True),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("started_at", Float, nullable=False),
-    # End of its last segment; grows while the run goes on. ``closed``: nothing more will come.
+    # End of its last segment, which grows while the recording continues. ``closed``: no more segments follow.
     Column("ended_at", Float, nullable=False),
     Column("closed", Boolean, nullable=False, default=False),
-    # The fMP4 initialisation segment (ftyp + moov) of this continuous run, and its codecs as in RFC 6381.
+    # The fMP4 init segment (ftyp + moov) of the recording, and its codecs as in RFC 6381.
     Column("init", LargeBinary, nullable=False),
     Column("codecs", String, nullable=False),
     # Bytes of its log that these rows reflect; null for recordings from before logs.
@@ -77,7 +77,7 @@ segments = Table(
     Column("start", Float, primary_key=True),
     Column("duration", Float, nullable=False),
     Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
-    # Where the bytes are: file below the media folder, byte offset and length. Fragments are whole (moof + mdat).
+    # File below the media folder, byte offset and length. Fragments are complete (moof + mdat).
     Column("path", String, nullable=False),
     Column("offset", Integer, nullable=False),
     Column("length", Integer, nullable=False),
@@ -113,7 +113,7 @@ scenes = Table(
     Column("status", String, nullable=False),
     Column("model", String, nullable=False),
     Column("data", JSON),
-    # What a rule may look at besides the text: lines read on screen, changes, frame times, latency.
+    # Facts besides the text: lines read on screen, changes, frame times, latency.
     Column("detail", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Index("scenes_by_index", "index_id", "start"),
@@ -140,7 +140,7 @@ transcript_segments = Table(
     Column("start", Float, nullable=False),
     Column("end", Float, nullable=False),
     Column("text", Text, nullable=False),
-    # "speech", or "gap": seconds that were skipped not to fall behind live.
+    # "speech", or "gap" for audio that was skipped so as not to fall behind live.
     Column("kind", String, nullable=False, default="speech"),
     Column("detail", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -166,8 +166,8 @@ alerts = Table(
     Column("callback_url", Text),
     Column("status", String, nullable=False),
     Column("options", JSON, nullable=False),
-    # Where the rule stands (last match, hits in a row), and the newest scene it has judged: so that a restart neither
-    # repeats nor forgets.
+    # State of the alert (last match, consecutive hits) and the newest scene it has evaluated, so that a restart
+    # neither repeats nor forgets a firing.
     Column("state", JSON, nullable=False),
     Column("judged_scene", Integer, nullable=False, default=0),
     Column("fired", Integer, nullable=False, default=0),
@@ -186,7 +186,7 @@ decisions = Table(
     Column("reason", String, nullable=False, default=""),
     Column("confidence", Float),
     Column("explanation", Text, nullable=False, default=""),
-    # Journal number of the alert, when it fired.
+    # Journal number of the firing, if the alert fired.
     Column("seq", Integer),
     Index("decisions_by_alert", "alert_id", "at"),
 )
@@ -205,7 +205,7 @@ deliveries = Table(
     Column("next_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
     Index("deliveries_by_alert", "alert_id", "seq"),
-    # The outbox: small, however many were delivered.
+    # The outbox. This index stays small, because it contains only pending webhooks.
     Index(
         "deliveries_pending",
         "alert_id",
@@ -229,7 +229,7 @@ delivery_attempts = Table(
 pins = Table(
     "pins",
     metadata,
-    # What retention must not remove: evidence of alerts. Ends with its stream.
+    # Ranges that retention must not delete, such as evidence of alerts. They are deleted with their stream.
     Column("id", Integer, primary_key=True),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
     Column("start", Float, nullable=False),
@@ -243,7 +243,7 @@ videos = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("collection_id", ForeignKey("collections.id"), nullable=False),
-    # No foreign key: an exported video outlives its stream.
+    # No foreign key, because an exported video outlives its stream.
     Column("stream_id", String, index=True),
     Column("name", String, nullable=False),
     Column("path", String, nullable=False),
@@ -256,7 +256,7 @@ videos = Table(
 video_transcripts = Table(
     "video_transcripts",
     metadata,
-    # What was said in an exported video is known. Its segments may be none: nobody spoke, or there is no sound.
+    # The transcript of an exported video. It has no segments if there is no speech or no audio.
     Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
     Column("engine", String, nullable=False),
     Column("language", String),
@@ -282,7 +282,7 @@ video_segments = Table(
 links = Table(
     "links",
     metadata,
-    # 22 random URL-safe characters: the id is the permission.
+    # 22 random URL-safe characters. Knowing the id is the permission.
     Column("id", String, primary_key=True),
     # SHA-256 of target, titles and purpose, so that the same request yields the same link. Null once a link was
     # revoked or has expired: the next request for its target creates another one.
@@ -315,21 +315,21 @@ journal = Table(
     Column("seq", Integer, primary_key=True),
     Column("at", Float, nullable=False),
     Column("channel", String, nullable=False),
-    # No foreign keys: the journal outlives what it speaks of.
+    # No foreign keys, because the journal outlives the streams and indexes that it mentions.
     Column("stream_id", String, nullable=False, default=""),
     Column("stream_name", String, nullable=False, default=""),
     Column("index_id", String, nullable=False, default=""),
     Column("alert_id", String, nullable=False, default=""),
     Column("data", JSON, nullable=False),
     Index("journal_by_stream", "stream_id", "channel", "seq"),
-    # A number is never given twice, also when the newest rows were removed.
+    # A number is never reused, even when the newest rows are deleted.
     sqlite_autoincrement=True,
 )
 
 kept = Table(
     "kept",
     metadata,
-    # Small things that survive a restart, by name.
+    # Single values that survive a restart, by name.
     Column("key", String, primary_key=True),
     Column("value", JSON, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""Queries on transcripts: the jobs that run, and what was said."""
+"""Queries on transcripts: their jobs and their segments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtstream.store.tables import transcript_jobs, transcript_segments
 
 @dataclass(frozen=True, slots=True)
 class TranscriptJobRow:
-    """A stored transcript job: a transcript that was asked for."""
+    """A stored transcript job, which is a transcript requested by a user."""
 
     stream_id: str
     engine: str
@@ -44,7 +44,7 @@ _SEGMENTS = RowReader(TranscriptSegmentRow, transcript_segments)
 
 
 def start_job(conn: Connection, stream_id: str, engine: str, language: str | None, now: float) -> None:
-    """A transcript is wanted from now on; nothing changes when it is already."""
+    """Store that a transcript should run. Nothing changes if it already does, in the same language."""
     before = job(conn, stream_id, engine)
     if before is None:
         conn.execute(
@@ -53,27 +53,27 @@ def start_job(conn: Connection, stream_id: str, engine: str, language: str | Non
             )
         )
     elif (before.status, before.language) != ("running", language):
-        _change(conn, stream_id, engine, status="running", language=language, created_at=now, updated_at=now)
+        _update(conn, stream_id, engine, status="running", language=language, created_at=now, updated_at=now)
 
 
 def stop_job(conn: Connection, stream_id: str, engine: str, now: float) -> None:
-    """A transcript is not wanted any longer."""
-    _change(conn, stream_id, engine, status="stopped", updated_at=now)
+    """Store that a transcript should no longer run."""
+    _update(conn, stream_id, engine, status="stopped", updated_at=now)
 
 
-def _change(conn: Connection, stream_id: str, engine: str, **values: object) -> None:
+def _update(conn: Connection, stream_id: str, engine: str, **values: object) -> None:
     which = (transcript_jobs.c.stream_id == stream_id, transcript_jobs.c.engine == engine)
     conn.execute(update(transcript_jobs).where(*which).values(**values))
 
 
 def job(conn: Connection, stream_id: str, engine: str) -> TranscriptJobRow | None:
-    """One job, or None when this engine was never started on the stream."""
+    """Return a job, or None if the engine was never started on the stream."""
     which = (transcript_jobs.c.stream_id == stream_id, transcript_jobs.c.engine == engine)
     return _JOBS.first(conn, _JOBS.select().where(*which))
 
 
 def jobs(conn: Connection, stream_id: str | None = None) -> list[TranscriptJobRow]:
-    """Jobs (of a stream), oldest first."""
+    """Return the jobs of a stream, or all jobs if ``stream_id`` is None, oldest first."""
     query = _JOBS.select().order_by(transcript_jobs.c.created_at)
     if stream_id is not None:
         query = query.where(transcript_jobs.c.stream_id == stream_id)
@@ -81,7 +81,7 @@ def jobs(conn: Connection, stream_id: str | None = None) -> list[TranscriptJobRo
 
 
 def add(conn: Connection, **values: object) -> int:
-    """Store a final segment or a gap; returns its id, which only grows."""
+    """Store a final segment or a gap. Returns its id, which is larger than all earlier ones."""
     key = conn.execute(transcript_segments.insert().values(**values)).inserted_primary_key
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
 
@@ -97,7 +97,10 @@ def page(
     page: int,
     page_size: int,
 ) -> tuple[list[TranscriptSegmentRow], int]:
-    """Segments that share time with [start, end) and end after ``since``, oldest first; and the number of all."""
+    """Return a page of segments, oldest first, and the total number of segments that match.
+
+    Segments match if they overlap [start, end) and end after ``since``. Arguments that are None do not restrict.
+    """
     where: list[ColumnElement[bool]] = [transcript_segments.c.stream_id == stream_id]
     if engine is not None:
         where.append(transcript_segments.c.engine == engine)

@@ -1,4 +1,4 @@
-"""Single values of the engine that survive a restart, by key."""
+"""Stores single values of the engine across restarts, by key."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, select
 from rtstream.store.tables import kept
 
 
-def get(conn: Connection, key: str) -> Any:  # Any: the shape is that of the writer of this key
-    """Return the JSON value of a key, or None when there is none."""
+def get(conn: Connection, key: str) -> Any:  # Any: each key has its own shape
+    """Return the JSON value of a key, or None if it has none."""
     return conn.execute(select(kept.c.value).where(kept.c.key == key)).scalar()
 
 

@@ -1,4 +1,4 @@
-"""Queries on what is said in exported videos."""
+"""Queries on the transcripts of exported videos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtstream.store.tables import video_segments, video_transcripts, videos
 
 @dataclass(frozen=True, slots=True)
 class VideoTranscriptRow:
-    """A stored transcript of a video. ``sound``: the video has audio."""
+    """A stored transcript of a video. ``sound`` is whether the video has audio."""
 
     video_id: str
     engine: str
@@ -27,9 +27,16 @@ _TRANSCRIPTS = RowReader(VideoTranscriptRow, video_transcripts)
 
 
 def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **facts: object) -> bool:
-    """Store all that is said in a video instead of what was stored before; False when the video is gone.
+    """Replace the transcript of a video.
 
-    ``sentences``: the columns of ``video_segments``; ``facts``: those of ``video_transcripts``.
+    Args:
+        conn: The connection.
+        video_id: Id of the video.
+        sentences: Columns of ``video_segments``, per sentence.
+        facts: Columns of ``video_transcripts``.
+
+    Returns:
+        Whether the video still exists. Otherwise, nothing is stored.
     """
     if conn.execute(select(videos.c.id).where(videos.c.id == video_id)).first() is None:
         return False
@@ -42,7 +49,7 @@ def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **
 
 
 def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dict[str, VideoTranscriptRow]:
-    """The transcripts there are (of these videos), by video."""
+    """Return the transcripts of these videos, or of all if ``video_ids`` is None, by video id."""
     query = _TRANSCRIPTS.select()
     if video_ids is not None:
         query = query.where(video_transcripts.c.video_id.in_(video_ids))
@@ -50,6 +57,6 @@ def transcribed(conn: Connection, video_ids: Sequence[str] | None = None) -> dic
 
 
 def sentences(conn: Connection, video_id: str) -> list[list[JsonObject]]:
-    """The words of every sentence, in order."""
+    """Return the words of each sentence, in order."""
     query = select(video_segments.c.words).where(video_segments.c.video_id == video_id)
     return list(conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars())

@@ -19,7 +19,7 @@ class VideoDetail:
     Attributes:
         key: Identifies the recording or the window that was exported.
         size: Bytes of the file.
-        covered: What the video shows, as ranges in Unix seconds.
+        covered: The times that the video shows, as ranges in Unix seconds.
     """
 
     key: str
@@ -32,7 +32,7 @@ class VideoDetail:
 
     @classmethod
     def from_json(cls, stored: JsonObject | None) -> VideoDetail:
-        """Restore a detail from ``to_json``. What is missing is empty."""
+        """Restore a detail from ``to_json``. Missing fields are empty."""
         stored = stored or {}
         covered = [(float(start), float(end)) for start, end in stored.get("covered", ())]
         return cls(stored.get("key", ""), stored.get("size", 0), covered)
@@ -62,7 +62,7 @@ def insert(conn: Connection, **values: object) -> None:
 
 
 def get(conn: Connection, video_id: str) -> VideoRow:
-    """One video. Raises NotFound."""
+    """Return a video. Raises NotFound."""
     row = _VIDEOS.first(conn, _VIDEOS.select().where(videos.c.id == video_id))
     if row is None:
         raise NotFound(f"There is no exported video {video_id[:80]}. List the videos to see the ids that exist.")
@@ -70,7 +70,7 @@ def get(conn: Connection, video_id: str) -> VideoRow:
 
 
 def listing(conn: Connection, collection_id: str | None = None) -> list[VideoRow]:
-    """All videos (of a collection), newest first."""
+    """Return the videos of a collection, or all if ``collection_id`` is None, newest first."""
     query = _VIDEOS.select().order_by(videos.c.created_at.desc(), videos.c.id)
     if collection_id is not None:
         query = query.where(videos.c.collection_id == collection_id)
@@ -78,22 +78,22 @@ def listing(conn: Connection, collection_id: str | None = None) -> list[VideoRow
 
 
 def exported(conn: Connection, stream_id: str, key: str) -> VideoRow | None:
-    """The video that an export of the same recording has made already."""
+    """Return the video of an earlier export of the same recording or window, or None."""
     same = (videos.c.stream_id == stream_id) & (videos.c.detail["key"].as_string() == key)
     return _VIDEOS.first(conn, _VIDEOS.select().where(same))
 
 
 def rename(conn: Connection, video_id: str, name: str) -> None:
-    """Give a video another name. Raises NotFound."""
+    """Rename a video. Raises NotFound."""
     get(conn, video_id)
     conn.execute(update(videos).where(videos.c.id == video_id).values(name=name))
 
 
 def remove(conn: Connection, video_id: str) -> None:
-    """Forget a video."""
+    """Delete the row of a video."""
     conn.execute(delete(videos).where(videos.c.id == video_id))
 
 
 def ids(conn: Connection) -> set[str]:
-    """Ids of all videos."""
+    """Return the ids of all videos."""
     return set(conn.execute(select(videos.c.id)).scalars())

@@ -172,7 +172,7 @@ def test_the_sdk_starts_reads_and_stops_a_transcript_and_indexes_what_is_said(
 def test_connecting_with_a_transcript_starts_it_or_says_why_not(tmp_path: Path, source: LiveSource) -> None:
     with engine(tmp_path) as (url, _):
         coll = collection(url)
-        with pytest.raises(InvalidRequestError, match="needs sound"):
+        with pytest.raises(InvalidRequestError, match="needs audio"):
             coll.connect_rtstream(url=source.rtsp_url, name="Mute", enable_transcript=True)
         assert coll.list_rtstreams() == []
         stream = coll.connect_rtstream(

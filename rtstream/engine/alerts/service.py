@@ -315,7 +315,7 @@ class AlertService:
             NotFound: There is no such alert or delivery.
         """
         await self._own(stream_id, index_id, alert_id)
-        number = await self._db.write(outbox.again, alert_id, delivery_id, time.time())
+        number = await self._db.write(outbox.retry, alert_id, delivery_id, time.time())
         if delivery_id is not None and not number:
             raise NotFound(f"This alert has no delivery {delivery_id[:80]}. List its deliveries to see their ids.")
         self._on_webhooks([alert_id])

@@ -1,4 +1,4 @@
-"""Audio indexes: batches of what was said become summaries by the language model."""
+"""Audio indexes, in which the language model summarises batches of the transcript."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunningAudioIndex(RunningIndex):
     value: float = 10
     json_schema: JsonObject | None = None
     engine: str = ""
-    """The transcript it listens to."""
+    """Name of the speech engine whose transcript is summarised."""
     batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,41 +31,47 @@ class RunningAudioIndex(RunningIndex):
 
 
 class AudioIndexes:
-    """All running audio indexes. They take final segments; somebody else runs the transcripts they need."""
+    """The running audio indexes.
 
-    def __init__(self, indexing: IndexRunner) -> None:
-        self._indexing = indexing
+    They summarise final transcript segments. ``TranscriptService`` runs the transcripts they need.
+    """
+
+    def __init__(self, runner: IndexRunner) -> None:
+        self._runner = runner
         self._running: dict[str, RunningAudioIndex] = {}
 
     async def start(self, index: RunningAudioIndex) -> None:
-        """Begin (or begin anew, with a changed prompt)."""
+        """Start an index, or restart it with a changed prompt."""
         await self.stop(index.id)
         self._running[index.id] = index
-        self._indexing.start(index)
+        self._runner.start(index)
 
     async def stop(self, index_id: str) -> None:
-        """End an index; what was said and not yet summarised is dropped."""
+        """Stop an index. Speech that has not been summarised is dropped."""
         index = self._running.pop(index_id, None)
         if index is not None:
             index.scope.cancel()
 
     def of_stream(self, stream_id: str) -> list[RunningAudioIndex]:
-        """The running audio indexes of a stream."""
+        """Return the running audio indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
-    async def said(self, stream_id: str, engine: str, record: JsonObject) -> None:
-        """A final segment was stored."""
+    async def segment_stored(self, stream_id: str, engine: str, record: JsonObject) -> None:
+        """Add a final transcript segment to the batches."""
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.add(words))
 
     async def clock(self, stream_id: str, engine: str, reached: float) -> None:
-        """All that was said before Unix time ``reached`` is final: batches by time are over also in silence."""
+        """Complete the batches by time that end before the Unix time ``reached``, even in silence.
+
+        All speech before ``reached`` has been transcribed.
+        """
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.reach(reached))
 
     async def transcript_ended(self, stream_id: str, engine: str) -> None:
-        """Nothing more will be said for now: what was collected is a (shorter) batch."""
+        """Complete the current batches early, because no more speech follows for now."""
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.flush())
 
@@ -75,10 +81,10 @@ class AudioIndexes:
     async def _complete(self, index: RunningAudioIndex, batches: list[Batch]) -> None:
         for batch in batches:
             detail = SceneDetail(words=len(batch.words), transcript=batch.text)
-            await self._indexing.put(index, WindowJob(batch.start, batch.end, _question(index, batch), detail))
+            await self._runner.put(index, WindowJob(batch.start, batch.end, _summary_call(index, batch), detail))
 
 
-def _question(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
+def _summary_call(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:
     provider = cast("LanguageProvider", index.provider)
 
     async def ask() -> VisionAnswer:
@@ -88,7 +94,7 @@ def _question(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[
 
 
 def audio_index(row: IndexRow, stream_name: str, provider: LanguageProvider, engine: str) -> RunningAudioIndex:
-    """A running index of a stored one."""
+    """Return a running index for a stored one."""
     config = row.extraction_config
     return RunningAudioIndex(
         id=row.id,

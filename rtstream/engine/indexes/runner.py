@@ -1,6 +1,7 @@
-"""Running indexes: windows of pictures or words wait for their model, and become stored scenes.
+"""Runs indexes: queues windows of pictures or words for their model, and stores the results as scenes.
 
-Nothing falls behind live: at most ``MAX_WAITING`` windows wait; one more, and the oldest is skipped and counted.
+At most ``MAX_WAITING`` windows are queued per index, so that no index falls behind live. When another one arrives, the
+oldest is skipped and counted.
 """
 
 from __future__ import annotations
@@ -32,46 +33,54 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 2
 MAX_TEXT = 20_000
-"""Characters of a model's answer that are kept."""
+"""Maximum number of characters stored of a model's response."""
 MAX_LINES = 500
 RESUME_SLACK_S = 0.1
-"""After a pause for the cap: clocks and timers are not exact, and asking too early would pause again."""
+"""Seconds added to a pause for the cap. Clocks and timers are inexact, and an early call would pause again."""
 
 
 @dataclass
 class WindowJob:
-    """One window that waits for its model. ``detail`` is kept with the scene (frame times, number of words)."""
+    """One window that waits for its model. ``detail`` is stored with the scene (frame times, number of words)."""
 
     start: float
     end: float
     ask: Callable[[], Awaitable[VisionAnswer]] | None
     detail: SceneDetail
     answer: VisionAnswer | None = None
-    """The answer when nobody needs to be asked (``ask`` is None)."""
+    """The answer, if no model needs to be called (``ask`` is None)."""
 
 
 @dataclass
 class RunningIndex:
-    """One index at work."""
+    """One running index."""
 
     id: str
     stream_id: str
     stream_name: str
     name: str
     channel: str
-    """Where its scenes go: ``scene_index`` or ``audio_index``."""
+    """Journal channel of its scenes: ``scene_index`` or ``audio_index``."""
     provider: VisionProvider | LanguageProvider
     waiting: deque[WindowJob] = field(default_factory=deque)
     paused: bool = False
-    """The cap of model calls is reached: what must be left out now is counted as capped, not as skipped."""
+    """Whether the cap of model calls is reached. Dropped windows then count as capped, not as skipped."""
     failing: bool = False
-    """The last window failed, and the index says why."""
+    """Whether the last window failed. The index then shows the reason."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 class IndexRunner:
-    """All indexes at work. ``on_scene(index_id)`` is called after each stored scene."""
+    """Runs all indexes.
+
+    Args:
+        tasks: Task group in which the indexes run.
+        db: The database.
+        journal: Journal that is notified of scenes.
+        calls: Calls the models.
+        on_scene: Called with the id of the index after each stored scene.
+    """
 
     def __init__(
         self, tasks: TaskGroup, db: Database, journal: Journal, calls: ModelCalls, on_scene: Callable[[str], None]
@@ -83,11 +92,11 @@ class IndexRunner:
         self._on_scene = on_scene
 
     def start(self, index: RunningIndex) -> None:
-        """Work through what ``put`` brings until ``index.scope`` is cancelled."""
+        """Process the windows added by ``put`` until ``index.scope`` is cancelled."""
         self._tasks.start_soon(self._work, index)
 
     async def put(self, index: RunningIndex, job: WindowJob) -> None:
-        """A window is complete."""
+        """Queue a complete window. The oldest one is dropped if too many wait."""
         index.waiting.append(job)
         index.arrived.set()
         if len(index.waiting) > MAX_WAITING:
@@ -114,16 +123,16 @@ class IndexRunner:
                     await self._count(index, failed=1)
 
     async def _load(self, index: RunningIndex) -> None:
-        """Get ready while the first window fills."""
+        """Load the model while the first window fills."""
         try:
             await index.provider.load()
         except ProviderError:
-            pass  # the first window will say so
+            pass  # the first window reports it
         except Exception:
-            log.exception("what index %s needs could not be loaded", index.id)
+            log.exception("the model of index %s could not be loaded", index.id)
 
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
-        """The cap of model calls is reached: say so, leave out and count what comes, go on when there is room."""
+        """Pause the index until the cap allows another call. Windows dropped meanwhile are counted as capped."""
         index.paused = True
         await self._state(index, IndexStatus.PAUSED, str(capped))
         await anyio.sleep(max(0.0, capped.until - time.time()) + RESUME_SLACK_S)
@@ -132,7 +141,7 @@ class IndexRunner:
 
     async def _state(self, index: RunningIndex, status: IndexStatus, reason: str) -> None:
         index.failing = False
-        await self._db.write(lambda conn: rows.change(conn, index.id, status=status, status_reason=reason))
+        await self._db.write(lambda conn: rows.update_index(conn, index.id, status=status, status_reason=reason))
 
     async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
         attempts = _Attempts(job)
@@ -178,14 +187,14 @@ class IndexRunner:
 
     @staticmethod
     def _store(conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float]) -> None:
-        """The scene, its journal entry and the index's counters, in one transaction."""
+        """Store a scene, its journal entry and the index's counters in one transaction."""
         scene_id = rows.add_scene(conn, **values)
         detail = values["detail"]
         rows.count(conn, index.id, **counts)
         failure = detail.get("failure", "")
         if failure or index.failing:
             reason = f"The last window failed: {failure}" if failure else ""
-            rows.change(conn, index.id, status_reason=reason)
+            rows.update_index(conn, index.id, status_reason=reason)
         data = {
             "text": values["text"],
             "start": values["start"],
@@ -204,7 +213,7 @@ class IndexRunner:
 
 
 class _Attempts:
-    """Asks for one window, as often as it is called: counts that, and measures the last one."""
+    """Calls the model for one window. Counts the attempts and measures the last one."""
 
     def __init__(self, job: WindowJob) -> None:
         self._job = job

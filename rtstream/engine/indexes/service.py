@@ -1,4 +1,4 @@
-"""Scene indexes as the API has them: create, list, start, stop, read."""
+"""Creates, lists, updates, starts and stops scene indexes, and reads their scenes."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from rtstream.store.journal import Entry
 MAX_PROMPT = 20_000
 MAX_PAGE_SIZE = 1000
 LOCAL_AUDIO_NOTE = (
-    "No language model is set, so each scene is an extract of what was said. It does not follow the prompt."
+    "No language model is set, so each scene is an extract of the transcript. It does not follow the prompt."
 )
 LOCAL_NOTE = (
-    "No vision model is set, so the embedded default describes: text on screen, changes, motion, colours. "
+    "No vision model is set, so the built-in one describes text on screen, changes, motion and colours. "
     "It does not follow the prompt."
 )
 
 
 class IndexService:
-    """All scene indexes, of pictures (extraction type ``time``) and of speech (``transcript``)."""
+    """The scene indexes of the engine, of pictures (extraction type ``time``) and of speech (``transcript``)."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class IndexService:
         visual: VisualIndexes,
         audio: AudioIndexes,
         transcripts: TranscriptService,
-        bindings: Subscriptions,
+        subscriptions: Subscriptions,
         calls: ModelCalls,
     ) -> None:
         self._db = db
@@ -59,11 +59,11 @@ class IndexService:
         self._visual = visual
         self._audio = audio
         self._transcripts = transcripts
-        self._bindings = bindings
+        self._subscriptions = subscriptions
         self._calls = calls
 
     async def resume(self) -> None:
-        """Run again what ran when the engine ended."""
+        """Start the indexes that were running when the engine ended."""
 
         def query(conn: Connection) -> list[tuple[IndexRow, str]]:
             streams = stream_rows.all_streams(conn)
@@ -74,13 +74,18 @@ class IndexService:
                 await self._run(row, name)
 
     async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
-        """Add an index to a stream and run it. Raises NotFound, InvalidRequest."""
+        """Create an index on a stream and start it.
+
+        Raises:
+            InvalidRequest: The request is invalid, the stream lacks video or audio, or the model cannot be used.
+            NotFound: There is no such stream.
+        """
         stream = await self._db.read(stream_rows.get, stream_id)
         kind = {"time": "time", "time_based": "time", "transcript": "transcript"}.get(request.extraction_type)
         if kind is None:
             raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
         if kind == "transcript":
-            self._transcripts.check_sound(stream)
+            self._transcripts.check_audio(stream)
         elif "video" not in stream.media_types:
             raise InvalidRequest("This stream was connected without video. Connect it with media_types=['video'].")
         if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
@@ -115,43 +120,44 @@ class IndexService:
 
         row = await self._db.write(insert)
         self._journal.wake()
-        await self._bindings.bind(request.ws_connection_id, "index", row.id)
+        await self._subscriptions.bind(request.ws_connection_id, "index", row.id)
         await self._run(row, stream.name)
         return self._index(row)
 
-    async def of_stream(self, stream_id: str) -> list[SceneIndex]:
-        """The indexes of a stream, oldest first."""
-        return [self._index(row) for row in await self._db.read(rows.of_stream, stream_id)]
-
     async def get(self, stream_id: str, index_id: str) -> SceneIndex:
-        """One index. Raises NotFound."""
+        """Return an index. Raises NotFound."""
         return self._index(await self._db.read(rows.get, index_id, stream_id))
 
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Run an index; harmless when it runs."""
+        """Start an index, unless it is running. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
         if row.status is IndexStatus.STOPPED:
-            row = await self._change(index_id, status=IndexStatus.RUNNING, status_reason="")
+            row = await self._update(index_id, status=IndexStatus.RUNNING, status_reason="")
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Stop an index; harmless when it is stopped."""
+        """Stop an index, unless it is stopped. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
-        await self._halt(row)
-        return self._index(await self._change(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
+        await self._stop(row)
+        return self._index(await self._update(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
 
-    async def forget(self, stream_id: str) -> None:
-        """End the indexes of a stream that is being removed."""
+    async def stop_all(self, stream_id: str) -> None:
+        """Stop the indexes of a stream that is being deleted."""
         for row in await self._db.read(rows.of_stream, stream_id):
-            await self._halt(row)
+            await self._stop(row)
 
-    async def change_prompt(self, stream_id: str, index_id: str, prompt: str) -> SceneIndex:
-        """Another prompt from the next window on."""
+    async def update(self, stream_id: str, index_id: str, prompt: str) -> SceneIndex:
+        """Change the prompt of an index from its next window on.
+
+        Raises:
+            InvalidRequest: The prompt is empty or too long.
+            NotFound: There is no such index on that stream.
+        """
         if not 0 < len(prompt) <= MAX_PROMPT:
             raise InvalidRequest(f"The prompt must have 1 to {MAX_PROMPT} characters.")
         await self._db.read(rows.get, index_id, stream_id)
-        row = await self._change(index_id, prompt=prompt)
+        row = await self._update(index_id, prompt=prompt)
         if row.status is not IndexStatus.STOPPED:
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
@@ -159,21 +165,34 @@ class IndexService:
     async def scenes(
         self, stream_id: str, index_id: str, start: float | None, end: float | None, page: int, page_size: int
     ) -> tuple[list[Scene], bool]:
-        """One page, newest first, and whether there is a next one."""
+        """Return one page of scenes, newest first, and whether more pages follow.
+
+        Args:
+            stream_id: Id of the stream.
+            index_id: Id of the index.
+            start: Start of the range in Unix seconds, or None for no bound.
+            end: End of the range in Unix seconds, or None for no bound.
+            page: Page number, from 1.
+            page_size: Scenes per page, up to ``MAX_PAGE_SIZE``.
+
+        Raises:
+            InvalidRequest: The page, its size or the range is invalid.
+            NotFound: There is no such index on that stream.
+        """
         if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
             raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         for bound in (start, end):
             if bound is not None and not math.isfinite(bound):
                 raise InvalidRequest("start and end must be Unix timestamps in seconds.")
         if start is not None and end is not None and end < start:
-            raise InvalidRequest("The end of the window is before its start. Swap them: both are Unix timestamps.")
+            raise InvalidRequest("The end of the window is before its start. Swap them. Both are Unix timestamps.")
         await self._db.read(rows.get, index_id, stream_id)
         found, more = await self._db.read(rows.scene_page, index_id, start, end, page, page_size)
         return [_scene(row) for row in found], more
 
-    async def _change(self, index_id: str, **values: object) -> IndexRow:
+    async def _update(self, index_id: str, **values: object) -> IndexRow:
         def change(conn: Connection) -> IndexRow:
-            rows.change(conn, index_id, **values)
+            rows.update_index(conn, index_id, **values)
             return rows.get(conn, index_id)
 
         return await self._db.write(change)
@@ -183,17 +202,17 @@ class IndexService:
             provider = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
         except (ProviderError, InvalidRequest) as exc:
-            await self._change(row.id, status=IndexStatus.STOPPED, status_reason=str(exc))
+            await self._update(row.id, status=IndexStatus.STOPPED, status_reason=str(exc))
             return
-        if row.status != "running" or row.status_reason:  # a pause, or a failure, of an earlier run
-            await self._change(row.id, status=IndexStatus.RUNNING, status_reason="")
+        if row.status != "running" or row.status_reason:  # left by a pause or failure before a restart
+            await self._update(row.id, status=IndexStatus.RUNNING, status_reason="")
         if row.extraction_type == "time":
             await self._visual.start(visual_index(row, stream_name, cast(VisionProvider, provider)))
         else:
             await self._audio.start(audio_index(row, stream_name, cast(LanguageProvider, provider), engine))
             await self._transcripts.need(row.stream_id, engine, row.id)
 
-    async def _halt(self, row: IndexRow) -> None:
+    async def _stop(self, row: IndexRow) -> None:
         if row.extraction_type == "time":
             await self._visual.stop(row.id)
             return
@@ -206,9 +225,13 @@ class IndexService:
         return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
 
     async def progress(self, stream_id: str) -> list[IndexProgress]:
-        """How the indexes of a stream keep up, oldest first."""
+        """Return the progress of the indexes of a stream, oldest first."""
         fields = set(IndexProgress.model_fields)
-        return [IndexProgress(**index.model_dump(include=fields)) for index in await self.of_stream(stream_id)]
+        return [IndexProgress(**index.model_dump(include=fields)) for index in await self.list(stream_id)]
+
+    async def list(self, stream_id: str) -> list[SceneIndex]:
+        """Return the indexes of a stream, oldest first."""
+        return [self._index(row) for row in await self._db.read(rows.of_stream, stream_id)]
 
     def _index(self, row: IndexRow) -> SceneIndex:
         try:
@@ -263,18 +286,18 @@ def _scene(row: SceneRow) -> Scene:
 
 
 def _options(given: JsonObject, kind: str) -> JsonObject:
-    """What of ``model_config`` is known here. Raises ValueError with a sentence."""
+    """Return the supported options of ``model_config``. Raises ValueError with a message for the user."""
     options: JsonObject = {}
     schema, skip = given.get("json_schema"), given.get("skip_unchanged")
     if schema is not None:
         if not isinstance(schema, dict):
-            raise ValueError("json_schema must be a JSON object: the schema of the answer.")
+            raise ValueError("json_schema must be a JSON object, the schema of the response.")
         check_schema(schema)
         options["json_schema"] = schema
     if skip is not None:
         if not isinstance(skip, bool):
             raise ValueError("skip_unchanged must be true or false.")
         if kind != "time":
-            raise ValueError("skip_unchanged is for pictures only. Leave it out for an index of speech.")
+            raise ValueError("skip_unchanged applies only to visual indexes. Omit it for an audio index.")
         options["skip_unchanged"] = skip
     return options

@@ -1,4 +1,4 @@
-"""Visual indexes: sampled pictures of a stream become windows for the vision model."""
+"""Visual indexes, in which the vision model describes windows of sampled pictures."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.windows import Window, Windows
 from rtstream.store.indexes import IndexRow
 
-if TYPE_CHECKING:  # the libraries of the module take a moment to load
+if TYPE_CHECKING:  # its libraries are slow to import
     from rtstream.perception.vision.features import Grey
 
-NO_JSON = "The embedded default gives no JSON: set a vision model."
+NO_JSON = "The built-in vision model does not return JSON. Set a vision model."
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The last window a model has answered: a grey thumbnail of its last picture, and the answer."""
+class DescribedWindow:
+    """The last window described by a model: a grey thumbnail of its last picture, and the answer."""
 
     thumbnail: Grey
     answer: VisionAnswer
@@ -42,8 +42,8 @@ class RunningVisualIndex(RunningIndex):
     frame_count: int = 5
     json_schema: JsonObject | None = None
     skip_unchanged: bool = False
-    answered: Answered | None = None
-    """Kept while ``skip_unchanged``."""
+    described: DescribedWindow | None = None
+    """Set only with ``skip_unchanged``."""
     windows: Windows[Picture] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,39 +51,46 @@ class RunningVisualIndex(RunningIndex):
 
 
 class VisualIndexes:
-    """All running visual indexes."""
+    """The running visual indexes.
+
+    Args:
+        runner: Runs the indexes.
+        set_taps: Sets the pictures that the recorder of a stream sends, as the interval in seconds and the largest
+            side in pixels per index.
+        max_side: Largest side of the pictures in pixels.
+    """
 
     def __init__(
         self,
-        indexing: IndexRunner,
+        runner: IndexRunner,
         set_taps: Callable[[str, dict[str, dict[str, float]]], Awaitable[None]],
         max_side: int,
     ) -> None:
-        self._indexing = indexing
+        self._runner = runner
         self._set_taps = set_taps
         self._max_side = max_side
         self._running: dict[str, RunningVisualIndex] = {}
 
     async def start(self, index: RunningVisualIndex) -> None:
-        """Begin (or begin anew, with a changed prompt)."""
+        """Start an index, or restart it with a changed prompt."""
         await self.stop(index.id)
         self._running[index.id] = index
-        self._indexing.start(index)
+        self._runner.start(index)
         await self.retap(index.stream_id)
 
     async def stop(self, index_id: str) -> None:
-        """End an index; the window under way is dropped."""
+        """Stop an index. The current window is dropped."""
         index = self._running.pop(index_id, None)
         if index is not None:
             index.scope.cancel()
             await self.retap(index.stream_id)
 
     def of_stream(self, stream_id: str) -> list[RunningVisualIndex]:
-        """The running visual indexes of a stream."""
+        """Return the running visual indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
     async def retap(self, stream_id: str) -> None:
-        """Tell the stream's worker which pictures are wanted now."""
+        """Send the stream's recorder the pictures that its indexes need now."""
         taps = {
             index.id: {"interval_s": index.length / index.frame_count, "max_side": float(self._max_side)}
             for index in self.of_stream(stream_id)
@@ -91,7 +98,7 @@ class VisualIndexes:
         await self._set_taps(stream_id, taps)
 
     async def frame(self, stream_id: str, frame: m.FrameTaken) -> None:
-        """A sampled picture arrived."""
+        """Add a sampled picture to the windows."""
         picture = Picture(frame.time, frame.payload, frame.width, frame.height)
         for index_id in frame.taps:
             index = self._running.get(index_id)
@@ -99,34 +106,34 @@ class VisualIndexes:
                 await self._complete(index, index.windows.add(picture))
 
     async def clock(self, stream_id: str, reached: float) -> None:
-        """The stream was sampled up to this time."""
+        """Complete the windows that end before the Unix time ``reached``, up to which the stream was sampled."""
         for index in self.of_stream(stream_id):
             await self._complete(index, index.windows.reach(reached))
 
-    async def run_ended(self, stream_id: str) -> None:
-        """The stream was cut: what was collected is a (shorter) window."""
+    async def recording_ended(self, stream_id: str) -> None:
+        """Complete the current windows early, because the recording has ended."""
         for index in self.of_stream(stream_id):
             await self._complete(index, index.windows.flush())
 
     async def _complete(self, index: RunningVisualIndex, windows: list[Window[Picture]]) -> None:
         for window in windows:
-            await self._indexing.put(index, await _job(index, window))
+            await self._runner.put(index, await _job(index, window))
 
 
 async def _job(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
     detail = SceneDetail(frame_times=[round(picture.time, 3) for picture in window.pictures])
     last = None
     if index.skip_unchanged:
-        unchanged, last = await anyio.to_thread.run_sync(_compare, index.answered, window.pictures)
-        if unchanged and index.answered is not None:
-            return WindowJob(window.start, window.end, None, replace(detail, unchanged=True), index.answered.answer)
-    return WindowJob(window.start, window.end, _question(index, window, last), detail)
+        unchanged, last = await anyio.to_thread.run_sync(_compare, index.described, window.pictures)
+        if unchanged and index.described is not None:
+            return WindowJob(window.start, window.end, None, replace(detail, unchanged=True), index.described.answer)
+    return WindowJob(window.start, window.end, _description_call(index, window, last), detail)
 
 
-def _question(
+def _description_call(
     index: RunningVisualIndex, window: Window[Picture], last: Grey | None
 ) -> Callable[[], Awaitable[VisionAnswer]]:
-    """The call for a window. ``last``: thumbnail of its last picture, where one is needed."""
+    """Return the model call for a window. ``last`` is the thumbnail of its last picture with ``skip_unchanged``."""
     request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
     provider = cast("VisionProvider", index.provider)
     json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
@@ -134,26 +141,35 @@ def _question(
     async def ask() -> VisionAnswer:
         answer: VisionAnswer = await provider.describe(request)
         if last is not None:
-            index.answered = Answered(last, answer)
+            index.described = DescribedWindow(last, answer)
         return replace(answer, data_error=NO_JSON) if json_wanted and ModelCalls.free(provider) else answer
 
     return ask
 
 
-def _compare(answered: Answered | None, pictures: Sequence[Picture]) -> tuple[bool, Grey | None]:
-    """Whether every picture looks like the one last answered for, and the thumbnail of the last one, if it has one."""
-    from rtstream.perception.vision import features  # here, in a thread: the libraries take a moment to load
+def _compare(described: DescribedWindow | None, pictures: Sequence[Picture]) -> tuple[bool, Grey | None]:
+    """Return whether all pictures look like the last described window, and the thumbnail of the last picture.
+
+    The thumbnail is None if a picture cannot be decoded.
+    """
+    from rtstream.perception.vision import features  # here, in a thread, because its libraries are slow to import
 
     try:
         seen = [features.thumbnail(picture.jpeg) for picture in pictures]
     except features.BadPicture:
         return False, None
-    alike = answered is not None and not any(features.changed_tiles(answered.thumbnail, one).any() for one in seen)
-    return alike, seen[-1]
+    unchanged = described is not None and not any(
+        features.changed_tiles(described.thumbnail, thumbnail).any() for thumbnail in seen
+    )
+    return unchanged, seen[-1]
 
 
 def extraction_config(given: JsonObject | None) -> JsonObject:
-    """A visual index's ``{"time", "frame_count"}`` with defaults filled in. Raises ValueError with a sentence."""
+    """Return the checked ``{"time", "frame_count"}`` of a visual index with its defaults.
+
+    Raises:
+        ValueError: A value is out of range. The message can be shown to the user.
+    """
     given = given or {}
     length, count = given.get("time"), given.get("frame_count")
     length = 2 if length is None else _number(length, "The window (time, in seconds)")
@@ -163,22 +179,22 @@ def extraction_config(given: JsonObject | None) -> JsonObject:
     if count != int(count) or not 1 <= count <= 60:
         raise ValueError("frame_count must be a whole number from 1 to 60.")
     if count / length > 30:
-        raise ValueError("That is more than 30 pictures a second. Take a longer window or fewer frames.")
+        raise ValueError("This is more than 30 pictures per second. Use a longer window or fewer frames.")
     return {"time": int(length) if length == int(length) else length, "frame_count": int(count)}
 
 
-def _number(value: JsonValue, what: str) -> float:
+def _number(value: JsonValue, name: str) -> float:
     try:
         number = float(value)  # pyright: ignore[reportArgumentType] - refused below
     except (TypeError, ValueError):
-        raise ValueError(f"{what} must be a number.") from None
+        raise ValueError(f"{name} must be a number.") from None
     if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(f"{what} must be a number.")
+        raise ValueError(f"{name} must be a number.")
     return number
 
 
 def visual_index(row: IndexRow, stream_name: str, provider: VisionProvider) -> RunningVisualIndex:
-    """A running index of a stored one."""
+    """Return a running index for a stored one."""
     config, options = row.extraction_config, row.model_config or {}
     return RunningVisualIndex(
         id=row.id,
@@ -191,6 +207,6 @@ def visual_index(row: IndexRow, stream_name: str, provider: VisionProvider) -> R
         length=float(config["time"]),
         frame_count=int(config["frame_count"]),
         json_schema=options.get("json_schema"),
-        # The embedded default is always asked: it is free, and reads again only what changed.
+        # The built-in model is always called, because it is free and reads only changed parts again.
         skip_unchanged=bool(options.get("skip_unchanged")) and not ModelCalls.free(provider),
     )

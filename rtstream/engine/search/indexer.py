@@ -1,6 +1,6 @@
-"""Keeps search up to date: reads what was written by cursor, follows removals, gives documents their vectors.
+"""Keeps search up to date: reads new rows by cursor, follows deletions, and embeds documents.
 
-The writers of scenes, transcripts and alerts know nothing of it. Documents, words and cursor are written in one
+The writers of scenes, transcripts and alerts do not depend on it. Documents, words and cursor are written in one
 transaction, so a kill neither loses a document nor adds it twice.
 """
 
@@ -21,18 +21,18 @@ from rtstream.store.search import DocumentSource
 from rtstream.store.search_tables import DECISIONS, SCENES, SPOKEN, TRANSCRIPTS
 
 BATCH = 300
-"""Rows of one transaction."""
+"""Number of rows per transaction."""
 LOAD_PAGE = 50_000
 EMBED_BATCH = 32
 ATTEMPTS = 3
-"""Batches that may fail in a row before their texts are tried one by one."""
+"""Consecutive failed batches before their texts are embedded one by one."""
 GAP_S = 2.0
-"""Equal scenes become one document when the pause between them is at most one window, or this if that is shorter."""
+"""Longest pause in seconds between equal scenes that become one document. With longer windows, it is one window."""
 
 
 @dataclass
-class _Run:
-    """The newest document of an index: it goes on while its scenes say the same."""
+class _OpenDocument:
+    """The newest document of an index, which is extended while its scenes have the same text."""
 
     doc: int
     text: str
@@ -40,15 +40,15 @@ class _Run:
 
 
 class DocumentIndexer:
-    """Makes rows searchable by their words. ``tick`` is called by one task."""
+    """Makes rows searchable by words. Only one task may call ``tick``."""
 
     def __init__(self, db: Database, documents: Documents) -> None:
         self._db = db
         self._documents = documents
-        self._runs: dict[rows.Place, _Run] = {}
+        self._open: dict[rows.Place, _OpenDocument] = {}
 
     async def load(self, model: int | None) -> None:
-        """Read what is stored into memory; called again after a failure, it goes on."""
+        """Load the stored documents into memory. A call after a failure continues where that one stopped."""
         after: int | None = self._documents.last
         while after is not None:
             after = await self._db.read(self._load_page, after, model)
@@ -63,7 +63,7 @@ class DocumentIndexer:
         return ids[-1]
 
     async def tick(self) -> bool:
-        """Read the next batch of each origin; True when there is more."""
+        """Read the next batch of each origin. Returns whether more rows are unread."""
         pending = await self._db.read(rows.pending)
         if pending.removed:
             self._documents.remove(await self._db.write(rows.take_removed, BATCH))
@@ -73,47 +73,47 @@ class DocumentIndexer:
         return any(pending) and any(await self._db.read(rows.pending))
 
     async def _add(self, origin: int) -> None:
-        added, extended, runs = await self._db.write(self._store, origin)
+        added, extended, opened = await self._db.write(self._store, origin)
         if added:
             self._documents.add(*zip(*added, strict=True))
         for doc, end in extended.items():
             self._documents.extend(doc, end)
-        self._runs |= runs
+        self._open |= opened
 
     def _store(
         self, conn: Connection, origin: int
-    ) -> tuple[list[tuple[int, int, float, float]], dict[int, float], dict[rows.Place, _Run]]:
-        """Write documents and cursor; nothing of this object changes before it is committed."""
+    ) -> tuple[list[tuple[int, int, float, float]], dict[int, float], dict[rows.Place, _OpenDocument]]:
+        """Write documents and cursor. This object is changed only after the commit."""
         sources = rows.new_sources(conn, origin, BATCH)
         places = rows.place_ids(conn, (source.place for source in sources if source.text.strip()))
         added: list[tuple[int, int, float, float]] = []
         extended: dict[int, float] = {}
-        runs: dict[rows.Place, _Run] = {}
+        opened: dict[rows.Place, _OpenDocument] = {}
         for source in sources:
             if not source.text.strip():
                 continue
-            run = runs.get(source.place) or self._runs.get(source.place) if origin == SCENES else None
-            if run is not None and _goes_on(run, source) and rows.extend_document(conn, run.doc, source):
-                extended[run.doc] = source.end
-                runs[source.place] = _Run(run.doc, run.text, source.end)
+            document = opened.get(source.place) or self._open.get(source.place) if origin == SCENES else None
+            if document is not None and _extends(document, source) and rows.extend_document(conn, document.doc, source):
+                extended[document.doc] = source.end
+                opened[source.place] = _OpenDocument(document.doc, document.text, source.end)
                 continue
             doc = rows.add_document(conn, origin, places[source.place], source)
             added.append((doc, places[source.place], source.start, source.end))
             if origin == SCENES:
-                runs[source.place] = _Run(doc, source.text, source.end)
+                opened[source.place] = _OpenDocument(doc, source.text, source.end)
         if sources:
             rows.set_reached(conn, origin, sources[-1].ref)
-        return added, extended, runs
+        return added, extended, opened
 
 
-def _goes_on(run: _Run, source: DocumentSource) -> bool:
-    pause = source.start - run.end
+def _extends(document: _OpenDocument, source: DocumentSource) -> bool:
+    pause = source.start - document.end
     longest = max(GAP_S, source.end - source.start)
-    return run.text == source.text and -longest <= pause <= longest
+    return document.text == source.text and -longest <= pause <= longest
 
 
 def embed_stored(documents: Documents, ids: Sequence[int], bits: Sequence[bytes | None]) -> None:
-    """Put stored sign bits into memory."""
+    """Load stored sign bits into memory."""
     have = [(doc, blob) for doc, blob in zip(ids, bits, strict=True) if blob is not None]
     if have:
         known, blobs = zip(*have, strict=True)
@@ -121,19 +121,23 @@ def embed_stored(documents: Documents, ids: Sequence[int], bits: Sequence[bytes 
 
 
 class VectorIndexer:
-    """Gives documents their vectors, newest first. The table is the queue: nothing piles up in memory."""
+    """Embeds documents, newest first. The table is the queue, so nothing accumulates in memory."""
 
     def __init__(self, db: Database, documents: Documents) -> None:
         self._db = db
         self._documents = documents
         self._failures = 0
         self.refused = 0
-        """Documents that got no vector because the model refused them alone."""
+        """Number of documents without a vector because the model refused them individually."""
 
     async def step(self, provider: EmbeddingProvider, model: int) -> bool:
-        """Embed a batch; False when no document waits. Raises ProviderError: the same documents wait on.
+        """Embed a batch of documents. After a cancellation or failure, its documents still wait.
 
-        Cancelled in the middle, it leaves documents that wait.
+        Returns:
+            Whether any documents waited.
+
+        Raises:
+            ProviderError: The model failed.
         """
         ids = self._documents.next_waiting(EMBED_BATCH)
         if not ids:
@@ -144,7 +148,7 @@ class VectorIndexer:
         if not texts:
             return True
         try:
-            await self._keep(model, list(texts), await provider.embed(list(texts.values())))
+            await self._store_vectors(model, list(texts), await provider.embed(list(texts.values())))
         except ProviderError as exc:
             self._failures += 1
             if exc.permanent or self._failures < ATTEMPTS:
@@ -154,20 +158,24 @@ class VectorIndexer:
         return True
 
     async def _one_by_one(self, provider: EmbeddingProvider, model: int, texts: dict[int, str]) -> None:
-        """A text that the model refuses must not keep the others from their vectors. Raises when it refuses all."""
+        """Embed texts one by one, so that a refused text does not keep the others from their vectors.
+
+        Raises:
+            ProviderError: The model refused all of them.
+        """
         refused: list[int] = []
-        trouble: ProviderError | None = None
+        failure: ProviderError | None = None
         for doc, text in texts.items():
             try:
-                await self._keep(model, [doc], await provider.embed([text]))
+                await self._store_vectors(model, [doc], await provider.embed([text]))
             except ProviderError as exc:
                 refused.append(doc)
-                trouble = exc
-        if trouble is not None and len(refused) == len(texts):
-            raise trouble
+                failure = exc
+        if failure is not None and len(refused) == len(texts):
+            raise failure
         self._documents.give_up(refused)
         self.refused += len(refused)
 
-    async def _keep(self, model: int, ids: list[int], vectors: NDArray[np.float32]) -> None:
+    async def _store_vectors(self, model: int, ids: list[int], vectors: NDArray[np.float32]) -> None:
         await self._db.write(rows.set_vectors, model, ids, vectors)
         self._documents.embed(ids, sign_bits(vectors))

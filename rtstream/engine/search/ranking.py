@@ -1,4 +1,4 @@
-"""One search over the store: coarse candidates from words and sign bits, exact scores, joined hits."""
+"""Runs a search: finds coarse candidates by words and sign bits, scores them exactly, and merges the hits."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from rtstream.store.documents import FAR, Documents, View, sign_bits
 from rtstream.store.search import Detail
 
 CANDIDATES = (250, 1000, 5000)
-"""Candidates that are scored exactly; more only when joining or filtering left too few hits, and all were good."""
+"""Numbers of candidates to score exactly. The next is used only if too few hits remain and nearly all were good."""
 GOOD_SHARE = 0.9
-"""Share of candidates that must be worth showing for more to be looked for."""
+"""Share of candidates that must be good for more to be scored."""
 POSTINGS = 3_000
-"""Documents read for one word, newest first. Of a more common word the older ones count only for candidates."""
+"""Documents read per word, newest first. For a more common word, older documents count only if they are candidates."""
 PHRASE_POSTINGS = 50_000
-"""The same for a quoted phrase: documents older than the newest of these are not found by it."""
+"""Documents read per quoted phrase, newest first. Older documents are not found by it."""
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A checked search. ``places``: numbers of the places to look in; None: all."""
+class SearchQuery:
+    """A checked search. ``places`` are the numbers of the places to search, or None for all."""
 
     query: Query
     places: Sequence[int] | None
@@ -53,23 +53,25 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Words:
-    """Which words of the query stand in which rows. ``weights`` sum to 1."""
+    """The rows in which each word of the query occurs. ``weights`` sum to 1."""
 
     weights: list[float]
     rows: list[NDArray[np.int64]]
     horizons: list[int]
-    """Rows before this one were not looked at for the word."""
+    """Per word, the first row that was searched."""
 
     def shares(self, size: int) -> NDArray[np.float32]:
-        """float32 [size]: weighted share of the query's words that are known to be in each row."""
+        """Return the weighted share of the query's words known to be in each row, as float32 [size]."""
         shares = np.zeros(size, np.float32)
         for weight, found in zip(self.weights, self.rows, strict=True):
             shares[found] += weight
         return shares
 
 
-def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | None) -> list[tuple[HitMoment, Detail]]:
-    """The hits, best first, each with where it comes from."""
+def find(
+    conn: Connection, documents: Documents, ask: SearchQuery, meaning: Meaning | None
+) -> list[tuple[HitMoment, Detail]]:
+    """Return the hits, best first, each with the details of its origin."""
     view = documents.view()
     mask = view.allowed(ask.places, ask.start, ask.end)
     if not mask.any():
@@ -82,7 +84,7 @@ def find(conn: Connection, documents: Documents, ask: Ask, meaning: Meaning | No
         held = np.zeros(len(mask), np.bool_)
         held[view.rows(found)] = True
         mask &= held
-    words = _look_up(conn, view, ask.query, mask, first, last, all_of_them=meaning is None)
+    words = _look_up(conn, view, ask.query, mask, first, last, search_older=meaning is None)
     shares = words.shares(len(mask))
     order = _order(view, mask, words, shares, meaning)
     hits: list[tuple[HitMoment, Detail]] = []
@@ -104,11 +106,12 @@ def _look_up(
     first: int,
     last: int,
     *,
-    all_of_them: bool,
+    search_older: bool,
 ) -> Words:
-    """Where the words stand, in rows ``first`` to ``last``.
+    """Find the words in the rows ``first`` to ``last``.
 
-    ``all_of_them``: look as well for older documents that hold all common words; by meaning they are found anyway.
+    With ``search_older``, older documents that contain all common words are also found. A search by meaning finds them
+    without it.
     """
     found_rows: list[NDArray[np.int64]] = []
     horizons: list[int] = []
@@ -120,13 +123,13 @@ def _look_up(
         count = float(len(found))
         if len(found) == POSTINGS:
             horizon = int(np.searchsorted(view.ids, found[-1]))
-            count *= span / max(1, last - horizon + 1)  # as common before as since then
+            count *= span / max(1, last - horizon + 1)  # assumes the same frequency in older rows
         at = view.rows(found)
         found_rows.append(at[mask[at]])
         horizons.append(horizon)
         counts.append(count)
     common = [number for number, horizon in enumerate(horizons) if horizon > first]
-    if all_of_them and len(common) > 1:
+    if search_older and len(common) > 1:
         match = " AND ".join(query.terms[number].match for number in common)
         both = view.rows(rows.postings(conn, match, POSTINGS, int(view.ids[first]), int(view.ids[last])))
         for number in common:
@@ -137,23 +140,23 @@ def _look_up(
 def _order(
     view: View, mask: NDArray[np.bool_], words: Words, shares: NDArray[np.float32], meaning: Meaning | None
 ) -> NDArray[np.int16]:
-    """int16 [rows]: estimated badness, as differing bits; words found count as bits that agree. ``FAR``: no hit."""
+    """Return the estimated distance of each row in bits as int16 [rows]. Found words reduce it. ``FAR``: no hit."""
     if meaning is None:
         return np.where(mask & (shares > 0), np.rint(10_000 * (1 - shares)), FAR).astype(np.int16)
     dimensions = len(meaning.vector)
     order = view.distances(sign_bits(meaning.vector[None])[0], mask)
-    worded = np.concatenate(words.rows)  # a row that holds several words comes several times, each time to the same end
+    worded = np.concatenate(words.rows)  # a row with several words occurs several times, with the same result
     known = order[worded].astype(np.float32)
     unembedded = known == FAR
     if unembedded.any():
         known[unembedded] = np.arccos(fusion.UNEMBEDDED * shares[worded[unembedded]]) * dimensions / math.pi
-    # Near 90 degrees one bit is a cosine of pi / dimensions.
+    # Near 90 degrees, one bit corresponds to a cosine of pi / dimensions.
     order[worded] = np.rint(known - fusion.WORD_WEIGHT * shares[worded] * dimensions / math.pi)
     return order
 
 
 def _best(order: NDArray[np.int16], size: int) -> NDArray[np.int64]:
-    """Rows of the ``size`` best, newest first among equals."""
+    """Return the rows of the ``size`` best candidates. Among equals, the newest come first."""
     limit = FAR - 1 if len(order) <= size else min(np.partition(order, size)[size], FAR - 1)
     close = np.flatnonzero(order <= limit)[::-1]
     return close[np.argsort(order[close], kind="stable")][:size]
@@ -161,23 +164,24 @@ def _best(order: NDArray[np.int16], size: int) -> NDArray[np.int64]:
 
 def _hits(
     conn: Connection,
-    ask: Ask,
+    ask: SearchQuery,
     meaning: Meaning | None,
     view: View,
     words: Words,
     shares: NDArray[np.float32],
     chosen: NDArray[np.int64],
 ) -> tuple[list[tuple[HitMoment, Detail]], bool]:
-    """Score candidates exactly, leave out noise and what the filter does not let through, join, add the details.
+    """Score candidates exactly, drop noise and filtered ones, merge the rest, and add their details.
 
-    Also says whether nearly all candidates were good enough, so that more may be found further down.
+    Returns:
+        The hits, and whether nearly all candidates were good, so that scoring more may find more hits.
     """
     cosines = _cosines(conn, view.ids[chosen].tolist(), meaning)
     scored: list[tuple[float, int, int]] = []
     for doc, row, share in zip(view.ids[chosen].tolist(), chosen.tolist(), shares[chosen].tolist(), strict=True):
         value = fusion.score(cosines.get(doc), share, by_meaning=meaning is not None)
         if ask.score_threshold is not None:
-            noise = value < ask.score_threshold - fusion.WORD_WEIGHT  # common words may still be added to it
+            noise = value < ask.score_threshold - fusion.WORD_WEIGHT  # common words may still increase the score
         else:
             noise = meaning is not None and fusion.is_noise(cosines.get(doc), share)
         if not noise:
@@ -217,7 +221,7 @@ def _older_words(
     scored: Sequence[tuple[float, int, int]],
     texts: dict[int, str],
 ) -> dict[int, float]:
-    """Weights of common words in candidates that are older than the postings that were read, where not counted yet."""
+    """Return the uncounted weights of common words in candidates that are older than the postings read."""
     common = [number for number, horizon in enumerate(words.horizons) if any(row < horizon for _, _, row in scored)]
     if not common:
         return {}
@@ -234,7 +238,7 @@ def _older_words(
 
 
 def record(moment: HitMoment, detail: Detail) -> JsonObject:
-    """What a filter may ask about a hit."""
+    """Return the fields of a hit that a filter may use."""
     return {
         **detail.metadata.get("data", {}),
         "kind": detail.kind,

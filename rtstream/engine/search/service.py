@@ -1,4 +1,4 @@
-"""Search over everything that was seen, said and alerted: one object that runs the indexing and answers queries."""
+"""Searches scenes, transcripts and alerts, and runs the indexing of new results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sqlalchemy import Connection
 from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
 from rtstream.engine.search.batches import (
-    AT_ONCE,
     MAX_WAITING,
+    THREADS,
     TOO_MANY,
     NoMeaning,
     QueryVectors,
     SearchBatches,
 )
 from rtstream.engine.search.indexer import DocumentIndexer, VectorIndexer, embed_stored
-from rtstream.engine.search.ranking import Ask, Meaning, find
+from rtstream.engine.search.ranking import Meaning, SearchQuery, find
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.models import SearchState
@@ -41,31 +41,32 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["visual", "audio", "transcript", "alert"]
 MAX_QUERY = 10_000
-"""Characters of a query that are looked at."""
+"""Maximum number of characters of a query. The rest is ignored."""
 MAX_LIMIT = 200
 POLL_S = 0.5
-"""Longest time until new rows are seen when nobody says that there are some."""
+"""Longest time in seconds until new rows are read that were written without a notification."""
 PAUSE_S = 0.1
-"""Between two readings of new rows: a burst becomes one transaction."""
+"""Pause in seconds between two reads of new rows, so that a burst becomes one transaction."""
 RETRY_S = 5.0
 MAX_RETRY_S = 60.0
 LOAD_TIMEOUT_S = 20.0
 
-NO_MODEL = "No embeddings model is installed: run `rtstream-mcp install-embeddings` to search by meaning as well."
+NO_MODEL = "No embeddings model is installed. Run `rtstream-mcp install-embeddings` to also search by meaning."
 
 
 @dataclass(frozen=True)
 class ScoredHit:
-    """A moment that was found. ``score`` is 0 to 1; ``text`` is untrusted stream text.
+    """A moment that was found.
 
-    Times are Unix seconds, in videos seconds from their start.
+    ``score`` is 0 to 1. ``text`` is untrusted text from a stream. Times are in Unix seconds, or in seconds from the
+    start of a video.
     """
 
     stream_id: str
-    """Of kind ``video`` the exported video."""
+    """Id of the stream, or of the exported video for the kind ``video``."""
     stream_name: str
     index_id: str
-    """Empty for a transcript or a video."""
+    """Empty for transcripts and videos."""
     index_name: str
     kind: str
     start: float
@@ -73,14 +74,14 @@ class ScoredHit:
     text: str
     score: float
     ref: int
-    """The scene, the transcript segment, or the journal number of the alert."""
+    """Number of the scene or transcript segment, or the journal number of the alert."""
     metadata: JsonObject = field(default_factory=dict)
-    """``model``, ``data`` (parsed JSON) of a scene; ``engine`` of a transcript; ``alert_id``, ``label`` of an alert."""
+    """``model`` and ``data`` (JSON) of scenes, ``engine`` of transcripts, ``alert_id`` and ``label`` of alerts."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Hits, best first. ``note``: what the user should know about them, in plain words; often empty."""
+    """Hits, best first. ``note`` is a remark for the user, or empty."""
 
     hits: list[ScoredHit]
     by: Literal["words", "words and meaning"]
@@ -88,13 +89,20 @@ class SearchResult:
 
 
 class SearchService:
-    """``start`` it in a task group, then ``search``. Whoever gives an embeddings provider also closes it."""
+    """Searches results and keeps them searchable. Call ``start`` before ``search``.
+
+    Args:
+        db: The database.
+        journal: Journal whose notifications announce new results.
+        embeddings: Provider of the embeddings model, which the caller closes. None searches by words only.
+        no_model: Note in the results of searches without an embeddings model.
+    """
 
     def __init__(
         self, db: Database, journal: Journal, embeddings: EmbeddingProvider | None = None, no_model: str = NO_MODEL
     ) -> None:
         self._db = db
-        self._no_model = no_model  # told with every search that goes without one
+        self._no_model = no_model
         self._journal = journal
         self._queries = QueryVectors()
         self._queries.provider = embeddings
@@ -105,16 +113,16 @@ class SearchService:
         self._trouble = ""
         self._loaded = anyio.Event()
         self._grown = Broadcast()
-        # Readings of new rows: how many began, the newest that left nothing unread, and an event for each such one.
-        self._readings = self._settled = 0
+        # Reads of new rows: how many were started, and the newest that left nothing unread, which is also notified.
+        self._reads = self._settled = 0
         self._read_all = Broadcast()
         self._embedded = Broadcast()
         self._changing = anyio.Lock()
         self._embedding: anyio.CancelScope | None = None
-        self._slots = anyio.CapacityLimiter(AT_ONCE)  # of searches by words
+        self._slots = anyio.CapacityLimiter(THREADS)  # for searches by words
 
     def start(self, tasks: TaskGroup) -> None:
-        """Begin indexing; searches wait until what is stored is in memory."""
+        """Start indexing. Searches wait until the stored documents are in memory."""
         tasks.start_soon(self._index)
         tasks.start_soon(self._embed)
         self._batches.start(tasks)
@@ -129,13 +137,13 @@ class SearchService:
 
     @property
     def by_meaning(self) -> bool:
-        """There is an embeddings model."""
+        """Whether there is an embeddings model."""
         return self._provider is not None
 
     async def use(self, embeddings: EmbeddingProvider | None) -> None:
-        """Another embeddings model from now on: documents get new vectors in the background, newest first.
+        """Change the embeddings model. Documents are embedded again in the background, newest first.
 
-        Searches go on; until a document has its new vector it is found by its words.
+        Searches continue. Until a document has its new vector, it is found by its words.
         """
         await self._loaded.wait()
         async with self._changing:
@@ -151,8 +159,8 @@ class SearchService:
         self._wake()
 
     async def caught_up(self, *, by_meaning: bool = False) -> None:
-        """Wait until all that is stored by now is found by its words, or by meaning, too, where there is a model."""
-        goal = self._readings + 1  # one that is under way may have passed what was just stored
+        """Wait until all results stored so far can be found by words, or also by meaning if there is a model."""
+        goal = self._reads + 1  # a current read may already have passed the newest rows
         self._journal.wake()
         while self._settled < goal:
             await self._read_all.wait()
@@ -160,7 +168,7 @@ class SearchService:
             await self._embedded.wait()
 
     async def progress(self) -> SearchState:
-        """Where the indexing stands."""
+        """Return the progress of the indexing."""
         return SearchState(
             documents=self._documents.count,
             unread=(await self._db.read(rows.pending)).unread,
@@ -187,11 +195,27 @@ class SearchService:
         filter: JsonValue = None,
         by_words: bool = False,
     ) -> SearchResult:
-        """Find moments. None does not restrict; ``start`` and ``end`` are Unix seconds a hit shares time with.
+        """Search streams or exported videos. Arguments that are None do not restrict the search.
 
-        ``streams``, ``indexes``, ``videos`` and ``collection`` are ids: with ``videos`` only these exported videos are
-        searched, without it only streams. ``limit`` is the API's ``result_threshold``; see ``rules.fusion.cut`` for the
-        two score limits and ``rules.conditions`` for ``filter``. Raises InvalidRequest, NotFound (an id), Unavailable.
+        Args:
+            query: Words, quoted phrases or a description.
+            streams: Ids of the streams to search.
+            indexes: Ids of the indexes to search.
+            collection: Id of the collection whose streams are searched.
+            start: Only hits that end after this time, in Unix seconds (or seconds from the start of a video).
+            end: Only hits that start before this time.
+            kinds: Kinds of results to search.
+            videos: Ids of exported videos to search instead of streams.
+            limit: Maximum number of hits (``result_threshold`` of the API).
+            score_threshold: See ``rules.fusion.cut``.
+            dynamic_score_percentage: See ``rules.fusion.cut``.
+            filter: See ``rules.conditions``.
+            by_words: Whether to search by words only.
+
+        Raises:
+            InvalidRequest: An argument is invalid.
+            NotFound: There is no stream, index or collection with that id.
+            Unavailable: The documents are not loaded yet, or too many searches wait.
         """
         parsed = parse(clean(query, MAX_QUERY))
         _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)
@@ -200,14 +224,14 @@ class SearchService:
         with anyio.move_on_after(LOAD_TIMEOUT_S):
             await self._loaded.wait()
         if not self._loaded.is_set():
-            raise Unavailable("Search is still reading what is stored. Try again in a minute.")
+            raise Unavailable("Search is still loading the stored results. Try again in a minute.")
 
         def run(conn: Connection, meaning: Meaning | NoMeaning) -> tuple[list[ScoredHit], Meaning | NoMeaning]:
             if videos is not None:
                 places = [place.id for place in rows.all_places(conn) if place.video_id in videos]
             else:
                 places = _places(conn, streams, indexes, collection, kinds)
-            ask = Ask(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
+            ask = SearchQuery(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             found = find(conn, self._documents, ask, meaning if isinstance(meaning, Meaning) else None)
             hits = [
                 ScoredHit(
@@ -233,17 +257,19 @@ class SearchService:
             async with self._slots:
                 hits, meaning = await self._db.read(run, "" if by_words else self._no_model)
         else:
-            hits, meaning = await self._batches.ask(parsed.text, run)
+            hits, meaning = await self._batches.search(parsed.text, run)
         notes = [] if by_words else self._notes(meaning)
         if isinstance(meaning, Meaning) and hits and fusion.is_weak(hits[0].score):
-            notes.append("Only weak matches: there may be no answer to this.")
+            notes.append("All matches are weak. The footage may not contain this.")
         return SearchResult(hits, "words and meaning" if isinstance(meaning, Meaning) else "words", " ".join(notes))
 
     def _notes(self, meaning: Meaning | NoMeaning) -> list[str]:
-        """What the user should know."""
+        """Return remarks for the user."""
         notes: list[str] = []
         if self._documents.dropped:
-            notes.append(f"The oldest {self._documents.dropped} results are beyond what search can hold.")
+            notes.append(
+                f"The oldest {self._documents.dropped} results exceed the capacity of search and cannot be found."
+            )
         waiting = self._documents.waiting
         if not isinstance(meaning, Meaning):
             notes.append(f"By words only. {meaning}".rstrip())
@@ -266,30 +292,30 @@ class SearchService:
         self._grown.notify()
 
     async def _index(self) -> None:
-        """Read what is stored, then what is new, for ever."""
+        """Load the stored documents, then read new rows until cancelled."""
         while True:
             try:
                 if not self._loaded.is_set():
                     self._queries.model = await self._number(self._provider)
                     await self._indexer.load(self._model)
                     self._loaded.set()
-                arrived = self._journal.grown  # taken before reading: what is written in between is not missed
-                self._readings += 1
+                arrived = self._journal.grown  # taken before reading, so that rows written in between are not missed
+                self._reads += 1
                 more = await self._indexer.tick()
                 if self._documents.waiting:
                     self._wake()
                 if not more:
-                    self._settled = self._readings
+                    self._settled = self._reads
                     self._read_all.notify()
                     with anyio.move_on_after(POLL_S):
                         await arrived.wait()
                     await anyio.sleep(PAUSE_S)
             except Exception:
-                log.exception("results could not be made searchable")
+                log.exception("results could not be indexed for search")
                 await anyio.sleep(RETRY_S)
 
     async def _embed(self) -> None:
-        """Give documents their vectors, for ever; after a failure wait longer and longer."""
+        """Embed documents until cancelled. The pause grows with each failure."""
         failures = 0
         while True:
             grown = self._grown.next
@@ -304,7 +330,7 @@ class SearchService:
                 pause = MAX_RETRY_S if exc.permanent else min(RETRY_S * 2 ** min(failures, 10), MAX_RETRY_S)
                 pause = max(pause, exc.retry_after_s or 0.0)
                 if str(exc) != self._trouble:
-                    log.warning("documents get no vectors: %s", exc)
+                    log.warning("documents cannot be embedded: %s", exc)
                 self._trouble = str(exc)
             except Exception:
                 log.exception("documents could not be embedded")
@@ -315,7 +341,7 @@ class SearchService:
                 await anyio.sleep(pause)
 
     async def _embed_batch(self) -> bool:
-        """One batch; ``use`` cancels it, so that no vector of the old model comes after."""
+        """Embed one batch. ``use`` cancels it, so that no vector of the old model follows."""
         async with self._changing:
             provider, model = self._provider, self._model
             self._embedding = anyio.CancelScope()
@@ -334,7 +360,7 @@ def _check(
     score_threshold: float | None,
     dynamic_score_percentage: float | None,
 ) -> None:
-    """Raise InvalidRequest for what cannot be meant."""
+    """Check the arguments of a search. Raises InvalidRequest."""
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidRequest(f"The number of results must be from 1 to {MAX_LIMIT}.")
     numbers = [start, end, score_threshold, dynamic_score_percentage]
@@ -345,7 +371,7 @@ def _check(
     if dynamic_score_percentage is not None and not 0 <= dynamic_score_percentage <= 100:
         raise InvalidRequest("dynamic_score_percentage must be from 0 to 100.")
     if kinds is not None and not set(kinds) <= set(get_args(Kind)):
-        raise InvalidRequest(f"Kinds of results are {', '.join(get_args(Kind))}.")
+        raise InvalidRequest(f"kinds must be among {', '.join(get_args(Kind))}.")
 
 
 def _places(
@@ -355,7 +381,11 @@ def _places(
     collection: str | None,
     kinds: Sequence[str] | None,
 ) -> list[int] | None:
-    """Numbers of the places to look in; None: all. Raises NotFound for an unknown stream, index or collection."""
+    """Return the numbers of the places to search, or None for all.
+
+    Raises:
+        NotFound: There is no stream, index or collection with that id.
+    """
     for stream_id in streams or ():
         stream_rows.get(conn, stream_id)
     for index_id in indexes or ():
@@ -363,12 +393,12 @@ def _places(
     if collection is not None:
         inside = set(stream_rows.ids_of(conn, stream_rows.get_collection(conn, collection).id))
         streams = list(inside if streams is None else inside.intersection(streams))
-    every = rows.all_places(conn)
-    if streams is None and indexes is None and kinds is None and all(place.kind != rows.VIDEO for place in every):
+    places = rows.all_places(conn)
+    if streams is None and indexes is None and kinds is None and all(place.kind != rows.VIDEO for place in places):
         return None
     return [
         place.id
-        for place in every
+        for place in places
         if place.kind != rows.VIDEO
         and (streams is None or place.stream_id in streams)
         and (indexes is None or place.index_id in indexes)

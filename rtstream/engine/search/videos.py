@@ -1,4 +1,4 @@
-"""Search in exported videos, by what is said in them."""
+"""Searches exported videos by their transcripts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonValue
 from rtstream.models import VideoHits, VideoShot
 from rtstream.store import streams as stream_rows
-from rtstream.store import video_transcripts as spoken_rows
+from rtstream.store import video_transcripts as transcript_rows
 from rtstream.store import videos as rows
 from rtstream.store.database import Database
 from rtstream.store.videos import VideoRow
 
-NOTHING = "No results found."
-"""The published API answers like this, as an error; scripts look for these words (API reference 2.19)."""
-NO_SOUND = "This video has no sound: connect the stream with media_types=['video', 'audio'] to record it, too."
+NO_RESULTS = "No results found."
+"""Error of the published API for a search without results. Scripts look for these words (API reference 2.19)."""
+NO_AUDIO = "This video has no audio. To record it, connect the stream with media_types=['video', 'audio']."
 
 
 class VideoSearch(TypedDict, total=False):
@@ -38,31 +38,50 @@ class VideoSearchService:
         self._db = db
         self._search = search
 
-    async def one(self, video_id: str, query: str, **how: Unpack[VideoSearch]) -> list[VideoHits]:
-        """Moments of one video. ``how``: the options of ``Search.search``.
+    async def search_video(self, video_id: str, query: str, **options: Unpack[VideoSearch]) -> list[VideoHits]:
+        """Search one video.
 
-        Raises NotFound, and InvalidRequest when the video is not indexed or nothing is found.
+        Args:
+            video_id: Id of the video.
+            query: Words or a description of what is said.
+            options: Further arguments of ``SearchService.search``.
+
+        Raises:
+            InvalidRequest: The video is not indexed, or nothing was found.
+            NotFound: There is no such video.
         """
         video = await self._db.read(rows.get, video_id)
-        transcript = (await self._db.read(spoken_rows.transcribed, [video_id])).get(video_id)
+        transcript = (await self._db.read(transcript_rows.transcribed, [video_id])).get(video_id)
         if transcript is None:
             raise InvalidRequest("This video is not indexed yet. Call index_spoken_words() on it first.")
         if not transcript.sound:
-            raise InvalidRequest(f"{NOTHING} {NO_SOUND}")
-        return await self._find({video_id: video}, query, how)
+            raise InvalidRequest(f"{NO_RESULTS} {NO_AUDIO}")
+        return await self._find({video_id: video}, query, options)
 
-    async def collection(self, collection_id: str, query: str, **how: Unpack[VideoSearch]) -> list[VideoHits]:
-        """Moments of all videos of a collection, the video with the best one first. Raises as ``one``."""
+    async def search_collection(
+        self, collection_id: str, query: str, **options: Unpack[VideoSearch]
+    ) -> list[VideoHits]:
+        """Search all videos of a collection. The video with the best hit comes first.
+
+        Args:
+            collection_id: Id of the collection.
+            query: Words or a description of what is said.
+            options: Further arguments of ``SearchService.search``.
+
+        Raises:
+            InvalidRequest: Nothing was found.
+            NotFound: There is no such collection.
+        """
 
         def videos(conn: Connection) -> dict[str, VideoRow]:
             found = rows.listing(conn, stream_rows.get_collection(conn, collection_id).id)
-            known = spoken_rows.transcribed(conn)
+            known = transcript_rows.transcribed(conn)
             return {video.id: video for video in found if video.id in known}
 
-        return await self._find(await self._db.read(videos), query, how)
+        return await self._find(await self._db.read(videos), query, options)
 
-    async def _find(self, videos: dict[str, VideoRow], query: str, how: VideoSearch) -> list[VideoHits]:
-        found = await self._search.search(query, videos=list(videos), **how)
+    async def _find(self, videos: dict[str, VideoRow], query: str, options: VideoSearch) -> list[VideoHits]:
+        found = await self._search.search(query, videos=list(videos), **options)
         hits: dict[str, VideoHits] = {}
         for hit in found.hits:
             video = videos[hit.stream_id]
@@ -78,5 +97,5 @@ class VideoSearchService:
             )
             of_video.docs.append(VideoShot(start=hit.start, end=hit.end, text=hit.text, score=hit.score))
         if not hits:
-            raise InvalidRequest(NOTHING)
+            raise InvalidRequest(NO_RESULTS)
         return list(hits.values())

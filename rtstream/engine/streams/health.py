@@ -71,7 +71,7 @@ class HealthLog:
         self._health[stream_id] = health
 
         def write(conn: Connection) -> bool:
-            rows.change(conn, stream_id, health=health.model_dump())
+            rows.update_stream(conn, stream_id, health=health.model_dump())
             if before is not None and (before.state, before.reason) == (state, reason):
                 return False
             if stream_id in self._trial:

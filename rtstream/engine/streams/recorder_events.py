@@ -48,7 +48,7 @@ class RecorderEvents:
                 self._projection.cue(stream_id, message.recording_id)
             case m.RecordingEnded():
                 self._projection.cue(stream_id, message.recording_id)
-                await self._visual.run_ended(stream_id)
+                await self._visual.recording_ended(stream_id)
             case m.RecorderHealth():
                 await self._state(stream_id, message)
             case m.RecorderStats():
@@ -60,16 +60,16 @@ class RecorderEvents:
         """Close the recording of a stream whose recorder ended or lost its source."""
         with suppress(DatabaseUnavailable, OSError):  # the projection tries again
             await self._projection.settle(stream_id)
-        await self._visual.run_ended(stream_id)
+        await self._visual.recording_ended(stream_id)
 
     async def _state(self, stream_id: str, message: m.RecorderHealth) -> None:
         if message.state == "stopped":  # by itself, at the end of a file
-            await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
+            await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.STOPPED))
         if message.state in ("reconnecting", "stopped"):
             await self.recording_ended(stream_id)
         media = message.media
         if media is not None:
-            await self._db.write(lambda conn: rows.change(conn, stream_id, media=media))
+            await self._db.write(lambda conn: rows.update_stream(conn, stream_id, media=media))
         await self._health.set(stream_id, message.state, message.reason, attempts=message.attempts)
 
     def _stats(self, stream_id: str, message: m.RecorderStats) -> None:

@@ -73,7 +73,7 @@ class StreamService:
 
     async def resume(self) -> None:
         """Run again what ran when the engine ended, the oldest streams first as far as the limit allows."""
-        for row in await self._db.read(rows.wanted):
+        for row in await self._db.read(rows.list_to_run):
             self._health.add(row.id, row.name, row.url)
             try:
                 with self._capacity.claim(row.id):
@@ -178,14 +178,14 @@ class StreamService:
         if stream_id not in self._supervisor.running:
             with self._capacity.claim(stream_id):
                 await self._check_source(row.url)
-                await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.RUNNING))
+                await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.RUNNING))
                 await self._run(row)
         return await self.get(stream_id)
 
     async def stop(self, stream_id: str) -> Stream:
         """Stop a stream; harmless when it is stopped. What was recorded stays."""
         await self._db.read(rows.get, stream_id)
-        await self._db.write(lambda conn: rows.change(conn, stream_id, desired=DesiredState.STOPPED))
+        await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.STOPPED))
         await self._supervisor.stop(stream_id)
         await self._events.recording_ended(stream_id)
         if (self._health.get(stream_id) or Health()).state != "stopped":
@@ -220,7 +220,7 @@ class StreamService:
         def change(conn: Connection) -> None:
             rows.get(conn, stream_id)
             if values:
-                rows.change(conn, stream_id, **values)
+                rows.update_stream(conn, stream_id, **values)
 
         await self._db.write(change)
         if "name" in values:

@@ -98,8 +98,8 @@ class Supervisor:
         """Say which pictures the worker should send (``messages.SetTaps``); remembered through restarts and stops."""
         await self._set_taps(stream_id, m.SetTaps(taps, self._wanted(stream_id).audio))
 
-    async def set_sound(self, stream_id: str, on: bool) -> None:
-        """Say whether the worker should send sound; remembered through restarts and stops."""
+    async def set_audio(self, stream_id: str, on: bool) -> None:
+        """Say whether the worker should send audio; remembered through restarts and stops."""
         await self._set_taps(stream_id, m.SetTaps(self._wanted(stream_id).taps, on))
 
     def _wanted(self, stream_id: str) -> m.SetTaps:

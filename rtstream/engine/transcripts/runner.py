@@ -1,7 +1,7 @@
-"""Live transcripts: sound of a stream goes into a speech session, utterances come out, stored once and in order.
+"""Runs live transcripts: feeds a stream's audio to a speech session and stores its utterances once and in order.
 
-Falling behind is bounded: when more sound waits than ``max_lag_s``, the oldest is skipped, counted, and a gap is
-written into the transcript. A cut in the sound (reconnect, skip) ends the sentence under way and opens a new session.
+The lag is bounded. When more audio than ``max_lag_s`` waits, the oldest is skipped and counted, and a gap is written to
+the transcript. A cut in the audio (a reconnect or a skip) ends the current sentence and opens a new session.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ log = logging.getLogger(__name__)
 
 BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
 CUT_S = 0.5
-"""A hole in the sound from which on a sentence does not go on."""
+"""Length in seconds from which a hole in the audio ends the sentence."""
 FINISH_TIMEOUT_S = 20.0
 REOPEN_S = 5.0
 REOPEN_MAX_S = 60.0
-"""Pause after a failure: the first, doubled with each further one up to the longest."""
+"""Pause in seconds after the first failure is ``REOPEN_S``. Each further one doubles it, up to ``REOPEN_MAX_S``."""
 MAX_GAP_S = 60.0
-"""A gap is one record; while it goes on it is written this often."""
+"""Longest gap in one record, in seconds. A longer gap is written as several records."""
 MAX_LOST_S = 30.0
-"""Most of a broken session's last sound that counts as not heard: an utterance is shorter."""
+"""Most audio in seconds that counts as lost when a session breaks. Utterances are shorter."""
 SILENT_S = 2.0
-"""Without sound for this long (a lost stream, not a silent one) a session ends."""
+"""Seconds without audio after which a session ends. A silent stream still sends audio, but a lost one does not."""
 MAX_TEXT = 4000
 SETTLED_S = 20.0
 MAX_ANCHORS = 1000
 
 OnPartial = Callable[[Entry], None]
-"""Shows a partial utterance: it is delivered to who listens now, and kept nowhere."""
+"""Delivers a partial utterance to current listeners. It is not stored."""
 
 
 class UtteranceListener(Protocol):
-    """Who goes on with what was said (the audio indexes)."""
+    """A consumer of final transcript segments, such as the audio indexes."""
 
-    async def said(self, stream_id: str, engine: str, record: JsonObject) -> None:
-        """A final segment was stored."""
+    async def segment_stored(self, stream_id: str, engine: str, record: JsonObject) -> None:
+        """Handle a final segment that was stored."""
         ...
 
     async def clock(self, stream_id: str, engine: str, reached: float) -> None:
-        """All that was said before Unix time ``reached`` is final."""
+        """Handle that all speech before the Unix time ``reached`` has been transcribed."""
         ...
 
     async def transcript_ended(self, stream_id: str, engine: str) -> None:
-        """Nothing more comes for now."""
+        """Handle that no more segments follow for now."""
         ...
 
 
@@ -75,7 +75,7 @@ class RunningTranscript:
     stream_id: str
     stream_name: str
     engine: str
-    """The name it is stored under."""
+    """Name of the speech engine, under which the transcript is stored."""
     provider: SpeechProvider
     language: str | None
     blocks: deque[m.AudioTaken] = field(default_factory=deque)
@@ -86,31 +86,31 @@ class RunningTranscript:
     ended: anyio.Event = field(default_factory=anyio.Event)
     skipped_s: float = 0.0
     gap: tuple[float, float, str] | None = None
-    """Start, end and reason of what was skipped and is not written yet."""
+    """Start, end and reason of skipped audio that is not written yet."""
     state: TranscriptState = TranscriptState.RUNNING
     reason: str = ""
     failures: int = 0
-    """In a row."""
-    heard_at: float = field(default_factory=time.monotonic)
-    """When sound came last."""
+    """Number of consecutive failures."""
+    audio_at: float = field(default_factory=time.monotonic)
+    """Monotonic time of the last audio."""
 
 
 class _Clock:
-    """Which Unix time a position in a session's sound is, also when small holes or drift make the two run apart."""
+    """Converts positions in a session's audio to Unix times, even when small holes or drift separate the two."""
 
     def __init__(self) -> None:
         self._fed = 0.0
         self._positions: list[float] = []
         self._offsets: list[float] = []
-        self.said = 0.0
+        self.final_until = 0.0
         """Unix time of the end of the last final utterance."""
 
     def fits(self, at: float) -> bool:
-        """Whether sound of Unix time ``at`` goes on from what was fed."""
+        """Return whether audio that starts at the Unix time ``at`` continues the fed audio."""
         return not self._offsets or abs(self._offsets[-1] + self._fed - at) <= CUT_S
 
     def feed(self, at: float, seconds: float) -> None:
-        """``seconds`` of sound of Unix time ``at`` are fed."""
+        """Note that ``seconds`` of audio starting at the Unix time ``at`` are fed."""
         if not self._offsets or abs(self._offsets[-1] + self._fed - at) > 0.02:
             self._positions.append(self._fed)
             self._offsets.append(at - self._fed)
@@ -119,21 +119,30 @@ class _Clock:
 
     @property
     def reached(self) -> float:
-        """Unix time of the end of what was fed."""
+        """Unix time of the end of the fed audio, or 0 if none was fed."""
         return self._offsets[-1] + self._fed if self._offsets else 0.0
 
     @property
     def begin(self) -> float:
-        """Unix time of the session's first sound."""
+        """Unix time of the start of the session's audio, or 0 if none was fed."""
         return self._offsets[0] + self._positions[0] if self._offsets else 0.0
 
     def unix(self, position: float) -> float:
-        """Unix seconds of a position in the session's sound."""
+        """Return the Unix time of a position (in seconds) in the session's audio."""
         return self._offsets[max(0, bisect_right(self._positions, position) - 1)] + position
 
 
 class TranscriptRunner:
-    """All running transcripts. One per stream and engine."""
+    """Runs transcripts, at most one per stream and engine.
+
+    Args:
+        tasks: Task group in which the transcripts run.
+        db: The database.
+        journal: Journal that is notified of segments.
+        listener: Consumer of final segments.
+        on_partial: Called with each partial utterance.
+        max_lag_s: Most audio in seconds that may wait. Beyond it, the oldest is skipped.
+    """
 
     def __init__(
         self,
@@ -154,14 +163,14 @@ class TranscriptRunner:
         self._skipped: dict[str, float] = {}
 
     def start(self, transcript: RunningTranscript) -> None:
-        """Begin; nothing happens when it runs already."""
+        """Start a transcript, unless one with its stream and engine is running."""
         key = (transcript.stream_id, transcript.engine)
         if key not in self._running:
             self._running[key] = transcript
             self._tasks.start_soon(self._work, transcript)
 
     async def stop(self, stream_id: str, engine: str) -> None:
-        """End a transcript after what was said so far is final."""
+        """Stop a transcript after the audio received so far is transcribed, or after ``FINISH_TIMEOUT_S``."""
         transcript = self._running.pop((stream_id, engine), None)
         if transcript is None:
             return
@@ -173,21 +182,21 @@ class TranscriptRunner:
         transcript.scope.cancel()
 
     def of_stream(self, stream_id: str) -> list[RunningTranscript]:
-        """The running transcripts of a stream."""
+        """Return the running transcripts of a stream."""
         return [transcript for (owner, _), transcript in self._running.items() if owner == stream_id]
 
     def skipped_s(self, stream_id: str) -> float:
-        """Seconds of the stream's sound that no transcript heard, since the engine began."""
+        """Return the seconds of a stream's audio that were not transcribed since the engine started."""
         return self._skipped.get(stream_id, 0.0)
 
     def forget(self, stream_id: str) -> None:
-        """The stream was removed."""
+        """Forget a deleted stream."""
         self._skipped.pop(stream_id, None)
 
     async def audio(self, stream_id: str, block: m.AudioTaken) -> None:
-        """Sound arrived."""
+        """Queue audio of a stream for its transcripts."""
         for transcript in self.of_stream(stream_id):
-            transcript.heard_at = time.monotonic()
+            transcript.audio_at = time.monotonic()
             transcript.blocks.append(block)
             transcript.waiting += len(block.payload)
             transcript.arrived.set()
@@ -195,8 +204,8 @@ class TranscriptRunner:
                 await self._skip(transcript)
 
     async def _skip(self, transcript: RunningTranscript) -> None:
-        """Too far behind live: drop half of what waits, oldest first, as one gap."""
-        reason = "transcribing fell behind live" if transcript.state is TranscriptState.RUNNING else transcript.reason
+        """Drop half of the waiting audio, oldest first, as one gap, because the transcript is too far behind live."""
+        reason = "transcription fell behind live" if transcript.state is TranscriptState.RUNNING else transcript.reason
         begin, end = transcript.blocks[0].time, transcript.blocks[0].time
         seconds = 0.0
         while transcript.blocks and transcript.waiting > self._max_waiting // 2:
@@ -222,31 +231,31 @@ class TranscriptRunner:
         try:
             with transcript.scope:
                 while not transcript.stopping or transcript.blocks:
-                    if not await self._sound(transcript):
+                    if not await self._wait_for_audio(transcript):
                         break
                     try:
                         await self._session(transcript)
                         transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
                     except ProviderError as exc:
-                        await self._failed(transcript, str(exc), exc.retry_after_s or 0.0)
+                        await self._fail(transcript, str(exc), exc.retry_after_s or 0.0)
                     except Exception:
                         log.exception("transcript of %s failed", transcript.stream_id)
-                        await self._failed(transcript, "Transcribing failed inside the engine; its log has details.")
+                        await self._fail(transcript, "Transcription failed inside the engine. See its log.")
                 await self._write_gap(transcript)
         finally:
             key = (transcript.stream_id, transcript.engine)
-            if self._running.get(key) is transcript:  # it may have been started anew while this one ended
+            if self._running.get(key) is transcript:  # another may have been started while this one ended
                 del self._running[key]
             transcript.ended.set()
 
-    async def _failed(self, transcript: RunningTranscript, reason: str, wait_s: float = 0.0) -> None:
+    async def _fail(self, transcript: RunningTranscript, reason: str, wait_s: float = 0.0) -> None:
         transcript.state, transcript.reason = TranscriptState.ERROR, reason
         pause = min(REOPEN_MAX_S, max(wait_s, REOPEN_S * 2**transcript.failures))
         transcript.failures = min(transcript.failures + 1, 10)
-        await self._set_aside(transcript, pause)
+        await self._pause(transcript, pause)
 
-    async def _set_aside(self, transcript: RunningTranscript, seconds: float) -> None:
-        """After a failure wait; sound goes on being bounded by ``_skip``. A stop is not kept waiting."""
+    async def _pause(self, transcript: RunningTranscript, seconds: float) -> None:
+        """Wait after a failure, but no longer than until a stop. Meanwhile, ``_skip`` bounds the waiting audio."""
         with anyio.move_on_after(seconds):
             while not transcript.stopping:
                 transcript.arrived = anyio.Event()
@@ -255,8 +264,8 @@ class TranscriptRunner:
             transcript.blocks.clear()
             transcript.waiting = 0
 
-    async def _sound(self, transcript: RunningTranscript) -> bool:
-        """Wait for sound; False when the transcript stops and there is none left."""
+    async def _wait_for_audio(self, transcript: RunningTranscript) -> bool:
+        """Wait for audio. Returns False when the transcript is stopping and no audio is left."""
         while not transcript.blocks:
             if transcript.stopping:
                 return False
@@ -265,7 +274,7 @@ class TranscriptRunner:
         return True
 
     async def _session(self, transcript: RunningTranscript) -> None:
-        """One speech session: from the first block to a cut in the sound or the stop."""
+        """Run one speech session, from the first block until a cut in the audio or the stop."""
         session = await transcript.provider.open(language=transcript.language)
         clock = _Clock()
         failure: ProviderError | None = None
@@ -276,7 +285,7 @@ class TranscriptRunner:
                     nonlocal failure
                     try:
                         async for utterance in session.utterances():
-                            await self._heard(transcript, clock, utterance)
+                            await self._utterance(transcript, clock, utterance)
                     except ProviderError as exc:
                         failure = exc
                         tasks.cancel_scope.cancel()
@@ -296,8 +305,8 @@ class TranscriptRunner:
             raise failure
 
     def _lose(self, transcript: RunningTranscript, clock: _Clock, reason: str) -> None:
-        """The session broke: what was fed and did not become text was not heard."""
-        begin, end = max(clock.begin, clock.said, clock.reached - MAX_LOST_S), clock.reached
+        """Count the audio that a broken session did not transcribe as a gap."""
+        begin, end = max(clock.begin, clock.final_until, clock.reached - MAX_LOST_S), clock.reached
         if end > begin:
             self._count_skipped(transcript, end - begin)
             later = transcript.gap
@@ -308,13 +317,13 @@ class TranscriptRunner:
         self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
     async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: _Clock) -> None:
-        """Give the session its sound until a cut, a pause of the stream, or the stop."""
+        """Feed audio to the session until a cut, a pause of the stream, or the stop."""
         while True:
             with anyio.move_on_after(SILENT_S) as silent:
-                if not await self._sound(transcript):
+                if not await self._wait_for_audio(transcript):
                     return
             if silent.cancelled_caught:
-                return  # the stream was lost: what was said until then is final now, not when it comes back
+                return  # the stream was lost, so finish its last utterance now and not when it returns
             block = transcript.blocks[0]
             if not clock.fits(block.time):
                 return
@@ -324,10 +333,10 @@ class TranscriptRunner:
                 await self._write_gap(transcript)
             clock.feed(block.time, len(block.payload) / BYTES_PER_S)
             await session.feed(block.payload)
-            # Utterances are shorter than this, so what was said before is final.
+            # Utterances are shorter than this, so all earlier speech has been transcribed.
             await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
 
-    async def _heard(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
+    async def _utterance(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
         transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
         text = clean(utterance.text, MAX_TEXT).strip()
         if not text:
@@ -349,13 +358,13 @@ class TranscriptRunner:
             "words": words,
             "language": transcript.language,
         }
-        clock.said = end
+        clock.final_until = end
         await self._store(transcript, "speech", start, end, text, detail)
 
     async def _store(
         self, transcript: RunningTranscript, kind: str, start: float, end: float, text: str, detail: JsonObject
     ) -> None:
-        """A final segment or a gap, with its journal entry, in one transaction."""
+        """Store a final segment or a gap and its journal entry in one transaction."""
         values = {
             "stream_id": transcript.stream_id,
             "engine": transcript.engine,
@@ -384,4 +393,4 @@ class TranscriptRunner:
         segment_id = await self._db.write(write)
         self._journal.wake()
         if kind == "speech":
-            await self._listener.said(transcript.stream_id, transcript.engine, {**values, "id": segment_id})
+            await self._listener.segment_stored(transcript.stream_id, transcript.engine, {**values, "id": segment_id})

@@ -1,4 +1,4 @@
-"""Transcripts as the API has them: start, stop, read; and running them for the audio indexes that need them."""
+"""Starts, stops and reads transcripts, and runs them for the audio indexes that need them."""
 
 from __future__ import annotations
 
@@ -24,56 +24,75 @@ from rtstream.store.streams import StreamRow
 from rtstream.store.transcripts import TranscriptJobRow, TranscriptSegmentRow
 
 MAX_PAGE_SIZE = 1000
-NO_SOUND_S = 10.0
+NO_AUDIO_S = 10.0
+"""Seconds without audio after which the status gives a reason."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 DEFAULT_NAMES = ("", "default")
-"""Names of the published API that mean the engine of the settings (reference 6, row 16)."""
+"""Engine names of the published API that mean the engine in the settings (reference 6, row 16)."""
 
 
 class TranscriptService:
-    """All transcripts. ``speech(name)`` gives the provider of an engine name, shared; raises ProviderError."""
+    """The transcripts of the engine's streams.
+
+    Args:
+        db: The database.
+        subscriptions: Connects transcripts to WebSocket connections.
+        runner: Runs the transcripts.
+        speech: Returns the shared provider of an engine name, or raises ProviderError.
+        default: Name of the speech engine in the settings.
+        language: Language in the settings, or None to detect it.
+        set_audio: Sets whether the recorder of a stream sends audio.
+    """
 
     def __init__(
         self,
         db: Database,
-        bindings: Subscriptions,
-        transcribers: TranscriptRunner,
+        subscriptions: Subscriptions,
+        runner: TranscriptRunner,
         speech: Callable[[str], SpeechProvider],
         engine_note: Callable[[str | None], str],
         language: str | None,
-        set_sound: Callable[[str, bool], Awaitable[None]],
+        set_audio: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._db = db
-        self._bindings = bindings
-        self._transcribers = transcribers
+        self._subscriptions = subscriptions
+        self._runner = runner
         self._needed: dict[tuple[str, str], set[str]] = {}
         self._speech = speech
         self._engine_note = engine_note
         self._language = language or None
-        self._set_sound = set_sound
+        self._set_audio = set_audio
 
     def engine(self, name: str | None, language: str | None = None) -> str:
-        """The engine a name means. Raises InvalidRequest for one that cannot be used, saying what is missing."""
+        """Return the name of the engine that a requested name stands for.
+
+        Raises:
+            InvalidRequest: The engine cannot be used. The message names what is missing.
+        """
         try:
-            provider = self._speech(self._named(name))
+            provider = self._speech(self._resolve(name))
             provider.ready(language)
             return provider.name
         except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
 
-    def _named(self, name: str | None) -> str:
+    def _resolve(self, name: str | None) -> str:
         name = (name or "").strip()
         return "" if name.lower() in DEFAULT_NAMES else name
 
-    def _known(self, name: str | None) -> str:
-        """The name an engine's records have, also when it cannot be used now. Raises InvalidRequest."""
+    def _stored_name(self, name: str | None) -> str:
+        """Return the name under which an engine's records are stored, even when the engine cannot be used now.
+
+        Raises:
+            InvalidRequest: There is no such engine.
+        """
         try:
-            return self._speech(self._named(name)).name
+            return self._speech(self._resolve(name)).name
         except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
 
     async def resume(self) -> None:
-        """Run again what ran when the engine ended."""
+        """Start the transcripts that were running when the engine ended."""
         for job in await self._db.read(rows.jobs):
             if job.status == "running":
                 await self._run(job.stream_id, job.engine, job.language)
@@ -81,71 +100,82 @@ class TranscriptService:
     async def start(
         self, stream_id: str, engine: str | None, *, language: str | None = None, ws_connection_id: str | None = None
     ) -> TranscriptStatus:
-        """Transcribe a stream from now on; harmless when it is transcribed. Raises NotFound, InvalidRequest."""
-        self.check_sound(await self._db.read(stream_rows.get, stream_id))
+        """Transcribe a stream from now on, unless it is being transcribed in this language.
+
+        Args:
+            stream_id: Id of the stream.
+            engine: Name of the speech engine, or None for the one in the settings.
+            language: Language code, or None for the one in the settings.
+            ws_connection_id: WebSocket connection that receives the transcript.
+
+        Raises:
+            InvalidRequest: The stream has no audio, or the language, engine or connection id is invalid.
+            NotFound: There is no such stream.
+        """
+        self.check_audio(await self._db.read(stream_rows.get, stream_id))
         language = language or self._language
         if language and not _LANGUAGE.fullmatch(language):
             raise InvalidRequest("language must be a code such as 'en', 'de' or 'pt-BR'.")
         name = self.engine(engine, language)
-        await self._bindings.bind(ws_connection_id, "transcript", stream_id)
+        await self._subscriptions.bind(ws_connection_id, "transcript", stream_id)
         running = self._running(stream_id, name)
         if running is not None and running.language != language:
-            await self._transcribers.stop(stream_id, name)
+            await self._runner.stop(stream_id, name)
         await self._db.write(rows.start_job, stream_id, name, language, time.time())
         await self._run(stream_id, name, language)
         return await self.status(stream_id, engine)
 
     async def stop(self, stream_id: str, engine: str | None) -> TranscriptStatus:
-        """Transcribe no longer, unless an audio index listens; harmless when it is not transcribed."""
+        """Stop a transcript, unless an audio index needs it. A stopped transcript stays as it is. Raises NotFound."""
         await self._db.read(stream_rows.get, stream_id)
-        name = self._known(engine)
+        name = self._stored_name(engine)
         await self._db.write(rows.stop_job, stream_id, name, time.time())
         await self.release(stream_id, name)
         return await self.status(stream_id, engine)
 
-    async def forget(self, stream_id: str) -> None:
-        """End the transcripts of a stream that is being removed."""
-        for transcript in self._transcribers.of_stream(stream_id):
-            await self._transcribers.stop(stream_id, transcript.engine)
-        await self._set_sound(stream_id, False)
-        self._transcribers.forget(stream_id)
+    async def stop_all(self, stream_id: str) -> None:
+        """Stop the transcripts of a stream that is being deleted."""
+        for transcript in self._runner.of_stream(stream_id):
+            await self._runner.stop(stream_id, transcript.engine)
+        await self._set_audio(stream_id, False)
+        self._runner.forget(stream_id)
         for key in [key for key in self._needed if key[0] == stream_id]:
             del self._needed[key]
 
     def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
-        return next((t for t in self._transcribers.of_stream(stream_id) if t.engine == engine), None)
+        return next((t for t in self._runner.of_stream(stream_id) if t.engine == engine), None)
 
     def usable(self) -> str:
-        """The engine that transcribes unless another is named; empty when it cannot be used."""
+        """Return the name of the default engine, or an empty string if it cannot be used."""
         try:
             return self.engine(None)
         except InvalidRequest:
             return ""
 
-    def check_wanted(self, request: ConnectStream) -> None:
-        """Raises InvalidRequest when a stream connected like this cannot be transcribed."""
+    def check_request(self, request: ConnectStream) -> None:
+        """Check that a stream connected by this request can be transcribed. Raises InvalidRequest."""
         if "audio" not in (request.media_types or ()):
-            raise InvalidRequest("enable_transcript needs sound: connect with media_types=['video', 'audio'].")
+            raise InvalidRequest("enable_transcript needs audio. Connect with media_types=['video', 'audio'].")
         self.engine(None, self._language)
 
     @staticmethod
-    def check_sound(stream: StreamRow) -> None:
-        """Raises InvalidRequest when this stream has no sound to listen to."""
+    def check_audio(stream: StreamRow) -> None:
+        """Check that a stream has audio. Raises InvalidRequest."""
         if "audio" not in stream.media_types:
             raise InvalidRequest(
-                "This stream was connected without sound. Connect it with media_types=['video', 'audio']."
+                "This stream was connected without audio. Connect it with media_types=['video', 'audio']."
             )
         if stream.media and not stream.media.get("audio_codec"):
-            raise InvalidRequest("The source of this stream carries no sound, so there is nothing to listen to.")
+            raise InvalidRequest("The source of this stream carries no audio, so there is nothing to transcribe.")
 
     async def need(self, stream_id: str, engine: str, by: str) -> None:
-        """Run a transcript for as long as ``by`` (the id of an audio index) needs it."""
+        """Run a transcript for as long as ``by``, the id of an audio index, needs it."""
         self._needed.setdefault((stream_id, engine), set()).add(by)
         job = await self._db.read(rows.job, stream_id, engine)
         await self._run(stream_id, engine, job.language if job else self._language)
 
     async def release(self, stream_id: str, engine: str, by: str = "") -> None:
-        """End the need of ``by``. The transcript stops when neither a user nor anything else needs it."""
+        """Release the transcript on behalf of ``by``. It stops when neither the user nor an audio index needs it."""
         needed = self._needed.get((stream_id, engine), set())
         needed.discard(by)
         if not needed:
@@ -154,12 +184,12 @@ class TranscriptService:
         wanted = job is not None and job.status == "running"
         if wanted or needed:
             return
-        await self._transcribers.stop(stream_id, engine)
-        await self._set_sound(stream_id, bool(self._transcribers.of_stream(stream_id)))
+        await self._runner.stop(stream_id, engine)
+        await self._set_audio(stream_id, bool(self._runner.of_stream(stream_id)))
 
     async def status(self, stream_id: str, engine: str | None) -> TranscriptStatus:
-        """How a transcript stands."""
-        name = self._known(engine)
+        """Return the status of a transcript. Raises NotFound, InvalidRequest."""
+        name = self._stored_name(engine)
         stream = await self._db.read(stream_rows.get, stream_id)
         job = await self._db.read(rows.job, stream_id, name)
         running = self._running(stream_id, name)
@@ -180,7 +210,7 @@ class TranscriptService:
     def _reason(
         self, stream: StreamRow, engine: str, job: TranscriptJobRow | None, running: RunningTranscript | None
     ) -> str:
-        """Why nothing is heard now, when nothing is."""
+        """Return the reason why nothing is transcribed now, or an empty string."""
         if running is None:
             if job is None or job.status is not DesiredState.RUNNING:
                 return ""
@@ -191,11 +221,11 @@ class TranscriptService:
             return ""
         if running.reason:
             return running.reason
-        if time.monotonic() - running.heard_at < NO_SOUND_S:
+        if time.monotonic() - running.audio_at < NO_AUDIO_S:
             return ""
         if stream.desired is DesiredState.STOPPED:
-            return "The stream is stopped; its transcript goes on when it is started."
-        return "No sound comes from the stream; see its health and media."
+            return "The stream is stopped. Its transcript resumes when the stream is started."
+        return "The stream sends no audio. Check its health and media."
 
     async def page(
         self,
@@ -208,14 +238,28 @@ class TranscriptService:
         page: int,
         page_size: int,
     ) -> TranscriptPage:
-        """What was said, oldest first. Raises NotFound, InvalidRequest."""
+        """Return one page of a stream's transcript, oldest first.
+
+        Args:
+            stream_id: Id of the stream.
+            engine: Only segments of this engine. None returns those of all engines.
+            start: Start of the range in Unix seconds, or None for no bound.
+            end: End of the range in Unix seconds, or None for no bound.
+            since: Only segments that end after this Unix time.
+            page: Page number, from 1.
+            page_size: Segments per page, up to ``MAX_PAGE_SIZE``.
+
+        Raises:
+            InvalidRequest: The page, its size, a time or the engine is invalid.
+            NotFound: There is no such stream.
+        """
         if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
             raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         if any(bound is not None and not math.isfinite(bound) for bound in (start, end, since)):
             raise InvalidRequest("start, end and since must be Unix timestamps in seconds.")
         await self._db.read(stream_rows.get, stream_id)
         # The records of an engine that may no longer be used stay readable under its name.
-        names = list(dict.fromkeys([engine_name(engine), self._known(engine)])) if engine else [None]
+        names = list(dict.fromkeys([engine_name(engine), self._stored_name(engine)])) if engine else [None]
 
         def query(conn: Connection) -> tuple[list[TranscriptSegmentRow], int]:
             found: tuple[list[TranscriptSegmentRow], int] = [], 0
@@ -240,14 +284,14 @@ class TranscriptService:
         try:
             provider = self._speech(engine)
         except ProviderError:
-            return  # the package or key was taken away since; status says so when asked
+            return  # the package or key has been removed since, which the status reports
         stream = await self._db.read(stream_rows.get, stream_id)
-        self._transcribers.start(
+        self._runner.start(
             RunningTranscript(
                 stream_id=stream_id, stream_name=stream.name, engine=engine, provider=provider, language=language
             )
         )
-        await self._set_sound(stream_id, True)
+        await self._set_audio(stream_id, True)
 
 
 def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:

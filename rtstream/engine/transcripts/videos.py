@@ -1,4 +1,4 @@
-"""What is said in exported videos: transcribed from their files, faster than they play."""
+"""Transcribes exported videos from their files, faster than they play."""
 
 from __future__ import annotations
 
@@ -29,19 +29,29 @@ from rtstream.store.videos import VideoRow
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 5.0
-"""Sound decoded and handed to the speech engine at a time: live transcripts have their turn in between."""
+STEP_S = 5.0
+"""Seconds of audio decoded and fed to the speech engine at a time. Live transcripts get their turn in between."""
 DECODE_TIMEOUT_S = 60.0
 SLOWEST = 5.0
-"""A transcript may take this many times the length of the video, and ``LEAST_S``; then it counts as hung."""
+"""Time limit of a transcription as a multiple of the video's duration, in addition to ``LEAST_S``."""
 LEAST_S = 120.0
-FOUND_S = 20.0
-"""How long a finished transcript waits to be searchable by meaning before it says that it is done."""
+SEARCHABLE_S = 20.0
+"""Longest wait in seconds until a finished transcript is searchable by meaning before its job is done."""
 MAX_TEXT = 4000
 
 
 class VideoTranscriptService:
-    """The spoken words of the videos in ``storage``; ``speech(name)`` gives the provider of an engine, shared."""
+    """The transcripts of exported videos.
+
+    Args:
+        db: The database.
+        jobs: Runs the transcriptions.
+        search: Search, which is to find the transcripts.
+        speech: Returns the shared provider of an engine name, or raises ProviderError.
+        engine: Name of the speech engine.
+        language: Language in the settings, or None to detect it.
+        storage: Storage of the video files.
+    """
 
     def __init__(
         self,
@@ -60,32 +70,41 @@ class VideoTranscriptService:
         self._engine = engine
         self._language = language or None
         self._storage = storage
-        self._under_way: dict[str, Job] = {}
+        self._running: dict[str, Job] = {}
 
     async def start(self, video_id: str, *, language: str | None = None, force: bool = False) -> Job:
-        """Transcribe a video and make it searchable; the job's result is the id of the video.
+        """Transcribe a video and make its transcript searchable.
 
-        What is transcribed already is transcribed again with ``force`` only. Raises NotFound, and InvalidRequest when
-        the speech engine cannot be used.
+        Args:
+            video_id: Id of the video.
+            language: Language code, or None for the one in the settings.
+            force: Whether to transcribe again a video that has a transcript.
+
+        Returns:
+            The job, whose result is the id of the video.
+
+        Raises:
+            InvalidRequest: The speech engine cannot be used.
+            NotFound: There is no such video.
         """
         video = await self._db.read(video_rows.get, video_id)
-        if video_id in self._under_way:
-            return self._under_way[video_id]
+        if video_id in self._running:
+            return self._running[video_id]
         if not force and video_id in await self._db.read(rows.transcribed, [video_id]):
-            return self._jobs.start(_at_once(video_id), self._shown)
+            return self._jobs.start(_done(video_id), self._show)
         language = (language or "").replace("_", "-") or self._language
         try:
             provider = self._speech(self._engine)
             provider.ready(language)
         except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
-        job = self._jobs.start(lambda job: self._index(job, video, provider, language), self._shown)
-        self._under_way[video_id] = job
+        job = self._jobs.start(lambda job: self._index(job, video, provider, language), self._show)
+        self._running[video_id] = job
         return job
 
     def job_of(self, video_id: str) -> Job | None:
-        """The transcript that is being made."""
-        return self._under_way.get(video_id)
+        """Return the running job that transcribes a video, or None."""
+        return self._running.get(video_id)
 
     async def transcript(
         self,
@@ -96,10 +115,18 @@ class VideoTranscriptService:
         start: float | None = None,
         end: float | None = None,
     ) -> VideoTranscript:
-        """What is said, cut into words, sentences or pieces of ``length`` seconds; seconds from the video's start.
+        """Return the transcript of a video, with times in seconds from its start.
 
-        ``start`` and ``end`` keep what shares time with them. Raises NotFound, and InvalidRequest when nothing was
-        transcribed yet.
+        Args:
+            video_id: Id of the video.
+            segmenter: Unit of the segments: ``word``, ``sentence`` or ``time``.
+            length: Length in seconds of the segments by ``time``.
+            start: Omit words that end before this position.
+            end: Omit words that start after this position.
+
+        Raises:
+            InvalidRequest: The video has no transcript yet.
+            NotFound: There is no such video.
         """
 
         def query(conn: Connection) -> list[list[JsonObject]] | None:
@@ -122,36 +149,35 @@ class VideoTranscriptService:
             text=" ".join(word.text for word in inside),
         )
 
-    async def _shown(self, _origin: LinkOrigin, video_id: str) -> VideoTranscript:
+    async def _show(self, _origin: LinkOrigin, video_id: str) -> VideoTranscript:
         return await self.transcript(video_id)
 
     async def _index(self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None) -> str:
         try:
             with anyio.fail_after(LEAST_S + SLOWEST * video.duration):
-                said, sound = await self._hear(job, video, provider, language)
-            facts = {"engine": provider.name, "language": language, "sound": sound, "created_at": time.time()}
-            if not await self._db.write(
-                lambda conn: rows.replace(conn, video.id, [_row(one) for one in said], **facts)
-            ):
-                raise NotFound("The video was deleted while it was transcribed.")
-            with anyio.move_on_after(FOUND_S):
+                sentences, has_audio = await self._transcribe(job, video, provider, language)
+            facts = {"engine": provider.name, "language": language, "sound": has_audio, "created_at": time.time()}
+            stored = [_row(sentence) for sentence in sentences]
+            if not await self._db.write(lambda conn: rows.replace(conn, video.id, stored, **facts)):
+                raise NotFound("The video was deleted during its transcription.")
+            with anyio.move_on_after(SEARCHABLE_S):
                 await self._search.caught_up(by_meaning=True)
             return video.id
         except ProviderError as exc:
             raise Unavailable(f"The video could not be transcribed: {exc}") from exc
         except TimeoutError:
-            raise Unavailable(f"The speech engine {provider.name} did not get on. Try again later.") from None
+            raise Unavailable(f"The speech engine {provider.name} took too long. Try again later.") from None
         finally:
-            del self._under_way[video.id]
+            del self._running[video.id]
 
-    async def _hear(
+    async def _transcribe(
         self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None
     ) -> tuple[list[Batch], bool]:
-        """The sentences of a video, and whether it has sound at all. Raises ProviderError, InvalidRequest."""
+        """Return the sentences of a video and whether it has audio. Raises ProviderError, InvalidRequest."""
         found: list[Utterance] = []
         failure: BaseException | None = None
-        sound = False
-        decoder = ChildProcess("The sound decoder", _nothing)
+        has_audio = False
+        decoder = ChildProcess("The audio decoder", _no_preparation)
         session = await provider.open(language=language)
         try:
             async with anyio.create_task_group() as tasks:
@@ -163,7 +189,7 @@ class VideoTranscriptService:
 
                 tasks.start_soon(read)
                 async with self._storage.lease([joined(video.id, VIDEO_FILE)]) as files:
-                    sound = await self._feed(job, video, files, decoder, session)
+                    has_audio = await self._feed(job, video, files, decoder, session)
         except* (ProviderError, InvalidRequest) as group:
             failure = group.exceptions[0]
         finally:
@@ -172,16 +198,16 @@ class VideoTranscriptService:
                 await decoder.aclose()
         if failure is not None:
             raise failure
-        return _sentences(found), sound
+        return _sentences(found), has_audio
 
     async def _feed(
         self, job: Job, video: VideoRow, files: LocalFiles, decoder: ChildProcess, session: SpeechSession
     ) -> bool:
-        """Give the session all of the sound; False when there is none."""
+        """Feed all audio to the session. Returns whether there was any."""
         key = joined(video.id, VIDEO_FILE)
         at = 0.0
         while at < video.duration:
-            seconds = min(PIECE_S, video.duration - at)
+            seconds = min(STEP_S, video.duration - at)
             try:
                 samples = await decoder.run(extract_audio, files, key, at, seconds, timeout_s=DECODE_TIMEOUT_S)
             except ValueError as exc:
@@ -205,23 +231,23 @@ def _sentences(found: list[Utterance]) -> list[Batch]:
 
 
 def _row(sentence: Batch) -> JsonObject:
-    """A sentence as it is stored."""
+    """Return a sentence in its stored form."""
     words = [{"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in sentence.words]
     return {"start": words[0]["start"], "end": round(sentence.end, 3), "text": sentence.text, "words": words}
 
 
 def _words(stored: list[JsonObject]) -> list[Word]:
-    """The words of a stored sentence."""
+    """Return the words of a stored sentence."""
     last = len(stored) - 1
     return [Word(word["word"], word["start"], word["end"], number == last) for number, word in enumerate(stored)]
 
 
-def _at_once(video_id: str) -> Callable[[Job], Awaitable[str]]:
+def _done(video_id: str) -> Callable[[Job], Awaitable[str]]:
     async def work(job: Job) -> str:
         return video_id
 
     return work
 
 
-def _nothing() -> None:
-    """The child needs no preparation."""
+def _no_preparation() -> None:
+    """Do nothing, because the child process needs no preparation."""

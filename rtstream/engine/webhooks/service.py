@@ -1,6 +1,6 @@
-"""Webhooks: sent from the outbox table, at least once, in order per alert, signed, retried for hours.
+"""Delivers webhooks from the outbox table: at least once, in order per alert, signed, and retried for hours.
 
-Each alert that has something to send has a lane of its own, so a receiver that is slow or gone holds up nobody else.
+Each alert with pending webhooks has its own lane, so a slow or unreachable receiver does not delay other alerts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup
 from standardwebhooks import Webhook
 
 from rtstream.concurrency import every
-from rtstream.engine.webhooks.transport import Answer, PostFailed, post
+from rtstream.engine.webhooks.transport import PostFailed, PostResponse, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt
 from rtstream.states import DeliveryState
@@ -34,27 +34,27 @@ from rtstream.store.deliveries import DeliveryRow
 log = logging.getLogger(__name__)
 
 PARALLEL = 256
-"""Webhooks under way at the same time."""
+"""Maximum number of concurrent requests."""
 PARALLEL_HOST = 16
-"""The same, to one host."""
+"""Maximum number of concurrent requests to one host."""
 LOOK_AHEAD = 50
 READ_TOGETHER = 500
-"""Alerts whose webhooks are read at once."""
+"""Number of alerts whose webhooks are read in one query."""
 RETRY_S = 2.0
-"""Pause after the database failed."""
+"""Pause in seconds after a database error."""
 KEEP_S = 30 * 86400.0
-"""Seconds that finished webhooks are kept for the log."""
+"""Seconds for which finished webhooks are kept for the log."""
 MAX_PENDING = 10_000
-"""Webhooks of one alert that may wait; beyond, the oldest are given up."""
+"""Maximum number of pending webhooks per alert. The oldest ones beyond it become dead letters."""
 TRIM_EVERY_S = 600.0
 
 Check = Callable[[str], Awaitable[Sequence[str]]]
-"""Resolves a webhook's host, checks where it leads, returns the addresses to connect to. Raises RTStreamError."""
+"""Resolves the host of a URL, checks its addresses, and returns those to connect to. Raises RTStreamError."""
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """How one attempt went, and where its webhook stands now."""
+    """The result of one attempt, and the state of its webhook after it."""
 
     delivery_id: str
     at: float
@@ -67,16 +67,25 @@ class AttemptResult:
 
 @dataclass
 class _Lane:
-    """An alert that has something to send. ``rows``: what of it is known, from the first on."""
+    """The pending webhooks of one alert. ``rows`` are those that have been read, oldest first."""
 
     rows: Sequence[DeliveryRow] = ()
     complete: bool = False
-    """Nothing but ``rows`` waited when they were read."""
+    """Whether ``rows`` were all pending webhooks when they were read."""
     wake: anyio.Event = field(default_factory=anyio.Event)
 
 
 class WebhookService:
-    """Sends what is due. ``secret`` is the Standard Webhooks secret that signs the bodies."""
+    """Sends the webhooks that are due.
+
+    Args:
+        tasks: Task group in which webhooks are sent.
+        db: The database.
+        check: Checks the URL of a receiver before each attempt.
+        secret: Standard Webhooks secret that signs the bodies.
+        timeout_s: Time limit of an attempt in seconds.
+        delays_s: Delays before the retries in seconds.
+    """
 
     def __init__(
         self,
@@ -96,19 +105,19 @@ class WebhookService:
         self._lanes: dict[str, _Lane] = {}
         self._parallel = anyio.CapacityLimiter(PARALLEL)
         self._hosts: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
-        self._done: list[tuple[AttemptResult, anyio.Event]] = []
-        self._book = anyio.Event()
+        self._finished: list[tuple[AttemptResult, anyio.Event]] = []
+        self._ended = anyio.Event()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
 
     def start(self) -> None:
-        """Begin with what was left from before."""
+        """Start sending, beginning with webhooks left from an earlier run."""
         self._tasks.start_soon(self._run)
 
     def wake(self, alert_ids: Iterable[str]) -> None:
-        """These alerts have something new to send."""
+        """Send the new webhooks of these alerts."""
         opened: dict[str, _Lane] = {}
         for alert_id in alert_ids:
             lane = self._lanes.get(alert_id)
@@ -120,7 +129,7 @@ class WebhookService:
             self._tasks.start_soon(self._open, opened)
 
     async def _open(self, lanes: dict[str, _Lane]) -> None:
-        """Start lanes with what they have to send, read for all of them at once."""
+        """Read the pending webhooks of several lanes in one query, and start the lanes."""
         alert_ids = list(lanes)
         for begin in range(0, len(alert_ids), READ_TOGETHER):
             part = alert_ids[begin : begin + READ_TOGETHER]
@@ -137,10 +146,10 @@ class WebhookService:
                 self._tasks.start_soon(self._follow, alert_id, lane)
 
     async def _run(self) -> None:
-        self._tasks.start_soon(self._keep_books)
+        self._tasks.start_soon(self._log_attempts)
         while True:
             try:
-                self.wake(await self._db.read(outbox.waiting))  # what was left from before
+                self.wake(await self._db.read(outbox.waiting))  # left from an earlier run
                 break
             except Exception:
                 log.exception("webhooks could not be read")
@@ -151,7 +160,7 @@ class WebhookService:
         await self._db.write(outbox.trim, time.time() - KEEP_S, MAX_PENDING, 1000)
 
     async def _follow(self, alert_id: str, lane: _Lane) -> None:
-        """Send the webhooks of one alert, one after the other, until there is none left."""
+        """Send the webhooks of one alert in order until none is pending."""
         rows, complete = lane.rows, lane.complete
         while True:
             if await self._send(lane, rows) and complete and not lane.wake.is_set():
@@ -167,7 +176,11 @@ class WebhookService:
         del self._lanes[alert_id]
 
     async def _send(self, lane: _Lane, rows: Sequence[DeliveryRow]) -> bool:
-        """Send these in order; False when one failed or was not due, after the wait for it."""
+        """Send webhooks in order until one fails or is not due, and wait until that one is due.
+
+        Returns:
+            Whether all of them were delivered.
+        """
         for row in rows:
             pause = row.next_at - time.time()
             if pause > 0:
@@ -179,65 +192,65 @@ class WebhookService:
         return True
 
     async def _deliver(self, row: DeliveryRow) -> bool:
-        """One attempt, logged; whether the next webhook may follow at once."""
+        """Make and log one attempt. Returns whether it succeeded, so that the next webhook may follow at once."""
         host = urlsplit(row.url).hostname or ""
-        limiter = self._hosts.get(host)  # gone when no lane uses it
+        limiter = self._hosts.get(host)  # dropped when no lane uses it
         if limiter is None:
             limiter = self._hosts[host] = anyio.CapacityLimiter(PARALLEL_HOST)
         async with limiter, self._parallel:
             attempt = await self._attempt(row)
         logged = anyio.Event()
-        self._done.append((attempt, logged))
-        self._book.set()
+        self._finished.append((attempt, logged))
+        self._ended.set()
         await logged.wait()
         return attempt.state is DeliveryState.DELIVERED
 
-    async def _keep_books(self) -> None:
-        """Log attempts: all that ended while the last ones were written, in one transaction."""
+    async def _log_attempts(self) -> None:
+        """Log attempts, with all that ended during the previous write in one transaction."""
         while True:
-            await self._book.wait()
-            self._book = anyio.Event()
-            done, self._done = self._done, []
+            await self._ended.wait()
+            self._ended = anyio.Event()
+            finished, self._finished = self._finished, []
             while True:
                 try:
-                    await self._db.write(outbox.attempted, [asdict(attempt) for attempt, _ in done])
+                    await self._db.write(outbox.store_attempts, [asdict(attempt) for attempt, _ in finished])
                     break
                 except Exception:
                     log.exception("webhook attempts could not be logged")
                     await anyio.sleep(RETRY_S)
-            for _, logged in done:
+            for _, logged in finished:
                 logged.set()
 
     async def _attempt(self, row: DeliveryRow) -> AttemptResult:
         began = time.monotonic()
-        answer: Answer | None = None
+        response: PostResponse | None = None
         error = ""
         try:
             with anyio.fail_after(self._timeout_s):
-                answer = await self._post(row)
-            if not 200 <= answer.status < 300:
-                error = failure(answer.status)
+                response = await self._post(row)
+            if not 200 <= response.status < 300:
+                error = failure(response.status)
         except RTStreamError as exc:
             error = exc.message
         except TimeoutError:
-            error = f"the receiver did not answer within {self._timeout_s:g} s"
+            error = f"the receiver did not respond within {self._timeout_s:g} s"
         except PostFailed as exc:
             error = f"the receiver could not be reached ({exc})"
         except Exception:
             log.exception("webhook %s could not be sent", row.id)
             error = "internal error"
-        status, retry_after = (answer.status, answer.retry_after_s) if answer else (None, None)
+        status, retry_after = (response.status, response.retry_after_s) if response else (None, None)
         now = time.time()
         state, next_at = DeliveryState.DELIVERED, now
         if error:
-            jitter = random.random()  # noqa: S311 - spreads load, guards nothing
-            again = None
+            jitter = random.random()  # noqa: S311 - only spreads load
+            retry_at = None
             if status != GONE:
-                again = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
-            state, next_at = (DeliveryState.DEAD, now) if again is None else (DeliveryState.PENDING, again)
+                retry_at = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
+            state, next_at = (DeliveryState.DEAD, now) if retry_at is None else (DeliveryState.PENDING, retry_at)
         return AttemptResult(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
 
-    async def _post(self, row: DeliveryRow) -> Answer:
+    async def _post(self, row: DeliveryRow) -> PostResponse:
         addresses = await self._check(row.url)
         body = json.dumps(row.payload, separators=(",", ":"))
         at = datetime.now(UTC)
@@ -248,5 +261,5 @@ class WebhookService:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": self._webhook.sign(row.id, at, body),
         }
-        # To the checked addresses, not to whatever the name resolves to a moment later.
+        # Connect to the checked addresses, because the name may resolve to others a moment later.
         return await post(row.url, addresses, headers, body.encode(), self._tls, self._timeout_s)

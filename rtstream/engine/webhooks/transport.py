@@ -1,6 +1,7 @@
-"""One HTTP POST to an address that was checked before: no redirects, no proxy, a bounded answer.
+"""Sends an HTTP POST to a checked address, without redirects or proxies, and reads a bounded response.
 
-A general HTTP client resolves names itself and shares connections between hosts of one address; here neither may be.
+A general HTTP client resolves names itself and shares connections between hosts with the same address. Neither is
+allowed here.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from anyio.lowlevel import checkpoint
 from rtstream.rules.delivery import retry_after_s
 
 MAX_HEAD = 32 * 1024
-"""Bytes of a response that are read: status lines and headers, informational responses included."""
+"""Maximum number of bytes read of a response, including its headers and any informational responses."""
 MAX_INFORMATIONAL = 8
-"""Informational (1xx) responses that may precede the final one."""
+"""Maximum number of informational (1xx) responses before the final one."""
 READ_BYTES = 4096
-"""Bytes that are parsed between two turns of the event loop."""
+"""Number of bytes parsed between two turns of the event loop."""
 PLAIN = "/?%:@!$&'()*+,;=~-._[]"
-"""Characters of a URL that are sent as they are."""
+"""Characters of a URL that are sent without quoting."""
 
 
 class PostFailed(Exception):
-    """The receiver could not be reached, or did not answer in HTTP. The text names the kind of failure only."""
+    """The receiver could not be reached or did not respond in HTTP. The text names only the kind of failure."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a receiver said. Its body is not kept."""
+class PostResponse:
+    """The response of a receiver, without its body."""
 
     status: int
     retry_after_s: float | None = None
@@ -43,11 +44,20 @@ class Answer:
 
 async def post(
     url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext, timeout_s: float
-) -> Answer:
-    """POST to the first of ``addresses`` (of the host of ``url``) that takes the connection.
+) -> PostResponse:
+    """Send a POST to the first address that accepts the connection.
 
-    Everything together takes at most ``timeout_s`` seconds, however slowly or much the receiver sends.
-    Raises PostFailed, and TimeoutError when the time is over.
+    Args:
+        url: URL of the receiver.
+        addresses: Checked addresses of the host of ``url``.
+        headers: Headers of the request.
+        body: Body of the request.
+        tls: TLS settings for ``https`` URLs.
+        timeout_s: Time limit in seconds for the whole exchange, however slowly the receiver sends.
+
+    Raises:
+        PostFailed: The receiver could not be reached or did not respond in HTTP.
+        TimeoutError: The time limit has passed.
     """
     with anyio.fail_after(timeout_s):
         return await _post(url, addresses, headers, body, tls)
@@ -55,7 +65,7 @@ async def post(
 
 async def _post(
     url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext
-) -> Answer:
+) -> PostResponse:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     host = (parts.hostname or "").encode("idna").decode()
@@ -100,7 +110,7 @@ async def _connect(addresses: Sequence[str], port: int, host: str, tls: ssl.SSLC
     raise PostFailed(type(failure).__name__) from failure
 
 
-async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], body: bytes) -> Answer:
+async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], body: bytes) -> PostResponse:
     http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = http.send(h11.Request(method="POST", target=target, headers=list(fields.items()))) or b""
     content = http.send(h11.Data(data=body)) or b""
@@ -110,7 +120,7 @@ async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], 
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
-            data = await _received(stream, MAX_HEAD - received)
+            data = await _receive(stream, MAX_HEAD - received)
             received += len(data)
             http.receive_data(data)
         elif isinstance(event, h11.InformationalResponse):
@@ -118,17 +128,20 @@ async def _exchange(stream: ByteStream, target: str, fields: Mapping[str, str], 
             if informational > MAX_INFORMATIONAL:
                 raise PostFailed("it sent too many informational responses")
         elif isinstance(event, h11.Response):
-            # Its body says nothing that we use, so it is not waited for.
+            # The body is not used, so it is not read.
             after = next((value for name, value in event.headers if name == b"retry-after"), b"")
-            return Answer(event.status_code, retry_after_s(after.decode("latin-1"), time.time()))
+            return PostResponse(event.status_code, retry_after_s(after.decode("latin-1"), time.time()))
         elif isinstance(event, h11.ConnectionClosed):
             raise anyio.EndOfStream
 
 
-async def _received(stream: ByteStream, left: int) -> bytes:
-    """Return what the receiver sent next, empty at the end of the stream. Raises PostFailed past the bound.
+async def _receive(stream: ByteStream, left: int) -> bytes:
+    """Return the next bytes from the receiver, or none at the end of the stream.
 
-    A receiver that always has more to send must not keep the event loop: other tasks run before each read.
+    Other tasks run before each read, so a receiver that keeps sending cannot occupy the event loop.
+
+    Raises:
+        PostFailed: The response is longer than allowed.
     """
     if left <= 0:
         raise PostFailed("its response headers are too long")

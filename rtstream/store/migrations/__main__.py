@@ -1,7 +1,7 @@
-"""Write the next migration: ``python -m rtstream.store.migrations "Add links"``.
+"""Writes the next migration with ``python -m rtstream.store.migrations "Add links"``.
 
-It compares the newest migration with the tables and writes their difference into a new module, to be read and
-completed.
+The newest migration is compared with the tables, and their difference is written to a new module, which has to be
+reviewed and completed.
 """
 
 from __future__ import annotations

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from rtstream.errors import Unavailable
 
-MOST = 3
-"""Copies that are stored: the newest of each schema, of the newest schemas."""
+MAX_COPIES = 3
+"""Maximum number of copies. Only the newest copy of each of the newest schemas is kept."""
 _MARGIN_BYTES = 8 * 1024 * 1024
 
 
 def copy(path: Path, revision: str) -> Path:
     """Copy a database, including what is only in its write-ahead log.
 
-    The copy appears under its name once it is complete. It is readable by its owner only, as it holds the credentials
-    of streams.
+    The copy appears under its name once it is complete. Only its owner can read it, because it holds the
+    credentials of streams.
 
     Args:
-        path: The database file. No other process may write to it meanwhile.
-        revision: Schema of the database; becomes part of the copy's name, with the time (UTC).
+        path: The database file. No other process may write to it during the copy.
+        revision: Schema of the database, which is part of the copy's name with the time in UTC.
 
     Returns:
         The path of the copy.
@@ -58,7 +58,7 @@ def copy(path: Path, revision: str) -> Path:
 
 
 def trim(path: Path) -> None:
-    """Remove copies beyond the newest of each schema, and beyond ``MOST`` in all."""
+    """Remove copies beyond the newest of each schema, and beyond ``MAX_COPIES`` in total."""
     newest: dict[str, Path] = {}
     for found in sorted(path.parent.glob(f"{path.name}.schema-*.bak"), key=lambda file: file.name[-20:]):
         revision = found.name.rpartition(".schema-")[2][:4]
@@ -66,14 +66,14 @@ def trim(path: Path) -> None:
             newest[revision].unlink(missing_ok=True)
         newest.pop(revision, None)
         newest[revision] = found
-    for found in list(newest.values())[:-MOST]:
+    for found in list(newest.values())[:-MAX_COPIES]:
         found.unlink(missing_ok=True)
 
 
 def _no_room(path: Path, needed: int, free: int) -> Unavailable:
     return Unavailable(
         f"The database has to be upgraded, but there is no room for a copy of it: {needed / 1e6:.0f} MB are needed and "
-        f"{free / 1e6:.0f} MB are free in {path.parent}. Free some space there and start again; nothing was changed."
+        f"{free / 1e6:.0f} MB are free in {path.parent}. Free some space there and start again. Nothing was changed."
     )
 
 

@@ -1,4 +1,4 @@
-"""Alembic runs this module for each command. It uses the connection, and the transaction, of its caller."""
+"""Environment of Alembic, which runs this module for each command on the connection and transaction of its caller."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Recognises the schema of databases from before revisions were recorded in them.
 
-All of them say ``user_version`` 1, and a newer program may have added its new tables beside old ones. So the tables,
-columns and indexes that exist decide. A database counts as the last revision that it contains completely; every
-migration up to 0008 skips what already exists.
+All of them have ``user_version`` 1, and a newer program may have added its new tables beside old ones. The existing
+tables, columns and indexes therefore decide. A database counts as the last revision that it contains completely, and
+every migration up to 0008 skips objects that already exist.
 """
 
 from __future__ import annotations

@@ -15,24 +15,24 @@ from rtstream.store.migrations import copies, history
 from rtstream.store.tables import metadata
 
 log = logging.getLogger(__name__)
-logging.getLogger("alembic").setLevel(logging.WARNING)  # the line below says it once, with the copy's path
+logging.getLogger("alembic").setLevel(logging.WARNING)  # ``upgrade`` logs it once, with the path of the copy
 
 
 def config(conn: Connection) -> Config:
     """Configure Alembic without an ini file, on an open connection."""
-    made = Config()
+    settings = Config()
     # Alembic expands % in its options.
-    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    made.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-    made.attributes["connection"] = conn
-    return made
+    settings.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    settings.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    settings.attributes["connection"] = conn
+    return settings
 
 
 def upgrade(conn: Connection, path: Path, found: str) -> None:
     """Copy the database, then bring it to the newest revision.
 
     Args:
-        conn: A connection from ``schema.exclusive``: nothing is visible to others until its transaction commits.
+        conn: A connection from ``schema.exclusive``. Others see nothing until its transaction commits.
         path: The database file.
         found: Its revision, or ``schema.UNSTAMPED``.
 
@@ -58,22 +58,22 @@ def upgrade(conn: Connection, path: Path, found: str) -> None:
 
 
 def to_head(conn: Connection) -> None:
-    """Apply all migrations that a database lacks, and what they leave to this function."""
+    """Apply all missing migrations, and recreate the triggers that they drop."""
     command.upgrade(config(conn), "head")
-    # Also the triggers of tables that a migration replaced, which end with the old table.
+    # Triggers are dropped with the old table when a migration replaces it.
     search_tables.create(conn)
     schema.stamp(conn, schema.head())
 
 
 def _numbers(conn: Connection) -> dict[str, int]:
-    """Read the last row number given by each table that never uses one twice."""
+    """Return the last row number of each table that never reuses a number."""
     if not conn.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").first():
         return {}
     return {name: seq for name, seq in conn.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
 
 
 def _restore_numbers(conn: Connection, numbers: dict[str, int]) -> None:
-    """A replaced table starts behind its newest row, which may be below numbers that clients have already seen."""
+    """Restore the last row numbers. A replaced table would reuse numbers that clients have already seen."""
     now = _numbers(conn)
     for name, seq in numbers.items():
         if name in now:

@@ -99,20 +99,20 @@ async def test_a_wrong_question_is_explained(
 async def test_starting_says_what_is_missing(
     api: httpx.AsyncClient, add_stream: AddStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream_id = await add_stream()  # connected without sound
+    stream_id = await add_stream()  # connected without audio
 
     async def refusal(**body: Any) -> str:
         answer = await api.post(f"/rtstream/{stream_id}/transcription", json={"action": "start", **body})
         assert answer.status_code == 400
         return answer.json()["message"]
 
-    assert "connected without sound" in await refusal(mode="graceful")
+    assert "connected without audio" in await refusal(mode="graceful")
     answer = await api.post("/rtstream/rts-nothing/transcription", json={"action": "start"})
     assert answer.status_code == 404
     answer = await api.post(f"/rtstream/{stream_id}/transcription", json={"action": "pause"})
     assert "action" in answer.json()["message"]
     connect = {"url": "rtsp://127.0.0.1/x", "enable_transcript": True}
-    assert "needs sound" in (await api.post("/rtstream", json=connect)).json()["message"]
+    assert "needs audio" in (await api.post("/rtstream", json=connect)).json()["message"]
 
 
 async def test_a_transcript_that_never_ran_is_not_configured(api: httpx.AsyncClient, add_stream: AddStream) -> None:

@@ -64,7 +64,7 @@ class Site:
 
     @contextmanager
     def served(self) -> Iterator[str]:
-        """Serve it; gives its address without a path."""
+        """Serve it. Yields its URL without a path."""
         site = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -39,7 +39,7 @@ def answer(query: bytes, address: str) -> bytes:
 
 
 class Names:
-    """A DNS server: each look-up of an address gives the other one than before, or always the one that is set."""
+    """A DNS server: each look-up returns the other of two addresses, or always the one that is set."""
 
     def __init__(self) -> None:
         self.looked_up = 0

@@ -26,14 +26,14 @@ SDP = (
 
 @dataclass
 class Camera:
-    """An RTSP server without media. ``special`` answers a request before the usual answer: lines, or None."""
+    """An RTSP server without media. ``special`` may return the lines of a response instead of the usual one."""
 
     special: Callable[[str, dict[str, str]], list[str] | None] = lambda method, headers: None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     @contextmanager
     def served(self) -> Iterator[int]:
-        """Serve it on the allowed address; gives the port."""
+        """Serve it on the allowed address. Yields the port."""
         server = socket.create_server((ALLOWED_HOST, 0))
         threads = []
 

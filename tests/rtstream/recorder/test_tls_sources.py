@@ -1,4 +1,4 @@
-"""Sources over TLS, and RTMP: the address that was checked is used, and the name is what is verified and announced."""
+"""Sources over TLS, and RTMP: the checked address is used, and the name is verified and announced."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ from tests.rtstream.recorder.test_rtsp_relay import attempt, packets, spec
 
 @contextmanager
 def over_tls(target: str, folder: Path) -> Iterator[tuple[int, Path]]:
-    """A TLS server for ``localhost`` in front of a clear one; gives its port and certificate."""
+    """A TLS server for ``localhost`` in front of a clear one. Yields its port and certificate."""
     key, certificate = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]

@@ -100,7 +100,7 @@ async def test_over_the_limit_of_bytes_the_oldest_go(db: Database, tmp_path: Pat
 
 async def test_a_streams_own_limits_come_before_the_engines(db: Database, tmp_path: Path) -> None:
     paths = await record(db, tmp_path, 4, age_s=600)
-    await db.write(lambda conn: stream_rows.change(conn, STREAM, retention={"max_bytes": 1000}))
+    await db.write(lambda conn: stream_rows.update_stream(conn, STREAM, retention={"max_bytes": 1000}))
     await retention(db, tmp_path).round()
     assert left(paths) == [False, False, False, True]
 

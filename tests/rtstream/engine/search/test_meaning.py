@@ -1,4 +1,4 @@
-"""Search by meaning: models that change, refuse and hang, and many who ask at once."""
+"""Search by meaning: models that change, refuse and hang, and many concurrent searches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from rtstream.engine.search.batches import AT_ONCE, EMBED_TIMEOUT_S
+from rtstream.engine.search.batches import EMBED_TIMEOUT_S, THREADS
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.store.database import Database
 from tests.rtstream.engine.search.documents import (
@@ -37,7 +37,7 @@ async def test_meaning_finds_what_words_do_not(db: Database, server: EmbeddingsS
         nothing = await search.search("submarine volcano")
         assert nothing.hits == []
         everything = await search.search("submarine volcano", score_threshold=0.0)
-        assert "Only weak matches" in everything.note
+        assert "All matches are weak" in everything.note
 
 
 async def test_a_change_of_model_re_indexes_while_search_goes_on(db: Database, server: EmbeddingsServer) -> None:
@@ -143,14 +143,14 @@ async def test_a_model_that_does_not_answer_holds_up_no_search_by_words(db: Data
             results.append((await search.search(query)).by)
 
         async with anyio.create_task_group() as tasks:
-            for number in range(AT_ONCE + 2):
+            for number in range(THREADS + 2):
                 tasks.start_soon(ask, f"canine {number}")
             with anyio.fail_after(EMBED_TIMEOUT_S / 2):
                 await asked.wait()
                 assert found(await search.search("car", by_words=True)) == ["a car"]
             assert results == []
             open_gate.set()
-    assert results == ["words and meaning"] * (AT_ONCE + 2)
+    assert results == ["words and meaning"] * (THREADS + 2)
 
 
 async def test_the_engine_searches_with_the_model_of_its_settings(tmp_path: Path, server: EmbeddingsServer) -> None:

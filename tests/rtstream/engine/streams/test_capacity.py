@@ -94,7 +94,9 @@ async def test_the_limit_holds_when_streams_are_started_at_once_and_when_the_eng
         assert len(set(refused)) == 2
         assert {(await engine.get_stream(one)).status for one in refused} == {"stopped"}
         await engine.db.write(
-            lambda conn: [stream_rows.change(conn, one.id, desired=DesiredState.RUNNING) for one in made] and None
+            lambda conn: (
+                [stream_rows.update_stream(conn, one.id, desired=DesiredState.RUNNING) for one in made] and None
+            )
         )
     async with Engine(settings(tmp_path)) as engine:
         found = {stream.id: await engine.get_stream(stream.id) for stream in made}

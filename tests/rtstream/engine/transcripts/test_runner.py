@@ -239,10 +239,10 @@ async def test_a_language_the_engine_does_not_know_is_refused_at_once(tmp_path: 
 async def test_a_source_without_sound_is_told_and_a_lost_one_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtstream.engine.transcripts.service.NO_SOUND_S", 0.0)
+    monkeypatch.setattr("rtstream.engine.transcripts.service.NO_AUDIO_S", 0.0)
     async with running(tmp_path, speech_engine="openai:whisper-1") as engine:
         mute = await add_stream(engine, media={"video_codec": "h264", "audio_codec": None})
-        with pytest.raises(InvalidRequest, match="carries no sound"):
+        with pytest.raises(InvalidRequest, match="carries no audio"):
             await engine.transcripts.start(mute, None)
         stream_id = await add_stream(engine)
         status = await engine.transcripts.start(stream_id, None)

@@ -104,7 +104,7 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     with pytest.raises(InvalidRequest, match="index_spoken_words"):
         await said.spoken.transcript("m-1")
     with pytest.raises(InvalidRequest, match="not indexed"):
-        await said.videos.one("m-1", "wisdom")
+        await said.videos.search_video("m-1", "wisdom")
     began = time.monotonic()
     job = await said.index("m-1")
     assert (job.state, job.result, job.percentage) == ("done", "m-1", 100.0)
@@ -128,7 +128,7 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     assert middle.text.split()[-1] in (words[5].text, words[6].text)
 
     # What a word's time says is true: the sound around the hit is the sound of these words.
-    [hits] = await said.videos.one("m-1", "the age of wisdom")
+    [hits] = await said.videos.search_video("m-1", "the age of wisdom")
     assert (hits.video_id, hits.collection_id, hits.title, hits.length) == (
         "m-1",
         "default",
@@ -144,9 +144,9 @@ async def test_search_sees_the_videos_it_is_asked_for_and_no_stream_search_sees_
     await said.add(reading, "m-1")
     await said.add(reading, "m-2")
     await said.index("m-1")
-    assert [hits.video_id for hits in await said.videos.collection("default", "wisdom")] == ["m-1"]
+    assert [hits.video_id for hits in await said.videos.search_collection("default", "wisdom")] == ["m-1"]
     with pytest.raises(InvalidRequest, match="No results found"):
-        await said.videos.one("m-1", "helicopter", by_words=True)
+        await said.videos.search_video("m-1", "helicopter", by_words=True)
     assert (await said.search.search("wisdom")).hits == []
     again = await said.spoken.start("m-1")
     await again.wait(5)
@@ -154,13 +154,13 @@ async def test_search_sees_the_videos_it_is_asked_for_and_no_stream_search_sees_
     forced = await said.spoken.start("m-1", force=True)
     assert await said.spoken.start("m-1") is forced  # one at a time
     await forced.wait(120)
-    [hits] = await said.videos.one("m-1", "wisdom")
+    [hits] = await said.videos.search_video("m-1", "wisdom")
     assert len(hits.docs) == 1  # in the place of the first, not beside it
     await said.db.write(video_rows.remove, "m-1")
     with pytest.raises(InvalidRequest, match="No results found"):
-        await said.videos.collection("default", "wisdom")
+        await said.videos.search_collection("default", "wisdom")
     with pytest.raises(NotFound):
-        await said.videos.one("m-1", "wisdom")
+        await said.videos.search_video("m-1", "wisdom")
 
 
 async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
@@ -170,14 +170,14 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
 
     small: dict[str, Any] = {"width": 160, "height": 90, "fps": 5, "gop": 10, "seconds": 5, "bitrate": 50_000}
     for video_id, spec, words in (
-        ("m-mute", ClipSpec(**small, audio=False), "no sound"),
+        ("m-mute", ClipSpec(**small, audio=False), "no audio"),
         ("m-tones", ClipSpec(**small, voice="tones"), "No results found"),
     ):
         await said.add(clip_of(spec), video_id)
         assert (await said.index(video_id)).state == "done"
         assert (await said.spoken.transcript(video_id)).word_timestamps == []
         with pytest.raises(InvalidRequest, match="No results found") as nothing:
-            await said.videos.one(video_id, "anything")
+            await said.videos.search_video(video_id, "anything")
         assert words in nothing.value.message
     broken = tmp_path / "broken.mp4"
     await anyio.Path(broken).write_bytes(await anyio.Path(reading).read_bytes())

@@ -353,7 +353,7 @@ async def test_a_webhook_that_is_given_up_is_shown_and_can_be_sent_again(db: Dat
         await settled(db, [(1, "dead", 2)])
         assert await db.read(outbox.states, ["alert-a"]) == {"alert-a": {"dead": 1}}
         assert await db.read(outbox.last_errors, ["alert-a"]) == {"alert-a": failure(500)}
-        assert await db.write(outbox.again, "alert-a", None, time.time()) == 1
+        assert await db.write(outbox.retry, "alert-a", None, time.time()) == 1
         delivery.wake(["alert-a"])
         await settled(db, [(1, "delivered", 1)])
         tasks.cancel_scope.cancel()
@@ -385,13 +385,13 @@ async def test_a_host_is_tried_at_each_of_its_addresses(db: Database, receiver: 
         (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 200_000, "response headers are too long"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: a\r\n" * 50_000, "response headers are too long"),
         (b"HTTP/1.1 100 Continue\r\n" + b"x: a\r\n" * 50_000, "response headers are too long"),
-        (b"HTTP/1.1 103 Early Hints\r\nlink: " + b"a" * 9000 + b"\r\n\r\n", "did not answer within 0.5 s"),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: " + b"a" * 9000 + b"\r\n\r\n", "did not respond within 0.5 s"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 9, "too many informational responses"),
         (b"HTTP/1.1 199 More\r\n\r\n" * 100_000, "too many informational responses"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "RemoteProtocolError"),
         (b"SSH-2.0-server\r\n\r\n", "RemoteProtocolError"),
         (b"", "RemoteProtocolError"),
-        (b"HTTP/1.1 200 OK\r\n", "did not answer within 0.5 s"),
+        (b"HTTP/1.1 200 OK\r\n", "did not respond within 0.5 s"),
     ],
 )
 async def test_a_receiver_that_answers_nonsense_or_never_ends_is_a_failed_attempt(
