@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream import keys
 from rtstream.api.authentication import KeyCheck, client_of
+from rtstream.api.cors import parse_origins
 from rtstream.api.envelope import refusal
 from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
@@ -91,6 +92,7 @@ async def serve_engine(
             host=settings.host,
             port=settings.port,
             extra_routes=[route],
+            allowed_origins=parse_origins(settings.allowed_origins),
             on_ready=ready,
             should_exit=closed,
         )
@@ -135,7 +137,7 @@ def transport_security(settings: Settings) -> TransportSecuritySettings:
     public = urlsplit(settings.public_url or "").hostname
     own = f"[{settings.host}]" if ":" in settings.host else settings.host
     hosts = dict.fromkeys([*LOCAL_HOSTS, own, public or own, *named])
-    origins = [part.strip().rstrip("/") for part in settings.allowed_origins.split(",") if part.strip()]
+    origins = parse_origins(settings.allowed_origins)
     return TransportSecuritySettings(
         allowed_hosts=[form for host in hosts for form in (host, f"{host}:*")],
         allowed_origins=[*(f"{scheme}://{host}:*" for host in LOCAL_HOSTS for scheme in ("http", "https")), *origins],

@@ -62,7 +62,7 @@ class Settings(EngineConfig, BaseSettings):
     )
     allowed_origins: str = Field(
         default="",
-        description="Origins of web pages that may call /mcp, such as https://app.example.org; comma-separated.",
+        description="Origins of pages that may call /mcp and the API, such as https://app.example.org, comma-separated",
     )
 
     @field_validator("toolsets")

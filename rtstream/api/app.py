@@ -32,6 +32,7 @@ from rtstream.api import (
 )
 from rtstream.api import video_transcripts as spoken
 from rtstream.api.authentication import BehindProxy, KeyCheck
+from rtstream.api.cors import AllowedOrigins
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import NormalPaths, check_key, link_path, open_path, path
@@ -115,13 +116,20 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_timeout_s: float = 30.0) -> Starlette:
+def create_app(
+    engine: Engine,
+    extra_routes: Sequence[BaseRoute] = (),
+    *,
+    stall_timeout_s: float = 30.0,
+    allowed_origins: Sequence[str] = (),
+) -> Starlette:
     """Create the API of a running engine. Its lifespan runs the WebSocket feed but not the engine.
 
     Args:
         engine: A running engine.
         extra_routes: Routes that are matched first. They receive unmodified paths and check access themselves.
         stall_timeout_s: Seconds after which a WebSocket client that reads nothing is disconnected.
+        allowed_origins: Origins of web pages that may call the API and the extra routes with the key.
     """
 
     def foreign(scope: Scope) -> bool:
@@ -130,6 +138,7 @@ def create_app(engine: Engine, extra_routes: Sequence[BaseRoute] = (), *, stall_
     app = Starlette(
         routes=[*extra_routes, *routes(), Route("/{path:path}", _Unknown())],
         middleware=[
+            *([Middleware(AllowedOrigins, origins=allowed_origins)] if allowed_origins else []),
             *([Middleware(BehindProxy)] if engine.config.behind_proxy else []),
             Middleware(NormalPaths, foreign=foreign),
         ],

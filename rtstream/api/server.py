@@ -77,6 +77,7 @@ async def serve(
     on_ready: Callable[[str], Awaitable[None] | None] | None = None,
     should_exit: anyio.Event | None = None,
     stall_timeout_s: float = 30.0,
+    allowed_origins: Sequence[str] = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
 ) -> None:
     """Serve a running engine until ``should_exit`` is set or the task is cancelled, then close within 3 s.
@@ -90,7 +91,7 @@ async def serve(
     listener = _listen(host, port)
     url = _url(host, listener.getsockname()[1], secure=tls is not None)
     engine.bind(base_url=url)
-    app = create_app(engine, extra_routes, stall_timeout_s=stall_timeout_s)
+    app = create_app(engine, extra_routes, stall_timeout_s=stall_timeout_s, allowed_origins=allowed_origins)
     server = _Server(_config(app, timeouts))
     acceptor = Acceptor(listener, lambda slot: server.connection(registry, timeouts, slot), registry, timeouts, tls)
     accepting = anyio.CancelScope()

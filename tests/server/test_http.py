@@ -130,3 +130,47 @@ async def test_wrong_keys_at_mcp_are_limited(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_this_machine_needs_no_key_of_its_own(tmp_path: Path, host: str) -> None:
     check_address(Settings(data_dir=tmp_path, host=host, api_key=None))
+
+
+def preflight(origin: str, method: str = "POST") -> dict[str, str]:
+    asked = "authorization,content-type,mcp-protocol-version,mcp-session-id,x-access-token"
+    return {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": asked,
+    }
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/rtstream", "/rtstream/rts-1/frame", "/watch"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_a_page_on_an_allowed_origin_gets_its_preflight_without_the_key(
+    served: Served, path: str, method: str
+) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        found = await http.options(served.url + path, headers=preflight("https://app.test", method))
+    assert found.status_code == 200
+    assert found.headers["access-control-allow-origin"] == "https://app.test"
+    assert method in found.headers["access-control-allow-methods"]
+    assert {"authorization", "mcp-session-id"} <= set(
+        found.headers["access-control-allow-headers"].replace(" ", "").split(",")
+    )
+
+
+async def test_a_page_on_an_allowed_origin_reads_responses_and_refusals(served: Served) -> None:
+    answers = [await post(served, origin="https://app.test", **key) for key in ({}, {"x-access-token": KEY})]
+    async with httpx.AsyncClient(timeout=10, headers={"origin": "https://app.test"}) as http:
+        answers.append(await http.get(f"{served.url}/rtstream"))
+        answers.append(await http.get(f"{served.url}/rtstream", headers={"x-access-token": KEY}))
+    assert [answer.status_code for answer in answers] == [401, 200, 401, 200]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == "https://app.test"
+        assert "mcp-session-id" in answer.headers["access-control-expose-headers"].lower()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.org", "https://app.test.evil.org", "http://app.test", "null"])
+async def test_a_page_elsewhere_gets_no_permission_to_read(served: Served, origin: str) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        for path in ("/mcp", "/rtstream"):
+            found = await http.options(served.url + path, headers=preflight(origin))
+            assert found.status_code == 401
+            assert not [name for name in found.headers if name.startswith("access-control")]

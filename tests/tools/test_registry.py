@@ -116,3 +116,41 @@ async def test_a_tool_that_is_not_offered_is_refused_with_the_reason() -> None:
 async def test_two_lists_are_the_same(listed: list[Tool]) -> None:
     again = await create_face(RTStreamClient("http://127.0.0.1:2", "key")).mcp.list_tools()
     assert [wire(tool) for tool in again] == [wire(tool) for tool in listed]
+
+
+REFUSED = (
+    "const",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "$ref",
+    "$defs",
+    "patternProperties",
+    "oneOf",
+    "allOf",
+    "not",
+)
+
+
+def refused_by_providers(schema: Any, path: str) -> list[str]:
+    """The parts of a schema of parameters that some providers of models refuse."""
+    if isinstance(schema, list):
+        return [line for number, part in enumerate(schema) for line in refused_by_providers(part, f"{path}/{number}")]
+    if not isinstance(schema, dict):
+        return []
+    found = [f"{path}: {word}" for word in REFUSED if word in schema]
+    kind = schema.get("type")
+    if isinstance(kind, list) or {"type": "null"} in schema.get("anyOf", []):
+        found.append(f"{path}: more than one type")
+    if kind == "object" and "/" in path and not schema.get("properties"):
+        found.append(f"{path}: an object without properties")
+    if kind == "array" and not schema.get("items"):
+        found.append(f"{path}: an array without items")
+    for key, value in schema.items():
+        parts = value.items() if key == "properties" else [(key, value)]
+        found += [line for name, part in parts for line in refused_by_providers(part, f"{path}/{name}")]
+    return found
+
+
+@pytest.mark.anyio
+async def test_schemas_of_parameters_contain_nothing_that_providers_refuse(listed: list[Tool]) -> None:
+    assert [line for tool in listed for line in refused_by_providers(tool.input_schema, tool.name)] == []

@@ -124,6 +124,7 @@ class EngineTool(Tool):
 
     async def run(self, arguments: JsonObject, context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Run the tool as the SDK does, and pass the messages of ``rtstream.errors`` on unchanged."""
+        arguments = _without_nulls(arguments, self.parameters)
         try:
             result = await super().run(arguments, context)
         except ToolError as exc:
@@ -145,7 +146,7 @@ def build(definition: Definition) -> Tool:
     fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
-    built.parameters = _concise(_inlined(built.parameters))
+    built.parameters = _portable(_concise(_inlined(built.parameters)))
     built.fn_metadata.output_schema = _concise(_inlined(built.fn_metadata.output_schema), described=False)
     return built
 
@@ -189,6 +190,49 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     if not described:
         kept = {key: value for key, value in kept.items() if not _limits_a_result(key, value)}
     return {key: _concise(value, described=described) for key, value in kept.items()}
+
+
+def _portable(schema: Any) -> Any:
+    """Rewrite a schema of parameters in the words that every provider of models accepts.
+
+    Some providers refuse the whole list of tools for a constant, an exclusive limit, or an object without properties.
+    The limits are still enforced. An object of any content becomes its JSON text, which is parsed before validation.
+    """
+    if isinstance(schema, list):
+        return [_portable(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "object" and not isinstance(schema.get("properties"), dict):
+        text = schema.get("description", "")
+        return {"type": "string", "description": text if "JSON" in text else f"{text} JSON.".lstrip()}
+    if schema.get("type") == "array" and "items" not in schema:
+        schema = {**schema, "items": {"type": "string"}}
+    if isinstance(schema.get("const"), str):
+        schema = {"type": "string", "enum": [schema["const"]], **schema}
+        schema.pop("default", None)
+    dropped = ("const", "exclusiveMinimum", "exclusiveMaximum", "additionalProperties")
+    return {
+        key: _portable_properties(value) if key == "properties" else _portable(value)
+        for key, value in schema.items()
+        if key not in dropped
+    }
+
+
+def _portable_properties(properties: JsonObject) -> JsonObject:
+    return {name: _portable(schema) for name, schema in properties.items()}
+
+
+def _without_nulls(value: Any, schema: Any) -> Any:
+    """Remove null where the schema names a parameter: a client may write null for what it leaves out."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, list):
+        return [_without_nulls(part, schema.get("items")) for part in value]
+    named = schema.get("properties")
+    if not isinstance(value, dict) or not isinstance(named, dict):
+        return value
+    given = {key: part for key, part in value.items() if part is not None or key not in named}
+    return {key: _without_nulls(part, named.get(key)) for key, part in given.items()}
 
 
 def _limits_a_result(key: str, value: Any) -> bool:
