@@ -19,7 +19,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    # Decomposing gives new letters with case, and folding case gives new composed letters, hence twice.
+    # Decomposing yields new letters with case, and folding case yields new composed letters, hence twice.
     folded = unicodedata.normalize("NFKD", _apart(text)).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold().translate(_DOTLESS_I)
     plain = "".join(char for char in unicodedata.normalize("NFD", folded) if not _is_diacritic(char))

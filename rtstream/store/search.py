@@ -212,7 +212,7 @@ def take_removed(conn: Connection, limit: int) -> list[int]:
     gone = _raw(conn, "SELECT id, text FROM search_removed ORDER BY id LIMIT ?", (limit,))
     if gone:
         cursor = conn.connection.cursor()
-        words = [(doc, fold(text)) for doc, text in gone]  # a contentless index needs what was added to it
+        words = [(doc, fold(text)) for doc, text in gone]  # a contentless index needs the text that was added
         cursor.executemany("INSERT INTO search_words(search_words, rowid, text) VALUES ('delete', ?, ?)", words)
         cursor.close()
         conn.execute(delete(search_removed).where(search_removed.c.id <= gone[-1][0]))

@@ -21,7 +21,7 @@ KEY = "sk-key-of-the-export-tests"
 
 @pytest.fixture(scope="module")
 def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
-    """8 s with pictures decoded in another order than shown, a keyframe every second, and sound."""
+    """8 s with pictures decoded in another order than shown, a keyframe every second, and audio."""
     from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))

@@ -1,4 +1,4 @@
-"""What the anonymous holder of a link receives, by every route: the pictures of its window and nothing else."""
+"""An anonymous holder of a link receives, by every route, the pictures of its window and nothing else."""
 
 from __future__ import annotations
 
