@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("rtstream", "server", "tools", "resources")
-MOST_ANY = 76
+MOST_ANY = 34
 """Uses of ``Any`` in the product. The number may only shrink."""
 
 
@@ -29,6 +29,13 @@ def uses_of_any(source: str) -> Iterator[int]:
             first = False
             if token.type == tokenize.NAME and token.string == "Any" and not importing:
                 yield token.start[0]
+
+
+def has_reason(lines: list[str], line: int) -> bool:
+    """Return whether a comment with ``Any`` is on this line or just above, or the text of an alias is just below."""
+    around = [*lines[max(0, line - 3) : line]]
+    below = lines[line : line + 1]
+    return any(re.search(r"#.*\bAny\b", text) for text in around) or any(text.startswith('"""') for text in below)
 
 
 def test_rows_of_the_database_library_stay_inside_the_store() -> None:
@@ -53,3 +60,12 @@ def test_uses_of_any_are_counted_in_code_only() -> None:
 def test_the_product_has_few_values_without_a_type() -> None:
     used = [f"{path}:{line}" for path in modules() for line in uses_of_any(path.read_text())]
     assert len(used) <= MOST_ANY, used
+
+
+def test_each_value_without_a_type_has_a_reason() -> None:
+    missing = []
+    for path in modules():
+        source = path.read_text()
+        lines = source.splitlines()
+        missing += [f"{path}:{line}" for line in uses_of_any(source) if not has_reason(lines, line)]
+    assert missing == []

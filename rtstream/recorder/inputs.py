@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 from urllib.request import url2pathname
 
@@ -40,7 +39,7 @@ NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothin
 class Input:
     """The arguments of ``av.open`` for a source, and the objects that belong to it."""
 
-    file: Any
+    file: str | _SocketFile
     options: dict[str, str]
     format: str | None = None
     io_open: WebInput | None = None

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rtstream.json_types import JsonObject
 from rtstream.rules.child_environment import child_environment
@@ -15,7 +14,7 @@ from rtstream.rules.child_environment import child_environment
 _TETHER = Path(__file__).with_name("tether.py")
 
 
-def start_program(command: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
+def start_program(command: Sequence[str], **pipes: object) -> subprocess.Popen[bytes]:
     """Start another program, which ends when this process ends, however that happens.
 
     ``command`` begins with the path of the program. ``pipes``: stdin, stdout and stderr as for ``subprocess.Popen``.

@@ -6,10 +6,11 @@ import logging
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
@@ -67,6 +68,7 @@ class Session:
         self._parameters: frozenset[bytes] = frozenset()
         self._sampler = self._sound = self._gop = None
         if source.video is not None:
+            assert source.video.time_base is not None  # every stream of an input has one
             self._video = source.video.index
             tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
             self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
@@ -74,6 +76,7 @@ class Session:
             self._parameters = known_at_opening(source.video.codec_context.extradata)
         if source.audio is not None:
             rate = source.audio.codec_context.sample_rate
+            assert source.audio.time_base is not None
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
@@ -81,12 +84,12 @@ class Session:
         self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
-        self._held: Any = None
+        self._held: Packet | None = None
         self._clock, self._dates = self._new_clock(), self._ask_playlist()
         self._clock_moved = False
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
-        self._undated: list[Any] = []
+        self._undated: list[Packet] = []
         self._run: RecordingWriter | None = None
         self._failed = False
         self._undecodable = 0  # keyframes at which no recording could begin
@@ -116,7 +119,7 @@ class Session:
         if self._sound is not None:
             self._sound.set_on(taps.audio)
 
-    def process(self, packet: Any, arrival: float, blocked_s: float) -> None:
+    def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
         """Take one packet that arrived at Unix time ``arrival`` after a read of ``blocked_s`` seconds.
 
         Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
@@ -136,7 +139,7 @@ class Session:
                 self._undated.append(packet)
                 return
             if packet.dts is not None:
-                self._date(packet, arrival)
+                self._date(packet, packet.dts, arrival)
         placed = self._timeline.place(index, packet.dts, packet.pts)
         if placed is PacketVerdict.JUMP:
             held, self._held = self._held, None
@@ -154,15 +157,15 @@ class Session:
         elif placed is PacketVerdict.DROP:
             self._outbox.count("timestamps_wild")
 
-    def _date(self, packet: Any, arrival: float) -> None:
+    def _date(self, packet: Packet, dts: int, arrival: float) -> None:
         """Process the packets that came without a decode time before ``packet``, the first that has one."""
         undated, self._undated = self._undated, []
         step = round(1 / ((self.source.media["fps"] or 25.0) * float(packet.time_base)))
-        times = backdate([earlier.pts for earlier in undated], packet.dts, step)
+        times = backdate([earlier.pts for earlier in undated], dts, step)
         for earlier, (earlier.dts, earlier.pts) in zip(undated, times, strict=True):
             self.process(earlier, arrival, 0.0)
 
-    def _place(self, packet: Any, index: int, placed: Placed, arrival: float) -> None:
+    def _place(self, packet: Packet, index: int, placed: Placed, arrival: float) -> None:
         rate, base = self._rates[index]
         at, shown_at = placed.dts / rate, placed.pts / rate
         if index == self._lead:
@@ -184,7 +187,7 @@ class Session:
         if self._spec.record and not self._empty_keyframes:
             self._record(packet, is_video, placed)
 
-    def _ask_sender(self, packet: Any, shown_at: float, arrival: float) -> None:
+    def _ask_sender(self, packet: Packet, shown_at: float, arrival: float) -> None:
         """Take the sender's own word for the time: RTCP sender reports of RTSP, dates in the playlist of HLS."""
         if packet.pts is None:
             return
@@ -247,7 +250,7 @@ class Session:
             return True
         return False
 
-    def _check_format(self, packet: Any) -> None:
+    def _check_format(self, packet: Packet) -> None:
         codec = self.source.media["video_codec"]
         self._empty_keyframes = 0 if holds_picture(packet, codec) else self._empty_keyframes + 1
         if self._empty_keyframes >= MOST_EMPTY:
@@ -274,7 +277,7 @@ class Session:
         if self._sound is not None:
             self._sound.restart()
 
-    def _record(self, packet: Any, is_video: bool, placed: Placed) -> None:
+    def _record(self, packet: Packet, is_video: bool, placed: Placed) -> None:
         if self._run is None:
             if time.monotonic() < self._paused_until:
                 return
@@ -312,7 +315,7 @@ class Session:
             return b""
         if not (is_video and packet.is_keyframe):
             return None
-        codec, own = video.name, video.codec_context.extradata or b""
+        codec, own = video.name or "", video.codec_context.extradata or b""
         if self._undecodable < MOST_UNDECODABLE:
             repeated = decoder_configuration(packet, codec)
             if decodes(packet, codec, own or repeated):
@@ -342,7 +345,7 @@ class Session:
             configuration=configuration,
         )
 
-    def _recordable(self) -> tuple[Any, Any]:
+    def _recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
         video, audio = self.source.video, self.source.audio
         if video is not None and video.name not in RECORDABLE_VIDEO:
             video = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 import av
 from av import error as averror
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
 
 from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
@@ -21,9 +24,9 @@ from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO
 class Source:
     """An open source and what the worker needs to know of it."""
 
-    container: Any
-    video: Any | None
-    audio: Any | None
+    container: InputContainer
+    video: VideoStream | None
+    audio: AudioStream | None
     scheme: str
     paced: bool  # a recording: to be played at real-time pace, ends at its end
     hls: bool
@@ -66,7 +69,7 @@ def open_source(spec: RecorderSpec) -> Source:
         raise explain(exc, spec.stall_timeout_s, scheme) from None
     container = None
     try:
-        container = av.open(opened.file, format=opened.format, options=opened.options, io_open=opened.io_open)
+        container = av.open(opened.file, "r", format=opened.format, options=opened.options, io_open=opened.io_open)
         source = _described(container, spec, scheme)
     except SourceFailed as failed:
         _close(container, opened)
@@ -79,16 +82,16 @@ def open_source(spec: RecorderSpec) -> Source:
     return source
 
 
-def _close(container: Any, opened: Input) -> None:
+def _close(container: InputContainer | None, opened: Input) -> None:
     if container is not None:
         container.close()
     opened.close()
 
 
-def _described(container: Any, spec: RecorderSpec, scheme: str) -> Source:
+def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> Source:
     """Choose the streams to read and say what they are."""
-    video = container.streams.best("video") if "video" in spec.media_types else None
-    audio = container.streams.best("audio") if "audio" in spec.media_types else None
+    video = cast("VideoStream | None", container.streams.best("video")) if "video" in spec.media_types else None
+    audio = cast("AudioStream | None", container.streams.best("audio")) if "audio" in spec.media_types else None
     if video is not None and (video.codec_context is None or video.disposition & Disposition.attached_pic):
         video = None
     if audio is not None and (audio.codec_context is None or not audio.codec_context.sample_rate):

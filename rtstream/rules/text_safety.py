@@ -57,6 +57,7 @@ def clean(text: str, limit: int) -> str:
     return text[: limit - 1].rstrip() + ELLIPSIS if limit > 0 else ""
 
 
+# Any: a JSON value, which keeps its shape.
 def clean_data(value: Any, limit: int, depth: int = MAX_DEPTH) -> Any:
     """Apply ``clean`` to every string and key of a JSON value. Anything nested deeper than ``depth`` becomes ``…``."""
     if isinstance(value, str):
@@ -83,6 +84,7 @@ def neutralise_markdown(text: str) -> str:
     return _ACTIVE.sub(lambda match: match[0] if match["media"] else match[0].translate(_INERT), text)
 
 
+# Any: a JSON value, which keeps its shape.
 def neutralise_data(value: Any, links: Collection[str] = (), free: Collection[str] = (), depth: int = MAX_DEPTH) -> Any:
     """Apply ``neutralise_markdown`` to every string and key of a JSON value.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
+from rtstream.store.rows import Query, ResultRow
 from rtstream.store.tables import links, videos
 
 AT_ONCE = 500
@@ -29,6 +30,18 @@ class Link:
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+
+
+@dataclass(frozen=True)
+class NewLink:
+    """A link to add. Times are Unix seconds."""
+
+    id: str
+    target_hash: str
+    target: LinkTarget
+    purpose: Purpose
+    created_at: float
+    expires_at: float | None
 
 
 def get(conn: Connection, link_id: str) -> Link | None:
@@ -60,12 +73,12 @@ def extend(conn: Connection, hashes: Sequence[str], now: float, expires_at: floa
     return current(conn, hashes, now)
 
 
-def insert(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert(conn: Connection, rows: Sequence[NewLink]) -> None:
     """Add links.
 
     Args:
         conn: The connection.
-        rows: Each holds ``id``, ``target_hash``, ``target``, ``purpose``, ``created_at`` and ``expires_at``.
+        rows: The links.
 
     Raises:
         NotFound: A stream or video was deleted.
@@ -121,7 +134,7 @@ def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     return (values[at : at + AT_ONCE] for at in range(0, len(values), AT_ONCE))
 
 
-def _chosen(query: Select[Any], stream_id: str | None, video_id: str | None) -> Select[Any]:
+def _chosen(query: Query, stream_id: str | None, video_id: str | None) -> Query:
     if stream_id is not None:
         query = query.where(links.c.stream_id == stream_id)
     if video_id is not None:
@@ -129,12 +142,12 @@ def _chosen(query: Select[Any], stream_id: str | None, video_id: str | None) -> 
     return query
 
 
-def _values(row: Mapping[str, Any]) -> JsonObject:
-    target: LinkTarget = row["target"]
+def _values(row: NewLink) -> JsonObject:
+    target = row.target
     window = target.kind == "window"
     return {
-        "id": row["id"],
-        "target_hash": row["target_hash"],
+        "id": row.id,
+        "target_hash": row.target_hash,
         "kind": target.kind,
         "stream_id": target.stream_id or None,
         "video_id": target.video_id or None,
@@ -143,14 +156,14 @@ def _values(row: Mapping[str, Any]) -> JsonObject:
         "ranges": [list(part) for part in target.ranges] if target.kind == "ranges" else None,
         "title": target.title,
         "description": target.description,
-        "purpose": row["purpose"],
-        "created_at": row["created_at"],
-        "expires_at": row["expires_at"],
+        "purpose": row.purpose,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
         "revoked_at": None,
     }
 
 
-def _link(row: Row[Any]) -> Link:
+def _link(row: ResultRow) -> Link:
     kind = cast(LinkKind, row.kind)
     ranges: tuple[VideoRange, ...] = ()
     if kind == "video":

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 T = TypeVar("T")
 
-ResultRow: TypeAlias = Row[tuple[object, ...]]
+ResultRow: TypeAlias = Row[Any]  # Any: its columns
 """SQLAlchemy's row. It stays inside this package, because its columns have no types."""
 
-Query: TypeAlias = Select[tuple[object, ...]]
+Query: TypeAlias = Select[Any]  # Any: its columns
 """A query for rows of any columns."""
 
 

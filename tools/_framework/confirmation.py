@@ -16,6 +16,9 @@ from rtstream.client.markdown import for_chat, quoted
 from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 
+# Any: neither the state of the server nor its transport matters here.
+AnyContext = Context[Any, Any]
+
 MAX_QUESTION = 1500
 MAX_NAMES = 5
 Question = str | Callable[..., Awaitable[str]]
@@ -37,7 +40,7 @@ class Permission(BaseModel):
 Answer = ElicitationResult[Permission]
 
 
-def confirmed(fn: Callable[..., Awaitable[Any]], question: Question) -> Callable[..., Awaitable[Any]]:
+def confirmed(fn: Callable[..., Awaitable[object]], question: Question) -> Callable[..., Awaitable[object]]:
     """Add a parameter ``confirm`` to ``fn``, and run it only with permission.
 
     A client that supports forms asks its user ``question``, whatever the model passes. With any other client, the
@@ -46,7 +49,7 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: Question) -> Callable
     named = _parameters(question)
     hints = get_type_hints(fn, include_extras=True)
 
-    async def permission(ctx: Context[Any, Any], confirm: bool, **arguments: Any) -> Any:
+    async def permission(ctx: AnyContext, confirm: bool, **arguments: object) -> Elicit[Permission] | Permission:
         asked = question.format(**arguments) if isinstance(question, str) else await question(ctx, **arguments)
         asked = for_chat(clean(asked, MAX_QUESTION))
         if _can_ask(ctx):
@@ -57,7 +60,7 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: Question) -> Callable
             )
         return Permission(confirm=True)
 
-    async def run(*, confirm: bool, permission: Answer, **arguments: Any) -> Any:
+    async def run(*, confirm: bool, permission: Answer, **arguments: object) -> object:
         if not (isinstance(permission, AcceptedElicitation) and permission.data.confirm):
             raise ToolError(
                 "Nothing was done, because the user did not agree. Do not try again unless they ask for it."
@@ -65,7 +68,7 @@ def confirmed(fn: Callable[..., Awaitable[Any]], question: Question) -> Callable
         return await fn(**arguments)
 
     asks = {name: hints[name] for name in named}
-    _declare(permission, {"ctx": Context[Any, Any], "confirm": bool, **asks}, Elicit[Permission] | Permission)
+    _declare(permission, {"ctx": AnyContext, "confirm": bool, **asks}, Elicit[Permission] | Permission)
     given = {name: hints[name] for name in inspect.signature(fn).parameters}
     _declare(
         run,
@@ -94,7 +97,9 @@ def _parameters(question: Question) -> list[str]:
     return [name for name in inspect.signature(question).parameters if name != "ctx"]
 
 
-def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, defaults: JsonObject | None = None) -> None:
+def _declare(
+    fn: Callable[..., object], parameters: JsonObject, gives: object, defaults: JsonObject | None = None
+) -> None:
     """Set the signature of ``fn``, from which the SDK builds schemas."""
     kind = inspect.Parameter.KEYWORD_ONLY
     fn.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
@@ -107,7 +112,7 @@ def _declare(fn: Callable[..., Any], parameters: JsonObject, gives: Any, default
     fn.__annotations__ = {**parameters, "return": gives}
 
 
-def _can_ask(ctx: Context[Any, Any]) -> bool:
+def _can_ask(ctx: AnyContext) -> bool:
     """Whether the client shows forms to its user. A capability without details means that it does."""
     capabilities = ctx.client_capabilities
     asking = capabilities.elicitation if capabilities is not None else None

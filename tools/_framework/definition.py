@@ -21,10 +21,10 @@ from rtstream.client import Feed, RTStreamClient
 from rtstream.client.markdown import for_chat
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
-from tools._framework.confirmation import Question, confirmed
+from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
 
-ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[Any]])
+ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[object]])
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Live:
     waiting: int = 0
 
 
-ToolContext = Context[Live, Any]
+ToolContext = Context[Live, Any]  # Any: the request of whichever transport is used
 
 
 def live(ctx: ToolContext) -> Live:
@@ -61,7 +61,7 @@ class WithContent(BaseModel):
 class Definition:
     """Properties of a tool besides its function's signature and docstring."""
 
-    fn: Callable[..., Awaitable[Any]]
+    fn: Callable[..., Awaitable[object]]
     title: str
     annotations: ToolAnnotations
     group: str
@@ -122,7 +122,7 @@ def defined_in(module: str) -> list[Definition]:
 class EngineTool(Tool):
     """A tool that reports expected failures as one sentence and returns compact text."""
 
-    async def run(self, arguments: JsonObject, context: Context[Any, Any], convert_result: bool = False) -> Any:
+    async def run(self, arguments: JsonObject, context: AnyContext, convert_result: bool = False) -> object:
         """Run the tool as the SDK does, and pass the messages of ``rtstream.errors`` on unchanged."""
         arguments = _without_nulls(arguments, self.parameters)
         try:
@@ -151,6 +151,7 @@ def build(definition: Definition) -> Tool:
     return built
 
 
+# Any: a part of a JSON schema.
 def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
     """Replace references in a JSON schema by definitions. The result is shorter, and some hosts ignore references."""
     if isinstance(schema, list):
@@ -165,6 +166,7 @@ def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
     return {key: value for key, value in part.items() if key != "description"} | own
 
 
+# Any: a part of a JSON schema.
 def _concise(schema: Any, *, described: bool = True) -> Any:
     """Remove redundant parts of a JSON schema, because every conversation loads it.
 
@@ -192,6 +194,7 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     return {key: _concise(value, described=described) for key, value in kept.items()}
 
 
+# Any: a part of a JSON schema.
 def _portable(schema: Any) -> Any:
     """Rewrite a schema of parameters in the words that every provider of models accepts.
 
@@ -222,6 +225,7 @@ def _portable_properties(properties: JsonObject) -> JsonObject:
     return {name: _portable(schema) for name, schema in properties.items()}
 
 
+# Any: a decoded JSON value and a part of a JSON schema.
 def _without_nulls(value: Any, schema: Any) -> Any:
     """Remove null where the schema names a parameter: a client may write null for what it leaves out."""
     if not isinstance(schema, dict):
@@ -235,13 +239,13 @@ def _without_nulls(value: Any, schema: Any) -> Any:
     return {key: _without_nulls(part, named.get(key)) for key, part in given.items()}
 
 
-def _limits_a_result(key: str, value: Any) -> bool:
+def _limits_a_result(key: str, value: object) -> bool:
     return (key in ("required", "enum") and isinstance(value, list)) or (
         key in ("default", "maximum") and not isinstance(value, dict)
     )
 
 
-def _goes_without_saying(key: str, value: Any) -> bool:
+def _goes_without_saying(key: str, value: object) -> bool:
     """Limits that no caller reaches by accident, and defaults of JSON Schema. They are still enforced."""
     match key:
         case "minLength" | "maxLength":
@@ -255,7 +259,7 @@ def _goes_without_saying(key: str, value: Any) -> bool:
     return False
 
 
-def _rendered(result: Any) -> CallToolResult:
+def _rendered(result: object) -> CallToolResult:
     assert isinstance(result, BaseModel), "a tool returns a model"
     extra = result._content if isinstance(result, WithContent) else []
     structured = for_chat(result.model_dump(mode="json", exclude_none=True))

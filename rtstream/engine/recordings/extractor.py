@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 
@@ -18,6 +18,7 @@ from rtstream.forkserver import context
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 TIMEOUT_S = 20.0
 """Longest time one call may take."""
@@ -39,7 +40,7 @@ class Extractor:
         self._idle: list[ProcessPoolExecutor] = []
         self._closed = False
 
-    async def run(self, fn: Callable[..., T], *args: Any) -> T:
+    async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run ``fn(*args)``, which travel between processes.
 
         Raises:
@@ -57,7 +58,7 @@ class Extractor:
         finally:
             self._turn.release()
 
-    async def _run(self, fn: Callable[..., T], args: tuple[Any, ...]) -> T:
+    async def _run(self, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         for attempt in (1, 2):
             worker = self._idle.pop() if self._idle else _start()
             unharmed = False

@@ -75,14 +75,14 @@ class LinkService:
                 seconds = lifetime(target, purpose, self._ttl_s)
                 known[digest] = ids.link_id()
                 added.append(
-                    {
-                        "id": known[digest],
-                        "target_hash": digest,
-                        "target": target,
-                        "purpose": purpose,
-                        "created_at": now,
-                        "expires_at": None if seconds is None else now + seconds,
-                    }
+                    rows.NewLink(
+                        known[digest],
+                        target_hash=digest,
+                        target=target,
+                        purpose=purpose,
+                        created_at=now,
+                        expires_at=None if seconds is None else now + seconds,
+                    )
                 )
         rows.insert(conn, added)
         return [known[target.digest(purpose)] for target in targets]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 from sqlalchemy import Connection
@@ -170,7 +169,7 @@ class PlaybackService:
         await self._extractor.aclose()
 
 
-def stored_segment(stream_id: str, row: Any) -> StoredSegment:
+def stored_segment(stream_id: str, row: rows.SegmentRow | Segment) -> StoredSegment:
     """A row of a segment (``path``, ``offset``, ``length``, ``start``) as media processes read it."""
     return StoredSegment(f"{stream_id}/{row.path}", row.offset, row.length, row.start)
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict, Unpack
 
 import anyio
 from sqlalchemy import Connection
@@ -43,6 +43,17 @@ MAX_NAME = 200
 
 CheckSource = Callable[[str], Awaitable[str]]
 """Checks a URL given from outside and returns the one to open. Raises InvalidRequest with a sentence."""
+
+
+class StreamPage(TypedDict):
+    """Options of ``StreamService.page``, as in ``store.streams.page``."""
+
+    limit: int
+    offset: int
+    status: str | None
+    name: str | None
+    ordering: str
+    collection_id: str | None
 
 
 class StreamService:
@@ -163,7 +174,7 @@ class StreamService:
         row, ranges = await self._db.read(query)
         return self._stream(row, ranges)
 
-    async def page(self, **which: Any) -> tuple[list[Stream], int]:
+    async def page(self, **which: Unpack[StreamPage]) -> tuple[list[Stream], int]:
         """Streams of one page and the number of all that match."""
 
         def query(conn: Connection) -> tuple[list[StreamRow], int]:

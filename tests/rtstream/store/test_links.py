@@ -44,8 +44,7 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def add(db: Database, target: LinkTarget, expires_at: float | None = None) -> str:
     link_id = ids.link_id()
-    row = {"id": link_id, "target_hash": target.digest("chat"), "target": target, "purpose": "chat"}
-    await db.write(rows.insert, [{**row, "created_at": NOW, "expires_at": expires_at}])
+    await db.write(rows.insert, [rows.NewLink(link_id, target.digest("chat"), target, "chat", NOW, expires_at)])
     return link_id
 
 
