@@ -64,8 +64,8 @@ def frame_at(
     """
     from rtstream.recorder.frames import JpegEncoder
 
-    time, frame = _decode(files, StoredRecording(init, pieces), at)
-    jpeg, width, height = JpegEncoder().encode(frame, max_side)
+    time, frame, aspect = _decode(files, StoredRecording(init, pieces), at)
+    jpeg, width, height = JpegEncoder().encode(frame, max_side, aspect)
     return ExtractedFrame(time, width, height, jpeg)
 
 
@@ -95,10 +95,10 @@ def contact_sheet(
     tiles: list[tuple[float, Image.Image]] = []
     for at in times:
         try:
-            time, frame = _decode(files, _run_at(runs, at), at)
+            time, frame, aspect = _decode(files, _run_at(runs, at), at)
         except ValueError:
             continue
-        width, height = scaled_size(frame.width, frame.height, max_side // columns)
+        width, height = scaled_size(frame.width, frame.height, max_side // columns, aspect)
         tiles.append((time, frame.to_image(width=width, height=height)))
     if not tiles:
         raise ValueError("none of the pictures can be decoded")
@@ -121,8 +121,8 @@ def _run_at(runs: Sequence[StoredRecording], at: float) -> StoredRecording:
     return begun[-1] if begun else runs[0]
 
 
-def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, av.VideoFrame]:
-    """Return the picture shown at ``at``, with its own time."""
+def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, av.VideoFrame, float]:
+    """Return the picture shown at ``at``, with its own time before it and its pixel aspect after it."""
     import av
     from av.error import FFmpegError
 
@@ -139,8 +139,10 @@ def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, 
         raise ValueError("the recording no longer exists on disk") from None
 
 
-def _find(container: InputContainer, start: float, at: float) -> tuple[float, av.VideoFrame]:
+def _find(container: InputContainer, start: float, at: float) -> tuple[float, av.VideoFrame, float]:
     """Decode from the last keyframe before the picture up to the picture itself."""
+    from rtstream.recorder.frames import pixel_aspect
+
     if not container.streams.video:
         raise ValueError("the recording has no video")
     stream = container.streams.video[0]
@@ -165,7 +167,7 @@ def _find(container: InputContainer, start: float, at: float) -> tuple[float, av
             break
     if best is None:
         raise ValueError("the recording has no decodable picture at this time")
-    return start + float(((best.pts or 0) - first) * base), best
+    return start + float(((best.pts or 0) - first) * base), best, pixel_aspect(stream.codec_context)
 
 
 def _pts(packet: av.Packet) -> int:

@@ -24,16 +24,26 @@ REORDER_S = 0.5  # longest time for which a decoder holds back a picture
 MISSING_GOPS, MISSING_S = 5, 10.0
 
 
+def pixel_aspect(context: VideoCodecContext) -> float:
+    """Return the width of a pixel divided by its height, as the decoder knows it. Frames of PyAV do not have it."""
+    return float(context.sample_aspect_ratio or 1)
+
+
 class JpegEncoder:
     """Encodes decoded frames as JPEG. It must not be used from two threads at the same time."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def encode(self, frame: av.VideoFrame, max_side: int) -> tuple[bytes, int, int]:
-        """Return the JPEG of ``frame`` with its width and height. Its longest side is at most ``max_side`` pixels."""
-        aspect = getattr(frame, "sample_aspect_ratio", None)  # PyAV 18 has no such attribute
-        width, height = scaled_size(frame.width, frame.height, max_side, float(aspect) if aspect else 1.0)
+    def encode(self, frame: av.VideoFrame, max_side: int, aspect: float) -> tuple[bytes, int, int]:
+        """Return the JPEG of ``frame``, in square pixels, with its width and height.
+
+        Args:
+            frame: The frame.
+            max_side: Longest side of the JPEG in pixels.
+            aspect: The pixel aspect of the frame, see ``pixel_aspect``.
+        """
+        width, height = scaled_size(frame.width, frame.height, max_side, aspect)
         # A single thread, because more only add cost on small pictures.
         scaled = self._reformatter.reformat(frame, width, height, "yuvj420p", threads=1)
         return simplejpeg.encode_jpeg_yuv_planes(*map(_plane, scaled.planes), quality=JPEG_QUALITY), width, height
@@ -70,6 +80,11 @@ class Sampler:
         self._gop_s: float | None = None
         self._clock = 0.0
         self.newest: tuple[av.VideoFrame, float] | None = None  # latest decoded frame and its Unix time
+
+    @property
+    def aspect(self) -> float:
+        """The pixel aspect of the decoded frames."""
+        return pixel_aspect(self._context)
 
     def set_taps(self, taps: dict[str, dict[str, float]]) -> None:
         """Set the taps to serve from now on."""
@@ -168,12 +183,12 @@ class Sampler:
                 due.setdefault(int(wanted["max_side"]), []).append(tap)
         by_size: dict[tuple[int, int], FrameTaken] = {}
         for max_side, taps in due.items():
-            size = scaled_size(frame.width, frame.height, max_side)
+            size = scaled_size(frame.width, frame.height, max_side, self.aspect)
             if size in by_size:
                 by_size[size].taps.extend(taps)
                 continue
             try:
-                jpeg, width, height = self._encoder.encode(frame, max_side)
+                jpeg, width, height = self._encoder.encode(frame, max_side, self.aspect)
             except (FFmpegError, ValueError, MemoryError):  # of an absurd size, or in a format without planes
                 self._count("pictures_corrupt")
                 return
@@ -199,6 +214,7 @@ class CurrentGop:
         self._packets: list[tuple[av.Packet, float]] = []
         self._bytes = 0
         self._full = False
+        self.aspect = 1.0  # pixel aspect of the picture that ``newest`` returned last
 
     def add(self, packet: av.Packet, shown_at: float) -> None:
         """Add a packet that is presented at ``shown_at`` seconds on the time line."""
@@ -232,5 +248,6 @@ class CurrentGop:
                 continue
         if newest is None:
             return None
+        self.aspect = pixel_aspect(context)
         # Pictures leave the decoder in presentation order.
         return newest, sorted(at for _, at in packets)[min(frames, len(packets)) - 1]

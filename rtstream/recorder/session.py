@@ -383,13 +383,14 @@ class Session:
             return SnapshotTaken(request, reason="the stream has no pictures")
         if offset is None:
             return SnapshotTaken(request, reason="no picture has arrived yet")
-        found = self._sampler.newest
+        found, aspect = self._sampler.newest, self._sampler.aspect
         if found is None or found[1] < offset + self._lead_at - 1.0:
             newest = self._gop.newest()
             found = None if newest is None else (newest[0], newest[1] + offset)
+            aspect = self._gop.aspect
         if found is None:
             return SnapshotTaken(request, reason="no whole picture has arrived yet")
-        jpeg, width, height = encoder.encode(found[0], max_side)
+        jpeg, width, height = encoder.encode(found[0], max_side, aspect)
         return SnapshotTaken(request, found[1], width, height, "", jpeg)
 
 

@@ -66,6 +66,20 @@ def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) 
     assert (whole.width, whole.height) == (320, 180)
 
 
+@pytest.mark.parametrize(("ratio", "shown"), [("64/45", (456, 180)), ("8/9", (284, 180)), ("1", (320, 180))])
+def test_pixels_that_are_not_square_are_shown_in_their_proportion(
+    clip: Path, tmp_path: Path, ratio: str, shown: tuple[int, int]
+) -> None:
+    other = tmp_path / "other.mp4"
+    sar = f"h264_metadata=sample_aspect_ratio={ratio}"
+    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-c", "copy", "-bsf:v", sar, str(other)]
+    subprocess.run(command, check=True, timeout=20)
+    run = record(other, tmp_path / "run", start=START)
+    frame = frame_at(FILES, run.init, run.pieces, START + 1, 2000)
+    sheet = contact_sheet(FILES, [run], [START + 1], 2000)
+    assert (frame.width, frame.height) == (sheet.width, sheet.height) == shown
+
+
 def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_library(clip: Path, tmp_path: Path) -> None:
     run = record(clip, tmp_path, start=START)
     with ProcessPoolExecutor(1, mp_context=context()) as pool:
