@@ -19,7 +19,7 @@ def modules() -> list[Path]:
 
 
 def uses_of_any(source: str) -> Iterator[int]:
-    """Yield the line of each ``Any`` in code. Imports, comments and texts are no uses."""
+    """Yield the line of each ``Any`` in code. Imports, comments and texts do not count."""
     importing, first = False, True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):

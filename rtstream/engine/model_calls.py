@@ -11,7 +11,7 @@ import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from rtstream.config import EngineConfig
-from rtstream.perception import allowed, registry
+from rtstream.perception import model_policy, registry
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
 from rtstream.store import values
@@ -88,18 +88,18 @@ class ModelCalls:
 
     def speech(self, name: str) -> SpeechProvider:
         """Return the shared speech provider of an engine name. Raises ProviderError."""
-        chosen = allowed.speech(name, self._config).name
+        chosen = model_policy.speech(name, self._config).name
         if chosen not in self._speeches:
             self._speeches[chosen] = registry.speech(chosen, self._config)
         return self._speeches[chosen]
 
     def model_note(self, name: str | None, *, of_speech: bool = False) -> str:
         """Return the note for a request that names a model outside the allow-list, else an empty string."""
-        return allowed.model(name, self._config, "language" if of_speech else "vision").note
+        return model_policy.model(name, self._config, "language" if of_speech else "vision").note
 
     def speech_note(self, name: str | None) -> str:
         """Return the note for a request that names a speech engine outside the allow-list, else an empty string."""
-        return allowed.speech(name, self._config).note
+        return model_policy.speech(name, self._config).note
 
     def used(self) -> dict[str, int]:
         """Return the number of calls in the last hour and day."""

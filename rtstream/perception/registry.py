@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtstream.config import EngineConfig
-from rtstream.perception import allowed
+from rtstream.perception import model_policy
 from rtstream.perception.embeddings import providers as embedding
 from rtstream.perception.language.local import LocalLanguage
 from rtstream.perception.language.model import ModelLanguage
@@ -31,7 +31,7 @@ def resolve(name: str | None, config: EngineConfig, role: Role = "vision") -> st
     Raises:
         ProviderError: The name is invalid.
     """
-    return allowed.model(name, config, role).name
+    return model_policy.model(name, config, role).name
 
 
 def vision(name: str | None, config: EngineConfig) -> VisionProvider:
@@ -57,7 +57,7 @@ def speech(name: str | None, config: EngineConfig) -> SpeechProvider:
     Raises:
         ProviderError: The engine is not supported.
     """
-    name = allowed.speech(name, config).name.strip()
+    name = model_policy.speech(name, config).name.strip()
     engine, _, model = name.partition(":")
     engine = engine.strip().lower()
     if engine in ("", LOCAL) and not model:

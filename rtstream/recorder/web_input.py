@@ -25,7 +25,7 @@ class SourceFile(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         ...
 
 
@@ -127,7 +127,7 @@ class _Nested:
 
 
 class WebInput:
-    """Opens what the codec library asks for (PyAV's ``io_open``), and remembers why it could not.
+    """Opens the resources that the codec library requests (PyAV's ``io_open``), and stores the reason of a failure.
 
     Its first request is for the source itself, which is open already.
     """

@@ -46,7 +46,7 @@ def retry_after_s(value: str, now: float) -> float | None:
         return float(value[:10])
     try:
         at = parsedate_to_datetime(value)
-        # HTTP dates are in UTC, also when they do not say so.
+        # HTTP dates are in UTC, even without a time zone.
         return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return None

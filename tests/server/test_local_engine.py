@@ -101,7 +101,7 @@ async def test_module_and_script_answer_nothing_but_protocol_and_end_with_their_
         (["serve", "--port", "many"], "RTSTREAM_PORT (option --port): input should be a valid integer"),
         (["--wait-max-s", "90"], "RTSTREAM_WAIT_MAX_S (option --wait-max-s): input should be less than"),
         (["--toolsets", "weather"], "RTSTREAM_TOOLSETS (option --toolsets): there is no group of tools 'weather'"),
-        (["watch-everything"], "there is no command 'watch-everything'"),
+        (["watch-everything"], "unknown command 'watch-everything'"),
     ],
 )
 def test_a_wrong_start_is_refused_in_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:

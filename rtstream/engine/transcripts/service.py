@@ -13,7 +13,7 @@ from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
-from rtstream.perception.allowed import engine_name
+from rtstream.perception.model_policy import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from rtstream.states import DesiredState, TranscriptJobStatus, TranscriptState
 from rtstream.store import streams as stream_rows

@@ -36,6 +36,7 @@ async def test_without_the_key_nothing_is_answered(engine: Engine, path: str, he
 async def test_every_route_that_needs_the_key_refuses_without_it(engine: Engine) -> None:
     open_to_all = {
         "/health",
+        "/identity",  # its proof can be verified only with the key, and reveals nothing about it
         "/m/{link_id}/index.m3u8",
         "/m/{link_id}/video.mp4",
         "/m/{link_id}/init/{name}.mp4",

@@ -101,7 +101,7 @@ async def test_what_does_not_work_is_said_in_plain_words_and_the_status_is_one(
     assert "calls a red picture 'grey'" in broken[1]
     assert "rejected the key" in broken[2]
     assert "Set the environment variable ANTHROPIC_API_KEY" in broken[3]
-    assert said.splitlines()[-1] == "5 of these should be mended."
+    assert said.splitlines()[-1] == "5 of these need attention."
     for secret in (KEY, ENGINE_KEY, "hunter2secret", "Traceback"):
         assert secret not in said
 
@@ -119,7 +119,7 @@ async def test_a_running_engine_is_found_and_one_with_older_settings_is_noticed(
         with FileLock(served.data_dir / ENGINE_LOCK):  # as the engine's own process holds it
             status, said = await doctor(served.data_dir, **newer)
         assert status == 1
-        assert "sees with local, the settings here name ollama:eye: restart it" in said
+        assert "uses the vision model local, the settings name ollama:eye. Restart it" in said
         status, said = await doctor(tmp_path / "elsewhere", **{**own, "RTSTREAM_API_KEY": "sk-wrong"})
         assert status == 1
         assert "The API key is wrong" in said

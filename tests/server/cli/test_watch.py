@@ -133,7 +133,7 @@ async def test_words_of_a_stream_reach_a_command_on_its_input_and_never_as_an_ar
     ("arguments", "sentence"),
     [
         (("--stream", "rts-none"), "rts-none"),
-        (("--exec", "no-such-program"), "there is no program 'no-such-program'"),
+        (("--exec", "no-such-program"), "unknown program 'no-such-program'"),
         (("--channel", "smells"), "invalid choice: 'smells'"),
         (("--min-confidence", "7"), "min_confidence"),
     ],

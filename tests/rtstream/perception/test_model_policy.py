@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.perception import allowed, registry
+from rtstream.perception import model_policy, registry
 from rtstream.perception.protocols import ProviderError
 
 DEFAULTS: dict[str, Any] = {"vision_model": "openai:eye", "model_ultra": "anthropic:best"}
@@ -44,7 +44,7 @@ def config(**settings: Any) -> EngineConfig:
 )
 @pytest.mark.parametrize("role", ["vision", "language"])
 def test_a_model_outside_the_settings_means_the_default_with_a_note(name: str, role: Any) -> None:
-    chosen = allowed.model(name, config(), role)
+    chosen = model_policy.model(name, config(), role)
     assert chosen.name == "openai:eye"
     assert "RTSTREAM_ALLOW_MODELS" in chosen.note
     assert "\n" not in chosen.note
@@ -68,7 +68,7 @@ def test_a_model_outside_the_settings_means_the_default_with_a_note(name: str, r
     ],
 )
 def test_names_of_the_settings_tiers_and_the_list_are_used_without_a_note(name: str | None, means: str) -> None:
-    chosen = allowed.model(name, config(allow_models="ollama:gemma3, faster-whisper:tiny"))
+    chosen = model_policy.model(name, config(allow_models="ollama:gemma3, faster-whisper:tiny"))
     assert (chosen.name, chosen.note) == (means, "")
 
 
@@ -86,7 +86,7 @@ def test_names_of_the_settings_tiers_and_the_list_are_used_without_a_note(name: 
     ],
 )
 def test_a_speech_engine_outside_the_settings_means_the_default_with_a_note(name: str) -> None:
-    chosen = allowed.speech(name, config())
+    chosen = model_policy.speech(name, config())
     assert chosen.name == "local"
     assert "RTSTREAM_ALLOW_MODELS" in chosen.note
     assert registry.speech(name, config()).name == "local"
@@ -94,21 +94,21 @@ def test_a_speech_engine_outside_the_settings_means_the_default_with_a_note(name
 
 @pytest.mark.parametrize("name", [None, "", "default", "Default", "local"])
 def test_the_names_of_the_default_engine_need_no_note(name: str | None) -> None:
-    assert allowed.speech(name, config()) == allowed.Choice("local")
+    assert model_policy.speech(name, config()) == model_policy.Choice("local")
 
 
 def test_speech_engines_of_the_settings_and_the_list_may_be_named() -> None:
     listed = config(speech_engine="faster-whisper", allow_models="openai:whisper-1,faster-whisper:tiny")
     for name in ("faster-whisper:small", "whisper", "openai:whisper-1", "faster-whisper:tiny"):
-        assert allowed.speech(name, listed) == allowed.Choice(name)
-    assert allowed.speech("faster-whisper:large", listed).name == "faster-whisper"
+        assert model_policy.speech(name, listed) == model_policy.Choice(name)
+    assert model_policy.speech("faster-whisper:large", listed).name == "faster-whisper"
 
 
 def test_the_published_names_mean_assemblyai_when_its_key_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSEMBLYAI_API_KEY", "aai-key")
     for name in ("assemblyai", "AAIS"):
-        assert allowed.speech(name, config()) == allowed.Choice("assemblyai")
-    assert allowed.speech(None, config()).name == "local"
+        assert model_policy.speech(name, config()) == model_policy.Choice("assemblyai")
+    assert model_policy.speech(None, config()).name == "local"
 
 
 def test_a_name_that_is_no_speech_engine_is_an_error() -> None:
