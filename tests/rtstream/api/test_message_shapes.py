@@ -90,7 +90,7 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
             "timestamp": "<iso time>",
             "rtstream_id": "<stream>",
             "rtstream_name": "Door",
-            "data": {"state": "connecting", "reason": "", "since": "<number>", "attempts": "<number>"},
+            "data": {"state": "connected", "reason": "", "since": "<number>", "attempts": "<number>"},
             "seq": "<number>",
         }
     )
@@ -134,7 +134,7 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
                 "scene_id": "<number>",
                 "rtstream_index_id": "<index>",
                 "index_name": "",
-                "stream_url": "http://<engine>/manifests/<stream>/<window>.m3u8?token=<token>",
+                "stream_url": "http://<engine>/m/<link>/index.m3u8",
                 "player_url": "http://<engine>/watch?v=<link>",
             },
             "seq": "<number>",

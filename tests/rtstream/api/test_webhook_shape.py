@@ -73,7 +73,7 @@ async def test_the_webhook_of_an_alert(
             "end_time": "<iso time>",
             "rtstream_index_id": "<index>",
             "alert_id": "<alert>",
-            "stream_url": "http://<engine>/manifests/<stream>/<window>.m3u8?token=<token>",
+            "stream_url": "http://<engine>/m/<link>/index.m3u8",
             "player_url": "http://<engine>/watch?v=<link>",
             "rtstream_id": "<stream>",
             "rtstream_name": "Door",
