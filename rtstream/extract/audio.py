@@ -61,11 +61,13 @@ def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tu
     from av.audio.resampler import AudioResampler
     from av.error import FFmpegError
 
+    from rtstream.rules.mono import layout_for, to_mono
+
     stream = container.streams.audio[0]
     base = float(stream.time_base or 1 / RATE)
     if start > RUN_UP_S:
         container.seek(int((start - RUN_UP_S) / base), stream=stream)
-    resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+    resampler = AudioResampler(format="s16", layout=layout_for(stream.layout.nb_channels), rate=RATE)
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
@@ -78,7 +80,7 @@ def _decoded(container: InputContainer, start: float, end: float) -> Iterator[tu
                 return
             for resampled in resampler.resample(frame):
                 if resampled.time is not None:
-                    yield resampled.time, resampled.to_ndarray()[0]
+                    yield resampled.time, to_mono(resampled.to_ndarray()[0], resampled.layout.nb_channels)
 
 
 def _place(samples: NDArray[np.int16], offset: int, piece: NDArray[np.int16]) -> None:

@@ -10,6 +10,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from rtstream.messages import AudioTaken, Message
+from rtstream.rules.mono import layout_for, to_mono
 
 RATE = 16_000  # samples per second
 BLOCK_S = 0.1
@@ -40,7 +41,7 @@ class AudioTap:
         """Reset the state, because the time line starts over."""
         self._samples = bytearray()
         self._time: float | None = None  # Unix time of the first waiting sample
-        self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+        self._resampler: AudioResampler | None = None  # made for the layout of the next frame
         if self._context.is_open:
             self._context.flush_buffers()
 
@@ -54,8 +55,11 @@ class AudioTap:
                     continue
                 time = frame.pts / self._rate + offset
                 self._align(time)
+                if self._resampler is None:
+                    layout = layout_for(frame.layout.nb_channels)
+                    self._resampler = AudioResampler(format="s16", layout=layout, rate=RATE)
                 for resampled in self._resampler.resample(frame):
-                    self._samples += memoryview(resampled.planes[0])[: resampled.samples * 2]
+                    self._samples += to_mono(resampled.to_ndarray()[0], resampled.layout.nb_channels).tobytes()
         except (FFmpegError, ValueError):
             # A ValueError means that the source changed its sample format, which a resampler cannot follow.
             self._count("audio_corrupt")
@@ -71,7 +75,7 @@ class AudioTap:
         elif abs(self._time + len(self._samples) / (2 * RATE) - time) > GAP_S:
             if self._samples:
                 self._send_block(len(self._samples))
-            self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._resampler = None
             self._time = time
 
     def _send_block(self, size: int) -> None:
