@@ -13,6 +13,7 @@ from rtstream.engine.recordings.video_media import VideoMedia
 from rtstream.engine.recordings.window_media import WindowMedia
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
+from rtstream.rules.text_folding import is_mark
 from rtstream.rules.text_safety import clean
 from rtstream.storage import Storage, StoredFile
 from rtstream.store.database import Database
@@ -145,5 +146,6 @@ class MediaAccess:
 
 def _file_name(title: str) -> str:
     """Return a title as a file may be called on any system."""
-    kept = "".join(char if char.isalnum() or char in " -_.()" else "_" for char in clean(title, 80))
+    # A combining mark, such as a vowel sign of Devanagari, belongs to its letter.
+    kept = "".join(char if char.isalnum() or is_mark(char) or char in " -_.()" else "_" for char in clean(title, 80))
     return kept.strip(" .")
