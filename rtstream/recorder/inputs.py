@@ -93,6 +93,9 @@ def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
         "format_whitelist": HTTP_CONTAINERS,
         "http_persistent": "0",  # connections are kept by the client; the demuxer would look for its own
         "http_multiple": "0",
+        # Segments may have any name, because their content decides: the formats are limited above.
+        "extension_picky": "0",
+        "allowed_extensions": "ALL",
         # An HLS playlist that gets no new segment is read this often (every half target duration), then it ended.
         "m3u8_hold_counters": str(max(3, round(spec.stall_timeout_s))),
         "live_start_index": "-1",
