@@ -137,6 +137,15 @@ def test_addresses_in_a_playlist_are_relative_to_where_a_redirect_led(segments: 
         assert read_all(f"{base}/entry", tmp_path) > 20
 
 
+@pytest.mark.parametrize("ending", ["", ".jpg", ".php", ".ts.gz"])
+def test_segments_may_have_any_name(ending: str, segments: list[bytes], tmp_path: Path) -> None:
+    listed = pages(segments)
+    renamed = {path.removesuffix(".ts") + ending: page for path, page in listed.items() if path.endswith(".ts")}
+    renamed["/live.m3u8"] = listed["/live.m3u8"].replace(".ts", ending)
+    with Site(renamed).served() as base:
+        assert read_all(f"{base}/live.m3u8", tmp_path) > 20
+
+
 def test_encrypted_segments_and_byte_ranges_are_read_as_plain_ones(segments: list[bytes], tmp_path: Path) -> None:
     site = Site(pages(segments))
     key, iv, whole = bytes(range(16)), 7, b""
