@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
-from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import anyio
@@ -26,6 +25,7 @@ from rtstream.concurrency import every
 from rtstream.engine.webhooks.transport import PostFailed, PostResponse, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt
+from rtstream.rules.source_urls import parse_webhook
 from rtstream.states import DeliveryState
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
@@ -193,7 +193,7 @@ class WebhookService:
 
     async def _deliver(self, row: DeliveryRow) -> bool:
         """Make and log one attempt. Returns whether it succeeded, so that the next webhook may follow at once."""
-        host = urlsplit(row.url).hostname or ""
+        host = _host(row.url)
         limiter = self._hosts.get(host)  # dropped when no lane uses it
         if limiter is None:
             limiter = self._hosts[host] = anyio.CapacityLimiter(PARALLEL_HOST)
@@ -263,3 +263,11 @@ class WebhookService:
         }
         # Connect to the checked addresses, because the name may resolve to others a moment later.
         return await post(row.url, addresses, headers, body.encode(), self._tls, self._timeout_s)
+
+
+def _host(url: str) -> str:
+    """Return the host of a receiver; empty for a URL that cannot be read, whose attempt fails with the reason."""
+    try:
+        return parse_webhook(url).host
+    except RTStreamError:
+        return ""

@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 import anyio
 import h11
@@ -19,6 +18,7 @@ from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 
 from rtstream.rules.delivery import retry_after_s
+from rtstream.rules.source_urls import SourceUrl, parse_webhook
 
 MAX_HEAD = 32 * 1024
 """Maximum number of bytes read of a response, including its headers and any informational responses."""
@@ -26,8 +26,6 @@ MAX_INFORMATIONAL = 8
 """Maximum number of informational (1xx) responses before the final one."""
 READ_BYTES = 4096
 """Number of bytes parsed between two turns of the event loop."""
-PLAIN = "/?%:@!$&'()*+,;=~-._[]"
-"""Characters of a URL that are sent without quoting."""
 
 
 class PostFailed(Exception):
@@ -56,6 +54,7 @@ async def post(
         timeout_s: Time limit in seconds for the whole exchange, however slowly the receiver sends.
 
     Raises:
+        InvalidRequest: ``url`` cannot be read.
         PostFailed: The receiver could not be reached or did not respond in HTTP.
         TimeoutError: The time limit has passed.
     """
@@ -66,21 +65,17 @@ async def post(
 async def _post(
     url: str, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext
 ) -> PostResponse:
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    host = (parts.hostname or "").encode("idna").decode()
-    named = f"[{host}]" if ":" in host else host
+    parts = parse_webhook(url)  # the parser of the check: a second reader could find another host
     fields = {
-        "host": f"{named}:{parts.port}" if parts.port else named,
+        "host": parts.authority,
         **headers,
         **_login(parts),
         "content-length": str(len(body)),
         "connection": "close",
     }
-    target = quote(parts.path or "/", safe=PLAIN) + (f"?{quote(parts.query, safe=PLAIN)}" if parts.query else "")
-    stream = await _connect(addresses, parts.port or (443 if secure else 80), host, tls if secure else None)
+    stream = await _connect(addresses, parts.port, parts.host, tls if parts.scheme == "https" else None)
     try:
-        return await _exchange(stream, target, fields, body)
+        return await _exchange(stream, parts.target, fields, body)
     except (h11.ProtocolError, anyio.BrokenResourceError, anyio.EndOfStream, OSError) as exc:
         raise PostFailed(type(exc).__name__) from exc
     finally:
@@ -88,11 +83,11 @@ async def _post(
             await anyio.aclose_forcefully(stream)
 
 
-def _login(parts: SplitResult) -> dict[str, str]:
+def _login(parts: SourceUrl) -> dict[str, str]:
     """Return the header for the user and password of a URL (RFC 7617), if it has any."""
-    if not parts.username and not parts.password:
+    if parts.user is None:
         return {}
-    pair = unquote_to_bytes(parts.username or "") + b":" + unquote_to_bytes(parts.password or "")
+    pair = f"{parts.user}:{parts.password}".encode(errors="surrogateescape")
     return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
 

@@ -243,6 +243,41 @@ async def test_user_and_password_of_the_url_are_sent_as_basic_authorization(
     assert headers["host"] == receiver.url.removeprefix("http://")
 
 
+@pytest.mark.parametrize("login", ["a[b", "a]b:c", "us℀er:pw", "a：b", "ａ＠b:c", "x[::1]:p"])
+async def test_a_url_whose_login_other_parsers_cannot_read_is_delivered_like_any_other(
+    db: Database, receiver: Receiver, login: str
+) -> None:
+    await put(db, 1, receiver.url.replace("://", f"://{login}@"))
+    async with delivering(db):
+        await settled(db, [(1, "delivered", 1)])
+    user, _, password = login.partition(":")
+    assert receiver.got[0][0]["authorization"] == "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://[::1", "http://\ud800@h/", "ftp://h/", ""])
+async def test_a_stored_url_that_cannot_be_read_is_a_failed_attempt_and_others_are_delivered(
+    db: Database, receiver: Receiver, url: str
+) -> None:
+    await put(db, 1, url.encode("utf-8", "replace").decode())
+    await put(db, 2, receiver.url, "alert-b")
+    async with delivering(db):
+        await settled(db, [(1, "pending", 1), (2, "delivered", 1)])
+
+
+async def test_the_host_that_is_named_is_the_one_that_was_checked(db: Database, receiver: Receiver) -> None:
+    port = receiver.url.rpartition(":")[2]
+
+    async def check(url: str) -> list[str]:
+        return ["127.0.0.1"]
+
+    await put(db, 1, f"http://faß.example:{port}/")
+    async with anyio.create_task_group() as tasks:
+        WebhookService(tasks, db, check, SECRET, 5.0).start()
+        await settled(db, [(1, "delivered", 1)])
+        tasks.cancel_scope.cancel()
+    assert receiver.got[0][0]["host"] == f"xn--fa-hia.example:{port}"
+
+
 async def test_a_url_without_user_sends_no_authorization(db: Database, receiver: Receiver) -> None:
     await put(db, 1, receiver.url)
     async with delivering(db):
@@ -369,7 +404,7 @@ async def test_a_host_is_tried_at_each_of_its_addresses(db: Database, receiver: 
     async def check(url: str) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
-    await put(db, 1, f"http://hooks.example:{port}/a b?q=ü")
+    await put(db, 1, f"http://hooks.example:{port}/a%20b?q=ü")
     async with anyio.create_task_group() as tasks:
         WebhookService(tasks, db, check, SECRET, 5.0).start()
         await settled(db, [(1, "delivered", 1)])
