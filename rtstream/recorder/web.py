@@ -142,8 +142,8 @@ class WebClient:
                 resource = self._ask(target, first, last)
             if resource.status not in REDIRECTS:
                 break
-            url = urljoin(target.bare, resource.headers.get("location", ""))
             resource.close()
+            url = _joined(target.bare, resource.headers.get("location", ""))
         else:
             raise SourceFailed(f"the source redirects more than {MAX_REDIRECTS} times")
         if resource.status not in (200, 206):
@@ -267,8 +267,19 @@ class WebClient:
                     self._cookies[host, name] = cookie.coded_value
 
 
+def _joined(base: str, location: str) -> str:
+    try:
+        return urljoin(base, location)
+    except ValueError:  # brackets that enclose no address
+        raise _not_plain() from None
+
+
 def _parsed(url: str) -> SourceUrl:
     try:
         return parse_web(url)
     except InvalidRequest:
-        raise SourceFailed("the source leads to an address that is not a plain http:// or https:// one", True) from None
+        raise _not_plain() from None
+
+
+def _not_plain() -> SourceFailed:
+    return SourceFailed("the source leads to an address that is not a plain http:// or https:// one", True)

@@ -26,7 +26,8 @@ _PLAIN_TAGS = (
     *("#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-START", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-GAP", "#EXT-X-ALLOW-CACHE"),
 )
 _ADDRESS_TAGS = ("#EXT-X-KEY", "#EXT-X-MAP", "#EXT-X-MEDIA", "#EXT-X-STREAM-INF", "#EXT-X-SESSION-KEY")
-_ATTRIBUTE = re.compile(r'\s*([A-Z0-9-]+)=("[^"]*"|[^",]*)\s*(?:,|$)')
+# Possessive: a long run of spaces is not tried in every division.
+_ATTRIBUTE = re.compile(r'\s*+([A-Z0-9-]++)=("[^"]*+"|[^",]*+)\s*+(?:,|$)')
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from rtstream.errors import InvalidRequest
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import open_source
+from rtstream.rules.hls_playlist import filter_playlist
 from tests.rtstream.recorder.hls_source import hls_segments
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, Site, forbidden
 
@@ -128,6 +130,27 @@ def test_a_redirect_is_followed_only_to_an_address_that_is_allowed(
         site.pages["/file"] = (status, {"Location": "file:///etc/passwd"}, b"")
         with pytest.raises(SourceFailed, match="not a plain http"):
             open_source(spec(f"{base}/file", tmp_path))
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://[::1", "//a]b/", "http://[x]/", "http://a℀b/", ""])
+def test_a_redirect_to_an_address_that_cannot_be_read_is_a_failure_with_a_reason(
+    location: str, segments: list[bytes], tmp_path: Path
+) -> None:
+    site = Site(pages(segments))
+    with site.served() as base:
+        site.pages["/away"] = (302, {"Location": location.encode().decode("latin-1")}, b"")
+        with pytest.raises(SourceFailed, match=r"not a plain http|redirects more than"):
+            open_source(spec(f"{base}/away", tmp_path))
+
+
+@pytest.mark.parametrize("attributes", ['A={}"x', "A={}", 'URI="{}', "{}!", 'A=" ,{}'])
+def test_a_long_line_of_a_playlist_is_read_in_linear_time(attributes: str) -> None:
+    for filler in (" ", "A", '"', "A=,"):
+        line = attributes.replace("{}", filler * 100_000)
+        began = time.monotonic()
+        with suppress(InvalidRequest):
+            filter_playlist(f"#EXTM3U\n#EXT-X-KEY:{line}\n".encode(), "http://a.example/live.m3u8")
+        assert time.monotonic() - began < 10
 
 
 def test_addresses_in_a_playlist_are_relative_to_where_a_redirect_led(segments: list[bytes], tmp_path: Path) -> None:
