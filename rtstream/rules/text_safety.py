@@ -24,11 +24,12 @@ _EMOJI_BASE = frozenset("#*0123456789©®‼⁉")
 # some clients render text twice. The first alternative exempts the host of a media URL, which no client links.
 _ACTIVE = re.compile(
     r"""
-    (?P<media> (?:rtsps?|rtmps?|srt|tcp|udp|rtstream)://(?:\*+@)?[^\s/@<>\[\]()]* )
+    (?P<media> (?:rtsps?|rtmps?|srt|tcp|udp|rtstream)://(?:\*++@)?+(?:(?!_www\\*\.)[\w.-])*+(?!\\*:[\\/]) )
   | (?P<scheme> (?:https?|ftps?|wss?|file)\\*:[\\/]+ )
   | (?P<slashes> (?<![:\w/])\\*/\\*/(?=[\w\[]) )    # //host takes the scheme of the page
-  | (?P<host> (?<!\w)www\\*\.(?=\S) )
-  | (?P<domain> (?<=\w)\.(?=(?:[a-z]{2,24}|xn--[\w-]{1,60})(?:[/?\#]|:\d)) )
+  | (?P<host> (?<![^\W_])www\\*\.(?=\S) )
+  | (?P<domain> (?<=\w|[^\x00-\x7f\s]) \\*\.
+        (?=\\*(?:(?:[a-z]|[^\x00-\x7f\s]){2,24}|xn--[\w-]{1,60})\\*(?:[/?\#]|:\\*\d)) )
   | (?P<email> (?<=[\w.+\\-])@(?=[\w-]+\\*\.\w) )
   | (?P<bracket> \](?=[\\\s]*[(\[:]) )           # [text](link), [text][label], [label]: link
   | (?P<angle> <(?=[a-z/!?@\#\\]) )             # HTML, comments, <http://host>, mentions
@@ -48,7 +49,7 @@ def clean(text: str, limit: int) -> str:
     text ends with ``…``.
     """
     text = text.replace("\r\n", "\n").translate(_NEWLINES)
-    if not (text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()):
+    if not _plain(text):
         text = _strip(text)
         # Composing can join characters that were separate, so strip the result once more.
         text = _strip(unicodedata.normalize("NFC", text))
@@ -79,7 +80,7 @@ def neutralise_markdown(text: str) -> str:
     looks alike, so that the text stays readable and as long as before. Other text is returned unchanged, as are media
     URLs such as ``rtsp://host/path`` and names of hosts without a path.
     """
-    if not text.isascii():
+    if not _plain(text):
         text = _strip(text)
     return _ACTIVE.sub(lambda match: match[0] if match["media"] else match[0].translate(_INERT), text)
 
@@ -108,6 +109,11 @@ def neutralise_data(value: Any, links: Collection[str] = (), free: Collection[st
     if isinstance(value, list):
         return [neutralise_data(inner, links, free, depth - 1) for inner in value]
     return value
+
+
+def _plain(text: str) -> bool:
+    """Whether no character of ``text`` needs a closer look: visible ASCII, newlines and tabs."""
+    return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def _strip(text: str) -> str:

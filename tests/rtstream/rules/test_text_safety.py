@@ -140,6 +140,31 @@ def test_text_that_is_no_link_is_left_as_it_is(text: str) -> None:
     assert neutralise_markdown(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://http://1.2.3.4/leak",
+        "srt://a.http://1.2.3.4/leak",
+        "rtsp://***@http:\\/\\/1.2.3.4/leak",
+        "rtsp://*www.evil.example/leak",
+        "rtsp://_www.evil.example",
+        "tcp://a_www.evil.example/leak",
+        "evil\\.com/leak",
+        "evil.com\\/leak",
+        "пример.рф/leak",
+        "उदाहरण.भारत/leak",
+        "h\x00ttp://1.2.3.4/leak",
+        "<\x01img src=x>",
+        "![a]\x07(//evil)",
+        "\x1b]8;;file:///etc/passwd\x1b\\text",
+    ],
+)
+def test_a_link_within_another_form_is_neutralised_too(text: str) -> None:
+    found = neutralise_markdown(text)
+    assert any(char in found for char in "∕․］‹"), found
+    assert not re.search(r"[\x00-\x1f]|<(a|img)", rendered(found).replace("\n", ""), re.IGNORECASE), found
+
+
 @given(st.text(st.sampled_from(list("[]()<>!:/\\&;#\"'ax \n.@hw")), max_size=40))
 def test_no_mixture_of_markup_becomes_a_link(text: str) -> None:
     html = rendered(neutralise_markdown(text))
@@ -148,7 +173,7 @@ def test_no_mixture_of_markup_becomes_a_link(text: str) -> None:
 
 
 def test_a_long_text_is_neutralised_in_linear_time() -> None:
-    for part in ("]", "] ", "]\\", "<", "&", "www", "http:", "a@", "tcp://", "\\/"):
+    for part in ("]", "] ", "]\\", "<", "&", "www", "http:", "a@", "tcp://", "\\/", "a.\\", "tcp://_www.", "é.é"):
         began = time.monotonic()
         neutralise_markdown(part * 200_000)
         assert time.monotonic() - began < 10
