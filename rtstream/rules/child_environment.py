@@ -34,8 +34,9 @@ _PREFIXES = (
     "HF_HUB_",
     "FONTCONFIG_",
 )
-_SECRET_NAME = re.compile(r"(KEYS?|TOKENS?|SECRETS?|PASS\w*|PASSWORDS?|PWD|CREDENTIALS?|AUTH\w*|COOKIE)(_|$)")
-_CREDENTIALS_IN_URL = re.compile(r"://[^/\s@]*@")
+_SECRET_NAME = re.compile(
+    r"(KEYS?|TOKENS?|SECRETS?|PASS\w*|PASSWORDS?|PWD|CREDENTIALS?|CREDS?|BEARER|AUTH\w*|COOKIE)(_|$)"
+)
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -48,4 +49,6 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _passed(name: str, value: str) -> bool:
     listed = name in _NAMES or name.startswith(_PREFIXES)
-    return listed and _SECRET_NAME.search(name) is None and _CREDENTIALS_IN_URL.search(value) is None
+    # A proxy may be written without a scheme, and a password may contain a slash.
+    login = "@" in value and (name.endswith("_PROXY") or "://" in value)
+    return listed and not login and _SECRET_NAME.search(name) is None

@@ -23,6 +23,10 @@ SECRETS = {
     "ORT_LICENSE_KEY": "a",
     "SSH_AUTH_SOCK": "/a",
     "https_proxy": "http://user:secret@proxy:3128",
+    "HTTPS_PROXY": "user:secret@proxy:3128",
+    "all_proxy": "socks5://user:sec/ret@proxy:1080",
+    "HF_ENDPOINT": "https://user:sec ret@hub",
+    "HF_HUB_BEARER": "a",
     "SOMETHING_NEW": "a",
 }
 USEFUL = {
