@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, String, delete, func, select, update
+from sqlalchemy import cast as cast_column
 from sqlalchemy.exc import IntegrityError
 
 from rtstream.errors import NotFound
@@ -103,9 +105,11 @@ def listing(
 def revoke(conn: Connection, now: float, *, link_id: str | None, stream_id: str | None, video_id: str | None) -> int:
     """Revoke one link, or all of a stream or video. Returns the number of links that were valid before."""
     query = update(links).where(links.c.revoked_at.is_(None))
-    for column, value in ((links.c.id, link_id), (links.c.stream_id, stream_id), (links.c.video_id, video_id)):
+    for column, value in ((links.c.id, link_id), (links.c.stream_id, stream_id)):
         if value is not None:
             query = query.where(column == value)
+    if video_id is not None:
+        query = query.where(_plays(video_id))
     return conn.execute(query.values(revoked_at=now, target_hash=None)).rowcount
 
 
@@ -138,8 +142,14 @@ def _chosen(query: Query, stream_id: str | None, video_id: str | None) -> Query:
     if stream_id is not None:
         query = query.where(links.c.stream_id == stream_id)
     if video_id is not None:
-        query = query.where(links.c.video_id == video_id)
+        query = query.where(_plays(video_id))
     return query
+
+
+def _plays(video_id: str) -> ColumnElement[bool]:
+    """The condition that a link plays the video or ranges of it, among those of other videos as well."""
+    named = cast_column(links.c.ranges, String).contains(json.dumps(video_id), autoescape=True)
+    return (links.c.video_id == video_id) | (links.c.video_id.is_(None) & named)
 
 
 def _values(row: NewLink) -> JsonObject:

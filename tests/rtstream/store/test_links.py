@@ -91,6 +91,28 @@ async def test_an_expired_link_keeps_its_end_and_its_target_gets_another_one(db:
     assert await db.read(rows.current, [digest], NOW + 8 * DAY) == {digest: new}
 
 
+async def test_all_links_that_play_a_video_are_listed_and_revoked_with_it(db: Database) -> None:
+    both = ranges_target((("m-1", 1.0, 2.5), ("m-2", 0.0, 1.0)))
+    whole, part, several = [
+        await add(db, target) for target in (video_target("m-1"), ranges_target((("m-1", 0.0, 1.0),)), both)
+    ]
+    others = [
+        await add(db, target)
+        for target in (video_target("m-2"), WINDOW, ranges_target((("m-2", 0.0, 1.0), ("m-12", 0.0, 1.0))))
+    ]
+
+    def listed(conn: Connection, video_id: str) -> set[str]:
+        found, count = rows.listing(conn, stream_id=None, video_id=video_id, limit=10, offset=0)
+        assert len(found) == count
+        return {link.id for link in found}
+
+    assert await db.read(listed, "m-1") == {whole, part, several}
+    for near in ("m_1", "m%", "-1", "m-", '"'):
+        assert await db.read(listed, near) == set()
+    assert await db.write(lambda conn: rows.revoke(conn, NOW, link_id=None, stream_id=None, video_id="m-1")) == 3
+    assert [link.revoked_at for other in others if (link := await db.read(rows.get, other))] == [None] * 3
+
+
 async def test_links_that_have_ended_are_removed(db: Database) -> None:
     expired, lasting = await add(db, WINDOW, NOW - 1), await add(db, video_target("m-1"))
     several = await add(db, ranges_target((("m-1", 0.0, 1.0), ("m-2", 0.0, 1.0))))
