@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint64]
-Column: TypeAlias = NDArray[np.int64] | NDArray[np.float64] | Sequence[int] | Sequence[float]
+Column: TypeAlias = NDArray[np.integer] | NDArray[np.floating] | Sequence[int] | Sequence[float]
 
 MAX_DOCUMENTS = 4_000_000
 """Maximum number of documents in memory (about 330 MB with 384 dimensions). The oldest beyond it cannot be found."""

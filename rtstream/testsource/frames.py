@@ -137,7 +137,7 @@ class Painter:
             luma[top:bottom, left:right] = 235 if (number >> bit) & 1 else 16
 
 
-def read_barcode(picture: NDArray[np.uint8]) -> int:
+def read_barcode(picture: NDArray[np.number]) -> int:
     """Return the frame number shown in a picture of the synthetic source.
 
     Args:

@@ -187,6 +187,8 @@ async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
 
     await until(recorded)
     [run] = engine._supervisor._runs.values()
+    assert run.process is not None
+    assert run.process.pid is not None
     os.kill(run.process.pid, signal.SIGKILL)
     died = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
     assert "worker ended unexpectedly" in died.data["reason"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -42,7 +43,7 @@ class Recording:
         self.segments: list[Segment] = []
         folder.mkdir(exist_ok=True)
         with av.open(str(clip)) as container:
-            streams = {stream.type: stream for stream in container.streams if stream.type in kinds}
+            streams: dict[str, Any] = {stream.type: stream for stream in container.streams if stream.type in kinds}
             rates = {"video": VIDEO_RATE, "audio": container.streams.audio[0].sample_rate}
             self.run = RecordingWriter(
                 folder, segment_s, self.clock, self._hear, streams.get("video"), streams.get("audio")

@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import pytest
+from av.error import FFmpegError
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import codecs
@@ -119,7 +120,7 @@ def test_a_source_whose_first_parameter_sets_are_damaged_is_recorded_from_the_fi
 def _pictures(client: WorkerClient, run: RecordingStarted) -> list[tuple[float, int]]:
     try:
         return decoded(client.recorded(run)) if client.segments(run) else []
-    except av.error.FFmpegError:  # a set that can be read, but has wrong values
+    except FFmpegError:  # a set that can be read, but has wrong values
         return []
 
 
@@ -148,7 +149,7 @@ def test_no_mixture_of_damage_breaks_the_writer(whole: Path, codec: str, tmp_pat
     messages: list[Any] = []
     clock = WallClock(1.0, 1.0)
     clock.offset = 1_700_000_000.0
-    with av.open(io.BytesIO(data)) as source:
+    with av.open(io.BytesIO(data), "r") as source:
         video = source.streams.video[0]
         writer = RecordingWriter(tmp_path, 1.0, clock, messages.append, video, None)
         try:
@@ -157,7 +158,7 @@ def test_no_mixture_of_damage_breaks_the_writer(whole: Path, codec: str, tmp_pat
                     dts, pts = packet.dts, packet.pts
                     writer.add(packet, True, dts, dts if pts is None else pts)
             writer.finish()
-        except (DamagedMedia, av.error.FFmpegError):
+        except (DamagedMedia, FFmpegError):
             writer.abandon()
     started, ended = ([one for one in messages if isinstance(one, kind)] for kind in (RecordingStarted, RecordingEnded))
     assert len(started) == len(ended) <= 1

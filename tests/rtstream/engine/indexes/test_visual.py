@@ -260,6 +260,7 @@ async def test_what_was_spent_counts_after_a_restart_and_is_stored_before_the_ca
         stored = await engine.db.read(
             lambda conn: conn.execute(select(kept.c.value).where(kept.c.key == "model_budget")).scalar()
         )
+        assert stored is not None
         assert sum(calls for _, calls in stored) == 2
     async with seeing(tmp_path, server, model_calls_per_day=2) as engine:
         again = await index_when(engine, index, lambda index: index.windows_capped >= 5)

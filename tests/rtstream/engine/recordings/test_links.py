@@ -73,7 +73,7 @@ async def by_download(holder: httpx.AsyncClient, link_id: str) -> list[int]:
 
     file = await holder.get(f"/m/{link_id}/video.mp4")
     assert file.status_code == 200, file.text
-    with av.open(io.BytesIO(file.content), options={"ignore_editlist": "1"}) as container:
+    with av.open(io.BytesIO(file.content), "r", options={"ignore_editlist": "1"}) as container:
         return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 

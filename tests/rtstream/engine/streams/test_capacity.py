@@ -118,5 +118,5 @@ async def test_a_connect_that_is_refused_leaves_nothing(
             with pytest.raises(RTStreamError) as failed:
                 await engine.connect_stream(ConnectStream(url=url, store=True, **given))
             assert not isinstance(failed.value, Conflict)
-        assert isinstance(failed.value, InvalidRequest) or given == {"collection_id": "c-none"}
+            assert isinstance(failed.value, InvalidRequest) or given == {"collection_id": "c-none"}
         assert await traces(engine, tmp_path) == before
