@@ -30,6 +30,16 @@ class TimelineMarks:
         return sorted([*alerts, *scenes[: MAX_MARKS - len(alerts)]], key=lambda mark: mark["start"])
 
 
+def marks_within(marks: Sequence[JsonObject], ranges: Sequence[tuple[float, float]]) -> list[JsonObject]:
+    """Return the marks that overlap the ranges (Unix seconds), cut to them, so that no time outside is shown."""
+    return [
+        {**mark, "start": max(mark["start"], start), "end": min(mark["end"], end)}
+        for mark in marks
+        for start, end in ranges
+        if mark["start"] < end and mark["end"] > start
+    ]
+
+
 def _changes(scenes: Sequence[tuple[float, float, str]]) -> list[JsonObject]:
     """The scenes that differ from the one before."""
     found: list[JsonObject] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.link_limits import DOWNLOAD, LinkLimits
 from rtstream.engine.recordings.links import LinkService
+from rtstream.engine.recordings.marks import marks_within
 from rtstream.engine.recordings.video_media import VideoMedia
 from rtstream.engine.recordings.window_media import WindowMedia
 from rtstream.errors import NotFound, RTStreamError
@@ -72,10 +73,12 @@ class MediaAccess:
         link = await self._spend(link_id, long=True)
         window = link.target
         if window.kind == "window":
-            return await self._windows.page(link, await self._marks(window.stream_id, window.start, window.end))
+            marks = await self._marks(window.stream_id, window.start, window.end)
+            return await self._windows.page(link, marks_within(marks, [(window.start, window.end)]))
         page = await self._videos.page(link)
         if page["clock"] and (stream_id := await self._videos.stream_of(link)):
-            page["marks"] = await self._marks(stream_id, page["start"], page["end"])
+            # Not of what lies between the ranges, which the link does not open.
+            page["marks"] = marks_within(await self._marks(stream_id, page["start"], page["end"]), page["covered"])
         return page
 
     async def init_segment(self, link_id: str, name: str) -> bytes:

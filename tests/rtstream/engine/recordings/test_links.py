@@ -10,10 +10,12 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from rtstream.api.app import create_app
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.store.tables import scene_indexes, scenes
 from tests.rtstream.engine.recordings.conftest import KEY
 from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures
 
@@ -178,6 +180,31 @@ async def test_a_range_of_a_video_does_not_open_the_rest_of_its_file(
     assert sorted(await by_page(holder, several)) == [*range(30, 60), *range(150, 180)]
     assert await by_playlist(holder, several) == [*range(150, 180), *range(30, 60)]
     assert (await holder.get(f"/m/{several}/video.mp4")).status_code == 400
+
+
+async def test_the_page_has_no_scene_from_between_or_outside_the_ranges_of_its_link(
+    engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
+) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    video_id = (await export(api, start=START, end=START + 8))["video_id"]
+
+    def add_scenes(conn: Connection) -> None:
+        about = {"extraction_type": "time", "extraction_config": {}, "model_config": {}, "status": "stopped"}
+        conn.execute(scene_indexes.insert().values(id="i", stream_id=STREAM, counters={}, created_at=START, **about))
+        for text, start, end in (("first", 0, 2), ("between", 3, 5), ("last", 6, 9)):
+            times = {"start": START + start, "end": START + end, "created_at": START}
+            scene = {"index_id": "i", "stream_id": STREAM, "text": text, "status": "ok", "model": "m", "detail": {}}
+            conn.execute(scenes.insert().values(**times, **scene))
+
+    await engine.db.write(add_scenes)
+    found = await api.post(f"/video/{video_id}/stream", json={"timeline": [[1.0, 2.5], [6.5, 7.5]]})
+    link_id = found.json()["data"]["player_url"].partition("v=")[2]
+    for shown in (link_id, await window_link(engine, START + 1, START + 2.5)):
+        page = (await holder.get("/playback.json", params={"v": shown})).json()
+        labels = [mark["label"] for mark in page["marks"]]
+        assert labels == (["first", "last"] if shown == link_id else ["first"])
+        assert all(page["start"] - 0.1 <= mark["start"] < mark["end"] <= page["end"] for mark in page["marks"])
 
 
 async def test_a_link_to_a_whole_video_opens_that_video_only(
