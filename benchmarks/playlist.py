@@ -30,6 +30,8 @@ WINDOWS = {"1 minute": 60, "10 minutes": 600, "1 hour": 3600, "6 hours": 6 * 360
 AT_ONCE = 12
 INIT = bytes(1200)
 CODECS = "avc1.4D401F,mp4a.40.2"
+RECORDING = """
+    insert into recordings (id, stream_id, started_at, ended_at, closed, init, codecs) values (?, ?, ?, ?, 1, ?, ?)"""
 SEGMENTS = """
     with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)
     insert into segments (stream_id, start, duration, recording_id, path, "offset", length)
@@ -139,7 +141,7 @@ def fill(database: Path, days: float, streams: int) -> None:
             while at < START + days * 86400:
                 run = f"rec-{number}-{int(at)}"
                 row = [run, stream, at, at + RUN_S, INIT, CODECS]
-                db.execute("insert into recordings values (?, ?, ?, ?, 1, ?, ?)", row)
+                db.execute(RECORDING, row)
                 values = {"count": int(RUN_S / SEGMENT_S), "stream": stream, "start": at, "run": run}
                 db.execute(SEGMENTS, values)
                 at += RUN_S + 60

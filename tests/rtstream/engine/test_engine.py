@@ -135,7 +135,7 @@ async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
     assert fired.data["confidence"] > 0.8
     assert scene.data["model"] == "local"
     page = await engine.media.page(fired.data["player_url"].partition("v=")[2])
-    assert page["marks"][0]["label"] == "invoice"
+    assert "invoice" in [mark["label"] for mark in page["marks"]]
     assert page["covered"]
 
 

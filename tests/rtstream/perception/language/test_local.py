@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from rtstream.config import EngineConfig
 from rtstream.perception import registry
@@ -90,20 +91,25 @@ async def test_without_models_every_tier_is_the_embedded_default(name: str | Non
         await provider.aclose()
 
 
-def test_a_name_that_is_no_model_says_how_models_are_named() -> None:
+async def test_a_name_that_is_no_model_is_refused_in_the_settings_and_stands_for_the_default_in_a_request() -> None:
+    for role in ("vision_model", "language_model"):
+        with pytest.raises(ValidationError, match="provider:model"):
+            EngineConfig.model_validate({role: "gpt"})
     for find in (registry.vision, registry.language):
-        with pytest.raises(ProviderError, match="provider:model") as failure:
-            find("gpt", EngineConfig())
-        assert failure.value.permanent
+        provider = find("gpt", EngineConfig())
+        assert provider.name == "local"
+        await provider.aclose()
 
 
-async def test_a_configured_model_answers_for_what_is_not_named() -> None:
+async def test_a_configured_model_stands_for_what_is_not_named_or_not_allowed() -> None:
     config = EngineConfig(vision_model="ollama:eye", language_model="ollama:mind")
+    allowed = config.model_copy(update={"allow_models": "openai:other"})
     for provider, name in (
         (registry.vision(None, config), "ollama:eye"),
         (registry.vision("pro", config), "ollama:eye"),
         (registry.vision("local", config), "local"),
-        (registry.vision("openai:other", config), "openai:other"),
+        (registry.vision("openai:other", config), "ollama:eye"),
+        (registry.vision("openai:other", allowed), "openai:other"),
         (registry.language(None, config), "ollama:mind"),
     ):
         assert provider.name == name

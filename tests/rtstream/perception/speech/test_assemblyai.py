@@ -126,7 +126,9 @@ async def test_the_model_follows_the_language_unless_it_is_named(monkeypatch: py
     async with service(monkeypatch) as state:
         await hear(AssemblyAI(), pcm(tone(0.1)), language="de-DE")
         assert state.query["speech_model"] == ["universal-streaming-multilingual"]
-        named = registry.speech("assemblyai:universal-3-6-pro", EngineConfig())
+        named = registry.speech(
+            "assemblyai:universal-3-6-pro", EngineConfig(speech_engine="assemblyai:universal-3-6-pro")
+        )
         state.chunks.clear()
         await hear(named, pcm(tone(0.1)), language="de-DE")
         assert (state.query["speech_model"], state.query["language_codes"]) == (["universal-3-6-pro"], ["de"])

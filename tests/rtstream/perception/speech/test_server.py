@@ -80,7 +80,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
 def provider_at(url: str, monkeypatch: pytest.MonkeyPatch, model: str = "openai:whisper-1") -> SpeechProvider:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-speech")
-    return registry.speech(model, EngineConfig(speech_base_url=url))
+    return registry.speech(model, EngineConfig(speech_base_url=url, allow_models=model))
 
 
 async def test_each_utterance_is_one_call_with_its_sound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,8 +182,8 @@ async def test_a_refusal_is_one_sentence_without_the_key(
 def test_without_a_key_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ProviderError, match="Set OPENAI_API_KEY"):
-        registry.speech("openai:whisper-1", EngineConfig()).ready()
-    registry.speech("ollama:whisper", EngineConfig()).ready()
+        registry.speech("openai:whisper-1", EngineConfig(speech_engine="openai:whisper-1")).ready()
+    registry.speech("ollama:whisper", EngineConfig(speech_engine="ollama:whisper")).ready()
     for name in ("nonsense", "openai:", "anthropic:claude"):
         with pytest.raises(ProviderError, match="not supported"):
-            registry.speech(name, EngineConfig())
+            registry.speech(name, EngineConfig(allow_models=name))

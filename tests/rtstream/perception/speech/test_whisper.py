@@ -55,8 +55,10 @@ async def test_what_is_no_model_is_explained(tmp_path: Path) -> None:
 
 def test_a_folder_is_chosen_by_the_settings_only(tmp_path: Path) -> None:
     with pytest.raises(ProviderError, match="only be set with RTSTREAM_SPEECH_ENGINE"):
-        registry.speech(f"faster-whisper:{tmp_path}", EngineConfig())
-    assert registry.speech("faster-whisper", EngineConfig()).name == "faster-whisper:small"
+        registry.speech(f"faster-whisper:{tmp_path}", EngineConfig(allow_models=f"faster-whisper:{tmp_path}"))
+    assert (
+        registry.speech("faster-whisper", EngineConfig(speech_engine="faster-whisper")).name == "faster-whisper:small"
+    )
 
 
 @pytest.mark.parametrize(
