@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [path.stem for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))]
 NEEDS_FFMPEG = ("export", "recording")
-LIMIT_S = 300  # a few seconds each on an idle machine
+SHORT = ("export", "playlist", "search_peers")
+"""Those that take a few seconds. The others start engines and streams, and are measured in ``make test-long``."""
+LIMIT_S = 300
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(LIMIT_S + 20)]
 
@@ -24,8 +26,19 @@ def test_the_list_of_benchmarks_names_each() -> None:
         assert f"python -m benchmarks.{name} " in done.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SHORT)
 def test_a_benchmark_runs_and_prints_a_result(name: str) -> None:
+    run(name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {*SHORT}))
+def test_a_benchmark_that_starts_an_engine_runs_and_prints_a_result(name: str) -> None:
+    run(name)
+
+
+def run(name: str) -> None:
+    """Run a benchmark with its smallest inputs and check that it prints a table or JSON."""
     if name in NEEDS_FFMPEG and shutil.which("ffmpeg") is None and not os.environ.get("CI"):
         pytest.skip("ffmpeg, the peer, is not installed")
     command = [sys.executable, "-m", f"benchmarks.{name}", "--tiny"]

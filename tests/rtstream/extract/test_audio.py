@@ -20,6 +20,6 @@ def test_a_tone_is_heard_whatever_the_phase_of_its_channels(tmp_path: Path, chan
     )
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", tone, "-c:a", "aac", str(tmp_path / "tone.mp4")]
     subprocess.run(command, check=True, timeout=20)
-    samples = np.frombuffer(extract_audio(LocalFiles(tmp_path), "tone.mp4", 1.0, 1.0), "<i2")
+    samples = np.frombuffer(extract_audio(LocalFiles(str(tmp_path)), "tone.mp4", 1.0, 1.0), "<i2")
     assert len(samples) == 16_000
     assert np.sqrt(np.square(samples.astype(float)).mean()) > 2000
