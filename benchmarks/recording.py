@@ -50,9 +50,9 @@ def main() -> None:
     with ExitStack() as stack:
         url = stack.enter_context(source(options.source))
         for _ in range(options.rounds):
-            whole, workers = anyio.run(ours, url, options.streams, options.seconds)
+            whole, recorders = anyio.run(ours, url, options.streams, options.seconds)
             found["ours"].append(whole)
-            found["ours without the engine"].append(workers)
+            found["ours without the engine"].append(recorders)
             found["ffmpeg"].append(ffmpeg(url, options.streams, options.seconds))
     print(f"\n{options.streams} streams of 1280x720 at 30 pictures a second over {options.source}\n")
     print("| | CPU a stream, % of a core | PSS a stream, MB | lag, worst s | pictures lost |")
@@ -90,8 +90,8 @@ async def ours(url: str, streams: int, seconds: float) -> tuple[Load, Load]:
                 for _ in range(min(CONNECTING, streams - first)):
                     tasks.start_soon(client.connect_stream, request)
         await anyio.sleep(SETTLE_S)
-        whole, workers = await anyio.to_thread.run_sync(watched, [[pid], below(pid)], streams, seconds)
-        load = Load(whole.cpu + workers.cpu, whole.pss + workers.pss)
+        whole, recorders = await anyio.to_thread.run_sync(watched, [[pid], below(pid)], streams, seconds)
+        load = Load(whole.cpu + recorders.cpu, whole.pss + recorders.pss)
         known, _ = await client.list_streams(limit=1000)
         health = [stream.health for stream in known]
         load.lag = f"{max(one.lag_s or 0.0 for one in health):.2f}"
@@ -103,7 +103,7 @@ async def ours(url: str, streams: int, seconds: float) -> tuple[Load, Load]:
         recorded = [(init, sorted((Path(folder) / "media" / stream / run).iterdir())) for stream, run, init in inits]
         assert len(recorded) == streams
         load.lost = str(sum(lost(init, files) for init, files in recorded))
-        return load, workers
+        return load, recorders
 
 
 def ffmpeg(url: str, streams: int, seconds: float) -> Load:

@@ -149,7 +149,7 @@ def show_overhead(name: str, found: dict[str, list[float]]) -> None:
 
 
 async def cpu(url: str, pid: int, rtsp: str, streams: int, index: bool, settle: float, seconds: float) -> float:
-    """CPU seconds a second and stream, of the engine and all its workers."""
+    """CPU seconds per second and stream, of the engine and all its child processes."""
     client = RTStreamClient(url, KEY)
     for _ in range(streams):
         stream = await client.connect_stream(ConnectStream(url=rtsp))

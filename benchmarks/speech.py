@@ -2,7 +2,7 @@
 
 python -m benchmarks.speech [--engine local] [--streams 1 2 4] [--quick]
 
-A real engine is given sound in real time, block by block, as a media worker gives it; what it writes into the journal
+A real engine is given sound in real time, block by block, as a recorder gives it; what it writes into the journal
 is timed and compared with what was said. The sentences are known: espeak-ng speaks them, if it is installed, and the
 human reading is a passage of a book (it comes with the package of the embedded recogniser).
 """

@@ -31,7 +31,7 @@ def context() -> BaseContext:
     return forkserver
 
 
-def start_worker(spec: RecorderSpec) -> tuple[BaseProcess, Connection]:
+def start_recorder(spec: RecorderSpec) -> tuple[BaseProcess, Connection]:
     """Start the recorder of one stream. Blocks for about half a second the first time, for milliseconds later.
 
     The connection carries ``rtstream.messages`` as bytes (``send_bytes``, ``recv_bytes``). The recorder exits when the

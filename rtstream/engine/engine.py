@@ -227,7 +227,7 @@ class Engine:
     async def _start(self, tasks: TaskGroup) -> None:
         """Bring files and rows into agreement, then resume what ran when the engine ended."""
         await self.projection.scan()
-        await self.db.write(recording_rows.close_runs_of, None)  # recordings from before logs
+        await self.db.write(recording_rows.close_all)  # recordings from before logs
         tasks.start_soon(self.projection.run)
         await self.exports.agree()
         self.delivery.start()

@@ -29,7 +29,7 @@ class ExportJob:
 
     Attributes:
         files: The storage of the recordings.
-        runs: The recordings of the window.
+        recordings: The recordings of the window.
         codecs: The codecs parameter (RFC 6381).
         start: Unix seconds.
         end: Unix seconds.
@@ -38,7 +38,7 @@ class ExportJob:
     """
 
     files: LocalFiles
-    runs: Sequence[StoredRecording]
+    recordings: Sequence[StoredRecording]
     codecs: str
     start: float
     end: float
@@ -87,7 +87,7 @@ def export(job: ExportJob, progress: Callable[[int, int], None]) -> JsonObject:
         OSError: The files cannot be written. Nothing is left behind.
     """
     with job.draft as draft:
-        flat = plan(job.runs, job.start, job.end, job.files.open)
+        flat = plan(job.recordings, job.start, job.end, job.files.open)
         if draft.free() < flat.size + job.room:
             raise OSError(errno.ENOSPC, "there is not enough free space on the disk")
         write(flat, job.files, draft, lambda done: progress(done, flat.size))

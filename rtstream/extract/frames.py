@@ -70,7 +70,7 @@ def frame_at(
 
 
 def contact_sheet(
-    files: LocalFiles, runs: Sequence[StoredRecording], times: Sequence[float], max_side: int
+    files: LocalFiles, recordings: Sequence[StoredRecording], times: Sequence[float], max_side: int
 ) -> ContactSheet:
     """Return the pictures shown at several times in one image, each with its time (UTC) drawn in.
 
@@ -78,7 +78,7 @@ def contact_sheet(
 
     Args:
         files: The storage of the recordings.
-        runs: The recordings, sorted.
+        recordings: The recordings, sorted.
         times: 1 to 64 Unix times.
         max_side: Longest side of the image in pixels.
 
@@ -95,7 +95,7 @@ def contact_sheet(
     tiles: list[tuple[float, Image.Image]] = []
     for at in times:
         try:
-            time, frame, aspect = _decode(files, _run_at(runs, at), at)
+            time, frame, aspect = _decode(files, _recording_at(recordings, at), at)
         except ValueError:
             continue
         width, height = scaled_size(frame.width, frame.height, max_side // columns, aspect)
@@ -113,25 +113,25 @@ def contact_sheet(
     return ContactSheet([time for time, _ in tiles], sheet.width, sheet.height, encoded.getvalue())
 
 
-def _run_at(runs: Sequence[StoredRecording], at: float) -> StoredRecording:
+def _recording_at(recordings: Sequence[StoredRecording], at: float) -> StoredRecording:
     """Return the last recording that began by then, else the first."""
-    begun = [run for run in runs if run.pieces and run.pieces[0].start <= at + _HALF_TICK_S]
-    if not begun and not runs:
+    begun = [one for one in recordings if one.pieces and one.pieces[0].start <= at + _HALF_TICK_S]
+    if not begun and not recordings:
         raise ValueError("nothing is recorded in this window")
-    return begun[-1] if begun else runs[0]
+    return begun[-1] if begun else recordings[0]
 
 
-def _decode(files: LocalFiles, run: StoredRecording, at: float) -> tuple[float, av.VideoFrame, float]:
+def _decode(files: LocalFiles, recording: StoredRecording, at: float) -> tuple[float, av.VideoFrame, float]:
     """Return the picture shown at ``at``, with its own time before it and its pixel aspect after it."""
     import av
     from av.error import FFmpegError
 
-    if not run.pieces:
+    if not recording.pieces:
         raise ValueError("nothing is recorded in this window")
-    piece = next((p for p in reversed(run.pieces) if p.start <= at + _HALF_TICK_S), run.pieces[0])
+    piece = next((p for p in reversed(recording.pieces) if p.start <= at + _HALF_TICK_S), recording.pieces[0])
     try:
         media = files.read(piece.key, piece.offset, piece.length)
-        with av.open(io.BytesIO(run.init + media), "r", format="mp4") as container:
+        with av.open(io.BytesIO(recording.init + media), "r", format="mp4") as container:
             return _find(container, piece.start, at)
     except FFmpegError as exc:
         raise ValueError(f"the recording cannot be decoded ({exc.strerror})") from None

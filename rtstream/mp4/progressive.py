@@ -96,11 +96,11 @@ class ProgressiveFile:
 
 
 class FormatMismatch(ValueError):
-    """The recordings cannot share one file. ``run`` is the number of the first one with a different format."""
+    """The recordings cannot share one file. ``recording`` is the number of the first one with a different format."""
 
-    def __init__(self, run: int) -> None:
-        super().__init__(run)
-        self.run = run
+    def __init__(self, recording: int) -> None:
+        super().__init__(recording)
+        self.recording = recording
 
     def __str__(self) -> str:
         return "the format of the recording changes"
@@ -110,7 +110,7 @@ class FormatMismatch(ValueError):
 class _SourcePart:
     """Consecutive fragments of one recording. ``zero`` is the Unix time at the start of the recording's time line."""
 
-    run: int
+    recording: int
     zero: float
     tracks: dict[int, TrackInfo]
     pieces: list[SourceFragment] = field(default_factory=list)
@@ -150,13 +150,13 @@ def _format(tracks: dict[int, TrackInfo]) -> list[object]:
     return [track.format for _, track in sorted(tracks.items())]
 
 
-def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: OpenFile) -> ProgressiveFile:
+def plan(recordings: Sequence[StoredRecording], start: float, end: float, open_file: OpenFile) -> ProgressiveFile:
     """Plan the file for the window [start, end].
 
     Gaps between recordings are closed, so that they play back to back.
 
     Args:
-        runs: The recordings, sorted, with all segments of the window.
+        recordings: The recordings, sorted, with all segments of the window.
         start: Unix seconds.
         end: Unix seconds.
         open_file: Opens a stored file by its key.
@@ -165,26 +165,26 @@ def plan(runs: Sequence[StoredRecording], start: float, end: float, open_file: O
         ValueError: Nothing in the window can be read.
         FormatMismatch: The recordings have different formats.
     """
-    parts = [part for number, run in enumerate(runs) for part in _parts(number, run, open_file)]
+    parts = [part for number, recording in enumerate(recordings) for part in _parts(number, recording, open_file)]
     parts = _trim(parts, start, end)
     if not parts:
         raise ValueError("nothing is recorded in this window")
     wanted = _format(parts[0].tracks)
     for part in parts:
         if _format(part.tracks) != wanted:
-            raise FormatMismatch(part.run)
+            raise FormatMismatch(part.recording)
     _line_up(parts)
-    return _assemble(runs, parts, start, end)
+    return _assemble(recordings, parts, start, end)
 
 
-def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_SourcePart]:
+def _parts(number: int, recording: StoredRecording, open_file: OpenFile) -> Iterator[_SourcePart]:
     """Split a recording at its holes."""
-    tracks = read_init(run.init)
+    tracks = read_init(recording.init)
     lead = lead_track(tracks)
     part: _SourcePart | None = None
     zero: float | None = None
     reached = 0.0
-    for piece, first in _pieces(run, tracks, lead, open_file):
+    for piece, first in _pieces(recording, tracks, lead, open_file):
         if lead.id not in piece.samples:
             # Audio alone at the end of a recording.
             if part is not None:
@@ -203,10 +203,10 @@ def _parts(number: int, run: StoredRecording, open_file: OpenFile) -> Iterator[_
 
 
 def _pieces(
-    run: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo, open_file: OpenFile
+    recording: StoredRecording, tracks: dict[int, TrackInfo], lead: TrackInfo, open_file: OpenFile
 ) -> Iterator[tuple[SourceFragment, float]]:
     """Yield the fragments of a recording, and the Unix time at which the stored segment of each begins."""
-    for stored in run.pieces:
+    for stored in recording.pieces:
         try:
             with open_file(stored.key) as file:
                 for stretch, moof in each_fragment(file, stored.key, stored.offset, stored.offset + stored.length):
@@ -232,8 +232,10 @@ def _trim(parts: list[_SourcePart], start: float, end: float) -> list[_SourcePar
     return needed
 
 
-def _assemble(runs: Sequence[StoredRecording], parts: list[_SourcePart], start: float, end: float) -> ProgressiveFile:
-    init = runs[parts[0].run].init
+def _assemble(
+    recordings: Sequence[StoredRecording], parts: list[_SourcePart], start: float, end: float
+) -> ProgressiveFile:
+    init = recordings[parts[0].recording].init
     covered = [(part.zero + part.pieces[0].shown, part.zero + part.shown_to) for part in parts]
     covered[0] = (_picture_at(parts[0], start), covered[0][1])
     covered[-1] = (covered[-1][0], min(end, covered[-1][1]))

@@ -105,7 +105,7 @@ def _ask(origin: _Origin, url: str, bandwidth: str) -> ProgramDate | None:
 
 
 def _playlist(origin: _Origin, url: str | None) -> M3U8:
-    import m3u8  # only workers of HLS sources pay for it
+    import m3u8  # only recorders of HLS sources pay for it
 
     if url is None:
         raise ValueError("a variant without an address")

@@ -57,7 +57,7 @@ class FormatChanged(Exception):
 
 
 class Session:
-    """State of one connection. Calls are serialised by the worker, except :meth:`snapshot`."""
+    """State of one connection. Calls are serialised by the recorder, except :meth:`snapshot`."""
 
     def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync) -> None:
         self.source, self._sync = source, sync
@@ -90,7 +90,7 @@ class Session:
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
         self._undated: list[Packet] = []
-        self._run: RecordingWriter | None = None
+        self._recording: RecordingWriter | None = None
         self._failed = False
         self._undecodable = 0  # keyframes at which no recording could begin
         self._refused = 0  # packets in a row that the muxer did not take
@@ -257,15 +257,15 @@ class Session:
             raise FormatChanged
         found = parameter_sets(packet, codec)
         if found and self._parameters and not found & self._parameters:
-            # An encoder that never repeats itself must not make us connect for ever: it stays in the run.
+            # An encoder that never repeats itself must not make us connect without end: it stays in the recording.
             if time.monotonic() - self._opened > STABLE_S:
                 raise FormatChanged
             self._outbox.count("format_changes_ignored")
         self._parameters = found or self._parameters
 
     def _restart(self, reason: str) -> None:
-        """A new time line: a new run, anchored anew."""
-        log.info("new run: %s", reason)
+        """Begin a new recording for a new time line, with an anchor of its own."""
+        log.info("new recording: %s", reason)
         self.finish()
         self._timeline.restart()
         self._undated = []
@@ -278,20 +278,20 @@ class Session:
             self._sound.restart()
 
     def _record(self, packet: Packet, is_video: bool, placed: Placed) -> None:
-        if self._run is None:
+        if self._recording is None:
             if time.monotonic() < self._paused_until:
                 return
             if self._recordable() == (None, None):
                 return
         try:
-            if self._run is None:
+            if self._recording is None:
                 configuration = self._configuration(packet, is_video)
                 if configuration is None:
                     return
-                self._run = self._new_run(configuration)
-            self._run.add(packet, is_video, placed.dts, placed.pts)
+                self._recording = self._new_recording(configuration)
+            self._recording.add(packet, is_video, placed.dts, placed.pts)
             self._refused = 0
-            if self._failed and self._run.closed_segments:
+            if self._failed and self._recording.closed_segments:
                 self._failed = False
                 self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
         except FFmpegError as exc:  # first: some of them are OSErrors too
@@ -329,7 +329,7 @@ class Session:
             return None
         return b""  # other decoders may be able to
 
-    def _new_run(self, configuration: bytes = b"") -> RecordingWriter:
+    def _new_recording(self, configuration: bytes = b"") -> RecordingWriter:
         spec = self._spec
         where, room = Path(spec.folder), spec.min_free_bytes
         return RecordingWriter(
@@ -354,9 +354,9 @@ class Session:
         return video, audio
 
     def _recording_failed(self, exc: Exception, retry_s: float = RECORDING_RETRY_S) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            run.abandon()
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.abandon()
         self._paused_until = time.monotonic() + retry_s
         self._refused, self._failed = 0, True
         log.warning("recording failed: %s", type(exc).__name__)
@@ -367,12 +367,12 @@ class Session:
         self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
 
     def finish(self) -> None:
-        """Close the run, if one is open."""
-        run, self._run = self._run, None
+        """Close the recording, if one is open."""
+        recording, self._recording = self._recording, None
         self._held = None
-        if run is not None:
+        if recording is not None:
             try:
-                run.finish()
+                recording.finish()
             except (OSError, ValueError, FFmpegError) as exc:
                 log.warning("the last segment could not be finished: %s", type(exc).__name__)
 

@@ -22,7 +22,7 @@ from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO
 
 @dataclass
 class Source:
-    """An open source and what the worker needs to know of it."""
+    """An open source and what the recorder needs to know of it."""
 
     container: InputContainer
     video: VideoStream | None

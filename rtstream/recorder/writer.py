@@ -57,7 +57,7 @@ class DamagedMedia(ValueError):
 
 @dataclass
 class _OpenSegment:
-    start: float  # seconds on the run
+    start: float  # seconds on the time line of the recording
     path: str
     offset: int
     length: int = 0

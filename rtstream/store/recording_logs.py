@@ -51,14 +51,14 @@ def apply(conn: Connection, stream_id: str, recording_id: str, lines: Iterable[L
             case FilesRemoved():
                 rows.remove_segments(conn, stream_id, line.paths)
             case RecordingClosed():
-                rows.close_run(conn, recording_id)
+                rows.close(conn, recording_id)
     conn.execute(update(recordings).where(recordings.c.id == recording_id).values(log_position=position))
 
 
 def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOpened) -> None:
     known = select(func.count()).select_from(recordings).where(recordings.c.id == recording_id)
     if not conn.execute(known).scalar_one():
-        rows.start_run(
+        rows.insert(
             conn,
             recording_id=recording_id,
             stream_id=stream_id,

@@ -1,4 +1,4 @@
-"""Queries on recordings (continuous runs) and their segments."""
+"""Queries on recordings and their segments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
-"""No segment is longer (the worker cuts before): bounds how far before a window its first segment can begin."""
+"""No segment is longer (the recorder cuts before): bounds how far before a window its first segment can begin."""
 
 
 class SegmentRow(NamedTuple):
@@ -28,7 +28,7 @@ class SegmentRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordingRow:
-    """A stored recording: one continuous run."""
+    """A stored recording: continuous media with one init segment."""
 
     id: str
     stream_id: str
@@ -42,10 +42,8 @@ class RecordingRow:
 _RECORDINGS = RowReader(RecordingRow, recordings)
 
 
-def start_run(
-    conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str
-) -> None:
-    """A continuous run begins."""
+def insert(conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str) -> None:
+    """Store a recording that begins."""
     conn.execute(
         recordings.insert().values(
             id=recording_id,
@@ -59,19 +57,16 @@ def start_run(
     )
 
 
-def close_run(conn: Connection, recording_id: str) -> None:
-    """Nothing more will be added to this run; one without a segment is forgotten."""
+def close(conn: Connection, recording_id: str) -> None:
+    """Close a recording, to which nothing will be added. One without a segment is removed."""
     conn.execute(update(recordings).where(recordings.c.id == recording_id).values(closed=True))
     empty = (recordings.c.id == recording_id) & (recordings.c.ended_at <= recordings.c.started_at)
     conn.execute(delete(recordings).where(empty))
 
 
-def close_runs_of(conn: Connection, stream_id: str | None = None) -> None:
-    """Close what a dead worker (or, without ``stream_id``, a dead engine) left open."""
-    where: list[ColumnElement[bool]] = [recordings.c.closed.is_(False)]
-    if stream_id is not None:
-        where.append(recordings.c.stream_id == stream_id)
-    conn.execute(update(recordings).where(*where).values(closed=True))
+def close_all(conn: Connection) -> None:
+    """Close the recordings that a dead engine left open."""
+    conn.execute(update(recordings).where(recordings.c.closed.is_(False)).values(closed=True))
 
 
 def add_segment(
@@ -89,7 +84,7 @@ def add_segment(
     segment = SegmentRow(start, duration, recording_id, path, offset, length)
     conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **segment._asdict()})
     grow(conn, stream_id, segment.length)
-    conn.execute(_EXTEND_RUN, {"run": segment.recording_id, "until": segment.start + segment.duration})
+    conn.execute(_EXTEND_RECORDING, {"recording": segment.recording_id, "until": segment.start + segment.duration})
 
 
 def grow(conn: Connection, stream_id: str, by: int) -> None:
@@ -101,7 +96,9 @@ _SEGMENT_COLUMNS = segments.c[SegmentRow._fields]
 
 # Every stream writes these every few seconds; building them each time would cost more than running them.
 _ADD_SEGMENT = segments.insert().prefix_with("OR REPLACE", dialect="sqlite")
-_EXTEND_RUN = update(recordings).where(recordings.c.id == bindparam("run")).values(ended_at=bindparam("until"))
+_EXTEND_RECORDING = (
+    update(recordings).where(recordings.c.id == bindparam("recording")).values(ended_at=bindparam("until"))
+)
 _GROW_STREAM = (
     update(streams)
     .where(streams.c.id == bindparam("stream"))
@@ -141,9 +138,12 @@ def unpin(conn: Connection, alert_id: str) -> None:
 
 
 def latest_session(conn: Connection, stream_id: str) -> float | None:
-    """When the stream was last stopped before its newest run began (Unix seconds; 0: never); None without a run.
+    """Return when the stream was last stopped before its newest recording began, in Unix seconds.
 
-    What a user calls a recording has no row of its own, only its continuous runs: it goes from one stop to the next.
+    An export is of everything between two stops of a stream, which has no row of its own, only its recordings.
+
+    Returns:
+        0 if the stream was never stopped, None if it has no recording.
     """
     newest = conn.execute(select(func.max(recordings.c.started_at)).where(recordings.c.stream_id == stream_id)).scalar()
     if newest is None:
@@ -158,23 +158,23 @@ def latest_session(conn: Connection, stream_id: str) -> float | None:
 
 
 def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) -> None:
-    """Forget the segments in these files; the runs they belonged to begin where the next one does, or are gone."""
+    """Remove the segments in these files. Their recordings then begin at their next segment, or are removed."""
     gone = select(segments.c.recording_id, func.sum(segments.c.length).label("bytes")).where(
         segments.c.stream_id == stream_id, segments.c.path.in_(paths)
     )
-    runs = conn.execute(gone.group_by(segments.c.recording_id)).all()
+    affected = conn.execute(gone.group_by(segments.c.recording_id)).all()
     conn.execute(delete(segments).where(segments.c.stream_id == stream_id, segments.c.path.in_(paths)))
-    for run in runs:
-        grow(conn, stream_id, -run.bytes)
+    for recording in affected:
+        grow(conn, stream_id, -recording.bytes)
         first = conn.execute(
             select(func.min(segments.c.start)).where(
-                segments.c.stream_id == stream_id, segments.c.recording_id == run.recording_id
+                segments.c.stream_id == stream_id, segments.c.recording_id == recording.recording_id
             )
         ).scalar()
         if first is not None:
-            conn.execute(update(recordings).where(recordings.c.id == run.recording_id).values(started_at=first))
+            conn.execute(update(recordings).where(recordings.c.id == recording.recording_id).values(started_at=first))
         else:
-            conn.execute(delete(recordings).where(recordings.c.id == run.recording_id, recordings.c.closed))
+            conn.execute(delete(recordings).where(recordings.c.id == recording.recording_id, recordings.c.closed))
 
 
 def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[SegmentRow]:
@@ -241,14 +241,14 @@ def last_segment(conn: Connection, stream_id: str, before: float | None = None) 
     return None if row is None else SegmentRow._make(row)
 
 
-def init_of(conn: Connection, stream_id: str, recording_id: str) -> RecordingRow | None:
-    """The initialisation segment and codecs of a run."""
+def find(conn: Connection, stream_id: str, recording_id: str) -> RecordingRow | None:
+    """Return a recording of a stream, or None if there is no such recording."""
     wanted = (recordings.c.id == recording_id, recordings.c.stream_id == stream_id)
     return _RECORDINGS.first(conn, _RECORDINGS.select().where(*wanted))
 
 
 def ranges(conn: Connection, stream_id: str, limit: int = 20, around: float | None = None) -> list[tuple[float, float]]:
-    """Recorded [start, end] of the newest runs (or of those nearest to ``around``), oldest first."""
+    """Recorded [start, end] of the newest recordings (or of those nearest to ``around``), oldest first."""
     base = select(recordings.c.started_at, recordings.c.ended_at).where(
         recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
     )

@@ -66,7 +66,7 @@ def recorded(client: httpx.Client, stream_id: str) -> list[list[float]]:
     return client.get(f"/rtstream/{stream_id}").json()["data"]["recorded"]
 
 
-def workers_of(pid: int) -> set[int]:
+def recorders_of(pid: int) -> set[int]:
     """All processes below a process."""
     found: set[int] = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -76,7 +76,7 @@ def workers_of(pid: int) -> set[int]:
             continue
         if int(fields[1]) == pid:
             child = int(path.parent.name)
-            found |= {child} | workers_of(child)
+            found |= {child} | recorders_of(child)
     return found
 
 
@@ -101,11 +101,11 @@ def test_an_engine_killed_at_any_moment_loses_no_more_than_what_it_was_writing(
             # It goes on by itself after a restart.
             until(lambda: len(recorded(client, stream_id)) > known, "recording")  # noqa: B023
             until(lambda: duration(recorded(client, stream_id)[-1]) > wait_s, "seconds recorded")  # noqa: B023
-            workers = workers_of(process.pid)
+            recorders = recorders_of(process.pid)
             os.kill(process.pid, signal.SIGKILL)
             killed.append(time.time())
             process.wait(LIMIT_S)
-        until(lambda: not any(alive(pid) for pid in workers), "the workers end with their engine")  # noqa: B023
+        until(lambda: not any(alive(pid) for pid in recorders), "the recorders end with their engine")  # noqa: B023
     with engine(tmp_path) as (client, _):
         client.patch(f"/rtstream/{stream_id}/status", json={"action": "stop"})
         runs = recorded(client, stream_id)[: len(killed)]

@@ -57,7 +57,7 @@ class _Asked:
     end: float
     key: str
     segments: Sequence[SegmentRow]
-    runs: dict[str, RecordingRow]
+    recordings: dict[str, RecordingRow]
 
 
 class ExportService:
@@ -121,42 +121,44 @@ class ExportService:
                 if stream.store
                 else "There are no recordings of this stream: it was connected with store=false."
             )
-        segments, runs = await self._stored(stream.id, since, time.time())
+        segments, recordings = await self._stored(stream.id, since, time.time())
         if not segments:
             raise InvalidRequest("There are no recordings of this stream to export (any more).")
         # A change of format begins a new video: the latest one is what was asked for.
-        fitting = _same_format(runs)
-        last = next(n for n, run in enumerate(reversed([False, *fitting])) if not run)
-        kept = set(list(runs)[len(runs) - last :])
+        fitting = _same_format(recordings)
+        last = next(n for n, recording in enumerate(reversed([False, *fitting])) if not recording)
+        kept = set(list(recordings)[len(recordings) - last :])
         segments = [segment for segment in segments if segment.recording_id in kept]
         start, end = segments[0].start, segments[-1].start + segments[-1].duration
         _check_length(start, end)
-        return _Asked(stream, name, start, end, segments[-1].recording_id, segments, runs)
+        return _Asked(stream, name, start, end, segments[-1].recording_id, segments, recordings)
 
     async def _window(self, stream: StreamRow, name: str, start: float | None, end: float | None) -> _Asked:
         start, end = window(start, end)
         _check_length(start, end)
-        segments, runs = await self._stored(stream.id, start, end)
+        segments, recordings = await self._stored(stream.id, start, end)
         if not segments:
             ranges = await self._db.read(recording_rows.ranges, stream.id, 3, (start + end) / 2)
             raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
-        if not all(_same_format(runs)):
-            raise InvalidRequest(_formats_differ(segments, runs))
+        if not all(_same_format(recordings)):
+            raise InvalidRequest(_formats_differ(segments, recordings))
         start, end = max(start, segments[0].start), min(end, segments[-1].start + segments[-1].duration)
-        return _Asked(stream, name, start, end, f"{round(start * 1e6)}-{round(end * 1e6)}", segments, runs)
+        return _Asked(stream, name, start, end, f"{round(start * 1e6)}-{round(end * 1e6)}", segments, recordings)
 
     async def _stored(
         self, stream_id: str, start: float, end: float
     ) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
-        """Segments of a window, oldest first, and their runs in the same order."""
+        """Segments of a window, oldest first, and their recordings in the same order."""
 
         def query(conn: Connection) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
             segments = recording_rows.segments_between(conn, stream_id, start, end)
-            runs = {
-                run_id: recording_rows.init_of(conn, stream_id, run_id)
-                for run_id in dict.fromkeys(segment.recording_id for segment in segments)
+            recordings = {
+                recording_id: recording_rows.find(conn, stream_id, recording_id)
+                for recording_id in dict.fromkeys(segment.recording_id for segment in segments)
             }
-            return segments, {run_id: run for run_id, run in runs.items() if run is not None}
+            return segments, {
+                recording_id: recording for recording_id, recording in recordings.items() if recording is not None
+            }
 
         return await self._db.read(query)
 
@@ -199,14 +201,16 @@ class ExportService:
 
     async def _export(self, video_id: str, asked: _Asked, job: Job) -> JsonObject:
         """Run the export process to its end. Cancelled or failed, it leaves nothing."""
-        runs = [
-            StoredRecording(asked.runs[run_id].init, [stored_segment(asked.stream.id, row) for row in segments])
-            for run_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
+        recordings = [
+            StoredRecording(
+                asked.recordings[recording_id].init, [stored_segment(asked.stream.id, row) for row in segments]
+            )
+            for recording_id, segments in groupby(asked.segments, key=lambda segment: segment.recording_id)
         ]
-        codecs = asked.runs[asked.segments[0].recording_id].codecs
+        codecs = asked.recordings[asked.segments[0].recording_id].codecs
         draft = self._storage.draft(video_id)
-        async with self._media.lease(keys(runs)) as files:
-            work = ExportJob(files, runs, codecs, asked.start, asked.end, draft, self._room)
+        async with self._media.lease(keys(recordings)) as files:
+            work = ExportJob(files, recordings, codecs, asked.start, asked.end, draft, self._room)
             return await self._run(video_id, work, job)
 
     async def _run(self, video_id: str, work: ExportJob, job: Job) -> JsonObject:
@@ -267,18 +271,18 @@ def _check_length(start: float, end: float) -> None:
         )
 
 
-def _same_format(runs: dict[str, RecordingRow]) -> list[bool]:
-    inits = [run.init for run in runs.values()]
+def _same_format(recordings: dict[str, RecordingRow]) -> list[bool]:
+    inits = [recording.init for recording in recordings.values()]
     # Nearly always they are the same bytes.
     return [True] * len(inits) if len(set(inits)) == 1 else same_format(inits)
 
 
-def _formats_differ(segments: Sequence[SegmentRow], runs: dict[str, RecordingRow]) -> str:
-    """What to tell who wants to export runs that do not fit together: the parts that do."""
+def _formats_differ(segments: Sequence[SegmentRow], recordings: dict[str, RecordingRow]) -> str:
+    """Error text for recordings that cannot be joined. It lists the parts that can be exported."""
     parts: list[list[SegmentRow]] = []
-    for run_id, found in groupby(segments, key=lambda segment: segment.recording_id):
+    for recording_id, found in groupby(segments, key=lambda segment: segment.recording_id):
         own = list(found)
-        if parts and same_format([runs[parts[-1][-1].recording_id].init, runs[run_id].init])[0]:
+        if parts and same_format([recordings[parts[-1][-1].recording_id].init, recordings[recording_id].init])[0]:
             parts[-1].extend(own)
         else:
             parts.append(own)
@@ -289,6 +293,6 @@ def _formats_differ(segments: Sequence[SegmentRow], runs: dict[str, RecordingRow
 
 
 def _new_id(asked: _Asked) -> str:
-    tracks = read_init(next(iter(asked.runs.values())).init)
+    tracks = read_init(next(iter(asked.recordings.values())).init)
     pictures = any(track.handler == b"vide" for track in tracks.values())
     return ids.video_id() if pictures else ids.audio_id()

@@ -112,11 +112,11 @@ class PlaybackService:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
             raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
         segment = segments[0]
-        run = await self._db.read(rows.init_of, stream_id, segment.recording_id)
-        assert run is not None
+        recording = await self._db.read(rows.find, stream_id, segment.recording_id)
+        assert recording is not None
         piece = stored_segment(stream_id, segment)
         async with self._media.lease([piece.key]) as files:
-            found = await self._extractor.run(frame_at, files, run.init, [piece], at, max_side)
+            found = await self._extractor.run(frame_at, files, recording.init, [piece], at, max_side)
         return Picture(found.time, found.jpeg, found.width, found.height)
 
     async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> StreamSheet:
@@ -128,27 +128,27 @@ class PlaybackService:
         step = (end - start) / count
 
         def query(conn: Connection) -> tuple[dict[str, StoredRecording], list[float]]:
-            runs: dict[str, StoredRecording] = {}
+            recordings: dict[str, StoredRecording] = {}
             times: list[float] = []
             for at in (start + (number + 0.5) * step for number in range(count)):
                 for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[:1]:
                     times.append(at)
                     piece = stored_segment(stream_id, row)
-                    run = runs.get(row.recording_id)
-                    if run is None:
-                        found = rows.init_of(conn, stream_id, row.recording_id)
+                    recording = recordings.get(row.recording_id)
+                    if recording is None:
+                        found = rows.find(conn, stream_id, row.recording_id)
                         assert found is not None
-                        runs[row.recording_id] = StoredRecording(found.init, [piece])
-                    elif run.pieces[-1] != piece:
-                        runs[row.recording_id] = StoredRecording(run.init, [*run.pieces, piece])
-            return runs, times
+                        recordings[row.recording_id] = StoredRecording(found.init, [piece])
+                    elif recording.pieces[-1] != piece:
+                        recordings[row.recording_id] = StoredRecording(recording.init, [*recording.pieces, piece])
+            return recordings, times
 
-        runs, times = await self._db.read(query)
+        recordings, times = await self._db.read(query)
         if not times:
             ranges = await self._db.read(rows.ranges, stream_id, 3, (start + end) / 2)
             raise NotFound(describe_nearest(ranges, start, end, storing=stream.store))
-        async with self._media.lease(keys(runs.values())) as files:
-            found = await self._extractor.run(contact_sheet, files, list(runs.values()), times, max_side)
+        async with self._media.lease(keys(recordings.values())) as files:
+            found = await self._extractor.run(contact_sheet, files, list(recordings.values()), times, max_side)
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
@@ -174,9 +174,9 @@ def stored_segment(stream_id: str, row: rows.SegmentRow | Segment) -> StoredSegm
     return StoredSegment(f"{stream_id}/{row.path}", row.offset, row.length, row.start)
 
 
-def keys(runs: Iterable[StoredRecording]) -> set[str]:
+def keys(recordings: Iterable[StoredRecording]) -> set[str]:
     """The keys of all files of recordings."""
-    return {piece.key for run in runs for piece in run.pieces}
+    return {piece.key for recording in recordings for piece in recording.pieces}
 
 
 def window(start: float | None, end: float | None) -> tuple[float, float]:

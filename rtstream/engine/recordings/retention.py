@@ -69,8 +69,8 @@ class Retention:
         found: list[tuple[StreamRow, list[File]]] = []
         for stream in stream_rows.all_streams(conn):
             oldest = rows.oldest_segments(conn, stream.id, LOOK_AT)
-            run = rows.init_of(conn, stream.id, oldest[-1].recording_id) if oldest else None
-            complete = len(oldest) < LOOK_AT and run is not None and run.closed
+            recording = rows.find(conn, stream.id, oldest[-1].recording_id) if oldest else None
+            complete = len(oldest) < LOOK_AT and recording is not None and recording.closed
             candidates = files(stream.id, ((s.path, s.start, s.duration, s.length) for s in oldest), complete=complete)
             if candidates:
                 candidates = unpinned(candidates, rows.pinned(conn, stream.id, candidates[-1].end))

@@ -156,12 +156,12 @@ class VideoMedia:
         shown = await self._shown(link)
         video_id = link.target.video_id
         init, key = await self.init_segment(link, video_id), joined(video_id, VIDEO_FILE)
-        runs = [
+        recordings = [
             StoredRecording(init, [StoredSegment(key, f.offset, f.length, f.start) for f in one.fragments])
             for one in shown
         ]
         async with self._storage.lease([key]) as files:
-            return await self._extractor.run(plan, runs, shown[0].start, shown[-1].end, files.open)
+            return await self._extractor.run(plan, recordings, shown[0].start, shown[-1].end, files.open)
 
     async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
         """Yield the bytes of such a file. Ends early when the video is deleted meanwhile."""

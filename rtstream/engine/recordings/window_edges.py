@@ -98,7 +98,7 @@ def within(segments: Iterable[PlainSegment], edges: Edges) -> Iterator[PlainSegm
 
 
 def _with_init(conn: Connection, stream_id: str, row: SegmentRow) -> tuple[Segment, bytes] | None:
-    recording = rows.init_of(conn, stream_id, row.recording_id)
+    recording = rows.find(conn, stream_id, row.recording_id)
     return None if recording is None else (Segment._make(row), recording.init)
 
 

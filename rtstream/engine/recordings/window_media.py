@@ -118,7 +118,7 @@ class WindowMedia:
         def query(conn: Connection) -> bytes | None:
             if not rows.recorded_between(conn, window.stream_id, recording_id, window.start, window.end):
                 return None
-            row = rows.init_of(conn, window.stream_id, recording_id)
+            row = rows.find(conn, window.stream_id, recording_id)
             return None if row is None else row.init
 
         init = await self._db.read(query)
@@ -142,18 +142,19 @@ class WindowMedia:
             raise InvalidRequest("This is too long to download directly. Export it.")
 
         def query(conn: Connection) -> list[StoredRecording]:
-            runs: list[StoredRecording] = []
+            recordings: list[StoredRecording] = []
             found = rows.segments_between(conn, window.stream_id, window.start, window.end)
             for recording_id, own in groupby(found, key=lambda row: row.recording_id):
-                run = rows.init_of(conn, window.stream_id, recording_id)
-                if run is not None:
-                    runs.append(StoredRecording(run.init, [stored_segment(window.stream_id, row) for row in own]))
-            return runs
+                recording = rows.find(conn, window.stream_id, recording_id)
+                if recording is not None:
+                    pieces = [stored_segment(window.stream_id, row) for row in own]
+                    recordings.append(StoredRecording(recording.init, pieces))
+            return recordings
 
-        runs = await self._db.read(query)
+        recordings = await self._db.read(query)
         try:
-            async with self._media.lease(keys(runs)) as files:
-                return await self._extractor.run(plan, runs, window.start, window.end, files.open)
+            async with self._media.lease(keys(recordings)) as files:
+                return await self._extractor.run(plan, recordings, window.start, window.end, files.open)
         except NotFound as exc:
             if isinstance(exc.__cause__, FormatMismatch):
                 raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
@@ -175,7 +176,7 @@ async def _shifted(file: StoredFile, by: int, offset: int, length: int) -> Async
 
 
 def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
-    found = {recording_id: rows.init_of(conn, stream_id, recording_id) for recording_id in recording_ids}
+    found = {recording_id: rows.find(conn, stream_id, recording_id) for recording_id in recording_ids}
     return {recording_id: row.codecs for recording_id, row in found.items() if row is not None}
 
 

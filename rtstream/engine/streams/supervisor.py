@@ -1,4 +1,4 @@
-"""Runs one media worker per stream: starts it, hears it, restarts it when it dies, stops it."""
+"""Starts, restarts and stops the recorder of each stream, and passes its messages on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from rtstream import messages as m
 from rtstream.errors import Unavailable
-from rtstream.forkserver import start_worker
+from rtstream.forkserver import start_recorder
 from rtstream.rules.backoff import delay
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,14 @@ STOP_TIMEOUT_S = 5.0
 SNAPSHOT_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 5.0
 STEADY_S = 30.0
-"""A worker that lived this long starts the back-off from the beginning when it dies."""
+"""A recorder that lived this long starts the back-off from the beginning when it dies."""
 
 Handler = Callable[[str, m.Message], Awaitable[None]]
 
 
 @dataclass
 class RecorderRun:
-    """One stream's worker, through all its restarts."""
+    """One stream's recorder, through all its restarts."""
 
     spec: m.RecorderSpec
     stopping: bool = False
@@ -47,9 +47,9 @@ class RecorderRun:
 
 
 class Supervisor:
-    """Owns the workers. ``handle(stream_id, message)`` gets every message, one at a time per stream.
+    """Owns the recorders. ``handle(stream_id, message)`` gets every message, one at a time per stream.
 
-    While a message is being handled that worker's next one waits in its pipe: a slow engine makes the worker drop
+    While a message is being handled that recorder's next one waits in its pipe: a slow engine makes the recorder drop
     sampled pictures (it counts them), never segments.
     """
 
@@ -64,7 +64,7 @@ class Supervisor:
 
     @property
     def running(self) -> set[str]:
-        """Ids of the streams that have a worker (or are between two)."""
+        """Ids of the streams that have a recorder (or are between two)."""
         return set(self._runs)
 
     def start(self, spec: m.RecorderSpec) -> None:
@@ -74,7 +74,7 @@ class Supervisor:
             self._tasks.start_soon(self._supervise, run)
 
     async def stop(self, stream_id: str) -> None:
-        """End the worker: it finishes its segment, or is killed after a few seconds."""
+        """End the recorder: it finishes its segment, or is killed after a few seconds."""
         run = self._runs.get(stream_id)
         if run is None:
             return
@@ -83,23 +83,23 @@ class Supervisor:
         with anyio.move_on_after(STOP_TIMEOUT_S):
             await run.ended.wait()
             return
-        log.warning("worker of %s did not stop in %.0f s and is killed", stream_id, STOP_TIMEOUT_S)
+        log.warning("recorder of %s did not stop in %.0f s and is killed", stream_id, STOP_TIMEOUT_S)
         self._kill(run)
         run.scope.cancel()
         await run.ended.wait()
 
     async def stop_all(self) -> None:
-        """End all workers at the same time."""
+        """End all recorders at the same time."""
         async with anyio.create_task_group() as tasks:
             for stream_id in list(self._runs):
                 tasks.start_soon(self.stop, stream_id)
 
     async def set_pictures(self, stream_id: str, taps: dict[str, dict[str, float]]) -> None:
-        """Say which pictures the worker should send (``messages.SetTaps``); remembered through restarts and stops."""
+        """Say which pictures the recorder should send (``messages.SetTaps``); remembered through restarts and stops."""
         await self._set_taps(stream_id, m.SetTaps(taps, self._wanted(stream_id).audio))
 
     async def set_audio(self, stream_id: str, on: bool) -> None:
-        """Say whether the worker should send audio; remembered through restarts and stops."""
+        """Say whether the recorder should send audio; remembered through restarts and stops."""
         await self._set_taps(stream_id, m.SetTaps(self._wanted(stream_id).taps, on))
 
     def _wanted(self, stream_id: str) -> m.SetTaps:
@@ -147,14 +147,14 @@ class Supervisor:
                     try:
                         await self._live(run)
                     except Exception:
-                        log.exception("worker of %s could not be run", stream_id)
+                        log.exception("recorder of %s could not be run", stream_id)
                     if run.stopping:
                         break
                     attempt = 0 if time.monotonic() - began > STEADY_S else attempt + 1
                     await self._handle(
                         stream_id,
                         m.RecorderHealth(
-                            "reconnecting", "the media worker ended unexpectedly and is started again", attempt
+                            "reconnecting", "the recorder ended unexpectedly and is started again", attempt
                         ),
                     )
                     await anyio.sleep(delay(attempt, run.spec.reconnect_max_s, random.random()))  # noqa: S311
@@ -164,8 +164,8 @@ class Supervisor:
             run.ended.set()
 
     async def _live(self, run: RecorderRun) -> None:
-        """One worker process from its start to its end."""
-        run.process, run.connection = await anyio.to_thread.run_sync(start_worker, run.spec, limiter=self._threads)
+        """One recorder process from its start to its end."""
+        run.process, run.connection = await anyio.to_thread.run_sync(start_recorder, run.spec, limiter=self._threads)
         try:
             if run.spec.stream_id in self._taps:
                 await self._send(run, self._taps[run.spec.stream_id])
@@ -185,7 +185,7 @@ class Supervisor:
                 try:
                     message = m.decode(raw)
                 except ValueError:
-                    log.warning("worker of %s sent something that is not a message", run.spec.stream_id)
+                    log.warning("recorder of %s sent something that is not a message", run.spec.stream_id)
                     continue
                 try:
                     anyio.from_thread.run(self._dispatch, run, message)

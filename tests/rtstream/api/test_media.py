@@ -42,7 +42,7 @@ async def recorded(engine: Engine, add_stream: AddStream, tmp_path: Path) -> tup
     (folder / "1000.mp4").write_bytes(b"before" + BYTES + b"after")
 
     def write(conn: Any) -> None:
-        rows.start_run(
+        rows.insert(
             conn, recording_id="rec-1", stream_id=stream_id, started_at=1000.0, init=b"init", codecs="avc1.64001f"
         )
         place = {"path": "1000.mp4", "offset": 6, "length": len(BYTES)}

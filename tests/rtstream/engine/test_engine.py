@@ -191,7 +191,7 @@ async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
     assert run.process.pid is not None
     os.kill(run.process.pid, signal.SIGKILL)
     died = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
-    assert "worker ended unexpectedly" in died.data["reason"]
+    assert "recorder ended unexpectedly" in died.data["reason"]
     await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > died.seq)
 
     async def twice() -> bool:

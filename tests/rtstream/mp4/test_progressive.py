@@ -143,7 +143,7 @@ def test_another_format_is_refused_and_the_runs_that_fit_are_named(
     other = record(clip, tmp_path / "other", start=START + 50)
     with pytest.raises(FormatMismatch) as error:
         plan([run, other], START, START + 60, FILES.open)
-    assert error.value.run == 1
+    assert error.value.recording == 1
     assert same_format([other.init, run.init, run.init]) == [False, True, True]
 
 

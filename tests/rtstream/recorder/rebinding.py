@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rtstream.forkserver import start_worker
+from rtstream.forkserver import start_recorder
 from rtstream.messages import RecorderHealth, RecorderSpec, decode
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import open_source
@@ -105,7 +105,7 @@ def main(folder: Path, media: Path) -> None:
                 reason = failed.reason
             reasons.setdefault(url.split(":")[0], []).append(reason)
     spec = RecorderSpec("rts-test", f"http://{NAME}/a.ts", ["video"], False, str(folder), 4.0, 1.0, 3.0, 0.2)
-    process, connection = start_worker(spec)
+    process, connection = start_recorder(spec)
     health, deadline = [], time.monotonic() + 25
     while len([each for each in health if PRIVATE in each]) < 3 and time.monotonic() < deadline:
         if connection.poll(1):

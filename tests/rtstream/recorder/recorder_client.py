@@ -1,4 +1,4 @@
-"""The engine's end of a worker, for tests: collects what it says, and reads back what it recorded."""
+"""The engine's end of a recorder, for tests: collects what it says, and reads back what it recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import av
 
-from rtstream.forkserver import start_worker
+from rtstream.forkserver import start_recorder
 from rtstream.messages import (
     Message,
     RecorderHealth,
@@ -43,15 +43,15 @@ class Shown:
     number: int  # as in its barcode
 
 
-class WorkerClient:
-    """A running worker and everything it has sent."""
+class RecorderClient:
+    """A running recorder and everything it has sent."""
 
     def __init__(self, spec: RecorderSpec) -> None:
         self.spec = spec
         self.messages: list[Message] = []
         self._changed = threading.Condition()
         self._numbers = iter(range(1000))
-        self.process, self.connection = start_worker(spec)
+        self.process, self.connection = start_recorder(spec)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -95,7 +95,7 @@ class WorkerClient:
     def wait_end(self) -> None:
         self._reader.join(DEADLINE_S)
         self.process.join(DEADLINE_S)
-        assert self.process.exitcode is not None, "the worker did not end"
+        assert self.process.exitcode is not None, "the recorder did not end"
 
     def _read(self) -> None:
         while True:
@@ -147,10 +147,10 @@ def jpeg_barcode(jpeg: bytes) -> int:
 
 
 @contextmanager
-def worker(url: str, folder: Path, **settings: Any) -> Iterator[WorkerClient]:
-    """A worker on ``url``; killed, if it still runs, when the block ends."""
+def recorder(url: str, folder: Path, **settings: Any) -> Iterator[RecorderClient]:
+    """A recorder on ``url``; killed, if it still runs, when the block ends."""
     settings = {"media_types": ["video", "audio"], "record": True, "segment_s": 1.0} | ALLOWED | settings
-    client = WorkerClient(RecorderSpec("rts-test", url, folder=str(folder), **settings))
+    client = RecorderClient(RecorderSpec("rts-test", url, folder=str(folder), **settings))
     try:
         yield client
     finally:

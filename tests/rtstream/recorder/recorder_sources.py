@@ -1,4 +1,4 @@
-"""Sources made for one test of the worker: transport streams with chosen faults, on sockets and in files."""
+"""Sources made for one test of the recorder: transport streams with chosen faults, on sockets and in files."""
 
 from __future__ import annotations
 

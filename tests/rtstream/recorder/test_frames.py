@@ -1,4 +1,4 @@
-"""Pictures and sound the worker takes for the engine."""
+"""Pictures and sound the recorder takes for the engine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rtstream.messages import (
     SegmentClosed,
 )
 from rtstream.testsource import ClipSpec, LiveSource
-from tests.rtstream.recorder.recorder_client import Shown, jpeg_barcode, worker
+from tests.rtstream.recorder.recorder_client import Shown, jpeg_barcode, recorder
 from tests.rtstream.recorder.test_recordings import happened
 
 
 def test_each_tap_gets_even_pictures_of_the_moment(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.set_taps(fast=(0.2, 320), slow=(1.0, 320), small=(1.0, 160))
         client.wait_for(FrameTaken, 4, lambda frame: "slow" in frame.taps)
         clock = client.wait_for(ClockReached, 3)
@@ -43,7 +43,7 @@ def test_each_tap_gets_even_pictures_of_the_moment(live_source: LiveSource, tmp_
 
 
 def test_keyframes_alone_are_decoded_when_they_come_often_enough(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.set_taps(tap=(0.5, 320))
         client.wait_for(FrameTaken, 6)
         client.stop()
@@ -54,7 +54,7 @@ def test_keyframes_alone_are_decoded_when_they_come_often_enough(live_source: Li
 
 
 def test_taps_can_change_and_end(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.set_taps(first=(0.2, 320))
         client.wait_for(FrameTaken, 3)
         client.set_taps(second=(0.2, 160))
@@ -68,7 +68,7 @@ def test_taps_can_change_and_end(live_source: LiveSource, tmp_path: Path) -> Non
 
 
 def test_sound_is_continuous_and_at_its_time(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.set_taps(audio=True)
         client.wait_for(AudioTaken, 30)
         client.stop()
@@ -86,7 +86,7 @@ def test_sound_is_continuous_and_at_its_time(live_source: LiveSource, tmp_path: 
 def test_the_current_picture_needs_no_tap_and_no_recording(
     record: bool, live_source: LiveSource, tmp_path: Path
 ) -> None:
-    with worker(live_source.rtsp_url, tmp_path, record=record) as client:
+    with recorder(live_source.rtsp_url, tmp_path, record=record) as client:
         client.wait_for_state("connected")
         client.wait_for(RecorderStats)
         taken = client.snapshot(max_side=200)
@@ -98,7 +98,7 @@ def test_the_current_picture_needs_no_tap_and_no_recording(
 
 
 def test_the_current_picture_is_the_newest_while_taps_decode(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.set_taps(tap=(0.1, 160))
         taken_last = client.wait_for(FrameTaken, 5)
         taken = client.snapshot()
@@ -109,7 +109,7 @@ def test_the_current_picture_is_the_newest_while_taps_decode(live_source: LiveSo
 
 def test_reordered_pictures_are_sampled_at_their_own_time(clip_of: Callable[[ClipSpec], Path], tmp_path: Path) -> None:
     clip = clip_of(ClipSpec(width=320, height=180, seconds=4, gop=30, bframes=2, bitrate=300_000, voice="tones"))
-    with LiveSource(clip) as source, worker(source.rtsp_url, tmp_path) as client:
+    with LiveSource(clip) as source, recorder(source.rtsp_url, tmp_path) as client:
         client.set_taps(tap=(0.1, 320))
         client.wait_for(FrameTaken, 20)
         taken = client.snapshot()
@@ -121,20 +121,20 @@ def test_reordered_pictures_are_sampled_at_their_own_time(clip_of: Callable[[Cli
 
 
 def test_a_source_without_pictures_says_so(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path, media_types=["audio"]) as client:
+    with recorder(live_source.http_url, tmp_path, media_types=["audio"]) as client:
         client.wait_for_state("connected")
         assert client.snapshot().reason == "the stream has no pictures"
 
 
 def test_before_a_source_is_connected_there_is_no_picture(tmp_path: Path) -> None:
-    with worker("tcp://127.0.0.1:9", tmp_path) as client:
+    with recorder("tcp://127.0.0.1:9", tmp_path) as client:
         client.wait_for(RecorderHealth, 2)
         taken = client.snapshot()
     assert (taken.payload, taken.reason) == (b"", "the source is not connected")
 
 
 def test_damaged_pictures_are_left_out_and_counted(clip: Path, tmp_path: Path) -> None:
-    with LiveSource(clip) as source, worker(source.rtsp_url, tmp_path) as client:
+    with LiveSource(clip) as source, recorder(source.rtsp_url, tmp_path) as client:
         client.set_taps(tap=(0.04, 320))
         client.wait_for(FrameTaken, 10)
         source.faults.corrupt = 0.05

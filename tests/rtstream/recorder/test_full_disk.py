@@ -12,7 +12,7 @@ import pytest
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.testsource import LiveSource
-from tests.rtstream.recorder.recorder_client import WorkerClient, worker
+from tests.rtstream.recorder.recorder_client import RecorderClient, recorder
 
 MB = 1_000_000
 
@@ -21,7 +21,7 @@ def paused(health: RecorderHealth) -> bool:
     return health.state == "connected" and health.reason.startswith("recording is paused")
 
 
-def all_recorded_is_whole(client: WorkerClient, folder: Path) -> bool:
+def all_recorded_is_whole(client: RecorderClient, folder: Path) -> bool:
     """Every segment that was reported has its bytes, and no file has others behind them."""
     ends: dict[str, int] = {}
     for segment in client.of(SegmentClosed):
@@ -42,7 +42,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_pauses_the_recording_until_there_is_room(live_source: LiveSource, small_disk: Path) -> None:
-    with worker(live_source.http_url, small_disk, segment_s=0.5) as client:
+    with recorder(live_source.http_url, small_disk, segment_s=0.5) as client:
         health = client.wait_for(RecorderHealth, where=paused)
         assert health.reason == "recording is paused: No space left on device"
         client.wait_for(RecordingEnded)
@@ -59,7 +59,7 @@ def test_recording_pauses_before_the_disk_is_full(live_source: LiveSource, tmp_p
     folder, ballast = tmp_path / "media", tmp_path / "ballast"
     folder.mkdir()
     free = shutil.disk_usage(folder).free
-    with worker(live_source.http_url, folder, segment_s=0.5, min_free_bytes=free - 300 * MB) as client:
+    with recorder(live_source.http_url, folder, segment_s=0.5, min_free_bytes=free - 300 * MB) as client:
         client.wait_for(SegmentClosed, 2)
         try:
             with open(ballast, "wb") as file:

@@ -18,7 +18,7 @@ from rtstream.mp4.fragments import codecs
 from rtstream.recorder.parameter_sets import decoder_configuration
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
 from rtstream.rules.timestamps import WallClock
-from tests.rtstream.recorder.recorder_client import WorkerClient, decoded, worker
+from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, video_file
 
 SECONDS, GOP = 8, 30
@@ -85,10 +85,10 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-def record(data: bytes, folder: Path, seconds: float) -> WorkerClient:
+def record(data: bytes, folder: Path, seconds: float) -> RecorderClient:
     """Record a live source that sends these bytes once."""
     folder.mkdir(exist_ok=True)
-    with served((data, seconds)) as url, worker(url, folder, media_types=["video"], segment_s=1.0) as client:
+    with served((data, seconds)) as url, recorder(url, folder, media_types=["video"], segment_s=1.0) as client:
         client.set_taps(pictures=(0.2, 160))
         client.wait_for(RecorderHealth, where=lambda health: health.state in ("reconnecting", "error"))
         client.stop()
@@ -117,7 +117,7 @@ def test_a_source_whose_first_parameter_sets_are_damaged_is_recorded_from_the_fi
     assert pictures, [health.reason for health in client.of(RecorderHealth)]
 
 
-def _pictures(client: WorkerClient, run: RecordingStarted) -> list[tuple[float, int]]:
+def _pictures(client: RecorderClient, run: RecordingStarted) -> list[tuple[float, int]]:
     try:
         return decoded(client.recorded(run)) if client.segments(run) else []
     except FFmpegError:  # a set that can be read, but has wrong values

@@ -17,7 +17,7 @@ from rtstream.recorder.program_date import WRAP_S, ProgramDate, program_date
 from rtstream.recorder.source import open_source
 from rtstream.testsource import ClipSpec
 from tests.rtstream.recorder.hls_source import SEGMENT_S, HlsSource, hls_segments
-from tests.rtstream.recorder.recorder_client import WorkerClient, jpeg_barcode, worker
+from tests.rtstream.recorder.recorder_client import RecorderClient, jpeg_barcode, recorder
 
 FRAME_S = 1 / 30
 TOLERANCE_S = FRAME_S + 0.05
@@ -36,7 +36,7 @@ def made(clip: Path, folder: Path, epoch: float, kind: str = "mpegts", offset_s:
     return HlsSource(segments, dates(epoch), init, **how)
 
 
-def shown(client: WorkerClient) -> list[tuple[float, int]]:
+def shown(client: RecorderClient) -> list[tuple[float, int]]:
     """Times and numbers of all recorded pictures."""
     return [(picture.time, picture.number) for segment in client.of(SegmentClosed) for picture in client.shown(segment)]
 
@@ -68,7 +68,7 @@ def test_pictures_that_are_published_late_have_the_time_at_which_they_happened(
 ) -> None:
     epoch = time.time() - LATE_S
     source = made(bframes_clip if reordered else clip, tmp_path / "hls", epoch, kind, 100.0)
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         client.set_taps(each=(0.5, 320))
         client.wait_for(SegmentClosed, 3)
         client.wait_for(FrameTaken, 3)
@@ -83,7 +83,7 @@ def test_pictures_that_are_published_late_have_the_time_at_which_they_happened(
 def test_timestamps_that_wrap_keep_their_dates(clip: Path, tmp_path: Path) -> None:
     epoch = time.time() - LATE_S
     source = made(clip, tmp_path / "hls", epoch, offset_s=WRAP_S - 2.5)
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         client.wait_for(SegmentClosed, 3)
         client.stop()
     pictures = shown(client)
@@ -128,7 +128,7 @@ def assert_dated_by_arrival(source: HlsSource, folder: Path, began: float, url: 
     if not url:
         with source.served() as url:
             return assert_dated_by_arrival(source, folder, began, url)
-    with worker(f"{url}/live.m3u8", folder) as client:
+    with recorder(f"{url}/live.m3u8", folder) as client:
         client.wait_for(SegmentClosed, 2)
         client.stop()
     run = client.of(RecordingStarted)[0]
@@ -145,7 +145,7 @@ def test_after_a_discontinuity_the_playlist_is_asked_anew(clip: Path, tmp_path: 
     source.segments = before[:6] + source.segments
     source.dates = dates(epochs[0], 6) + dates(epochs[1])
     source.breaks = (6,)
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         second = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, 2, lambda segment: segment.recording_id == second.recording_id)
         client.stop()

@@ -1,4 +1,4 @@
-"""What the worker records, read back by demuxing it: the right pictures, at the right times."""
+"""What the recorder records, read back by demuxing it: the right pictures, at the right times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from rtstream.messages import RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.testsource import ClipSpec, LiveSource
-from tests.rtstream.recorder.recorder_client import Shown, worker
+from tests.rtstream.recorder.recorder_client import Shown, recorder
 
 FRAME_S = 1 / 30
 TOLERANCE_S = FRAME_S + 0.05
@@ -35,7 +35,7 @@ def test_segments_hold_every_picture_at_the_time_it_happened(
     transport: str, reordered: bool, clip: Path, bframes_clip: Path, tmp_path: Path
 ) -> None:
     with LiveSource(bframes_clip if reordered else clip) as source:
-        with worker(getattr(source, transport), tmp_path, segment_s=0.5) as client:
+        with recorder(getattr(source, transport), tmp_path, segment_s=0.5) as client:
             client.wait_for(SegmentClosed, 5)
             client.stop()
         run = client.of(RecordingStarted)[0]

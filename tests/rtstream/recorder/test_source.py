@@ -15,13 +15,13 @@ import pytest
 from rtstream.messages import AudioTaken, RecorderHealth, RecorderSpec, RecordingStarted, SegmentClosed
 from rtstream.recorder.source import SourceFailed, open_source
 from rtstream.testsource import ClipSpec, LiveSource
-from tests.rtstream.recorder.recorder_client import decoded, worker
+from tests.rtstream.recorder.recorder_client import decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, served_folder, transport_stream, video_file
 
 
 def test_a_file_plays_at_the_pace_of_time_and_ends(clip: Path, tmp_path: Path) -> None:
     began = time.monotonic()
-    with worker(f"file://{clip}", tmp_path) as client:
+    with recorder(f"file://{clip}", tmp_path) as client:
         client.wait_end()
     assert time.monotonic() - began > 5.9
     stopped = client.of(RecorderHealth)[-1]
@@ -32,7 +32,7 @@ def test_a_file_plays_at_the_pace_of_time_and_ends(clip: Path, tmp_path: Path) -
 
 
 def test_hls_is_recorded_without_a_hole(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.hls_url, tmp_path) as client:
+    with recorder(live_source.hls_url, tmp_path) as client:
         client.wait_for(SegmentClosed, 3)
         client.stop()
     segments = client.of(SegmentClosed)
@@ -49,7 +49,7 @@ def test_an_hls_source_that_publishes_nothing_new_counts_as_ended(clip: Path, tm
     (folder / "0.ts").write_bytes(transport_stream(clip, 10, 2))
     playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:2.0,\n0.ts\n"
     (folder / "live.m3u8").write_text(playlist)
-    with served_folder(folder) as url, worker(f"{url}/live.m3u8", tmp_path, stall_timeout_s=1.0) as client:
+    with served_folder(folder) as url, recorder(f"{url}/live.m3u8", tmp_path, stall_timeout_s=1.0) as client:
         client.wait_for_state("connected")
         ended = client.wait_for_state("reconnecting")
         assert client.process.is_alive()
@@ -57,7 +57,7 @@ def test_an_hls_source_that_publishes_nothing_new_counts_as_ended(clip: Path, tm
 
 
 def test_rtsp_over_udp_is_recorded_when_asked_for(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(f"{live_source.rtsp_url}?rtstream_transport=udp", tmp_path) as client:
+    with recorder(f"{live_source.rtsp_url}?rtstream_transport=udp", tmp_path) as client:
         client.wait_for(SegmentClosed, 2)
         client.stop()
     numbers = [number for _, number in decoded(client.recorded())]
@@ -65,7 +65,7 @@ def test_rtsp_over_udp_is_recorded_when_asked_for(live_source: LiveSource, tmp_p
 
 
 def test_sound_alone_is_cut_by_time(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path, media_types=["audio"]) as client:
+    with recorder(live_source.http_url, tmp_path, media_types=["audio"]) as client:
         client.wait_for(SegmentClosed, 3)
         client.stop()
     assert client.of(RecordingStarted)[0].codecs == "mp4a.40.2"
@@ -75,7 +75,7 @@ def test_sound_alone_is_cut_by_time(live_source: LiveSource, tmp_path: Path) -> 
 
 
 def test_pictures_alone_are_recorded_when_only_they_are_wanted(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.rtsp_url, tmp_path, media_types=["video"]) as client:
+    with recorder(live_source.rtsp_url, tmp_path, media_types=["video"]) as client:
         connected = client.wait_for_state("connected")
         client.wait_for(SegmentClosed, 2)
         client.stop()
@@ -86,7 +86,7 @@ def test_pictures_alone_are_recorded_when_only_they_are_wanted(live_source: Live
 
 def test_h265_is_recorded_as_browsers_expect_it(tmp_path: Path) -> None:
     clip = video_file(tmp_path / "h.mkv", "libx265", "aac", x265_params="log-level=none", preset="ultrafast")
-    with worker(str(clip), tmp_path) as client:
+    with recorder(str(clip), tmp_path) as client:
         client.wait_end()
     assert client.of(RecordingStarted)[0].codecs.startswith("hvc1.1.6.L")
     assert [number for _, number in decoded(client.recorded())] == list(range(60))
@@ -94,7 +94,7 @@ def test_h265_is_recorded_as_browsers_expect_it(tmp_path: Path) -> None:
 
 def test_sound_that_mp4_cannot_hold_is_heard_and_not_recorded(tmp_path: Path) -> None:
     clip = video_file(tmp_path / "g711.mov", "libx264", "pcm_alaw", preset="ultrafast")
-    with worker(str(clip), tmp_path) as client:
+    with recorder(str(clip), tmp_path) as client:
         client.set_taps(audio=True)
         connected = client.wait_for_state("connected")
         client.wait_end()
@@ -105,7 +105,7 @@ def test_sound_that_mp4_cannot_hold_is_heard_and_not_recorded(tmp_path: Path) ->
 
 def test_pictures_that_mp4_cannot_hold_are_seen_and_not_recorded(tmp_path: Path) -> None:
     clip = video_file(tmp_path / "vp8.webm", "libvpx", deadline="realtime")
-    with worker(str(clip), tmp_path) as client:
+    with recorder(str(clip), tmp_path) as client:
         connected = client.wait_for_state("connected")
         client.wait_end()
     assert connected.reason == "vp8 video cannot be stored in MP4: pictures are analysed, not recorded"
@@ -117,7 +117,7 @@ def test_a_change_of_picture_size_begins_a_new_run(
 ) -> None:
     other = clip_of(ClipSpec(width=640, height=360, seconds=4, gop=15, bitrate=300_000, voice="tones"))
     parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(other, 13, 2), 2.0)
-    with served(*parts) as url, worker(url, tmp_path) as client:
+    with served(*parts) as url, recorder(url, tmp_path) as client:
         changed = client.wait_for(RecorderHealth, where=lambda health: "format" in health.reason)
         assert changed.state == "reconnecting"
         first = client.of(RecordingStarted)[0]
@@ -128,7 +128,7 @@ def test_a_change_of_picture_size_begins_a_new_run(
 def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp_path: Path) -> None:
     other = video_file(tmp_path / "h265.ts", "libx265", seconds=3, x265_params="log-level=none:keyint=15")
     parts = (transport_stream(clip, 10, 2), 2.0), (other.read_bytes(), 3.0)
-    with served(*parts) as url, worker(url, tmp_path, segment_s=0.5) as client:
+    with served(*parts) as url, recorder(url, tmp_path, segment_s=0.5) as client:
         changed = client.wait_for_state("reconnecting")
         client.process.kill()
         client.wait_end()
@@ -142,7 +142,7 @@ def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp
 
 def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp_path: Path) -> None:
     parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(clip, 500, 4), 4.0)
-    with served(*parts) as url, worker(url, tmp_path, segment_s=0.5) as client:
+    with served(*parts) as url, recorder(url, tmp_path, segment_s=0.5) as client:
         second = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == second.recording_id)
         first = client.of(RecordingStarted)[0]
@@ -153,7 +153,7 @@ def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp
 
 def test_a_counter_that_wraps_stays_in_the_same_run(clip: Path, tmp_path: Path) -> None:
     wrap_s = 2**33 / 90000
-    with served((transport_stream(clip, wrap_s - 2.0, 4), 4.0)) as url, worker(url, tmp_path) as client:
+    with served((transport_stream(clip, wrap_s - 2.0, 4), 4.0)) as url, recorder(url, tmp_path) as client:
         client.wait_for_state("reconnecting")  # the server closes at the end
     assert len(client.of(RecordingStarted)) == 1
     numbers = [number for _, number in decoded(client.recorded())]
@@ -171,7 +171,7 @@ def test_mpegts_over_udp_is_recorded(clip: Path, tmp_path: Path) -> None:
     send = [ffmpeg, "-v", "quiet", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
     with subprocess.Popen([*send, f"udp://127.0.0.1:{port}?pkt_size=1316"]) as sender:
         try:
-            with worker(f"udp://127.0.0.1:{port}", tmp_path) as client:
+            with recorder(f"udp://127.0.0.1:{port}", tmp_path) as client:
                 client.wait_for(SegmentClosed, 2)
                 client.stop()
         finally:
@@ -193,7 +193,7 @@ def test_srt_comes_through_an_ffmpeg_that_speaks_it(clip: Path, tmp_path: Path) 
     send = [ffmpeg, "-v", "quiet", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
     with subprocess.Popen([*send, f"srt://127.0.0.1:{port}?mode=listener"]) as sender:
         try:
-            with worker(f"srt://127.0.0.1:{port}", tmp_path) as client:
+            with recorder(f"srt://127.0.0.1:{port}", tmp_path) as client:
                 client.wait_for(SegmentClosed, 2)
                 client.stop()
         finally:
@@ -237,7 +237,7 @@ def test_what_cannot_be_opened_is_said_in_plain_words(
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         url = url.format(rtsp=source.rtsp_url, http=source.http_url, closed=port, folder=tmp_path)
-        with worker(url, tmp_path, reconnect_max_s=1.0) as client:
+        with recorder(url, tmp_path, reconnect_max_s=1.0) as client:
             health = client.wait_for(RecorderHealth, 2)
             client.stop()
     assert health.state == state
@@ -248,7 +248,7 @@ def test_what_cannot_be_opened_is_said_in_plain_words(
 def test_a_source_faster_than_time_is_read_at_the_pace_of_time(clip: Path, tmp_path: Path) -> None:
     # Twenty times the clip, at once: two minutes that would be over in a moment.
     parts = [(transport_stream(clip, 10 + 6 * n), 0.0) for n in range(20)]
-    with served(*parts) as url, worker(url, tmp_path) as client:
+    with served(*parts) as url, recorder(url, tmp_path) as client:
         began = time.time()
         client.wait_for(SegmentClosed, where=lambda segment: segment.start > began + 1.0)
         client.stop()

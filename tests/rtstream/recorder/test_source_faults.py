@@ -1,4 +1,4 @@
-"""What the worker does when the source, the engine or the worker itself fails."""
+"""What the recorder does when the source, the engine or the recorder itself fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.forkserver import start_worker
+from rtstream.forkserver import start_recorder
 from rtstream.messages import (
     AudioTaken,
     FrameTaken,
@@ -28,7 +28,7 @@ from rtstream.messages import (
 )
 from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
 from rtstream.testsource import Faults, LiveSource
-from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, worker
+from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, silent
 
 
@@ -36,7 +36,7 @@ from tests.rtstream.recorder.recorder_sources import served, silent
 def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
     transport: str, live_source: LiveSource, tmp_path: Path
 ) -> None:
-    with worker(getattr(live_source, transport), tmp_path, stall_timeout_s=1.0) as client:
+    with recorder(getattr(live_source, transport), tmp_path, stall_timeout_s=1.0) as client:
         client.wait_for(SegmentClosed, 2)
         live_source.stall(True)
         health = client.wait_for_state("reconnecting")
@@ -51,7 +51,7 @@ def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
 
 
 def test_a_source_that_hangs_up_is_connected_again(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.rtsp_url, tmp_path) as client:
+    with recorder(live_source.rtsp_url, tmp_path) as client:
         client.wait_for(SegmentClosed)
         live_source.close_clients()
         health = client.wait_for_state("reconnecting")
@@ -62,7 +62,7 @@ def test_a_source_that_hangs_up_is_connected_again(live_source: LiveSource, tmp_
 
 
 def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
-    with served((os.urandom(3_000_000), 0.0)) as url, worker(url, tmp_path, reconnect_max_s=1.0) as client:
+    with served((os.urandom(3_000_000), 0.0)) as url, recorder(url, tmp_path, reconnect_max_s=1.0) as client:
         health = client.wait_for_state("reconnecting")
         client.wait_for_state("reconnecting", 2)
         client.stop()
@@ -74,7 +74,7 @@ def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
 
 def test_garbage_in_the_middle_of_a_stream_is_survived(clip: Path, tmp_path: Path) -> None:
     faults = Faults(drop=0.02, corrupt=0.02)
-    with LiveSource(clip, faults=faults) as source, worker(source.http_url, tmp_path, segment_s=0.5) as client:
+    with LiveSource(clip, faults=faults) as source, recorder(source.http_url, tmp_path, segment_s=0.5) as client:
         client.set_taps(tap=(0.04, 320), audio=True)
         client.wait_for(SegmentClosed, 5)
         client.stop()
@@ -85,7 +85,7 @@ def test_garbage_in_the_middle_of_a_stream_is_survived(clip: Path, tmp_path: Pat
 
 
 def test_a_source_that_never_answers_ends_the_process_in_time(tmp_path: Path) -> None:
-    with silent() as url, worker(url, tmp_path, open_timeout_s=0.5, stall_timeout_s=30.0) as client:
+    with silent() as url, recorder(url, tmp_path, open_timeout_s=0.5, stall_timeout_s=30.0) as client:
         health = client.wait_for_state("reconnecting")
         client.wait_end()
     assert health.reason == "the source stopped answering"
@@ -93,7 +93,7 @@ def test_a_source_that_never_answers_ends_the_process_in_time(tmp_path: Path) ->
 
 
 def test_what_was_announced_survives_a_kill(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path, segment_s=0.5) as client:
+    with recorder(live_source.http_url, tmp_path, segment_s=0.5) as client:
         client.wait_for(SegmentClosed, 4)
         client.process.kill()
         client.wait_end()
@@ -103,7 +103,7 @@ def test_what_was_announced_survives_a_kill(live_source: LiveSource, tmp_path: P
 
 
 def test_stopping_finishes_the_segment_also_while_the_source_is_silent(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path, segment_s=60.0) as client:
+    with recorder(live_source.http_url, tmp_path, segment_s=60.0) as client:
         client.wait_for_state("connected")
         client.set_taps(tap=(0.2, 160))
         client.wait_for(FrameTaken, 10)
@@ -122,7 +122,7 @@ def test_a_worker_whose_engine_is_gone_ends(blocked: bool, live_source: LiveSour
     spec = RecorderSpec(
         "rts-test", live_source.http_url, ["video"], True, str(tmp_path), stall_timeout_s=60.0, **ALLOWED
     )
-    process, connection = start_worker(spec)
+    process, connection = start_recorder(spec)
     states = []
     while "connected" not in states:
         assert connection.poll(10)
@@ -137,9 +137,9 @@ def test_a_worker_ends_when_the_engine_is_killed(live_source: LiveSource, tmp_pa
     script = f"""
 import sys, time
 from rtstream.messages import RecorderSpec
-from rtstream.forkserver import start_worker
+from rtstream.forkserver import start_recorder
 spec = RecorderSpec("rts-test", {live_source.http_url!r}, ["video"], True, {str(tmp_path)!r}, allow_networks="loopback")
-process, connection = start_worker(spec)
+process, connection = start_recorder(spec)
 print(process.pid, "av" in sys.modules, flush=True)
 time.sleep(60)
 """
@@ -150,7 +150,7 @@ time.sleep(60)
     assert codec_library_loaded == "False"
     deadline = time.monotonic() + 10
     while _runs(int(pid)):
-        assert time.monotonic() < deadline, "the worker outlived its engine"
+        assert time.monotonic() < deadline, "the recorder outlived its engine"
         threading.Event().wait(0.05)
 
 
@@ -163,7 +163,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_keyboard_interrupt_does_not_reach_workers(live_source: LiveSource, tmp_path: Path) -> None:
-    with worker(live_source.http_url, tmp_path) as client:
+    with recorder(live_source.http_url, tmp_path) as client:
         client.wait_for_state("connected")
         assert client.process.pid is not None
         os.kill(client.process.pid, signal.SIGINT)
@@ -175,7 +175,7 @@ def test_a_keyboard_interrupt_does_not_reach_workers(live_source: LiveSource, tm
 def test_a_disk_that_refuses_pauses_recording_and_nothing_else(live_source: LiveSource, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     folder.write_text("a file where the folder should be")
-    with worker(live_source.http_url, folder) as client:
+    with recorder(live_source.http_url, folder) as client:
         client.set_taps(tap=(0.5, 160))
         paused = client.wait_for(RecorderHealth, where=lambda health: "recording is paused" in health.reason)
         client.wait_for(FrameTaken, 3)

@@ -61,7 +61,7 @@ async def add_run(engine: Engine, clip: Path, number: int, start: float, *, seco
     fps_gops = run.pieces
 
     def write(conn: Any) -> None:
-        recording_rows.start_run(
+        recording_rows.insert(
             conn,
             recording_id=f"rec-{number}",
             stream_id=STREAM,
@@ -81,7 +81,7 @@ async def add_run(engine: Engine, clip: Path, number: int, start: float, *, seco
                 offset=piece.offset,
                 length=piece.length,
             )
-        recording_rows.close_run(conn, f"rec-{number}")
+        recording_rows.close(conn, f"rec-{number}")
 
     await engine.db.write(write)
 

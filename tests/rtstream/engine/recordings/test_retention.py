@@ -48,7 +48,7 @@ async def record(db: Database, media: Path, files: int, *, age_s: float, size: i
     """``files`` files of one minute, the oldest ``age_s`` old."""
     begin = time.time() - age_s
     await db.write(
-        lambda conn: rows.start_run(
+        lambda conn: rows.insert(
             conn, recording_id="rec-1", stream_id=STREAM, started_at=begin, init=b"", codecs="avc1"
         )
     )
@@ -71,7 +71,7 @@ async def record(db: Database, media: Path, files: int, *, age_s: float, size: i
                     length=size // 2,
                 )
             )
-    await db.write(rows.close_run, "rec-1")
+    await db.write(rows.close, "rec-1")
     return paths
 
 

@@ -60,7 +60,7 @@ async def add_stream(engine: Engine, *, media: dict[str, Any] | None = None) -> 
 async def play(
     engine: Engine, stream_id: str, sound: bytes, start: float = BEGIN, *, pace: float | None = None
 ) -> float:
-    """Hand sound over in blocks as a worker does, ``pace`` times real time; gives the Unix time of its end."""
+    """Hand sound over in blocks as a recorder does, ``pace`` times real time; gives the Unix time of its end."""
     size, at = RATE // 5, start
     for begin in range(0, len(sound), size):
         block = sound[begin : begin + size]
