@@ -27,7 +27,14 @@ from rtstream.recorder.parameter_sets import (
 )
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.source import Source
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, VIDEO_RATE, DamagedMedia, RecordingWriter
+from rtstream.recorder.writer import (
+    RECORDABLE_AUDIO,
+    RECORDABLE_VIDEO,
+    VIDEO_RATE,
+    DamagedMedia,
+    RecordingWriter,
+    codec_of,
+)
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
@@ -347,9 +354,9 @@ class Session:
 
     def _recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
         video, audio = self.source.video, self.source.audio
-        if video is not None and video.name not in RECORDABLE_VIDEO:
+        if video is not None and codec_of(video) not in RECORDABLE_VIDEO:
             video = None
-        if audio is not None and audio.name not in RECORDABLE_AUDIO:
+        if audio is not None and codec_of(audio) not in RECORDABLE_AUDIO:
             audio = None
         return video, audio
 

@@ -17,7 +17,7 @@ from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO
+from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
 
 
 @dataclass
@@ -107,16 +107,14 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
     notes = []
     if video is not None:
         rate = video.average_rate or video.guessed_rate
-        media |= {"video_codec": video.codec_context.name, "width": video.width, "height": video.height}
+        media |= {"video_codec": codec_of(video), "width": video.width, "height": video.height}
         media["fps"] = round(float(rate), 3) if rate else None
-        if spec.record and video.codec_context.name not in RECORDABLE_VIDEO:
-            notes.append(
-                f"{video.codec_context.name} video cannot be stored in MP4: pictures are analysed, not recorded"
-            )
+        if spec.record and codec_of(video) not in RECORDABLE_VIDEO:
+            notes.append(f"{codec_of(video)} video cannot be stored in MP4: pictures are analysed, not recorded")
     if audio is not None:
-        media |= {"audio_codec": audio.codec_context.name, "audio_rate": audio.codec_context.sample_rate}
-        if spec.record and audio.codec_context.name not in RECORDABLE_AUDIO:
-            notes.append(f"{audio.codec_context.name} audio cannot be stored in MP4: sound is analysed, not recorded")
+        media |= {"audio_codec": codec_of(audio), "audio_rate": audio.codec_context.sample_rate}
+        if spec.record and codec_of(audio) not in RECORDABLE_AUDIO:
+            notes.append(f"{codec_of(audio)} audio cannot be stored in MP4: sound is analysed, not recorded")
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)
     return Source(container, video, audio, scheme, paced, hls, media, notes)

@@ -51,6 +51,11 @@ LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
 
 
+def codec_of(stream: VideoStream | AudioStream) -> str:
+    """Return the codec of a stream, such as ``mp3``. Its decoder may have another name, such as ``mp3float``."""
+    return stream.codec_context.codec.canonical_name
+
+
 class DamagedMedia(ValueError):
     """The muxer produced something that cannot be stored, because the source's parameter sets are damaged."""
 
@@ -128,13 +133,13 @@ class RecordingWriter:
             self._video.time_base = Fraction(1, VIDEO_RATE)
             if configuration:  # in place of the parameter sets that the source had when it was opened
                 self._video.codec_context.extradata = configuration
-            if video.codec_context.name == "hevc":
+            if codec_of(video) == "hevc":
                 self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
         if audio is not None:
             self._audio = self._muxer.add_stream_from_template(audio)
             self._audio_rate = audio.codec_context.sample_rate
             self._audio.time_base = Fraction(1, self._audio_rate)
-            if audio.codec_context.name == "aac" and not audio.codec_context.extradata:
+            if codec_of(audio) == "aac" and not audio.codec_context.extradata:
                 self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
         self._lead_id = 0  # track id of the video, else of the audio
         self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate

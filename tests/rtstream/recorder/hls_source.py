@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,9 @@ SEGMENT_S = 0.5
 LISTED = 4
 
 
-def hls_segments(clip: Path, folder: Path, kind: str = "mpegts", offset_s: float = 0.0) -> tuple[bytes, list[bytes]]:
+def hls_segments(
+    clip: Path, folder: Path, kind: str = "mpegts", offset_s: float = 0.0, tracks: Sequence[str] = ("video", "audio")
+) -> tuple[bytes, list[bytes]]:
     """``clip`` cut by FFmpeg's own HLS muxer: initialisation segment (of ``fmp4``), and a segment every half second."""
     folder.mkdir()
     options = {
@@ -30,7 +33,7 @@ def hls_segments(clip: Path, folder: Path, kind: str = "mpegts", offset_s: float
         "output_ts_offset": str(offset_s),
     }
     with av.open(str(clip)) as source, av.open(str(folder / "all.m3u8"), "w", format="hls", options=options) as out:
-        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams if stream.type != "data"}
+        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams if stream.type in tracks}
         for packet in source.demux(*copies):
             if packet.dts is not None:
                 packet.stream = copies[packet.stream]
@@ -52,6 +55,7 @@ class HlsSource:
     auth: str = ""  # user:password
     bytes_of_one: bool = False  # segments are ranges of ``/all.ts``
     redirected: bool = False  # segments are elsewhere
+    segment_s: float = SEGMENT_S
     asked: Counter[str] = field(default_factory=Counter)  # by path
     stuck: threading.Event = field(default_factory=threading.Event)  # until it is set, ``/stuck.m3u8`` is silent
 
@@ -61,7 +65,12 @@ class HlsSource:
 
     def playlist(self) -> str:
         first = max(0, self.published - LISTED)
-        lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+        lines = [
+            "#EXTM3U",
+            "#EXT-X-VERSION:7",
+            f"#EXT-X-TARGETDURATION:{math.ceil(self.segment_s)}",
+            f"#EXT-X-MEDIA-SEQUENCE:{first}",
+        ]
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{sum(at <= first for at in self.breaks)}")
         if self.init:
             lines.append(f'#EXT-X-MAP:URI="{self.host}init.mp4"')
@@ -71,7 +80,7 @@ class HlsSource:
                 lines.append("#EXT-X-DISCONTINUITY")
             if date is not None:
                 lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{datetime.fromtimestamp(date, UTC).isoformat()}")
-            lines.append(f"#EXTINF:{SEGMENT_S},")
+            lines.append(f"#EXTINF:{self.segment_s},")
             if self.bytes_of_one:
                 offset = sum(map(len, self.segments[:number]))
                 lines += [f"#EXT-X-BYTERANGE:{len(self.segments[number])}@{offset}", f"all{self.suffix}"]
