@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -91,14 +91,25 @@ class FolderStorage:
 
     async def read(self, key: str, offset: int = 0, length: int = -1) -> bytes:
         """Read ``length`` bytes (-1: all) of a file. Returns fewer when the file is shorter. Raises NotFound."""
+        return await anyio.to_thread.run_sync(self._read, key, offset, length)
 
-        def read() -> bytes:
-            try:
-                with open(self._path(key), "rb") as file:
-                    file.seek(offset)
-                    return file.read(length)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                raise NotFound("There is no such media file (any more).") from None
+    def _read(self, key: str, offset: int, length: int) -> bytes:
+        try:
+            with open(self._path(key), "rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound("There is no such media file (any more).") from None
+
+    async def read_from(self, offsets: Mapping[str, int], length: int) -> dict[str, bytes]:
+        """Read at most ``length`` bytes of each of several files. Files that do not exist are missing."""
+
+        def read() -> dict[str, bytes]:
+            found: dict[str, bytes] = {}
+            for key, offset in offsets.items():
+                with suppress(NotFound):
+                    found[key] = self._read(key, offset, length)
+            return found
 
         return await anyio.to_thread.run_sync(read)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +45,14 @@ class Storage(Protocol):
 
     async def read(self, key: str, offset: int = 0, length: int = -1) -> bytes:
         """Read ``length`` bytes (-1: all) of a file from ``offset``. Returns fewer when the file is shorter."""
+        ...
+
+    async def read_from(self, offsets: Mapping[str, int], length: int) -> dict[str, bytes]:
+        """Read at most ``length`` bytes of each of several files, from the offset given for its key.
+
+        Returns:
+            The bytes by key. Files that do not exist are missing from the result.
+        """
         ...
 
     def open_range(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes]:

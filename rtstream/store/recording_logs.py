@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from rtstream.rules.recording_log import (
     FilesRemoved,
@@ -28,12 +29,29 @@ def positions(conn: Connection, stream_id: str) -> dict[str, tuple[int, bool]]:
     return {row.id: (row.log_position or 0, row.closed) for row in found}
 
 
-def apply(conn: Connection, stream_id: str, recording_id: str, lines: Iterable[LogLine], position: int) -> None:
-    """Bring the rows up to date with further lines of a log, and note how far it was read.
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """Further lines of the log of a recording."""
+
+    stream_id: str
+    recording_id: str
+    lines: Sequence[LogLine]
+    position: int
+    """Bytes of the log up to the end of these lines."""
+
+
+def apply(conn: Connection, pieces: Iterable[LogPiece]) -> None:
+    """Bring the rows up to date with further lines of logs, and note how far each log was read.
 
     In one transaction, so that every line has its effect exactly once, whatever happens in between.
     """
-    for line in lines:
+    for piece in pieces:
+        _apply(conn, piece)
+
+
+def _apply(conn: Connection, piece: LogPiece) -> None:
+    stream_id, recording_id = piece.stream_id, piece.recording_id
+    for line in piece.lines:
         match line:
             case RecordingOpened():
                 _open(conn, stream_id, recording_id, line)
@@ -52,7 +70,13 @@ def apply(conn: Connection, stream_id: str, recording_id: str, lines: Iterable[L
                 rows.remove_segments(conn, stream_id, line.paths)
             case RecordingClosed():
                 rows.close(conn, recording_id)
-    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(log_position=position))
+    conn.execute(_NOTE_POSITION, {"recording": recording_id, "position": piece.position})
+
+
+# Built once: every stream writes it every few seconds.
+_NOTE_POSITION = (
+    update(recordings).where(recordings.c.id == bindparam("recording")).values(log_position=bindparam("position"))
+)
 
 
 def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOpened) -> None:

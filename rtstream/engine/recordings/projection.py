@@ -31,6 +31,7 @@ from rtstream.storage import Storage, joined
 from rtstream.store import recording_logs as rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store.database import Database
+from rtstream.store.recording_logs import LogPiece
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,10 @@ MAX_TAIL = 512 << 20
 HEADER_BYTES = 1 << 20
 """Bytes at the beginning of a file in which its header must end."""
 RETRY_MAX_S = 10.0
+GATHER_S = 0.1
+"""Cues that arrive within this time are applied in one transaction: what costs is the transaction, not its lines."""
+LOGS_AT_ONCE = 32
+"""Logs in one transaction, so that a write of another part of the engine does not wait for hundreds of them."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,20 @@ class RecordingProjection:
         attempt = 0
         while True:
             await self._changed.wait()
+            if not attempt:
+                await anyio.sleep(GATHER_S)
             self._changed = anyio.Event()
+            due, self._due = self._due, {}
             try:
                 for stream_id in list(self._unsettled):
                     await self.settle(stream_id)
-                await self.catch_up(list(self._due))
+                await self.catch_up(due)
             except (DatabaseUnavailable, OSError) as exc:
                 attempt += 1
                 if attempt == 1:
                     log.warning("recordings are not entered into the database for now: %s", exc)
                     self._on_unavailable("the database cannot be written; recording continues")
+                self._due = due | self._due
                 self._changed.set()
                 await anyio.sleep(delay(attempt, RETRY_MAX_S, 0.5))
                 continue
@@ -106,41 +115,48 @@ class RecordingProjection:
 
         Raises DatabaseUnavailable or OSError; nothing is lost then, and the next call begins at the same place.
         """
-        total = 0
+        logs = list(due)
         async with self._turn:
-            for stream_id, recording_id in list(due):
-                total += await self._apply(stream_id, recording_id)
-                self._due.pop((stream_id, recording_id), None)
-        return total
+            return sum([await self._apply(logs[at : at + LOGS_AT_ONCE]) for at in range(0, len(logs), LOGS_AT_ONCE)])
 
-    async def _apply(self, stream_id: str, recording_id: str) -> int:
-        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+    async def _apply(self, logs: Iterable[tuple[str, str]]) -> int:
+        """Apply further lines of several logs, in one transaction while they are short."""
+        count = 0
+        waiting = {joined(log[0], f"{log[1]}/{LOG_FILE}"): log for log in logs}
+        while waiting:
+            offsets = {key: await self._position(*log) for key, log in waiting.items()}
+            found = await self._media.read_from(offsets, READ_BYTES)
+            pieces: list[LogPiece] = []
+            for key, raw in found.items():
+                lines, length = decode(raw)
+                if length:
+                    pieces.append(LogPiece(*waiting[key], lines, offsets[key] + length))
+                if not length or len(raw) < READ_BYTES:
+                    del waiting[key]
+            waiting = {key: log for key, log in waiting.items() if key in found}
+            if pieces:
+                await self._db.write(rows.apply, pieces)
+            for piece in pieces:
+                await self._note_applied(piece)
+                count += sum(isinstance(line, SegmentWritten) for line in piece.lines)
+        return count
+
+    async def _position(self, stream_id: str, recording_id: str) -> int:
+        """Bytes of a log that are applied."""
         position = self._positions.get((stream_id, recording_id))
         if position is None:
             known = await self._db.read(rows.positions, stream_id)
             position = known.get(recording_id, (0, False))[0]
-        count = 0
-        while True:
-            try:
-                raw = await self._media.read(key, position, READ_BYTES)
-            except NotFound:
-                return count
-            lines, length = decode(raw)
-            if not length:
-                break
-            position += length
-            await self._db.write(rows.apply, stream_id, recording_id, lines, position)
-            await self._delete_removed(stream_id, lines)
-            count += sum(isinstance(line, SegmentWritten) for line in lines)
-            if any(isinstance(line, RecordingClosed) for line in lines):
-                self._positions.pop((stream_id, recording_id), None)
-            else:
-                self._positions[stream_id, recording_id] = position
-            if len(raw) < READ_BYTES:
-                break
-        return count
+        return position
 
-    async def _delete_removed(self, stream_id: str, lines: list[LogLine]) -> None:
+    async def _note_applied(self, piece: LogPiece) -> None:
+        await self._delete_removed(piece.stream_id, piece.lines)
+        if any(isinstance(line, RecordingClosed) for line in piece.lines):
+            self._positions.pop((piece.stream_id, piece.recording_id), None)
+        else:
+            self._positions[piece.stream_id, piece.recording_id] = piece.position
+
+    async def _delete_removed(self, stream_id: str, lines: Iterable[LogLine]) -> None:
         """Delete the files that a log says are removed: after a crash, some of them may still be there."""
         paths = [path for line in lines if isinstance(line, FilesRemoved) for path in line.paths]
         if paths:

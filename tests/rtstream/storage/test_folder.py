@@ -189,3 +189,10 @@ async def test_a_stored_file_is_on_the_disk_before_it_has_its_name(
     await storage.put("a/b", b"data")
     assert synced[0] is False
     assert os.name != "posix" or synced[-1] is True
+
+
+async def test_several_files_are_read_from_an_offset_each(storage: Storage) -> None:
+    await storage.put("a/one.log", b"0123456789")
+    await storage.put("a/two.log", b"abc")
+    offsets = {"a/one.log": 4, "a/two.log": 3, "a/missing.log": 0, "../a/one.log": 0}
+    assert await storage.read_from(offsets, 3) == {"a/one.log": b"456", "a/two.log": b""}
