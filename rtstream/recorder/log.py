@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from rtstream.recorder.disk_sync import DiskSync
-from rtstream.rules.recording_log import LOG_FILE, LogLine, encode
+from rtstream.rules.recording_log import LOG_FILE, LogLine, SegmentWritten, encode
 
 
 class RecordingLog:
@@ -25,7 +25,11 @@ class RecordingLog:
         self._torn = False
 
     def append(self, line: LogLine) -> None:
-        """Write a line. Once this returns, a killed process does not lose it; a power cut may until it is synced."""
+        """Write a line. Once this returns, a killed process does not lose it.
+
+        A power cut may take the lines of the last segments. They are not synced, because the segments are: the engine
+        finds them behind the last line. A sync per line would double what syncing costs.
+        """
         if self._file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
             self._file = os.open(self._path, flags, 0o600)
@@ -38,7 +42,8 @@ class RecordingLog:
             # A full disk takes a part of a line without an error. Writing the rest raises the reason.
             os.write(self._file, raw[written:])
         self._torn = False
-        self._sync.soon(self._file)
+        if not isinstance(line, SegmentWritten):
+            self._sync.soon(self._file)
 
     def close(self) -> None:
         """Close the file."""

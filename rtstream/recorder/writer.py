@@ -289,6 +289,7 @@ class RecordingWriter:
         """Write the first line of the log, then announce the recording."""
         init, started_at = self._sink.init, self._zero + start
         (self._folder / self.id).mkdir(parents=True, exist_ok=True)
+        self._sync.soon_folder(self._folder)
         self._log.append(
             RecordingOpened(self.id, self._folder.name, started_at, codecs(init), init, self._name, self._url)
         )
@@ -307,6 +308,7 @@ class RecordingWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._note_reached()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            self._sync.soon_folder(path.parent)
             self._write(self._sink.init)  # so that each file can be opened on its own
         return self._file_name, self._file_size
 
@@ -338,6 +340,6 @@ class RecordingWriter:
         self._segment, self._next_start = None, end
         self._note_reached()
         start, duration = self._zero + segment.start, end - segment.start
-        self._sync.soon(self._file)  # the media before the line that lists it
+        self._sync.soon(self._file)
         self._log.append(SegmentWritten(start, duration, segment.path, segment.offset, segment.length))
         self._send(SegmentClosed(self.id, start, duration, segment.path, segment.offset, segment.length))

@@ -79,6 +79,15 @@ _NOTE_POSITION = (
 )
 
 
+def start_over(conn: Connection, stream_id: str, recording_id: str) -> None:
+    """Remove the segments of a recording, so that its log is applied again from the beginning."""
+    where = (segments.c.stream_id == stream_id) & (segments.c.recording_id == recording_id)
+    length = conn.execute(select(func.sum(segments.c.length)).where(where)).scalar()
+    conn.execute(delete(segments).where(where))
+    rows.grow(conn, stream_id, -(length or 0))
+    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(log_position=0, closed=False))
+
+
 def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOpened) -> None:
     known = select(func.count()).select_from(recordings).where(recordings.c.id == recording_id)
     if not conn.execute(known).scalar_one():

@@ -176,10 +176,20 @@ class RecordingProjection:
         known = await self._db.read(rows.positions, stream_id)
         for recording_id, size in _logs(stream_id, sizes).items():
             position, closed = known.get(recording_id, (0, False))
-            if not closed or position < size:
-                await self._finish_log(stream_id, recording_id, sizes)
-                await self.catch_up([(stream_id, recording_id)])
+            if not closed or position != size:
+                await self._complete(stream_id, recording_id, sizes, position)
         self._unsettled.pop(stream_id, None)
+
+    async def _complete(self, stream_id: str, recording_id: str, sizes: dict[str, int], position: int) -> int:
+        """Finish the log of a recorder that has ended, and apply it. Returns the number of segments applied."""
+        raw = await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}"))
+        if position and raw[position - 1 : position] != b"\n":
+            # A power cut took lines that were already applied. The media is there, and is found again.
+            log.warning("the log of recording %s lost its end; it is applied again", recording_id)
+            self._positions.pop((stream_id, recording_id), None)
+            await self._db.write(rows.start_over, stream_id, recording_id)
+        await self._finish_log(stream_id, recording_id, sizes, raw)
+        return await self.catch_up([(stream_id, recording_id)])
 
     async def remove(self, stream_id: str, paths: Collection[str]) -> None:
         """Delete files of a stream on purpose. The removal is logged first, so that nothing brings them back."""
@@ -229,11 +239,12 @@ class RecordingProjection:
                 streams += 1
             for recording_id, size in logs.items():
                 position, closed = positions.get(recording_id, (0, False))
-                if closed and position >= size:
+                if closed and position == size:
                     continue
-                if stream_id not in running:
-                    await self._finish_log(stream_id, recording_id, sizes)
-                found += await self.catch_up([(stream_id, recording_id)])
+                if stream_id in running:
+                    found += await self.catch_up([(stream_id, recording_id)])
+                else:
+                    found += await self._complete(stream_id, recording_id, sizes, position)
             prefix = f"{stream_id}/"
             files = {key.removeprefix(prefix): size for key, size in (await self._media.list(stream_id)).items()}
             lost = await self._db.write(rows.remove_missing, stream_id, files)
@@ -287,10 +298,8 @@ class RecordingProjection:
                 return True
         return False
 
-    async def _finish_log(self, stream_id: str, recording_id: str, sizes: dict[str, int]) -> None:
-        """Add what a recorder that was killed could not: its last fragments, and the end."""
-        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-        raw = await self._media.read(key)
+    async def _finish_log(self, stream_id: str, recording_id: str, sizes: dict[str, int], raw: bytes) -> None:
+        """Add what a recorder that was killed could not: its last fragments, and the end. ``raw`` is the log."""
         lines, whole = decode(raw)
         opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
         if opened is None or any(isinstance(line, RecordingClosed) for line in lines):
@@ -300,6 +309,7 @@ class RecordingProjection:
         end = max((line.start + line.duration for line in written), default=opened.started_at)
         added.append(RecordingClosed(end, "the recorder ended before it could close the recording"))
         torn = b"\n" if whole < len(raw) else b""
+        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
         await self._media.append(key, torn + b"".join(map(encode, added)))
 
     async def _tail(

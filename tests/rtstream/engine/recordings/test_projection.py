@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,6 +107,26 @@ async def test_fragments_behind_the_last_line_of_a_log_are_kept(
         assert found[-1].kind == "closed"
         await engine.projection.scan()
         assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
+
+
+@pytest.mark.parametrize("lines_lost", [1, 2, 4])
+@pytest.mark.parametrize("zeros", [False, True], ids=["cut", "zeros"])
+async def test_lines_that_a_power_cut_takes_after_they_were_applied_cost_no_footage(
+    known: Path, lines_lost: int, zeros: bool
+) -> None:
+    (log,) = known.glob(f"media/{STREAM}/*/{LOG_FILE}")
+    lines = log.read_bytes().splitlines(keepends=True)
+    rest = b"".join(lines[:-lines_lost])
+    log.write_bytes(rest + bytes(log.stat().st_size - len(rest)) if zeros else rest)
+    with closing(sqlite3.connect(known / "rtstream.db")) as db, db:
+        db.execute("UPDATE recordings SET closed = 0")  # the power was cut while it was recorded
+    async with Engine(config(known)) as engine:
+        found = await rows_of(engine)
+        assert all(round(a[0] + a[1], 3) == round(b[0], 3) for a, b in pairwise(found))
+        assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
+        (file,) = known.glob(f"media/{STREAM}/*/*.m4s")
+        assert found[-1][3] + found[-1][4] == file.stat().st_size
+        assert (await engine.get_stream(STREAM)).recorded_bytes == sum(row[4] for row in found)
 
 
 async def test_a_file_cut_short_costs_only_what_is_missing(known: Path) -> None:
