@@ -16,7 +16,7 @@ import pytest
 
 from rtstream.messages import AudioTaken, RecordingStarted, SegmentClosed
 from tests.rtstream.recorder.hls_source import SEGMENT_S, HlsSource, hls_segments
-from tests.rtstream.recorder.recorder_client import WorkerClient, decoded, worker
+from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
 
 RATE = 48_000
 PACKED_S = 2.0  # shorter segments of so few bytes are read ahead, across the tag of the next one
@@ -68,9 +68,9 @@ def audio_source(segments: Sequence[bytes], **how: Any) -> HlsSource:
     return HlsSource(list(segments), [None] * len(segments), **how)
 
 
-def heard_s(client: WorkerClient, run: RecordingStarted) -> float:
+def heard_s(client: RecorderClient, recording: RecordingStarted) -> float:
     """Decode a recording; returns its seconds of audio."""
-    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+    with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
         return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
 
 
@@ -78,31 +78,31 @@ def heard_s(client: WorkerClient, run: RecordingStarted) -> float:
 @pytest.mark.parametrize("offset_s", [0.0, 5000.0], ids=["from zero", "later"])
 def test_packed_audio_is_recorded_without_a_hole(codec: str, offset_s: float, tmp_path: Path) -> None:
     source = audio_source(packed_audio(codec, offset_s), segment_s=PACKED_S)
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         client.set_taps(audio=True)
         client.wait_for(SegmentClosed, 3)
         client.wait_for(AudioTaken, 3)
         client.stop()
-    [run] = client.of(RecordingStarted)
-    assert run.codecs == {"aac": "mp4a.40.2", "mp3": "mp4a.6B"}[codec]
-    segments = client.segments(run)
+    [recording] = client.of(RecordingStarted)
+    assert recording.codecs == {"aac": "mp4a.40.2", "mp3": "mp4a.6B"}[codec]
+    segments = client.segments(recording)
     for before, after in pairwise(segments):
         assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
     recorded = segments[-1].start + segments[-1].duration - segments[0].start
-    assert heard_s(client, run) == pytest.approx(recorded, abs=0.1)
+    assert heard_s(client, recording) == pytest.approx(recorded, abs=0.1)
 
 
 def test_the_timestamps_of_packed_audio_place_its_segments(tmp_path: Path) -> None:
     # The sender skipped ten seconds, which only the tags show.
     first, later = packed_audio("aac", 100.0, 8.0), packed_audio("aac", 118.0, 8.0)
     source = audio_source([*first, *later], breaks=(len(first),), segment_s=PACKED_S)
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         second = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, 1, lambda segment: segment.recording_id == second.recording_id)
         client.stop()
     assert len(client.of(RecordingStarted)) == 2
-    for run in client.of(RecordingStarted):
-        for before, after in pairwise(client.segments(run)):
+    for recording in client.of(RecordingStarted):
+        for before, after in pairwise(client.segments(recording)):
             assert before.start + before.duration == pytest.approx(after.start, abs=0.001)
 
 
@@ -121,13 +121,13 @@ def test_a_rendition_of_packed_audio_is_recorded_with_its_video(clip: Path, tmp_
         return sound.body(path.removeprefix("/a")) if path.startswith("/a/") else own(path)
 
     source.body = body  # type: ignore[method-assign]
-    with source.served() as url, worker(f"{url}/both.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/both.m3u8", tmp_path) as client:
         client.wait_for(SegmentClosed, 3)
         client.stop()
-    run = client.of(RecordingStarted)[0]
-    assert run.codecs.endswith("mp4a.40.2")
-    assert heard_s(client, run) > 2.0
-    numbers = [number for _, number in decoded(client.recorded(run))]
+    recording = client.of(RecordingStarted)[0]
+    assert recording.codecs.endswith("mp4a.40.2")
+    assert heard_s(client, recording) > 2.0
+    numbers = [number for _, number in decoded(client.recorded(recording))]
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
 
 
@@ -175,11 +175,11 @@ def test_line_ends_and_unknown_tags_change_nothing(encode: Callable[[str], str],
 
 def recorded_numbers(source: HlsSource, path: str, folder: Path) -> list[int]:
     """Record three segments, and return the numbers of their pictures, which follow one another."""
-    with source.served() as url, worker(f"{url}/{path}", folder) as client:
+    with source.served() as url, recorder(f"{url}/{path}", folder) as client:
         client.wait_for(SegmentClosed, 3)
         client.stop()
-    [run] = client.of(RecordingStarted)
-    numbers = [number for _, number in decoded(client.recorded(run))]
+    [recording] = client.of(RecordingStarted)
+    numbers = [number for _, number in decoded(client.recorded(recording))]
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
     return numbers
 
@@ -188,7 +188,7 @@ def test_a_discontinuity_ends_a_recording_and_loses_no_picture(clip: Path, tmp_p
     _, before = hls_segments(clip, tmp_path / "before", offset_s=100.0)
     _, after = hls_segments(clip, tmp_path / "after", offset_s=10.0)
     source = HlsSource([*before[:6], *after], [None] * (6 + len(after)), breaks=(6,))
-    with source.served() as url, worker(f"{url}/live.m3u8", tmp_path) as client:
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
         second = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, 2, lambda segment: segment.recording_id == second.recording_id)
         client.stop()
