@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from rtstream.forkserver import start_recorder
@@ -22,8 +23,19 @@ from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import open_source
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.0.0.5"
-PORTS = (80, 554, 1935, 9000)
 NAME = "flip.example"
+SOURCES = {  # by the port that the recorder connects to
+    80: f"http://{NAME}/a.ts",
+    443: f"https://{NAME}/a.ts",
+    554: f"rtsp://{NAME}/live",
+    322: f"rtsps://{NAME}/live",
+    1935: f"rtmp://{NAME}/live/cam",
+    9443: f"rtmps://{NAME}:9443/live/cam",
+    9000: f"tcp://{NAME}:9000",
+}
+SRT, UDP = 9001, 9002
+DATAGRAMS = {SRT: f"srt://{NAME}:{SRT}", UDP: f"udp://{NAME}:{UDP}"}
+LISTENS = f"tcp://{NAME}:9003?listen=1&listen_timeout=300"
 
 
 def answer(query: bytes, address: str) -> bytes:
@@ -80,6 +92,38 @@ def serve(address: str, port: int, media: bytes, connections: Counter[str]) -> N
     threading.Thread(target=accept, daemon=True).start()
 
 
+def count_datagrams(address: str, port: int, connections: Counter[str]) -> None:
+    """Count the datagrams that arrive, such as the handshakes of SRT."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, port))
+
+    def receive() -> None:
+        while True:
+            server.recv(2048)
+            connections[f"{address}:{port}"] += 1
+
+    threading.Thread(target=receive, daemon=True).start()
+
+
+def watch_listeners(ports: tuple[int, ...], connections: Counter[str]) -> None:
+    """Count the moments at which a socket of this namespace is bound to one of these ports."""
+
+    tick = threading.Event()
+
+    def look() -> None:
+        while True:
+            for table in ("udp", "tcp"):
+                for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                    local, state = line.split()[1], line.split()[3]
+                    host, _, port = local.partition(":")
+                    if int(port, 16) in ports and (table == "udp" or state == "0A"):
+                        address = socket.inet_ntoa(bytes.fromhex(host)[::-1])
+                        connections[f"{address}:{int(port, 16)}"] += 1
+            tick.wait(0.02)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
 def main(folder: Path, media: Path) -> None:
     for command in (
         ["ip", "link", "set", "lo", "up"],
@@ -91,19 +135,22 @@ def main(folder: Path, media: Path) -> None:
     Names()
     connections: Counter[str] = Counter()
     for address in (PUBLIC, PRIVATE):
-        for port in PORTS:
+        for port in SOURCES:
             serve(address, port, media.read_bytes(), connections)
+        count_datagrams(address, SRT, connections)
+    watch_listeners((UDP, 9003), connections)
     first, second = (socket.getaddrinfo(NAME, 80, type=socket.SOCK_STREAM)[0][4][0] for _ in range(2))
     reasons: dict[str, list[str]] = {}
-    for url in (f"http://{NAME}/a.ts", f"rtsp://{NAME}/live", f"rtmp://{NAME}/live/cam", f"tcp://{NAME}:9000"):
+    for url in (*SOURCES.values(), *DATAGRAMS.values(), LISTENS):
         for _ in range(4):
-            spec = RecorderSpec("rts-test", url, ["video"], False, str(folder), 4.0, 1.0, 3.0)
+            settings = RecorderSpec("rts-test", url, ["video"], False, str(folder), 4.0, 1.0, 3.0)
+            spec = replace(settings, listen_ports=f"{UDP},9003")
             try:
                 open_source(spec).close()
                 reason = "open"
             except SourceFailed as failed:
                 reason = failed.reason
-            reasons.setdefault(url.split(":")[0], []).append(reason)
+            reasons.setdefault(url.split("?")[0], []).append(reason)
     spec = RecorderSpec("rts-test", f"http://{NAME}/a.ts", ["video"], False, str(folder), 4.0, 1.0, 3.0, 0.2)
     process, connection = start_recorder(spec)
     health, deadline = [], time.monotonic() + 25

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtstream.recorder.rebinding import PORTS, PRIVATE, PUBLIC
+from tests.rtstream.recorder.rebinding import PRIVATE, PUBLIC, SOURCES, SRT, UDP
 from tests.rtstream.recorder.recorder_sources import transport_stream
 
 ROOT = Path(__file__).parents[3]
@@ -25,14 +25,17 @@ def test_a_name_that_changes_its_address_never_leads_to_a_private_one(clip: Path
     media.write_bytes(transport_stream(clip, seconds=1.0))
     command = [unshare, "-n", "-m", sys.executable, "-m", "tests.rtstream.recorder.rebinding"]
     done = subprocess.run(
-        [*command, str(tmp_path), str(media)], cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
+        [*command, str(tmp_path), str(media)], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["flips"]
-    for port in PORTS:
+    ffmpeg = shutil.which("ffmpeg") or ""
+    speaks_srt = ffmpeg and b"srt" in subprocess.run([ffmpeg, "-protocols"], capture_output=True).stdout.split()
+    for port in (*SOURCES, UDP, 9003, *([SRT] if speaks_srt else [])):
         assert seen["connections"].get(f"{PUBLIC}:{port}", 0) > 0, seen
         assert seen["connections"].get(f"{PRIVATE}:{port}", 0) == 0, seen
+    assert len(seen["reasons"]) == len(SOURCES) + 3
     for reasons in seen["reasons"].values():
         refused = [reason for reason in reasons if f"the host is at {PRIVATE}" in reason]
         assert len(refused) == 2, seen
