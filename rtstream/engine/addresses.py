@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,19 +11,11 @@ import anyio.to_thread
 
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
-from rtstream.rules.addresses import (
-    check_addresses,
-    check_local_path,
-    parse_allowed,
-)
+from rtstream.rules.addresses import check_addresses, check_local_path, parse_allowed
 from rtstream.rules.source_options import check_listening, parse_ports
-from rtstream.rules.source_urls import ANY_ADDRESS, parse_source, parse_webhook
+from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, is_address, parse_source, parse_webhook
 
 RESOLVE_TIMEOUT_S = 5.0
-
-
-class HostUnresolved(InvalidRequest):
-    """The host name has no address now; it may have one later."""
 
 
 class Addresses:
@@ -37,18 +30,34 @@ class Addresses:
 
     async def source(self, url: str) -> str:
         """Check the URL of a source; returns the one to open. Raises InvalidRequest with a sentence."""
+        source = await self._parsed(url)
+        if _has_address(source):
+            check_addresses(await _resolve(source.host, source.port), self._allowed)
+        return source.url
+
+    async def stored_source(self, url: str) -> str:
+        """Check a source that was accepted before, without a name server; returns the URL to open.
+
+        A machine that starts before its network cannot resolve names, or resolves them to a sign-in page. The recorder
+        resolves and checks them at every connection, and retries. Raises InvalidRequest for what no retry can change.
+        """
+        source = await self._parsed(url)
+        if _has_address(source) and is_address(source.host):
+            check_addresses([source.host], self._allowed)
+        return source.url
+
+    async def _parsed(self, url: str) -> SourceUrl:
+        """Parse the URL of a source, and check its file or the port that it would listen on."""
         source = parse_source(url)
         if source.scheme == "file":
             path = await anyio.to_thread.run_sync(lambda: Path(source.file).resolve())
             check_local_path(path, self._folders)
             if not await anyio.Path(path).is_file():
                 raise InvalidRequest("There is no such media file. Check the path.")
-            return path.as_uri()
+            return replace(source, file=path.as_uri())
         if source.listens:
             check_listening(source.port, self._ports)
-        if not source.listens or source.host != ANY_ADDRESS:
-            check_addresses(await _resolve(source.host, source.port), self._allowed)
-        return source.url
+        return source
 
     async def webhook(self, url: str) -> list[str]:
         """Check the URL of a webhook receiver; returns the addresses to connect to. Raises InvalidRequest."""
@@ -58,11 +67,16 @@ class Addresses:
         return found
 
 
+def _has_address(source: SourceUrl) -> bool:
+    """Whether the source names a host: a file has none, and a listener may accept senders at every address."""
+    return source.scheme != "file" and not (source.listens and source.host == ANY_ADDRESS)
+
+
 async def _resolve(host: str, port: int) -> list[str]:
     """All addresses of a host."""
     try:
         with anyio.fail_after(RESOLVE_TIMEOUT_S):
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise HostUnresolved("The host name cannot be resolved. Check its spelling and the network.") from None
+        raise InvalidRequest("The host name cannot be resolved. Check its spelling and the network.") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

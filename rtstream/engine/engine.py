@@ -197,7 +197,7 @@ class Engine:
             health,
             self.recorder_events,
             transcribers,
-            self._addresses.source,
+            self._addresses,
             media,
         )
         self.transcripts = TranscriptService(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 import idna
@@ -212,6 +212,15 @@ def canonical_host(host: str, what: str = "address") -> str:
     if len(host) > 253 or not _NAME.fullmatch(host):
         raise InvalidRequest(f"The host in the {what} is not a valid name or address.")
     return host
+
+
+def is_address(host: str) -> bool:
+    """Whether a canonical host is an IP address instead of a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ipv6(text: str, what: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from rtstream import ids
 from rtstream import messages as m
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import HostUnresolved
+from rtstream.engine.addresses import Addresses
 from rtstream.engine.journal import Journal
 from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
@@ -41,9 +40,6 @@ FIRST_ANSWER_S = 20.0
 """How long connecting waits for the source's first answer; API clients give up after 30 s."""
 MAX_NAME = 200
 
-CheckSource = Callable[[str], Awaitable[str]]
-"""Checks a URL given from outside and returns the one to open. Raises InvalidRequest with a sentence."""
-
 
 class StreamPage(TypedDict):
     """Options of ``StreamService.page``, as in ``store.streams.page``."""
@@ -68,7 +64,7 @@ class StreamService:
         health: HealthLog,
         events: RecorderEvents,
         transcribers: TranscriptRunner,
-        check_source: CheckSource,
+        addresses: Addresses,
         media: Storage,
     ) -> None:
         self._config = config
@@ -78,7 +74,7 @@ class StreamService:
         self._health = health
         self._events = events
         self._transcribers = transcribers
-        self._check_source = check_source
+        self._addresses = addresses
         self._media = media
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
@@ -94,9 +90,7 @@ class StreamService:
 
     async def _resume(self, row: StreamRow) -> None:
         try:
-            await self._check_source(row.url)
-        except HostUnresolved:
-            pass  # a machine that starts before its network: the recorder tries again, and checks what it finds
+            await self._addresses.stored_source(row.url)
         except InvalidRequest as exc:
             await self._health.set(row.id, "error", exc.message)
             return
@@ -106,7 +100,7 @@ class StreamService:
         """Add a stream and run it. Waits for the source's first answer; a source that refuses is not added."""
         stream_id = ids.stream_id()
         with self._capacity.claim(stream_id):
-            url = await self._check_source(request.url.strip())
+            url = await self._addresses.source(request.url.strip())
             row = await self._insert(stream_id, url, request)
             try:
                 await self._run(row, trial=True)
@@ -188,7 +182,7 @@ class StreamService:
         row = await self._db.read(rows.get, stream_id)
         if stream_id not in self._supervisor.running:
             with self._capacity.claim(stream_id):
-                await self._check_source(row.url)
+                await self._addresses.source(row.url)
                 await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.RUNNING))
                 await self._run(row)
         return await self.get(stream_id)
