@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from rtstream.errors import RTStreamError
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,14 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]], failure: 
     while True:
         try:
             await work()
-        except Exception:
-            log.exception(failure)
+        except Exception as exc:  # noqa: BLE001 - logged
+            log_failure(log, failure, exc)
         await anyio.sleep(seconds)
+
+
+def log_failure(log: logging.Logger, text: str, exc: Exception) -> None:
+    """Log an exception that does not end its loop: expected failures as one line, all others with a traceback."""
+    if isinstance(exc, RTStreamError):
+        log.warning("%s: %s", text, exc)
+    else:
+        log.error(text, exc_info=exc)

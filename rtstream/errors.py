@@ -76,8 +76,22 @@ class Unavailable(RTStreamError):
 
 
 class DatabaseUnavailable(RTStreamError):
-    """The database cannot be read or written right now: locked, full, read-only, or damaged."""
+    """The database cannot be read or written right now: locked, full, read-only, or damaged.
+
+    Args:
+        problem: A sentence.
+        next_step: A sentence.
+        disk_full: Whether the cause is a full disk.
+        damaged: Whether the file must be repaired.
+    """
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
     retry_after_s = 10.0
+
+    def __init__(self, problem: str, next_step: str = "", *, disk_full: bool = False, damaged: bool = False) -> None:
+        super().__init__(f"{problem} Recordings continue. {next_step}".rstrip())
+        self.problem = problem
+        self.next_step = next_step
+        self.disk_full = disk_full
+        self.damaged = damaged

@@ -42,6 +42,7 @@ class RecorderHealth:
     reason: str = ""
     attempts: int = 0
     media: JsonObject | None = None  # MediaInfo fields, with state "connected"
+    code: str = ""  # HealthCode of the reason, if it has one
     kind: ClassVar[str] = "health"
 
 

@@ -35,6 +35,21 @@ class HealthState(ApiState):
     ERROR = "error"
 
 
+class HealthCode(ApiState):
+    """Code of a reason in the health of a stream or of the engine."""
+
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    DISK_FULL = "disk_full"
+    DISK_ERROR = "disk_error"
+
+
+class HealthLevel(ApiState):
+    """Level of a reason: something is missing, or something is worth knowing."""
+
+    PROBLEM = "problem"
+    NOTE = "note"
+
+
 class StreamStatus(ApiState):
     """Status of a stream as the API reports it."""
 

@@ -17,7 +17,7 @@ from itertools import islice
 import anyio
 from pydantic_core import to_json
 
-from rtstream.concurrency import Broadcast
+from rtstream.concurrency import Broadcast, log_failure
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
 
@@ -91,8 +91,8 @@ class JournalTail:
                     for message, row in batch:
                         self.add(item(message, index_id=row.index_id, alert_id=row.alert_id))
                         last = message.seq
-            except Exception:
-                log.exception("Reading the journal failed and is retried")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "Reading the journal failed and is retried", exc)
                 await anyio.sleep(1.0)
 
     def add(self, added: Item) -> None:

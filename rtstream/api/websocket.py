@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -75,6 +75,10 @@ async def connect(websocket: WebSocket) -> None:
         await _serve(websocket, wanted)
     except* WebSocketDisconnect:
         pass
+    except* RTStreamError as group:  # the database fails; a client that connects again continues from its cursor
+        log.warning("A WebSocket was closed: %s", group.exceptions[0])
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.close(1013, "try again later")
     finally:
         open_connections.discard(websocket)
 

@@ -38,11 +38,11 @@ from rtstream.engine.recordings import (
     stream_url,
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
-from rtstream.engine.streams import HealthLog, RecorderEvents, StreamService, Supervisor
+from rtstream.engine.streams import HealthLog, RecorderEvents, StorageHealth, StreamService, Supervisor
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
 from rtstream.engine.webhooks import WebhookService
-from rtstream.errors import InvalidRequest, RTStreamError
+from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
 from rtstream.messages import Message
 from rtstream.models import (
     Alert,
@@ -71,10 +71,14 @@ from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
+from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 60.0
+AGREE_AGAIN_S = 5.0
+DRAIN_S = 8.0
+"""Longest wait at the end of the engine for results that are not in the database yet, in seconds."""
 
 
 class Engine:
@@ -143,8 +147,12 @@ class Engine:
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
+        stack.push_async_callback(self._write_the_rest)
+        tasks.start_soon(self.queue.run)
         # Recorders end before anything else does, so that their last segments are stored.
-        self.projection = RecordingProjection(self.db, media)
+        self.health = HealthLog(self.queue, self.journal)
+        self._storage = StorageHealth(tasks, self.db, self.queue, self.health)
+        self.projection = RecordingProjection(self.db, media, self._storage.files_failed)
         self._open_alerts(tasks)
         self._open_streams(tasks, media)
         self._open_videos(tasks, media, exported)
@@ -156,6 +164,7 @@ class Engine:
     async def _open_store(self, data_dir: Path, stack: AsyncExitStack) -> None:
         self.db = Database.below(data_dir)
         stack.push_async_callback(self.db.aclose)
+        self.queue = WriteQueue(self.db)
         await self.db.write(stream_rows.ensure_default_collection, time.time())
         self.journal = Journal(self.db)
         self.bindings = Subscriptions(self.db)
@@ -181,20 +190,19 @@ class Engine:
         """Streams, their indexes and transcripts, and the path of a recorder's messages to them."""
         config = self.config
         self._supervisor = Supervisor(tasks, self._handle)
-        indexing = IndexRunner(tasks, self.db, self.journal, self.calls, self.alerting.scene_stored)
+        indexing = IndexRunner(tasks, self.queue, self.journal, self.calls, self.alerting.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing)
         transcribers = TranscriptRunner(
-            tasks, self.db, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
+            tasks, self.queue, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
         )
-        health = HealthLog(self.db, self.journal)
-        self.recorder_events = RecorderEvents(self.db, health, visual, transcribers, self.projection)
+        self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
         self.streams = StreamService(
             config,
             self.db,
             self.journal,
             self._supervisor,
-            health,
+            self.health,
             self.recorder_events,
             transcribers,
             self._addresses,
@@ -226,10 +234,12 @@ class Engine:
 
     async def _start(self, tasks: TaskGroup) -> None:
         """Bring files and rows into agreement, then resume what ran when the engine ended."""
-        await self.projection.scan()
-        await self.db.write(recording_rows.close_all)  # recordings from before logs
+        try:
+            await self._agree(frozenset())
+        except (DatabaseUnavailable, OSError) as exc:
+            log.warning("files and rows are compared later: %s", exc)
+            tasks.start_soon(self._agree_later)
         tasks.start_soon(self.projection.run)
-        await self.exports.agree()
         self.delivery.start()
         await self.alerting.start()
         await self.indexes.resume()
@@ -238,6 +248,26 @@ class Engine:
         self.search.start(tasks)
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
         tasks.start_soon(self._retention.run)
+
+    async def _agree(self, running: frozenset[str]) -> None:
+        await self.projection.scan(running)
+        if not running:
+            await self.db.write(recording_rows.close_all)  # recordings from before logs
+        await self.exports.agree()
+
+    async def _agree_later(self) -> None:
+        """Bring files and rows into agreement once the database works, while streams run."""
+        while True:
+            await anyio.sleep(AGREE_AGAIN_S)
+            try:
+                await self._agree(frozenset(self._supervisor.running))
+            except (DatabaseUnavailable, OSError):
+                continue
+            return
+
+    async def _write_the_rest(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.queue.drain(DRAIN_S)
 
     def _embeddings(self, stack: AsyncExitStack) -> EmbeddingProvider | None:
         try:
@@ -277,6 +307,7 @@ class Engine:
             speech=self.transcripts.usable(),
             language_model="" if self.calls.language.name == "local" else self.calls.language.name,
             search=await self.search.progress(),
+            reasons=self.health.problems,
             streams=total,
             streams_running=running,
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from rtstream.config import EngineConfig
+from rtstream.errors import DatabaseUnavailable
 from rtstream.perception import model_policy, registry
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
@@ -158,7 +160,8 @@ class ModelCalls:
             own.take(now)
         if own is not None or self._config.model_calls_per_hour or self._config.model_calls_per_day:
             # Before the call, so that an engine that keeps being killed cannot exceed its budget.
-            await self.save()
+            with suppress(DatabaseUnavailable):  # the count in memory holds
+                await self.save()
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -167,7 +170,8 @@ class ModelCalls:
 
     async def aclose(self) -> None:
         """Store the budget and close the providers."""
-        await self.save()
+        with suppress(DatabaseUnavailable):
+            await self.save()
         for provider in (*self._visions.values(), *self._languages.values(), *self._speeches.values()):
             await provider.aclose()
 

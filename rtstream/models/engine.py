@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rtstream.models.base import ApiModel
 from rtstream.models.search import SearchState
+from rtstream.models.streams import HealthReason
 
 
 class EngineInfo(ApiModel):
@@ -20,5 +21,6 @@ class EngineInfo(ApiModel):
     speech: str = Field(default="", description="Speech engine in use. Empty if none is installed.")
     language_model: str = Field(default="", description="Language model that decides events. Empty if none is set.")
     search: SearchState = Field(default_factory=lambda: SearchState())
+    reasons: list[HealthReason] = Field(default_factory=list, description="Problems of the whole engine.")
     streams: int = 0
     streams_running: int = 0

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rtstream.models.base import ApiModel, MediaType
 from rtstream.models.indexes import IndexProgress
-from rtstream.states import HealthState, StreamStatus
+from rtstream.states import HealthCode, HealthLevel, HealthState, StreamStatus
 
 
 class Collection(ApiModel):
@@ -18,11 +18,24 @@ class Collection(ApiModel):
     is_public: bool = False
 
 
+class HealthReason(ApiModel):
+    """A problem or a note in the health of a stream or of the engine (extension)."""
+
+    code: HealthCode
+    level: HealthLevel = HealthLevel.PROBLEM
+    since: float = Field(default=0.0, description="Unix seconds when it began.")
+    text: str = Field(default="", description="Plain sentence without credentials.")
+    next_step: str = Field(default="", description="Plain sentence about what to do.")
+
+
 class Health(ApiModel):
     """State of a stream's connection to its source (extension)."""
 
     state: HealthState = HealthState.CONNECTING
     reason: str = Field(default="", description="Plain sentence without credentials.")
+    reasons: list[HealthReason] = Field(
+        default_factory=list, description="Problems and notes that have a code, the stream's own first."
+    )
     since: float = Field(default=0.0, description="Unix seconds when this state began.")
     attempts: int = Field(default=0, description="Connection attempts since the last success.")
     lag_s: float | None = Field(

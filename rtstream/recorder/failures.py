@@ -6,6 +6,8 @@ import errno
 
 from av import error as averror
 
+from rtstream.states import HealthCode
+
 _STATUSES = (
     (averror.HTTPUnauthorizedError, 401),
     (averror.HTTPForbiddenError, 403),
@@ -26,6 +28,16 @@ class SourceFailed(Exception):
     def __init__(self, reason: str, lasting: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.lasting = reason, lasting
+
+
+def failure_code(exc: Exception) -> str:
+    """Return the health code of a failure to write to the disk, or an empty string."""
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return HealthCode.DISK_FULL
+    if number in (errno.EIO, errno.EROFS, errno.ENODEV, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ESTALE):
+        return HealthCode.DISK_ERROR
+    return ""
 
 
 def explain_status(status: int) -> SourceFailed:

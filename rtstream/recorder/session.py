@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
-from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.failures import SourceFailed, failure_code
 from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import (
@@ -371,7 +371,7 @@ class Session:
         if isinstance(exc, DamagedMedia) or self._undecodable:
             reason = "recording is paused: the source sends damaged parameter sets (VPS, SPS or PPS)"
         reason = reason or "recording is paused: the stream could not be stored"
-        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
+        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media, failure_code(exc)))
 
     def finish(self) -> None:
         """Close the recording, if one is open."""

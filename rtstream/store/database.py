@@ -26,20 +26,29 @@ P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
+_WAIT = "Try again in a few seconds; see the engine's log if it lasts."
+_REPAIR = "Stop the engine and run 'rtstream-mcp db repair'."
 _UNAVAILABLE = {
-    sqlite3.SQLITE_BUSY: "is locked by another program",
-    sqlite3.SQLITE_LOCKED: "is locked by another program",
-    sqlite3.SQLITE_NOMEM: "has no memory left",
-    sqlite3.SQLITE_READONLY: "is read-only",
-    sqlite3.SQLITE_IOERR: "cannot be read or written (I/O error)",
-    sqlite3.SQLITE_CORRUPT: "is damaged",
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
-    sqlite3.SQLITE_PROTOCOL: "cannot be locked",
-    sqlite3.SQLITE_NOTADB: "is not a database any more",
+    sqlite3.SQLITE_BUSY: ("is locked by another program", _WAIT),
+    sqlite3.SQLITE_LOCKED: ("is locked by another program", _WAIT),
+    sqlite3.SQLITE_NOMEM: ("has no memory left", _WAIT),
+    sqlite3.SQLITE_READONLY: ("is read-only", "Make the data folder writable."),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written (I/O error)", "Check the disk of the data folder."),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _REPAIR),
+    sqlite3.SQLITE_FULL: ("cannot grow: the disk is full", "Free some space."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check the data folder."),
+    sqlite3.SQLITE_PROTOCOL: ("cannot be locked", _WAIT),
+    sqlite3.SQLITE_NOTADB: ("is not a database any more", _REPAIR),
 }
-"""Kinds of failures that may pass, by their SQLite result code."""
+"""Failures whose cause is not a query, by their SQLite result code: the problem and the next step."""
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+BUSY_S = 5.0
+"""Longest wait for the lock of another program."""
+BUSY_AGAIN_S = 0.25
+"""The same while the database is unavailable, so that the writes in the queue do not wait behind each other."""
 
+WRITES = "rtstream_writes"
+"""Execution option of writing transactions: the longest wait for the lock of another program, in seconds."""
 READERS = 4
 CHECKPOINT_WRITES = 25
 """Number of writes after which a separate thread copies the write-ahead log into the database."""
@@ -61,7 +70,7 @@ def open_engine(url: str | URL) -> Engine:
         def _pragmas(raw: sqlite3.Connection, _record: object) -> None:
             raw.isolation_level = None  # use the BEGIN below, so that reads are also snapshots
             cursor = raw.cursor()
-            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
@@ -71,7 +80,13 @@ def open_engine(url: str | URL) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begin(conn: Connection) -> None:
-            conn.exec_driver_sql("BEGIN")
+            busy_s = conn.get_execution_options().get(WRITES)
+            if busy_s is None:
+                conn.exec_driver_sql("BEGIN")
+                return
+            # At once, because a transaction that begins to write later fails if another program wrote in between.
+            conn.exec_driver_sql(f"PRAGMA busy_timeout={busy_s * 1000:.0f}")
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
@@ -88,6 +103,10 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="db-checkpoint")
         self._writes = 0
+        self._failure: DatabaseUnavailable | None = None
+        self._damage: DatabaseUnavailable | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called in the event loop when ``failure`` has changed."""
         try:
             prepare(self._engine)
         except BaseException:
@@ -111,16 +130,50 @@ class Database:
             raise failure(path, exc) from exc
         return cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
 
+    @property
+    def failure(self) -> DatabaseUnavailable | None:
+        """The reason for which the database cannot be used now, or None. Damage remains until the next start."""
+        return self._damage or self._failure
+
+    def _note(self, failure: DatabaseUnavailable | None) -> None:
+        before = self.failure
+        if failure is not None and failure.damaged:
+            self._damage = failure
+        else:
+            self._failure = failure
+        now = self.failure
+        if (before and before.message) != (now and now.message):
+            self.on_change()
+
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Run ``fn(conn, *args)`` as a reading transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run, fn, *args, **named))
+        """Run ``fn(conn, *args)`` as a reading transaction. Raises DatabaseUnavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, partial(self._read, fn, *args, **named)
+            )
+        except DatabaseUnavailable as exc:
+            self._note(exc)
+            raise
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Run ``fn(conn, *args)`` as a writing transaction. Writes run one after another, in the order of the calls."""
+        """Run ``fn(conn, *args)`` as a writing transaction. Writes run one after another, in the order of the calls.
+
+        Raises:
+            DatabaseUnavailable: Nothing was written. See ``WriteQueue`` for results that must not be lost then.
+        """
         self._writes += 1
         if self._writes % CHECKPOINT_WRITES == 0 and self._engine.dialect.name == "sqlite":
             self._checkpoints.submit(self._checkpoint)
-        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(self._run, fn, *args, **named))
+        try:
+            result: T = await asyncio.get_running_loop().run_in_executor(
+                self._writer, partial(self._write, fn, *args, **named)
+            )
+        except DatabaseUnavailable as exc:
+            self._note(exc)
+            raise
+        if self._failure is not None:
+            self._note(None)
+        return result
 
     def _checkpoint(self) -> None:
         """Copy the write-ahead log without delaying writers. In a writer, it would take 0.1 s or more per 4 MB."""
@@ -129,18 +182,30 @@ class Database:
             assert raw is not None
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
-    def _run(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+    def _read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        return self._run(self._engine, lambda conn: fn(conn, *args, **named))
+
+    def _write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        busy_s = BUSY_S if self._failure is None else BUSY_AGAIN_S
+        engine = self._engine.execution_options(**{WRITES: busy_s})
+        return self._run(engine, lambda conn: fn(conn, *args, **named))
+
+    def _run(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
         try:
-            with self._engine.begin() as conn:
-                return fn(conn, *args, **named)
+            with engine.begin() as conn:
+                return fn(conn)
         except DBAPIError as exc:
             code = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF  # the low byte of extended codes is the kind
             if code not in _UNAVAILABLE:
                 raise  # a fault of the query
-            log.warning("the database failed: %s", exc.orig)
+            if self.failure is None:  # else it is known
+                log.warning("the database failed: %s", exc.orig)
+            problem, next_step = _UNAVAILABLE[code]
             raise DatabaseUnavailable(
-                f"The database {_UNAVAILABLE[code]}. Recordings continue. Try again in a few seconds; see the engine's "
-                "log if it lasts."
+                f"The database {problem}.",
+                next_step,
+                disk_full=code == sqlite3.SQLITE_FULL,
+                damaged=code in _DAMAGE,
             ) from exc
 
     async def aclose(self) -> None:

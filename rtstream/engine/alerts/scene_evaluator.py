@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
-from rtstream.concurrency import every
+from rtstream.concurrency import every, log_failure
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
@@ -122,8 +122,8 @@ class SceneEvaluator:
                 if scene is not None:
                     due = [alert for alert in alerts if alert.judged_scene < scene.id]
                     await self._evaluate_scene(due, scene, skip=lane.way == "model" and behind)
-            except Exception:
-                log.exception("alerts of index %s could not be evaluated", lane.index_id)
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, f"alerts of index {lane.index_id} could not be evaluated", exc)
                 await anyio.sleep(RETRY_S)
                 continue
             if not more:

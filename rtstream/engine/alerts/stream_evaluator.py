@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.concurrency import log_failure
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
 from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated
@@ -85,8 +86,8 @@ class StreamEvaluator:
                 for message in page.entries:
                     await self._entry(message)
                 cursor = page.cursor
-            except Exception:
-                log.exception("alerts on streams could not be evaluated")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "alerts on streams could not be evaluated", exc)
                 await anyio.sleep(RETRY_S)
 
     async def _entry(self, message: Message) -> None:

@@ -56,7 +56,7 @@ class AudioIndexes:
         """Return the running audio indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
-    async def segment_stored(self, stream_id: str, engine: str, record: JsonObject) -> None:
+    async def segment_heard(self, stream_id: str, engine: str, record: JsonObject) -> None:
         """Add a final transcript segment to the batches."""
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.concurrency import log_failure
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import Capped, ModelCalls
 from rtstream.json_types import JsonObject
@@ -26,8 +27,8 @@ from rtstream.rules.text_safety import clean
 from rtstream.states import IndexStatus, SceneStatus
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
-from rtstream.store.database import Database
 from rtstream.store.journal import Entry
+from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ MAX_WAITING = 2
 MAX_TEXT = 20_000
 """Maximum number of characters stored of a model's response."""
 MAX_LINES = 500
+SCENE_BYTES = 4000
+"""Memory of a scene that waits for the database, besides its text."""
 RESUME_SLACK_S = 0.1
 """Seconds added to a pause for the cap. Clocks and timers are inexact, and an early call would pause again."""
 
@@ -69,6 +72,10 @@ class RunningIndex:
     """Whether the last window failed. The index then shows the reason."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    uncounted: dict[str, float] = field(default_factory=dict)
+    """Counts that are not in the database yet."""
+    counting: bool = False
+    """Whether a write of ``uncounted`` is queued."""
 
 
 class IndexRunner:
@@ -76,17 +83,17 @@ class IndexRunner:
 
     Args:
         tasks: Task group in which the indexes run.
-        db: The database.
+        queue: Writes scenes and counters. They wait in it while the database is unavailable.
         journal: Journal that is notified of scenes.
         calls: Calls the models.
         on_scene: Called with the id of the index after each stored scene.
     """
 
     def __init__(
-        self, tasks: TaskGroup, db: Database, journal: Journal, calls: ModelCalls, on_scene: Callable[[str], None]
+        self, tasks: TaskGroup, queue: WriteQueue, journal: Journal, calls: ModelCalls, on_scene: Callable[[str], None]
     ) -> None:
         self._tasks = tasks
-        self._db = db
+        self._queue = queue
         self._journal = journal
         self._calls = calls
         self._on_scene = on_scene
@@ -101,10 +108,31 @@ class IndexRunner:
         index.arrived.set()
         if len(index.waiting) > MAX_WAITING:
             index.waiting.popleft()
-            await self._count(index, **{"capped" if index.paused else "skipped": 1})
+            self._count(index, **{"capped" if index.paused else "skipped": 1})
 
-    async def _count(self, index: RunningIndex, **add: float) -> None:
-        await self._db.write(lambda conn: rows.count(conn, index.id, **add))
+    def _count(self, index: RunningIndex, **add: float) -> None:
+        """Add to the counters of an index. Counts that wait for the database are added up, so they need little room."""
+        for name, amount in add.items():
+            index.uncounted[name] = index.uncounted.get(name, 0) + amount
+        if not index.counting:
+            self._store_counts(index)
+
+    def _store_counts(self, index: RunningIndex) -> None:
+        taken: dict[str, float] = {}
+
+        def write(conn: Connection) -> None:
+            taken.clear()
+            taken.update(index.uncounted)
+            rows.count(conn, index.id, **taken)
+
+        def written() -> None:
+            left = {name: amount - taken.get(name, 0) for name, amount in index.uncounted.items()}
+            index.uncounted = {name: amount for name, amount in left.items() if amount}
+            index.counting = False
+            if index.uncounted:
+                self._store_counts(index)
+
+        index.counting = self._queue.put(write, written)
 
     async def _work(self, index: RunningIndex) -> None:
         with index.scope:
@@ -118,9 +146,9 @@ class IndexRunner:
                     await self._scene(index, job)
                 except Capped as exc:
                     await self._pause(index, exc)
-                except Exception:
-                    log.exception("a window of index %s could not be indexed", index.id)
-                    await self._count(index, failed=1)
+                except Exception as exc:  # noqa: BLE001 - logged
+                    log_failure(log, f"a window of index {index.id} could not be indexed", exc)
+                    self._count(index, failed=1)
 
     async def _load(self, index: RunningIndex) -> None:
         """Load the model while the first window fills."""
@@ -128,8 +156,8 @@ class IndexRunner:
             await index.provider.load()
         except ProviderError:
             pass  # the first window reports it
-        except Exception:
-            log.exception("the model of index %s could not be loaded", index.id)
+        except Exception as exc:  # noqa: BLE001 - logged
+            log_failure(log, f"the model of index {index.id} could not be loaded", exc)
 
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
         """Pause the index until the cap allows another call. Windows dropped meanwhile are counted as capped."""
@@ -141,7 +169,7 @@ class IndexRunner:
 
     async def _state(self, index: RunningIndex, status: IndexStatus, reason: str) -> None:
         index.failing = False
-        await self._db.write(lambda conn: rows.update_index(conn, index.id, status=status, status_reason=reason))
+        await self._queue.write(rows.update_index, index.id, status=status, status_reason=reason)
 
     async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
         attempts = _Attempts(job)
@@ -151,7 +179,7 @@ class IndexRunner:
             try:
                 answer = await self._calls.call(index.provider, attempts, index.id)
             except Capped:
-                await self._count(index, capped=1, calls=attempts.count)
+                self._count(index, capped=1, calls=attempts.count)
                 raise
             except ProviderError as exc:
                 failure = str(exc)
@@ -180,19 +208,30 @@ class IndexRunner:
             counts["unchanged"] = 1
         elif not self._calls.free(index.provider):
             counts |= {"calls": attempts.count, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
-        await self._db.write(self._store, index, values, counts)
+        changed = bool(failure) or index.failing
         index.failing = bool(failure)
-        self._journal.wake()
-        self._on_scene(index.id)
+        size = SCENE_BYTES + 2 * len(values["text"]) + sum(2 * len(line) for line in detail.lines)
+
+        def stored() -> None:
+            self._journal.wake()
+            self._on_scene(index.id)
+
+        def store(conn: Connection) -> None:
+            self._store(conn, index, values, counts, changed)
+
+        if not await self._queue.write_then(store, stored, size):
+            self._count(index, skipped=1)
 
     @staticmethod
-    def _store(conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float]) -> None:
+    def _store(
+        conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float], changed: bool
+    ) -> None:
         """Store a scene, its journal entry and the index's counters in one transaction."""
         scene_id = rows.add_scene(conn, **values)
         detail = values["detail"]
         rows.count(conn, index.id, **counts)
         failure = detail.get("failure", "")
-        if failure or index.failing:
+        if changed:
             reason = f"The last window failed: {failure}" if failure else ""
             rows.update_index(conn, index.id, status_reason=reason)
         data = {

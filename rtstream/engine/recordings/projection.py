@@ -7,7 +7,7 @@ database is unavailable, logs grow and nothing is lost. The rows follow later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -63,15 +63,15 @@ class ScanResult:
 class RecordingProjection:
     """Applies logs to rows.
 
-    ``on_unavailable(reason)`` is called when the database fails, and with "" once it is back.
+    ``on_failure(reason)`` is called when recorded files cannot be read, and with "" once they can.
     """
 
     def __init__(
-        self, db: Database, media: Storage, on_unavailable: Callable[[str], None] = lambda reason: None
+        self, db: Database, media: Storage, on_failure: Callable[[str], Awaitable[None]] | None = None
     ) -> None:
         self._db = db
         self._media = media
-        self._on_unavailable = on_unavailable
+        self._on_failure = on_failure
         self._positions: dict[tuple[str, str], int] = {}
         self._due: dict[tuple[str, str], None] = {}
         self._unsettled: dict[str, None] = {}
@@ -100,15 +100,21 @@ class RecordingProjection:
                 attempt += 1
                 if attempt == 1:
                     log.warning("recordings are not entered into the database for now: %s", exc)
-                    self._on_unavailable("the database cannot be written; recording continues")
+                if isinstance(exc, OSError):
+                    failing = f"Recorded files cannot be read or written: {exc.strerror or type(exc).__name__}."
+                    await self._report(failing)
                 self._due = due | self._due
                 self._changed.set()
                 await anyio.sleep(delay(attempt, RETRY_MAX_S, 0.5))
                 continue
             if attempt:
                 log.info("recordings are entered into the database again")
-                self._on_unavailable("")
+                await self._report("")
             attempt = 0
+
+    async def _report(self, failing: str) -> None:
+        if self._on_failure is not None:
+            await self._on_failure(failing)
 
     async def catch_up(self, due: Iterable[tuple[str, str]]) -> int:
         """Apply what these logs say since they were last read. Returns the number of segments.

@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from rtstream.concurrency import Broadcast
+from rtstream.concurrency import Broadcast, log_failure
 from rtstream.engine.search.ranking import Meaning
 from rtstream.errors import Unavailable
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
@@ -133,8 +133,8 @@ class SearchBatches:
             try:
                 meanings = await self._vectors.meanings([text for text, _, _ in batch])
                 outcomes = await self._db.read(_find_all, batch, meanings)
-            except Exception as exc:
-                log.exception("searches failed")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "searches failed", exc)
                 outcomes = [exc] * len(batch)
             self._running -= len(batch)
             for (_, _, future), outcome in zip(batch, outcomes, strict=True):

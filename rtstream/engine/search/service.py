@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
-from rtstream.concurrency import Broadcast
+from rtstream.concurrency import Broadcast, log_failure
 from rtstream.engine.journal import Journal
 from rtstream.engine.search.batches import (
     MAX_WAITING,
@@ -310,8 +310,8 @@ class SearchService:
                     with anyio.move_on_after(POLL_S):
                         await arrived.wait()
                     await anyio.sleep(PAUSE_S)
-            except Exception:
-                log.exception("results could not be indexed for search")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "results could not be indexed for search", exc)
                 await anyio.sleep(RETRY_S)
 
     async def _embed(self) -> None:
@@ -332,8 +332,8 @@ class SearchService:
                 if str(exc) != self._trouble:
                     log.warning("documents cannot be embedded: %s", exc)
                 self._trouble = str(exc)
-            except Exception:
-                log.exception("documents could not be embedded")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "documents could not be embedded", exc)
                 pause = RETRY_S
             if pause == math.inf:
                 await grown.wait()

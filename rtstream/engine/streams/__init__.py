@@ -3,6 +3,7 @@
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
+from rtstream.engine.streams.storage_health import StorageHealth
 from rtstream.engine.streams.supervisor import Supervisor
 
-__all__ = ["HealthLog", "RecorderEvents", "StreamService", "Supervisor"]
+__all__ = ["HealthLog", "RecorderEvents", "StorageHealth", "StreamService", "Supervisor"]

@@ -8,24 +8,31 @@ from sqlalchemy import Connection
 
 from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
-from rtstream.models import Health
+from rtstream.models import Health, HealthCode, HealthReason
 from rtstream.rules.redaction import redact
 from rtstream.rules.text_safety import clean
 from rtstream.states import HealthState
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as rows
-from rtstream.store.database import Database
 from rtstream.store.journal import Entry
+from rtstream.store.queue import WriteQueue
 
 MAX_REASON = 500
+NEXT_STEPS = {
+    HealthCode.DISK_FULL: "Free some space, or lower keep_days or keep_gb of a stream. Recording then continues.",
+    HealthCode.DISK_ERROR: "Check the disk of the data folder. Recording continues as soon as it can be written.",
+}
 
 
 class HealthLog:
     """Knows how every stream is that ran since the engine started."""
 
-    def __init__(self, db: Database, journal: Journal) -> None:
-        self._db = db
+    def __init__(self, queue: WriteQueue, journal: Journal) -> None:
+        self._queue = queue
         self._journal = journal
+        self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
+        self._own: dict[str, HealthReason] = {}  # of the recorders
+        self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
         self._names: dict[str, str] = {}
@@ -61,34 +68,82 @@ class HealthLog:
         """Return the broadcast that is notified of each change of a stream's health."""
         return self._changed.setdefault(stream_id, Broadcast())
 
-    async def set(self, stream_id: str, state: str, reason: str, *, attempts: int = 0) -> None:
-        """Store the health of a stream, and write a journal entry when state or reason differ from before."""
+    async def set(
+        self, stream_id: str, state: str, reason: str, *, attempts: int = 0, code: HealthCode | None = None
+    ) -> None:
+        """Store the health of a stream, and write a journal entry when state or reason differ from before.
+
+        Never fails: while the database is unavailable, rows and entries wait for it.
+        """
         before = self._health.get(stream_id)
+        now = time.time()
         reason = clean(redact(reason, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
-        health = Health(state=HealthState(state), reason=reason, since=time.time(), attempts=attempts)
+        own = self._own.get(stream_id)
+        if code is None:
+            self._own.pop(stream_id, None)
+        elif own is None or (own.code, own.text) != (code, reason):
+            self._own[stream_id] = HealthReason(code=code, since=now, text=reason, next_step=NEXT_STEPS.get(code, ""))
+        health = Health(state=HealthState(state), reason=reason, since=now, attempts=attempts)
         if before is not None and before.state == state:
             health.since = before.since
         self._health[stream_id] = health
+        self._connection[stream_id] = reason
+        await self._publish(stream_id, before)
 
-        def write(conn: Connection) -> bool:
-            rows.update_stream(conn, stream_id, health=health.model_dump())
-            if before is not None and (before.state, before.reason) == (state, reason):
-                return False
-            if stream_id in self._trial:
-                return False
-            journal_rows.append(conn, self._entry(stream_id, health))
-            return True
+    async def set_problem(self, code: HealthCode, text: str, next_step: str) -> None:
+        """Add a problem of the engine, which concerns every stream that runs."""
+        known = self._problems.get(code)
+        if known is not None and known.text == text:
+            return
+        since = known.since if known else time.time()
+        self._problems[code] = HealthReason(code=code, since=since, text=text, next_step=next_step)
+        await self._publish_all()
 
-        if await self._db.write(write):
-            self._journal.wake()
+    async def clear_problem(self, code: HealthCode) -> None:
+        """Remove a problem of the engine."""
+        if self._problems.pop(code, None) is not None:
+            await self._publish_all()
+
+    @property
+    def problems(self) -> list[HealthReason]:
+        """Problems of the engine."""
+        return list(self._problems.values())
+
+    async def _publish_all(self) -> None:
+        for stream_id, health in list(self._health.items()):
+            await self._publish(stream_id, health.model_copy())
+
+    async def _publish(self, stream_id: str, before: Health | None) -> None:
+        """Complete the health of a stream by its reasons, store it and write a journal entry if it has changed."""
+        health = self._health[stream_id]
+        own = [self._own[stream_id]] if stream_id in self._own else []
+        shared = [] if health.state is HealthState.STOPPED else self.problems
+        codes = {reason.code for reason in own}
+        health.reasons = own + [reason for reason in shared if reason.code not in codes]
+        health.reason = self._connection[stream_id] or next((reason.text for reason in health.reasons), "")
+        values = health.model_dump(mode="json")
+        entry = None
+        if stream_id not in self._trial and (before is None or _shown(before) != _shown(health)):
+            entry = self._entry(stream_id, health)
+
+        def write(conn: Connection) -> None:
+            rows.update_stream(conn, stream_id, health=values)
+            if entry is not None:
+                journal_rows.append(conn, entry)
+
+        await self._queue.write_then(write, None if entry is None else self._journal.wake)
         self.changed(stream_id).notify()
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that was removed."""
-        for table in (self._health, self._changed, self._names, self._urls):
+        for table in (self._health, self._changed, self._names, self._urls, self._own, self._connection):
             table.pop(stream_id, None)
         self._trial.discard(stream_id)
 
     def _entry(self, stream_id: str, health: Health) -> Entry:
-        data = health.model_dump(mode="json", include={"state", "reason", "since", "attempts"})
+        data = health.model_dump(mode="json", include={"state", "reason", "reasons", "since", "attempts"})
         return Entry("health", data, stream_id=stream_id, stream_name=self._names.get(stream_id, ""))
+
+
+def _shown(health: Health) -> tuple[str, str, list[tuple[str, str]]]:
+    return health.state, health.reason, [(reason.code, reason.text) for reason in health.reasons]

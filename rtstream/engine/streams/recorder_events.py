@@ -11,11 +11,13 @@ from rtstream.engine.recordings import RecordingProjection
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import DatabaseUnavailable
-from rtstream.states import DesiredState
+from rtstream.states import DesiredState, HealthCode
 from rtstream.store import streams as rows
-from rtstream.store.database import Database
+from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
+
+CODES = frozenset(code.value for code in HealthCode)
 
 
 class RecorderEvents:
@@ -23,13 +25,13 @@ class RecorderEvents:
 
     def __init__(
         self,
-        db: Database,
+        queue: WriteQueue,
         health: HealthLog,
         visual: VisualIndexes,
         transcripts: TranscriptRunner,
         projection: RecordingProjection,
     ) -> None:
-        self._db = db
+        self._queue = queue
         self._projection = projection
         self._health = health
         self._visual = visual
@@ -64,13 +66,14 @@ class RecorderEvents:
 
     async def _state(self, stream_id: str, message: m.RecorderHealth) -> None:
         if message.state == "stopped":  # by itself, at the end of a file
-            await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.STOPPED))
+            await self._queue.write(rows.update_stream, stream_id, desired=DesiredState.STOPPED)
         if message.state in ("reconnecting", "stopped"):
             await self.recording_ended(stream_id)
         media = message.media
         if media is not None:
-            await self._db.write(lambda conn: rows.update_stream(conn, stream_id, media=media))
-        await self._health.set(stream_id, message.state, message.reason, attempts=message.attempts)
+            await self._queue.write(rows.update_stream, stream_id, media=media)
+        code = HealthCode(message.code) if message.code in CODES else None
+        await self._health.set(stream_id, message.state, message.reason, attempts=message.attempts, code=code)
 
     def _stats(self, stream_id: str, message: m.RecorderStats) -> None:
         health = self._health.get(stream_id)

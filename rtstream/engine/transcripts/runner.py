@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream import messages as m
+from rtstream.concurrency import log_failure
 from rtstream.engine.journal import Journal
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
@@ -26,8 +27,8 @@ from rtstream.rules.text_safety import clean
 from rtstream.states import TranscriptState
 from rtstream.store import journal as journal_rows
 from rtstream.store import transcripts as rows
-from rtstream.store.database import Database
 from rtstream.store.journal import Entry
+from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ OnPartial = Callable[[Entry], None]
 class UtteranceListener(Protocol):
     """A consumer of final transcript segments, such as the audio indexes."""
 
-    async def segment_stored(self, stream_id: str, engine: str, record: JsonObject) -> None:
-        """Handle a final segment that was stored."""
+    async def segment_heard(self, stream_id: str, engine: str, record: JsonObject) -> None:
+        """Handle a final segment, which is stored or waits for the database."""
         ...
 
     async def clock(self, stream_id: str, engine: str, reached: float) -> None:
@@ -137,7 +138,7 @@ class TranscriptRunner:
 
     Args:
         tasks: Task group in which the transcripts run.
-        db: The database.
+        queue: Writes segments. They wait in it while the database is unavailable.
         journal: Journal that is notified of segments.
         listener: Consumer of final segments.
         on_partial: Called with each partial utterance.
@@ -147,14 +148,14 @@ class TranscriptRunner:
     def __init__(
         self,
         tasks: TaskGroup,
-        db: Database,
+        queue: WriteQueue,
         journal: Journal,
         listener: UtteranceListener,
         on_partial: OnPartial,
         max_lag_s: float,
     ) -> None:
         self._tasks = tasks
-        self._db = db
+        self._queue = queue
         self._journal = journal
         self._listener = listener
         self._on_partial = on_partial
@@ -238,8 +239,8 @@ class TranscriptRunner:
                         transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
                     except ProviderError as exc:
                         await self._fail(transcript, str(exc), exc.retry_after_s or 0.0)
-                    except Exception:
-                        log.exception("transcript of %s failed", transcript.stream_id)
+                    except Exception as exc:  # noqa: BLE001 - logged
+                        log_failure(log, f"transcript of {transcript.stream_id} failed", exc)
                         await self._fail(transcript, "Transcription failed inside the engine. See its log.")
                 await self._write_gap(transcript)
         finally:
@@ -386,11 +387,12 @@ class TranscriptRunner:
         }
         entry = Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
 
-        def write(conn: Connection) -> int:
+        def write(conn: Connection) -> None:
             journal_rows.append(conn, entry)
-            return rows.add(conn, **values)
+            rows.add(conn, **values)
 
-        segment_id = await self._db.write(write)
-        self._journal.wake()
+        size = 2000 + 2 * len(text) + 200 * len(detail.get("words") or ())
+        if not await self._queue.write_then(write, self._journal.wake, size):
+            self._count_skipped(transcript, end - start)
         if kind == "speech":
-            await self._listener.segment_stored(transcript.stream_id, transcript.engine, {**values, "id": segment_id})
+            await self._listener.segment_heard(transcript.stream_id, transcript.engine, values)

@@ -21,7 +21,7 @@ import anyio
 from anyio.abc import TaskGroup
 from standardwebhooks import Webhook
 
-from rtstream.concurrency import every
+from rtstream.concurrency import every, log_failure
 from rtstream.engine.webhooks.transport import PostFailed, PostResponse, post
 from rtstream.errors import RTStreamError
 from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt
@@ -135,8 +135,8 @@ class WebhookService:
             part = alert_ids[begin : begin + READ_TOGETHER]
             try:
                 rows = await self._db.read(outbox.pending, part, READ_TOGETHER * 2)
-            except Exception:
-                log.exception("webhooks could not be read")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "webhooks could not be read", exc)
                 rows = []
             found = {alert_id: list(own) for alert_id, own in groupby(rows, key=lambda row: row.alert_id)}
             for alert_id in part:
@@ -151,8 +151,8 @@ class WebhookService:
             try:
                 self.wake(await self._db.read(outbox.waiting))  # left from an earlier run
                 break
-            except Exception:
-                log.exception("webhooks could not be read")
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "webhooks could not be read", exc)
                 await anyio.sleep(RETRY_S)
         await every(TRIM_EVERY_S, self._trim, "old webhooks could not be removed")
 
@@ -168,8 +168,8 @@ class WebhookService:
             lane.wake = anyio.Event()
             try:
                 rows = await self._db.read(outbox.pending, [alert_id], LOOK_AHEAD)
-            except Exception:
-                log.exception("webhooks of alert %s could not be read", alert_id)
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, f"webhooks of alert {alert_id} could not be read", exc)
                 await anyio.sleep(RETRY_S)
                 continue
             complete = len(rows) < LOOK_AHEAD
@@ -215,8 +215,8 @@ class WebhookService:
                 try:
                     await self._db.write(outbox.store_attempts, [asdict(attempt) for attempt, _ in finished])
                     break
-                except Exception:
-                    log.exception("webhook attempts could not be logged")
+                except Exception as exc:  # noqa: BLE001 - logged
+                    log_failure(log, "webhook attempts could not be logged", exc)
                     await anyio.sleep(RETRY_S)
             for _, logged in finished:
                 logged.set()
@@ -236,8 +236,8 @@ class WebhookService:
             error = f"the receiver did not respond within {self._timeout_s:g} s"
         except PostFailed as exc:
             error = f"the receiver could not be reached ({exc})"
-        except Exception:
-            log.exception("webhook %s could not be sent", row.id)
+        except Exception as exc:  # noqa: BLE001 - logged
+            log_failure(log, f"webhook {row.id} could not be sent", exc)
             error = "internal error"
         status, retry_after = (response.status, response.retry_after_s) if response else (None, None)
         now = time.time()

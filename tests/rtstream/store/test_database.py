@@ -17,7 +17,6 @@ pytestmark = pytest.mark.anyio
 
 
 def insert(conn: Connection) -> None:
-    conn.execute(text("PRAGMA busy_timeout=50"))
     conn.execute(
         text("INSERT INTO collections (id, name, description, is_public, created_at) VALUES ('c', 'c', '', 0, 0)")
     )
@@ -27,7 +26,10 @@ def count(conn: Connection) -> int:
     return conn.execute(text("SELECT count(*) FROM collections")).scalar_one()
 
 
-async def test_a_database_locked_by_another_program_is_unavailable_until_it_is_released(tmp_path: Path) -> None:
+async def test_a_database_locked_by_another_program_is_unavailable_until_it_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtstream.store.database.BUSY_S", 0.05)
     db = Database.below(tmp_path)
     with closing(sqlite3.connect(tmp_path / "rtstream.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
