@@ -121,7 +121,7 @@ async def delivered(url: str, rtsp: str, windows: int, warm: int, own_s: float |
             message = json.loads(await feed.recv())
             if message.get("channel") == "scene_index":
                 late[message["data"]["end"]] = time.time() - message["data"]["end"]
-    page = await client.indexes.scenes(stream.id, index.rtstream_index_id, page_size=warm + windows)
+    page = await client.indexes.list_scenes(stream.id, index.rtstream_index_id, page_size=warm + windows)
     known = await client.indexes.get(stream.id, index.rtstream_index_id)
     await client.aclose()
     assert known.windows_failed == 0, known

@@ -43,7 +43,7 @@ async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> JsonObje
     return {**_described(found), "channels": channels, "cursor": cursor}
 
 
-async def listing(client: RTStreamClient, cursor: str | None) -> ListResourcesResult:
+async def list_resources(client: RTStreamClient, cursor: str | None) -> ListResourcesResult:
     """One page of all resources, always in the same order. Never starts an engine. Without one, only the catalogue."""
     offset = _offset(cursor)
     resources = [] if offset else [_resource(uris.STREAMS, "streams", "Live streams", "All streams with their health.")]

@@ -29,7 +29,7 @@ from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthori
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.remote_clients import is_loopback
 from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
-from server.mcp_server import Face, face_of
+from server.mcp_server import McpEndpoint, create_mcp_server
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ async def serve_engine(
     settings: Settings,
     stop: anyio.Event,
     on_ready: Callable[[str], None] = lambda _: None,
-    make_face: Callable[[Settings, RTStreamClient], Face] = face_of,
+    create_server: Callable[[Settings, RTStreamClient], McpEndpoint] = create_mcp_server,
 ) -> None:
     """Serve the API of a running engine and MCP at /mcp until ``stop``. Calls ``on_ready`` with the URL."""
     listening = anyio.Event()
@@ -84,9 +84,9 @@ async def serve_engine(
         on_ready(url)
 
     client = RTStreamClient.located_by(here)
-    face = make_face(settings, client)
-    route = Route(MCP_PATH, endpoint=_guarded(face, settings, engine))
-    async with _sessions(face, stop) as closed:
+    endpoint = create_server(settings, client)
+    route = Route(MCP_PATH, endpoint=_guarded(endpoint, settings, engine))
+    async with _sessions(endpoint, stop) as closed:
         await serve(
             engine,
             host=settings.host,
@@ -144,15 +144,15 @@ def transport_security(settings: Settings) -> TransportSecuritySettings:
     )
 
 
-def _guarded(face: Face, settings: Settings, engine: Engine) -> ASGIApp:
-    app = face.mcp.streamable_http_app(
+def _guarded(endpoint: McpEndpoint, settings: Settings, engine: Engine) -> ASGIApp:
+    app = endpoint.mcp.streamable_http_app(
         streamable_http_path=MCP_PATH, transport_security=transport_security(settings), host=settings.host
     )
     return KeyGuard(app) if settings.mcp_require_key else app
 
 
 @asynccontextmanager
-async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
+async def _sessions(endpoint: McpEndpoint, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
     """Serve MCP sessions until ``stop``. Returns an event that is set once they are closed.
 
     They end before the HTTP server, which would otherwise wait for their open streams.
@@ -160,10 +160,10 @@ async def _sessions(face: Face, stop: anyio.Event) -> AsyncIterator[anyio.Event]
     opened, closed = anyio.Event(), anyio.Event()
 
     async def run() -> None:
-        async with face.mcp.session_manager.run():
+        async with endpoint.mcp.session_manager.run():
             opened.set()
             await stop.wait()
-            face.eras.close()
+            endpoint.notifier.close()
             await anyio.sleep(0.1)  # listen streams send their final event
         closed.set()
 

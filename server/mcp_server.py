@@ -29,7 +29,7 @@ from rtstream.client import Feed, RTStreamClient
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
-from server.protocol_versions import Eras
+from server.protocol_versions import ChangeNotifier
 from server.settings import Settings
 from tools._framework.definition import Live, ToolContext
 from tools._framework.groups import ALL
@@ -121,11 +121,11 @@ def _mistake(error: BaseException) -> str:
 
 
 @dataclass(frozen=True)
-class Face:
-    """A server for any transport. ``eras.close()`` ends its listen streams."""
+class McpEndpoint:
+    """A server for any transport. ``notifier.close()`` ends its listen streams."""
 
     mcp: MCPServer[Live]
-    eras: Eras
+    notifier: ChangeNotifier
     client: RTStreamClient
     feed: Feed
 
@@ -138,7 +138,7 @@ def create_face(
     toolsets: str = ALL,
     read_only: bool = False,
     notices: Sequence[str] = (),
-) -> Face:
+) -> McpEndpoint:
     """Create a server on ``client``. It does not call the engine before a request needs it.
 
     ``toolsets`` and ``read_only`` select the tools, see ``tools.registry``.
@@ -153,13 +153,13 @@ def create_face(
         await feed.need(READY_S if wanted else 0.0)
         return wanted
 
-    eras = Eras(bus, interest)
-    updates = Updates(eras.publish)
-    feed = Feed(client, updates.message, lambda: updates.touch([LIST_CHANGED, *eras.subscribed()]))
+    notifier = ChangeNotifier(bus, interest)
+    updates = Updates(notifier.publish)
+    feed = Feed(client, updates.message, lambda: updates.touch([LIST_CHANGED, *notifier.subscribed()]))
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Live]) -> AsyncIterator[Live]:
-        async with eras.running(), feed.running(), anyio.create_task_group() as tasks:
+        async with notifier.running(), feed.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(updates.run)
             try:
                 yield Live(client, feed, wait_default_s, wait_max_s)
@@ -182,11 +182,11 @@ def create_face(
     install(mcp, client, feed)
     install_prompts(mcp)
     install_completions(mcp, client)
-    eras.install(mcp, lambda cursor: catalogue.listing(client, cursor))
-    return Face(mcp, eras, client, feed)
+    notifier.install(mcp, lambda cursor: catalogue.list_resources(client, cursor))
+    return McpEndpoint(mcp, notifier, client, feed)
 
 
-def face_of(settings: Settings, client: RTStreamClient, notices: Sequence[str] = ()) -> Face:
+def create_mcp_server(settings: Settings, client: RTStreamClient, notices: Sequence[str] = ()) -> McpEndpoint:
     """Create the server for the settings. ``notices`` are settings to correct, reported with every result."""
     return create_face(
         client,

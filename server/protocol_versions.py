@@ -54,10 +54,10 @@ Interest = Callable[[list[str]], Awaitable[list[str]]]
 Listing = Callable[[str | None], Awaitable[ListResourcesResult]]
 
 
-class Eras:
+class ChangeNotifier:
     """Delivers changes of resources to the clients of a server in both eras.
 
-    ``async with eras.running()`` while the server serves.
+    ``async with notifier.running()`` while the server serves.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ RENAMED = {"webhook_allow_private": ("webhook_allow_networks", "private")}
 
 
 class Settings(EngineConfig, BaseSettings):
-    """Settings of the engine and of the MCP face."""
+    """Settings of the engine and of the MCP server."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
 

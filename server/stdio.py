@@ -10,7 +10,7 @@ from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
 from rtstream.rules.remote_clients import is_loopback
 from server.local_engine import LocalEngine, read_identity
-from server.mcp_server import face_of
+from server.mcp_server import create_mcp_server
 from server.settings import Settings, renamed
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ async def serve_stdio(settings: Settings) -> None:
     notices = renamed()
     for notice in notices:
         log.warning(notice)
-    face = face_of(settings, client, notices)
-    await face.mcp.run_stdio_async()
+    endpoint = create_mcp_server(settings, client, notices)
+    await endpoint.mcp.run_stdio_async()
 
 
 def locate(settings: Settings) -> Locate:

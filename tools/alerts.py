@@ -225,8 +225,8 @@ async def explain_alert(
     Use this when the user misses an alert or gets too many. Call update_event next to change the event.
     """
     client, alert = live(ctx).client, (stream_id, index_id, alert_id)
-    found, more = await client.alerts.decisions(*alert, start=start, end=end, page=page, page_size=limit)
-    webhooks = await client.alerts.deliveries(*alert, limit=MAX_WEBHOOKS)
+    found, more = await client.alerts.list_decisions(*alert, start=start, end=end, page=page, page_size=limit)
+    webhooks = await client.alerts.list_deliveries(*alert, limit=MAX_WEBHOOKS)
     return Explanation(
         summary=summary(found),
         decisions=episodes(found),

@@ -197,7 +197,7 @@ async def get_scenes(
     cursor = await live(
         ctx
     ).feed.cursor()  # taken before the read, so that scenes in between are seen twice rather than missed
-    found = await live(ctx).client.indexes.scenes(
+    found = await live(ctx).client.indexes.list_scenes(
         stream_id, index_id, start=start, end=end, page=page, page_size=page_size
     )
     return SceneList(scenes=_scenes(found.scenes), has_more=found.next_page, cursor=cursor)

@@ -27,10 +27,10 @@ from rtstream.api import (
     search,
     streams,
     transcripts,
+    video_transcripts,
     videos,
     websocket,
 )
-from rtstream.api import video_transcripts as spoken
 from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.cors import AllowedOrigins
 from rtstream.api.envelope import failure, refusal
@@ -47,60 +47,104 @@ API_WORDS = frozenset({"rtstream", "collection", "video", "audio", "capture", "c
 
 
 def routes() -> list[BaseRoute]:
-    """The routes in the order of matching, with literal components before ids (API reference 1.12)."""
+    """Return the routes in the order of matching, with literal components before ids (API reference 1.12)."""
+    return [*_collections_and_journal(), *_streams(), *_indexes(), *_videos(), *_without_key(), *_links()]
+
+
+def _collections_and_journal() -> list[BaseRoute]:
+    """Routes of collections, of search in them, and of what concerns all streams."""
+    return [
+        path("/collection", GET=collections.list_collections, POST=collections.create_collection),
+        path("/collection/{collection_id}", GET=collections.get_collection, PATCH=collections.update_collection),
+        path("/collection/{collection_id}/websocket", GET=websocket.get_websocket_url),
+        path("/collection/{collection_id}/search", POST=video_transcripts.search_collection),
+        path("/collection/{collection_id}/search/v2", POST=video_transcripts.search_collection_v2),
+        path("/rtstream", GET=streams.list_streams, POST=streams.connect_stream),
+        path("/rtstream/event", GET=events.list_events, POST=events.create_event),
+        path("/rtstream/event/{event_id}", PATCH=events.update_event, DELETE=events.delete_event),
+        path("/rtstream/collection/{collection_id}/search", POST=search.search_streams),
+        path("/rtstream/engine", GET=journal.get_engine_info),
+        path("/rtstream/links", GET=links.list_links, DELETE=links.revoke_links),
+        path("/rtstream/links/{link_id}", DELETE=links.revoke_link),
+        path("/rtstream/journal", GET=journal.read_journal),
+    ]
+
+
+def _streams() -> list[BaseRoute]:
+    """Routes of one stream."""
+    stream = "/rtstream/{stream_id}"
+    return [
+        path(stream, GET=streams.get_stream, PATCH=streams.update_stream, DELETE=streams.delete_stream),
+        path(stream + "/status", PATCH=streams.set_stream_status),
+        path(stream + "/stream", GET=streams.get_playback),
+        path(stream + "/export", POST=videos.export_stream),
+        path(stream + "/frame", GET=streams.get_frame),
+        path(stream + "/sheet", GET=streams.get_sheet),
+        path(stream + "/look", POST=streams.look),
+        path(stream + "/search", POST=search.search_stream),
+        path(stream + "/transcription", GET=transcripts.get_transcript, POST=transcripts.set_transcript_status),
+        path(stream + "/transcription/status", GET=transcripts.get_transcript_status),
+        path(stream + "/event/test", POST=events.test_event),
+    ]
+
+
+def _indexes() -> list[BaseRoute]:
+    """Routes of the indexes of a stream, and of the alerts on them."""
     stream = "/rtstream/{stream_id}"
     index = stream + "/index/{index_id}"
     return [
-        path("/collection", GET=collections.listing, POST=collections.create),
-        path("/collection/{collection_id}", GET=collections.show, PATCH=collections.update),
-        path("/collection/{collection_id}/websocket", GET=websocket.address),
-        path("/collection/{collection_id}/search", POST=spoken.search_collection),
-        path("/collection/{collection_id}/search/v2", POST=spoken.search_collection_v2),
-        path("/rtstream", GET=streams.listing, POST=streams.connect),
-        path("/rtstream/event", GET=events.list_events, POST=events.create_event),
-        path("/rtstream/event/{event_id}", PATCH=events.update_event, DELETE=events.delete_event),
-        path("/rtstream/collection/{collection_id}/search", POST=search.streams),
-        path("/rtstream/engine", GET=journal.info),
-        path("/rtstream/links", GET=links.listing, DELETE=links.revoke_all),
-        path("/rtstream/links/{link_id}", DELETE=links.revoke),
-        path("/rtstream/journal", GET=journal.read),
-        path(stream, GET=streams.show, PATCH=streams.update, DELETE=streams.delete),
-        path(stream + "/status", PATCH=streams.switch),
-        path(stream + "/stream", GET=streams.playback),
-        path(stream + "/export", POST=videos.export),
-        path(stream + "/frame", GET=streams.frame),
-        path(stream + "/sheet", GET=streams.sheet),
-        path(stream + "/look", POST=streams.look),
-        path(stream + "/search", POST=search.one_stream),
-        path(stream + "/transcription", GET=transcripts.read, POST=transcripts.switch),
-        path(stream + "/transcription/status", GET=transcripts.status),
-        path(stream + "/index/scene", GET=indexes.listing, POST=indexes.create),
-        path(stream + "/index/scene/{index_id}", GET=indexes.records, PATCH=indexes.update),
-        path(stream + "/index/scene/{index_id}/status", PATCH=indexes.switch),
-        path(index, GET=indexes.show),
+        path(stream + "/index/scene", GET=indexes.list_indexes, POST=indexes.create_index),
+        path(stream + "/index/scene/{index_id}", GET=indexes.list_scenes, PATCH=indexes.update_index),
+        path(stream + "/index/scene/{index_id}/status", PATCH=indexes.set_index_status),
+        path(index, GET=indexes.get_index),
         path(index + "/alert", GET=events.list_alerts, POST=events.create_alert),
         path(index + "/alert/{alert_id}", DELETE=events.delete_alert),
-        path(index + "/alert/{alert_id}/status", PATCH=events.switch_alert),
-        path(index + "/alert/{alert_id}/decisions", GET=events.decisions),
-        path(index + "/alert/{alert_id}/deliveries", GET=events.deliveries),
+        path(index + "/alert/{alert_id}/status", PATCH=events.set_alert_status),
+        path(index + "/alert/{alert_id}/decisions", GET=events.list_decisions),
+        path(index + "/alert/{alert_id}/deliveries", GET=events.list_deliveries),
         path(index + "/alert/{alert_id}/redeliver", POST=events.redeliver),
-        path(stream + "/event/test", POST=events.test_event),
-        path("/video", GET=videos.listing),
-        path("/video/{video_id}", GET=videos.show, PATCH=videos.update, DELETE=videos.delete),
-        path("/video/{video_id}/stream", POST=videos.part),
-        path("/video/{video_id}/index", POST=spoken.index),
-        path("/video/{video_id}/transcription", GET=spoken.transcript, POST=spoken.transcribe),
-        path("/video/{video_id}/search", POST=spoken.search_video),
-        path("/video/{video_id}/search/v2", POST=spoken.search_video_v2),
-        path("/compile", POST=videos.compile_shots),
-        path("/audio", GET=videos.audio_listing),
-        path("/audio/{video_id}", GET=videos.show, DELETE=videos.delete),
-        path("/audio/{video_id}/transcription", GET=spoken.transcript, POST=spoken.transcribe),
-        path("/audio/{video_id}/generate_url", POST=videos.file_address),
-        path("/async-response/{job_id}", GET=videos.job, DELETE=videos.cancel),
+    ]
+
+
+def _videos() -> list[BaseRoute]:
+    """Routes of exported videos and of the jobs that create them."""
+    return [
+        path("/video", GET=videos.list_videos),
+        path("/video/{video_id}", GET=videos.get_video, PATCH=videos.update_video, DELETE=videos.delete_video),
+        path("/video/{video_id}/stream", POST=videos.play_ranges),
+        path("/video/{video_id}/index", POST=video_transcripts.index_video),
+        path(
+            "/video/{video_id}/transcription",
+            GET=video_transcripts.get_transcript,
+            POST=video_transcripts.transcribe,
+        ),
+        path("/video/{video_id}/search", POST=video_transcripts.search_video),
+        path("/video/{video_id}/search/v2", POST=video_transcripts.search_video_v2),
+        path("/compile", POST=videos.play_shots),
+        path("/audio", GET=videos.list_audio),
+        path("/audio/{video_id}", GET=videos.get_video, DELETE=videos.delete_video),
+        path(
+            "/audio/{video_id}/transcription",
+            GET=video_transcripts.get_transcript,
+            POST=video_transcripts.transcribe,
+        ),
+        path("/audio/{video_id}/generate_url", POST=videos.get_download_url),
+        path("/async-response/{job_id}", GET=videos.get_job, DELETE=videos.cancel_job),
+    ]
+
+
+def _without_key() -> list[BaseRoute]:
+    """Routes that check access themselves or need no key."""
+    return [
         WebSocketRoute("/ws", websocket.connect),
         Route(PATH, identity.prove),  # before a client sends its key, so without one
-        Route("/health", journal.health),  # monitoring does not count as use of the engine
+        Route("/health", journal.get_health),  # monitoring does not count as use of the engine
+    ]
+
+
+def _links() -> list[BaseRoute]:
+    """Routes of playback links, whose id is the key."""
+    return [
         link_path("/m/{link_id}/index.m3u8", GET=media.manifest),
         link_path("/m/{link_id}/video.mp4", GET=media.download),
         link_path("/m/{link_id}/init/{name}.mp4", GET=media.init_segment),

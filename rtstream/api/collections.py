@@ -26,23 +26,23 @@ class UpdateCollection(BaseModel):
     is_public: bool | None = None
 
 
-async def show(request: Request) -> Response:
+async def get_collection(request: Request) -> Response:
     """One collection."""
     return ok(await engine_of(request).collections.get(request.path_params["collection_id"]))
 
 
-async def listing(request: Request) -> Response:
+async def list_collections(request: Request) -> Response:
     """All collections."""
     return ok({"collections": await engine_of(request).collections.list(), "default_collection": "default"})
 
 
-async def create(request: Request) -> Response:
+async def create_collection(request: Request) -> Response:
     """Create a collection."""
     wanted = await body(request, CreateCollection)
     return ok(await engine_of(request).collections.create(wanted.name, wanted.description, wanted.is_public), 201)
 
 
-async def update(request: Request) -> Response:
+async def update_collection(request: Request) -> Response:
     """Update the name, description or visibility."""
     change = await body(request, UpdateCollection)
     return ok(await engine_of(request).collections.update(request.path_params["collection_id"], **change.model_dump()))

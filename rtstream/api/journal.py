@@ -31,7 +31,7 @@ class ReadJournal(BaseModel):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-async def read(request: Request) -> Response:
+async def read_journal(request: Request) -> Response:
     """Read entries after a cursor. Waits up to ``wait_s`` seconds for the first."""
     wanted = query(request, ReadJournal)
     which = Filter(wanted.streams, wanted.channels, wanted.labels, wanted.text, wanted.min_confidence)
@@ -57,11 +57,11 @@ async def read(request: Request) -> Response:
     return ok(page or await journal.read(wanted.since, which, wanted.limit))
 
 
-async def info(request: Request) -> Response:
+async def get_engine_info(request: Request) -> Response:
     """Get the version, the engines in use and the number of streams."""
     return ok(await engine_of(request).info())
 
 
-async def health(_request: Request) -> Response:
+async def get_health(_request: Request) -> Response:
     """Report that the engine runs. Needs no key."""
     return envelope({"success": True})

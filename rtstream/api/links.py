@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,15 +10,14 @@ from rtstream.api.base_url import base_url
 from rtstream.api.envelope import ok, query
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
+from rtstream.models import Slice
 
 
-class ListLinks(BaseModel):
+class ListLinks(Slice):
     """Query of ``GET rtstream/links``."""
 
     stream_id: str | None = None
     video_id: str | None = None
-    limit: int = Field(100, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=2**31)
 
 
 class RevokeLinks(BaseModel):
@@ -28,19 +27,20 @@ class RevokeLinks(BaseModel):
     video_id: str | None = None
 
 
-async def listing(request: Request) -> Response:
+async def list_links(request: Request) -> Response:
     """One page of links, newest first."""
     wanted = query(request, ListLinks)
-    return ok(await engine_of(request).links.listing(base_url(request), **wanted.model_dump()))
+    links = engine_of(request).links
+    return ok(await links.list(base_url(request), wanted, stream_id=wanted.stream_id, video_id=wanted.video_id))
 
 
-async def revoke(request: Request) -> Response:
+async def revoke_link(request: Request) -> Response:
     """End one link at once."""
     await engine_of(request).links.revoke(request.path_params["link_id"])
     return ok({"revoked": 1})
 
 
-async def revoke_all(request: Request) -> Response:
+async def revoke_links(request: Request) -> Response:
     """End all links of a stream or a video at once."""
     wanted = query(request, RevokeLinks)
     if (wanted.stream_id is None) == (wanted.video_id is None):

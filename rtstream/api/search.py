@@ -17,13 +17,13 @@ class _Where(TypedDict, total=False):
     collection: str | None
 
 
-async def one_stream(request: Request) -> Response:
+async def search_stream(request: Request) -> Response:
     """Search one stream."""
     asked = await body(request, SearchStreams)
     return await _answer(request, asked, streams=[request.path_params["stream_id"]])
 
 
-async def streams(request: Request) -> Response:
+async def search_streams(request: Request) -> Response:
     """Search all streams of a collection."""
     asked = await body(request, SearchStreams)
     collection = None if asked.all_collections else request.path_params["collection_id"]

@@ -13,14 +13,13 @@ from rtstream.api.base_url import base_url, origin
 from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
-from rtstream.models import AskLook, ConnectStream, RetentionLimits, StreamStatus
+from rtstream.models import AskLook, ConnectStream, Limit, RetentionLimits, Slice, StreamStatus
 
 
-class ListStreams(BaseModel):
+class ListStreams(Slice):
     """Query of ``GET rtstream``."""
 
-    limit: int = Field(10, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=2**31)
+    limit: Limit = 10
     status: StreamStatus | None = None
     name: str | None = None
     ordering: str = Field("-created_at", max_length=50)
@@ -65,35 +64,35 @@ class Range(BaseModel):
     max_side: int | None = Field(None, ge=64, le=4096)
 
 
-async def connect(request: Request) -> Response:
+async def connect_stream(request: Request) -> Response:
     """Connect a live source."""
     return ok(await engine_of(request).connect_stream(await body(request, ConnectStream)), 201)
 
 
-async def show(request: Request) -> Response:
+async def get_stream(request: Request) -> Response:
     """One stream."""
-    return ok(await engine_of(request).get_stream(request.path_params["stream_id"]))
+    return ok(await engine_of(request).streams.get(request.path_params["stream_id"]))
 
 
-async def update(request: Request) -> Response:
+async def update_stream(request: Request) -> Response:
     """Update the name, or the limits of recordings."""
     change = await body(request, UpdateStream)
     if change.name is None and change.retention is None:
         raise InvalidRequest("Nothing to update. Send a name, or limits of retention.")
     stream_id = request.path_params["stream_id"]
-    return ok(await engine_of(request).update_stream(stream_id, name=change.name, retention=change.retention))
+    return ok(await engine_of(request).streams.update(stream_id, name=change.name, retention=change.retention))
 
 
-async def delete(request: Request) -> Response:
+async def delete_stream(request: Request) -> Response:
     """Delete a stream with its recordings and results. Exported videos are kept."""
     await engine_of(request).delete_stream(request.path_params["stream_id"])
     return ok()
 
 
-async def listing(request: Request) -> Response:
+async def list_streams(request: Request) -> Response:
     """List a page of streams. ``next`` and ``previous`` are URLs of the neighbouring pages, or null."""
     wanted = query(request, ListStreams)
-    streams, count = await engine_of(request).list_streams(**wanted.model_dump())
+    streams, count = await engine_of(request).streams.list(wanted, **wanted.model_dump(exclude={"limit", "offset"}))
 
     def page(offset: int) -> str:
         values = wanted.model_copy(update={"offset": offset}).model_dump(exclude_none=True)
@@ -109,17 +108,17 @@ async def listing(request: Request) -> Response:
     )
 
 
-async def switch(request: Request) -> Response:
+async def set_stream_status(request: Request) -> Response:
     """Start or stop a stream. Repeated calls have no further effect."""
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
     match (await body(request, Action)).action:
         case "start":
-            return ok(await engine.start_stream(stream_id))
+            return ok(await engine.streams.start(stream_id))
         case "stop":
-            return ok(await engine.stop_stream(stream_id))
+            return ok(await engine.streams.stop(stream_id))
 
 
-async def playback(request: Request) -> Response:
+async def get_playback(request: Request) -> Response:
     """Get the URLs that play a time range."""
     wanted = query(request, WindowQuery)
     found = await engine_of(request).generate_stream(
@@ -133,7 +132,7 @@ async def playback(request: Request) -> Response:
     return ok(found)
 
 
-async def frame(request: Request) -> Response:
+async def get_frame(request: Request) -> Response:
     """Get one frame as JPEG, now or at a Unix time."""
     wanted = query(request, FrameQuery)
     picture = await engine_of(request).frame(request.path_params["stream_id"], wanted.at, wanted.max_side)
@@ -146,7 +145,7 @@ async def frame(request: Request) -> Response:
     return Response(picture.jpeg, headers=headers, media_type="image/jpeg")
 
 
-async def sheet(request: Request) -> Response:
+async def get_sheet(request: Request) -> Response:
     """Get a contact sheet of a range as JPEG."""
     wanted = query(request, Range)
     found = await engine_of(request).sheet(request.path_params["stream_id"], **wanted.model_dump())
@@ -162,4 +161,4 @@ async def sheet(request: Request) -> Response:
 async def look(request: Request) -> Response:
     """Ask the vision model about a moment or a range."""
     asked = await body(request, AskLook)
-    return ok(await engine_of(request).look(request.path_params["stream_id"], asked))
+    return ok(await engine_of(request).questions.answer(request.path_params["stream_id"], asked))

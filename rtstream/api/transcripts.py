@@ -12,13 +12,13 @@ from rtstream.api.envelope import UnixTime, body, ok, query
 from rtstream.api.feed import JournalTail, item
 from rtstream.api.routing import engine_of
 from rtstream.engine.transcripts import OnPartial
-from rtstream.models import Message
+from rtstream.models import Message, Page
 from rtstream.store.journal import Entry, iso
 
 EngineName = Field(None, max_length=300)
 
 
-class SwitchTranscript(BaseModel):
+class SetTranscriptStatus(BaseModel):
     """Body of ``POST rtstream/{id}/transcription``. Clients also send ``mode``, which has no effect."""
 
     action: Literal["start", "stop"]
@@ -27,15 +27,13 @@ class SwitchTranscript(BaseModel):
     language: str | None = Field(None, max_length=20)
 
 
-class ReadTranscript(BaseModel):
+class GetTranscript(Page):
     """Query of ``GET rtstream/{id}/transcription``."""
 
     engine: str | None = EngineName
     start: UnixTime | None = None
     end: UnixTime | None = None
     since: UnixTime | None = None
-    page: int = Field(1, ge=1, le=1_000_000)
-    page_size: int = Field(100, ge=1, le=1000)
 
 
 class OfEngine(BaseModel):
@@ -44,9 +42,9 @@ class OfEngine(BaseModel):
     engine: str | None = EngineName
 
 
-async def switch(request: Request) -> Response:
+async def set_transcript_status(request: Request) -> Response:
     """Start or stop a transcript. Repeated calls have no further effect."""
-    wanted = await body(request, SwitchTranscript)
+    wanted = await body(request, SetTranscriptStatus)
     transcripts, stream_id = engine_of(request).transcripts, request.path_params["stream_id"]
     if wanted.action == "stop":
         return ok(await transcripts.stop(stream_id, wanted.engine))
@@ -57,13 +55,14 @@ async def switch(request: Request) -> Response:
     )
 
 
-async def read(request: Request) -> Response:
+async def get_transcript(request: Request) -> Response:
     """Read a page of a transcript, oldest first."""
-    wanted = query(request, ReadTranscript)
-    return ok(await engine_of(request).transcripts.page(request.path_params["stream_id"], **wanted.model_dump()))
+    wanted = query(request, GetTranscript)
+    where = wanted.model_dump(exclude={"page", "page_size"})
+    return ok(await engine_of(request).transcripts.get(request.path_params["stream_id"], wanted, **where))
 
 
-async def status(request: Request) -> Response:
+async def get_transcript_status(request: Request) -> Response:
     """Get the state of a transcript."""
     wanted = query(request, OfEngine)
     return ok(await engine_of(request).transcripts.status(request.path_params["stream_id"], wanted.engine))

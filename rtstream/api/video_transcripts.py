@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rtstream.api.envelope import body, ok, query
 from rtstream.api.routing import engine_of
-from rtstream.api.videos import answer
+from rtstream.api.videos import job_response
 from rtstream.engine.jobs import Job
 from rtstream.engine.search import MAX_LIMIT
 from rtstream.engine.search.videos import VideoSearch
@@ -41,7 +41,7 @@ class Transcribe(BaseModel):
     language_code: str | None = Language
 
 
-class ReadVideoTranscript(BaseModel):
+class GetVideoTranscript(BaseModel):
     """Query of ``GET video/{id}/transcription``. ``force`` has no effect, because the newest transcript is returned."""
 
     segmenter: Literal["word", "sentence", "time"] = "word"
@@ -71,32 +71,32 @@ class NewSearch(BaseModel):
     filter: JsonValue = None
 
 
-async def index(request: Request) -> Response:
+async def index_video(request: Request) -> Response:
     """Transcribe a video and make it searchable."""
     asked = await body(request, IndexVideo)
     _check_index(asked.index_type)
     if asked.callback_url:
         raise InvalidRequest("This engine does not support callbacks for videos. Omit callback_url and wait instead.")
-    spoken = engine_of(request).spoken
-    started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
+    transcripts = engine_of(request).video_transcripts
+    started = await transcripts.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
     return await _when_done(request, started)
 
 
 async def transcribe(request: Request) -> Response:
     """Transcribe a video. This is the same operation as indexing it."""
     asked = await body(request, Transcribe)
-    spoken = engine_of(request).spoken
-    started = await spoken.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
+    transcripts = engine_of(request).video_transcripts
+    started = await transcripts.start(request.path_params["video_id"], language=asked.language_code, force=asked.force)
     return await _when_done(request, started)
 
 
-async def transcript(request: Request) -> Response:
+async def get_transcript(request: Request) -> Response:
     """Read the transcript of a video, once it exists."""
-    asked = query(request, ReadVideoTranscript)
-    spoken, video_id = engine_of(request).spoken, request.path_params["video_id"]
-    if (under_way := spoken.job_of(video_id)) is not None:
+    asked = query(request, GetVideoTranscript)
+    transcripts, video_id = engine_of(request).video_transcripts, request.path_params["video_id"]
+    if (under_way := transcripts.job_of(video_id)) is not None:
         await under_way.wait(WAIT_S)
-    return ok(await spoken.transcript(video_id, **asked.model_dump()))
+    return ok(await transcripts.get(video_id, **asked.model_dump()))
 
 
 async def search_video(request: Request) -> Response:
@@ -133,7 +133,7 @@ async def _when_done(request: Request, job: Job) -> Response:
     await job.wait(WAIT_S)
     if job.error is not None:
         raise job.error
-    return await answer(request, job)
+    return await job_response(request, job)
 
 
 async def _legacy(

@@ -42,7 +42,7 @@ class Shots(BaseModel):
     shots: list[tuple[float, float]] = Field(max_length=100)
 
 
-async def export(request: Request) -> Response:
+async def export_stream(request: Request) -> Response:
     """Export the latest completed recording of a stream, or a window of it."""
     wanted = await body(request, ExportRequest)
     exports = engine_of(request).exports
@@ -50,21 +50,21 @@ async def export(request: Request) -> Response:
     await started.wait(wanted.wait_s)
     if started.error is not None:
         return refusal(started.error)
-    return await answer(request, started)
+    return await job_response(request, started)
 
 
-async def job(request: Request) -> Response:
+async def get_job(request: Request) -> Response:
     """Get the progress or the result of a job."""
-    return await answer(request, engine_of(request).jobs.get(request.path_params["job_id"]))
+    return await job_response(request, engine_of(request).jobs.get(request.path_params["job_id"]))
 
 
-async def cancel(request: Request) -> Response:
+async def cancel_job(request: Request) -> Response:
     """Cancel a job and remove its partial result."""
     await engine_of(request).jobs.cancel(request.path_params["job_id"])
     return ok()
 
 
-async def answer(request: Request, found: Job) -> Response:
+async def job_response(request: Request, found: Job) -> Response:
     """The result of a job, the reason of its failure, or the URL of its status."""
     if found.error is not None:
         failure = {"message": found.error.message, "error_code": found.error.code}
@@ -76,40 +76,40 @@ async def answer(request: Request, found: Job) -> Response:
     return envelope({"success": True, "status": "processing", "request_type": "sync", "data": data})
 
 
-async def listing(request: Request) -> Response:
+async def list_videos(request: Request) -> Response:
     """List the videos of a collection, newest first."""
-    return await _listing(request, "videos")
+    return await _list(request, "videos")
 
 
-async def audio_listing(request: Request) -> Response:
+async def list_audio(request: Request) -> Response:
     """List the exported audio of a collection, newest first."""
-    return await _listing(request, "audios")
+    return await _list(request, "audios")
 
 
-async def _listing(request: Request, kind: str) -> Response:
+async def _list(request: Request, kind: str) -> Response:
     wanted = query(request, ListVideos)
-    found = await engine_of(request).videos.listing(origin(request), wanted.collection_id)
+    found = await engine_of(request).videos.list(origin(request), wanted.collection_id)
     return ok({kind: [video for video in found if video.id.startswith(AUDIO) == (kind == "audios")]})
 
 
-async def show(request: Request) -> Response:
+async def get_video(request: Request) -> Response:
     """Get a video with new links."""
     return ok(await engine_of(request).videos.get(origin(request), request.path_params["video_id"]))
 
 
-async def update(request: Request) -> Response:
+async def update_video(request: Request) -> Response:
     """Update the name of a video."""
-    change = await body(request, UpdateVideo)
-    return ok(await engine_of(request).videos.rename(origin(request), request.path_params["video_id"], change.name))
+    videos, change = engine_of(request).videos, await body(request, UpdateVideo)
+    return ok(await videos.update(origin(request), request.path_params["video_id"], name=change.name))
 
 
-async def delete(request: Request) -> Response:
+async def delete_video(request: Request) -> Response:
     """Delete a video and its file."""
     await engine_of(request).videos.delete(request.path_params["video_id"])
     return ok()
 
 
-async def part(request: Request) -> Response:
+async def play_ranges(request: Request) -> Response:
     """Get links that play parts of a video in sequence."""
     videos, video_id = engine_of(request).videos, request.path_params["video_id"]
     parts = (await body(request, TimelineQuery)).timeline
@@ -118,7 +118,7 @@ async def part(request: Request) -> Response:
     return ok(await videos.clips(origin(request), [(video_id, start, end) for start, end in parts]))
 
 
-async def compile_shots(request: Request) -> Response:
+async def play_shots(request: Request) -> Response:
     """Get links that play parts of several videos in sequence."""
     wanted = await entries(request, Shots)
     clips = [(entry.video_id, start, end) for entry in wanted for start, end in entry.shots]
@@ -127,7 +127,7 @@ async def compile_shots(request: Request) -> Response:
     return ok(await engine_of(request).videos.clips(origin(request), clips))
 
 
-async def file_address(request: Request) -> Response:
+async def get_download_url(request: Request) -> Response:
     """Get the download URL of exported audio."""
     found = await engine_of(request).videos.get(origin(request), request.path_params["video_id"])
     return ok({"signed_url": found.download_url})

@@ -49,7 +49,7 @@ def _tickets(engine: Engine) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(engine.api_key, salt="websocket", signer_kwargs={"digest_method": hashlib.sha256})
 
 
-async def address(request: Request) -> Response:
+async def get_websocket_url(request: Request) -> Response:
     """Get the URL of the WebSocket. The ticket in it replaces the API key for ten minutes."""
     engine = engine_of(request)
     collection = await engine.collections.get(request.path_params["collection_id"])
@@ -105,7 +105,7 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
     if wanted.since is not None:
         cursor = min(wanted.since, latest)
         hello["truncated"] = (await engine.journal.read(wanted.since, limit=1)).truncated
-    await engine.bindings.load(connection_id)
+    await engine.subscriptions.load(connection_id)
     await websocket.send_text(to_json(hello).decode())
     closing: anyio.Event = websocket.app.state.closing
     async with anyio.create_task_group() as tasks:
@@ -132,11 +132,11 @@ async def _serve(websocket: WebSocket, wanted: Wanted) -> None:
 async def _deliver(websocket: WebSocket, connection_id: str, cursor: int, *, everything: bool) -> None:
     """Send the messages of the connection. Returns when the client reads nothing for the stall timeout."""
     feed: JournalTail = websocket.app.state.feed
-    bindings = websocket.app.state.engine.bindings
+    engine: Engine = websocket.app.state.engine
     timeout_s: float = websocket.app.state.stall_timeout_s
     async with aclosing(feed.items(cursor)) as items:
         async for item in items:
-            if not everything and item.targets.isdisjoint(bindings.targets(connection_id)):
+            if not everything and item.targets.isdisjoint(engine.subscriptions.targets(connection_id)):
                 continue
             with anyio.move_on_after(timeout_s) as sending:
                 await websocket.send_text(item.text)

@@ -33,20 +33,20 @@ class AlertCalls:
         """Return all events."""
         return as_list(Event, await self._transport.data("GET", "/rtstream/event"), "events")
 
-    async def update_event(self, event_id: str, change: UpdateEvent) -> Event:
+    async def update_event(self, event_id: str, request: UpdateEvent) -> Event:
         """Update an event. Omitted fields stay as they are."""
         return as_model(
-            Event, await self._transport.data("PATCH", f"/rtstream/event/{path_id(event_id)}", body=body_of(change))
+            Event, await self._transport.data("PATCH", f"/rtstream/event/{path_id(event_id)}", body=body_of(request))
         )
 
     async def delete_event(self, event_id: str) -> None:
         """Delete an event and its alerts."""
         await self._transport.data("DELETE", f"/rtstream/event/{path_id(event_id)}")
 
-    async def test_event(self, stream_id: str, test: EventTest) -> list[Decision]:
+    async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
         """Decide an event for past scenes without creating anything. Returns the newest first."""
         path = f"/rtstream/{path_id(stream_id)}/event/test"
-        data = await self._transport.data("POST", path, body=body_of(test), timeout_s=TRIAL_S)
+        data = await self._transport.data("POST", path, body=body_of(request), timeout_s=TRIAL_S)
         return as_list(Decision, data, "decisions")
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
@@ -74,7 +74,7 @@ class AlertCalls:
         """Delete an alert and its decisions."""
         await self._transport.data("DELETE", f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}")
 
-    async def decisions(
+    async def list_decisions(
         self,
         stream_id: str,
         index_id: str,
@@ -104,7 +104,7 @@ class AlertCalls:
         data = await self._transport.data("GET", path, params=params)
         return as_list(Decision, data, "decisions"), bool((data or {}).get("next_page"))
 
-    async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int = 20) -> list[Delivery]:
+    async def list_deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int = 20) -> list[Delivery]:
         """Return the newest webhooks of an alert with every attempt, newest first."""
         path = f"{_alerts(stream_id, index_id)}/{path_id(alert_id)}/deliveries"
         return as_list(Delivery, await self._transport.data("GET", path, params={"limit": limit}), "deliveries")

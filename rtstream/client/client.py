@@ -12,7 +12,7 @@ from rtstream.client.journal import JournalFilter
 from rtstream.client.links import LinkCalls
 from rtstream.client.transcripts import TranscriptCalls
 from rtstream.client.transport import Endpoint, Locate, Transport
-from rtstream.client.validation import as_list, as_model, body_of, path_id
+from rtstream.client.validation import as_changed, as_list, as_model, body_of, path_id
 from rtstream.client.videos import VideoCalls
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
@@ -211,15 +211,16 @@ class RTStreamClient:
 
     async def start_stream(self, stream_id: str) -> Stream:
         """Start a stream. Does nothing if it is running."""
-        return await self._act_on_stream(stream_id, "start")
+        return await self._set_stream_status(stream_id, "start")
 
     async def stop_stream(self, stream_id: str) -> Stream:
         """Stop a stream. Does nothing if it is stopped."""
-        return await self._act_on_stream(stream_id, "stop")
+        return await self._set_stream_status(stream_id, "stop")
 
-    async def _act_on_stream(self, stream_id: str, action: str) -> Stream:
-        await self._transport.data("PATCH", f"/rtstream/{path_id(stream_id)}/status", body={"action": action})
-        return await self.get_stream(stream_id)
+    async def _set_stream_status(self, stream_id: str, action: str) -> Stream:
+        path = f"/rtstream/{path_id(stream_id)}/status"
+        data = await self._transport.data("PATCH", path, body={"action": action})
+        return as_changed(Stream, data, "health") or await self.get_stream(stream_id)
 
     async def update_stream(
         self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
@@ -228,8 +229,8 @@ class RTStreamClient:
         limits = None if retention is None else retention.model_dump(exclude_none=True)
         fields = {"name": name, "retention": limits}
         body = {key: value for key, value in fields.items() if value is not None}
-        await self._transport.data("PATCH", f"/rtstream/{path_id(stream_id)}", body=body)
-        return await self.get_stream(stream_id)
+        data = await self._transport.data("PATCH", f"/rtstream/{path_id(stream_id)}", body=body)
+        return as_changed(Stream, data, "health") or await self.get_stream(stream_id)
 
     async def delete_stream(self, stream_id: str) -> None:
         """Delete a stream with its recordings and results. Exported videos remain."""

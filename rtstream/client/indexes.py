@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtstream.client.transport import Transport
-from rtstream.client.validation import as_model, body_of, path_id
+from rtstream.client.validation import as_changed, as_model, body_of, path_id
 from rtstream.models import CreateIndex, Scene, SceneIndex
 
 
@@ -46,23 +46,23 @@ class IndexCalls:
     async def update(self, stream_id: str, index_id: str, *, prompt: str) -> SceneIndex:
         """Change the prompt of an index."""
         path = f"/rtstream/{path_id(stream_id)}/index/scene/{path_id(index_id)}"
-        await self._transport.data("PATCH", path, body={"prompt": prompt})
-        return await self.get(stream_id, index_id)
+        data = await self._transport.data("PATCH", path, body={"prompt": prompt})
+        return as_changed(SceneIndex, data, "windows_done") or await self.get(stream_id, index_id)
 
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
         """Start an index. Does nothing if it is running."""
-        return await self._act(stream_id, index_id, "start")
+        return await self._set_status(stream_id, index_id, "start")
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
         """Stop an index. Its scenes remain."""
-        return await self._act(stream_id, index_id, "stop")
+        return await self._set_status(stream_id, index_id, "stop")
 
-    async def _act(self, stream_id: str, index_id: str, action: str) -> SceneIndex:
+    async def _set_status(self, stream_id: str, index_id: str, action: str) -> SceneIndex:
         path = f"/rtstream/{path_id(stream_id)}/index/scene/{path_id(index_id)}/status"
-        await self._transport.data("PATCH", path, body={"action": action})
-        return await self.get(stream_id, index_id)
+        data = await self._transport.data("PATCH", path, body={"action": action})
+        return as_changed(SceneIndex, data, "windows_done") or await self.get(stream_id, index_id)
 
-    async def scenes(
+    async def list_scenes(
         self,
         stream_id: str,
         index_id: str,

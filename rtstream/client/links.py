@@ -14,7 +14,7 @@ class LinkCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def listing(self, stream_id: str | None = None, *, limit: int = 100, offset: int = 0) -> LinkPage:
+    async def list(self, stream_id: str | None = None, *, limit: int = 100, offset: int = 0) -> LinkPage:
         """Return one page of links (of a stream), newest first."""
         wanted = {"stream_id": stream_id, "limit": limit, "offset": offset}
         params: JsonObject = {key: value for key, value in wanted.items() if value is not None}

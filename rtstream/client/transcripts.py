@@ -22,15 +22,15 @@ class TranscriptCalls:
         ws_connection_id: str | None = None,
     ) -> TranscriptStatus:
         """Transcribe a stream from now on. Does nothing if it is being transcribed."""
-        return await self._switch(
+        return await self._set_status(
             stream_id, "start", engine=engine, language=language, ws_connection_id=ws_connection_id
         )
 
     async def stop(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
         """Stop a transcript. Its text remains."""
-        return await self._switch(stream_id, "stop", engine=engine)
+        return await self._set_status(stream_id, "stop", engine=engine)
 
-    async def _switch(self, stream_id: str, action: str, **options: str | None) -> TranscriptStatus:
+    async def _set_status(self, stream_id: str, action: str, **options: str | None) -> TranscriptStatus:
         body = {"action": action, **{key: value for key, value in options.items() if value}}
         path = f"/rtstream/{path_id(stream_id)}/transcription"
         # A stop waits until the last words are final.

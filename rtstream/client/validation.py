@@ -39,6 +39,27 @@ def as_model(model: type[ModelT], data: object) -> ModelT:
         ) from exc
 
 
+def as_changed(model: type[ModelT], data: object, extension: str) -> ModelT | None:
+    """Validate the object that the response to a change contains.
+
+    Services without our additions return a part of the object or nothing.
+
+    Args:
+        model: The model of the object.
+        data: The data of the response.
+        extension: Name of a field that only this engine returns.
+
+    Returns:
+        The object, or None if the response does not contain all of it.
+
+    Raises:
+        Unavailable: The data does not match the model.
+    """
+    if not isinstance(data, dict) or extension not in data:
+        return None
+    return as_model(model, data)
+
+
 def as_list(model: type[ModelT], data: JsonObject | None, key: str) -> list[ModelT]:
     """Validate ``data[key]`` as a list of models, which is empty if the key is missing.
 

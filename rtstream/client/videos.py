@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio
 
 from rtstream.client.transport import Transport
-from rtstream.client.validation import as_model, path_id
+from rtstream.client.validation import as_changed, as_model, path_id
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoTranscript
@@ -150,10 +150,10 @@ class VideoCalls:
         data = await self._transport.data("GET", "/video", params={"collection_id": collection_id})
         return [as_model(Video, row) for row in (data or {}).get("videos") or []]
 
-    async def rename(self, video_id: str, name: str) -> Video:
-        """Rename a video."""
-        await self._transport.data("PATCH", f"/video/{path_id(video_id)}", body={"name": name})
-        return await self.get(video_id)
+    async def update(self, video_id: str, *, name: str) -> Video:
+        """Update the name of a video."""
+        data = await self._transport.data("PATCH", f"/video/{path_id(video_id)}", body={"name": name})
+        return as_changed(Video, data, "download_url") or await self.get(video_id)
 
     async def delete(self, video_id: str) -> None:
         """Delete a video and its file."""

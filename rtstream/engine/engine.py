@@ -1,4 +1,4 @@
-"""The engine as one object: everything the API offers, as typed calls. The rooms behind it do the work."""
+"""The engine as one object: it creates the services and has the calls that need several of them."""
 
 from __future__ import annotations
 
@@ -45,28 +45,16 @@ from rtstream.engine.webhooks import WebhookService
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
 from rtstream.messages import Message
 from rtstream.models import (
-    Alert,
-    AskLook,
     ConnectStream,
-    CreateAlert,
-    CreateEvent,
-    CreateIndex,
     EngineInfo,
-    Event,
-    LookAnswer,
     Playback,
-    RetentionLimits,
-    Scene,
-    SceneIndex,
     Stream,
 )
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
 from rtstream.rules.link_targets import LinkOrigin, window_target
-from rtstream.states import AlertStatus
 from rtstream.storage import Storage
 from rtstream.storage.folder import FolderStorage
-from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
@@ -82,7 +70,10 @@ DRAIN_S = 8.0
 
 
 class Engine:
-    """``async with Engine(config) as engine:`` runs it. Every call raises ``rtstream.errors.RTStreamError``."""
+    """The services of a running engine. Every call raises ``rtstream.errors.RTStreamError``.
+
+    ``async with Engine(config) as engine:`` runs it. A service exists from then on: ``engine.streams.stop(stream_id)``.
+    """
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
@@ -141,9 +132,9 @@ class Engine:
         await self._open_models(stack)
         self.links = LinkService(self.db, self.config.link_ttl_s)
         self._addresses = Addresses(self.config)
-        self.recorded = PlaybackService(self.db, self.links, media)
-        stack.push_async_callback(self.recorded.aclose)
-        self._questions = Questions(self.calls, self.frame, self.sheet)
+        self.playback = PlaybackService(self.db, self.links, media)
+        stack.push_async_callback(self.playback.aclose)
+        self.questions = Questions(self.model_calls, self.frame, self.sheet)
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -167,34 +158,46 @@ class Engine:
         self.queue = WriteQueue(self.db)
         await self.db.write(stream_rows.ensure_default_collection, time.time())
         self.journal = Journal(self.db)
-        self.bindings = Subscriptions(self.db)
+        self.subscriptions = Subscriptions(self.db)
         self.collections = Collections(self.db)
 
     async def _open_models(self, stack: AsyncExitStack) -> None:
-        self.calls = ModelCalls(self.config, self.db)
-        stack.push_async_callback(self.calls.aclose)
-        await self.calls.load()
+        self.model_calls = ModelCalls(self.config, self.db)
+        stack.push_async_callback(self.model_calls.aclose)
+        await self.model_calls.load()
         no_model = "" if self.config.embedding_model == registry.NO_EMBEDDINGS else NO_MODEL
         self.search = SearchService(self.db, self.journal, self._embeddings(stack), no_model)
 
     def _open_alerts(self, tasks: TaskGroup) -> None:
         config, check = self.config, self._addresses.webhook
         secret = keys.webhook_secret(self.api_key)
-        self.delivery = WebhookService(tasks, self.db, check, secret, config.webhook_timeout_s)
-        judge = EventMatcher(self.calls.language, self.calls.call, config.model_similarity)
-        firing = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
-        self.alerting = SceneEvaluator(tasks, self.db, self.journal, judge, firing, self.delivery.wake)
-        self.watches = AlertService(self.db, judge, self.alerting, self.bindings, check, self.delivery.wake)
+        self.webhooks = WebhookService(tasks, self.db, check, secret, config.webhook_timeout_s)
+        matcher = EventMatcher(self.model_calls.language, self.model_calls.call, config.model_similarity)
+        firings = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
+        self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings, self.webhooks.wake)
+        self.alerts = AlertService(self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake)
 
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
         """Streams, their indexes and transcripts, and the path of a recorder's messages to them."""
         config = self.config
         self._supervisor = Supervisor(tasks, self._handle)
-        indexing = IndexRunner(tasks, self.queue, self.journal, self.calls, self.alerting.scene_stored)
+        indexing = IndexRunner(tasks, self.queue, self.journal, self.model_calls, self.evaluator.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing)
         transcribers = TranscriptRunner(
             tasks, self.queue, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
+        )
+        self.transcripts = TranscriptService(
+            self.db,
+            self.subscriptions,
+            transcribers,
+            self.model_calls.speech,
+            self.model_calls.speech_note,
+            config.speech_language,
+            self._supervisor.set_audio,
+        )
+        self.indexes = IndexService(
+            self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls
         )
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
         self.streams = StreamService(
@@ -207,17 +210,8 @@ class Engine:
             transcribers,
             self._addresses,
             media,
+            self.indexes.progress,
         )
-        self.transcripts = TranscriptService(
-            self.db,
-            self.bindings,
-            transcribers,
-            self.calls.speech,
-            self.calls.speech_note,
-            config.speech_language,
-            self._supervisor.set_audio,
-        )
-        self.indexes = IndexService(self.db, self.journal, visual, audio, self.transcripts, self.bindings, self.calls)
 
     def _open_videos(self, tasks: TaskGroup, media: Storage, exported: Storage) -> None:
         config = self.config
@@ -227,8 +221,8 @@ class Engine:
         self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
         self.media = MediaAccess(self.db, self.links, media, exported, TimelineMarks(self.db).between)
         engine, language = config.speech_engine or registry.LOCAL, config.speech_language
-        self.spoken = VideoTranscriptService(
-            self.db, self.jobs, self.search, self.calls.speech, engine, language, exported
+        self.video_transcripts = VideoTranscriptService(
+            self.db, self.jobs, self.search, self.model_calls.speech, engine, language, exported
         )
         self.video_search = VideoSearchService(self.db, self.search)
 
@@ -240,8 +234,8 @@ class Engine:
             log.warning("files and rows are compared later: %s", exc)
             tasks.start_soon(self._agree_later)
         tasks.start_soon(self.projection.run)
-        self.delivery.start()
-        await self.alerting.start()
+        self.webhooks.start()
+        await self.evaluator.start()
         await self.indexes.resume()
         await self.transcripts.resume()
         await self.streams.resume()
@@ -291,9 +285,9 @@ class Engine:
 
     async def _keep_house(self) -> None:
         await self.db.write(journal_rows.trim, self.config.journal_keep)
-        await self.bindings.trim()
+        await self.subscriptions.trim()
         await self.links.keep_house()
-        await self.calls.save()
+        await self.model_calls.save()
         if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
             await self.search.use(installed)  # install-embeddings was run meanwhile
 
@@ -302,10 +296,10 @@ class Engine:
         total, running = await self.db.read(stream_rows.counts)
         return EngineInfo(
             version=__version__,
-            vision=self.calls.vision(None).name,
+            vision=self.model_calls.vision(None).name,
             screen_text=registry.screen_text(self.config),
             speech=self.transcripts.usable(),
-            language_model="" if self.calls.language.name == "local" else self.calls.language.name,
+            language_model="" if self.model_calls.language.name == "local" else self.model_calls.language.name,
             search=await self.search.progress(),
             reasons=self.health.problems,
             streams=total,
@@ -320,12 +314,12 @@ class Engine:
     # streams
 
     async def connect_stream(self, request: ConnectStream) -> Stream:
-        """Add a stream and run it; with ``enable_transcript`` its transcript, too, or nothing is added."""
-        self.bindings.check(request.ws_connection_id)
+        """Add a stream and start it. With ``enable_transcript``, its transcript starts as well, or nothing is added."""
+        self.subscriptions.check(request.ws_connection_id)
         if request.enable_transcript:
             self.transcripts.check_request(request)
         stream = await self.streams.connect(request)
-        await self.bindings.bind(request.ws_connection_id, "stream", stream.id)
+        await self.subscriptions.bind(request.ws_connection_id, "stream", stream.id)
         if request.enable_transcript:
             try:
                 await self.transcripts.start(stream.id, None)
@@ -334,51 +328,15 @@ class Engine:
                 raise
         return stream
 
-    async def get_stream(self, stream_id: str) -> Stream:
-        """One stream, with how its indexes keep up."""
-        stream = await self.streams.get(stream_id)
-        return stream.model_copy(update={"indexes": await self.indexes.progress(stream_id)})
-
-    async def list_streams(
-        self,
-        *,
-        limit: int = 10,
-        offset: int = 0,
-        status: str | None = None,
-        name: str | None = None,
-        ordering: str = "-created_at",
-        collection_id: str | None = None,
-    ) -> tuple[list[Stream], int]:
-        """One page and the total number that matches."""
-        if not (1 <= limit <= 1000 and offset >= 0):
-            raise InvalidRequest("limit must be from 1 to 1000 and offset not negative.")
-        return await self.streams.page(
-            limit=limit, offset=offset, status=status, name=name, ordering=ordering, collection_id=collection_id
-        )
-
-    async def update_stream(
-        self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
-    ) -> Stream:
-        """Change what is given of a stream."""
-        return await self.streams.change(stream_id, name, retention)
-
-    async def start_stream(self, stream_id: str) -> Stream:
-        """Run a stream; harmless when it runs."""
-        return await self.streams.start(stream_id)
-
-    async def stop_stream(self, stream_id: str) -> Stream:
-        """Stop a stream; harmless when it is stopped."""
-        return await self.streams.stop(stream_id)
-
     async def delete_stream(self, stream_id: str) -> None:
-        """Remove a stream with all that was recorded and found; exported videos stay."""
+        """Delete a stream with its recordings and results. Exported videos remain."""
         indexes = await self.indexes.list(stream_id)
         await self.indexes.stop_all(stream_id)
         await self.transcripts.stop_all(stream_id)
         await self.streams.delete(stream_id)
         self.links.forget()
         for index in indexes:
-            self.alerting.scene_stored(index.rtstream_index_id)  # its judge sees that the alerts are gone, and ends
+            self.evaluator.scene_stored(index.rtstream_index_id)  # its evaluation ends, because the alerts are gone
 
     async def generate_stream(
         self,
@@ -392,13 +350,13 @@ class Engine:
     ) -> Playback:
         """Create links that play [start, end] (Unix seconds). ``origin`` defaults to the engine's own base URL."""
         from_here = origin or LinkOrigin(self.base_url)
-        return await self.recorded.playback(from_here, stream_id, start, end, title, description)
+        return await self.playback.playback(from_here, stream_id, start, end, title, description)
 
     async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
         """The current picture, or the one shown at Unix time ``at``; at most ``max_side`` pixels long."""
         side = max(16, min(max_side or self.config.max_image_side, 4096))
         if at is not None:
-            return await self.recorded.frame(stream_id, at, side)
+            return await self.playback.frame(stream_id, at, side)
         await self.db.read(stream_rows.get, stream_id)
         try:
             taken = await self._supervisor.snapshot(stream_id, side)
@@ -411,11 +369,7 @@ class Engine:
     ) -> StreamSheet:
         """A contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
         side = max(64, min(max_side or self.config.max_image_side, 4096))
-        return await self.recorded.sheet(stream_id, start, end, count, side)
-
-    async def look(self, stream_id: str, request: AskLook) -> LookAnswer:
-        """Answer a question about one moment, or a range, with the vision model."""
-        return await self._questions.answer(stream_id, request)
+        return await self.playback.sheet(stream_id, start, end, count, side)
 
     async def _newest_or_raise(self, stream_id: str, side: int) -> Picture:
         if stream_id in self._supervisor.running:
@@ -423,76 +377,8 @@ class Engine:
                 "The stream has no picture at this moment; see its health. Or ask for a recorded moment."
             )
         try:
-            return await self.recorded.newest(stream_id, side)
+            return await self.playback.newest(stream_id, side)
         except RTStreamError:
             raise InvalidRequest(
                 "The stream is stopped and nothing was recorded, so there is no picture. Start it first."
             ) from None
-
-    # scene indexes
-
-    async def create_index(self, stream_id: str, request: CreateIndex) -> SceneIndex:
-        """Add an index and run it."""
-        return await self.indexes.create(stream_id, request)
-
-    async def list_indexes(self, stream_id: str) -> list[SceneIndex]:
-        """The indexes of a stream."""
-        await self.db.read(stream_rows.get, stream_id)
-        return await self.indexes.list(stream_id)
-
-    async def get_index(self, stream_id: str, index_id: str) -> SceneIndex:
-        """One index."""
-        return await self.indexes.get(stream_id, index_id)
-
-    async def update_index(self, stream_id: str, index_id: str, *, prompt: str) -> SceneIndex:
-        """Change the prompt of an index, also while it runs."""
-        return await self.indexes.update(stream_id, index_id, prompt)
-
-    async def start_index(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Run an index; harmless when it runs."""
-        return await self.indexes.start(stream_id, index_id)
-
-    async def stop_index(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Stop an index; harmless when it is stopped."""
-        return await self.indexes.stop(stream_id, index_id)
-
-    async def get_scenes(
-        self,
-        stream_id: str,
-        index_id: str,
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        page: int = 1,
-        page_size: int = 100,
-    ) -> tuple[list[Scene], bool]:
-        """One page, newest first, and whether there is a next one."""
-        return await self.indexes.scenes(stream_id, index_id, start, end, page, page_size)
-
-    # events and alerts
-
-    async def create_event(self, request: CreateEvent) -> Event:
-        """Add an event."""
-        return await self.watches.create_event(request)
-
-    async def list_events(self) -> list[Event]:
-        """All events."""
-        return await self.watches.list_events()
-
-    async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
-        """Watch an event on an index."""
-        await self.db.read(index_rows.get, index_id, stream_id)
-        return await self.watches.create_alert(stream_id, index_id, request)
-
-    async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
-        """The alerts of an index."""
-        await self.db.read(index_rows.get, index_id, stream_id)
-        return await self.watches.list_alerts(stream_id, index_id)
-
-    async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
-        """Let an alert fire again."""
-        return await self.watches.set_status(stream_id, index_id, alert_id, AlertStatus.ENABLED)
-
-    async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
-        """Keep an alert from firing; its decisions are still logged."""
-        return await self.watches.set_status(stream_id, index_id, alert_id, AlertStatus.DISABLED)

@@ -52,7 +52,7 @@ class Questions:
         self._sheet = sheet
         self._limit = anyio.CapacityLimiter(MAX_CONCURRENT)
 
-    async def answer(self, stream_id: str, asked: AskLook) -> LookAnswer:
+    async def answer(self, stream_id: str, request: AskLook) -> LookAnswer:
         """Answer a question about a stream.
 
         Without a vision model, the built-in one describes the picture instead.
@@ -63,30 +63,30 @@ class Questions:
             Unavailable: The model did not respond in time, or its call failed.
         """
         try:
-            provider = self._calls.vision(asked.model_name)
+            provider = self._calls.vision(request.model_name)
             provider.ready()
         except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
-        free, note, prompt = self._calls.free(provider), "", asked.question
-        if asked.start is None and asked.end is None:
-            picture = await self._frame(stream_id, asked.at)
+        free, note, prompt = self._calls.free(provider), "", request.question
+        if request.start is None and request.end is None:
+            picture = await self._frame(stream_id, request.at)
             times = [picture.time]
         else:
-            sheet = await self._of_range(stream_id, asked)
+            sheet = await self._of_range(stream_id, request)
             picture, times = Picture(sheet.times[0], sheet.jpeg, sheet.width, sheet.height), sheet.times
-            prompt = f"{asked.question}\n\n({_sheet_note(sheet)})"
+            prompt = f"{request.question}\n\n({_sheet_note(sheet)})"
             if free:  # the built-in model would read the times drawn into the sheet
                 picture = await self._frame(stream_id, times[-1])
                 times = [picture.time]
         if free:
-            note = NO_MODEL.format(when=" at the last of these moments" if asked.start is not None else "")
-        note = " ".join(text for text in (self._calls.model_note(asked.model_name), note) if text)
-        request = VisionRequest(prompt, [picture], session=f"look-{secrets.token_hex(8)}")
+            note = NO_MODEL.format(when=" at the last of these moments" if request.start is not None else "")
+        note = " ".join(text for text in (self._calls.model_note(request.model_name), note) if text)
+        vision_request = VisionRequest(prompt, [picture], session=f"look-{secrets.token_hex(8)}")
         began = time.monotonic()
         try:
             with anyio.fail_after(ANSWER_S):
                 async with self._limit:
-                    answer: VisionAnswer = await self._calls.call(provider, lambda: provider.describe(request))
+                    answer: VisionAnswer = await self._calls.call(provider, lambda: provider.describe(vision_request))
         except TimeoutError:
             raise Unavailable(f"{provider.name} did not respond within {ANSWER_S:.0f} s. Try again.") from None
         except ProviderError as exc:
@@ -99,12 +99,12 @@ class Questions:
             note=note,
         )
 
-    async def _of_range(self, stream_id: str, asked: AskLook) -> StreamSheet:
-        if asked.start is None or asked.end is None or asked.at is not None:
+    async def _of_range(self, stream_id: str, request: AskLook) -> StreamSheet:
+        if request.start is None or request.end is None or request.at is not None:
             raise InvalidRequest(
                 "Pass at for one moment, start and end for a range (Unix seconds), or none of them for now."
             )
-        return await self._sheet(stream_id, asked.start, asked.end, asked.count)
+        return await self._sheet(stream_id, request.start, request.end, request.count)
 
 
 def _sheet_note(sheet: StreamSheet) -> str:

@@ -21,6 +21,7 @@ from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.models.journal import JournalPage, Message
 from rtstream.models.links import LinkPage, PlaybackLink
+from rtstream.models.page import Limit, Page, Slice
 from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams
 from rtstream.models.streams import (
     AskLook,
@@ -87,6 +88,7 @@ __all__ = [
     "IndexProgress",
     "IndexStatus",
     "JournalPage",
+    "Limit",
     "LinkPage",
     "LookAnswer",
     "Matching",
@@ -94,6 +96,7 @@ __all__ = [
     "MediaType",
     "Message",
     "Outcome",
+    "Page",
     "Playback",
     "PlaybackLink",
     "RetentionLimits",
@@ -104,6 +107,7 @@ __all__ = [
     "SearchResults",
     "SearchState",
     "SearchStreams",
+    "Slice",
     "Stream",
     "StreamStatus",
     "TranscriptPage",

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
+from rtstream.models import Page
 from rtstream.rules.alert_policy import AlertState
 from rtstream.states import AlertStatus, Outcome
 from rtstream.store.rows import RowReader
@@ -188,8 +189,8 @@ def trim_decisions(conn: Connection, before: float, limit: int) -> int:
     return conn.execute(decisions.delete().where(decisions.c.id.in_(oldest), decisions.c.at < before)).rowcount
 
 
-def decisions_of(
-    conn: Connection, alert_id: str, start: float | None, end: float | None, page: int, page_size: int
+def list_decisions(
+    conn: Connection, alert_id: str, start: float | None, end: float | None, page: Page
 ) -> tuple[list[DecisionRow], bool]:
     """Return a page of decisions whose scenes overlap [start, end), newest first, and whether more pages follow.
 
@@ -205,9 +206,9 @@ def decisions_of(
         query = query.where(ended > start)
     if end is not None:
         query = query.where(began < end)
-    query = query.order_by(decisions.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
+    query = query.order_by(decisions.c.id.desc()).offset(page.offset).limit(page.page_size + 1)
     rows = _DECISIONS.all(conn, query)
-    return rows[:page_size], len(rows) > page_size
+    return rows[: page.page_size], len(rows) > page.page_size
 
 
 def indexes_with_alerts(conn: Connection) -> list[str]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, update
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
+from rtstream.models import Page
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.states import ExtractionType, IndexStatus, SceneStatus
 from rtstream.store.rows import RowReader
@@ -97,7 +98,7 @@ def add_scene(conn: Connection, **values: object) -> int:
 
 
 def scene_page(
-    conn: Connection, index_id: str, start: float | None, end: float | None, page: int, page_size: int
+    conn: Connection, index_id: str, start: float | None, end: float | None, page: Page
 ) -> tuple[list[SceneRow], bool]:
     """Return a page of scenes that overlap [start, end], newest first, and whether more pages follow."""
     query = _SCENES.select().where(scenes.c.index_id == index_id)
@@ -105,11 +106,9 @@ def scene_page(
         query = query.where(scenes.c.end > start)
     if end is not None:
         query = query.where(scenes.c.start < end)
-    query = (
-        query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset((page - 1) * page_size).limit(page_size + 1)
-    )
+    query = query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset(page.offset).limit(page.page_size + 1)
     rows = _SCENES.all(conn, query)
-    return rows[:page_size], len(rows) > page_size
+    return rows[: page.page_size], len(rows) > page.page_size
 
 
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:

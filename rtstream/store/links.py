@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
+from rtstream.models import Slice
 from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
 from rtstream.store.rows import Query, ResultRow
 from rtstream.store.tables import links, videos
@@ -92,12 +93,10 @@ def insert(conn: Connection, rows: Sequence[NewLink]) -> None:
             raise NotFound("The stream or video was deleted meanwhile.") from None
 
 
-def listing(
-    conn: Connection, *, stream_id: str | None, video_id: str | None, limit: int, offset: int
-) -> tuple[list[Link], int]:
+def list_links(conn: Connection, part: Slice, *, stream_id: str | None, video_id: str | None) -> tuple[list[Link], int]:
     """Return one page of links, newest first, and the number of all that match."""
     query = _chosen(select(links), stream_id, video_id)
-    page = query.order_by(links.c.created_at.desc(), links.c.id).limit(limit).offset(offset)
+    page = query.order_by(links.c.created_at.desc(), links.c.id).limit(part.limit).offset(part.offset)
     total = conn.execute(_chosen(select(func.count()).select_from(links), stream_id, video_id)).scalar_one()
     return [_link(row) for row in conn.execute(page)], total
 

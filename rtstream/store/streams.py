@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
-from rtstream.models import MediaType
+from rtstream.models import MediaType, Slice
 from rtstream.states import DesiredState
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import collections, streams
@@ -128,21 +128,15 @@ def all_streams(conn: Connection) -> list[StreamRow]:
     return _STREAMS.all(conn, _STREAMS.select().order_by(streams.c.created_at, streams.c.id))
 
 
-def all_ids(conn: Connection) -> list[str]:
-    """Return the ids of all streams."""
-    return list(conn.execute(select(streams.c.id)).scalars())
-
-
 def ids_of(conn: Connection, collection_id: str) -> list[str]:
     """Return the ids of the streams of a collection."""
     return list(conn.execute(select(streams.c.id).where(streams.c.collection_id == collection_id)).scalars())
 
 
-def page(
+def list_streams(
     conn: Connection,
+    part: Slice,
     *,
-    limit: int,
-    offset: int,
     status: str | None,
     name: str | None,
     ordering: str,
@@ -152,8 +146,7 @@ def page(
 
     Args:
         conn: The connection.
-        limit: Maximum number of streams.
-        offset: Number of streams to skip.
+        part: The part of the list to return.
         status: ``connected``, ``stopped`` or ``error``, or None for all.
         name: Part of the name, in upper or lower case.
         ordering: A key of ``ORDERINGS``, with ``-`` in front for descending order.
@@ -177,7 +170,7 @@ def page(
         where.append(streams.c.collection_id == collection_id)
     total = conn.execute(select(func.count()).select_from(streams).where(*where)).scalar_one()
     direction = column.desc() if ordering.startswith("-") else column.asc()
-    query = _STREAMS.select().where(*where).order_by(direction, streams.c.id).limit(limit).offset(offset)
+    query = _STREAMS.select().where(*where).order_by(direction, streams.c.id).limit(part.limit).offset(part.offset)
     return _STREAMS.all(conn, query), total
 
 

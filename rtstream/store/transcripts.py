@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from rtstream.json_types import JsonObject
+from rtstream.models import Page
 from rtstream.states import DesiredState, SegmentKind
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import transcript_jobs, transcript_segments
@@ -86,7 +87,7 @@ def add(conn: Connection, **values: object) -> int:
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
 
 
-def page(
+def list_segments(
     conn: Connection,
     stream_id: str,
     engine: str | None,
@@ -94,8 +95,7 @@ def page(
     start: float | None,
     end: float | None,
     since: float | None,
-    page: int,
-    page_size: int,
+    page: Page,
 ) -> tuple[list[TranscriptSegmentRow], int]:
     """Return a page of segments, oldest first, and the total number of segments that match.
 
@@ -112,4 +112,4 @@ def page(
         where.append(transcript_segments.c.end > since)
     total = conn.execute(select(func.count()).select_from(transcript_segments).where(*where)).scalar_one()
     query = _SEGMENTS.select().where(*where).order_by(transcript_segments.c.start, transcript_segments.c.id)
-    return _SEGMENTS.all(conn, query.offset((page - 1) * page_size).limit(page_size)), total
+    return _SEGMENTS.all(conn, query.offset(page.offset).limit(page.page_size)), total

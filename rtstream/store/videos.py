@@ -69,7 +69,7 @@ def get(conn: Connection, video_id: str) -> VideoRow:
     return row
 
 
-def listing(conn: Connection, collection_id: str | None = None) -> list[VideoRow]:
+def list_videos(conn: Connection, collection_id: str | None = None) -> list[VideoRow]:
     """Return the videos of a collection, or all if ``collection_id`` is None, newest first."""
     query = _VIDEOS.select().order_by(videos.c.created_at.desc(), videos.c.id)
     if collection_id is not None:
@@ -83,13 +83,14 @@ def exported(conn: Connection, stream_id: str, key: str) -> VideoRow | None:
     return _VIDEOS.first(conn, _VIDEOS.select().where(same))
 
 
-def rename(conn: Connection, video_id: str, name: str) -> None:
-    """Rename a video. Raises NotFound."""
+def update_video(conn: Connection, video_id: str, *, name: str) -> VideoRow:
+    """Update a video and return it. Raises NotFound."""
     get(conn, video_id)
     conn.execute(update(videos).where(videos.c.id == video_id).values(name=name))
+    return get(conn, video_id)
 
 
-def remove(conn: Connection, video_id: str) -> None:
+def delete_video(conn: Connection, video_id: str) -> None:
     """Delete the row of a video."""
     conn.execute(delete(videos).where(videos.c.id == video_id))
 

@@ -74,7 +74,7 @@ async def _list(client: RTStreamClient, stream: str | None, *, as_json: bool) ->
     stream_id = None if stream is None else (await _stream(client, stream)).id
     offset = 0
     while True:
-        page = await client.links.listing(stream_id, limit=PAGE, offset=offset)
+        page = await client.links.list(stream_id, limit=PAGE, offset=offset)
         for link in page.links:
             print(json.dumps(link.model_dump(mode="json")) if as_json else _line(link))
         offset += len(page.links)

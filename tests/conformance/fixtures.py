@@ -38,7 +38,7 @@ from mcp_types import (
 from pydantic import BaseModel, Field
 
 from rtstream.client import RTStreamClient
-from server.mcp_server import Face, face_of
+from server.mcp_server import McpEndpoint, create_mcp_server
 from server.settings import Settings
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
@@ -61,20 +61,20 @@ def prompt(fn: Fixture) -> Fixture:
     return fn
 
 
-def with_fixtures(settings: Settings, client: RTStreamClient) -> Face:
+def with_fixtures(settings: Settings, client: RTStreamClient) -> McpEndpoint:
     """The product as its settings want it, and the fixtures."""
-    face = face_of(settings, client)
-    offered: dict[str, Tool] = face.mcp._tools  # pyright: ignore[reportAttributeAccessIssue]
+    endpoint = create_mcp_server(settings, client)
+    offered: dict[str, Tool] = endpoint.mcp._tools  # pyright: ignore[reportAttributeAccessIssue]
     for fn in tools:
         offered[fn.__name__] = Tool.from_function(fn, description="A fixture.", structured_output=False)
     schema = offered["json_schema_2020_12_tool"]
     schema.parameters = JSON_SCHEMA
     for fn in prompts:
-        face.mcp.prompt(description="A fixture.")(fn)
-    face.mcp.resource("test://static-text", mime_type="text/plain")(static_text)
-    face.mcp.resource("test://static-binary", mime_type="image/png")(static_binary)
-    face.mcp.resource("test://template/{id}/data", mime_type="application/json")(template_data)
-    interest = face.eras.interest
+        endpoint.mcp.prompt(description="A fixture.")(fn)
+    endpoint.mcp.resource("test://static-text", mime_type="text/plain")(static_text)
+    endpoint.mcp.resource("test://static-binary", mime_type="image/png")(static_binary)
+    endpoint.mcp.resource("test://template/{id}/data", mime_type="application/json")(template_data)
+    interest = endpoint.notifier.interest
 
     async def watched(uris: list[str]) -> list[str]:
         return [*(uri for uri in uris if uri == WATCHED), *await interest([uri for uri in uris if uri != WATCHED])]
@@ -82,9 +82,9 @@ def with_fixtures(settings: Settings, client: RTStreamClient) -> Face:
     async def set_level(_: Any, params: SetLevelRequestParams) -> EmptyResult:
         return EmptyResult()
 
-    face.eras.interest = watched
-    face.mcp._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
-    return face
+    endpoint.notifier.interest = watched
+    endpoint.mcp._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
+    return endpoint
 
 
 # resources

@@ -78,7 +78,7 @@ async def run(node_modules: Path, tmp_path: Path) -> Run:
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 async def test_every_requirement_of_a_revision_is_met(run: Run, tmp_path: Path, revision: str) -> None:
-    async with serving(tmp_path / "data", make_face=with_fixtures, mcp_require_key=False) as served:
+    async with serving(tmp_path / "data", create_server=with_fixtures, mcp_require_key=False) as served:
         printed = await run("conformance", "server", "--url", f"{served.url}/mcp", "--requirements", revision)
     scored = printed.partition("Not scored for")[0]
     assert re.search(r"^Total: \d{2,} passed", scored, re.MULTILINE)

@@ -25,7 +25,7 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
 from server.http import serve_engine
 from server.local_engine import read_engine_file
-from server.mcp_server import face_of
+from server.mcp_server import create_mcp_server
 from server.settings import Settings
 from tests.waiting import eventually_sync
 
@@ -90,7 +90,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> AsyncIterator[Served]:
+async def serving(folder: Path, create_server: Any = create_mcp_server, **settings: Any) -> AsyncIterator[Served]:
     """An engine on an empty folder, served on a port of its own."""
     given = {
         "data_dir": folder,
@@ -111,7 +111,7 @@ async def serving(folder: Path, make_face: Any = face_of, **settings: Any) -> As
     async with Engine(config) as engine, anyio.create_task_group() as tasks:
 
         async def serve() -> None:
-            await serve_engine(engine, config, stop, listening, make_face)
+            await serve_engine(engine, config, stop, listening, create_server)
             closed.set()
 
         tasks.start_soon(serve)
@@ -168,7 +168,7 @@ def program(*arguments: str, **environment: str) -> StdioServerParameters:
 async def connected(
     served: Served, transport: Transport, era: Era, heard: Heard | None = None, key: str = KEY
 ) -> AsyncIterator[Client]:
-    """A client of the engine's MCP face."""
+    """A client of the engine's MCP server."""
     import httpx2
 
     options: dict[str, Any] = {"mode": era, "message_handler": heard, "read_timeout_seconds": LIMIT_S, "cache": None}

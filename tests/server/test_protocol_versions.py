@@ -17,7 +17,7 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest, ListResourcesResult
 
-from server.protocol_versions import Eras
+from server.protocol_versions import ChangeNotifier
 from tests.server.mcp_servers import Heard, subscribed
 from tests.waiting import eventually
 
@@ -25,7 +25,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(u
 
 
 @asynccontextmanager
-async def server(send_timeout_s: float = 1.0, max_subscriptions: int = 256) -> AsyncIterator[tuple[MCPServer, Eras]]:
+async def server(
+    send_timeout_s: float = 1.0, max_subscriptions: int = 256
+) -> AsyncIterator[tuple[MCPServer, ChangeNotifier]]:
     """A server whose ``test://`` resources can be subscribed to."""
 
     async def interest(uris: list[str]) -> list[str]:
@@ -35,11 +37,11 @@ async def server(send_timeout_s: float = 1.0, max_subscriptions: int = 256) -> A
         return ListResourcesResult(resources=[])
 
     bus = InMemorySubscriptionBus()
-    eras = Eras(bus, interest, max_subscriptions=max_subscriptions, send_timeout_s=send_timeout_s)
+    notifier = ChangeNotifier(bus, interest, max_subscriptions=max_subscriptions, send_timeout_s=send_timeout_s)
     mcp = MCPServer("test", subscriptions=bus)
-    eras.install(mcp, listing)
-    async with eras.running():
-        yield mcp, eras
+    notifier.install(mcp, listing)
+    async with notifier.running():
+        yield mcp, notifier
 
 
 def test_the_private_parts_of_the_sdk_that_are_used_are_still_there() -> None:
@@ -69,15 +71,15 @@ async def test_an_older_client_is_told_that_it_may_subscribe_and_that_lists_chan
 async def test_only_what_was_subscribed_to_is_told_and_only_as_long_as_it_is(era: str) -> None:
     heard = Heard()
     handler = heard if era == "legacy" else None  # a listener gets its events on the subscription, too
-    async with server() as (mcp, eras), Client(mcp, mode=era, message_handler=handler) as client:
+    async with server() as (mcp, notifier), Client(mcp, mode=era, message_handler=handler) as client:
         async with subscribed(client, era, heard, "test://a"):  # pyright: ignore[reportArgumentType]
-            assert eras.subscribed() == {"test://a"}
-            await eras.publish("test://b")
-            await eras.publish("test://a")
+            assert notifier.subscribed() == {"test://a"}
+            await notifier.publish("test://b")
+            await notifier.publish("test://a")
             await heard.until("test://a")
-        await eventually(lambda: not eras.subscribed(), limit_s=5)
-        await eras.publish("test://a")
-        await eras.publish("")
+        await eventually(lambda: not notifier.subscribed(), limit_s=5)
+        await notifier.publish("test://a")
+        await notifier.publish("")
         if era == "legacy":
             await heard.until("")  # comes after, so what it follows was not sent
         assert heard.uris == ["test://a"]
@@ -96,7 +98,7 @@ async def test_a_uri_nobody_publishes_is_refused_to_older_clients_and_left_out_f
 
 
 async def test_a_client_may_subscribe_to_so_many_and_no_more() -> None:
-    async with server(max_subscriptions=3) as (mcp, eras):
+    async with server(max_subscriptions=3) as (mcp, notifier):
         async with Client(mcp, mode="legacy") as client:
             for number in range(3):
                 await client.subscribe_resource(f"test://{number}")  # pyright: ignore[reportDeprecated]
@@ -107,28 +109,28 @@ async def test_a_client_may_subscribe_to_so_many_and_no_more() -> None:
             with pytest.raises(MCPError, match="may subscribe to 3"):
                 async with client.listen(resource_subscriptions=[f"test://{n}" for n in range(4)]):
                     pass
-        await eventually(lambda: not eras.subscribed(), limit_s=5)
+        await eventually(lambda: not notifier.subscribed(), limit_s=5)
 
 
 async def test_a_client_that_left_is_forgotten() -> None:
-    async with server() as (mcp, eras):
+    async with server() as (mcp, notifier):
         async with Client(mcp, mode="legacy") as client:
             await client.subscribe_resource("test://a")  # pyright: ignore[reportDeprecated]
-            assert eras.subscribed() == {"test://a"}
-        await eventually(lambda: not eras.subscribed(), limit_s=5)
+            assert notifier.subscribed() == {"test://a"}
+        await eventually(lambda: not notifier.subscribed(), limit_s=5)
 
 
 async def test_a_client_that_stops_reading_holds_up_nobody_and_is_dropped() -> None:
     heard = Heard()
-    async with server(send_timeout_s=0.5) as (mcp, eras), Client(mcp) as other, _stalled(mcp, "test://stalled"):
-        assert eras.subscribed() == {"test://stalled"}
+    async with server(send_timeout_s=0.5) as (mcp, notifier), Client(mcp) as other, _stalled(mcp, "test://stalled"):
+        assert notifier.subscribed() == {"test://stalled"}
         async with subscribed(other, "auto", heard, "test://other"):
             with anyio.fail_after(5):
                 for _ in range(1000):
-                    await eras.publish("test://stalled")
-                await eras.publish("test://other")
+                    await notifier.publish("test://stalled")
+                await notifier.publish("test://other")
             await heard.until("test://other")
-            await eventually(lambda: "test://stalled" not in eras.subscribed(), limit_s=5)
+            await eventually(lambda: "test://stalled" not in notifier.subscribed(), limit_s=5)
 
 
 @asynccontextmanager

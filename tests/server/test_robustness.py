@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ReadResourceResult
 
 from rtstream.client import RTStreamClient
-from server.mcp_server import Face, face_of
+from server.mcp_server import McpEndpoint, create_mcp_server
 from server.protocol_versions import MAX_SUBSCRIPTIONS
 from server.settings import Settings
 from tests.server.engine_process import EngineProcess, engine_process, way
@@ -127,30 +127,30 @@ async def _wait(client: Client, waiter: Followed) -> None:
 
 async def test_a_reader_that_stopped_holds_up_nobody_and_costs_no_memory(tmp_path: Path) -> None:
     """Over HTTP, as an older client: it subscribes to all it may, opens its stream and takes nothing from it."""
-    faces: list[Face] = []
+    endpoints: list[McpEndpoint] = []
 
-    def patient_for_a_second(settings: Settings, client: RTStreamClient) -> Face:
-        face = face_of(settings, client)
-        face.eras.send_timeout_s = 1.0
-        face.eras.interest = _everything
-        faces.append(face)
-        return face
+    def patient_for_a_second(settings: Settings, client: RTStreamClient) -> McpEndpoint:
+        endpoint = create_mcp_server(settings, client)
+        endpoint.notifier.send_timeout_s = 1.0
+        endpoint.notifier.interest = _everything
+        endpoints.append(endpoint)
+        return endpoint
 
     stalled = [f"test://{number}/{'x' * 1500}" for number in range(MAX_SUBSCRIPTIONS)]
     heard = Heard()
-    async with serving(tmp_path / "data", make_face=patient_for_a_second) as served:
-        (face,) = faces
+    async with serving(tmp_path / "data", create_server=patient_for_a_second) as served:
+        (endpoint,) = endpoints
         async with _stalled_reader(served.url, stalled), connected(served, "http", "auto") as other:
-            assert face.eras.subscribed() == set(stalled)
+            assert endpoint.notifier.subscribed() == set(stalled)
             async with subscribed(other, "auto", heard, "test://other"):
                 slowest = 0.0
                 for number in range(EVENTS):
                     began = time.perf_counter()
-                    await face.eras.publish(stalled[number % len(stalled)])
+                    await endpoint.notifier.publish(stalled[number % len(stalled)])
                     if number % 1000 == 0:
-                        await face.eras.publish("test://other")
+                        await endpoint.notifier.publish("test://other")
                     slowest = max(slowest, time.perf_counter() - began)
-                    assert face.eras.pending() <= MAX_SUBSCRIPTIONS
+                    assert endpoint.notifier.pending() <= MAX_SUBSCRIPTIONS
                     if number % 100 == 0:
                         await anyio.lowlevel.checkpoint()
                 with anyio.fail_after(LIMIT_S):
@@ -158,8 +158,8 @@ async def test_a_reader_that_stopped_holds_up_nobody_and_costs_no_memory(tmp_pat
                         await heard.something.wait()
                     assert (await call(other, "list_streams"))["total"] == 0
                 # Only the one that stalled is dropped.
-                await eventually(lambda: face.eras.subscribed() == {"test://other"})
-                assert face.eras.pending() == 0
+                await eventually(lambda: endpoint.notifier.subscribed() == {"test://other"})
+                assert endpoint.notifier.pending() == 0
                 assert slowest < 0.5
 
 

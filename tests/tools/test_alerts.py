@@ -37,7 +37,7 @@ async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str) 
     detail = {"lines": list(lines), "changes": {"text_read": True}}
     scene = {"index_id": index_id, "stream_id": stream_id, "detail": detail, "created_at": now, **values}
     await served.engine.db.write(lambda conn: index_rows.add_scene(conn, **scene))
-    served.engine.alerting.scene_stored(index_id)
+    served.engine.evaluator.scene_stored(index_id)
 
 
 async def explained(client: Client, alert: dict[str, str], scenes: int) -> dict[str, Any]:

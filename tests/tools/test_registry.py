@@ -107,9 +107,9 @@ async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[To
 
 @pytest.mark.anyio
 async def test_a_tool_that_is_not_offered_is_refused_with_the_reason() -> None:
-    face = create_face(RTStreamClient("http://127.0.0.1:1", "key"), toolsets="all", read_only=True)
+    endpoint = create_face(RTStreamClient("http://127.0.0.1:1", "key"), toolsets="all", read_only=True)
     with pytest.raises(ToolError, match="stop_stream is not offered, because this server was started with --read-only"):
-        await face.mcp.call_tool("stop_stream", {"stream_id": "rts-1"})
+        await endpoint.mcp.call_tool("stop_stream", {"stream_id": "rts-1"})
 
 
 @pytest.mark.anyio

@@ -139,7 +139,7 @@ async def waiting(served: Served, count: int, idle: int = 0) -> None:
 async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behind(
     served: Served, client: Client
 ) -> None:
-    await call(client, "wait_for_events", timeout_s=0)  # the feed of the face is connected from here on
+    await call(client, "wait_for_events", timeout_s=0)  # the feed of the endpoint is connected from here on
     idle = served.engine.journal.grown.statistics().tasks_waiting
 
     async def wait() -> None:

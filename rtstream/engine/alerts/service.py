@@ -23,6 +23,7 @@ from rtstream.models import (
     DeliveryAttempt,
     Event,
     EventTest,
+    Page,
     UpdateEvent,
 )
 from rtstream.perception.protocols import ProviderError
@@ -39,7 +40,6 @@ from rtstream.store.alerts import AlertRow, EventRow
 from rtstream.store.database import Database
 from rtstream.store.indexes import SceneRow
 
-MAX_PAGE_SIZE = 1000
 MAX_MODEL_TRIALS = 20
 """Maximum number of scenes that a model is asked about when an event is tested."""
 
@@ -138,6 +138,8 @@ class AlertService:
             )
         limit = min(request.limit, MAX_MODEL_TRIALS) if self._matcher.asks_model(prompt, given) else request.limit
 
+        first = Page(page_size=limit)
+
         def query(conn: Connection) -> list[SceneRow]:
             stream_rows.get(conn, stream_id)
             indexes = [row.id for row in index_rows.of_stream(conn, stream_id)]
@@ -146,7 +148,7 @@ class AlertService:
             found = [
                 scene
                 for index_id in indexes
-                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, 1, limit)[0]
+                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, first)[0]
             ]
             return sorted(found, key=lambda scene: -scene.start)[:limit]
 
@@ -186,6 +188,7 @@ class AlertService:
             NotFound: There is no such event, stream or index.
             RTStreamError: The callback URL is not allowed.
         """
+        await self._db.read(index_rows.get, index_id, stream_id)
         callback = (request.callback_url or "").strip()
         if callback:
             await self._check_webhook(callback)
@@ -227,9 +230,15 @@ class AlertService:
         found, sent, errors = await self._db.read(query)
         return [self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, "")) for row in found]
 
-    async def set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
-        """Enable or disable an alert. Raises NotFound."""
+    async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
+        """Allow an alert to fire again. Raises NotFound."""
+        return await self._set_status(stream_id, index_id, alert_id, AlertStatus.ENABLED)
 
+    async def disable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
+        """Prevent an alert from firing. Its decisions are still logged. Raises NotFound."""
+        return await self._set_status(stream_id, index_id, alert_id, AlertStatus.DISABLED)
+
+    async def _set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
         def change(conn: Connection) -> AlertRow:
             index_rows.get(conn, index_id, stream_id)
             rows.get_alert(conn, alert_id, index_id)
@@ -243,16 +252,15 @@ class AlertService:
         await self._own(stream_id, index_id, alert_id)
         await self._db.write(rows.delete_alert, alert_id)
 
-    async def decisions(
+    async def list_decisions(
         self,
         stream_id: str,
         index_id: str,
         alert_id: str,
+        page: Page,
         *,
         start: float | None = None,
         end: float | None = None,
-        page: int = 1,
-        page_size: int = 100,
     ) -> tuple[list[Decision], bool]:
         """Return one page of an alert's decisions on the scenes of a time range, and whether more pages follow.
 
@@ -260,19 +268,15 @@ class AlertService:
             stream_id: Id of the stream.
             index_id: Id of the index.
             alert_id: Id of the alert.
+            page: The page to return. The first one has the newest decisions.
             start: Start of the range in Unix seconds, or None for no bound.
             end: End of the range in Unix seconds, or None for no bound.
-            page: Page number, from 1. The first page holds the newest decisions.
-            page_size: Decisions per page, up to ``MAX_PAGE_SIZE``.
 
         Raises:
-            InvalidRequest: The page or its size is out of range.
             NotFound: There is no such alert on that index.
         """
-        if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
-            raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         await self._own(stream_id, index_id, alert_id)
-        found, more = await self._db.read(rows.decisions_of, alert_id, start, end, page, page_size)
+        found, more = await self._db.read(rows.list_decisions, alert_id, start, end, page)
         return [
             Decision(
                 at=row.at,
@@ -288,10 +292,10 @@ class AlertService:
             for row in found
         ], more
 
-    async def deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int) -> list[Delivery]:
+    async def list_deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int) -> list[Delivery]:
         """Return up to ``limit`` deliveries of an alert with all their attempts, newest first. Raises NotFound."""
         await self._own(stream_id, index_id, alert_id)
-        found = await self._db.read(outbox.of_alert, alert_id, max(1, min(limit, MAX_PAGE_SIZE)))
+        found = await self._db.read(outbox.of_alert, alert_id, limit)
         return [
             Delivery(
                 delivery_id=row.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import cast
 
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import TranscriptService
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonObject
-from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
+from rtstream.models import CreateIndex, IndexProgress, Page, Scene, SceneIndex
 from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
 from rtstream.rules import batches
@@ -31,7 +32,6 @@ from rtstream.store.indexes import IndexRow, SceneRow
 from rtstream.store.journal import Entry
 
 MAX_PROMPT = 20_000
-MAX_PAGE_SIZE = 1000
 LOCAL_AUDIO_NOTE = (
     "No language model is set, so each scene is an extract of the transcript. It does not follow the prompt."
 )
@@ -162,32 +162,35 @@ class IndexService:
             await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
         return self._index(row)
 
-    async def scenes(
-        self, stream_id: str, index_id: str, start: float | None, end: float | None, page: int, page_size: int
+    async def list_scenes(
+        self,
+        stream_id: str,
+        index_id: str,
+        page: Page,
+        *,
+        start: float | None = None,
+        end: float | None = None,
     ) -> tuple[list[Scene], bool]:
         """Return one page of scenes, newest first, and whether more pages follow.
 
         Args:
             stream_id: Id of the stream.
             index_id: Id of the index.
+            page: The page to return.
             start: Start of the range in Unix seconds, or None for no bound.
             end: End of the range in Unix seconds, or None for no bound.
-            page: Page number, from 1.
-            page_size: Scenes per page, up to ``MAX_PAGE_SIZE``.
 
         Raises:
-            InvalidRequest: The page, its size or the range is invalid.
+            InvalidRequest: The range is invalid.
             NotFound: There is no such index on that stream.
         """
-        if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
-            raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         for bound in (start, end):
             if bound is not None and not math.isfinite(bound):
                 raise InvalidRequest("start and end must be Unix timestamps in seconds.")
         if start is not None and end is not None and end < start:
             raise InvalidRequest("The end of the window is before its start. Swap them. Both are Unix timestamps.")
         await self._db.read(rows.get, index_id, stream_id)
-        found, more = await self._db.read(rows.scene_page, index_id, start, end, page, page_size)
+        found, more = await self._db.read(rows.scene_page, index_id, start, end, page)
         return [_scene(row) for row in found], more
 
     async def _update(self, index_id: str, **values: object) -> IndexRow:
@@ -225,13 +228,18 @@ class IndexService:
         return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
 
     async def progress(self, stream_id: str) -> list[IndexProgress]:
-        """Return the progress of the indexes of a stream, oldest first."""
+        """Return the progress of the indexes of a stream, oldest first. Raises NotFound."""
         fields = set(IndexProgress.model_fields)
         return [IndexProgress(**index.model_dump(include=fields)) for index in await self.list(stream_id)]
 
     async def list(self, stream_id: str) -> list[SceneIndex]:
-        """Return the indexes of a stream, oldest first."""
-        return [self._index(row) for row in await self._db.read(rows.of_stream, stream_id)]
+        """Return the indexes of a stream, oldest first. Raises NotFound."""
+
+        def query(conn: Connection) -> Sequence[IndexRow]:
+            stream_rows.get(conn, stream_id)
+            return rows.of_stream(conn, stream_id)
+
+        return [self._index(row) for row in await self._db.read(query)]
 
     def _index(self, row: IndexRow) -> SceneIndex:
         try:

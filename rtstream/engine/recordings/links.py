@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.errors import NotFound, RTStreamError
-from rtstream.models import LinkPage, PlaybackLink
+from rtstream.models import LinkPage, PlaybackLink, Slice
 from rtstream.rules.link_targets import LinkTarget, Purpose, lifetime
 from rtstream.store import links as rows
 from rtstream.store.database import Database
@@ -113,19 +113,13 @@ class LinkService:
         """A number that changes whenever a link may have ended before its time."""
         return self._generation
 
-    async def listing(
-        self,
-        base_url: str,
-        *,
-        stream_id: str | None = None,
-        video_id: str | None = None,
-        limit: int = 100,
-        offset: int = 0,
+    async def list(
+        self, base_url: str, part: Slice, *, stream_id: str | None = None, video_id: str | None = None
     ) -> LinkPage:
         """Return one page of links (of a stream or video), newest first."""
 
         def query(conn: Connection) -> tuple[list[Link], int]:
-            return rows.listing(conn, stream_id=stream_id, video_id=video_id, limit=limit, offset=offset)
+            return rows.list_links(conn, part, stream_id=stream_id, video_id=video_id)
 
         found, count = await self._db.read(query)
         now = time.time()

@@ -44,24 +44,21 @@ class VideoService:
         same = video.model_dump(include={"stream_url", "player_url", "download_url", "name", "covered", "gaps"})
         return ExportResult(**same, video_id=video.id, duration=video.length, start=video.start, end=video.end)
 
-    async def listing(self, origin: LinkOrigin, collection_id: str | None = None) -> list[Video]:
-        """Return all videos (of a collection), newest first."""
-        return await self._with_links(origin, await self._db.read(rows.listing, collection_id))
-
-    async def rename(self, origin: LinkOrigin, video_id: str, name: str) -> Video:
-        """Give a video another name. Raises NotFound, InvalidRequest."""
+    async def update(self, origin: LinkOrigin, video_id: str, *, name: str) -> Video:
+        """Update the name of a video. Raises NotFound, InvalidRequest."""
         name = clean(name, MAX_NAME).strip()
         if not name:
             raise InvalidRequest("The name is empty.")
-        await self._db.write(rows.rename, video_id, name)
-        return await self.get(origin, video_id)
+        row = await self._db.write(lambda conn: rows.update_video(conn, video_id, name=name))
+        (video,) = await self._with_links(origin, [row])
+        return video
 
     async def delete(self, video_id: str) -> None:
-        """Remove a video and its file. Raises NotFound."""
+        """Delete a video and its file. Raises NotFound."""
 
         def write(conn: Connection) -> None:
             row = rows.get(conn, video_id)
-            rows.remove(conn, video_id)
+            rows.delete_video(conn, video_id)
             journal_rows.append(conn, catalogue("removed", video_id, row.name))
 
         await self._db.write(write)
@@ -89,7 +86,11 @@ class VideoService:
             stream_url=stream_url(origin.base_url, link_id), player_url=player_url(origin.base_url, link_id)
         )
 
-    async def _with_links(self, origin: LinkOrigin, found: Sequence[VideoRow]) -> list[Video]:
+    async def list(self, origin: LinkOrigin, collection_id: str | None = None) -> Sequence[Video]:
+        """Return the videos of a collection, or all if ``collection_id`` is None, newest first."""
+        return await self._with_links(origin, await self._db.read(rows.list_videos, collection_id))
+
+    async def _with_links(self, origin: LinkOrigin, found: Sequence[VideoRow]) -> Sequence[Video]:
         links = await self._links.create([video_target(row.id) for row in found], origin.purpose)
         return [_video(origin.base_url, link_id, row) for link_id, row in zip(links, found, strict=True)]
 

@@ -74,7 +74,7 @@ class VideoSearchService:
         """
 
         def videos(conn: Connection) -> dict[str, VideoRow]:
-            found = rows.listing(conn, stream_rows.get_collection(conn, collection_id).id)
+            found = rows.list_videos(conn, stream_rows.get_collection(conn, collection_id).id)
             known = transcript_rows.transcribed(conn)
             return {video.id: video for video in found if video.id in known}
 

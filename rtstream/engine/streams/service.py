@@ -1,11 +1,11 @@
-"""Streams as the API has them: connect, list, start, stop, update, delete."""
+"""Connects, lists, updates, starts, stops and deletes streams."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypedDict, Unpack
 
 import anyio
 from sqlalchemy import Connection
@@ -22,7 +22,16 @@ from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.json_types import JsonObject
-from rtstream.models import ConnectStream, Health, MediaInfo, RetentionLimits, Stream, StreamStatus
+from rtstream.models import (
+    ConnectStream,
+    Health,
+    IndexProgress,
+    MediaInfo,
+    RetentionLimits,
+    Slice,
+    Stream,
+    StreamStatus,
+)
 from rtstream.rules.redaction import show_url
 from rtstream.rules.text_safety import clean
 from rtstream.states import DesiredState, HealthState
@@ -41,17 +50,6 @@ FIRST_ANSWER_S = 20.0
 MAX_NAME = 200
 
 
-class StreamPage(TypedDict):
-    """Options of ``StreamService.page``, as in ``store.streams.page``."""
-
-    limit: int
-    offset: int
-    status: str | None
-    name: str | None
-    ordering: str
-    collection_id: str | None
-
-
 class StreamService:
     """All streams of the engine."""
 
@@ -66,6 +64,7 @@ class StreamService:
         transcribers: TranscriptRunner,
         addresses: Addresses,
         media: Storage,
+        progress: Callable[[str], Awaitable[list[IndexProgress]]],
     ) -> None:
         self._config = config
         self._db = db
@@ -76,6 +75,7 @@ class StreamService:
         self._transcribers = transcribers
         self._addresses = addresses
         self._media = media
+        self._progress = progress
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self) -> None:
@@ -160,22 +160,13 @@ class StreamService:
         return ""
 
     async def get(self, stream_id: str) -> Stream:
-        """One stream as it is now. Raises NotFound."""
+        """Return a stream with the progress of its indexes. Raises NotFound."""
 
         def query(conn: Connection) -> tuple[StreamRow, list[tuple[float, float]]]:
             return rows.get(conn, stream_id), recording_rows.ranges(conn, stream_id)
 
         row, ranges = await self._db.read(query)
-        return self._stream(row, ranges)
-
-    async def page(self, **which: Unpack[StreamPage]) -> tuple[list[Stream], int]:
-        """Streams of one page and the number of all that match."""
-
-        def query(conn: Connection) -> tuple[list[StreamRow], int]:
-            return rows.page(conn, **which)
-
-        found, total = await self._db.read(query)
-        return [self._stream(row, []) for row in found], total
+        return self._stream(row, ranges).model_copy(update={"indexes": await self._progress(stream_id)})
 
     async def start(self, stream_id: str) -> Stream:
         """Run a stream; harmless when it runs already."""
@@ -212,8 +203,15 @@ class StreamService:
         self._health.forget(stream_id)
         await self._media.delete_folder(stream_id)
 
-    async def change(self, stream_id: str, name: str | None, retention: RetentionLimits | None) -> Stream:
-        """Give a stream another name or other limits of retention; None leaves them as they are."""
+    async def update(
+        self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
+    ) -> Stream:
+        """Update the name or the limits of retention of a stream. Arguments that are None change nothing.
+
+        Raises:
+            InvalidRequest: The name is empty.
+            NotFound: There is no such stream.
+        """
         values: JsonObject = {}
         if name is not None:
             values["name"] = clean(name, MAX_NAME).strip()
@@ -222,12 +220,12 @@ class StreamService:
         if retention is not None:
             values["retention"] = retention.model_dump(exclude_none=True)
 
-        def change(conn: Connection) -> None:
+        def write(conn: Connection) -> None:
             rows.get(conn, stream_id)
             if values:
                 rows.update_stream(conn, stream_id, **values)
 
-        await self._db.write(change)
+        await self._db.write(write)
         if "name" in values:
             self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
@@ -288,3 +286,33 @@ class StreamService:
             retention=RetentionLimits.model_validate(row.retention or {}),
             recorded_bytes=row.recorded_bytes,
         )
+
+    async def list(
+        self,
+        part: Slice,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        ordering: str = "-created_at",
+        collection_id: str | None = None,
+    ) -> tuple[Sequence[Stream], int]:
+        """Return one page of streams and the number of all that match.
+
+        Args:
+            part: The part of the list to return.
+            status: Only streams in this state.
+            name: Only streams whose name contains this text.
+            ordering: Name of a field, descending after a ``-``.
+            collection_id: Only streams of this collection.
+
+        Raises:
+            InvalidRequest: The status or the ordering is unknown.
+        """
+
+        def query(conn: Connection) -> tuple[Sequence[StreamRow], int]:
+            return rows.list_streams(
+                conn, part, status=status, name=name, ordering=ordering, collection_id=collection_id
+            )
+
+        found, total = await self._db.read(query)
+        return [self._stream(row, []) for row in found], total

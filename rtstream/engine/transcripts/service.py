@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
-from rtstream.models import ConnectStream, TranscriptPage, TranscriptSegment, TranscriptStatus
+from rtstream.models import ConnectStream, Page, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.model_policy import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from rtstream.states import DesiredState, TranscriptJobStatus, TranscriptState
@@ -23,7 +23,6 @@ from rtstream.store.journal import iso
 from rtstream.store.streams import StreamRow
 from rtstream.store.transcripts import TranscriptJobRow, TranscriptSegmentRow
 
-MAX_PAGE_SIZE = 1000
 NO_AUDIO_S = 10.0
 """Seconds without audio after which the status gives a reason."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
@@ -227,34 +226,30 @@ class TranscriptService:
             return "The stream is stopped. Its transcript resumes when the stream is started."
         return "The stream sends no audio. Check its health and media."
 
-    async def page(
+    async def get(
         self,
         stream_id: str,
+        page: Page,
         *,
-        engine: str | None,
-        start: float | None,
-        end: float | None,
-        since: float | None,
-        page: int,
-        page_size: int,
+        engine: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        since: float | None = None,
     ) -> TranscriptPage:
         """Return one page of a stream's transcript, oldest first.
 
         Args:
             stream_id: Id of the stream.
+            page: The page to return.
             engine: Only segments of this engine. None returns those of all engines.
             start: Start of the range in Unix seconds, or None for no bound.
             end: End of the range in Unix seconds, or None for no bound.
             since: Only segments that end after this Unix time.
-            page: Page number, from 1.
-            page_size: Segments per page, up to ``MAX_PAGE_SIZE``.
 
         Raises:
-            InvalidRequest: The page, its size, a time or the engine is invalid.
+            InvalidRequest: A time or the engine is invalid.
             NotFound: There is no such stream.
         """
-        if not (1 <= page <= 1_000_000 and 1 <= page_size <= MAX_PAGE_SIZE):
-            raise InvalidRequest(f"page must be at least 1 and page_size from 1 to {MAX_PAGE_SIZE}.")
         if any(bound is not None and not math.isfinite(bound) for bound in (start, end, since)):
             raise InvalidRequest("start, end and since must be Unix timestamps in seconds.")
         await self._db.read(stream_rows.get, stream_id)
@@ -264,9 +259,7 @@ class TranscriptService:
         def query(conn: Connection) -> tuple[list[TranscriptSegmentRow], int]:
             found: tuple[list[TranscriptSegmentRow], int] = [], 0
             for name in names:
-                found = rows.page(
-                    conn, stream_id, name, start=start, end=end, since=since, page=page, page_size=page_size
-                )
+                found = rows.list_segments(conn, stream_id, name, start=start, end=end, since=since, page=page)
                 if found[1]:
                     break
             return found
@@ -274,10 +267,10 @@ class TranscriptService:
         found, total = await self._db.read(query)
         return TranscriptPage(
             transcription_records=[_segment(row) for row in found],
-            next_page=page * page_size < total,
+            next_page=page.page * page.page_size < total,
             total_count=total,
-            page=page,
-            page_size=page_size,
+            page=page.page,
+            page_size=page.page_size,
         )
 
     async def _run(self, stream_id: str, engine: str, language: str | None) -> None:

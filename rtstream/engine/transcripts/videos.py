@@ -106,7 +106,7 @@ class VideoTranscriptService:
         """Return the running job that transcribes a video, or None."""
         return self._running.get(video_id)
 
-    async def transcript(
+    async def get(
         self,
         video_id: str,
         *,
@@ -150,7 +150,7 @@ class VideoTranscriptService:
         )
 
     async def _show(self, _origin: LinkOrigin, video_id: str) -> VideoTranscript:
-        return await self.transcript(video_id)
+        return await self.get(video_id)
 
     async def _index(self, job: Job, video: VideoRow, provider: SpeechProvider, language: str | None) -> str:
         try:

@@ -35,7 +35,7 @@ async def add_scene(engine: Engine, stream_id: str, index_id: str, *lines: str, 
             conn, index_id=index_id, stream_id=stream_id, detail=detail, created_at=now, **values
         )
     )
-    engine.alerting.scene_stored(index_id)
+    engine.evaluator.scene_stored(index_id)
     return scene_id
 
 
@@ -43,7 +43,7 @@ async def judged(client: RTStreamClient, *alert: str, number: int) -> list[Any]:
     """The decisions of an alert, oldest first, once there are so many."""
 
     async def read() -> list[Any]:
-        return (await client.alerts.decisions(*alert))[0]
+        return (await client.alerts.list_decisions(*alert))[0]
 
     return (await eventually(read, lambda found: len(found) >= number, limit_s=LIMIT_S))[::-1]
 
@@ -72,9 +72,9 @@ async def test_an_alert_explains_every_scene_it_judged(
     ]
     assert found[1].explanation == '"OPEN" was found in the line: OPEN.'
     assert found[1].seq is not None
-    page, more = await client.alerts.decisions(*alert, page=2, page_size=4)
+    page, more = await client.alerts.list_decisions(*alert, page=2, page_size=4)
     assert ([d.outcome for d in page], more) == (["fired", "suppressed"], False)
-    later, _ = await client.alerts.decisions(*alert, start=found[-1].end)
+    later, _ = await client.alerts.list_decisions(*alert, start=found[-1].end)
     assert later == []
     [listed] = await client.alerts.list_alerts(stream_id, index_id)
     assert listed.fired == 1
@@ -140,8 +140,8 @@ async def test_a_removed_alert_is_gone_with_its_logs_and_the_others_go_on(
     assert (await judged(client, stream_id, index_id, stays, number=1))[0].outcome == "fired"
     for call in (
         client.alerts.delete_alert,
-        client.alerts.decisions,
-        client.alerts.deliveries,
+        client.alerts.list_decisions,
+        client.alerts.list_deliveries,
         client.alerts.redeliver,
     ):
         with pytest.raises(NotFound, match="no alert"):

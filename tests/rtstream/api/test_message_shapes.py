@@ -69,7 +69,7 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
             detail = {"lines": ["OPEN"], "changes": {"text_read": True}}
             about = {"index_id": index_id, "stream_id": stream_id, "detail": detail, "created_at": now}
             await served.engine.db.write(lambda conn: index_rows.add_scene(conn, **about, **scene))
-            served.engine.alerting.scene_stored(index_id)
+            served.engine.evaluator.scene_stored(index_id)
             await until("alert")
         await http.delete(f"/rtstream/{stream_id}")
     shapes = {channel: shape(message, measured=True) for channel, message in found.items()}

@@ -129,7 +129,7 @@ async def test_partials_reach_bound_connections_with_number_0_and_are_kept_nowhe
     stream_id, other_id = await add_stream(), await add_stream("Annex")
     async with connect(await served.ws_url()) as socket:
         hello = json.loads(await socket.recv())
-        await engine.bindings.bind(hello["connection_id"], "transcript", stream_id)
+        await engine.subscriptions.bind(hello["connection_id"], "transcript", stream_id)
         partial = {"text": "it was", "is_final": False, "start": 1.0, "end": 2.0, "engine": "local"}
         final = {**partial, "text": "it was the best", "is_final": True}
         engine._on_partial(Entry("transcript", {**partial, "text": "not ours"}, other_id, "Annex"))

@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from rtstream.api import video_transcripts as spoken
+from rtstream.api import video_transcripts
 from rtstream.engine.engine import Engine
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
@@ -47,7 +47,7 @@ async def video(engine: Engine, clip_of: Callable[[ClipSpec], Path]) -> str:
 async def test_an_index_that_takes_long_is_polled(
     api: httpx.AsyncClient, video: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spoken, "WAIT_S", 0.05)
+    monkeypatch.setattr(video_transcripts, "WAIT_S", 0.05)
     started = (await api.post(f"/video/{video}/index", json={"index_type": "spoken_word", "force": True})).json()
     assert (started["success"], started["status"], started["request_type"]) == (True, "processing", "sync")
     url = started["data"]["output_url"]

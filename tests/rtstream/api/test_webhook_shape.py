@@ -48,7 +48,7 @@ async def test_the_webhook_of_an_alert(
     detail = {"lines": ["OPEN"], "changes": {"text_read": True}}
     about = {"index_id": index_id, "stream_id": stream_id, "detail": detail, "created_at": now}
     await engine.db.write(lambda conn: index_rows.add_scene(conn, **about, **scene))
-    engine.alerting.scene_stored(index_id)
+    engine.evaluator.scene_stored(index_id)
     await receiver.wait_for(lambda: len(receiver.got) == 1)
     headers, body = receiver.got[0]
     named = {name: value for name, value in headers.items() if name.startswith(("webhook-", "content-type", "user-"))}

@@ -83,9 +83,9 @@ async def test_a_connection_gets_what_was_bound_to_it_and_nothing_else(served: S
     engine = served.engine
     async with connected(await served.ws_url()) as (client, hello), connected(await served.ws_url()) as (other, second):
         mine = hello["connection_id"]
-        await engine.bindings.bind(mine, "stream", "rts-1")
-        await engine.bindings.bind(mine, "index", "idx-2")
-        await engine.bindings.bind(second["connection_id"], "alert", "alert-3")
+        await engine.subscriptions.bind(mine, "stream", "rts-1")
+        await engine.subscriptions.bind(mine, "index", "idx-2")
+        await engine.subscriptions.bind(second["connection_id"], "alert", "alert-3")
         await engine.journal.append(
             scene("rts-1", "idx-1", "by stream"),
             scene("rts-2", "idx-1", "nobody's"),
@@ -100,7 +100,7 @@ async def test_a_connection_gets_what_was_bound_to_it_and_nothing_else(served: S
 async def test_a_binding_made_later_holds_from_then_on(served: Served) -> None:
     async with connected(await served.ws_url()) as (client, hello):
         await served.engine.journal.append(scene("rts-1", text="before"))
-        await served.engine.bindings.bind(hello["connection_id"], "stream", "rts-2")
+        await served.engine.subscriptions.bind(hello["connection_id"], "stream", "rts-2")
         await served.engine.journal.append(scene("rts-2", text="after"))
         assert await next_text(client) == "after"
 
@@ -128,7 +128,7 @@ async def test_a_number_from_the_future_starts_at_the_newest(served: Served) -> 
 
 async def test_an_earlier_connections_bindings_can_be_taken_up(served: Served) -> None:
     async with connected(await served.ws_url()) as (_, hello):
-        await served.engine.bindings.bind(hello["connection_id"], "stream", "rts-1")
+        await served.engine.subscriptions.bind(hello["connection_id"], "stream", "rts-1")
     await served.engine.journal.append(scene("rts-2", text="nobody's"), scene("rts-1", text="missed"))
     again = await served.ws_url(connection_id=hello["connection_id"], since=hello["seq"])
     async with connected(again) as (client, second):

@@ -43,7 +43,7 @@ async def test_every_operation_gives_the_objects_of_the_api(served: Served, clie
     assert [index.rtstream_index_id for index in await client.indexes.list(stream_id)] == [index_id]
     assert (await client.indexes.update(stream_id, index_id, prompt="What changed?")).prompt == "What changed?"
     assert (await client.indexes.stop(stream_id, index_id)).status == "stopped"
-    page = await client.indexes.scenes(stream_id, index_id, page_size=1)
+    page = await client.indexes.list_scenes(stream_id, index_id, page_size=1)
     assert ([scene.text for scene in page.scenes], page.next_page) == (["second"], True)
     event = await client.alerts.create_event('"Invoice" is on the screen', "invoice")
     assert [e.event_id for e in await client.alerts.list_events()] == [event.event_id]
@@ -125,7 +125,7 @@ async def test_the_hosted_service_is_told_by_what_it_does_not_have(hosted: Hoste
     request = CreateAlert.model_validate({"event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"})
     assert (await client.alerts.create_alert("rts-1", "7f3a", request)).alert_id == "a1b2"
     assert hosted.asked[-1][2] == {"callback_url": None, "event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"}
-    scenes = (await client.indexes.scenes("rts-1", "7f3a")).scenes
+    scenes = (await client.indexes.list_scenes("rts-1", "7f3a")).scenes
     assert [(scene.text, scene.description) for scene in scenes] == [("An empty porch.", "An empty porch.")]
     with pytest.raises(NotFound) as refused:
         await client.get_stream("rts-2")

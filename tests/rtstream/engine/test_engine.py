@@ -16,7 +16,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Message
+from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Message, Slice
 from rtstream.store.journal import Filter
 from tests.waiting import eventually
 
@@ -69,7 +69,7 @@ async def journal(engine: Engine, channel: str, wanted: Callable[[Message], bool
 
 
 async def recorded_s(engine: Engine, stream_id: str) -> float:
-    return sum(end - start for start, end in (await engine.get_stream(stream_id)).recorded)
+    return sum(end - start for start, end in (await engine.streams.get(stream_id)).recorded)
 
 
 async def test_a_live_stream_is_recorded_and_its_window_plays(engine: Engine, live_source: LiveSource) -> None:
@@ -80,7 +80,7 @@ async def test_a_live_stream_is_recorded_and_its_window_plays(engine: Engine, li
         return await recorded_s(engine, stream.id) > 3
 
     await until(enough)
-    start, end = (await engine.get_stream(stream.id)).recorded[-1]
+    start, end = (await engine.streams.get(stream.id)).recorded[-1]
     playback = await engine.generate_stream(stream.id, start + 0.5, end - 0.5)
     assert playback.gaps == []
     assert playback.covered == [(pytest.approx(start + 0.5), pytest.approx(end - 0.5))]
@@ -103,7 +103,7 @@ async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(
         return await recorded_s(engine, stream.id) > 2
 
     await until(enough)
-    at = (await engine.get_stream(stream.id)).recorded[-1][0] + 1.0
+    at = (await engine.streams.get(stream.id)).recorded[-1][0] + 1.0
     then = await engine.frame(stream.id, at)
     assert 0 <= at - then.time < 0.1
     assert (then.width, then.height) == (320, 180)
@@ -117,14 +117,18 @@ async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
 
     with LiveSource(clip_720p) as source:
         stream = await engine.connect_stream(ConnectStream(url=source.rtsp_url, name="Desk", store=True))
-        index = await engine.create_index(
+        index = await engine.indexes.create(
             stream.id, CreateIndex(prompt="What is on screen?", extraction_config={"time": 2, "frame_count": 2})
         )
         assert (index.status, index.model) == ("running", "local")
         assert "does not follow the prompt" in index.note
-        event = await engine.create_event(CreateEvent(event_prompt='"Invoice 4711" is on the screen', label="invoice"))
+        event = await engine.alerts.create_event(
+            CreateEvent(event_prompt='"Invoice 4711" is on the screen', label="invoice")
+        )
         assert event.matching == "rule"
-        alert = await engine.create_alert(stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id))
+        alert = await engine.alerts.create_alert(
+            stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id)
+        )
 
         fired = await journal(engine, "alert", lambda message: True)
         scene = await journal(engine, "scene_index", lambda message: "4711" in message.data["text"])
@@ -143,9 +147,9 @@ async def test_an_event_nobody_can_decide_says_so_at_once_and_never_fires(
     engine: Engine, live_source: LiveSource
 ) -> None:
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
-    index = await engine.create_index(stream.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
-    event = await engine.create_event(CreateEvent(event_prompt="The user looks unhappy", label="unhappy"))
-    alert = await engine.create_alert(stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id))
+    index = await engine.indexes.create(stream.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
+    event = await engine.alerts.create_event(CreateEvent(event_prompt="The user looks unhappy", label="unhappy"))
+    alert = await engine.alerts.create_alert(stream.id, index.rtstream_index_id, CreateAlert(event_id=event.event_id))
     assert alert.matching == "needs_model"
     assert "cannot be decided without a language model" in alert.note
     await journal(engine, "scene_index", lambda message: message.seq > 3)
@@ -168,10 +172,10 @@ async def test_a_source_that_stalls_and_comes_back_is_recorded_in_two_runs_with_
     await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > lost.seq)
 
     async def twice() -> bool:
-        return len((await engine.get_stream(stream.id)).recorded) == 2
+        return len((await engine.streams.get(stream.id)).recorded) == 2
 
     await until(twice)
-    first, second = (await engine.get_stream(stream.id)).recorded
+    first, second = (await engine.streams.get(stream.id)).recorded
     playback = await engine.generate_stream(stream.id, first[0], second[1])
     [(gap_start, gap_end)] = playback.gaps
     assert gap_end - gap_start > 1
@@ -195,7 +199,7 @@ async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
     await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > died.seq)
 
     async def twice() -> bool:
-        return len((await engine.get_stream(stream.id)).recorded) == 2
+        return len((await engine.streams.get(stream.id)).recorded) == 2
 
     await until(twice)
 
@@ -206,15 +210,15 @@ async def test_streams_and_indexes_that_ran_run_again_after_a_restart_and_stoppe
     async with running(tmp_path) as engine:
         stays = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, name="stays", store=True))
         stops = await engine.connect_stream(ConnectStream(url=live_source.http_url, name="stops"))
-        await engine.stop_stream(stops.id)
-        index = await engine.create_index(stays.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
+        await engine.streams.stop(stops.id)
+        index = await engine.indexes.create(stays.id, CreateIndex(extraction_config={"time": 1, "frame_count": 1}))
         await journal(engine, "scene_index", lambda message: True)
     restarted = time.time()
     async with running(tmp_path) as engine:
         await journal(engine, "scene_index", lambda message: message.data["start"] > restarted)
-        assert (await engine.get_stream(stops.id)).status == "stopped"
-        assert (await engine.get_stream(stays.id)).health.state == "connected"
-        assert (await engine.get_index(stays.id, index.rtstream_index_id)).windows_done >= 2
+        assert (await engine.streams.get(stops.id)).status == "stopped"
+        assert (await engine.streams.get(stays.id)).health.state == "connected"
+        assert (await engine.indexes.get(stays.id, index.rtstream_index_id)).windows_done >= 2
 
 
 @pytest.mark.parametrize(
@@ -232,7 +236,7 @@ async def test_a_source_that_cannot_be_opened_is_refused_with_a_sentence_and_not
 ) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         await engine.connect_stream(ConnectStream(url=url))
-    assert (await engine.list_streams())[1] == 0
+    assert (await engine.streams.list(Slice()))[1] == 0
 
 
 async def test_credentials_of_a_source_show_up_nowhere(

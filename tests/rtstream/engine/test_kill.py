@@ -42,14 +42,14 @@ async def prepare(engine):
     index = dict(id="idx", stream_id="rts-1", name="x", extraction_type="time", extraction_config={}, prompt="p",
                  model_name=None, model_config={}, status="stopped", counters={}, created_at=now)
     await engine.db.write(lambda conn: (streams.insert(conn, **stream), indexes.insert(conn, **index)))
-    event = await engine.create_event(CreateEvent(event_prompt='"OPEN" is there', label="open"))
+    event = await engine.alerts.create_event(CreateEvent(event_prompt='"OPEN" is there', label="open"))
     for number in range(int(sys.argv[4])):
-        await engine.create_alert("rts-1", "idx", CreateAlert(
+        await engine.alerts.create_alert("rts-1", "idx", CreateAlert(
             event_id=event.event_id, callback_url=f"{url}/{number}", dedupe=False))
 
 async def main():
     async with Engine(EngineConfig(data_dir=folder, local_vision=False, webhook_allow_networks="loopback")) as engine:
-        if not await engine.list_events():
+        if not await engine.alerts.list_events():
             await prepare(engine)
         number = await engine.db.read(indexes.last_scene_id, "idx")
         print("ready", flush=True)
@@ -58,7 +58,7 @@ async def main():
                          status="ok", model="local", data=None, created_at=time.time(),
                          detail={"lines": ["OPEN"], "changes": {"text_read": True}})
             number = await engine.db.write(lambda conn: indexes.add_scene(conn, **scene))
-            engine.alerting.scene_stored("idx")
+            engine.evaluator.scene_stored("idx")
             await anyio.sleep(0.01)
         await anyio.sleep_forever()
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from rtstream import ids
+from rtstream.models import Slice
 from rtstream.rules.link_targets import LinkTarget, ranges_target, video_target, window_target
 from rtstream.store import links as rows
 from rtstream.store import streams as stream_rows
@@ -102,7 +103,7 @@ async def test_all_links_that_play_a_video_are_listed_and_revoked_with_it(db: Da
     ]
 
     def listed(conn: Connection, video_id: str) -> set[str]:
-        found, count = rows.listing(conn, stream_id=None, video_id=video_id, limit=10, offset=0)
+        found, count = rows.list_links(conn, Slice(limit=10), stream_id=None, video_id=video_id)
         assert len(found) == count
         return {link.id for link in found}
 
@@ -124,7 +125,7 @@ async def test_links_that_have_ended_are_removed(db: Database) -> None:
     assert [await db.write(revoke), await db.write(revoke)] == [1, 0]
     assert await db.write(rows.remove_expired, NOW, NOW) == 1
     assert await db.read(rows.get, expired) is None
-    await db.write(video_rows.remove, "m-1")
+    await db.write(video_rows.delete_video, "m-1")
     assert await db.read(rows.get, lasting) is None, "a link ends with its video"
     assert await db.write(rows.remove_expired, NOW, NOW + 1) == 2
     assert [await db.read(rows.get, link_id) for link_id in (several, revoked)] == [None, None]

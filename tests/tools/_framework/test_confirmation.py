@@ -150,9 +150,9 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
         asked.append(params.message)
         return ElicitResult(action="decline")
 
-    face = create_face(RTStreamClient(served.url, KEY))
+    endpoint = create_face(RTStreamClient(served.url, KEY))
     callback = on_question if asks else None
-    async with Client(face.mcp, mode=era, elicitation_callback=callback) as client:
+    async with Client(endpoint.mcp, mode=era, elicitation_callback=callback) as client:
         for tool_name, (arguments, kinds) in cases.items():
             asked.clear()
             said = await refusal(client, tool_name, **arguments)

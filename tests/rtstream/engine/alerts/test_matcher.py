@@ -15,7 +15,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.engine.alerts import scene_evaluator as alerting
 from rtstream.engine.engine import Engine
-from rtstream.models import CreateAlert, CreateEvent, Decision, EventTest
+from rtstream.models import CreateAlert, CreateEvent, Decision, EventTest, Page
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, forget_keys, model_server
@@ -63,20 +63,20 @@ async def add_scene(engine: Engine, text: str, *lines: str) -> None:
     await engine.db.write(
         lambda conn: index_rows.add_scene(conn, **scene, model="m", data=None, detail=detail, created_at=now)
     )
-    engine.alerting.scene_stored(INDEX)
+    engine.evaluator.scene_stored(INDEX)
 
 
 async def watch(engine: Engine, prompt: str, **more: Any) -> str:
     """An alert on a new event; gives its id."""
-    event = await engine.create_event(CreateEvent(event_prompt=prompt, label="x", rule=more.pop("rule", None)))
-    return (await engine.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id, **more))).alert_id
+    event = await engine.alerts.create_event(CreateEvent(event_prompt=prompt, label="x", rule=more.pop("rule", None)))
+    return (await engine.alerts.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id, **more))).alert_id
 
 
 async def decisions(engine: Engine, alert_id: str, number: int) -> list[Decision]:
     """The decisions of an alert, oldest first, once there are so many."""
 
     async def read() -> list[Decision]:
-        return (await engine.watches.decisions(STREAM, INDEX, alert_id))[0]
+        return (await engine.alerts.list_decisions(STREAM, INDEX, alert_id, Page()))[0]
 
     found = await eventually(read, lambda found: len(found) >= number)
     return found[::-1]
@@ -104,7 +104,7 @@ async def test_all_events_of_an_index_are_decided_in_one_call_a_scene(tmp_path: 
         quoted = await watch(engine, 'an angry man holds a sign that says "STOP"')
         await add_scene(engine, "A brown dog runs over the lawn.", "STOP")
         found = [(await decisions(engine, alert, 1))[0] for alert in (dog, cat, quoted)]
-        [listed, *_] = await engine.list_alerts(STREAM, INDEX)
+        [listed, *_] = await engine.alerts.list_alerts(STREAM, INDEX)
     assert [(d.outcome, d.confidence, d.explanation) for d in found] == [
         ("fired", 0.8, "as seen"),
         ("no_match", 0.8, "as seen"),
@@ -127,7 +127,7 @@ async def test_rules_do_not_wait_for_a_model_and_never_ask_it(tmp_path: Path, mo
         for alert in (rule, pattern):
             assert [d.outcome for d in await decisions(engine, alert, 3)] == ["fired", "suppressed", "suppressed"]
         await model.called()
-        assert (await engine.watches.decisions(STREAM, INDEX, slow))[0] == []
+        assert (await engine.alerts.list_decisions(STREAM, INDEX, slow, Page()))[0] == []
     assert len(model.calls) == 1
 
 
@@ -135,7 +135,7 @@ async def test_a_disabled_alert_costs_no_call(tmp_path: Path, model: ModelServer
     model.reply = answering(lambda prompt: True)
     async with judging(tmp_path, model) as engine:
         alert = await watch(engine, "a dog is in the garden")
-        await engine.disable_alert(STREAM, INDEX, alert)
+        await engine.alerts.disable_alert(STREAM, INDEX, alert)
         await add_scene(engine, "A dog.")
         [decision] = await decisions(engine, alert, 1)
     assert (decision.outcome, decision.reason) == ("suppressed", "the alert is disabled")
@@ -193,5 +193,5 @@ async def test_a_dry_run_asks_the_model_too(tmp_path: Path, model: ModelServer) 
     model.reply = answering(lambda prompt: True)
     async with judging(tmp_path, model) as engine:
         await add_scene(engine, "A dog.")
-        [decision] = await engine.watches.test_event(STREAM, EventTest(event_prompt="a dog is there"))
+        [decision] = await engine.alerts.test_event(STREAM, EventTest(event_prompt="a dog is there"))
     assert (decision.outcome, decision.explanation) == ("match", "as seen")

@@ -13,7 +13,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.engine.alerts import stream_evaluator as signals
 from rtstream.engine.engine import Engine
-from rtstream.models import CreateAlert, CreateEvent, Decision, UpdateEvent
+from rtstream.models import CreateAlert, CreateEvent, Decision, Page, UpdateEvent
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
@@ -47,8 +47,8 @@ async def prepare(engine: Engine) -> None:
 
 
 async def watch(engine: Engine, **rule: Any) -> str:
-    event = await engine.create_event(CreateEvent(event_prompt="x", label="x", rule=rule))
-    return (await engine.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id))).alert_id
+    event = await engine.alerts.create_event(CreateEvent(event_prompt="x", label="x", rule=rule))
+    return (await engine.alerts.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id))).alert_id
 
 
 async def say(engine: Engine, late_s: float = 0.0) -> None:
@@ -61,7 +61,7 @@ async def say(engine: Engine, late_s: float = 0.0) -> None:
 async def outcomes(engine: Engine, alert_id: str, number: int) -> list[str]:
 
     async def read() -> list[Decision]:
-        return (await engine.watches.decisions(STREAM, INDEX, alert_id))[0]
+        return (await engine.alerts.list_decisions(STREAM, INDEX, alert_id, Page()))[0]
 
     found = await eventually(read, lambda found: len(found) >= number)
     return [decision.outcome for decision in found[::-1]]
@@ -107,23 +107,23 @@ async def test_what_is_skipped_not_to_fall_behind_is_no_speech(tmp_path: Path) -
         await engine.journal.append(Entry("transcript", gap, STREAM, "s"))
         await say(engine)
         assert await outcomes(engine, started, 1) == ["fired"]
-        assert len((await engine.watches.decisions(STREAM, INDEX, started))[0]) == 1
+        assert len((await engine.alerts.list_decisions(STREAM, INDEX, started, Page()))[0]) == 1
 
 
 async def test_an_event_may_turn_from_scenes_to_the_stream_and_back(tmp_path: Path) -> None:
     async with running(tmp_path) as engine:
         await prepare(engine)
-        event = await engine.create_event(CreateEvent(event_prompt='"OPEN" is said', label="x"))
-        alert = (await engine.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id))).alert_id
-        await engine.watches.update_event(event.event_id, UpdateEvent(rule={"speech": "started"}))
+        event = await engine.alerts.create_event(CreateEvent(event_prompt='"OPEN" is said', label="x"))
+        alert = (await engine.alerts.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id))).alert_id
+        await engine.alerts.update_event(event.event_id, UpdateEvent(rule={"speech": "started"}))
         await say(engine)
         assert await outcomes(engine, alert, 1) == ["fired"]
-        await engine.watches.update_event(event.event_id, UpdateEvent(rule={}))
+        await engine.alerts.update_event(event.event_id, UpdateEvent(rule={}))
         now = time.time()
         scene = {"index_id": INDEX, "stream_id": STREAM, "start": now - 1, "end": now, "text": "x", "status": "ok"}
         detail = {"transcript": "we are open now", "lines": [], "changes": {}}
         await engine.db.write(
             lambda conn: index_rows.add_scene(conn, **scene, model="local", data=None, detail=detail, created_at=now)
         )
-        engine.alerting.scene_stored(INDEX)
+        engine.evaluator.scene_stored(INDEX)
         assert await outcomes(engine, alert, 2) == ["fired", "fired"]

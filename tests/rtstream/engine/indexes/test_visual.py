@@ -17,7 +17,7 @@ from sqlalchemy import select
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
-from rtstream.models import AskLook, ConnectStream, CreateIndex, Scene, SceneIndex
+from rtstream.models import AskLook, ConnectStream, CreateIndex, Page, Scene, SceneIndex
 from rtstream.rules import budget
 from rtstream.store.tables import kept
 from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, failure, forget_keys, model_server
@@ -77,7 +77,7 @@ async def watch(engine: Engine, stream_id: str, window_s: float = 0.5, frames: i
     """A new index of the stream."""
     config = {"time": window_s, "frame_count": frames}
     wanted = {"prompt": "What is seen?", "extraction_config": config, **more}
-    return await engine.create_index(stream_id, CreateIndex.model_validate(wanted))
+    return await engine.indexes.create(stream_id, CreateIndex.model_validate(wanted))
 
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
@@ -90,7 +90,7 @@ async def index_when(engine: Engine, index: SceneIndex, wanted: Callable[[SceneI
     found: list[SceneIndex] = []
 
     async def check() -> bool:
-        found[:] = [await engine.get_index(index.rtstream_id, index.rtstream_index_id)]
+        found[:] = [await engine.indexes.get(index.rtstream_id, index.rtstream_index_id)]
         return wanted(found[0])
 
     await until(check)
@@ -102,7 +102,7 @@ async def scenes_when(engine: Engine, index: SceneIndex, count: int) -> list[Sce
     found: list[Scene] = []
 
     async def check() -> bool:
-        found[:] = (await engine.get_scenes(index.rtstream_id, index.rtstream_index_id))[0]
+        found[:] = (await engine.indexes.list_scenes(index.rtstream_id, index.rtstream_index_id, Page()))[0]
         return len(found) >= count
 
     await until(check)
@@ -130,16 +130,16 @@ async def test_windows_are_described_with_times_model_latency_and_a_changed_prom
     assert 0 < scene.latency_s < 5
     assert sizes == {(320, 180)}
 
-    await engine.update_index(stream.id, index.rtstream_index_id, prompt="Who is there?")
+    await engine.indexes.update(stream.id, index.rtstream_index_id, prompt="Who is there?")
 
     async def asked() -> bool:
         return server.calls[-1].text == "Who is there?"
 
     await until(asked)
-    known = await engine.get_index(stream.id, index.rtstream_index_id)
+    known = await engine.indexes.get(stream.id, index.rtstream_index_id)
     assert known.model_calls >= known.windows_done >= 2
     assert (known.tokens_in, known.tokens_out) == (known.windows_done * 11, known.windows_done * 7)
-    [progress] = (await engine.get_stream(stream.id)).indexes
+    [progress] = (await engine.streams.get(stream.id)).indexes
     assert progress.rtstream_index_id == index.rtstream_index_id
     assert (progress.status, progress.windows_failed) == ("running", 0)
 
@@ -159,9 +159,9 @@ async def test_a_model_slower_than_its_windows_skips_the_oldest_and_stays_near_l
     starts = [scene.start for scene in scenes]
     assert starts == sorted(starts)
     assert max(b - a for a, b in pairwise(starts)) >= 1.0, "windows in between were left out"
-    [listed] = await engine.list_indexes(stream.id)
+    [listed] = await engine.indexes.list(stream.id)
     assert listed.windows_skipped >= known.windows_skipped
-    [progress] = (await engine.get_stream(stream.id)).indexes
+    [progress] = (await engine.streams.get(stream.id)).indexes
     assert progress.windows_skipped >= known.windows_skipped
     assert progress.status == "running"
 
@@ -201,7 +201,7 @@ async def test_a_failing_model_is_retried_then_the_window_is_marked_with_the_rea
             assert (first.status, first.text) == ("ok", f"seen by {name}")
         first, second = [call.at for call in server.calls if call.model == "limited"][:2]
         assert second - first >= 1.0, "as long as the server asked for"
-        assert (await engine.get_index(stream.id, indexes["recovers"].rtstream_index_id)).windows_failed == 0
+        assert (await engine.indexes.get(stream.id, indexes["recovers"].rtstream_index_id)).windows_failed == 0
 
         reasons = {
             "broken": r"server error \(HTTP 500\)",
@@ -222,7 +222,7 @@ async def test_a_failing_model_is_retried_then_the_window_is_marked_with_the_rea
         broken = await scenes_when(engine, indexes["broken"], 2)
         assert [scene.status for scene in broken[:2]] == ["failed", "ok"]
         assert (await index_when(engine, indexes["broken"], lambda index: index.windows_done > 0)).status_reason == ""
-        fine = await engine.get_index(stream.id, indexes["fine"].rtstream_index_id)
+        fine = await engine.indexes.get(stream.id, indexes["fine"].rtstream_index_id)
         assert fine.windows_failed == 0
         assert fine.windows_done > 3
 
@@ -238,10 +238,10 @@ async def test_a_reached_cap_pauses_says_so_and_goes_on_by_itself_when_there_is_
         paused = await index_when(engine, index, lambda index: index.status == "paused")
         assert paused.status_reason.startswith("The cap of 3 model calls per hour is reached")
         assert len(server.calls) == 3
-        [progress] = (await engine.get_stream(stream.id)).indexes
+        [progress] = (await engine.streams.get(stream.id)).indexes
         assert (progress.status, progress.status_reason) == ("paused", paused.status_reason)
         with pytest.raises(Unavailable, match="cap of 3 model calls"):
-            await engine.look(stream.id, AskLook(question="Who is there?"))
+            await engine.questions.answer(stream.id, AskLook(question="Who is there?"))
 
         going = await index_when(engine, index, lambda index: index.windows_done > 3)
         assert going.windows_capped >= 3
@@ -329,7 +329,7 @@ async def test_an_unchanged_picture_skips_the_call_says_so_and_repeats_the_answe
         exact = await watch(engine, stream.id, prompt="JSON")
         known = await index_when(engine, index, lambda index: index.windows_unchanged >= 8)
         scenes = await scenes_when(engine, index, 1)
-        every = await engine.get_index(stream.id, exact.rtstream_index_id)
+        every = await engine.indexes.get(stream.id, exact.rtstream_index_id)
     assert known.model_calls + known.windows_unchanged == known.windows_done
     assert known.model_calls <= known.windows_done / 2
     assert (every.windows_unchanged, every.model_calls) == (0, every.windows_done)
@@ -376,8 +376,8 @@ async def test_an_index_that_cannot_work_is_refused_at_once_with_a_sentence(
 ) -> None:
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
     with pytest.raises(InvalidRequest, match=sentence.replace("(", r"\(")):
-        await engine.create_index(stream.id, CreateIndex.model_validate({"prompt": "?", **wanted}))
-    assert await engine.list_indexes(stream.id) == []
+        await engine.indexes.create(stream.id, CreateIndex.model_validate({"prompt": "?", **wanted}))
+    assert await engine.indexes.list(stream.id) == []
 
 
 async def test_a_question_is_answered_about_now_a_moment_or_a_range(
@@ -385,18 +385,22 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
 ) -> None:
     server.reply = lambda call: f"{[picture.size for picture in call.pictures]} {call.text.splitlines()[0]}"
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
-    now = await engine.look(stream.id, AskLook(question="Who is there?"))
+    now = await engine.questions.answer(stream.id, AskLook(question="Who is there?"))
     assert (now.text, now.model, now.note) == ("[(320, 180)] Who is there?", "openai:eye-1", "")
     assert abs(now.times[0] - time.time()) < 5
 
     async def recorded() -> bool:
-        return sum(end - start for start, end in (await engine.get_stream(stream.id)).recorded) > 3
+        return sum(end - start for start, end in (await engine.streams.get(stream.id)).recorded) > 3
 
     await until(recorded)
-    start, end = (await engine.get_stream(stream.id)).recorded[-1]
-    then = await engine.look(stream.id, AskLook(question="And then?", at=start + 1, model_name="openai:other"))
+    start, end = (await engine.streams.get(stream.id)).recorded[-1]
+    then = await engine.questions.answer(
+        stream.id, AskLook(question="And then?", at=start + 1, model_name="openai:other")
+    )
     assert (then.model, then.times) == ("openai:other", [pytest.approx(start + 1, abs=0.1)])
-    ranged = await engine.look(stream.id, AskLook(question="What happened?", start=start - 60, end=end, count=64))
+    ranged = await engine.questions.answer(
+        stream.id, AskLook(question="What happened?", start=start - 60, end=end, count=64)
+    )
     assert 2 <= len(ranged.times) < 60, "what was not recorded is left out"
     assert all(start - 0.1 <= at <= end for at in ranged.times)
     assert f"a contact sheet of {len(ranged.times)} moments" in server.calls[-1].text
@@ -404,21 +408,23 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
     assert sheet.times == pytest.approx([start + 0.25, start + 0.75, start + 1.25, start + 1.75], abs=0.1)
     assert (sheet.width, sheet.height) == (640, 360)
 
-    blind = await engine.look(stream.id, AskLook(question="Who?", start=start, end=end, model_name="local"))
+    blind = await engine.questions.answer(stream.id, AskLook(question="Who?", start=start, end=end, model_name="local"))
     assert blind.model == "local"
     assert "the question was not answered" in blind.note
     assert "Main colours" in blind.text
     assert len(blind.times) == 1
     with pytest.raises(NotFound, match="nearest"):
-        await engine.look(stream.id, AskLook(question="Who?", start=start - 900, end=start - 800))
+        await engine.questions.answer(stream.id, AskLook(question="Who?", start=start - 900, end=start - 800))
     with pytest.raises(InvalidRequest, match="Pass at for one moment, start and end"):
-        await engine.look(stream.id, AskLook(question="Who?", start=start))
-    refused = await engine.look(stream.id, AskLook(question="Who?", model_name="anthropic:claude-haiku-5-5"))
+        await engine.questions.answer(stream.id, AskLook(question="Who?", start=start))
+    refused = await engine.questions.answer(
+        stream.id, AskLook(question="Who?", model_name="anthropic:claude-haiku-5-5")
+    )
     assert refused.model == "openai:eye-1"
     assert "RTSTREAM_ALLOW_MODELS" in refused.note
     with pytest.raises(NotFound, match="no stream"):
-        await engine.look("rts-none", AskLook(question="Who?"))
-    assert engine.calls.used()["hour"] == len(server.calls)
+        await engine.questions.answer("rts-none", AskLook(question="Who?"))
+    assert engine.model_calls.used()["hour"] == len(server.calls)
 
 
 @pytest.mark.parametrize("name", ["openai:expensive", "anthropic:claude-haiku-5-5", "google:gemini-4-argon", "huge"])
@@ -447,18 +453,18 @@ async def test_each_index_has_a_cap_of_its_own_that_survives_a_restart(
         indexes = [await watch(engine, stream.id) for _ in range(2)]
 
         async def paused() -> bool:
-            return {one.status for one in await engine.list_indexes(stream.id)} == {"paused"}
+            return {one.status for one in await engine.indexes.list(stream.id)} == {"paused"}
 
         await until(paused)
         assert len(server.calls) == 4
-        assert "2 model calls per hour" in (await engine.list_indexes(stream.id))[0].status_reason
+        assert "2 model calls per hour" in (await engine.indexes.list(stream.id))[0].status_reason
         for index in indexes:
-            await engine.stop_index(stream.id, index.rtstream_index_id)
+            await engine.indexes.stop(stream.id, index.rtstream_index_id)
     async with seeing(tmp_path, server, model_calls_per_hour_per_index=2) as engine:
-        await engine.start_index(stream.id, indexes[0].rtstream_index_id)
+        await engine.indexes.start(stream.id, indexes[0].rtstream_index_id)
         await until(lambda: _is_paused(engine, stream.id, indexes[0].rtstream_index_id))
         assert len(server.calls) == 4
 
 
 async def _is_paused(engine: Engine, stream_id: str, index_id: str) -> bool:
-    return (await engine.get_index(stream_id, index_id)).status == "paused"
+    return (await engine.indexes.get(stream_id, index_id)).status == "paused"

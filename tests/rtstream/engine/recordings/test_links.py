@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from rtstream.api.app import create_app
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.models import Slice
 from rtstream.store.tables import scene_indexes, scenes
 from tests.rtstream.engine.recordings.conftest import KEY
 from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures
@@ -136,7 +137,7 @@ async def test_what_is_recorded_later_is_not_served(engine: Engine, holder: http
     now = time.time()
     await add_run(engine, source, 1, now - 8)
     link_id = await window_link(engine, now - 4, now + 3600)
-    [link] = (await engine.links.listing("", stream_id=STREAM)).links
+    [link] = (await engine.links.list("", Slice(), stream_id=STREAM)).links
     assert link.end is not None
     assert link.end <= time.time() + 0.1
     before = await by_playlist(holder, link_id)

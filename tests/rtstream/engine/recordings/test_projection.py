@@ -75,7 +75,7 @@ async def test_what_was_recorded_without_an_engine_is_there_after_the_next_start
     data, _, segments = recorded
     async with Engine(config(data)) as engine:
         assert await rows_of(engine) == rows_written(segments)
-        stream = await engine.get_stream(STREAM)
+        stream = await engine.streams.get(STREAM)
         assert (stream.name, stream.status, stream.url) == ("Door", "stopped", "rtsp://h/x")
         assert stream.recorded == [(segments[0].start, segments[-1].start + segments[-1].duration)]
         assert stream.recorded_bytes == sum(segment.length for segment in segments)
@@ -83,13 +83,13 @@ async def test_what_was_recorded_without_an_engine_is_there_after_the_next_start
 
 async def test_reading_logs_again_changes_nothing(known: Path) -> None:
     async with Engine(config(known)) as engine:
-        before = await rows_of(engine), (await engine.get_stream(STREAM)).recorded_bytes
+        before = await rows_of(engine), (await engine.streams.get(STREAM)).recorded_bytes
         assert (await engine.projection.scan()).segments == 0
         for log in known.glob(f"media/{STREAM}/*/{LOG_FILE}"):
             engine.projection.cue(STREAM, log.parent.name)
             await engine.projection.catch_up([(STREAM, log.parent.name)])
         await engine.projection.settle(STREAM)
-        assert (await rows_of(engine), (await engine.get_stream(STREAM)).recorded_bytes) == before
+        assert (await rows_of(engine), (await engine.streams.get(STREAM)).recorded_bytes) == before
 
 
 @pytest.mark.parametrize("lines_lost", [1, 2, 3, 4])
@@ -126,7 +126,7 @@ async def test_lines_that_a_power_cut_takes_after_they_were_applied_cost_no_foot
         assert await seconds(engine) == pytest.approx(20.0, abs=0.2)
         (file,) = known.glob(f"media/{STREAM}/*/*.m4s")
         assert found[-1][3] + found[-1][4] == file.stat().st_size
-        assert (await engine.get_stream(STREAM)).recorded_bytes == sum(row[4] for row in found)
+        assert (await engine.streams.get(STREAM)).recorded_bytes == sum(row[4] for row in found)
 
 
 async def test_a_file_cut_short_costs_only_what_is_missing(known: Path) -> None:
@@ -137,7 +137,7 @@ async def test_a_file_cut_short_costs_only_what_is_missing(known: Path) -> None:
         cut.truncate(rows[3][3] + 10)
     async with Engine(config(known)) as engine:
         assert await rows_of(engine) == rows[:3]
-        stream = await engine.get_stream(STREAM)
+        stream = await engine.streams.get(STREAM)
         assert stream.recorded == [(rows[0][0], rows[2][0] + rows[2][1])]
         assert stream.recorded_bytes == sum(row[4] for row in rows[:3])
     assert file.exists()

@@ -52,7 +52,7 @@ def settings(folder: Path) -> Settings:
 
 
 async def states(engine: Engine, ids: list[str]) -> list[tuple[str, str, int]]:
-    found: list[Stream] = [await engine.get_stream(one) for one in ids]
+    found: list[Stream] = [await engine.streams.get(one) for one in ids]
     return [(stream.health.state, stream.health.reason, stream.health.attempts) for stream in found]
 
 

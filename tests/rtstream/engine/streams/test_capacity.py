@@ -64,11 +64,11 @@ async def test_the_limit_holds_when_many_connect_at_once(tmp_path: Path, live_so
         assert {name: found - {""} for name, found in (await traces(engine, tmp_path)).items()} == {
             name: set(accepted) for name in ("rows", "folders", "journal", "subscriptions")
         }
-        await engine.stop_stream(accepted[0])
+        await engine.streams.stop(accepted[0])
         await connect()
         assert len(accepted) == LIMIT + 1
         with pytest.raises(Conflict):
-            await engine.start_stream(accepted[0])
+            await engine.streams.start(accepted[0])
 
 
 async def test_the_limit_holds_when_streams_are_started_at_once_and_when_the_engine_starts(
@@ -78,11 +78,11 @@ async def test_the_limit_holds_when_streams_are_started_at_once_and_when_the_eng
         made = []
         for number in range(5):
             made.append(await engine.connect_stream(request(live_source, name=f"camera {number}")))
-            await engine.stop_stream(made[-1].id)
+            await engine.streams.stop(made[-1].id)
 
         async def start(stream_id: str) -> None:
             try:
-                await engine.start_stream(stream_id)
+                await engine.streams.start(stream_id)
             except Conflict:
                 refused.append(stream_id)
 
@@ -92,14 +92,14 @@ async def test_the_limit_holds_when_streams_are_started_at_once_and_when_the_eng
                 tasks.start_soon(start, stream.id)
                 tasks.start_soon(start, stream.id)
         assert len(set(refused)) == 2
-        assert {(await engine.get_stream(one)).status for one in refused} == {"stopped"}
+        assert {(await engine.streams.get(one)).status for one in refused} == {"stopped"}
         await engine.db.write(
             lambda conn: (
                 [stream_rows.update_stream(conn, one.id, desired=DesiredState.RUNNING) for one in made] and None
             )
         )
     async with Engine(settings(tmp_path)) as engine:
-        found = {stream.id: await engine.get_stream(stream.id) for stream in made}
+        found = {stream.id: await engine.streams.get(stream.id) for stream in made}
         over = [stream for stream in found.values() if stream.health.state == "error"]
         assert [stream.id for stream in over] == [stream.id for stream in made[LIMIT:]]
         assert all("RTSTREAM_MAX_STREAMS" in stream.health.reason for stream in over)

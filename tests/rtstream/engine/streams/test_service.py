@@ -62,18 +62,18 @@ async def test_a_source_that_may_no_longer_be_opened_is_an_error_and_other_strea
         for stream_id in ids:
 
             async def refused(one: str = stream_id) -> str:
-                health = (await engine.get_stream(one)).health
+                health = (await engine.streams.get(one)).health
                 return health.reason if health.state == "error" else ""
 
             assert "loopback" in await eventually(refused)
         began = time.monotonic()
         with pytest.raises(InvalidRequest, match="RTSTREAM_ALLOW_NETWORKS"):
-            await engine.start_stream(ids[0])
+            await engine.streams.start(ids[0])
         assert time.monotonic() - began < 8
     async with Engine(settings(tmp_path, allow_networks="loopback")) as engine:
         for stream_id in ids:
 
             async def state(one: str = stream_id) -> str:
-                return (await engine.get_stream(one)).health.state
+                return (await engine.streams.get(one)).health.state
 
             await eventually(state, lambda found: found == "connected")

@@ -15,7 +15,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import DatabaseUnavailable
-from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Scene
+from rtstream.models import ConnectStream, CreateAlert, CreateEvent, CreateIndex, Page, Scene
 from rtstream.store.journal import Filter
 from tests.waiting import eventually
 
@@ -55,50 +55,52 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def scenes(engine: Engine, stream_id: str, index_id: str) -> list[Scene]:
-    found, more = await engine.get_scenes(stream_id, index_id, page_size=1000)
+    found, more = await engine.indexes.list_scenes(stream_id, index_id, Page(page_size=1000))
     assert not more
     return sorted(found, key=lambda scene: scene.start)
 
 
 async def codes(engine: Engine, stream_id: str) -> list[str]:
-    return [reason.code for reason in (await engine.get_stream(stream_id)).health.reasons]
+    return [reason.code for reason in (await engine.streams.get(stream_id)).health.reasons]
 
 
 async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_database(
     engine: Engine, live_source: LiveSource, tmp_path: Path
 ) -> None:
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, name="Desk", store=True))
-    index = await engine.create_index(
+    index = await engine.indexes.create(
         stream.id, CreateIndex(prompt="Describe", extraction_config={"time": 1, "frame_count": 1})
     )
-    event = await engine.create_event(CreateEvent(event_prompt="the text 'nowhere to be seen' appears", label="never"))
+    event = await engine.alerts.create_event(
+        CreateEvent(event_prompt="the text 'nowhere to be seen' appears", label="never")
+    )
     index_id = index.rtstream_index_id
-    alert = await engine.create_alert(stream.id, index_id, CreateAlert(event_id=event.event_id))
+    alert = await engine.alerts.create_alert(stream.id, index_id, CreateAlert(event_id=event.event_id))
     await eventually(lambda: scenes(engine, stream.id, index_id), what="a scene")
 
     with locked(tmp_path):
         before = len(await scenes(engine, stream.id, index_id))
         reasons = await eventually(lambda: codes(engine, stream.id), what="the health")
         assert reasons == ["database_unavailable"]
-        stream = await engine.get_stream(stream.id)
+        stream = await engine.streams.get(stream.id)
         assert (stream.health.state, stream.status) == ("connected", "connected")
         assert "locked by another program" in stream.health.reason
         assert stream.health.reasons[0].next_step
         assert [reason.code for reason in (await engine.info()).reasons] == ["database_unavailable"]
         with pytest.raises(DatabaseUnavailable):
-            await engine.update_stream(stream.id, name="Other")
+            await engine.streams.update(stream.id, name="Other")
         await eventually(lambda: engine.queue.waiting, lambda count: count >= 6, what="results in the queue")
         assert len(await scenes(engine, stream.id, index_id)) == before
 
     await eventually(lambda: codes(engine, stream.id), lambda seen: not seen, what="the end of the problem")
-    assert (await engine.get_stream(stream.id)).health.reason == ""
+    assert (await engine.streams.get(stream.id)).health.reason == ""
     await eventually(lambda: engine.queue.waiting, lambda count: not count)
     after = await scenes(engine, stream.id, index_id)
     assert len(after) >= before + 6
     assert all(abs(later.start - scene.end) < 1e-3 for scene, later in pairwise(after))
-    (progress,) = (await engine.get_stream(stream.id)).indexes
+    (progress,) = (await engine.streams.get(stream.id)).indexes
     assert progress.windows_skipped == 0
-    decided, _ = await engine.watches.decisions(stream.id, index_id, alert.alert_id, page_size=500)
+    decided, _ = await engine.alerts.list_decisions(stream.id, index_id, alert.alert_id, Page(page_size=500))
     assert len(decided) >= before + 6
     page = await engine.journal.read(0, Filter(channels=["health"]), limit=500)
     told = [[reason["code"] for reason in entry.data.get("reasons", [])] for entry in page.entries]
@@ -108,4 +110,4 @@ async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_datab
 
 
 async def ranges(engine: Engine, stream_id: str) -> list[tuple[float, float]]:
-    return (await engine.get_stream(stream_id)).recorded
+    return (await engine.streams.get(stream_id)).recorded

@@ -18,7 +18,7 @@ from rtstream import messages as m
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest
-from rtstream.models import CreateIndex, Message
+from rtstream.models import CreateIndex, Message, Page
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Filter
 from tests.rtstream.perception.speech.sounds import RATE, noise, pcm, reading, silence, tone
@@ -72,9 +72,7 @@ async def play(
 
 
 async def records(engine: Engine, stream_id: str) -> list[Any]:
-    page = await engine.transcripts.page(
-        stream_id, engine=None, start=None, end=None, since=None, page=1, page_size=1000
-    )
+    page = await engine.transcripts.get(stream_id, Page(page_size=1000))
     return page.transcription_records
 
 
@@ -130,10 +128,10 @@ async def test_falling_behind_is_bounded_counted_and_a_gap(tmp_path: Path) -> No
             sound = pcm(silence(1), reading(13), silence(1), reading(13), silence(1))
             end = await play(engine, stream_id, sound)
             status = await engine.transcripts.status(stream_id, None)
-            health = (await engine.get_stream(stream_id)).health
+            health = (await engine.streams.get(stream_id)).health
             await engine.transcripts.stop(stream_id, None)
             said = await records(engine, stream_id)
-            kept = (await engine.get_stream(stream_id)).health
+            kept = (await engine.streams.get(stream_id)).health
     gaps = [record for record in said if record.kind == "gap"]
     assert len(gaps) >= 1
     skipped = sum(gap.end - gap.start for gap in gaps)
@@ -262,11 +260,11 @@ async def test_a_batch_by_time_is_given_after_the_cut_and_what_is_left_when_it_s
             request = CreateIndex(
                 extraction_type="transcript", extraction_config=config, prompt="Summarize", name="talk"
             )
-            index = await engine.create_index(stream_id, request)
+            index = await engine.indexes.create(stream_id, request)
             await play(engine, stream_id, voice)
             await play(engine, stream_id, voice, BEGIN + 60)  # the cut ends what was said before
             found = await entries(engine, lambda found: len(found) >= 2, "audio_index")
-            await engine.stop_index(stream_id, index.rtstream_index_id)
+            await engine.indexes.stop(stream_id, index.rtstream_index_id)
     first, second = (entry.data["text"] for entry in found[:2])
     assert "One two three four" in first
     assert "five" in second

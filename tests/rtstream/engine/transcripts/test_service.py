@@ -12,7 +12,7 @@ import pytest
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.errors import InvalidRequest
-from rtstream.models import ConnectStream, CreateIndex, Message
+from rtstream.models import ConnectStream, CreateIndex, Message, Page
 from rtstream.store.journal import Filter
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def test_what_is_said_is_final_once_with_times_and_its_engine(engine: Engi
         assert (started.status, started.engine) == ("running", "local")
         said = await first(engine, "transcript", lambda message: len(message.data["text"].split()) > 3)
         assert (await engine.transcripts.stop(stream.id, None)).status == "stopped"
-    page = await engine.transcripts.page(stream.id, engine=None, start=None, end=None, since=None, page=1, page_size=10)
+    page = await engine.transcripts.get(stream.id, Page(page_size=10))
     [record] = [r for r in page.transcription_records if r.start == said.data["start"]]
     assert record.text == said.data["text"]
     assert record.engine == "local"
@@ -79,15 +79,15 @@ async def test_an_audio_index_starts_the_transcript_it_needs_and_gives_honest_ex
             extraction_config={"segmenter": "word", "segmentation_value": 5},
             prompt="Summarize",
         )
-        index = await engine.create_index(stream.id, request)
+        index = await engine.indexes.create(stream.id, request)
         assert (index.model, index.extraction_type) == ("local", "transcript")
         assert "does not follow the prompt" in index.note
         scene = await first(engine, "audio_index", lambda message: True)
         assert scene.data["rtstream_index_id"] == index.rtstream_index_id
         assert "Extract" in scene.data["text"]
-        await engine.stop_index(stream.id, index.rtstream_index_id)
+        await engine.indexes.stop(stream.id, index.rtstream_index_id)
     assert (await engine.transcripts.status(stream.id, None)).state == "stopped"
-    [record, *_], _ = await engine.get_scenes(stream.id, index.rtstream_index_id)
+    [record, *_], _ = await engine.indexes.list_scenes(stream.id, index.rtstream_index_id, Page())
     assert record.model == "local"
 
 
@@ -96,7 +96,7 @@ async def test_a_stream_without_sound_says_so(engine: Engine, live_source: LiveS
     with pytest.raises(InvalidRequest, match="connected without audio"):
         await engine.transcripts.start(stream.id, None)
     with pytest.raises(InvalidRequest, match="connected without audio"):
-        await engine.create_index(stream.id, CreateIndex(extraction_type="transcript"))
+        await engine.indexes.create(stream.id, CreateIndex(extraction_type="transcript"))
 
 
 async def test_an_engine_that_lacks_something_says_what(engine: Engine, spoken: Path) -> None:

@@ -44,7 +44,7 @@ class Said:
 
     db: Database
     search: SearchService
-    spoken: VideoTranscriptService
+    transcripts: VideoTranscriptService
     videos: VideoSearchService
     folder: Path
 
@@ -67,7 +67,7 @@ class Said:
         )
 
     async def index(self, video_id: str, **how: Any) -> Job:
-        job = await self.spoken.start(video_id, **how)
+        job = await self.transcripts.start(video_id, **how)
         await job.wait(120)
         return job
 
@@ -81,10 +81,10 @@ async def said(tmp_path: Path) -> AsyncIterator[Said]:
     async with anyio.create_task_group() as tasks:
         search = SearchService(db, Journal(db))
         search.start(tasks)
-        spoken = VideoTranscriptService(
+        transcripts = VideoTranscriptService(
             db, Jobs(tasks), search, speech.__getitem__, "local", None, FolderStorage(folder)
         )
-        yield Said(db, search, spoken, VideoSearchService(db, search), folder)
+        yield Said(db, search, transcripts, VideoSearchService(db, search), folder)
         tasks.cancel_scope.cancel()
     await speech["local"].aclose()
     await db.aclose()
@@ -102,7 +102,7 @@ def reading(clip_of: Callable[[ClipSpec], Path]) -> Path:
 async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time(said: Said, reading: Path) -> None:
     await said.add(reading, "m-1")
     with pytest.raises(InvalidRequest, match="index_spoken_words"):
-        await said.spoken.transcript("m-1")
+        await said.transcripts.get("m-1")
     with pytest.raises(InvalidRequest, match="not indexed"):
         await said.videos.search_video("m-1", "wisdom")
     began = time.monotonic()
@@ -110,7 +110,7 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     assert (job.state, job.result, job.percentage) == ("done", "m-1", 100.0)
     assert time.monotonic() - began < 3 * SECONDS  # a busy machine, and the engine's own start
 
-    words = (await said.spoken.transcript("m-1")).word_timestamps
+    words = (await said.transcripts.get("m-1")).word_timestamps
     text = " ".join(word.text for word in words).lower()
     for phrase in ("best of times", "worst of times", "age of wisdom"):
         assert phrase in text
@@ -118,12 +118,12 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     assert [word.start for word in words] == sorted(word.start for word in words)
     assert all(word.text == word.word and " " not in word.text for word in words)
 
-    sentences = (await said.spoken.transcript("m-1", segmenter="sentence")).word_timestamps
+    sentences = (await said.transcripts.get("m-1", segmenter="sentence")).word_timestamps
     assert 0 < len(sentences) < len(words)
-    by_time = (await said.spoken.transcript("m-1", segmenter="time", length=5)).word_timestamps
+    by_time = (await said.transcripts.get("m-1", segmenter="time", length=5)).word_timestamps
     assert all(piece.end - piece.start <= 7 for piece in by_time)
     assert " ".join(piece.text for piece in by_time).lower() == text
-    middle = await said.spoken.transcript("m-1", start=words[3].start, end=words[5].end)
+    middle = await said.transcripts.get("m-1", start=words[3].start, end=words[5].end)
     assert [word.text for word in middle.word_timestamps][:1] == [words[3].text]
     assert middle.text.split()[-1] in (words[5].text, words[6].text)
 
@@ -148,15 +148,15 @@ async def test_search_sees_the_videos_it_is_asked_for_and_no_stream_search_sees_
     with pytest.raises(InvalidRequest, match="No results found"):
         await said.videos.search_video("m-1", "helicopter", by_words=True)
     assert (await said.search.search("wisdom")).hits == []
-    again = await said.spoken.start("m-1")
+    again = await said.transcripts.start("m-1")
     await again.wait(5)
     assert again.state == "done"  # it was transcribed already
-    forced = await said.spoken.start("m-1", force=True)
-    assert await said.spoken.start("m-1") is forced  # one at a time
+    forced = await said.transcripts.start("m-1", force=True)
+    assert await said.transcripts.start("m-1") is forced  # one at a time
     await forced.wait(120)
     [hits] = await said.videos.search_video("m-1", "wisdom")
     assert len(hits.docs) == 1  # in the place of the first, not beside it
-    await said.db.write(video_rows.remove, "m-1")
+    await said.db.write(video_rows.delete_video, "m-1")
     with pytest.raises(InvalidRequest, match="No results found"):
         await said.videos.search_collection("default", "wisdom")
     with pytest.raises(NotFound):
@@ -175,7 +175,7 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
     ):
         await said.add(clip_of(spec), video_id)
         assert (await said.index(video_id)).state == "done"
-        assert (await said.spoken.transcript(video_id)).word_timestamps == []
+        assert (await said.transcripts.get(video_id)).word_timestamps == []
         with pytest.raises(InvalidRequest, match="No results found") as nothing:
             await said.videos.search_video(video_id, "anything")
         assert words in nothing.value.message
@@ -187,9 +187,9 @@ async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
     assert job.state == "failed"
     assert "cannot be read" in str(job.error)
     with pytest.raises(NotFound):
-        await said.spoken.start("m-nothing")
+        await said.transcripts.start("m-nothing")
     with pytest.raises(InvalidRequest, match="English"):
-        await said.spoken.start("m-broken", language="de_de")
+        await said.transcripts.start("m-broken", language="de_de")
 
 
 def test_pieces_of_a_files_sound_join_without_a_seam(reading: Path) -> None:
