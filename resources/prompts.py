@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from mcp.server import MCPServer
 from pydantic import Field
 
-from rtstream.rules.text_safety import clean
+from rtstream.rules.text_safety import clean, neutralise_markdown
 
 StreamId = Annotated[str, Field(description="The stream, from the list of streams.")]
 IndexId = Annotated[str, Field(description="A scene index to read; omit to read all indexes of the stream.")]
@@ -116,7 +116,8 @@ def _text(*lines: str) -> str:
 
 
 def _said(text: str, limit: int = 500) -> str:
-    return " ".join(clean(text, limit).split())
+    """Words of the user for use in a sentence. They may be copied from a stream, so Markdown has no effect."""
+    return neutralise_markdown(" ".join(clean(text, limit).split()))
 
 
 def _id(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from rtstream.json_types import JsonObject
 
 if TYPE_CHECKING:  # takes long to import
+    from types import TracebackType
+
     from server.settings import Settings
 
 MODULES = {
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    sys.excepthook = _report_crash
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     try:
@@ -59,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve(arguments[1:])
         if command in MODULES:
             return importlib.import_module(MODULES[command]).main(arguments[1:])
-        sys.stderr.write(f"rtstream-mcp: unknown command '{command[:50]}'. rtstream-mcp --help lists all commands.\n")
+        _warn(f"rtstream-mcp: unknown command '{command[:50]}'. rtstream-mcp --help lists all commands.")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -116,9 +119,21 @@ def _run(program: Callable[[Settings], Awaitable[None]], given: JsonObject, *, l
         _log_to_stderr(settings.log_level)
         anyio.run(program, settings)
     except* RTStreamError as group:  # task groups wrap it
-        sys.stderr.write(f"rtstream-mcp: {_first(group)}\n")
+        _warn(f"rtstream-mcp: {_first(group)}")
         status = 2
     return status
+
+
+def _warn(line: str) -> None:
+    from server.cli.terminal import warn
+
+    warn(line)
+
+
+def _report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from server.cli.terminal import report_crash
+
+    report_crash(kind, error, trace)
 
 
 def _first(group: BaseException) -> BaseException:
@@ -129,7 +144,11 @@ def _first(group: BaseException) -> BaseException:
 
 def _log_to_stderr(level: str) -> None:
     # This precedes the set-up by the SDK, which would log the URLs of requests.
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from server.cli.terminal import LogFormatter
+
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(LogFormatter())
+    logging.basicConfig(level=level, handlers=[to_stderr])
     for chatty in ("httpx", "httpcore", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

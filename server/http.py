@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -28,6 +27,7 @@ from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthorized
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.remote_clients import is_loopback
+from server.cli.terminal import warn
 from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
 from server.mcp_server import McpEndpoint, create_mcp_server
 from server.settings import Settings
@@ -256,5 +256,4 @@ def _announce(settings: Settings, url: str) -> None:
         f'  SDK:      videodb.connect(api_key=KEY, base_url="{url}")',
         "  Stop:     Ctrl-C",
     )
-    sys.stderr.write("\n".join(lines) + "\n")
-    sys.stderr.flush()
+    warn(*lines)

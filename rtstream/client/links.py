@@ -14,9 +14,11 @@ class LinkCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def list(self, stream_id: str | None = None, *, limit: int = 100, offset: int = 0) -> LinkPage:
-        """Return one page of links (of a stream), newest first."""
-        wanted = {"stream_id": stream_id, "limit": limit, "offset": offset}
+    async def list(
+        self, stream_id: str | None = None, video_id: str | None = None, *, limit: int = 100, offset: int = 0
+    ) -> LinkPage:
+        """Return one page of links (of a stream, or of a video and its parts), newest first."""
+        wanted = {"stream_id": stream_id, "video_id": video_id, "limit": limit, "offset": offset}
         params: JsonObject = {key: value for key, value in wanted.items() if value is not None}
         return as_model(LinkPage, await self._transport.data("GET", "/rtstream/links", params=params))
 

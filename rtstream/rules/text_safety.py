@@ -111,6 +111,25 @@ def neutralise_data(value: Any, links: Collection[str] = (), free: Collection[st
     return value
 
 
+def for_terminal(text: str) -> str:
+    """Return one line of ``text`` whose control and format characters, newlines included, are visible escapes.
+
+    A terminal obeys sequences that begin with such a character: they move the cursor, change its title, fill the
+    clipboard or hide text. Everything else is returned unchanged.
+    """
+    if _plain(text) and "\n" not in text:
+        return text
+    return "".join(_escape(char) if char != "\t" and _controls(char) else char for char in text)
+
+
+def _controls(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or _invisible(char)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
 def _plain(text: str) -> bool:
     """Whether no character of ``text`` needs a closer look: visible ASCII, newlines and tabs."""
     return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()

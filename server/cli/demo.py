@@ -22,6 +22,7 @@ import anyio
 from anyio.abc import Process
 
 from rtstream.json_types import JsonObject, JsonValue
+from server.cli.terminal import clear_progress, say, show_progress
 from server.local_engine import read_engine_file
 
 if TYPE_CHECKING:
@@ -180,18 +181,16 @@ class _Waited:
             text = (
                 f"{time.monotonic() - self._began:6.1f} s    {message or 'working'} {progress:.0f}/{total or 0:.0f} s"
             )
-            sys.stdout.write("\r" + text)
-            sys.stdout.flush()
-            self._shown = max(self._shown, len(text))
+            self._shown = max(self._shown, show_progress(text))
 
     def clear(self) -> None:
         if self._shown:
-            sys.stdout.write("\r" + " " * self._shown + "\r")
+            clear_progress(self._shown)
 
 
 def _say(text: str, began: float | None = None) -> None:
     prefix = f"{time.monotonic() - began:6.1f} s  " if began is not None else " " * 10
-    print(prefix + text, flush=True)
+    say(prefix + text)
 
 
 @asynccontextmanager

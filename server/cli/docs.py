@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from server.cli.terminal import warn
 from server.settings import PREFIX, Settings
 from tools._framework.definition import build
 from tools.registry import definitions
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
         if fresh == text:
             continue
         if "--check" in arguments:
-            sys.stderr.write(f"{page.name} is not up to date. Run 'make docs'.\n")
+            warn(f"{page.name} is not up to date. Run 'make docs'.")
             stale = 1
         else:
             page.write_text(fresh, encoding="utf-8")

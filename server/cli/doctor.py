@@ -7,7 +7,6 @@ import logging
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +21,7 @@ from rtstream.perception import registry
 from rtstream.perception.llm import check, names
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules.addresses import SETTINGS, Purpose, parse_allowed
+from server.cli.terminal import say, warn
 from server.local_engine import make_folder
 from server.settings import Settings, load
 from server.stdio import locate
@@ -52,19 +52,19 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None)
     except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        warn(f"rtstream-mcp: {exc}")
         return 2
     logging.disable()  # warnings of libraries are reported here in plain words
     return anyio.run(_examine, settings)
 
 
 async def _examine(settings: Settings) -> int:
-    print(f"rtstream-mcp {__version__}, Python {platform.python_version()}, {platform.system()}")
+    say(f"rtstream-mcp {__version__}, Python {platform.python_version()}, {platform.system()}")
     broken = 0
     async for finding in _findings(settings):
-        print(f"{MARKS[finding.state]} {finding.what:<{WIDTH}} {finding.text}", flush=True)
+        say(f"{MARKS[finding.state]} {finding.what:<{WIDTH}} {finding.text}")
         broken += finding.state == "broken"
-    print("Everything that is configured works." if not broken else f"{broken} of these need attention.")
+    say("Everything that is configured works." if not broken else f"{broken} of these need attention.")
     return 1 if broken else 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rtstream.errors import RTStreamError
+from server.cli.terminal import say, warn
 from server.local_engine import make_folder
 from server.settings import load
 
@@ -32,11 +32,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None)
         make_folder(settings.data_dir)
-        print(_installed(settings.data_dir, given.source))
+        say(_installed(settings.data_dir, given.source))
         if settings.embedding_model not in ("", "local"):
-            print(f"RTSTREAM_EMBEDDING_MODEL names {settings.embedding_model}. Unset it to use these weights.")
+            say(f"RTSTREAM_EMBEDDING_MODEL names {settings.embedding_model}. Unset it to use these weights.")
     except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        warn(f"rtstream-mcp: {exc}")
         return 2
     return 0
 
@@ -47,5 +47,5 @@ def _installed(data_dir: Path, source: Path | None) -> str:
     if source is None and weights.installed(data_dir):
         return f"The embeddings weights are already in {weights.folder(data_dir)}."
     if source is None:
-        print("Downloading the weights (91 MB) ...", flush=True)
+        say("Downloading the weights (91 MB) ...")
     return f"The embeddings weights are in {weights.install(data_dir, source)}. Search now also compares meanings."

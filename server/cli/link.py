@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,6 +12,7 @@ import anyio
 from rtstream.client import RTStreamClient
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import PlaybackLink, Stream
+from server.cli.terminal import say, say_json, warn
 from server.settings import load
 from server.stdio import locate
 
@@ -22,6 +21,8 @@ EPILOG = """\
   rtstream-mcp link list --stream "Front door"
   rtstream-mcp link revoke http://127.0.0.1:8740/watch?v=Qm3x0Zb7T1yVwA9sKd2LpE
   rtstream-mcp link revoke "Front door"
+  rtstream-mcp link list --video m-0195f3c27e1a4b60
+  rtstream-mcp link revoke m-0195f3c27e1a4b60
 """
 PAGE = 500
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        sys.stderr.write(f"rtstream-mcp: {error}\n")
+        warn(f"rtstream-mcp: {error}")
     return status
 
 
@@ -49,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|revoke")
     listing = commands.add_parser("list", help="list links, newest first", allow_abbrev=False)
-    listing.add_argument("--stream", metavar="STREAM", help="only links of this stream (id or name)")
+    which = listing.add_mutually_exclusive_group()
+    which.add_argument("--stream", metavar="STREAM", help="only links of this stream (id or name)")
+    which.add_argument("--video", metavar="VIDEO", help="only links that play this video or parts of it (id)")
     listing.add_argument("--json", action="store_true", help="print one JSON object per line")
     revoke = commands.add_parser("revoke", help="revoke a link, or all links of a stream or video", allow_abbrev=False)
     revoke.add_argument(
@@ -62,7 +65,7 @@ async def _run(given: argparse.Namespace) -> int:
     client = RTStreamClient.located_by(locate(load()))
     try:
         if given.command == "list":
-            await _list(client, given.stream, as_json=given.json)
+            await _list(client, given.stream, given.video, as_json=given.json)
         else:
             await _revoke(client, given.target)
     finally:
@@ -70,18 +73,22 @@ async def _run(given: argparse.Namespace) -> int:
     return 0
 
 
-async def _list(client: RTStreamClient, stream: str | None, *, as_json: bool) -> None:
+async def _list(client: RTStreamClient, stream: str | None, video: str | None, *, as_json: bool) -> None:
     stream_id = None if stream is None else (await _stream(client, stream)).id
+    video_id = None if video is None else (await client.videos.get(video)).id
     offset = 0
     while True:
-        page = await client.links.list(stream_id, limit=PAGE, offset=offset)
+        page = await client.links.list(stream_id, video_id, limit=PAGE, offset=offset)
         for link in page.links:
-            print(json.dumps(link.model_dump(mode="json")) if as_json else _line(link))
+            if as_json:
+                say_json(link)
+            else:
+                say(_line(link))
         offset += len(page.links)
         if not page.links or offset >= page.count:
             break
     if not offset and not as_json:
-        print("There are no links.")
+        say("There are no links.")
 
 
 def _line(link: PlaybackLink) -> str:
@@ -105,17 +112,23 @@ async def _revoke(client: RTStreamClient, target: str) -> None:
     found = LINK_ID.fullmatch(target) or _IN_URL.search(target)
     if found:
         await client.links.revoke(found[found.re.groups])
-        print("The link was revoked.")
+        say("The link was revoked.")
         return
-    if target.startswith(("m-", "a-")):
-        count = await client.links.revoke_all(video_id=target)
+    streams = await _streams(client, target)
+    if not streams and target.startswith(("m-", "a-")):
+        count = await client.links.revoke_all(video_id=(await client.videos.get(target)).id)
     else:
-        count = await client.links.revoke_all(stream_id=(await _stream(client, target)).id)
-    print(f"{count} {'link was' if count == 1 else 'links were'} revoked.")
+        count = await client.links.revoke_all(stream_id=_only(streams, target).id)
+    say(f"{count} {'link was' if count == 1 else 'links were'} revoked.")
 
 
 async def _stream(client: RTStreamClient, name: str) -> Stream:
     """Return the stream with an id or a unique name. Raises InvalidRequest."""
+    return _only(await _streams(client, name), name)
+
+
+async def _streams(client: RTStreamClient, name: str) -> list[Stream]:
+    """Return the streams with an id or a name."""
     offset = 0
     found: list[Stream] = []
     while True:
@@ -123,8 +136,13 @@ async def _stream(client: RTStreamClient, name: str) -> Stream:
         found += [stream for stream in streams if name in (stream.id, stream.name)]
         offset += len(streams)
         if not streams or offset >= count:
-            break
-    if len(found) != 1:
-        problem = "There is no link or stream" if not found else f"There are {len(found)} streams"
-        raise InvalidRequest(f"{problem} {name[:80]!r}. Pass the id of a link or a stream, or the URL of a link.")
-    return found[0]
+            return found
+
+
+def _only(found: list[Stream], name: str) -> Stream:
+    if len(found) == 1:
+        return found[0]
+    problem = "There is no link, stream or video" if not found else f"There are {len(found)} streams"
+    raise InvalidRequest(
+        f"{problem} {name[:80]!r}. Pass the id or URL of a link, the id or name of a stream, or the id of a video."
+    )

@@ -6,7 +6,6 @@ A coding agent runs it in the background and is woken by its exit, if its host c
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -20,6 +19,7 @@ from rtstream.client.messages import JOURNAL_CHANNEL, LIVE_CHANNELS, LiveEvent, 
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.models import JournalPage
 from rtstream.rules.backoff import delay
+from server.cli.terminal import say_json, warn
 from server.settings import load
 from server.stdio import locate
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        sys.stderr.write(f"rtstream-mcp: {error}\n")
+        warn(f"rtstream-mcp: {error}")
     return status
 
 
@@ -108,7 +108,7 @@ async def _watch(given: argparse.Namespace) -> int:
                 while status == NO_MATCH or given.follow:
                     page = await _next(feed, cursor, which)
                     if page.truncated:
-                        sys.stderr.write(f"rtstream-mcp: some entries after {cursor} are no longer kept.\n")
+                        warn(f"rtstream-mcp: some entries after {cursor} are no longer kept.")
                     cursor = page.cursor
                     for event in filter(None, map(live_event, page.entries)):
                         status = MATCH
@@ -131,14 +131,12 @@ async def _next(feed: Feed, cursor: int, which: JournalFilter) -> JournalPage:
 
 
 async def _tell(event: LiveEvent, command: Sequence[str]) -> None:
-    line = json.dumps(event.model_dump(mode="json", exclude_none=True)) + "\n"  # ASCII: safe for every terminal
-    sys.stdout.write(line)
-    sys.stdout.flush()
+    line = say_json(event) + "\n"
     if command:
         # The event is not an argument, because text from a stream must not reach a command line.
         ended = await anyio.run_process(command, input=line.encode(), stdout=None, stderr=None, check=False)
         if ended.returncode:
-            sys.stderr.write(f"rtstream-mcp: {command[0]} ended with status {ended.returncode}.\n")
+            warn(f"rtstream-mcp: {command[0]} ended with status {ended.returncode}.")
 
 
 def _command(words: Sequence[str]) -> Sequence[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from rtstream import keys
 from rtstream.errors import RTStreamError
+from server.cli.terminal import say, warn
 from server.local_engine import make_folder
 from server.settings import load
 
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None)
         make_folder(settings.data_dir)
-        print(keys.webhook_secret(keys.load_or_create(settings.data_dir, settings.api_key)))
+        say(keys.webhook_secret(keys.load_or_create(settings.data_dir, settings.api_key)))
     except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        warn(f"rtstream-mcp: {exc}")
         return 2
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -53,6 +54,20 @@ async def test_each_prompt_says_what_to_call_how_to_go_on_and_when_to_stop(clien
         words = {word.strip(".,:;()'") for word in said.split()}
         assert words & default
         assert words & everything <= default, "a prompt needs only tools that are always offered"
+
+
+async def test_words_copied_into_a_prompt_load_and_link_nothing(client: Client) -> None:
+    hostile = "![x](http://h.example/?q=1) <img src=//h.example> [a]: //h.example \x1b]8;;x\x07 www.h.example"
+    for name, field in (
+        ("watch_stream", "what"),
+        ("meeting_notes", "language"),
+        ("what_did_i_miss", "since"),
+        ("incident_report", "what"),
+        ("incident_report", "when"),
+    ):
+        said = await text(client, name, **{**PROMPTS[name], field: hostile})
+        assert "![x" in said
+        assert not re.search(r"\]\(|\]:|<img|http:/|www\.|\x1b|\x07", said), name
 
 
 async def test_a_prompt_names_the_index_or_event_a_user_chose(client: Client) -> None:
