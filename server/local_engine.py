@@ -15,7 +15,7 @@ import anyio
 from rtstream import __version__, keys
 from rtstream.client import Endpoint
 from rtstream.errors import Unavailable
-from rtstream.json_types import JsonObject
+from rtstream.json_types import JsonObject, JsonValue
 from server.settings import PREFIX, RENAMED
 
 if TYPE_CHECKING:
@@ -64,9 +64,12 @@ class LocalEngine:
         if self.started is not None:
             self.started.poll()  # one that ended leaves the list of processes
         self._unproven = False
-        url, identity = read_engine_file(self._data_dir).get("url"), read_identity(self._data_dir)
+        found, identity = read_engine_file(self._data_dir), read_identity(self._data_dir)
+        url = found.get("url")
         if not isinstance(url, str) or identity is None or not lock_held(self._data_dir):
             return None
+        if not may_hold_lock(self._data_dir, found.get("pid")):
+            return None  # an earlier engine wrote the file; the one that holds the lock has not yet
         endpoint = Endpoint(url, keys.load_or_create(self._data_dir, self._api_key), identity)
         try:
             return endpoint if await _healthy(endpoint) else None
@@ -197,6 +200,30 @@ def lock_held(data_dir: Path) -> bool:
         return False
     lock.release()
     return False
+
+
+def may_hold_lock(data_dir: Path, pid: JsonValue) -> bool:
+    """Whether the process ``pid`` holds the lock of the engine, as far as the platform names holders (Linux does)."""
+    try:
+        found = (data_dir / ENGINE_LOCK).stat()
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return True
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for _, kind, *words in filter(None, map(str.split, locks)):
+        # FLOCK ADVISORY WRITE <pid> <device>:<inode> 0 EOF
+        if kind == "FLOCK" and words[3:4] == [place]:
+            return str(pid) in _pids_of(words[2])
+    return True  # of another container, or on a file system that reports other devices
+
+
+def _pids_of(pid: str) -> list[str]:
+    """All numbers of a process: it has another one in each namespace of processes, such as its container."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return [pid]
+    return next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [pid])
 
 
 def write_engine_file(data_dir: Path, url: str, identity: EngineIdentity) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +25,15 @@ from rtstream.client.identity import EngineIdentity, UnprovenEngine, open_proven
 from rtstream.errors import Unauthorized, Unavailable
 from rtstream.rules.identity import proof
 from server.http import identity_of
-from server.local_engine import ENGINE_FILE, ENGINE_LOCK, LocalEngine, lock_held, read_engine_file, write_engine_file
+from server.local_engine import (
+    ENGINE_FILE,
+    ENGINE_LOCK,
+    LocalEngine,
+    lock_held,
+    may_hold_lock,
+    read_engine_file,
+    write_engine_file,
+)
 from server.settings import Settings
 from server.stdio import locate
 from tests.server.mcp_servers import KEY, SCRIPT, serving
@@ -92,6 +103,46 @@ async def test_a_program_on_the_port_of_a_crashed_engine_is_not_even_contacted(t
             await client.info(start=False)
         await client.aclose()
         assert other.connections == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the holder of a lock")
+async def test_only_the_process_that_holds_the_lock_is_contacted(tmp_path: Path) -> None:
+    with impostor() as other, held(tmp_path), subprocess.Popen(["sleep", "60"]) as earlier:
+        try:
+            write_engine_file(tmp_path, other.url, STALE)
+            own = read_engine_file(tmp_path)
+            for pid in (earlier.pid, 1, 2**31, None, "x", str(os.getpid()) + "0"):
+                (tmp_path / ENGINE_FILE).write_text(json.dumps({**own, "pid": pid}))
+                for start in (False, True):
+                    with pytest.raises(Unavailable):
+                        await located(tmp_path)(start)
+            assert other.connections == 0
+            (tmp_path / ENGINE_FILE).write_text(json.dumps(own))
+            with pytest.raises(Unavailable, match="key was not sent"):
+                await located(tmp_path)(False)
+            assert other.connections > 0
+        finally:
+            earlier.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the holder of a lock")
+async def test_an_engine_in_a_container_is_known_by_its_number_there(tmp_path: Path) -> None:
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-p", "-f", "true"], capture_output=True).returncode:
+        pytest.skip("namespaces of processes are not permitted here")
+    (tmp_path / ENGINE_LOCK).touch()
+    holds = (
+        "import fcntl, os, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(os.getpid(), flush=True)"
+    )
+    command = [unshare, "-p", "-f", sys.executable, "-c", f"{holds}; sys.stdin.read()", str(tmp_path / ENGINE_LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as container:
+        assert container.stdin is not None
+        assert container.stdout is not None
+        inside = int(container.stdout.readline())
+        assert inside == 1
+        assert may_hold_lock(tmp_path, inside)
+        assert not may_hold_lock(tmp_path, 2)
+        container.stdin.close()
 
 
 @pytest.mark.parametrize(
