@@ -44,9 +44,14 @@ def failure(status: int, message: str, code: str, headers: Mapping[str, str] | N
 
 def refusal(error: RTStreamError, headers: Mapping[str, str] | None = None) -> Response:
     """The error body of an expected failure."""
+    return failure(error.status, error.message, error.code, {**(headers or {}), **retry_after(error)})
+
+
+def retry_after(error: RTStreamError) -> dict[str, str]:
+    """The header that tells a client when to try again, if the failure has such a time."""
     if isinstance(error, TooManyAttempts | DatabaseUnavailable):
-        headers = {**(headers or {}), "retry-after": str(math.ceil(error.retry_after_s))}
-    return failure(error.status, error.message, error.code, headers)
+        return {"retry-after": str(math.ceil(error.retry_after_s))}
+    return {}
 
 
 def sentence(error: ValidationError) -> str:

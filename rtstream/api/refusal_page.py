@@ -7,6 +7,7 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from rtstream.api.envelope import retry_after
 from rtstream.errors import RTStreamError
 
 PAGES = ("/watch", "/embed")
@@ -42,4 +43,4 @@ def wants_page(request: Request) -> bool:
 
 def refusal_page(error: RTStreamError) -> Response:
     """Return an expected failure as a page."""
-    return HTMLResponse(_PAGE.format(sentence=escape(error.message)), error.status, _HEADERS)
+    return HTMLResponse(_PAGE.format(sentence=escape(error.message)), error.status, {**_HEADERS, **retry_after(error)})

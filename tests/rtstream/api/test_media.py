@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 
 from rtstream.api.app import create_app
 from rtstream.engine.engine import Engine
+from rtstream.engine.recordings.link_limits import AT_ONCE
 from rtstream.rules.link_targets import video_target, window_target
 from rtstream.store import recordings as rows
 from rtstream.store import videos as video_rows
+from tests.waiting import eventually
 
-from .conftest import AddStream
+from .conftest import AddStream, Served
 
 pytestmark = pytest.mark.anyio
 
@@ -276,6 +279,50 @@ async def test_the_requests_of_one_link_are_limited(
     assert int(busy.headers["retry-after"]) >= 1
     assert busy.json()["error_code"] == "LINK_BUSY"
     assert (await api.get(f"/rtstream/{stream_id}")).status_code == 200
+
+
+async def test_one_link_has_a_limit_of_requests_at_once(
+    served: Served, recorded: tuple[str, str], tmp_path: Path
+) -> None:
+    stream_id, link_id = recorded
+    large = 64 * 1024 * 1024  # more than the buffers of a connection hold
+    with (tmp_path / "data" / "media" / stream_id / "large.mp4").open("wb") as file:
+        file.truncate(large)
+
+    def write(conn: Any) -> None:
+        place = {"path": "large.mp4", "offset": 0, "length": large}
+        rows.add_segment(conn, stream_id, start=1004.0, duration=4.0, recording_id="rec-1", **place)
+
+    await served.engine.db.write(write)
+    targets = [window_target(stream_id, start, 1008.0) for start in (1000.0, 1004.0)]
+    link_id, other_id = await served.engine.links.create(targets, "sdk")
+    path = f"/m/{{}}/{SEGMENT.replace('1000000000', '1004000000')}"
+    async with AsyncExitStack() as held, httpx.AsyncClient(base_url=served.url, limits=httpx.Limits()) as player:
+
+        async def begin(client: httpx.AsyncClient, url: str) -> httpx.Response:
+            response = await held.enter_async_context(client.stream("GET", url))
+            if response.status_code != 200:
+                await response.aread()
+            return response
+
+        opened = [await begin(player, path.format(link_id)) for _ in range(AT_ONCE)]
+        assert {response.status_code for response in opened} == {200}
+        for url in (path.format(link_id), f"/m/{link_id}/index.m3u8", f"/watch?v={link_id}", f"/embed?v={link_id}"):
+            busy = await begin(player, url)
+            assert busy.status_code == 429, url
+            assert "This link is used too much at the moment." in busy.text
+            assert int(busy.headers["retry-after"]) >= 1
+        assert (await player.head(path.format(link_id))).status_code == 429
+        # Other links and the owner are served meanwhile.
+        assert (await begin(player, path.format(other_id))).status_code == 200
+        async with served.client() as api:
+            assert (await api.get(f"/rtstream/{stream_id}")).status_code == 200
+        await opened[0].aclose()
+
+        async def free() -> bool:
+            return (await player.head(path.format(link_id))).status_code == 200
+
+        await eventually(free, every_s=0.2, what="the place of the request that ended")
 
 
 @pytest.mark.parametrize(
