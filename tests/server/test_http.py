@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from rtstream.errors import InvalidRequest
 from server.http import check_address
@@ -124,6 +126,34 @@ async def test_wrong_keys_at_mcp_are_limited(tmp_path: Path) -> None:
         answers = [await http.post("/mcp", json={}, headers=wrong) for _ in range(22)]
         assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 2
         assert int(answers[-1].headers["retry-after"]) > 0
+        assert (await post(served, authorization=f"Bearer {KEY}")).status_code == 200
+
+
+async def test_wrong_keys_at_the_api_at_mcp_and_at_the_websocket_are_counted_together(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as served, httpx.AsyncClient(base_url=served.url) as http:
+        ws = served.url.replace("http", "ws")
+
+        async def api(number: int) -> int:
+            return (await http.get("/rtstream", headers={"x-access-token": f"wrong {number}"})).status_code
+
+        async def mcp(number: int) -> int:
+            name, value = [("authorization", "bearer  wrong"), ("x-access-token", "wrong")][number % 2]
+            return (await http.post("/mcp", json={}, headers={name: f"{value}{number}"})).status_code
+
+        async def websocket(number: int) -> int:
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(f"{ws}/ws?ticket=forged{number}&scope=all"):
+                    pass
+            return refused.value.response.status_code
+
+        ways = (api, mcp, websocket)
+        assert [await ways[number % 3](number) for number in range(20)] == [401] * 20
+        assert [await way(20) for way in ways] == [429] * 3
+        # A client that has the key is not disturbed: neither its calls nor its WebSocket.
+        key = {"x-access-token": KEY}
+        found = (await http.get("/collection/default/websocket", headers=key)).json()
+        async with connect(found["data"]["websocket_url"]) as socket:
+            assert "connection_id" in str(await socket.recv())
         assert (await post(served, authorization=f"Bearer {KEY}")).status_code == 200
 
 
