@@ -143,3 +143,10 @@ class JobState(ApiState):
     PROCESSING = "processing"
     DONE = "done"
     FAILED = "failed"
+
+
+class PinKind(ApiState):
+    """A reason for which retention must not delete a range."""
+
+    ALERT = "alert"
+    EXPORT = "export"

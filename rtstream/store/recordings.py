@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from rtstream.states import PinKind
 from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
@@ -122,19 +123,32 @@ def file_ends(conn: Connection, stream_id: str) -> dict[str, int]:
 
 
 def pinned(conn: Connection, stream_id: str, before: float) -> list[tuple[float, float]]:
-    """Ranges that must stay and begin before ``before``."""
+    """Return the protected ranges that begin before ``before``."""
     rows = conn.execute(select(pins).where(pins.c.stream_id == stream_id, pins.c.start < before)).all()
     return [(row.start, row.end) for row in rows]
 
 
-def pin(conn: Connection, stream_id: str, start: float, end: float, alert_id: str) -> None:
-    """Keep this range as long as its stream: it is the evidence of an alert."""
-    conn.execute(pins.insert().values(stream_id=stream_id, start=start, end=end, alert_id=alert_id))
+def pin(conn: Connection, stream_id: str, start: float, end: float, kind: PinKind, owner_id: str) -> None:
+    """Protect a range from retention until it is unpinned or its stream is deleted.
+
+    Args:
+        conn: The connection.
+        stream_id: Id of the stream.
+        start: Start of the range in Unix seconds.
+        end: End of the range in Unix seconds.
+        kind: Reason for the protection.
+        owner_id: Id of the alert whose evidence this is, or of the video that is being exported.
+    """
+    values = {"stream_id": stream_id, "start": start, "end": end, "owner_kind": kind, "owner_id": owner_id}
+    conn.execute(pins.insert().values(**values))
 
 
-def unpin(conn: Connection, alert_id: str) -> None:
-    """Let go of what was kept for ids that begin like this."""
-    conn.execute(delete(pins).where(pins.c.alert_id.startswith(alert_id, autoescape=True)))
+def unpin(conn: Connection, kind: PinKind, owner_id: str | None = None) -> None:
+    """Remove the protection of the ranges of an owner, or of all owners of a kind if ``owner_id`` is None."""
+    where = [pins.c.owner_kind == kind]
+    if owner_id is not None:
+        where.append(pins.c.owner_id == owner_id)
+    conn.execute(delete(pins).where(*where))
 
 
 def latest_session(conn: Connection, stream_id: str) -> float | None:

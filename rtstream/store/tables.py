@@ -234,7 +234,8 @@ pins = Table(
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
     Column("start", Float, nullable=False),
     Column("end", Float, nullable=False),
-    Column("alert_id", String, nullable=False, default=""),
+    Column("owner_kind", String, nullable=False),  # a ``PinKind``
+    Column("owner_id", String, nullable=False),
     Index("pins_by_stream", "stream_id", "start"),
 )
 

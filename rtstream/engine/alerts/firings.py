@@ -15,7 +15,7 @@ from rtstream.engine.alerts.state import advanced
 from rtstream.json_types import JsonObject
 from rtstream.rules import alert_policy
 from rtstream.rules.alert_policy import AlertState, JournalEvidence
-from rtstream.states import AlertStatus, DeliveryState, Outcome
+from rtstream.states import AlertStatus, DeliveryState, Outcome, PinKind
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
@@ -115,7 +115,7 @@ class FiringWriter:
             links = self._links(conn, index.stream_id, start, end, alert.event_label)
             if (start, end) not in pins:
                 pins.add((start, end))
-                recording_rows.pin(conn, index.stream_id, start, end, alert.id)
+                recording_rows.pin(conn, index.stream_id, start, end, PinKind.ALERT, alert.id)
             now = time.time()
             data = _data(moment, alert, result, now, index.name or "") | links
             seq = journal_rows.append(

@@ -27,7 +27,7 @@ from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import read_init
 from rtstream.rules.playlist import describe_nearest, format_time
 from rtstream.rules.text_safety import clean
-from rtstream.states import DesiredState
+from rtstream.states import DesiredState, PinKind
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -44,7 +44,6 @@ AT_ONCE = 2
 SILENCE_S = 120.0
 """An export process that says nothing for this long is ended."""
 MAX_NAME = 200
-PIN = "export:"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class ExportService:
     async def agree(self) -> None:
         """After a crash: remove files of videos that do not exist, and what kept recordings for unfinished exports."""
         known = await self._db.read(rows.ids)
-        await self._db.write(recording_rows.unpin, PIN)
+        await self._db.write(recording_rows.unpin, PinKind.EXPORT)
         for folder in set(await self._storage.folders()) - known:
             await self._storage.delete_folder(folder)
 
@@ -165,7 +164,7 @@ class ExportService:
     async def _carry_out(self, job: Job, asked: _Asked) -> str:
         video_id = _new_id(asked)
         try:
-            await self._db.write(recording_rows.pin, asked.stream.id, asked.start, asked.end, PIN + video_id)
+            await self._db.write(recording_rows.pin, asked.stream.id, asked.start, asked.end, PinKind.EXPORT, video_id)
             async with self._turn:
                 made = await self._db.read(rows.exported, asked.stream.id, asked.key)
                 if made is not None:
@@ -181,7 +180,7 @@ class ExportService:
         finally:
             del self._under_way[asked.stream.id, asked.key]
             with anyio.CancelScope(shield=True):
-                await self._db.write(recording_rows.unpin, PIN + video_id)
+                await self._db.write(recording_rows.unpin, PinKind.EXPORT, video_id)
 
     def _store(self, conn: Connection, video_id: str, asked: _Asked, index: JsonObject) -> None:
         covered = [[part[0], part[1]] for part in index["parts"]]

@@ -10,6 +10,7 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.engine.recordings import RecordingProjection, Retention
+from rtstream.states import PinKind
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
@@ -108,7 +109,7 @@ async def test_a_streams_own_limits_come_before_the_engines(db: Database, tmp_pa
 async def test_evidence_of_an_alert_outlives_all_limits(db: Database, tmp_path: Path) -> None:
     paths = await record(db, tmp_path, 3, age_s=10 * 86400)
     start = time.time() - 10 * 86400
-    await db.write(lambda conn: rows.pin(conn, STREAM, start + 70, start + 80, "alert-1"))
+    await db.write(lambda conn: rows.pin(conn, STREAM, start + 70, start + 80, PinKind.ALERT, "alert-1"))
     await retention(db, tmp_path, retain_days=1, retain_gb=1e-9).round()
     assert left(paths) == [False, True, False]
 

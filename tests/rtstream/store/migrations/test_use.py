@@ -120,6 +120,13 @@ async def test_an_engine_uses_all_that_an_older_database_holds(tmp_path: Path, c
             assert found["results"] == []
 
 
+async def test_an_export_that_an_older_version_did_not_finish_protects_nothing(tmp_path: Path) -> None:
+    older("0011", tmp_path)
+    async with running(tmp_path) as (engine, _):
+        pins = await engine.db.read(lambda conn: conn.exec_driver_sql("SELECT owner_kind FROM pins").scalars().all())
+    assert pins == ["alert"]
+
+
 async def test_words_of_an_older_database_are_found_in_every_case_and_width(tmp_path: Path) -> None:
     path = older("0010", tmp_path)
     with closing(sqlite3.connect(path)) as db, db:
