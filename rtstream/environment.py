@@ -6,6 +6,20 @@ import os
 
 from rtstream.rules.child_environment import child_environment
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def exempt_loopback() -> None:
+    """Let no proxy of the environment receive requests to this machine.
+
+    Without ``NO_PROXY``, HTTP libraries send even those through the proxy. Frames and speech for a model server on this
+    machine would then leave it.
+    """
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in named.split(",") if host.strip()]
+    if "*" not in hosts:  # it exempts all hosts, but only where it stands alone
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
+
 
 def withhold_secrets() -> None:
     """Start every further child process without the secrets in the environment of this one.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rtstream.environment import exempt_loopback
 from rtstream.json_types import JsonObject
 
 if TYPE_CHECKING:  # takes long to import
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     sys.excepthook = _report_crash
+    exempt_loopback()
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     try:

@@ -21,12 +21,12 @@ import anyio.to_thread
 
 from rtstream.client.client import MAX_WAIT_S, RTStreamClient
 from rtstream.client.journal import JournalFilter, Ring
-from rtstream.client.transport import is_loopback
 from rtstream.concurrency import Broadcast
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
 from rtstream.models import Channel, JournalPage, Message
 from rtstream.rules.backoff import delay
+from rtstream.rules.remote_clients import is_loopback
 
 if TYPE_CHECKING:
     from socket import socket as Socket

@@ -24,6 +24,7 @@ from rtstream.errors import (
     Unavailable,
 )
 from rtstream.json_types import JsonObject
+from rtstream.rules.remote_clients import is_loopback
 from rtstream.rules.text_safety import clean
 
 if TYPE_CHECKING:
@@ -70,11 +71,6 @@ class Endpoint:
 
 Locate = Callable[[bool], Awaitable[Endpoint]]
 """Locates the endpoint. The argument states whether an engine may be started for it. Raises Unavailable."""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether ``host`` (a name or IP address without port) is this machine."""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 class Transport:

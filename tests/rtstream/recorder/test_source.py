@@ -15,6 +15,7 @@ import pytest
 from rtstream.messages import AudioTaken, RecorderHealth, RecorderSpec, RecordingStarted, SegmentClosed
 from rtstream.recorder.source import SourceFailed, open_source
 from rtstream.testsource import ClipSpec, LiveSource
+from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, forbidden
 from tests.rtstream.recorder.recorder_client import decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, served_folder, transport_stream, video_file
 
@@ -62,6 +63,20 @@ def test_rtsp_over_udp_is_recorded_when_asked_for(live_source: LiveSource, tmp_p
         client.stop()
     numbers = [number for _, number in decoded(client.recorded())]
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+
+
+def test_no_kind_of_source_is_read_through_a_proxy_of_the_environment(
+    live_source: LiveSource, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with forbidden() as proxy, served((transport_stream(clip), 1.0)) as tcp_url:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "rtsp_proxy", "socks_proxy", "ftp_proxy"):
+            for written in (name, name.upper()):
+                monkeypatch.setenv(written, f"http://{FORBIDDEN_HOST}:{proxy.port}")
+        for url in (live_source.http_url, live_source.hls_url, live_source.rtsp_url, tcp_url):
+            source = open_source(RecorderSpec("rts-test", url, ["video"], True, str(tmp_path), **ONLY_ALLOWED))
+            assert source.video is not None
+            source.close()
+        assert not proxy.connected.is_set()
 
 
 def test_sound_alone_is_cut_by_time(live_source: LiveSource, tmp_path: Path) -> None:
