@@ -331,13 +331,6 @@ def last_look(rule: Rule, facts: Facts) -> bool | None:
     return None if seen is None else seen.present
 
 
-def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> RuleDecision:
-    """Evaluate a rule that concerns texts only."""
-    seen = observe(rule, Facts(texts))
-    assert seen is not None
-    return conclude(rule, seen, previously)
-
-
 def _quote(line: str) -> str:
     return clean(line.replace("\n", " / "), MAX_QUOTE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -86,6 +86,47 @@ class SearchResult:
     hits: list[ScoredHit]
     by: Literal["words", "words and meaning"]
     note: str = ""
+
+
+@dataclass(frozen=True)
+class SearchScope:
+    """The parts of the results that are searched. Values that are None do not restrict."""
+
+    streams: Sequence[str] | None = None
+    indexes: Sequence[str] | None = None
+    collection: str | None = None
+    kinds: Sequence[Kind] | None = None
+    videos: Sequence[str] | None = None
+    """Ids of exported videos to search instead of streams."""
+
+    def places(self, conn: Connection) -> list[int] | None:
+        """Return the numbers of the places to search, or None for all.
+
+        Raises:
+            NotFound: There is no stream, index or collection with that id.
+        """
+        if self.videos is not None:
+            return [place.id for place in rows.all_places(conn) if place.video_id in self.videos]
+        streams = self.streams
+        for stream_id in streams or ():
+            stream_rows.get(conn, stream_id)
+        for index_id in self.indexes or ():
+            index_rows.get(conn, index_id)
+        if self.collection is not None:
+            inside = set(stream_rows.ids_of(conn, stream_rows.get_collection(conn, self.collection).id))
+            streams = list(inside if streams is None else inside.intersection(streams))
+        places = rows.all_places(conn)
+        everything = streams is None and self.indexes is None and self.kinds is None
+        if everything and all(place.kind != rows.VIDEO for place in places):
+            return None
+        return [
+            place.id
+            for place in places
+            if place.kind != rows.VIDEO
+            and (streams is None or place.stream_id in streams)
+            and (self.indexes is None or place.index_id in self.indexes)
+            and (self.kinds is None or place.kind in self.kinds)
+        ]
 
 
 class SearchService:
@@ -221,47 +262,37 @@ class SearchService:
         _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)
         if filter:
             conditions.check(filter)
-        with anyio.move_on_after(LOAD_TIMEOUT_S):
-            await self._loaded.wait()
-        if not self._loaded.is_set():
-            raise Unavailable("Search is still loading the stored results. Try again in a minute.")
+        await self._wait_loaded()
+        scope = SearchScope(streams, indexes, collection, kinds, videos)
 
         def run(conn: Connection, meaning: Meaning | NoMeaning) -> tuple[list[ScoredHit], Meaning | NoMeaning]:
-            if videos is not None:
-                places = [place.id for place in rows.all_places(conn) if place.video_id in videos]
-            else:
-                places = _places(conn, streams, indexes, collection, kinds)
+            places = scope.places(conn)
             ask = SearchQuery(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             found = find(conn, self._documents, ask, meaning if isinstance(meaning, Meaning) else None)
-            hits = [
-                ScoredHit(
-                    stream_id=detail.stream_id,
-                    stream_name=detail.stream_name,
-                    index_id=detail.index_id,
-                    index_name=detail.index_name,
-                    kind=detail.kind,
-                    start=moment.start,
-                    end=moment.end,
-                    text=moment.text,
-                    score=round(moment.score, 4),
-                    ref=detail.ref,
-                    metadata=detail.metadata,
-                )
-                for moment, detail in found
-            ]
-            return hits, meaning
+            return [_hit(moment, detail) for moment, detail in found], meaning
 
         if by_words or self._provider is None:
-            if self._slots.statistics().tasks_waiting >= MAX_WAITING:
-                raise Unavailable(TOO_MANY)
-            async with self._slots:
-                hits, meaning = await self._db.read(run, "" if by_words else self._no_model)
+            hits, meaning = await self._search_words(run, "" if by_words else self._no_model)
         else:
             hits, meaning = await self._batches.search(parsed.text, run)
         notes = [] if by_words else self._notes(meaning)
         if isinstance(meaning, Meaning) and hits and fusion.is_weak(hits[0].score):
             notes.append("All matches are weak. The footage may not contain this.")
         return SearchResult(hits, "words and meaning" if isinstance(meaning, Meaning) else "words", " ".join(notes))
+
+    async def _wait_loaded(self) -> None:
+        with anyio.move_on_after(LOAD_TIMEOUT_S):
+            await self._loaded.wait()
+        if not self._loaded.is_set():
+            raise Unavailable("Search is still loading the stored results. Try again in a minute.")
+
+    async def _search_words(
+        self, run: Callable[[Connection, NoMeaning], tuple[list[ScoredHit], Meaning | NoMeaning]], reason: NoMeaning
+    ) -> tuple[list[ScoredHit], Meaning | NoMeaning]:
+        if self._slots.statistics().tasks_waiting >= MAX_WAITING:
+            raise Unavailable(TOO_MANY)
+        async with self._slots:
+            return await self._db.read(run, reason)
 
     def _notes(self, meaning: Meaning | NoMeaning) -> list[str]:
         """Return remarks for the user."""
@@ -374,33 +405,17 @@ def _check(
         raise InvalidRequest(f"kinds must be among {', '.join(get_args(Kind))}.")
 
 
-def _places(
-    conn: Connection,
-    streams: Sequence[str] | None,
-    indexes: Sequence[str] | None,
-    collection: str | None,
-    kinds: Sequence[str] | None,
-) -> list[int] | None:
-    """Return the numbers of the places to search, or None for all.
-
-    Raises:
-        NotFound: There is no stream, index or collection with that id.
-    """
-    for stream_id in streams or ():
-        stream_rows.get(conn, stream_id)
-    for index_id in indexes or ():
-        index_rows.get(conn, index_id)
-    if collection is not None:
-        inside = set(stream_rows.ids_of(conn, stream_rows.get_collection(conn, collection).id))
-        streams = list(inside if streams is None else inside.intersection(streams))
-    places = rows.all_places(conn)
-    if streams is None and indexes is None and kinds is None and all(place.kind != rows.VIDEO for place in places):
-        return None
-    return [
-        place.id
-        for place in places
-        if place.kind != rows.VIDEO
-        and (streams is None or place.stream_id in streams)
-        and (indexes is None or place.index_id in indexes)
-        and (kinds is None or place.kind in kinds)
-    ]
+def _hit(moment: fusion.HitMoment, detail: rows.Detail) -> ScoredHit:
+    return ScoredHit(
+        stream_id=detail.stream_id,
+        stream_name=detail.stream_name,
+        index_id=detail.index_id,
+        index_name=detail.index_name,
+        kind=detail.kind,
+        start=moment.start,
+        end=moment.end,
+        text=moment.text,
+        score=round(moment.score, 4),
+        ref=detail.ref,
+        metadata=detail.metadata,
+    )

@@ -1,15 +1,23 @@
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.detection import Phrase, Rule, decide
+from rtstream.rules.detection import Facts, Phrase, Rule, RuleDecision, conclude, observe
 from rtstream.rules.phrases import plan
 
 
 def rule(*phrases: str, join: str = "all", form: str = "present") -> Rule:
     return Rule(tuple(Phrase(phrase) for phrase in phrases), join, form)  # pyright: ignore[reportArgumentType]
+
+
+def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> RuleDecision:
+    """Evaluate a rule that concerns texts only."""
+    seen = observe(rule, Facts(texts))
+    assert seen is not None
+    return conclude(rule, seen, previously)
 
 
 @pytest.mark.parametrize(
