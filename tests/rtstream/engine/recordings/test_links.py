@@ -132,6 +132,57 @@ async def test_a_link_opens_no_other_time_of_its_stream(
         assert (await holder.get(path, params={"v": link_id})).status_code == 401
 
 
+RANGES = (
+    *("bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-1", "bytes=-99999999", "bytes=0-99999999", "bytes=99999999-"),
+    *("bytes=0-0,2-3", "bytes=0-0, -1", "bytes=3-1", "bytes=-", "bytes=", "bytes=--1", "bytes=-0", "bytes=1--2"),
+    *("BYTES=1-2", "bytes = 1 - 2", "bytes=0x1-0x2", "bytes=+1-2", "bytes=1_0-2_0", "bytes=१-२", "lines=1-2"),
+    *("bytes=9999999999999999999999-", "bytes=0-9999999999999999999999", "none", ""),
+)
+CONDITIONS = ("", '"other"', 'W/"other"', "Fri, 27 Nov 2020 00:00:00 GMT", "Fri, 27 Nov 2099 00:00:00 GMT", "*")
+CLAIMS = {
+    "x-original-url": "/rtstream",
+    "x-rewrite-url": "/m/other/video.mp4",
+    "x-http-method-override": "DELETE",
+    "x-forwarded-host": "other.example",
+    "x-forwarded-prefix": "/m/other",
+    "x-forwarded-for": "127.0.0.1",
+    "forwarded": "for=127.0.0.1;host=other.example",
+    "host": "other.example",
+}
+
+
+async def test_no_header_widens_a_link(engine: Engine, holder: httpx.AsyncClient, source: Path) -> None:
+    await add_stream(engine)
+    await add_run(engine, source, 1, START)
+    link_id = await window_link(engine, START + 2.5, START + 2.7)
+    page = (await holder.get("/playback.json", params={"v": link_id})).json()
+    urls = {fragment[name] for fragment in page["fragments"] for name in ("url", "init_url")}
+    for url in (*urls, f"/m/{link_id}/index.m3u8"):
+        whole = (await holder.get(url)).content
+        for number, wanted in enumerate(RANGES):
+            condition = CONDITIONS[number % len(CONDITIONS)]
+            headers = {"range": wanted.encode(), **({"if-range": condition} if condition else {})}
+            got = await holder.get(url, headers=headers)
+            assert got.status_code in (200, 206, 416), (url, wanted)
+            assert got.status_code != 200 or len(got.content) == len(whole)
+            assert "multipart" not in got.headers.get("content-type", "")
+            assert got.content in whole, (url, wanted)
+            assert len(got.content) == int(got.headers["content-length"])
+            head = await holder.head(url, headers=headers)
+            assert head.content == b""
+            assert head.headers.get("content-length") == got.headers["content-length"]
+        for name, value in CLAIMS.items():
+            got = await holder.get(url, headers={name: value})
+            assert (got.status_code, len(got.content)) == (200, len(whole)), name
+        for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"):
+            assert (await holder.request(method, url)).status_code == 405
+    download = f"/m/{link_id}/video.mp4"
+    size = len((await holder.get(download)).content)
+    for wanted in ("bytes=0-0,2-3", f"bytes={size}-"):
+        got = await holder.get(download, headers={"range": wanted})
+        assert (got.status_code, len(got.content)) == (200, size)
+
+
 async def test_what_is_recorded_later_is_not_served(engine: Engine, holder: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine, desired="running")
     now = time.time()
