@@ -61,16 +61,16 @@ def check_addresses(addresses: Iterable[str | Address], allowed: Allowed, purpos
     found = [ip_address(address) for address in addresses]
     if not found:
         raise InvalidRequest("The host name has no address; check its spelling.")
-    for address in found:
-        kind = _kind(_embedded(address))
+    for address, meant in [(each, meant) for each in found for meant in _meanings(each)]:
+        kind = _kind(meant)
         if kind == "public" or (kind == "private" and allowed.private) or (kind == "loopback" and allowed.loopback):
             continue
         networks = allowed.networks
         if kind == "metadata":
             networks = tuple(network for network in networks if _names_metadata(network))
-        if any(inner in network for network in networks for inner in {address, _embedded(address)}):
+        if any(inner in network for network in networks for inner in {address, meant}):
             continue
-        named = _KIND_NAMES["link-local metadata" if kind == "metadata" and _embedded(address).is_link_local else kind]
+        named = _KIND_NAMES["link-local metadata" if kind == "metadata" and meant.is_link_local else kind]
         raise InvalidRequest(f"The host is at {address}, {named}. {_remedy(kind, address, purpose)}")
 
 
@@ -141,11 +141,14 @@ _METADATA = [
     )
 ]
 _NAT64 = IPv6Network("64:ff9b::/96")
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The upper half of the interface identifier (RFC 5214, 6.1); the lower half is an IPv4 address."""
 # What older versions of Python call global.
 _SPECIAL = [
     ip_network(text)
     for text in (
         "64:ff9b:1::/48",  # RFC 8215: NAT64 with a prefix of the network's own; where it leads is not known here
+        "192.0.0.0/24",  # protocols of the local network, such as DS-Lite
         "192.88.99.0/24",  # relays of 6to4
         "3fff::/20",  # documentation
         "5f00::/16",  # segment routing
@@ -172,13 +175,19 @@ def _kind(address: Address) -> Kind:
     return "public"
 
 
-def _embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for (mapped, NAT64, 6to4), else the address itself."""
+def _meanings(address: Address) -> list[Address]:
+    """The addresses that packets to ``address`` may reach, all of which must be allowed.
+
+    That is the IPv4 address in a mapped, NAT64 or 6to4 address, both of an ISATAP address, else the address itself.
+    """
     if isinstance(address, IPv4Address):
-        return address
+        return [address]
+    low = IPv4Address(int(address) & 0xFFFFFFFF)
     if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+        return [low]
+    if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+        return [address, low]
+    return [address.ipv4_mapped or address.sixtofour or address]
 
 
 def _remedy(kind: Kind, address: Address, purpose: Purpose) -> str:

@@ -16,7 +16,15 @@ from rtstream.rules.addresses import (
 NOTHING = Allowed()
 
 
-LOOPBACK = ["127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
+LOOPBACK = [
+    "127.0.0.1",
+    "127.255.0.3",
+    "::1",
+    "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::",
+    "2606:4700::5efe:7f00:1",
+]
 PRIVATE = [
     "10.1.2.3",
     "172.31.255.255",
@@ -26,6 +34,9 @@ PRIVATE = [
     "::ffff:10.0.0.1",
     "239.1.1.1",
     "ff05::2",
+    "2606:4700::200:5efe:a00:1",
+    "2002:c0a8:1::1",
+    "64:ff9b::192.168.0.1",
 ]
 NEVER_BY_WORDS = [
     "169.254.169.254",
@@ -55,7 +66,17 @@ NEVER_BY_WORDS = [
     "64:ff9b:1:a00:0:100::",
     "fec0::1",
     "192.88.99.1",
+    "192.0.0.8",
+    "192.0.0.9",
+    "0.0.0.1",
     "3fff::1",
+    "::ffff:0:7f00:1",
+    "2001:0:7f00:1::1",
+    "2002:a9fe:a9fe::",
+    "fe80::5efe:a00:1",
+    "fe80::200:5efe:8.8.8.8",
+    "2606:4700::5efe:a9fe:a9fe",
+    "ff0e::1",
 ]
 
 
@@ -71,6 +92,7 @@ def test_an_address_that_is_not_public_is_refused_unless_allowed(address: str) -
 
 def test_public_addresses_need_no_setting() -> None:
     check_addresses(["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"], NOTHING)
+    check_addresses(["2606:4700::5efe:808:808", "2002:808:808::1"], NOTHING)
 
 
 def test_the_words_open_private_networks_and_this_machine_apart() -> None:
