@@ -33,6 +33,7 @@ from rtstream.recorder.frames import JpegEncoder
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.session import FormatChanged, Session
 from rtstream.recorder.source import open_source
+from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.rules.backoff import delay
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Recorder:
         self.spec = spec
         self.outbox = Outbox(connection)
         self._sync = DiskSync()
+        self._steady = SteadyClock()
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self._connection = connection
@@ -129,7 +131,7 @@ class Recorder:
         self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
         source = open_source(self.spec)
         self._deadline = math.inf
-        session = Session(self.spec, source, self.outbox, self._sync)
+        session = Session(self.spec, source, self.outbox, self._sync, self._steady)
         with self._processing:
             self._session = session
             session.set_taps(self._taps)
@@ -169,7 +171,7 @@ class Recorder:
             self._packets += 1
             blocked = time.monotonic() - before
             with self._processing:
-                session.process(packet, time.time(), blocked)
+                session.process(packet, self._steady.now(), blocked)
             wait = session.pause(blocked)
             if wait > 0:
                 self.stopping.wait(wait)

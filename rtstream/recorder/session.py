@@ -27,6 +27,7 @@ from rtstream.recorder.parameter_sets import (
 )
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.source import Source
+from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.writer import (
     RECORDABLE_AUDIO,
     RECORDABLE_VIDEO,
@@ -66,7 +67,9 @@ class FormatChanged(Exception):
 class Session:
     """State of one connection. Calls are serialised by the recorder, except :meth:`snapshot`."""
 
-    def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync) -> None:
+    def __init__(
+        self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync, steady: SteadyClock | None = None
+    ) -> None:
         self.source, self._sync = source, sync
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
@@ -103,7 +106,9 @@ class Session:
         self._refused = 0  # packets in a row that the muxer did not take
         self._paused_until = 0.0  # monotonic; recording waits after a failure
         self._lead_at = 0.0
-        self._last_lead = time.time()
+        self._steady = steady or SteadyClock()
+        self._steady.adopt()
+        self._last_lead = self._steady.now()
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
         self._bundle_s = _bundle_s(SetTaps({}))
@@ -127,7 +132,7 @@ class Session:
             self._sound.set_on(taps.audio)
 
     def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
-        """Take one packet that arrived at Unix time ``arrival`` after a read of ``blocked_s`` seconds.
+        """Take one packet that arrived at ``arrival`` on the steady clock after a read of ``blocked_s`` seconds.
 
         Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
         """
@@ -139,8 +144,11 @@ class Session:
             self._last_lead = arrival
         elif arrival - self._last_lead > self._spec.stall_timeout_s:
             raise SourceFailed(f"the source sent sound but no picture for {self._spec.stall_timeout_s:g} s")
-        if self._clock_moved and index == self._lead and (packet.is_keyframe or self._video < 0):
-            self._restart("the source's clock moved")
+        if index == self._lead and (packet.is_keyframe or self._video < 0):
+            if self._steady.step_s:
+                arrival = self._follow_clock(arrival)
+            elif self._clock_moved:
+                self._restart("the source's clock moved")
         if not self._timeline.begun and index == self._video:
             if packet.dts is None and len(self._undated) < UNDATED:
                 self._undated.append(packet)
@@ -163,6 +171,18 @@ class Session:
             self._place(packet, index, placed, arrival)
         elif placed is PacketVerdict.DROP:
             self._outbox.count("timestamps_wild")
+
+    def _follow_clock(self, arrival: float) -> float:
+        """Begin a recording at the time to which the computer's clock was set. Returns ``arrival`` on that clock."""
+        step = self._steady.step_s
+        self._steady.adopt()
+        self._last_lead = arrival + step
+        reason = f"the clock of this computer was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s"
+        self._restart(reason)
+        # Shown until the first segment of the new recording is there.
+        self._failed = True
+        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
+        return arrival + step
 
     def _date(self, packet: Packet, dts: int, arrival: float) -> None:
         """Process the packets that came without a decode time before ``packet``, the first that has one."""
@@ -230,7 +250,7 @@ class Session:
         start = self._clock.offset if self._paced else self._clock.settled
         if start is None:
             return 0.0
-        ahead = self._lead_at + start - time.time()
+        ahead = self._lead_at + start - self._steady.now()
         if self._paced:
             # A little more than needed, then several packets at once.
             wait = ahead + PACE_S / 2 if ahead > 0 else 0.0

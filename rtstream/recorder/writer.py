@@ -148,7 +148,7 @@ class RecordingWriter:
         self._zero = 0.0  # Unix seconds at the recording's time 0, once there is a fragment
         self._delays: dict[int, int] = {}  # from the recording's time to media time, in ticks of each track
         self._scales: dict[int, int] = {}
-        self._media_end = 0.0
+        self._media_end = self._media_zero = 0.0
         self._segment: _OpenSegment | None = None
         self._next_start: float | None = None  # consecutive segments of a recording leave no hole
         self._end = 0.0
@@ -249,7 +249,7 @@ class RecordingWriter:
         # A moment that is a whole number of ticks of every track, so that audio and video move by exactly the same.
         common = math.gcd(*self._scales.values())
         moment = math.ceil(max(self._zero, _reached(self._folder)) * common)
-        self._media_end = moment / common
+        self._media_end = self._media_zero = moment / common
         self._delays = {track: moment * (scale // common) for track, scale in self._scales.items()}
 
     def _write_fragment(self, fragment: bytearray) -> None:
@@ -288,10 +288,13 @@ class RecordingWriter:
     def _open(self, start: float) -> None:
         """Write the first line of the log, then announce the recording."""
         init, started_at = self._sink.init, self._zero + start
+        media_start = self._media_zero + start
         (self._folder / self.id).mkdir(parents=True, exist_ok=True)
         self._sync.soon_folder(self._folder)
         self._log.append(
-            RecordingOpened(self.id, self._folder.name, started_at, codecs(init), init, self._name, self._url)
+            RecordingOpened(
+                self.id, self._folder.name, started_at, codecs(init), init, self._name, self._url, media_start
+            )
         )
         self._send(RecordingStarted(self.id, started_at, codecs(init), init))
 

@@ -27,6 +27,10 @@ IN_WORDS: dict[Reason, str] = {
 }
 
 
+CLOCK_SET_BACK_S = 60.0
+"""A firing this far in the future means that the clock was set back since. It does not hold back the next firing."""
+
+
 @dataclass(frozen=True)
 class QuietHours:
     """A daily time range, ``start`` to ``end`` in ``timezone``.
@@ -153,7 +157,7 @@ def step(
         reason = "consecutive"
     elif options.dedupe and state.reported:
         reason = "dedupe"
-    elif state.fired_at is not None and at - state.fired_at < options.cooldown_s:
+    elif state.fired_at is not None and -CLOCK_SET_BACK_S < at - state.fired_at < options.cooldown_s:
         reason = "cooldown"
     elif any(hours.covers(at) for hours in options.quiet):
         reason = "quiet_hours"

@@ -9,6 +9,9 @@ from email.utils import parsedate_to_datetime
 DELAYS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds to wait after the first, second, ... failed attempt, about 17 hours in total."""
 
+RETRY_AFTER_MAX_S = 3600.0
+"""Longest Retry-After that is respected, in seconds."""
+
 GONE = 410
 """HTTP status with which a receiver asks for no further deliveries (Standard Webhooks)."""
 
@@ -66,12 +69,21 @@ def next_attempt(
         now: Unix seconds.
         jitter: A random number from 0 to 1. Up to a fifth of the delay is added, so that a receiver that comes back is
             not hit by all senders at once.
-        retry_after_s: The receiver's Retry-After in seconds, respected up to an hour.
+        retry_after_s: The receiver's Retry-After in seconds, respected up to ``RETRY_AFTER_MAX_S``.
         delays_s: Seconds to wait after each failed attempt.
     """
     if attempts > len(delays_s):
         return None
     delay = delays_s[attempts - 1] * (1 + 0.2 * jitter)
     if retry_after_s is not None:
-        delay = max(delay, min(retry_after_s, 3600.0))
+        delay = max(delay, min(retry_after_s, RETRY_AFTER_MAX_S))
     return now + delay
+
+
+def wait_s(next_at: float, now: float, delays_s: Sequence[float] = DELAYS_S) -> float:
+    """Return the seconds to wait for an attempt that is due at the Unix time ``next_at``, or 0 if it is due.
+
+    An attempt further ahead than any delay is due as well: the clock was set back after it was planned.
+    """
+    longest = max(1.2 * max(delays_s, default=0.0), RETRY_AFTER_MAX_S)
+    return next_at - now if 0.0 < next_at - now <= longest else 0.0

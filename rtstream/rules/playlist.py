@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -70,6 +70,33 @@ def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[
     if reached < end:
         gaps.append((reached, end))
     return covered, gaps
+
+
+def overlap(recordings: Sequence[tuple[str, float, float]]) -> bool:
+    """Return whether a recording begins before an earlier one has ended, because the clock was set back.
+
+    Args:
+        recordings: Id, start and end of each recording, in the order in which they were made.
+    """
+    return any(later[1] < earlier[2] - HOLE_S for earlier, later in pairwise(recordings))
+
+
+def last_recorded(
+    segments: Iterable[SegmentRow], recordings: Sequence[tuple[str, float, float]]
+) -> Iterator[SegmentRow]:
+    """Leave out the segments whose time was recorded again later, entirely.
+
+    A segment of which a part was recorded again is kept: that moment is then there twice, but no moment is missing.
+
+    Args:
+        segments: Segments sorted by start.
+        recordings: Id, start and end of each recording, in the order in which they were made.
+    """
+    later = {recording[0]: recordings[number + 1 :] for number, recording in enumerate(recordings)}
+    for segment in segments:
+        start, end = segment[0] + HOLE_S / 2, segment[0] + segment[1] - HOLE_S / 2
+        if not any(begin <= start and end <= until for _, begin, until in later.get(segment[2], ())):
+            yield segment
 
 
 def gaps_between(ranges: Sequence[Range]) -> list[Range]:

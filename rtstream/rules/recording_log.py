@@ -32,6 +32,8 @@ class RecordingOpened:
     init: bytes  # fMP4 init segment
     stream_name: str = ""
     url: str = ""  # of the source, without credentials
+    media_start: float | None = None
+    """Media time of the first sample, in seconds. It orders the recordings of a stream even if a clock was set back."""
     kind: ClassVar[str] = "opened"
 
 
@@ -132,6 +134,8 @@ def _line(kind: type[_Line], values: dict[str, object]) -> _Line:
     known = {field.name: values[field.name] for field in fields(kind) if field.name in values}
     for name, value in known.items():
         if name in _NUMBERS and not (isinstance(value, int | float) and abs(value) < 1e12):
+            raise TypeError(name)
+        if name == "media_start" and not (value is None or (isinstance(value, int | float) and abs(value) < 1e12)):
             raise TypeError(name)
         if name in _COUNTS and not (isinstance(value, int) and 0 <= value < 1 << 62):
             raise TypeError(name)

@@ -98,6 +98,7 @@ def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOp
             started_at=line.started_at,
             init=line.init,
             codecs=line.codecs,
+            media_start=line.media_start,
         )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from rtstream.rules.playlist import last_recorded, overlap
 from rtstream.states import PinKind
 from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
@@ -41,9 +42,20 @@ class RecordingRow:
 
 
 _RECORDINGS = RowReader(RecordingRow, recordings)
+_RECORDED = func.coalesce(recordings.c.media_start, recordings.c.started_at)
+"""Grows with every recording of a stream."""
 
 
-def insert(conn: Connection, *, recording_id: str, stream_id: str, started_at: float, init: bytes, codecs: str) -> None:
+def insert(
+    conn: Connection,
+    *,
+    recording_id: str,
+    stream_id: str,
+    started_at: float,
+    init: bytes,
+    codecs: str,
+    media_start: float | None = None,
+) -> None:
     """Store a recording that begins."""
     conn.execute(
         recordings.insert().values(
@@ -54,6 +66,7 @@ def insert(conn: Connection, *, recording_id: str, stream_id: str, started_at: f
             closed=False,
             init=init,
             codecs=codecs,
+            media_start=media_start,
         )
     )
 
@@ -201,9 +214,28 @@ def each_segment(
 ) -> Iterator[tuple[float, float, str, str, int, int]]:
     """Segments that share any time with [start, end), oldest first, one at a time: a day has 21,600 of them.
 
+    Where recordings overlap because the clock was set back, only the segments of the one recorded last are returned.
+
     Columns: start, duration, recording_id, path, offset, length. They are plain tuples of the driver: making rows of
     them would take a third more time.
     """
+    found = _each(conn, stream_id, start, end)
+    made = _in_order(conn, stream_id, start - LONGEST_SEGMENT_S, end + LONGEST_SEGMENT_S)
+    return last_recorded(found, made) if overlap(made) else found
+
+
+def _in_order(conn: Connection, stream_id: str, start: float, end: float) -> list[tuple[str, float, float]]:
+    """Return id, start and end of the recordings in [start, end], in the order in which they were made."""
+    query = select(recordings.c.id, recordings.c.started_at, recordings.c.ended_at).where(
+        recordings.c.stream_id == stream_id, recordings.c.started_at < end, recordings.c.ended_at > start
+    )
+    rows = conn.execute(query.order_by(_RECORDED, recordings.c.started_at))
+    return [(row.id, row.started_at, row.ended_at) for row in rows]
+
+
+def _each(
+    conn: Connection, stream_id: str, start: float, end: float
+) -> Iterator[tuple[float, float, str, str, int, int]]:
     result = conn.execute(_near(stream_id, start, end))
     try:
         found = cast("Iterator[tuple[float, float, str, str, int, int]]", result.cursor)  # the cursor of the driver
@@ -246,11 +278,14 @@ def _near(stream_id: str, start: float, end: float) -> Query:
     )
 
 
-def last_segment(conn: Connection, stream_id: str, before: float | None = None) -> SegmentRow | None:
-    """The newest segment (that begins before ``before``)."""
-    query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id)
-    if before is not None:
-        query = query.where(segments.c.start < before)
+def last_segment(conn: Connection, stream_id: str) -> SegmentRow | None:
+    """Return the last segment of the recording that was made last."""
+    last = select(recordings.c.id).where(
+        recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
+    )
+    last = last.order_by(_RECORDED.desc(), recordings.c.started_at.desc()).limit(1)
+    recording_id = conn.execute(last).scalar()
+    query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id, segments.c.recording_id == recording_id)
     row = conn.execute(query.order_by(segments.c.start.desc()).limit(1)).first()
     return None if row is None else SegmentRow._make(row)
 

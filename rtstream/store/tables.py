@@ -68,6 +68,9 @@ recordings = Table(
     Column("codecs", String, nullable=False),
     # Bytes of its log that these rows reflect; null for recordings from before logs.
     Column("log_position", BigInteger),
+    # Media seconds of its first sample, which grow from recording to recording even if the clock is set back.
+    # Null for recordings from before this column, which are in the order of ``started_at``.
+    Column("media_start", Float),
 )
 
 segments = Table(

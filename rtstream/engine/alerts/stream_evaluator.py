@@ -22,7 +22,7 @@ from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
-from rtstream.rules.alert_policy import JournalEvidence
+from rtstream.rules.alert_policy import CLOCK_SET_BACK_S, JournalEvidence
 from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
@@ -60,6 +60,7 @@ class StreamEvaluator:
         self._on_webhooks = on_webhooks
         self._running = False
         self._asked = False
+        self._set_back: dict[str, float] = {}  # by alert: Unix seconds at which the clock was found to be set back
 
     def start(self) -> None:
         """Follow the journal as long as there are alerts on streams. Call it when one may have been added."""
@@ -117,15 +118,23 @@ class StreamEvaluator:
             condition = _rule(alert).conditions[0]
             if not isinstance(condition, Speech) or not alert.state.present:
                 continue
-            ended = alert.state.spoken or 0.0
+            spoken = alert.state.spoken or 0.0
+            ended = self._heard(alert.id, spoken, now)
             delay_s = UTTERANCE_S + alert.state.late_s
             due = ended + condition.for_s + delay_s
             if due <= now:
                 silence = Facts(speech=False, silence_s=max(condition.for_s, now - delay_s - ended))
-                await self._store([alert], silence, EvaluatedMoment(ended, ended + condition.for_s))
+                await self._store([alert], silence, EvaluatedMoment(spoken, spoken + condition.for_s))
             else:
                 following = min(following, due)
         return following
+
+    def _heard(self, alert_id: str, spoken: float, now: float) -> float:
+        """Return when the last speech ended. If the clock was set back since, that is the moment at which we notice."""
+        if spoken <= now + CLOCK_SET_BACK_S:
+            self._set_back.pop(alert_id, None)
+            return spoken
+        return self._set_back.setdefault(alert_id, now)
 
     async def _store(self, alerts: list[AlertRow], facts: Facts, moment: EvaluatedMoment) -> None:
         evaluations = [

@@ -39,6 +39,8 @@ MAX_LINES = 500
 SCENE_BYTES = 4000
 """Memory of a scene that waits for the database, besides its text."""
 RESUME_SLACK_S = 0.1
+RESUME_MAX_S = 3600.0
+"""Longest pause before the cap is checked again. It would last longer if the clock was set back."""
 """Seconds added to a pause for the cap. Clocks and timers are inexact, and an early call would pause again."""
 
 
@@ -163,7 +165,10 @@ class IndexRunner:
         """Pause the index until the cap allows another call. Windows dropped meanwhile are counted as capped."""
         index.paused = True
         await self._state(index, IndexStatus.PAUSED, str(capped))
-        await anyio.sleep(max(0.0, capped.until - time.time()) + RESUME_SLACK_S)
+        wait_s = min(
+            max(0.0, capped.until - time.time()), RESUME_MAX_S
+        )  # not longer if the clock is set back meanwhile
+        await anyio.sleep(wait_s + RESUME_SLACK_S)
         index.paused = False
         await self._state(index, IndexStatus.RUNNING, "")
 

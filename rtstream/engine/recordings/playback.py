@@ -80,8 +80,9 @@ class PlaybackService:
         if start is None and end is None:
             until = recorded_to or time.time()
             start, end = until - LAST_S, until
-        start, end = window(start, end)
-        end = max(start, min(end, max(time.time(), recorded_to or 0.0)))
+        now = max(time.time(), recorded_to or 0.0)  # later than the clock if that was set back
+        start, end = window(start, end, now)
+        end = max(start, min(end, now))
 
         def query(conn: Connection) -> tuple[list[Range], list[Range]]:
             return coverage(rows.each_segment(conn, stream_id, start, end), start, end)
@@ -111,7 +112,7 @@ class PlaybackService:
         if not segments:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
             raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
-        segment = segments[0]
+        segment = segments[-1]  # of two at the edge of what was recorded again, the newer one
         recording = await self._db.read(rows.find, stream_id, segment.recording_id)
         assert recording is not None
         piece = stored_segment(stream_id, segment)
@@ -131,7 +132,7 @@ class PlaybackService:
             recordings: dict[str, StoredRecording] = {}
             times: list[float] = []
             for at in (start + (number + 0.5) * step for number in range(count)):
-                for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[:1]:
+                for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[-1:]:
                     times.append(at)
                     piece = stored_segment(stream_id, row)
                     recording = recordings.get(row.recording_id)
@@ -179,8 +180,17 @@ def keys(recordings: Iterable[StoredRecording]) -> set[str]:
     return {piece.key for recording in recordings for piece in recording.pieces}
 
 
-def window(start: float | None, end: float | None) -> tuple[float, float]:
-    """The window asked for; one of no length becomes the second around it (API reference 2.6)."""
+def window(start: float | None, end: float | None, now: float | None = None) -> tuple[float, float]:
+    """Check the window that was asked for. One of no length becomes the second around it (API reference 2.6).
+
+    Args:
+        start: Unix seconds.
+        end: Unix seconds.
+        now: Unix time after which no window begins; None for the current time.
+
+    Raises:
+        InvalidRequest: The window is not possible.
+    """
     if start is None or end is None:
         raise InvalidRequest("Give both start and end as Unix timestamps in seconds.")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -191,7 +201,7 @@ def window(start: float | None, end: float | None) -> tuple[float, float]:
         )
     if end - start > MAX_WINDOW_S:
         raise InvalidRequest("The window is longer than 31 days. Ask for a shorter one.")
-    if start > time.time() + 1:
+    if start > (time.time() if now is None else now) + 1:
         raise InvalidRequest("The window begins in the future. Times are Unix timestamps in seconds.")
     if end == start:
         start, end = math.floor(start), math.floor(start) + 1

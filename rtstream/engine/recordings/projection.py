@@ -287,8 +287,9 @@ class RecordingProjection:
             if found is None and length:
                 found = find_fragments(await self._media.read(key, length, MAX_TAIL), head[:length])
             if found is not None:
+                first = found.first_time
                 opened = RecordingOpened(
-                    recording_id, stream_id, found.first_time, codecs(head[:length]), head[:length]
+                    recording_id, stream_id, first, codecs(head[:length]), head[:length], media_start=first
                 )
                 segments = await self._tail(stream_id, recording_id, opened, [], files)
                 return [opened, *segments] if segments else []

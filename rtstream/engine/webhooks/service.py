@@ -24,7 +24,7 @@ from standardwebhooks import Webhook
 from rtstream.concurrency import every, log_failure
 from rtstream.engine.webhooks.transport import PostFailed, PostResponse, post
 from rtstream.errors import RTStreamError
-from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt
+from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt, wait_s
 from rtstream.rules.source_urls import parse_webhook
 from rtstream.states import DeliveryState
 from rtstream.store import deliveries as outbox
@@ -182,7 +182,7 @@ class WebhookService:
             Whether all of them were delivered.
         """
         for row in rows:
-            pause = row.next_at - time.time()
+            pause = wait_s(row.next_at, time.time(), self._delays_s)
             if pause > 0:
                 with anyio.move_on_after(pause):
                     await lane.wake.wait()

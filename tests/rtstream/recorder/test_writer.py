@@ -48,11 +48,12 @@ def record(
     segment_s: float = 1.0,
     sent: list[Message] | None = None,
     abandon_at: int | None = None,
+    start: float = START,
 ) -> list[Message]:
-    """Everything a recording announces of a file whose time 0 is at ``START``; given up at a packet if asked to."""
+    """Everything a recording announces of a file whose time 0 is at ``start``; given up at a packet if asked to."""
     sent = [] if sent is None else sent
     clock = WallClock()
-    clock.offset = START
+    clock.offset = start
     with av.open(str(source)) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
@@ -179,7 +180,14 @@ def test_the_log_says_what_was_announced_and_comes_first(tmp_path: Path) -> None
     opened, *segments, closed = log_of(sent, tmp_path)
     began = run_of(sent)
     assert opened == RecordingOpened(
-        began.recording_id, tmp_path.name, began.started_at, began.codecs, began.payload, "Door", "rtsp://h/x"
+        began.recording_id,
+        tmp_path.name,
+        began.started_at,
+        began.codecs,
+        began.payload,
+        "Door",
+        "rtsp://h/x",
+        began.started_at,
     )
     assert segments == [
         SegmentWritten(one.start, one.duration, one.path, one.offset, one.length) for one in segments_of(sent)

@@ -95,3 +95,10 @@ def test_quiet_hours_reach_over_midnight_and_follow_the_clock_of_their_place() -
 def test_options_that_make_no_sense_are_refused_with_a_sentence(given_: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         options(given_)
+
+
+@pytest.mark.parametrize(("at", "fires"), [(1100.0, False), (995.0, False), (1601.0, True), (700.0, True)])
+def test_a_cooldown_ends_when_the_clock_is_set_back(at: float, fires: bool) -> None:
+    state = AlertState(fired_at=1000.0)
+    _, fired, _ = step(PolicyOptions(cooldown_s=600.0), state, 1.0, at)
+    assert fired is fires

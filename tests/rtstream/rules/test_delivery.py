@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.delivery import DELAYS_S, failure, next_attempt, retry_after_s
+from rtstream.rules.delivery import DELAYS_S, failure, next_attempt, retry_after_s, wait_s
 
 
 @given(st.integers(1, len(DELAYS_S)), st.floats(0, 1))
@@ -53,3 +53,18 @@ def test_any_retry_after_is_a_number_of_seconds_or_ignored(value: str) -> None:
 def test_the_error_of_a_refused_webhook_says_what_to_do(status: int, advice: str) -> None:
     assert str(status) in failure(status)
     assert advice in failure(status)
+
+
+@given(st.integers(1, len(DELAYS_S)), st.floats(0, 1), st.floats(0, 1e6), st.floats(-1e6, 1e6))
+def test_no_attempt_waits_longer_than_its_delay_even_if_the_clock_is_set(
+    attempts: int, jitter: float, now: float, step: float
+) -> None:
+    at = next_attempt(attempts, now, jitter)
+    assert at is not None
+    assert 0.0 <= wait_s(at, now + step) <= DELAYS_S[-1] * 1.2
+    assert wait_s(at, now) == pytest.approx(at - now)
+
+
+def test_an_attempt_that_was_planned_before_the_clock_was_set_back_is_made_at_once() -> None:
+    assert wait_s(1000.0 + 86_400.0, 1000.0) == 0.0
+    assert wait_s(1000.0 + 10.0, 1000.0, [2.0]) == 10.0  # as Retry-After asks

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from rtstream.rules.playlist import HOLE_S, Segment, coverage, describe_nearest, playlist
+from rtstream.rules.playlist import HOLE_S, Segment, coverage, describe_nearest, last_recorded, overlap, playlist
 
 T0 = 1_700_000_000.0
 # Times on a grid of 1/8 s: exact in binary, and HOLE_S is two steps.
@@ -184,3 +184,25 @@ def test_the_playlist_of_a_day_takes_a_tenth_of_a_second() -> None:
     assert made.count("#EXTINF") == 21_600
     # Measured 40 ms; the margin is for slow machines.
     assert taken < 0.5
+
+
+def made_at(start: int, count: int, recording: str) -> list[Segment]:
+    return [seg(start + number * 4, recording=recording) for number in range(count)]
+
+
+@given(st.lists(st.tuples(st.integers(-60, 60), st.integers(1, 20)), min_size=1, max_size=5))
+def test_of_a_moment_that_was_recorded_again_the_later_recording_is_used(spans: list[tuple[int, int]]) -> None:
+    made = [made_at(start, count, f"rec-{number}") for number, (start, count) in enumerate(spans)]
+    recordings = [(own[0].recording_id, own[0].start, own[-1].end) for own in made]
+    used = list(last_recorded(sorted(itertools.chain(*made)), recordings))
+    assert used == sorted(used)
+    if not overlap(recordings) and recordings == sorted(recordings, key=lambda recording: recording[1]):
+        assert len(used) == sum(map(len, made))
+    for at in (T0 + second + 0.5 for second in range(-60, 140)):
+        holding = [number for number, (_, start, end) in enumerate(recordings) if start <= at < end]
+        found = [segment for segment in used if segment.start <= at < segment.end]
+        assert bool(found) == bool(holding)  # no moment is missing
+        if holding:
+            last, own = f"rec-{max(holding)}", recordings[max(holding)]
+            assert any(segment.recording_id == last for segment in found)
+            assert all(s.recording_id == last or s.start < own[1] or s.end > own[2] for s in found)

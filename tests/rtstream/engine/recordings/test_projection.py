@@ -22,7 +22,7 @@ from rtstream.storage.folder import FolderStorage
 from rtstream.store import recording_logs
 from rtstream.store import recordings as recording_rows
 from rtstream.store.database import Database
-from tests.rtstream.recorder.test_writer import picture_file, record, run_of, segments_of
+from tests.rtstream.recorder.test_writer import START, picture_file, record, run_of, segments_of
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +258,28 @@ def opened_line(data: Path, recording_id: str) -> RecordingOpened:
     lines, _ = decode((data / "media" / STREAM / recording_id / LOG_FILE).read_bytes())
     assert isinstance(lines[0], RecordingOpened)
     return lines[0]
+
+
+async def test_of_two_recordings_of_one_moment_the_later_one_is_played(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], pictures: Path
+) -> None:
+    """The clock was set back by ten seconds after the first recording; the database was lost later."""
+    data, first, _ = recorded
+    folder = data / "media" / STREAM
+    sent = record(pictures, folder, segment_s=4.0, start=START + 10.0)
+    second = run_of(sent)
+    start = second.started_at
+    async with Engine(config(data)) as engine:
+        used = await engine.db.read(recording_rows.segments_between, STREAM, start + 1.0, start + 20.0)
+        assert {row.recording_id for row in used if row.start > start} == {second.recording_id}
+        assert {row.recording_id for row in used} <= {first.recording_id, second.recording_id}
+        covered = await engine.db.read(recording_rows.segments_between, STREAM, first.started_at, start + 20.0)
+        assert sum(row.duration for row in covered) >= 29.9
+        newest = await engine.db.read(recording_rows.last_segment, STREAM)
+        assert newest is not None
+        assert newest.recording_id == second.recording_id
+        third = run_of(record(pictures, folder, segment_s=4.0, start=START - 100.0))
+        await engine.projection.scan()
+        newest = await engine.db.read(recording_rows.last_segment, STREAM)
+        assert newest is not None
+        assert (newest.recording_id, newest.start < start) == (third.recording_id, True)
