@@ -112,7 +112,7 @@ class PlaybackService:
         if not segments:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
             raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
-        segment = segments[-1]  # of two at the edge of what was recorded again, the newer one
+        segment = segments[-1]  # the newer one, if a moment was recorded twice
         recording = await self._db.read(rows.find, stream_id, segment.recording_id)
         assert recording is not None
         piece = stored_segment(stream_id, segment)
