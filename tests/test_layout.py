@@ -18,6 +18,8 @@ MODULES = sorted(
     for path in (ROOT / package).rglob("*.py")
     if not path.name.startswith("__")
 )
+MIGRATIONS = "rtstream/store/migrations/versions/"
+"""Tested together: tests/rtstream/store/migrations upgrades a database of every revision and uses it."""
 UNTESTED = TESTS / "untested_modules.txt"
 
 SLEEPS: dict[str, str] = {
@@ -54,7 +56,8 @@ def excepted() -> list[str]:
 
 
 def test_every_module_with_logic_has_tests_in_the_mirrored_place() -> None:
-    missing = {module for module in MODULES if has_logic(ROOT / module) and not mirror(module).exists()}
+    modules = [module for module in MODULES if not module.startswith(MIGRATIONS)]
+    missing = {module for module in modules if has_logic(ROOT / module) and not mirror(module).exists()}
     new = missing - set(excepted())
     assert not new, f"add {[str(mirror(module).relative_to(ROOT)) for module in sorted(new)]}"
 
