@@ -56,7 +56,7 @@ def test_an_older_database_gets_the_newest_schema_and_keeps_its_rows(
     assert schema_of(path) == schema_of(created)
     after = rows(path)
     before.pop("search_removed" if revision in ("0004", "0005") else "", None)
-    for pin in before.get("pins", []):
+    for pin in before.get("pins", []) if revision < "0012" else []:
         pin["owner_id"] = pin.pop("alert_id").removeprefix("export:")  # since 0012
     for table, expected in before.items():
         found = after[table]

@@ -14,7 +14,7 @@ from tests.rtstream.store.migrations.databases import OLDER, older
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("revision", [revision for revision in OLDER if revision >= "0003"])
+@pytest.mark.parametrize("revision", [revision for revision in OLDER if "0003" <= revision <= "0011"])
 async def test_footage_that_older_versions_protected_has_an_owner(tmp_path: Path, revision: str) -> None:
     older(revision, tmp_path)
     await Database.below(tmp_path).aclose()
