@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import sys
 import threading
@@ -15,6 +16,8 @@ from typing import TypeVar
 from rtstream.messages import RecorderSpec
 
 J = TypeVar("J")
+
+log = logging.getLogger(__name__)
 
 _starting = threading.Lock()
 
@@ -59,7 +62,7 @@ def start_process(target: Callable[[Connection, J], None], job: J, name: str) ->
     """
     ours, theirs = multiprocessing.Pipe()
     process = context().Process(  # pyright: ignore[reportAttributeAccessIssue]
-        target=target, args=(theirs, job), name=name, daemon=True
+        target=_run, args=(target, theirs, job), name=name, daemon=True
     )
     try:
         with _starting:
@@ -84,6 +87,18 @@ def _start_without_main(process: BaseProcess) -> None:
         process.start()
     finally:
         sys.modules["__main__"] = main
+
+
+def _run(target: Callable[[Connection, J], None], connection: Connection, job: J) -> None:
+    """Run the target of a new process. Its errors are logged, because Python would print them as they are."""
+    from rtstream.logs import log_to_stderr
+
+    log_to_stderr("WARNING")
+    try:
+        target(connection, job)
+    except Exception:
+        log.exception("%s failed", multiprocessing.current_process().name)
+        sys.exit(1)
 
 
 def _enter(connection: Connection, spec: RecorderSpec) -> None:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from rtstream.environment import exempt_loopback
 from rtstream.json_types import JsonObject
+from rtstream.logs import log_to_stderr
 
 if TYPE_CHECKING:  # takes long to import
-    from types import TracebackType
-
     from server.settings import Settings
 
 MODULES = {
@@ -53,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    sys.excepthook = _report_crash
+    log_to_stderr("WARNING")  # commands with settings choose another level
     exempt_loopback()
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
@@ -132,12 +131,6 @@ def _warn(line: str) -> None:
     warn(line)
 
 
-def _report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    from server.cli.terminal import report_crash
-
-    report_crash(kind, error, trace)
-
-
 def _first(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
@@ -146,11 +139,7 @@ def _first(group: BaseException) -> BaseException:
 
 def _log_to_stderr(level: str) -> None:
     # This precedes the set-up by the SDK, which would log the URLs of requests.
-    from server.cli.terminal import LogFormatter
-
-    to_stderr = logging.StreamHandler(sys.stderr)
-    to_stderr.setFormatter(LogFormatter())
-    logging.basicConfig(level=level, handlers=[to_stderr])
+    log_to_stderr(level)
     for chatty in ("httpx", "httpcore", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -47,7 +47,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("rtstream.mp4", "rtstream.extract", "rtstream.perception", "rtstream.storage", "rtstream.store"),
         "rtstream.concurrency",
     ),
-    "rtstream/perception": (*("rtstream.rules", "rtstream.config", "rtstream.telemetry", "rtstream.concurrency"),),
+    "rtstream/perception": (
+        *("rtstream.rules", "rtstream.config", "rtstream.telemetry", "rtstream.concurrency", "rtstream.logs"),
+    ),
     "rtstream/store": ("rtstream.models", "rtstream.rules"),
     "rtstream/storage": (),
     "rtstream/recorder": ("rtstream.rules", "rtstream.messages", "rtstream.mp4", "rtstream.forkserver"),

@@ -22,6 +22,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
+from rtstream.logs import log_to_stderr
 from rtstream.perception.protocols import ProviderError
 
 T = TypeVar("T")
@@ -130,6 +131,7 @@ class ChildProcess:
 def _begin() -> None:
     # Ctrl-C reaches the whole process group, but the engine decides when this child ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log_to_stderr("WARNING")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,20 +1,15 @@
-"""Output of the commands and the log. Text of others reaches a terminal without characters that control it."""
+"""Output of the commands. Text of others reaches a terminal without characters that control it."""
 
 from __future__ import annotations
 
 import json
-import logging
 import sys
-import traceback
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from rtstream.rules.text_safety import for_terminal
 
 if TYPE_CHECKING:  # takes long to import
     from pydantic import BaseModel
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def say(*lines: str) -> None:
@@ -51,29 +46,6 @@ def show_progress(text: str) -> int:
 def clear_progress(length: int) -> None:
     """Remove a line of this length that ``show_progress`` printed."""
     sys.stdout.write("\r" + " " * length + "\r")
-
-
-def report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print the traceback of an exception that nothing handled (``sys.excepthook``)."""
-    warn(*"".join(traceback.format_exception(kind, error, trace)).splitlines())
-
-
-class LogFormatter(logging.Formatter):
-    """Formats log records. A message takes one line, and the lines of a traceback begin with a bar."""
-
-    def __init__(self) -> None:
-        super().__init__(LOG_FORMAT)
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """As in logging."""
-        return for_terminal(super().formatMessage(record))
-
-    def formatException(
-        self,
-        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
-    ) -> str:
-        """As in logging."""
-        return "\n".join(f"| {for_terminal(line)}" for line in super().formatException(ei).split("\n"))
 
 
 def _write(stream: TextIO, lines: tuple[str, ...]) -> None:

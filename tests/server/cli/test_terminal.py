@@ -1,11 +1,10 @@
-"""Text of others in the output of commands and in the log: it controls no terminal and links nothing."""
+"""Text of others in the output of commands: it controls no terminal and links nothing."""
 
 from __future__ import annotations
 
 import ast
 import io
 import json
-import logging
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from rtstream.client.messages import LiveEvent
 from server.cli import terminal
-from server.cli.terminal import LogFormatter, clear_progress, report_crash, say, say_json, show_progress, warn
+from server.cli.terminal import clear_progress, say, say_json, show_progress, warn
 from tests.server.cli.test_watch import environment
 from tests.server.mcp_servers import SCRIPT, Served
 
@@ -84,34 +83,9 @@ def test_json_is_one_ascii_line_without_live_links(capsys: pytest.CaptureFixture
     assert json.loads(say_json(own))["player_url"] == "http://127.0.0.1:8740/watch?v=abc"
 
 
-def test_the_log_contains_no_sequence_in_messages_and_tracebacks() -> None:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(LogFormatter())
-    log = logging.Logger("stream \x1b[2J")
-    log.addHandler(handler)
-    for sequence in SEQUENCES.values():
-        try:
-            raise ValueError(f"bad {sequence}")
-        except ValueError:
-            log.exception("failed: %s", sequence)
-    assert ALLOWED.fullmatch(stream.getvalue())
-    assert stream.getvalue().count(" ERROR ") == len(SEQUENCES)
-    assert not [line for line in stream.getvalue().splitlines() if line.startswith("rtstream-mcp:")]
-
-
-def test_a_crash_is_reported_without_sequences(capsys: pytest.CaptureFixture[str]) -> None:
-    error = ValueError("bad " + "".join(SEQUENCES.values()))
-    report_crash(ValueError, error, None)
-    text = capsys.readouterr().err
-    assert "ValueError" in text
-    assert ALLOWED.fullmatch(text)
-
-
-def test_the_program_logs_and_crashes_through_the_terminal_module() -> None:
+def test_the_program_logs_and_crashes_without_sequences() -> None:
     code = (
         "import logging, server.__main__ as main\n"
-        "main._log_to_stderr('INFO')\n"
         "main.main(['no\\x1b[2Jcommand'])\n"
         "logging.getLogger('x').error('a\\x1b[2Jb')\n"
         "raise ValueError('c\\x9b2Jd')\n"
@@ -119,7 +93,7 @@ def test_the_program_logs_and_crashes_through_the_terminal_module() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, check=False)
     text = done.stderr.decode()
     assert ALLOWED.fullmatch(text)
-    assert all(part in text for part in ("no\\x1b[2Jcommand", "a\\x1b[2Jb", "ValueError: c\\x9b2Jd"))
+    assert all(part in text for part in ("no\\x1b[2Jcommand", "a\\x1b[2Jb", "| ValueError: c\\x9b2Jd"))
 
 
 def test_no_other_module_of_the_program_writes_to_the_terminal() -> None:
