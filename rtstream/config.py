@@ -78,6 +78,15 @@ class EngineConfig(BaseModel):
     retain_gb: float | None = Field(
         default=None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take."
     )
+    retain_percent: float | None = Field(
+        default=None,
+        ge=0,
+        le=95,
+        description=(
+            "Percent of the disk's free space that all recordings together may fill; the oldest are removed first, and "
+            "the evidence of alerts last. 0: no bound. Unset: 80 in a new data folder, no bound in an older one."
+        ),
+    )
     min_free_gb: float = Field(
         default=1.0,
         ge=0,

@@ -104,6 +104,8 @@ async def connect_stream(
     stream = await live(ctx).client.connect_stream(request)
     cursor = await live(ctx).feed.cursor()
     hint = "Call look to see it, or index_visuals to have it described continuously."
+    if stream.storage is not None:
+        hint = f"{stream.storage.text} {hint}"
     return ConnectedStream(**_fields(stream), cursor=cursor, next=hint)
 
 

@@ -25,6 +25,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
 from rtstream.engine.recordings import (
+    DiskBound,
     ExportService,
     LinkService,
     MediaAccess,
@@ -53,7 +54,7 @@ from rtstream.models import (
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
 from rtstream.rules.link_targets import LinkOrigin, window_target
-from rtstream.storage import Storage
+from rtstream.storage import DiskReserve, Storage
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -129,6 +130,8 @@ class Engine:
         self.api_key = keys.load_or_create(data_dir, self.config.api_key)
         media, exported = (FolderStorage.create(data_dir / name) for name in ("media", "videos"))
         await self._open_store(data_dir, stack)
+        self.bound = DiskBound(self.config, self.db, media, lambda: 0)
+        await self.bound.load(created=media.created and self.db.created)
         await self._open_models(stack)
         self.links = LinkService(self.db, self.config.link_ttl_s)
         self._addresses = Addresses(self.config)
@@ -148,7 +151,9 @@ class Engine:
         self._open_streams(tasks, media)
         self._open_videos(tasks, media, exported)
         stack.push_async_callback(self.media.aclose)
-        self._retention = Retention(self.config, self.db, self.projection)
+        self.retention = Retention(self.config, self.db, self.projection, self.bound)
+        reserve = DiskReserve(data_dir / "reserve")
+        self._storage.watch_disk(media, reserve, int(self.config.min_free_gb * 1e9), self.retention.make_room)
         stack.push_async_callback(self._stop_recorders)
         await self._start(tasks)
 
@@ -211,6 +216,7 @@ class Engine:
             self._addresses,
             media,
             self.indexes.progress,
+            self.bound,
         )
 
     def _open_videos(self, tasks: TaskGroup, media: Storage, exported: Storage) -> None:
@@ -241,7 +247,7 @@ class Engine:
         await self.streams.resume()
         self.search.start(tasks)
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
-        tasks.start_soon(self._retention.run)
+        tasks.start_soon(self.retention.run)
 
     async def _agree(self, running: frozenset[str]) -> None:
         await self.projection.scan(running)

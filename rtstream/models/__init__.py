@@ -33,6 +33,7 @@ from rtstream.models.streams import (
     MediaInfo,
     Playback,
     RetentionLimits,
+    StorageForecast,
     Stream,
 )
 from rtstream.models.transcripts import TranscriptPage, TranscriptSegment, TranscriptStatus
@@ -108,6 +109,7 @@ __all__ = [
     "SearchState",
     "SearchStreams",
     "Slice",
+    "StorageForecast",
     "Stream",
     "StreamStatus",
     "TranscriptPage",

@@ -65,6 +65,15 @@ class RetentionLimits(ApiModel):
     max_bytes: int | None = Field(default=None, gt=0, description="Bytes above which the oldest are removed.")
 
 
+class StorageForecast(ApiModel):
+    """Disk space that the recording of a stream is expected to need (extension)."""
+
+    gb_per_day: float = Field(description="Gigabytes (10^9 bytes) per day.")
+    measured: bool = Field(description="Whether the rate is measured. Otherwise, it is estimated from the media.")
+    bound_gb: float | None = Field(default=None, description="Gigabytes that all recordings may fill. None: no bound.")
+    text: str = Field(description="The forecast as a sentence.")
+
+
 class Stream(ApiModel):
     """A live stream (API reference 2.2)."""
 
@@ -92,6 +101,9 @@ class Stream(ApiModel):
     )
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
     recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
+    storage: StorageForecast | None = Field(
+        default=None, description="Expected disk space. Present only when a single, recorded stream is requested."
+    )
 
 
 class ConnectStream(ApiModel):

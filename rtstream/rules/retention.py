@@ -53,6 +53,20 @@ def expired(candidates: Sequence[File], *, before: float | None, excess: int) ->
     return going
 
 
+def disk_excess(percent: float, own: int, free: int, min_free: int) -> int:
+    """Return the bytes to remove so that the disk does not become full.
+
+    Args:
+        percent: Percent of the space that is free or their own that recordings may fill; 0 for no bound.
+        own: Bytes of recordings and of copies of the database.
+        free: Free bytes of the disk.
+        min_free: Free bytes below which recording pauses. With a bound, more than that stays free.
+    """
+    if not percent:
+        return 0
+    return max(0, int(own - (own + free) * percent / 100), int(min_free * 1.25) - free)
+
+
 def unpinned(candidates: Iterable[File], pins: Sequence[tuple[float, float]]) -> list[File]:
     """Return the files that do not overlap any pinned range."""
     return [file for file in candidates if not any(start < file.end and end > file.start for start, end in pins)]

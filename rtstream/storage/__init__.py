@@ -7,5 +7,6 @@ nothing but the standard library.
 from rtstream.storage.interface import Storage, StoredFile
 from rtstream.storage.keys import joined
 from rtstream.storage.local import Draft, LocalFiles
+from rtstream.storage.reserve import DiskReserve
 
-__all__ = ["Draft", "LocalFiles", "Storage", "StoredFile", "joined"]
+__all__ = ["DiskReserve", "Draft", "LocalFiles", "Storage", "StoredFile", "joined"]

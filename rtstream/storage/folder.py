@@ -28,12 +28,17 @@ class FolderStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.created = False
+        """Whether ``create`` created the folder."""
 
     @classmethod
     def create(cls, root: Path) -> FolderStorage:
         """Create the folder for this user only, unless it exists. Blocks. Raises OSError."""
+        created = not root.exists()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(root)
+        storage = cls(root)
+        storage.created = created
+        return storage
 
     def _path(self, key: str) -> Path:
         """The path of a key. Raises NotFound when it, or a symbolic link in it, leads out of the root."""

@@ -26,6 +26,9 @@ P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
+DATABASE = "rtstream.db"
+"""Name of the database in a data folder."""
+
 _WAIT = "Try again in a few seconds; see the engine's log if it lasts."
 _REPAIR = "Stop the engine and run 'rtstream-mcp db repair'."
 _UNAVAILABLE = {
@@ -49,6 +52,7 @@ BUSY_AGAIN_S = 0.25
 
 WRITES = "rtstream_writes"
 """Execution option of writing transactions: the longest wait for the lock of another program, in seconds."""
+HEADER = b"SQLite format 3\0"
 READERS = 4
 CHECKPOINT_WRITES = 25
 """Number of writes after which a separate thread copies the write-ahead log into the database."""
@@ -91,6 +95,43 @@ def open_engine(url: str | URL) -> Engine:
     return engine
 
 
+OVERWRITTEN = "was overwritten while the engine ran"
+CUT = "was cut short while the engine ran"
+
+
+class _OpenFile:
+    """The file of the database as it was opened. Everything here blocks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+        self._size = 0
+
+    def note(self) -> None:
+        """Remember the file, which is open."""
+        found = self._path.stat()
+        self._identity = found.st_dev, found.st_ino
+
+    def problem(self) -> str:
+        """Return what happened to the file behind the engine's back, or an empty string."""
+        try:
+            found = self._path.stat()
+            with self._path.open("rb") as file:
+                header = file.read(len(HEADER))
+        except FileNotFoundError:
+            return "was removed while the engine ran"
+        except OSError:
+            return ""  # of the disk, which is reported elsewhere
+        if self._identity is not None and (found.st_dev, found.st_ino) != self._identity:
+            return "was replaced while the engine ran"
+        if header != HEADER:
+            return OVERWRITTEN
+        if found.st_size < self._size:  # it is never made smaller
+            return CUT
+        self._size = found.st_size
+        return ""
+
+
 class Database:
     """Runs query functions in threads with ``await db.read(fn, *args)`` and ``await db.write(fn, *args)``.
 
@@ -103,12 +144,18 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="db-checkpoint")
         self._writes = 0
+        self._file = _OpenFile(Path(self._engine.url.database or "")) if self._engine.dialect.name == "sqlite" else None
         self._failure: DatabaseUnavailable | None = None
         self._damage: DatabaseUnavailable | None = None
+        self._unreadable: DatabaseUnavailable | None = None
+        self.created = False
+        """Whether the file did not exist before it was opened."""
         self.on_change: Callable[[], None] = lambda: None
         """Called in the event loop when ``failure`` has changed."""
         try:
             prepare(self._engine)
+            if self._file is not None:
+                self._file.note()
         except BaseException:
             self._engine.dispose()
             raise
@@ -121,14 +168,17 @@ class Database:
             Conflict: The database belongs to a newer version or to another program, or it is not a database.
             Unavailable: It cannot be opened, copied or upgraded, for example because the disk is full.
         """
-        path = data_dir / "rtstream.db"
+        path = data_dir / DATABASE
         try:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            created = not path.exists()
             # Created here, because SQLite would use default permissions and it holds the credentials of stream URLs.
             path.touch(mode=0o600)
         except OSError as exc:
             raise failure(path, exc) from exc
-        return cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
+        opened = cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
+        opened.created = created
+        return opened
 
     @property
     def failure(self) -> DatabaseUnavailable | None:
@@ -175,6 +225,18 @@ class Database:
             self._note(None)
         return result
 
+    async def examine(self) -> None:
+        """Look whether the file is still the one that was opened, which SQLite notices late or never."""
+        if self._file is None or self._unreadable is not None:
+            return
+        problem = await asyncio.get_running_loop().run_in_executor(self._readers, self._file.problem)
+        if problem:
+            log.error("the database file %s", problem)
+            failure = DatabaseUnavailable(f"The database file {problem}.", _REPAIR, damaged=True)
+            if problem in (OVERWRITTEN, CUT):
+                self._unreadable = failure
+            self._note(failure)
+
     def _checkpoint(self) -> None:
         """Copy the write-ahead log without delaying writers. In a writer, it would take 0.1 s or more per 4 MB."""
         with self._engine.connect() as conn:
@@ -191,15 +253,18 @@ class Database:
         return self._run(engine, lambda conn: fn(conn, *args, **named))
 
     def _run(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        if self._unreadable is not None:  # rows would be made up of other bytes
+            raise DatabaseUnavailable(self._unreadable.problem, self._unreadable.next_step, damaged=True)
         try:
             with engine.begin() as conn:
                 return fn(conn)
-        except DBAPIError as exc:
-            code = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF  # the low byte of extended codes is the kind
+        except (DBAPIError, sqlite3.Error) as exc:  # the second where a query uses the driver itself
+            cause = exc.orig if isinstance(exc, DBAPIError) else exc
+            code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte of extended codes is the kind
             if code not in _UNAVAILABLE:
                 raise  # a fault of the query
             if self.failure is None:  # else it is known
-                log.warning("the database failed: %s", exc.orig)
+                log.warning("the database failed: %s", cause)
             problem, next_step = _UNAVAILABLE[code]
             raise DatabaseUnavailable(
                 f"The database {problem}.",

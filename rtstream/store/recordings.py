@@ -135,10 +135,26 @@ def file_ends(conn: Connection, stream_id: str) -> dict[str, int]:
     }
 
 
-def pinned(conn: Connection, stream_id: str, before: float) -> list[tuple[float, float]]:
-    """Return the protected ranges that begin before ``before``."""
-    rows = conn.execute(select(pins).where(pins.c.stream_id == stream_id, pins.c.start < before)).all()
-    return [(row.start, row.end) for row in rows]
+def pinned(conn: Connection, stream_id: str, before: float, kind: PinKind | None = None) -> list[tuple[float, float]]:
+    """Return the protected ranges that begin before ``before``, of one kind or of all."""
+    query = select(pins).where(pins.c.stream_id == stream_id, pins.c.start < before)
+    if kind is not None:
+        query = query.where(pins.c.owner_kind == kind)
+    return [(row.start, row.end) for row in conn.execute(query).all()]
+
+
+def total_bytes(conn: Connection) -> int:
+    """Return the bytes of all recordings."""
+    return int(conn.execute(select(func.coalesce(func.sum(streams.c.recorded_bytes), 0))).scalar_one())
+
+
+def recent_size(conn: Connection, stream_id: str, count: int = 1000) -> tuple[int, float]:
+    """Return the bytes and the seconds of the newest segments of a stream."""
+    columns = select(segments.c.length, segments.c.duration).where(segments.c.stream_id == stream_id)
+    newest = columns.order_by(segments.c.start.desc()).limit(count).subquery()
+    total = select(func.coalesce(func.sum(newest.c.length), 0), func.coalesce(func.sum(newest.c.duration), 0.0))
+    length, seconds = conn.execute(total).one()
+    return int(length), float(seconds)
 
 
 def pin(conn: Connection, stream_id: str, start: float, end: float, kind: PinKind, owner_id: str) -> None:

@@ -1,5 +1,6 @@
 """Recordings and exported videos: playback, links, exports, retention."""
 
+from rtstream.engine.recordings.disk_bound import DiskBound
 from rtstream.engine.recordings.exports import ExportService
 from rtstream.engine.recordings.links import (
     LinkEnded,
@@ -17,6 +18,7 @@ from rtstream.engine.recordings.retention import Retention
 from rtstream.engine.recordings.videos import VideoService
 
 __all__ = [
+    "DiskBound",
     "ExportService",
     "LinkEnded",
     "LinkService",

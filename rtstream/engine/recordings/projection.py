@@ -6,6 +6,7 @@ database is unavailable, logs grow and nothing is lost. The rows follow later.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
@@ -208,11 +209,28 @@ class RecordingProjection:
                 size = (await self._media.get(key)).size
                 torn = size > 0 and await self._media.read(key, size - 1, 1) != b"\n"
                 line = encode(FilesRemoved(tuple(removed)))
-                await self._media.append(key, b"\n" + line if torn else line)
-        await self._db.write(recording_rows.remove_segments, stream_id, paths)
+                await self._log_removal(stream_id, removed, key, b"\n" + line if torn else line)
+        try:
+            await self._db.write(recording_rows.remove_segments, stream_id, paths)
+        except DatabaseUnavailable as exc:
+            if exc.disk_full:  # the files make room; the log removes the rows later
+                await self._media.delete([joined(stream_id, path) for path in paths])
+                for recording_id in by_recording:
+                    self.cue(stream_id, recording_id)
+            raise
         await self._media.delete([joined(stream_id, path) for path in paths])
         for recording_id in by_recording:
             await self._forget_empty(stream_id, recording_id)
+
+    async def _log_removal(self, stream_id: str, removed: list[str], key: str, line: bytes) -> None:
+        """Log a removal. On a full disk, the files are deleted first: without their bytes, nothing can come back."""
+        try:
+            await self._media.append(key, line)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            await self._media.delete([joined(stream_id, path) for path in removed])
+            await self._media.append(key, b"\n" + line)  # a part of the line may be there
 
     async def _forget_empty(self, stream_id: str, recording_id: str) -> None:
         """Delete the log of a recording of which nothing is left. One that has a row may still grow."""

@@ -15,6 +15,7 @@ from rtstream import messages as m
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.journal import Journal
+from rtstream.engine.recordings import DiskBound
 from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.recorder_events import RecorderEvents
@@ -33,6 +34,7 @@ from rtstream.models import (
     StreamStatus,
 )
 from rtstream.rules.redaction import show_url
+from rtstream.rules.storage_forecast import ExpectedMedia
 from rtstream.rules.text_safety import clean
 from rtstream.states import DesiredState, HealthState
 from rtstream.storage import Storage
@@ -65,6 +67,7 @@ class StreamService:
         addresses: Addresses,
         media: Storage,
         progress: Callable[[str], Awaitable[list[IndexProgress]]],
+        bound: DiskBound,
     ) -> None:
         self._config = config
         self._db = db
@@ -76,6 +79,7 @@ class StreamService:
         self._addresses = addresses
         self._media = media
         self._progress = progress
+        self._bound = bound
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self) -> None:
@@ -166,7 +170,10 @@ class StreamService:
             return rows.get(conn, stream_id), recording_rows.ranges(conn, stream_id)
 
         row, ranges = await self._db.read(query)
-        return self._stream(row, ranges).model_copy(update={"indexes": await self._progress(stream_id)})
+        stream = self._stream(row, ranges).model_copy(update={"indexes": await self._progress(stream_id)})
+        if row.store:
+            stream.storage = await self._bound.forecast(row, _expected(stream.media))
+        return stream
 
     async def start(self, stream_id: str) -> Stream:
         """Run a stream; harmless when it runs already."""
@@ -316,3 +323,9 @@ class StreamService:
 
         found, total = await self._db.read(query)
         return [self._stream(row, []) for row in found], total
+
+
+def _expected(media: MediaInfo | None) -> ExpectedMedia:
+    if media is None:
+        return ExpectedMedia()
+    return ExpectedMedia(media.video_codec, media.width, media.height, media.fps, media.audio_codec is not None)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from rtstream.concurrency import every
 from rtstream.engine.streams.health import NEXT_STEPS, HealthLog
 from rtstream.models import HealthCode
+from rtstream.storage import DiskReserve, Storage
 from rtstream.store.database import Database
 from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
+
+DISK_EVERY_S = 5.0
 
 
 class StorageHealth:
@@ -30,6 +37,7 @@ class StorageHealth:
         self._queue = queue
         self._health = health
         self._turn = anyio.Lock()
+        self._look: Callable[[], Awaitable[None]] | None = None
         self._tasks = tasks
         db.on_change = self._database_changed
 
@@ -44,6 +52,57 @@ class StorageHealth:
                 await self._health.set_problem(HealthCode.DATABASE_UNAVAILABLE, failure.problem, failure.next_step)
             else:
                 await self._health.clear_problem(HealthCode.DATABASE_UNAVAILABLE)
+        if failure is not None and failure.disk_full and self._look is not None:
+            await self._look()
+
+    def watch_disk(
+        self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Look at the disk every few seconds from now on.
+
+        Args:
+            media: Storage of the recordings.
+            reserve: Space that is released while the disk is full.
+            min_free: Free bytes below which recording pauses.
+            make_room: Removes what retention allows.
+        """
+        turn = anyio.Lock()
+
+        async def look() -> None:
+            async with turn:
+                await self._disk(media, reserve, min_free, make_room)
+
+        self._look = look
+        self._tasks.start_soon(every, DISK_EVERY_S, look, "the disk could not be examined")
+
+    async def _disk(
+        self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
+    ) -> None:
+        await self._db.examine()
+        try:
+            free = await media.free()
+        except OSError as exc:
+            await self.files_failed(f"The disk of the data folder cannot be read: {exc.strerror}.")
+            return
+        failure = self._db.failure
+        refused = failure is not None and failure.disk_full
+        if not refused and free >= max(min_free, reserve.size // 4 if reserve.held else reserve.size * 2):
+            await self._health.clear_problem(HealthCode.DISK_FULL)
+            await anyio.to_thread.run_sync(reserve.fill)
+            return
+        if refused or free < reserve.size // 4:
+            if await anyio.to_thread.run_sync(reserve.release):
+                log.warning("the disk is full; %d MB of reserved space are released", reserve.size >> 20)
+            self._queue.wake()
+        paused = " Recording is paused." if free < min_free or refused else ""
+        text = f"The disk of the data folder is full: {free / 1e6:.0f} MB are free.{paused}"
+        if not any(problem.code is HealthCode.DISK_FULL for problem in self._health.problems):
+            await self._health.set_problem(HealthCode.DISK_FULL, text, NEXT_STEPS[HealthCode.DISK_FULL])
+        try:
+            await make_room()
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     async def files_failed(self, reason: str) -> None:
         """Show that recorded files cannot be read or written, or, with an empty reason, that they can again."""

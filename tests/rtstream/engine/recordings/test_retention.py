@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.recordings import RecordingProjection, Retention
+from rtstream.engine.recordings import DiskBound, RecordingProjection, Retention
 from rtstream.states import PinKind
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import recordings as rows
@@ -131,3 +131,82 @@ async def test_segments_without_bytes_are_forgotten_and_no_file_is_deleted(db: D
         ("rec-1/000002.m4s", 500),
     ]
     assert (await db.read(stream_rows.get, STREAM)).recorded_bytes == 1500
+
+
+class SmallDisk(FolderStorage):
+    """A storage whose free space is set by the test."""
+
+    available = 0
+
+    async def free(self) -> int:
+        return self.available
+
+
+async def bounded(db: Database, media: Path, free: int, *, percent: float = 80, copies: int = 0) -> Retention:
+    disk = SmallDisk(media)
+    disk.available = free
+    config = EngineConfig(min_free_gb=1000 / 1e9, retain_percent=percent)
+    bound = DiskBound(config, db, disk, lambda: copies)
+    return Retention(config, db, RecordingProjection(db, disk), bound)
+
+
+@pytest.mark.parametrize(
+    ("free", "copies", "gone"),
+    [
+        (10_000, 0, 0),
+        (2000, 0, 0),  # 4000 of 6000 are below 80 %
+        (1300, 0, 0),
+        (1200, 0, 1),  # less than 125 % of the minimum
+        (250, 0, 1),
+        (1600, 9000, 2),  # copies of the database count
+    ],
+)
+async def test_the_oldest_go_before_the_disk_is_full(
+    db: Database, tmp_path: Path, free: int, copies: int, gone: int
+) -> None:
+    paths = await record(db, tmp_path, 4, age_s=600)
+    await (await bounded(db, tmp_path, free, copies=copies)).round()
+    assert left(paths) == [False] * gone + [True] * (4 - gone)
+
+
+async def test_without_a_share_nothing_goes_for_a_full_disk(db: Database, tmp_path: Path) -> None:
+    paths = await record(db, tmp_path, 4, age_s=600)
+    await (await bounded(db, tmp_path, 0, percent=0)).round()
+    assert all(left(paths))
+
+
+async def test_for_a_full_disk_evidence_goes_last_and_what_is_being_exported_stays(
+    db: Database, tmp_path: Path
+) -> None:
+    paths = await record(db, tmp_path, 5, age_s=600)
+    start = time.time() - 600
+    await db.write(lambda conn: rows.pin(conn, STREAM, start + 5, start + 10, PinKind.ALERT, "alert-1"))
+    await db.write(lambda conn: rows.pin(conn, STREAM, start + 65, start + 70, PinKind.EXPORT, "m-1"))
+    await (await bounded(db, tmp_path, 300)).round()  # 950 bytes are missing
+    assert left(paths) == [True, True, False, True, True]
+    await (await bounded(db, tmp_path, 0)).round()
+    await (await bounded(db, tmp_path, 0)).round()
+    assert left(paths) == [False, True, False, False, False]
+
+
+async def test_footage_is_removed_although_the_log_cannot_be_written(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = await record(db, tmp_path, 3, age_s=10 * 86400)
+    log = tmp_path / STREAM / "rec-1" / "recording.log"
+    log.write_bytes(b"")
+    disk = FolderStorage(tmp_path)
+    append = disk.append
+    refusals = iter([OSError(28, "No space left on device")])
+
+    async def full(key: str, data: bytes) -> None:
+        for refusal in refusals:
+            raise refusal
+        assert not paths[0].exists()  # room was made first
+        await append(key, data)
+
+    monkeypatch.setattr(disk, "append", full)
+    config = EngineConfig(retain_days=1)
+    await Retention(config, db, RecordingProjection(db, disk)).round()
+    assert left(paths) == [False] * 3
+    assert not log.exists()  # nothing is left of the recording
