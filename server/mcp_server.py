@@ -130,7 +130,7 @@ class McpEndpoint:
     feed: Feed
 
 
-def create_face(
+def create_endpoint(
     client: RTStreamClient,
     *,
     wait_default_s: float = 20.0,
@@ -188,7 +188,7 @@ def create_face(
 
 def create_mcp_server(settings: Settings, client: RTStreamClient, notices: Sequence[str] = ()) -> McpEndpoint:
     """Create the server for the settings. ``notices`` are settings to correct, reported with every result."""
-    return create_face(
+    return create_endpoint(
         client,
         wait_default_s=settings.wait_default_s,
         wait_max_s=settings.wait_max_s,

@@ -14,7 +14,7 @@ from rtstream.client.markdown import CHOSEN_BY_OTHERS
 from rtstream.client.messages import LIVE_CHANNELS
 from server.__main__ import COMMANDS, EPILOG
 from server.cli import docs
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from server.settings import PREFIX, Settings
 from tools.registry import toolset
 
@@ -82,7 +82,7 @@ def test_the_page_of_commands_lists_exactly_the_commands() -> None:
 
 @pytest.mark.anyio
 async def test_the_page_of_resources_lists_exactly_the_resources() -> None:
-    mcp = create_face(RTStreamClient("http://127.0.0.1:1", "key")).mcp
+    mcp = create_endpoint(RTStreamClient("http://127.0.0.1:1", "key")).mcp
     uris = {str(resource.uri) for resource in await mcp.list_resources()}
     templates = {template.uri_template for template in await mcp.list_resource_templates()}
     assert first_cells(reference("resources")) == uris | templates | set(LIVE_CHANNELS)
@@ -90,7 +90,7 @@ async def test_the_page_of_resources_lists_exactly_the_resources() -> None:
 
 @pytest.mark.anyio
 async def test_the_page_of_prompts_lists_exactly_the_prompts_and_their_arguments() -> None:
-    mcp = create_face(RTStreamClient("http://127.0.0.1:1", "key")).mcp
+    mcp = create_endpoint(RTStreamClient("http://127.0.0.1:1", "key")).mcp
     documented = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", reference("prompts"), re.MULTILINE)
     assert {name: re.findall(r"`(\w+)`", arguments) for name, arguments in documented} == {
         prompt.name: [argument.name for argument in prompt.arguments or []] for prompt in await mcp.list_prompts()

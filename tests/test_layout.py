@@ -76,6 +76,38 @@ def test_every_folder_of_tests_is_that_of_a_package() -> None:
             assert (ROOT / folder).is_dir(), f"{path.relative_to(ROOT)}: there is no package {folder}"
 
 
+MAX_LINES = 450
+
+
+def test_every_module_has_at_most_450_lines() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for folder in (*PACKAGES, "tests", "benchmarks", "scripts")
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES
+    }
+    assert not long, f"split {long} where a reader would look for the parts"
+
+
+MAX_BODY = 60
+
+
+def test_every_function_fits_a_screen() -> None:
+    """The docstring and the signature do not count."""
+    long = [
+        f"{module}: {node.name} has {lines} lines"
+        for module in MODULES
+        for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - body_of(node)[0].lineno + 1) > MAX_BODY
+    ]
+    assert not long
+
+
+def body_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
+    return node.body[1:] or node.body if ast.get_docstring(node) is not None else node.body
+
+
 def sleeps(tree: ast.AST) -> Iterator[int]:
     """The lines that call ``sleep``, whatever it was imported from or as an attribute of."""
     for node in ast.walk(tree):

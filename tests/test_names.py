@@ -63,7 +63,110 @@ def test_the_nouns_are_in_order() -> None:
         assert words == sorted(set(words))
 
 
-def test_every_logger_is_called_log() -> None:
+def parsed() -> Iterator[tuple[str, ast.Module]]:
     for path in modules():
-        for name in re.findall(r"^(\w+) = logging\.getLogger", path.read_text(encoding="utf-8"), re.MULTILINE):
-            assert name == "log", f"{path.relative_to(ROOT)} calls its logger {name}"
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def defined(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of a module and the methods of its classes."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from (one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+VERBS = {
+    # A name that siblings do not use -> the one that they do
+    r"_?(listing|list_all|all_listing)|\w+_listing|listing_\w+": "list",
+    r"show|fetch(_\w+)?|retrieve(_\w+)?": "get",
+    r"_?(switch|change|act)(_(alert|index|stream|transcript|status))?|modify(_\w+)?|(rename|edit)_\w+": "update",
+    r"_?(start|close|open)_runs?|close_runs_of|init_of": "insert, close or find",
+}
+
+
+def test_siblings_use_the_same_verbs() -> None:
+    wrong = [
+        f"{place}: {function.name} (use {verb})"
+        for place, tree in parsed()
+        for function in defined(tree)
+        for pattern, verb in VERBS.items()
+        if re.fullmatch(pattern, function.name)
+    ]
+    assert wrong == []
+
+
+OLD_WORDS = ("worker", "face", "eras", "posting", "watches", "alerting")
+"""Words of an older vocabulary, which the glossary replaces."""
+
+
+def test_no_class_or_function_has_a_word_that_the_glossary_replaces() -> None:
+    wrong = [
+        f"{place}: {node.name}"
+        for place, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and set(snake(node.name).split("_")) & set(OLD_WORDS)
+    ]
+    assert wrong == []
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def request_bodies() -> set[str]:
+    """The models that the API parses request bodies as."""
+    return {
+        call.args[1].id
+        for place, tree in parsed()
+        if place.startswith("rtstream/api/")
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("body", "entries")
+        if len(call.args) == 2 and isinstance(call.args[1], ast.Name)
+    }
+
+
+def test_the_parameter_of_a_request_body_is_called_request() -> None:
+    bodies = request_bodies()
+    assert {"ConnectStream", "CreateAlert", "UpdateEvent"} <= bodies
+    wrong = [
+        f"{place}: {function.name}({argument.arg}: {ast.unparse(argument.annotation)})"
+        for place, tree in parsed()
+        if not place.startswith("rtstream/api/")  # there, the request is that of HTTP
+        for function in defined(tree)
+        for argument in (*function.args.args, *function.args.kwonlyargs)
+        if argument.annotation is not None and argument.arg != "request"
+        if {node.id for node in ast.walk(argument.annotation) if isinstance(node, ast.Name)} & bodies
+    ]
+    assert wrong == []
+
+
+def singular(word: str) -> str:
+    return word.removesuffix("es" if word == "indexes" else "s")
+
+
+NAMED_OTHERWISE = {"db"}
+"""Attributes of the engine whose usual name is shorter than that of their class."""
+
+
+def test_the_attributes_of_the_engine_are_named_after_their_classes() -> None:
+    tree = ast.parse((ROOT / "rtstream" / "engine" / "engine.py").read_text(encoding="utf-8"))
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            target, made = node.targets[0], ast.unparse(node.value.func).rpartition(".")[2]
+            if isinstance(target, ast.Attribute) and not target.attr.startswith("_") and made[:1].isupper():
+                found[target.attr] = made
+    assert len(found) > 15
+    stems = {name: {singular(word) for word in snake(name).split("_")} for name in (*found, *found.values())}
+    wrong = {attr: made for attr, made in found.items() if not stems[attr] <= stems[made]}
+    assert set(wrong) <= NAMED_OTHERWISE, wrong
+
+
+def test_every_logger_is_called_log_and_named_after_its_module() -> None:
+    made = re.compile(r"^\s*([\w.]+)(?:: [\w.]+)? = (?:logging\.)?getLogger\((.+?)\)", re.MULTILINE)
+    for path in modules():
+        for name, argument in made.findall(path.read_text(encoding="utf-8")):
+            assert (name, argument) == ("log", "__name__"), f"{path.relative_to(ROOT)} calls its logger {name}"

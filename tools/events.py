@@ -116,13 +116,13 @@ async def deletion(ctx: ToolContext, event_id: str) -> str:
     if event is None:
         raise NotFound(f"There is no event {quoted(event_id)}. Call list_events for all events.")
     streams, total = await client.list_streams(limit=MAX_ASKED_STREAMS)
-    watched = [stream.name for stream in streams if await _watches(client, stream.id, event_id)]
+    watched = [stream.name for stream in streams if await _has_alert(client, stream.id, event_id)]
     where = listed("alerts on the stream", watched, "alerts on the streams") or ", all alerts that use it"
     others = " and on others" if total > len(streams) else ""
     return f"Delete the event {quoted(event.label)} ({event.event_id}){where}{others}, and their logs?"
 
 
-async def _watches(client: RTStreamClient, stream_id: str, event_id: str) -> bool:
+async def _has_alert(client: RTStreamClient, stream_id: str, event_id: str) -> bool:
     """Whether a stream has an alert for an event."""
     for index in await client.indexes.list(stream_id):
         alerts = await client.alerts.list_alerts(stream_id, index.rtstream_index_id)

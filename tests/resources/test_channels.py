@@ -11,7 +11,7 @@ from mcp import Client
 from resources.uris import STREAMS, stream
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateIndex
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from tests.server.mcp_servers import KEY, Era, Heard, Served, subscribed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")]
@@ -27,7 +27,7 @@ async def test_streams_and_indexes_that_come_and_go_change_the_list(served: Serv
     heard, api = Heard(), RTStreamClient(served.url, KEY)
     async with (
         httpx.AsyncClient(base_url=served.url, headers={"x-access-token": KEY}) as http,
-        Client(create_face(RTStreamClient(served.url, KEY)).mcp, mode=era, message_handler=heard) as client,
+        Client(create_endpoint(RTStreamClient(served.url, KEY)).mcp, mode=era, message_handler=heard) as client,
         subscribed(client, era, heard, STREAMS, stream(stream_id)),
     ):
         if era == "legacy":

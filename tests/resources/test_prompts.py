@@ -13,7 +13,7 @@ from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 from resources.uris import CHANNEL_TEMPLATE, STREAM_TEMPLATE
 from rtstream.client import RTStreamClient
 from rtstream.errors import Unavailable
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from tests.server.mcp_servers import Served, call
 from tools.registry import toolset
 
@@ -143,7 +143,7 @@ async def test_a_completion_starts_no_engine() -> None:
         started.append(start)
         raise Unavailable("No engine is running.")
 
-    async with Client(create_face(RTStreamClient.located_by(nowhere)).mcp) as client:
+    async with Client(create_endpoint(RTStreamClient.located_by(nowhere)).mcp) as client:
         for name in ("stream_id", "event_id", "index_id"):
             ref = PromptReference(type="ref/prompt", name="watch_stream")
             assert await completed(client, ref, name, stream_id="rts-1") == []

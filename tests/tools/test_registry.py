@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import Tool
 
 from rtstream.client import RTStreamClient
-from server.mcp_server import INSTRUCTIONS, create_face
+from server.mcp_server import INSTRUCTIONS, create_endpoint
 from tools._framework.groups import GROUPS
 from tools.registry import toolset
 
@@ -22,7 +22,7 @@ NAMES = [tool.name for tool in toolset()]
 
 @pytest.fixture
 async def listed() -> list[Tool]:
-    return await create_face(RTStreamClient("http://127.0.0.1:1", "key")).mcp.list_tools()
+    return await create_endpoint(RTStreamClient("http://127.0.0.1:1", "key")).mcp.list_tools()
 
 
 def wire(tool: Tool) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_no_definition_is_kept_of_a_tool_that_is_gone() -> None:
 
 async def offered(**choice: Any) -> list[Tool]:
     """The tools of a server that was told which to offer."""
-    return await create_face(RTStreamClient("http://127.0.0.1:1", "key"), **choice).mcp.list_tools()
+    return await create_endpoint(RTStreamClient("http://127.0.0.1:1", "key"), **choice).mcp.list_tools()
 
 
 @pytest.mark.anyio
@@ -107,14 +107,14 @@ async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[To
 
 @pytest.mark.anyio
 async def test_a_tool_that_is_not_offered_is_refused_with_the_reason() -> None:
-    endpoint = create_face(RTStreamClient("http://127.0.0.1:1", "key"), toolsets="all", read_only=True)
+    endpoint = create_endpoint(RTStreamClient("http://127.0.0.1:1", "key"), toolsets="all", read_only=True)
     with pytest.raises(ToolError, match="stop_stream is not offered, because this server was started with --read-only"):
         await endpoint.mcp.call_tool("stop_stream", {"stream_id": "rts-1"})
 
 
 @pytest.mark.anyio
 async def test_two_lists_are_the_same(listed: list[Tool]) -> None:
-    again = await create_face(RTStreamClient("http://127.0.0.1:2", "key")).mcp.list_tools()
+    again = await create_endpoint(RTStreamClient("http://127.0.0.1:2", "key")).mcp.list_tools()
     assert [wire(tool) for tool in again] == [wire(tool) for tool in listed]
 
 

@@ -16,7 +16,7 @@ from rtstream.api.server import serve
 from rtstream.client import RTStreamClient
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_run, add_stream, pictures
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         tasks.start_soon(listen, engine)
         with anyio.fail_after(10):
             await ready.wait()
-        async with Client(create_face(RTStreamClient(urls[0], KEY)).mcp) as client:
+        async with Client(create_endpoint(RTStreamClient(urls[0], KEY)).mcp) as client:
             yield Desk(client, engine)
         stop.set()
 

@@ -14,7 +14,7 @@ from mcp import Client
 from rtstream.client import RTStreamClient
 from rtstream.store import journal as journal_rows
 from rtstream.store.journal import Entry
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from tests.server.mcp_servers import KEY, Served, call, refusal, serving
 from tests.waiting import eventually
 from tools.wait import MAX_WAITING
@@ -161,7 +161,7 @@ async def test_a_wait_goes_on_through_a_restart_of_the_engine(tmp_path: Path) ->
     async with serving(tmp_path / "one") as first, anyio.create_task_group() as tasks:
         port = int(first.url.rpartition(":")[2])
         cursor = await first.happen("alert", "rts-1", label="before")
-        async with Client(create_face(RTStreamClient(first.url, KEY)).mcp) as client:
+        async with Client(create_endpoint(RTStreamClient(first.url, KEY)).mcp) as client:
             results: list[list[str]] = []
             over = anyio.Event()
 

@@ -16,7 +16,7 @@ from rtstream import ids
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateAlert
 from rtstream.store.tables import videos
-from server.mcp_server import create_face
+from server.mcp_server import create_endpoint
 from tests.server.mcp_servers import KEY, Served, call, refusal
 from tools._framework.definition import Definition, ToolContext, build, defined_in, tool
 from tools.registry import definitions
@@ -150,7 +150,7 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
         asked.append(params.message)
         return ElicitResult(action="decline")
 
-    endpoint = create_face(RTStreamClient(served.url, KEY))
+    endpoint = create_endpoint(RTStreamClient(served.url, KEY))
     callback = on_question if asks else None
     async with Client(endpoint.mcp, mode=era, elicitation_callback=callback) as client:
         for tool_name, (arguments, kinds) in cases.items():
