@@ -132,6 +132,43 @@ def test_a_redirect_to_an_allowed_address_is_followed_without_the_credentials(
     assert len(camera.requests) == 1
 
 
+@pytest.mark.parametrize("transport", ["", "?udp"])
+@pytest.mark.parametrize(
+    ("line", "head"),
+    [
+        ("a=control:rtsp://{there}/track1", ""),
+        ("a=control:http://{there}/track1", ""),
+        ("a=control://{there}/track1", ""),
+        ("a=control:track1", "Content-Base: rtsp://{there}/"),
+        ("a=control:track1", "Content-Location: rtsp://{there}/"),
+        ("a=control:track1\r\na=rtcp:{port} IN IP4 {host}", ""),
+        ("a=control:track1\r\nc=IN IP4 {host}/127", ""),
+        ("a=control:track1\r\na=source-filter: incl IN IP4 * {host}", ""),
+    ],
+)
+def test_a_session_description_leads_to_no_other_host(line: str, head: str, transport: str, tmp_path: Path) -> None:
+    with forbidden() as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind((FORBIDDEN_HOST, listener.port))
+        named = {"there": f"{FORBIDDEN_HOST}:{listener.port}", "host": FORBIDDEN_HOST, "port": listener.port}
+        body = SDP.replace("m=video 0", f"m=video {listener.port}").replace("a=control:track1", line.format(**named))
+
+        def special(method: str, _: dict[str, str]) -> list[str] | None:
+            if method != "DESCRIBE":
+                return None
+            more = [head.format(**named)] if head else []
+            length = f"Content-Length: {len(body)}"
+            return ["RTSP/1.0 200 OK", "Content-Type: application/sdp", *more, length, "", body]
+
+        camera = Camera(special)
+        with camera.served() as port:
+            attempt(f"rtsp://{ALLOWED_HOST}:{port}/live{transport}", tmp_path)
+        assert any(start.startswith("DESCRIBE") for start, _ in camera.requests)
+        assert not listener.connected.is_set()
+        datagrams.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            datagrams.recv(2048)
+
+
 def test_packets_go_to_the_server_that_was_connected_to(tmp_path: Path) -> None:
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs,
