@@ -8,10 +8,13 @@ media library.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
 from rtstream.json_types import JsonObject
+
+ADJUSTABLE = (*("segment_s", "stall_timeout_s", "open_timeout_s", "reconnect_max_s", "min_free_bytes", "stream_name"),)
+"""Fields of a specification that a running recorder takes over from the next engine."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class RecorderSpec:
     allow_networks: str = ""  # setting ``allow_networks``, checked at every connection
     listen_ports: str = ""  # setting ``listen_ports``, on which a source may wait for a sender
     stream_name: str = ""  # for the log of each recording
+    run_folder: str = ""  # absolute; the socket and the lock of the recorder. Empty: it ends with its engine
+
+    def records_the_same(self, other: RecorderSpec) -> bool:
+        """Whether a recorder with this specification can take over the other one's limits and continue."""
+        taken_over = {name: getattr(other, name) for name in ADJUSTABLE}
+        return replace(self, **taken_over) == other
 
 
 @dataclass
@@ -145,6 +154,12 @@ class SetTaps:
     audio: bool = False
     kind: ClassVar[str] = "set_taps"
 
+    def __post_init__(self) -> None:
+        """Check the values, which a recorder stores. Raises TypeError."""
+        taps = self.taps.values() if isinstance(self.taps, dict) else [None]
+        if not all(isinstance(tap, dict) and _positive(tap, "interval_s", "max_side") for tap in taps):
+            raise TypeError("taps have an interval and a size")
+
 
 @dataclass
 class TakeSnapshot:
@@ -162,6 +177,19 @@ class StopRecorder:
     kind: ClassVar[str] = "stop"
 
 
+@dataclass
+class ReleaseRecorder:
+    """The engine ends. Record without one for at most ``limit_s`` seconds, unless another engine attaches."""
+
+    limit_s: float
+    kind: ClassVar[str] = "release"
+
+    def __post_init__(self) -> None:
+        """Check the value. Raises TypeError."""
+        if not isinstance(self.limit_s, int | float):
+            raise TypeError("the limit is a number of seconds")
+
+
 Message = (
     RecorderHealth
     | RecordingStarted
@@ -175,9 +203,15 @@ Message = (
     | SetTaps
     | TakeSnapshot
     | StopRecorder
+    | ReleaseRecorder
 )
 
 _BY_KIND: dict[str, type[Message]] = {t.kind: t for t in Message.__args__}
+
+
+def _positive(values: dict[str, float], *names: str) -> bool:
+    found = (values.get(name) for name in names)
+    return all(isinstance(value, int | float) and value > 0 for value in found)
 
 
 def encode(message: Message) -> bytes:

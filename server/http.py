@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,6 +27,7 @@ from rtstream.client.identity import EngineIdentity
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthorized
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
+from rtstream.rules.recorder_limits import RELEASED_S
 from rtstream.rules.remote_clients import is_loopback
 from server.cli.terminal import warn
 from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
@@ -42,12 +44,15 @@ LOCK_WAIT_S = 0.5
 async def serve_http(settings: Settings) -> None:
     """Run the engine and serve it until SIGTERM or SIGINT, or until it has been idle for ``idle_exit_s``.
 
+    SIGINT (Ctrl-C, ``rtstream-mcp stop``) ends the recorders as well. After SIGTERM, which service managers send for a
+    stop and for a restart, they wait a minute for the next engine. After a failure, they wait for ten minutes.
+
     Raises:
         InvalidRequest: The address must not be opened with these settings.
         Conflict: The data folder already has an engine.
     """
     check_address(settings)
-    stop = anyio.Event()
+    stop = Stop()
 
     def ready(engine: Engine, url: str) -> None:
         write_engine_file(settings.data_dir, url, identity_of(engine))
@@ -56,10 +61,23 @@ async def serve_http(settings: Settings) -> None:
         _announce(settings, url)
 
     with _only_engine(settings), _signals(stop):
-        async with Engine(settings) as engine, anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_when_idle, engine, stop)
-            await serve_engine(engine, settings, stop, partial(ready, engine))
+        async with Engine(settings, outlived=True) as engine, anyio.create_task_group() as tasks:
+            engine.leave_recorders(None)  # it has not been told to end
+            tasks.start_soon(_stop_when_idle, engine, stop.event)
+            await serve_engine(engine, settings, stop.event, partial(ready, engine))
+            if stop.signal == signal.SIGTERM and os.getpid() != 1:
+                engine.leave_recorders(RELEASED_S)
+            else:  # without the first process of a container, nothing in it continues
+                engine.end_recorders()
             tasks.cancel_scope.cancel()
+
+
+class Stop:
+    """The request to end, and the signal that it came with, if any."""
+
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+        self.signal: int | None = None
 
 
 async def serve_engine(
@@ -221,12 +239,14 @@ def _only_engine(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _signals(stop: anyio.Event) -> Iterator[None]:
-    """Set ``stop`` on SIGTERM and SIGINT, on every platform."""
+def _signals(stop: Stop) -> Iterator[None]:
+    """Set ``stop`` on SIGTERM and SIGINT, on every platform. SIGINT counts if both arrive."""
     loop = asyncio.get_running_loop()
 
-    def end(_number: int, _frame: object) -> None:
-        loop.call_soon_threadsafe(stop.set)
+    def end(number: int, _frame: object) -> None:
+        if stop.signal != signal.SIGINT:
+            stop.signal = number
+        loop.call_soon_threadsafe(stop.event.set)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

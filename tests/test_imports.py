@@ -45,14 +45,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "rtstream/engine": (
         *("rtstream.models", "rtstream.rules", "rtstream.config", "rtstream.messages", "rtstream.forkserver"),
         *("rtstream.mp4", "rtstream.extract", "rtstream.perception", "rtstream.storage", "rtstream.store"),
-        "rtstream.concurrency",
+        *("rtstream.concurrency", "rtstream.ipc"),
     ),
     "rtstream/perception": (
         *("rtstream.rules", "rtstream.config", "rtstream.telemetry", "rtstream.concurrency", "rtstream.logs"),
     ),
+    "rtstream/ipc": ("rtstream.rules",),
     "rtstream/store": ("rtstream.models", "rtstream.rules"),
     "rtstream/storage": (),
-    "rtstream/recorder": ("rtstream.rules", "rtstream.messages", "rtstream.mp4", "rtstream.forkserver"),
+    "rtstream/recorder": (
+        *("rtstream.rules", "rtstream.messages", "rtstream.mp4", "rtstream.forkserver", "rtstream.ipc"),
+        "rtstream.logs",
+    ),
     "rtstream/mp4": ("rtstream.rules",),
     "rtstream/extract": (
         *("rtstream.rules", "rtstream.mp4", "rtstream.recorder.frames", "rtstream.storage", "rtstream.forkserver"),

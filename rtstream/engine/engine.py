@@ -39,11 +39,22 @@ from rtstream.engine.recordings import (
     stream_url,
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
-from rtstream.engine.streams import HealthLog, RecorderEvents, StorageHealth, StreamService, Supervisor
+from rtstream.engine.streams import (
+    HealthLog,
+    PipeLauncher,
+    RecorderEvents,
+    RecorderLauncher,
+    SocketLauncher,
+    StorageHealth,
+    StreamService,
+    Supervisor,
+)
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
 from rtstream.engine.webhooks import WebhookService
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
+from rtstream.ipc.epoch import next_epoch
+from rtstream.ipc.sockets import SUPPORTED, run_folder
 from rtstream.messages import Message
 from rtstream.models import (
     ConnectStream,
@@ -76,8 +87,18 @@ class Engine:
     ``async with Engine(config) as engine:`` runs it. A service exists from then on: ``engine.streams.stop(stream_id)``.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, *, outlived: bool = False) -> None:
+        """Prepare an engine.
+
+        Args:
+            config: The settings.
+            outlived: Whether its recorders outlive it, where the system allows. If not, they end with it, as fits an
+                engine inside another program.
+        """
         self.config = config
+        self._outlived = outlived and SUPPORTED
+        self._release_s: float | None = None
+        self._recorders_stay = False
         self.api_key = ""
         self.identity_secret = secrets.token_hex(32)
         """Part of the proof of this run of the engine, see ``rtstream.rules.identity``."""
@@ -103,6 +124,18 @@ class Engine:
     def base_url(self) -> str:
         """Base of playback links."""
         return self._base_url
+
+    def leave_recorders(self, limit_s: float | None) -> None:
+        """Let the recorders continue when the engine ends, if they outlive it.
+
+        Args:
+            limit_s: Seconds after which they end unless another engine has come. None: as after a crash.
+        """
+        self._recorders_stay, self._release_s = True, limit_s
+
+    def end_recorders(self) -> None:
+        """Let the recorders end with the engine, which is the default."""
+        self._recorders_stay = False
 
     def mark_used(self) -> None:
         """Record that a client uses the engine now. An engine without use may be stopped."""
@@ -143,7 +176,7 @@ class Engine:
         stack.callback(tasks.cancel_scope.cancel)
         stack.push_async_callback(self._write_the_rest)
         tasks.start_soon(self.queue.run)
-        # Recorders end before anything else does, so that their last segments are stored.
+        # Recorders end, or are left, before anything else ends, so that their last segments are stored.
         self.health = HealthLog(self.queue, self.journal)
         self._storage = StorageHealth(tasks, self.db, self.queue, self.health)
         self.projection = RecordingProjection(self.db, media, self._storage.files_failed)
@@ -154,7 +187,7 @@ class Engine:
         self.retention = Retention(self.config, self.db, self.projection, self.bound)
         reserve = DiskReserve(data_dir / "reserve")
         self._storage.watch_disk(media, reserve, int(self.config.min_free_gb * 1e9), self.retention.make_room)
-        stack.push_async_callback(self._stop_recorders)
+        stack.push_async_callback(self._end_recorders)
         await self._start(tasks)
 
     async def _open_store(self, data_dir: Path, stack: AsyncExitStack) -> None:
@@ -185,7 +218,7 @@ class Engine:
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
         """Streams, their indexes and transcripts, and the path of a recorder's messages to them."""
         config = self.config
-        self._supervisor = Supervisor(tasks, self._handle)
+        self._supervisor = Supervisor(tasks, self._handle, self._recorder_taken_over, self._launcher())
         indexing = IndexRunner(tasks, self.queue, self.journal, self.model_calls, self.evaluator.scene_stored)
         visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing)
@@ -278,9 +311,19 @@ class Engine:
             stack.push_async_callback(provider.aclose)
         return provider
 
-    async def _stop_recorders(self) -> None:
+    def _launcher(self) -> RecorderLauncher:
+        folder = run_folder(self.config.data_dir)
+        return SocketLauncher(folder, next_epoch(folder)) if self._outlived else PipeLauncher(folder)
+
+    async def _end_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self._supervisor.stop_all()
+            if self._recorders_stay:
+                await self._supervisor.release_all(self._release_s)
+            else:
+                await self._supervisor.stop_all()
+
+    async def _recorder_taken_over(self, stream_id: str) -> None:
+        await self.recorder_events.taken_over(stream_id)
 
     async def _handle(self, stream_id: str, message: Message) -> None:
         await self.recorder_events.handle(stream_id, message)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rtstream.recorder.disk_sync import DiskSync
@@ -33,6 +35,7 @@ class RecordingLog:
         if self._file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
             self._file = os.open(self._path, flags, 0o600)
+            _hold(self._file)
         raw = encode(line)
         if self._torn:
             raw = b"\n" + raw
@@ -50,3 +53,12 @@ class RecordingLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _hold(file: int) -> None:
+    """Lock the log until it is closed or this process ends, so that no engine adds an end to it meanwhile."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):  # a file system without locks
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from multiprocessing.connection import Connection
+from contextlib import suppress
+from typing import Protocol
 
-from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, RecorderStats, encode
+from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, RecorderHealth, RecorderStats, encode
 
 SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio; the oldest are dropped first
 SAMPLES = 512
-CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is gone
+CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is cut off
 AUDIO_BYTES_PER_S = 32_000
 
 
-class Outbox:
-    """Sends messages from its own thread. Only samples (frames, audio, clock, statistics) may be dropped.
+class Sink(Protocol):
+    """The connection to the engine, as far as sending is concerned."""
 
-    Segments and health are sent first. Samples keep their order.
+    def send_bytes(self, message: bytes, /) -> None:
+        """Send a message. Blocks while the engine reads nothing. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+
+class Outbox:
+    """Sends messages from its own thread to the engine that is attached. Without one, messages are discarded.
+
+    Segments and health are sent first and never dropped while an engine is attached. What an engine misses is in the
+    logs of the recordings. Samples (frames, audio, clock, statistics) keep their order, and the oldest may be dropped.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
+        self._connection: Sink | None = None
         self._certain: deque[bytes] = deque()
         self._samples: deque[tuple[Message, bytes]] = deque()
         self._sample_bytes = 0
         self._changed = threading.Condition()
         self._sending = False
-        self._closed = False
+        self._health: RecorderHealth | None = None
         self.dropped: dict[str, float] = {}
         threading.Thread(target=self._run, name="outbox", daemon=True).start()
 
+    @property
+    def attached(self) -> bool:
+        """Whether an engine is attached."""
+        return self._connection is not None
+
+    def attach(self, connection: Sink) -> None:
+        """Send to this engine from now on, beginning with the current health."""
+        with self._changed:
+            self._discard()
+            self._connection = connection
+            if self._health is not None:
+                self._certain.append(encode(self._health))
+            self._changed.notify_all()
+
+    def detach(self, connection: Sink) -> None:
+        """Send nothing more to this engine. Nothing changes if another one is attached."""
+        with self._changed:
+            if self._connection is connection:
+                self._connection = None
+                self._discard()
+                self._changed.notify_all()
+
     def send(self, message: Message) -> None:
         """Queue a message without blocking."""
-        raw = encode(message)
+        raw = encode(message) if self._connection is not None else b""
         with self._changed:
-            if self._closed:
+            if isinstance(message, RecorderHealth):
+                self._health = message
+            if self._connection is None or not raw:
                 return
             if isinstance(message, FrameTaken | AudioTaken | ClockReached | RecorderStats):
                 self._samples.append((message, raw))
@@ -45,7 +82,7 @@ class Outbox:
                 while self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES:
                     self._drop_oldest()
             elif len(self._certain) >= CERTAIN:
-                os._exit(1)
+                self._cut_off()
             else:
                 self._certain.append(raw)
             self._changed.notify_all()
@@ -58,7 +95,7 @@ class Outbox:
         """Wait until everything has been sent, for at most ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not self._closed and (self._certain or self._samples or self._sending):
+            while self._connection is not None and (self._certain or self._samples or self._sending):
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return
@@ -71,28 +108,37 @@ class Outbox:
         elif isinstance(message, AudioTaken):
             self.count("audio_unsent_s", len(message.payload) / AUDIO_BYTES_PER_S)
 
-    def _next(self) -> bytes:
+    def _discard(self) -> None:
+        self._certain.clear()
+        self._samples.clear()
+        self._sample_bytes = 0
+
+    def _cut_off(self) -> None:
+        """End the connection of an engine that does not read, which then attaches again and reads the logs."""
+        connection, self._connection = self._connection, None
+        self._discard()
+        if connection is not None:
+            with suppress(OSError):
+                connection.close()
+
+    def _next(self) -> tuple[Sink, bytes]:
         with self._changed:
             self._sending = False
             self._changed.notify_all()
-            while not self._certain and not self._samples:
+            while self._connection is None or (not self._certain and not self._samples):
                 self._changed.wait()
             self._sending = True
             if self._certain:
-                return self._certain.popleft()
+                return self._connection, self._certain.popleft()
             _, raw = self._samples.popleft()
             self._sample_bytes -= len(raw)
-            return raw
+            return self._connection, raw
 
     def _run(self) -> None:
         while True:
+            connection, raw = self._next()
             try:
-                self._connection.send_bytes(self._next())
+                connection.send_bytes(raw)
             except OSError:
-                # The engine is gone. The thread that listens to it notices as well and finishes the recording.
-                with self._changed:
-                    self._closed = True
-                    self._certain.clear()
-                    self._samples.clear()
-                    self._changed.notify_all()
-                return
+                # The engine is gone. The thread that listens to it notices as well.
+                self.detach(connection)

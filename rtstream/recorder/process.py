@@ -1,4 +1,8 @@
-"""The recorder process, which reads one stream, records it and sends frames and audio to the engine."""
+"""The recorder process, which reads one stream, records it and sends frames and audio to the engine.
+
+Where the system allows (see ``rtstream.ipc``), it listens on a private socket, outlives the engine and is taken over by
+the next one. Elsewhere, it ends with the engine, to which a pipe connects it.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,28 @@ import math
 import os
 import random
 import signal
+import socket
+import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
 
 from av.error import FFmpegError
 
+from rtstream.ipc.channel import Channel
+from rtstream.ipc.handshake import OTHER, STALE, Refused
+from rtstream.ipc.lock import ProcessLock
+from rtstream.ipc.sockets import SOCKET_SUFFIX
 from rtstream.json_types import JsonObject
 from rtstream.messages import (
     RecorderHealth,
     RecorderSpec,
     RecorderStats,
+    ReleaseRecorder,
     SetTaps,
     SnapshotTaken,
     StopRecorder,
@@ -30,7 +44,9 @@ from rtstream.messages import (
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import JpegEncoder
+from rtstream.recorder.limits import Attendance
 from rtstream.recorder.outbox import Outbox
+from rtstream.recorder.server import RecorderServer
 from rtstream.recorder.session import FormatChanged, Session
 from rtstream.recorder.source import open_source
 from rtstream.recorder.steady_clock import SteadyClock
@@ -49,23 +65,49 @@ MEMORY_BYTES = 1 << 30
 HANG_S = 60.0
 HANG_TICKS = 6
 EXIT_HUNG = 3
+MAX_LOG_BYTES = 5 * 1024 * 1024
 
 
 def main(connection: Connection, spec: RecorderSpec) -> None:
-    """Run the recorder until it is stopped, its source ends or the engine is gone."""
+    """Run a recorder until it is stopped, its source ends or the engine is gone."""
+    recorder = Recorder(spec)
+    recorder.end_with(connection)
+    _run(recorder)
+
+
+def main_surviving(listener: socket.socket, lock: ProcessLock, spec: RecorderSpec) -> None:
+    """Run a recorder that outlives the engine, until it is stopped or one of its limits is reached.
+
+    Args:
+        listener: Its socket in ``spec.run_folder``, on which it listens already.
+        lock: Its lock in the same folder. Both are removed at the end.
+        spec: The stream.
+    """
+    recorder = Recorder(spec)
+    recorder.outlive_engines(listener, lock)
+    _run(recorder)
+
+
+def _run(recorder: Recorder) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, but the engine decides
     _limit_memory()
     faulthandler.enable()
-    recorder = Recorder(connection, spec)
     try:
         recorder.run()
     except Exception:
-        log.exception("recorder of %s failed", spec.stream_id)
+        log.exception("recorder of %s failed", recorder.spec.stream_id)
         recorder.outbox.drain(1.0)
-        os._exit(1)
+        recorder.exit(1)
     recorder.outbox.drain(2.0)
-    # Not a normal return, because threads of the codec library could block the exit.
-    os._exit(0)
+    recorder.exit(0)
+
+
+class MessageSource(Protocol):
+    """The connection to an engine: a pipe or a channel."""
+
+    def recv_bytes(self) -> bytes:
+        """Receive a message. Raises EOFError or OSError at its end."""
+        ...
 
 
 def _limit_memory() -> None:
@@ -84,22 +126,102 @@ def _limit_memory() -> None:
 class Recorder:
     """The threads of the process. The main thread reads the source; others receive, send and watch for hangs."""
 
-    def __init__(self, connection: Connection, spec: RecorderSpec) -> None:
+    def __init__(self, spec: RecorderSpec) -> None:
         self.spec = spec
-        self.outbox = Outbox(connection)
+        self.outbox = Outbox()
         self._sync = DiskSync()
         self._steady = SteadyClock()
         self.stopping = threading.Event()
         self._ended = threading.Event()
-        self._connection = connection
+        self._clean_up: Callable[[], None] = lambda: None
+        self._attendance: Attendance | None = None
+        self._attaching = threading.Lock()
+        self._engine: Channel | None = None
+        self._engine_came = threading.Event()
+        self._epoch = 0
         self._taps = SetTaps({})
         self._session: Session | None = None
         self._processing = threading.Lock()  # held while packets are processed, not while waiting for them
         self._deadline = math.inf  # monotonic time by which the codec library must have returned
         self._packets = 0
         self._encoder = JpegEncoder()
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def end_with(self, connection: Connection) -> None:
+        """Serve the engine at the other end of a pipe, and end with it."""
+
+        def listen() -> None:
+            self._obey(connection)
+            self.stop()
+
+        self.outbox.attach(connection)
+        threading.Thread(target=listen, name="listen", daemon=True).start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def outlive_engines(self, listener: socket.socket, lock: ProcessLock) -> None:
+        """Serve any engine that connects to the socket, one after the other."""
+        self._attendance = Attendance(Path(self.spec.run_folder), lock)
+        path = Path(self.spec.run_folder, f"{self.spec.stream_id}{SOCKET_SUFFIX}")
+
+        def clean_up() -> None:
+            if not lock.lost:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            lock.release()
+
+        self._clean_up = clean_up
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.stop, daemon=True).start())
+        RecorderServer(listener, self).start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def attach(self, channel: Channel, epoch: int, spec: RecorderSpec) -> None:
+        """Serve an engine until its connection ends. It replaces one with a lower epoch, or an earlier connection.
+
+        Raises:
+            Refused: A newer engine was here, or this engine wants another source recorded.
+        """
+        with self._attaching:
+            if epoch < self._epoch:
+                raise Refused("a newer engine records this stream", STALE)
+            if not self.spec.records_the_same(spec):
+                raise Refused("this recorder reads the source with other settings", OTHER)
+            channel.send_json({"accepted": True})
+            self._epoch = epoch
+            before, self._engine = self._engine, channel
+            if before is not None:
+                before.close()
+            self._adjust(spec)
+            self.outbox.attach(channel)
+            if self._attendance is not None:
+                self._attendance.attached()
+        self._engine_came.set()
+        try:
+            self._obey(channel)
+        finally:
+            self._detach(channel)
+
+    def _adjust(self, spec: RecorderSpec) -> None:
+        """Take over the limits of the next engine."""
+        with self._processing:
+            self.spec = spec
+            if self._session is not None:
+                self._session.adjust(spec)
+
+    def _detach(self, channel: Channel) -> None:
+        with self._attaching:
+            self.outbox.detach(channel)
+            if self._engine is not channel:
+                return  # replaced by a newer one
+            self._engine = None
+            if not self.stopping.is_set():
+                self._engine_came.clear()
+            if self._attendance is not None:
+                self._attendance.detached()
+            self._set_taps(SetTaps({}))  # recording alone is the cheapest
+
+    def exit(self, status: int) -> None:
+        """End the process. Not a normal return, because threads of the codec library could block the exit."""
+        self._clean_up()
+        os._exit(status)
 
     def run(self) -> None:
         """Connect and read, with reconnects, until the recorder is stopped or the source has ended."""
@@ -122,6 +244,8 @@ class Recorder:
         self._health("stopped", "" if self.stopping.is_set() else "end of file")
         self._sync.drain(STOP_WITHIN_S)
         self._ended.set()
+        if self._attendance is not None and not self.stopping.is_set():
+            self._engine_came.wait()  # the next engine must know that the source has ended, or it would begin again
 
     def _connect_and_read(self) -> None:
         """Run one connection.
@@ -179,29 +303,30 @@ class Recorder:
     def _health(self, state: str, reason: str = "", attempts: int = 0, media: JsonObject | None = None) -> None:
         self.outbox.send(RecorderHealth(state, reason, attempts, media))
 
-    def _listen(self) -> None:
-        """Carry out the engine's requests, in a thread.
-
-        Finish the segment and end the process when the engine is gone.
-        """
-        try:
+    def _obey(self, connection: MessageSource) -> None:
+        """Carry out the engine's requests until its connection ends."""
+        with contextlib.suppress(EOFError, OSError):
             while True:
                 try:
-                    message = decode(self._connection.recv_bytes())
+                    message = decode(connection.recv_bytes())
                 except ValueError:
                     log.warning("the engine sent an invalid message")
                     continue
                 if isinstance(message, SetTaps):
-                    with self._processing:
-                        self._taps = message
-                        if self._session is not None:
-                            self._session.set_taps(message)
+                    self._set_taps(message)
                 elif isinstance(message, TakeSnapshot):
                     self.outbox.send(self._snapshot(message))
+                elif isinstance(message, ReleaseRecorder):
+                    if self._attendance is not None:
+                        self._attendance.released(message.limit_s)
                 elif isinstance(message, StopRecorder):
-                    self._stop()
-        except (EOFError, OSError):
-            self._stop()
+                    self.stop()
+
+    def _set_taps(self, taps: SetTaps) -> None:
+        with self._processing:
+            self._taps = taps
+            if self._session is not None:
+                self._session.set_taps(taps)
 
     def _snapshot(self, request: TakeSnapshot) -> SnapshotTaken:
         session = self._session
@@ -213,9 +338,10 @@ class Recorder:
             log.warning("no snapshot: %s", type(exc).__name__)
             return SnapshotTaken(request.request, reason="the current picture could not be decoded")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Finish the current segment and exit, even while the reading thread is blocked in the codec library."""
         self.stopping.set()
+        self._engine_came.set()  # nothing waits for one any more
         if self._ended.wait(STOP_WITHIN_S):
             return
         if self._processing.acquire(timeout=STOP_WITHIN_S):
@@ -225,7 +351,7 @@ class Recorder:
             self._health("stopped")
         self.outbox.drain(STOP_WITHIN_S)
         self._sync.drain(STOP_WITHIN_S)
-        os._exit(0)
+        self.exit(0)
 
     def _watch(self) -> None:
         """Report statistics, in a thread, and end the process if the codec library does not return.
@@ -243,7 +369,8 @@ class Recorder:
             if time.monotonic() > self._deadline:
                 self._health("reconnecting", "the source stopped answering")
                 self.outbox.drain(1.0)
-                os._exit(EXIT_HUNG)
+                self.exit(EXIT_HUNG)
+            self._check_engine()
             if ticks % STATS_TICKS == 0:
                 session = self._session
                 lag = 0.0 if session is None else session.lag_s
@@ -253,3 +380,22 @@ class Recorder:
                 if not quiet or ticks % STATS_TICKS_AT_MOST == 0:
                     told = stats
                     self.outbox.send(stats)
+
+    def _check_engine(self) -> None:
+        """End the process when no engine has been there for too long."""
+        if self._attendance is None:
+            if not self.outbox.attached:
+                self.stop()
+        elif reason := self._attendance.reason_to_end():
+            log.warning("recorder of %s ends: %s", self.spec.stream_id, reason)
+            self.stop()
+        else:
+            _limit_log()
+
+
+def _limit_log() -> None:
+    """Empty the log that all recorders of a data folder append to, once it is too long."""
+    with contextlib.suppress(OSError):
+        found = os.fstat(2)
+        if stat.S_ISREG(found.st_mode) and found.st_size > MAX_LOG_BYTES:
+            os.ftruncate(2, 0)

@@ -131,6 +131,12 @@ class Session:
         if self._sound is not None:
             self._sound.set_on(taps.audio)
 
+    def adjust(self, spec: RecorderSpec) -> None:
+        """Take over other limits. The length of segments changes with the next recording."""
+        self._spec = spec
+        if self._recording is not None:
+            self._recording.min_free_bytes = spec.min_free_bytes
+
     def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
         """Take one packet that arrived at ``arrival`` on the steady clock after a read of ``blocked_s`` seconds.
 

@@ -114,7 +114,7 @@ class RecordingWriter:
         sync: DiskSync | None = None,
         configuration: bytes = b"",
     ) -> None:
-        self._min_free = min_free_bytes
+        self.min_free_bytes = min_free_bytes
         self._name, self._url = name, url  # of the stream, for its log; the URL contains no credentials
         _require_room(folder, min_free_bytes)
         self.id = recording_id()
@@ -300,7 +300,7 @@ class RecordingWriter:
 
     def _place(self, start: float) -> tuple[str, int]:
         """Return the file and offset for a segment that starts at ``start`` seconds. A file spans about a minute."""
-        _require_room(self._folder, self._min_free)
+        _require_room(self._folder, self.min_free_bytes)
         if self._file is None or start - self._file_start >= FILE_SPAN_S:
             if self._file is not None:
                 os.close(self._file)

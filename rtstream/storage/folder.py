@@ -17,7 +17,7 @@ import anyio.to_thread
 from rtstream.errors import NotFound
 from rtstream.storage.interface import StoredFile
 from rtstream.storage.keys import DRAFT, RETIRED, checked
-from rtstream.storage.local import Draft, LocalFiles, sync_folder
+from rtstream.storage.local import Draft, LocalFiles, is_locked, sync_folder
 
 CHUNK = 64 * 1024
 """Bytes read at a time; a slow reader keeps one chunk in memory."""
@@ -79,6 +79,17 @@ class FolderStorage:
                 os.fsync(file.fileno())
 
         await anyio.to_thread.run_sync(append)
+
+    async def is_written(self, key: str) -> bool:
+        """Whether another process has locked the file to add to it."""
+
+        def look() -> bool:
+            try:
+                return is_locked(self._path(key))
+            except NotFound:
+                return False
+
+        return await anyio.to_thread.run_sync(look)
 
     async def get(self, key: str) -> StoredFile:
         """Look a file up. Raises NotFound."""
@@ -204,7 +215,7 @@ class FolderStorage:
         def create() -> str:
             path = self._path(folder)
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return str(path)
+            return os.path.abspath(path)
 
         return await anyio.to_thread.run_sync(create)
 

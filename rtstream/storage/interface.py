@@ -39,6 +39,10 @@ class Storage(Protocol):
         """Add to the end of a file so that it survives a power cut. Another process may add to it meanwhile."""
         ...
 
+    async def is_written(self, key: str) -> bool:
+        """Whether another process holds the file open to add to it, and has locked it for that."""
+        ...
+
     async def get(self, key: str) -> StoredFile:
         """Look a file up."""
         ...
@@ -92,7 +96,7 @@ class Storage(Protocol):
         ...
 
     async def spool(self, folder: str) -> str:
-        """Create the local folder in which a recorder writes the files of ``folder``. Returns its path."""
+        """Create the local folder in which a recorder writes the files of ``folder``. Returns its absolute path."""
         ...
 
     def draft(self, folder: str) -> Draft:

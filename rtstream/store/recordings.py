@@ -79,8 +79,12 @@ def close(conn: Connection, recording_id: str) -> None:
 
 
 def close_all(conn: Connection) -> None:
-    """Close the recordings that a dead engine left open."""
-    conn.execute(update(recordings).where(recordings.c.closed.is_(False)).values(closed=True))
+    """Close the recordings without a log that a dead engine left open.
+
+    Those with a log are closed by its last line, because their recorder may still be there.
+    """
+    without_log = recordings.c.closed.is_(False) & recordings.c.log_position.is_(None)
+    conn.execute(update(recordings).where(without_log).values(closed=True))
 
 
 def add_segment(

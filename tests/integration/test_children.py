@@ -1,4 +1,4 @@
-"""The children of a running engine: no secret in their environment or command line, and none outlives the engine."""
+"""The children of a running engine: no secret in their environment or command line, and only recorders outlive it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from rtstream.ipc import recorders
+from rtstream.ipc.sockets import RUN_FOLDER
 from rtstream.testsource import LiveSource
 from server.local_engine import read_engine_file
 from tests.server.mcp_servers import SCRIPT
@@ -85,6 +87,12 @@ def engine(folder: Path, **settings: str) -> Iterator[tuple[httpx.Client, subpro
         process.wait(LIMIT_S)
 
 
+def outlives(pid: int) -> bool:
+    """Whether the process is the fork server, a recorder or a recorder's ffmpeg."""
+    line = read(pid, "cmdline")
+    return b"rtstream.recorder.forkserver" in line or b"ffmpeg" in line.split(b"\0")[0]
+
+
 def srt_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -97,7 +105,9 @@ def connect(client: httpx.Client, url: str) -> str:
     return answer.json()["data"]["id"]
 
 
-def test_no_child_of_an_engine_holds_a_secret_or_outlives_it(live_source: LiveSource, tmp_path: Path) -> None:
+def test_no_child_of_an_engine_holds_a_secret_and_only_recorders_outlive_it(
+    live_source: LiveSource, tmp_path: Path
+) -> None:
     port = srt_port()
     with engine(tmp_path, RTSTREAM_LISTEN_PORTS=str(port)) as (client, process):
         stream_id = connect(client, live_source.rtsp_url)
@@ -126,6 +136,15 @@ def test_no_child_of_an_engine_holds_a_secret_or_outlives_it(live_source: LiveSo
             assert PASSPHRASE.encode() not in environ + line, line
         process.send_signal(signal.SIGKILL)
         process.wait(LIMIT_S)
+        staying = {pid for pid in children if outlives(pid)}
+        assert staying
+        others = {pid: started for pid, started in children.items() if pid not in staying}
+        until(lambda: not any(lives(pid, started) for pid, started in others.items()), "the other children end")
+        assert all(lives(pid, children[pid]) for pid in staying)
+        run_folder = tmp_path / RUN_FOLDER
+        assert len(recorders.stop_all(run_folder, recorders.living(run_folder))) >= 1
+        (server,) = (pid for pid in staying if lives(pid, children[pid]))
+        os.kill(server, signal.SIGTERM)  # it would end by itself after a minute
         until(lambda: not any(lives(pid, started) for pid, started in children.items()), "all children end")
 
 

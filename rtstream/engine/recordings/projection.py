@@ -188,8 +188,11 @@ class RecordingProjection:
         self._unsettled.pop(stream_id, None)
 
     async def _complete(self, stream_id: str, recording_id: str, sizes: dict[str, int], position: int) -> int:
-        """Finish the log of a recorder that has ended, and apply it. Returns the number of segments applied."""
-        raw = await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}"))
+        """Apply a log, and finish it first if its recorder has ended. Returns the number of segments applied."""
+        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+        if await self._media.is_written(key):  # by a recorder that outlived its engine, and that will close it
+            return await self.catch_up([(stream_id, recording_id)])
+        raw = await self._media.read(key)
         if position and raw[position - 1 : position] != b"\n":
             # A power cut took lines that were already applied. The media is there, and is found again.
             log.warning("the log of recording %s lost its end; it is applied again", recording_id)

@@ -1,9 +1,20 @@
 """Streams: connecting, starting and stopping them, their recorders and their health."""
 
 from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.streams.launcher import PipeLauncher, RecorderLauncher, RecorderLink, SocketLauncher
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
 from rtstream.engine.streams.storage_health import StorageHealth
 from rtstream.engine.streams.supervisor import Supervisor
 
-__all__ = ["HealthLog", "RecorderEvents", "StorageHealth", "StreamService", "Supervisor"]
+__all__ = [
+    "HealthLog",
+    "PipeLauncher",
+    "RecorderEvents",
+    "RecorderLauncher",
+    "RecorderLink",
+    "SocketLauncher",
+    "StorageHealth",
+    "StreamService",
+    "Supervisor",
+]

@@ -58,6 +58,11 @@ class RecorderEvents:
             case _:
                 log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
 
+    async def taken_over(self, stream_id: str) -> None:
+        """Enter what a recorder recorded before this engine attached to it."""
+        with suppress(DatabaseUnavailable, OSError):  # the projection tries again
+            await self._projection.settle(stream_id)
+
     async def recording_ended(self, stream_id: str) -> None:
         """Close the recording of a stream whose recorder ended or lost its source."""
         with suppress(DatabaseUnavailable, OSError):  # the projection tries again

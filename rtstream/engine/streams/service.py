@@ -22,6 +22,7 @@ from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
+from rtstream.ipc.sockets import run_folder
 from rtstream.json_types import JsonObject
 from rtstream.models import (
     ConnectStream,
@@ -70,6 +71,7 @@ class StreamService:
         bound: DiskBound,
     ) -> None:
         self._config = config
+        self._run_folder = str(run_folder(config.data_dir)) if supervisor.outlives else ""
         self._db = db
         self._journal = journal
         self._supervisor = supervisor
@@ -83,14 +85,21 @@ class StreamService:
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self) -> None:
-        """Run again what ran when the engine ended, the oldest streams first as far as the limit allows."""
-        for row in await self._db.read(rows.list_to_run):
+        """Run again what ran when the engine ended, as far as the limit allows.
+
+        Recorders that are still there are taken over first. The other streams follow, the oldest first. Recorders of
+        streams that should not run are stopped.
+        """
+        living = await self._supervisor.living()
+        for row in sorted(await self._db.read(rows.list_to_run), key=lambda row: row.id not in living):
             self._health.add(row.id, row.name, row.url)
             try:
                 with self._capacity.claim(row.id):
-                    await self._resume(row)
+                    # A recorder that runs checks the addresses of its source at every connection.
+                    await (self._run(row, living=True) if row.id in living else self._resume(row))
             except Conflict as exc:
                 await self._health.set(row.id, "error", exc.message)
+        await self._supervisor.stop_unwanted()
 
     async def _resume(self, row: StreamRow) -> None:
         try:
@@ -237,11 +246,12 @@ class StreamService:
             self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
 
-    async def _run(self, row: StreamRow, *, trial: bool = False) -> None:
+    async def _run(self, row: StreamRow, *, trial: bool = False, living: bool = False) -> None:
         folder = await self._media.spool(row.id)
         self._health.add(row.id, row.name, row.url, trial=trial)
         config = self._config
-        await self._health.set(row.id, "connecting", "")
+        if not living:
+            await self._health.set(row.id, "connecting", "")
         self._supervisor.start(
             m.RecorderSpec(
                 stream_id=row.id,
@@ -258,6 +268,7 @@ class StreamService:
                 listen_ports=config.listen_ports,
                 min_free_bytes=int(config.min_free_gb * 1e9),
                 stream_name=row.name,
+                run_folder=self._run_folder,
             )
         )
 

@@ -191,9 +191,8 @@ async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
 
     await until(recorded)
     [run] = engine._supervisor._runs.values()
-    assert run.process is not None
-    assert run.process.pid is not None
-    os.kill(run.process.pid, signal.SIGKILL)
+    assert run.link is not None
+    os.kill(run.link.pid, signal.SIGKILL)
     died = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
     assert "recorder ended unexpectedly" in died.data["reason"]
     await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > died.seq)

@@ -187,7 +187,8 @@ def test_a_disk_that_refuses_pauses_recording_and_nothing_else(live_source: Live
 
 def test_an_engine_that_does_not_read_costs_samples_and_never_segments() -> None:
     ours, theirs = multiprocessing.Pipe()
-    outbox = Outbox(theirs)
+    outbox = Outbox()
+    outbox.attach(theirs)
     picture, block = bytes(100_000), bytes(3200)
     for number in range(300):
         outbox.send(FrameTaken(float(number), ["tap"], 320, 180, picture))
