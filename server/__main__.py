@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -81,6 +82,8 @@ def _serve(arguments: list[str]) -> int:
     # numpy reads this when it is loaded. Small matrices are multiplied in many threads at the same time, so threads
     # inside each multiplication would only compete for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports create many objects and hardly any garbage. Collected again once everything is loaded.
+    gc.disable()
     from rtstream.environment import withhold_secrets
 
     withhold_secrets()  # the engine reads its keys; its recorders and local models have no use for them

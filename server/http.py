@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream import keys
-from rtstream.api.authentication import KeyCheck, client_of
 from rtstream.api.cors import parse_origins
-from rtstream.api.envelope import refusal
 from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
 from rtstream.client.identity import EngineIdentity
 from rtstream.engine.engine import Engine
-from rtstream.errors import Conflict, InvalidRequest, TooManyAttempts, Unauthorized
+from rtstream.errors import Conflict, InvalidRequest
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.recorder_limits import RELEASED_S
 from rtstream.rules.remote_clients import is_loopback
 from server.cli.terminal import warn
 from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
-from server.mcp_server import McpEndpoint, create_mcp_server
+from server.mcp_route import MCP_PATH, CreateServer, McpRoute
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-MCP_PATH = "/mcp"
 LOCK_WAIT_S = 0.5
 
 
@@ -56,8 +48,6 @@ async def serve_http(settings: Settings) -> None:
 
     def ready(engine: Engine, url: str) -> None:
         write_engine_file(settings.data_dir, url, identity_of(engine))
-        # Loaded objects stay in memory. Without the freeze, each garbage collection would block for 0.2 s.
-        gc.freeze()
         _announce(settings, url)
 
     with _only_engine(settings), _signals(stop):
@@ -85,7 +75,7 @@ async def serve_engine(
     settings: Settings,
     stop: anyio.Event,
     on_ready: Callable[[str], None] = lambda _: None,
-    create_server: Callable[[Settings, RTStreamClient], McpEndpoint] = create_mcp_server,
+    create_server: CreateServer | None = None,
 ) -> None:
     """Serve the API of a running engine and MCP at /mcp until ``stop``. Calls ``on_ready`` with the URL."""
     listening = anyio.Event()
@@ -101,15 +91,13 @@ async def serve_engine(
         listening.set()
         on_ready(url)
 
-    client = RTStreamClient.located_by(here)
-    endpoint = create_server(settings, client)
-    route = Route(MCP_PATH, endpoint=_guarded(endpoint, settings, engine))
-    async with _sessions(endpoint, stop) as closed:
+    mcp = McpRoute(settings, RTStreamClient.located_by(here), create_server)
+    async with mcp.sessions(listening, stop) as closed:
         await serve(
             engine,
             host=settings.host,
             port=settings.port,
-            extra_routes=[route],
+            extra_routes=[mcp.route],
             allowed_origins=parse_origins(settings.allowed_origins),
             on_ready=ready,
             should_exit=closed,
@@ -147,75 +135,6 @@ def check_address(settings: Settings) -> None:
             "or a reverse proxy with TLS and --behind-proxy.",
             settings.host,
         )
-
-
-def transport_security(settings: Settings) -> TransportSecuritySettings:
-    """Host and Origin headers that /mcp accepts: those of this machine, and those in the settings."""
-    named = [part.strip() for part in settings.allowed_hosts.split(",") if part.strip()]
-    public = urlsplit(settings.public_url or "").hostname
-    own = f"[{settings.host}]" if ":" in settings.host else settings.host
-    hosts = dict.fromkeys([*LOCAL_HOSTS, own, public or own, *named])
-    origins = parse_origins(settings.allowed_origins)
-    return TransportSecuritySettings(
-        allowed_hosts=[form for host in hosts for form in (host, f"{host}:*")],
-        allowed_origins=[*(f"{scheme}://{host}:*" for host in LOCAL_HOSTS for scheme in ("http", "https")), *origins],
-    )
-
-
-def _guarded(endpoint: McpEndpoint, settings: Settings, engine: Engine) -> ASGIApp:
-    app = endpoint.mcp.streamable_http_app(
-        streamable_http_path=MCP_PATH, transport_security=transport_security(settings), host=settings.host
-    )
-    return KeyGuard(app) if settings.mcp_require_key else app
-
-
-@asynccontextmanager
-async def _sessions(endpoint: McpEndpoint, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
-    """Serve MCP sessions until ``stop``. Returns an event that is set once they are closed.
-
-    They end before the HTTP server, which would otherwise wait for their open streams.
-    """
-    opened, closed = anyio.Event(), anyio.Event()
-
-    async def run() -> None:
-        async with endpoint.mcp.session_manager.run():
-            opened.set()
-            await stop.wait()
-            endpoint.notifier.close()
-            await anyio.sleep(0.1)  # listen streams send their final event
-        closed.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
-        await opened.wait()
-        yield closed
-        stop.set()
-
-
-class KeyGuard:
-    """Admits requests with the API key, as a bearer token or in ``x-access-token``."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI)."""
-        check: KeyCheck = scope["app"].state.keys
-        headers = dict(scope["headers"])
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-access-token", b"")
-        try:
-            if not given:
-                raise Unauthorized("The API key is missing.")
-            check.check(given, client_of(scope))
-        except TooManyAttempts as error:
-            await refusal(error)(scope, receive, send)
-        except Unauthorized:
-            message = "The API key is missing or wrong. Send it as 'Authorization: Bearer KEY'."
-            headers = {"www-authenticate": 'Bearer realm="rtstream"'}
-            await refusal(Unauthorized(message), headers)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 @contextmanager

@@ -79,6 +79,7 @@ def test_300_connections_do_not_stop_an_engine_with_256_descriptors(
 
 def test_an_engine_without_a_descriptor_left_backs_off_and_logs_it_once(tmp_path: Path, many_files: None) -> None:
     with engine(tmp_path, 256, 256) as (url, pid, log), ExitStack() as stack:
+        httpx.get(f"{url}/mcp", timeout=60, trust_env=False)  # responds once everything is loaded
         in_use = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (in_use + 4, 256))
         port = httpx.URL(url).port
