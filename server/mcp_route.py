@@ -83,7 +83,7 @@ class McpRoute:
                 while endpoint is None:
                     try:
                         endpoint = await self._load()
-                    except (OSError, ImportError) as exc:  # no descriptor or memory left; the API goes on without MCP
+                    except (OSError, ImportError) as exc:  # no descriptor or memory left; the API continues without MCP
                         log.error("MCP could not be loaded and is tried again: %s", exc)
                         await anyio.sleep(RETRY_S)
             if endpoint is not None:
