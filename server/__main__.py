@@ -21,6 +21,7 @@ MODULES = {
     "watch": "server.cli.watch",
     "demo": "server.cli.demo",
     "doctor": "server.cli.doctor",
+    "stop": "server.cli.stop",
     "link": "server.cli.link",
     "webhook-secret": "server.cli.webhook_secret",
     "install-embeddings": "server.cli.embeddings",
@@ -35,6 +36,7 @@ commands:
   serve    run the engine, the HTTP API and MCP at /mcp on one port (rtstream-mcp serve --help)
   watch    wait for events on streams, print them and exit (rtstream-mcp watch --help)
   demo     start a live stream and watch it with a real MCP client
+  stop     end the engine of the data folder and all its recorders
   doctor   show the configuration and try each configured model once
   link     list and revoke playback links (rtstream-mcp link --help)
   webhook-secret

@@ -100,3 +100,14 @@ def stop_all(run_folder: Path, stream_ids: Iterable[str]) -> list[str]:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         found = threads.map(lambda stream_id: stop(run_folder, stream_id), ids)
         return [stream_id for stream_id, was_there in zip(ids, found, strict=True) if was_there]
+
+
+def retire_fork_server(run_folder: Path) -> None:
+    """End the fork server, which waits for its last recorder. By itself, it would wait a minute longer."""
+    with suppress(EOFError, OSError, ValueError, Refused):
+        channel = Channel(connect(run_folder, f"{FORKSERVER}{SOCKET_SUFFIX}"), MAX_REQUEST)
+        try:
+            read_greeting(channel)
+            ask(channel, {"request": "retire"})
+        finally:
+            channel.close()
