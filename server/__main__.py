@@ -91,6 +91,11 @@ def _serve(arguments: list[str]) -> int:
     withhold_secrets()  # the engine reads its keys; its recorders and local models have no use for them
 
     async def serve(settings: Settings) -> None:
+        from rtstream.ipc.forkserver import start_early
+        from rtstream.ipc.sockets import SUPPORTED, run_folder
+
+        if SUPPORTED:  # beside the imports that follow, which take a second
+            start_early(run_folder(settings.data_dir), settings.data_dir / "media")
         from server.http import serve_http
 
         await serve_http(settings)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +21,8 @@ from rtstream.client import Endpoint, RTStreamClient
 from rtstream.client.identity import EngineIdentity
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
+from rtstream.ipc.restart import remove_note, write_note
+from rtstream.ipc.sockets import SUPPORTED, run_folder
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.recorder_limits import RELEASED_S
 from rtstream.rules.remote_clients import is_loopback
@@ -53,13 +56,26 @@ async def serve_http(settings: Settings) -> None:
     with _only_engine(settings), _signals(stop):
         async with Engine(settings, outlived=True) as engine, anyio.create_task_group() as tasks:
             engine.leave_recorders(None)  # it has not been told to end
+            _note_start(settings)
             tasks.start_soon(_stop_when_idle, engine, stop.event)
             await serve_engine(engine, settings, stop.event, partial(ready, engine))
+            remove_note(run_folder(settings.data_dir))
             if stop.signal == signal.SIGTERM and os.getpid() != 1:
                 engine.leave_recorders(RELEASED_S)
             else:  # without the first process of a container, nothing in it continues
                 engine.end_recorders()
             tasks.cancel_scope.cancel()
+
+
+def _note_start(settings: Settings) -> None:
+    """Let a recorder start the engine again after a crash, unless a service manager or a client is faster."""
+    if not SUPPORTED:
+        return
+    try:
+        if not write_note(run_folder(settings.data_dir), sys.argv[1:]):
+            log.info("no recorder will start this engine after a crash, because its environment has secrets")
+    except OSError as exc:
+        log.warning("no recorder will start this engine after a crash: %s", exc.strerror)
 
 
 class Stop:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import PROTOCOL, Refused, ask, program_identity, read_greeting
-from rtstream.ipc.sockets import FORKSERVER, SOCKET_SUFFIX, connect
+from rtstream.ipc.restart import collect
+from rtstream.ipc.sockets import FORKSERVER, SOCKET_SUFFIX, connect, private_folder
 from rtstream.rules.child_environment import child_environment
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class ForkServerClient:
                     with suppress(EOFError, OSError, ValueError, Refused):
                         ask(channel, {"request": "retire"})
                     channel.close()
-                if self._child is None or _ended(self._child):
+                if self._child is None or collect(self._child):
                     self._child = _spawn(self._folder)
                 elif time.monotonic() > deadline:
                     raise OSError(f"the fork server does not respond: see {self._folder / LOG_FILE}")
@@ -74,6 +75,20 @@ class ForkServerClient:
         return channel, greeting.protocol == PROTOCOL and (ours or greeting.program == program_identity())
 
 
+def start_early(run_folder: Path, media: Path) -> None:
+    """Start the fork server of a data folder that has recordings, so that it loads while the engine does.
+
+    Does nothing if there is one already, or no stream that it could be needed for.
+    """
+    with suppress(OSError):
+        if any(media.iterdir()):
+            private_folder(run_folder)
+            with suppress(*NO_ANSWER):
+                connect(run_folder, f"{FORKSERVER}{SOCKET_SUFFIX}").close()
+                return
+            _spawn(run_folder)
+
+
 def _spawn(run_folder: Path) -> int:
     """Start the fork server in a session of its own. Returns its process id. Raises OSError."""
     environment = child_environment(os.environ)
@@ -88,11 +103,3 @@ def _spawn(run_folder: Path) -> int:
     ]
     # Not subprocess, whose objects expect that a child ends before they do.
     return os.posix_spawn(command[0], command, environment, file_actions=streams, setsid=True)
-
-
-def _ended(child: int) -> bool:
-    """Whether a child process has ended. It is then removed from the list of processes."""
-    try:
-        return os.waitpid(child, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return True

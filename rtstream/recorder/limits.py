@@ -15,6 +15,7 @@ from rtstream.rules.recorder_limits import (
     FolderState,
     folder_state,
     reason_to_end,
+    restart_at,
 )
 
 
@@ -34,12 +35,13 @@ class Attendance:
         self._guard = threading.Lock()
         self._since: float | None = time.monotonic()
         self._limit_s = UNATTENDED_S
+        self._restarts = 0
         self._folder_seen = self._program_seen = time.monotonic()
 
     def attached(self) -> None:
         """An engine is there."""
         with self._guard:
-            self._since, self._limit_s = None, UNATTENDED_S
+            self._since, self._limit_s, self._restarts = None, UNATTENDED_S, 0
 
     def released(self, limit_s: float) -> None:
         """The engine announces its end. Without a successor, the recorder ends ``limit_s`` seconds after it."""
@@ -67,6 +69,14 @@ class Attendance:
         socket_lost = state is FolderState.PRESENT and self._lock.lost
         gone = now - self._folder_seen, now - self._program_seen
         return reason_to_end(Absence(now - since, limit_s, *gone, socket_lost))
+
+    def engine_overdue(self) -> bool:
+        """Whether the next attempt to start a crashed engine is due."""
+        with self._guard:
+            if self._since is None or time.monotonic() - self._since < restart_at(self._restarts):
+                return False
+            self._restarts += 1
+            return True
 
     def _folder_state(self) -> FolderState:
         if self._known is None:

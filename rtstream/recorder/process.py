@@ -25,6 +25,7 @@ from typing import Protocol
 
 from av.error import FFmpegError
 
+from rtstream.ipc import restart
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import OTHER, STALE, Refused
 from rtstream.ipc.lock import ProcessLock
@@ -120,7 +121,8 @@ def _limit_memory() -> None:
     import resource
 
     with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))  # an engine that is started from here needs more
 
 
 class Recorder:
@@ -138,6 +140,8 @@ class Recorder:
         self._attaching = threading.Lock()
         self._engine: Channel | None = None
         self._engine_came = threading.Event()
+        self._note: Path | None = None
+        self._new_engine: int | None = None
         self._epoch = 0
         self._taps = SetTaps({})
         self._session: Session | None = None
@@ -194,6 +198,9 @@ class Recorder:
             if self._attendance is not None:
                 self._attendance.attached()
         self._engine_came.set()
+        note, self._note = self._note, None
+        if note is not None:
+            note.unlink(missing_ok=True)  # the engine has written its own
         try:
             self._obey(channel)
         finally:
@@ -391,6 +398,19 @@ class Recorder:
             self.stop()
         else:
             _limit_log()
+            if self._attendance.engine_overdue():
+                self._restart_engine()
+
+    def _restart_engine(self) -> None:
+        """Start a crashed engine again, unless another recorder does, or its service will."""
+        if self._new_engine is not None:
+            restart.collect(self._new_engine)
+        if self._note is None:
+            self._note = restart.claim_note(Path(self.spec.run_folder))
+        if self._note is not None:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                self._new_engine = restart.start_engine(self._note)
+                log.warning("no engine came back, so one is started (process %d)", self._new_engine)
 
 
 def _limit_log() -> None:

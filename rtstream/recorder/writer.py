@@ -289,7 +289,7 @@ class RecordingWriter:
         """Write the first line of the log, then announce the recording."""
         init, started_at = self._sink.init, self._zero + start
         media_start = self._media_zero + start
-        (self._folder / self.id).mkdir(parents=True, exist_ok=True)
+        (self._folder / self.id).mkdir(exist_ok=True)
         self._sync.soon_folder(self._folder)
         self._log.append(
             RecordingOpened(
@@ -308,7 +308,7 @@ class RecordingWriter:
             self._file_name, self._file_start, self._file_size = f"{self.id}/{self._file_count:06d}.m4s", start, 0
             self._file_count += 1
             path = self._folder / self._file_name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             self._note_reached()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
             self._sync.soon_folder(path.parent)

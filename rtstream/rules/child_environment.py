@@ -34,6 +34,7 @@ _PREFIXES = (
     "HF_HUB_",
     "FONTCONFIG_",
 )
+_USED_SECRETS = frozenset({"HF_TOKEN", "HF_HUB_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"})
 _SECRET_NAME = re.compile(
     r"(KEYS?|TOKENS?|SECRETS?|PASS\w*|PASSWORDS?|PWD|CREDENTIALS?|CREDS?|BEARER|AUTH\w*|COOKIE)(_|$)"
 )
@@ -45,6 +46,26 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     API keys, tokens, webhook secrets, the program's own settings and proxies with a password are not among them.
     """
     return {name: value for name, value in environ.items() if _passed(name.upper(), value)}
+
+
+def restart_environment(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """The variables with which a crashed engine can be started again from a note on the disk.
+
+    Returns:
+        Those of ``child_environment`` and the program's own settings. None if the engine uses a secret of its
+        environment, such as its API key or the key of a model.
+    """
+    if any(value and _is_used_secret(name.upper(), value) for name, value in environ.items()):
+        return None
+    settings = {name: value for name, value in environ.items() if name.upper().startswith("RTSTREAM_")}
+    return {**child_environment(environ), **settings}
+
+
+def _is_used_secret(name: str, value: str) -> bool:
+    login = "@" in value and (name.endswith("_PROXY") or "://" in value)
+    if name.startswith("RTSTREAM_"):
+        return login or _SECRET_NAME.search(name) is not None
+    return name.endswith(("_API_KEY", "_AUTH_TOKEN")) or name in _USED_SECRETS or (login and name.endswith("_PROXY"))
 
 
 def _passed(name: str, value: str) -> bool:

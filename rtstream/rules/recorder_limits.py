@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -11,6 +12,19 @@ RELEASED_S = 60.0
 """The same after an engine that was told to end, with no word on whether another one follows."""
 GONE_S = 60.0
 """Seconds for which the program or the data folder must be gone, so that an upgrade or a restore ends nothing."""
+
+
+RESTART_S = 20.0
+"""Seconds without an engine after which a recorder starts a crashed one again."""
+MAX_RESTARTS = 5
+
+
+def restart_at(attempt: int) -> float:
+    """Return the seconds without an engine at which it is started for the ``attempt``-th time, counted from 0.
+
+    The times between two attempts double. After the last one, the result is infinite.
+    """
+    return RESTART_S * (2.0 ** (attempt + 1) - 1) if attempt < MAX_RESTARTS else math.inf
 
 
 class FolderState(Enum):

@@ -15,6 +15,7 @@ from typing import Any
 import av
 import httpx
 
+from rtstream import keys
 from rtstream.ipc import recorders
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import read_greeting
@@ -81,7 +82,8 @@ def program(data_dir: Path, **settings: str) -> Iterator[Program]:
     process = subprocess.Popen([SCRIPT, "serve", "--port", "0"], env=env, stderr=subprocess.DEVNULL)
     try:
         found = until(lambda: described(data_dir, process), "the engine listens")
-        with httpx.Client(base_url=found["url"], headers={"x-access-token": KEY}, timeout=30) as client:
+        key = env["RTSTREAM_API_KEY"] or keys.key_file(data_dir).read_text().strip()
+        with httpx.Client(base_url=found["url"], headers={"x-access-token": key}, timeout=30) as client:
             yield Program(data_dir, process, client)
     finally:
         if process.poll() is None:

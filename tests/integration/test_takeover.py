@@ -10,6 +10,8 @@ import pytest
 
 from rtstream.ipc.sockets import SUPPORTED
 from rtstream.testsource import LiveSource
+from server.cli.stop import stop
+from server.local_engine import read_engine_file
 from tests.integration.recorder_processes import (
     FPS,
     alive,
@@ -85,3 +87,23 @@ def test_a_killed_recorder_is_replaced_within_two_seconds(live_source: LiveSourc
         assert recorder_of(tmp_path, stream_id) not in (None, recorder)
         running.end(signal.SIGINT)
         assert recorder_of(tmp_path, stream_id) is None
+
+
+@pytest.mark.long
+def test_a_recorder_starts_a_crashed_engine_again(live_source: LiveSource, tmp_path: Path) -> None:
+    """The engine has a key of the data folder, because an engine with secrets in its environment is not started."""
+    with nothing_left(tmp_path):
+        with program(tmp_path, RTSTREAM_API_KEY="") as first:
+            stream_id = first.connect(live_source.http_url)
+            until(lambda: first.recorded_s(stream_id) > 1, "a second is recorded")
+            recorder = recorder_of(tmp_path, stream_id)
+            first.kill()
+        found = until(lambda: read_engine_file(tmp_path).get("pid") not in (None, first.process.pid), "another engine")
+        assert found
+        pid = read_engine_file(tmp_path)["pid"]
+        ended = rows(tmp_path, stream_id)[-1][1]
+        until(lambda: rows(tmp_path, stream_id)[-1][1] > ended + 1, "it enters what is recorded")
+        assert recorder_of(tmp_path, stream_id) == recorder
+        assert gaps(tmp_path, stream_id) == []
+        assert stop(tmp_path) == "Ended: the engine."
+        until(lambda: not alive(pid), "the engine ends")

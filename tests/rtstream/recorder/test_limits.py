@@ -113,3 +113,16 @@ def test_a_disk_that_does_not_respond_ends_nothing(
     monkeypatch.setattr(limits, "_identity", fail)
     clock.now += 2 * GONE_S
     assert watched.reason_to_end() == ""
+
+
+def test_a_missing_engine_is_started_again_with_growing_pauses(watched: Attendance, clock: Clock) -> None:
+    watched.attached()
+    clock.now += 1000
+    assert not watched.engine_overdue()
+    watched.detached()
+    began, due = clock.now, []
+    while clock.now < began + UNATTENDED_S:
+        clock.now += 1
+        if watched.engine_overdue():
+            due.append(clock.now - began)
+    assert due == [20, 60, 140, 300]

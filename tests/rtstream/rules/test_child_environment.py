@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtstream.rules.child_environment import child_environment
+from rtstream.rules.child_environment import child_environment, restart_environment
 
 SECRETS = {
     "RTSTREAM_API_KEY": "a",
@@ -56,3 +56,25 @@ def test_a_secret_or_an_unknown_variable_is_not_passed_on(name: str) -> None:
 
 def test_what_libraries_need_is_passed_on() -> None:
     assert child_environment(SECRETS | USEFUL) == USEFUL
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("RTSTREAM_API_KEY", "RTSTREAM_MODEL_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_AUTH_TOKEN", "HF_TOKEN"),
+        *("GOOGLE_APPLICATION_CREDENTIALS", "https_proxy"),
+    ],
+)
+def test_an_engine_that_uses_a_secret_of_its_environment_is_not_started_from_a_note(name: str) -> None:
+    assert restart_environment({"PATH": "/bin", name: SECRETS[name]}) is None
+    assert restart_environment({"PATH": "/bin", name: ""}) is not None
+
+
+def test_a_note_holds_settings_and_harmless_variables_only() -> None:
+    others = {"SSH_AUTH_SOCK": "/a", "DATABASE_URL": "postgresql://u:p@h/d", "GITHUB_TOKEN": "a"}
+    settings = {"RTSTREAM_DATA_DIR": "/data", "RTSTREAM_SEGMENT_S": "4"}
+    assert restart_environment({"PATH": "/bin", **settings, **others}) == {"PATH": "/bin", **settings}
+
+
+def test_a_setting_with_a_login_is_not_written_to_a_note() -> None:
+    assert restart_environment({"RTSTREAM_API_URL": "https://user:secret@host"}) is None
