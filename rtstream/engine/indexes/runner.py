@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
@@ -70,6 +71,8 @@ class RunningIndex:
     waiting: deque[WindowJob] = field(default_factory=deque)
     paused: bool = False
     """Whether the cap of model calls is reached. Dropped windows then count as capped, not as skipped."""
+    paused_through: float = -inf
+    """Start of the last window that arrived while paused, in Unix seconds."""
     failing: bool = False
     """Whether the last window failed. The index then shows the reason."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
@@ -108,9 +111,13 @@ class IndexRunner:
         """Queue a complete window. The oldest one is dropped if too many wait."""
         index.waiting.append(job)
         index.arrived.set()
+        if index.paused:
+            index.paused_through = job.start
         if len(index.waiting) > MAX_WAITING:
-            index.waiting.popleft()
-            self._count(index, **{"capped" if index.paused else "skipped": 1})
+            dropped = index.waiting.popleft()
+            # One that waited for the end of a pause is dropped because of the pause, even if that has just ended.
+            capped = index.paused or dropped.start <= index.paused_through
+            self._count(index, **{"capped" if capped else "skipped": 1})
 
     def _count(self, index: RunningIndex, **add: float) -> None:
         """Add to the counters of an index. Counts that wait for the database are added up, so they need little room."""
@@ -165,10 +172,7 @@ class IndexRunner:
         """Pause the index until the cap allows another call. Windows dropped meanwhile are counted as capped."""
         index.paused = True
         await self._state(index, IndexStatus.PAUSED, str(capped))
-        wait_s = min(
-            max(0.0, capped.until - time.time()), RESUME_MAX_S
-        )  # not longer if the clock is set back meanwhile
-        await anyio.sleep(wait_s + RESUME_SLACK_S)
+        await anyio.sleep(min(max(0.0, capped.until - time.time()), RESUME_MAX_S) + RESUME_SLACK_S)
         index.paused = False
         await self._state(index, IndexStatus.RUNNING, "")
 

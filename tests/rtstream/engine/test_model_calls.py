@@ -42,7 +42,7 @@ async def test_a_reached_cap_pauses_says_so_and_goes_on_by_itself_when_there_is_
 
         going = await index_when(engine, index, lambda index: index.windows_done > 3)
         assert going.windows_capped >= 3
-        assert going.windows_skipped == 0
+        assert going.windows_skipped == paused.windows_skipped  # loading the model may have taken a while
         assert vision_server.calls[3].at - vision_server.calls[0].at >= 4
         await index_when(engine, index, lambda index: index.status == "running" and not index.status_reason)
 
