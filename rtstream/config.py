@@ -92,6 +92,12 @@ class EngineConfig(BaseModel):
         ge=0,
         description="Gigabytes that stay free on the disk: below, recording pauses until there is room.",
     )
+    keep_backups: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="Daily copies of the database that are kept. They count towards the disk bound. 0: no copies.",
+    )
     link_ttl_s: float = Field(default=7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
     journal_keep: int = Field(default=1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(

@@ -23,6 +23,8 @@ MODULES = {
     "doctor": "server.cli.doctor",
     "stop": "server.cli.stop",
     "link": "server.cli.link",
+    "recordings": "server.cli.recordings",
+    "db": "server.cli.database",
     "webhook-secret": "server.cli.webhook_secret",
     "install-embeddings": "server.cli.embeddings",
 }
@@ -39,6 +41,9 @@ commands:
   stop     end the engine of the data folder and all its recorders
   doctor   show the configuration and try each configured model once
   link     list and revoke playback links (rtstream-mcp link --help)
+  recordings
+           list recorded files, copy a range to an MP4 file, find lost footage again
+  db       back up, check and repair the database
   webhook-secret
            print the secret that verifies webhooks
   install-embeddings

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("rtstream.rules", "rtstream.config", "rtstream.telemetry", "rtstream.concurrency", "rtstream.logs"),
     ),
     "rtstream/ipc": ("rtstream.rules",),
-    "rtstream/store": ("rtstream.models", "rtstream.rules"),
+    "rtstream/store": ("rtstream.models", "rtstream.rules", "rtstream.concurrency"),
     "rtstream/storage": (),
     "rtstream/recorder": (
         *("rtstream.rules", "rtstream.messages", "rtstream.mp4", "rtstream.forkserver", "rtstream.ipc"),

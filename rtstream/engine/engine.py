@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -67,9 +68,11 @@ from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderEr
 from rtstream.rules.link_targets import LinkOrigin, window_target
 from rtstream.storage import DiskReserve, Storage
 from rtstream.storage.folder import FolderStorage
+from rtstream.store import backups
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store.backup_schedule import BackupSchedule
 from rtstream.store.database import Database
 from rtstream.store.queue import WriteQueue
 
@@ -163,7 +166,7 @@ class Engine:
         self.api_key = keys.load_or_create(data_dir, self.config.api_key)
         media, exported = (FolderStorage.create(data_dir / name) for name in ("media", "videos"))
         await self._open_store(data_dir, stack)
-        self.bound = DiskBound(self.config, self.db, media, lambda: 0)
+        self.bound = DiskBound(self.config, self.db, media, partial(backups.total_bytes, data_dir))
         await self.bound.load(created=media.created and self.db.created)
         await self._open_models(stack)
         self.links = LinkService(self.db, self.config.link_ttl_s)
@@ -185,8 +188,10 @@ class Engine:
         self._open_videos(tasks, media, exported)
         stack.push_async_callback(self.media.aclose)
         self.retention = Retention(self.config, self.db, self.projection, self.bound)
+        room = int(self.config.min_free_gb * 1e9)
+        tasks.start_soon(BackupSchedule(self.db, data_dir, self.config.keep_backups, room).run)
         reserve = DiskReserve(data_dir / "reserve")
-        self._storage.watch_disk(media, reserve, int(self.config.min_free_gb * 1e9), self.retention.make_room)
+        self._storage.watch_disk(media, reserve, room, self.retention.make_room)
         stack.push_async_callback(self._end_recorders)
         await self._start(tasks)
 
@@ -351,6 +356,7 @@ class Engine:
             language_model="" if self.model_calls.language.name == "local" else self.model_calls.language.name,
             search=await self.search.progress(),
             reasons=self.health.problems,
+            retain_percent=self.bound.percent,
             streams=total,
             streams_running=running,
         )

@@ -22,5 +22,8 @@ class EngineInfo(ApiModel):
     language_model: str = Field(default="", description="Language model that decides events. Empty if none is set.")
     search: SearchState = Field(default_factory=lambda: SearchState())
     reasons: list[HealthReason] = Field(default_factory=list, description="Problems of the whole engine.")
+    retain_percent: float = Field(
+        default=0.0, description="Percent of the disk's free space that recordings may fill. 0: no bound."
+    )
     streams: int = 0
     streams_running: int = 0

@@ -60,6 +60,23 @@ def assemble(
         last.result()
 
 
+def assemble_or_remove(
+    path: Path,
+    header: bytes,
+    ranges: Iterable[ByteRange],
+    patches: Iterable[tuple[int, bytes]],
+    open_file: Callable[[str], BinaryIO],
+) -> None:
+    """Do the same as ``assemble``, and leave no part of the file after a failure."""
+    try:
+        assemble(path, header, ranges, patches, open_file)
+    except FileExistsError:
+        raise
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def _copy(source: BinaryIO, out: BinaryIO, at: int, rest: int) -> Iterator[int]:
     """Copy bytes and yield the size of each step. Raises ValueError when the source ends too soon."""
     in_kernel = hasattr(os, "copy_file_range")

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -18,7 +19,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from rtstream.errors import DatabaseUnavailable
+from rtstream.errors import Conflict, DatabaseUnavailable, Unavailable
+from rtstream.store.integrity import quick_check
 from rtstream.store.schema import failure, prepare
 
 T = TypeVar("T")
@@ -26,6 +28,9 @@ P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
+MARKER = "database.open"
+CHECK_S = 2.0
+"""Longest check of a database that was not closed, before the engine starts. Later, it continues in the background."""
 DATABASE = "rtstream.db"
 """Name of the database in a data folder."""
 
@@ -95,6 +100,22 @@ def open_engine(url: str | URL) -> Engine:
     return engine
 
 
+def _check_after_crash(path: Path) -> bool:
+    """Check a database that was not closed. Returns whether there was time to finish.
+
+    Raises:
+        Conflict: It is damaged.
+    """
+    try:
+        problem = quick_check(path, CHECK_S)
+    except (OSError, Unavailable):
+        return False  # opening it reports that
+    if problem:
+        log.error("the database is damaged: %s", problem)
+        raise Conflict(f"The database {path} is damaged. Run 'rtstream-mcp db repair', then start again.")
+    return problem is not None
+
+
 OVERWRITTEN = "was overwritten while the engine ran"
 CUT = "was cut short while the engine ran"
 
@@ -148,6 +169,11 @@ class Database:
         self._failure: DatabaseUnavailable | None = None
         self._damage: DatabaseUnavailable | None = None
         self._unreadable: DatabaseUnavailable | None = None
+        self.path: Path | None = None
+        self.marker: Path | None = None
+        """File that exists while the database is open, and after an end without ``close``."""
+        self.checked = True
+        """Whether the file needs no further check: the last end was clean, or a check found it whole."""
         self.created = False
         """Whether the file did not exist before it was opened."""
         self.on_change: Callable[[], None] = lambda: None
@@ -172,12 +198,17 @@ class Database:
         try:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             created = not path.exists()
+            marker = data_dir / MARKER
+            checked = not marker.exists() or _check_after_crash(path)
             # Created here, because SQLite would use default permissions and it holds the credentials of stream URLs.
             path.touch(mode=0o600)
         except OSError as exc:
             raise failure(path, exc) from exc
         opened = cls(URL.create("sqlite", database=str(path)))  # a path may hold ? and %
-        opened.created = created
+        opened.created, opened.checked, opened.path = created, checked, path
+        with suppress(OSError):
+            marker.touch(mode=0o600)
+            opened.marker = marker
         return opened
 
     @property
@@ -224,6 +255,16 @@ class Database:
         if self._failure is not None:
             self._note(None)
         return result
+
+    async def check(self, limit_s: float) -> None:
+        """Check the whole file, because there was no time for it when it was opened. Sets ``failure``."""
+        if self.path is None or self.checked:
+            return
+        problem = await asyncio.get_running_loop().run_in_executor(self._checkpoints, quick_check, self.path, limit_s)
+        if problem:
+            log.error("the database is damaged: %s", problem)
+            self._note(DatabaseUnavailable("The database is damaged.", _REPAIR, damaged=True))
+        self.checked = True
 
     async def examine(self) -> None:
         """Look whether the file is still the one that was opened, which SQLite notices late or never."""
@@ -275,10 +316,14 @@ class Database:
 
     async def aclose(self) -> None:
         """Finish the queued calls, then close the database."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self.close)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Do the same as ``aclose`` outside an event loop."""
         self._writer.shutdown(wait=True)
         self._checkpoints.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         self._engine.dispose()
+        if self.marker is not None and self._damage is None:
+            with suppress(OSError):
+                self.marker.unlink(missing_ok=True)

@@ -159,8 +159,8 @@ def exclusive(path: Path) -> Iterator[Connection]:
 
 
 _FAILURES: dict[str, tuple[type[RTStreamError], str]] = {
-    "NOTADB": (Conflict, "is not a database. Move the file away or restore a copy, then start again"),
-    "CORRUPT": (Conflict, "is damaged. Restore a copy of it, then start again"),
+    "NOTADB": (Conflict, "is not a database. Run 'rtstream-mcp db repair', then start again"),
+    "CORRUPT": (Conflict, "is damaged. Run 'rtstream-mcp db repair', then start again"),
     "FULL": (Unavailable, "cannot be changed because the disk is full. Free some space, then start again"),
     "BUSY": (Unavailable, "is in use by another process. Stop that process or wait, then start again"),
     "READONLY": (Unavailable, "cannot be written. Check the permissions of the file and its folder"),
@@ -170,7 +170,7 @@ _FAILURES: dict[str, tuple[type[RTStreamError], str]] = {
 
 
 def failure(path: Path, exc: BaseException) -> RTStreamError:
-    """Turn an error of the database or of the disk into one sentence that says what to do."""
+    """Turn an error of the database or of the disk into one sentence with the next step."""
     cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
     name = getattr(cause, "sqlite_errorname", "")
     for part, (kind, sentence) in _FAILURES.items():

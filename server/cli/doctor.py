@@ -120,7 +120,19 @@ async def _engine(settings: Settings) -> list[Finding]:
     if info is None:
         return [Finding("works", "engine", f"{where} responds, but it is not an engine of this program.")]
     running = f"version {info.version}, {info.streams_running} of {info.streams} streams run"
-    return [Finding("works", "engine", f"{where} answers: {running}."), *_other_settings(settings, info)]
+    found = [Finding("works", "engine", f"{where} answers: {running}."), *_other_settings(settings, info)]
+    found += [Finding("broken", reason.code, f"{reason.text} {reason.next_step}") for reason in info.reasons]
+    return [*found, _disk_bound(settings, info)]
+
+
+def _disk_bound(settings: Settings, info: EngineInfo) -> Finding:
+    if info.retain_percent:
+        text = f"Recordings fill at most {info.retain_percent:g} % of the free space (RTSTREAM_RETAIN_PERCENT)."
+        return Finding("works", "disk bound", text)
+    limit = settings.retain_gb or settings.retain_days
+    kept = "Limited by RTSTREAM_RETAIN_GB or RTSTREAM_RETAIN_DAYS." if limit else "Every recording is kept."
+    text = f"{kept} Recording pauses when the disk is full. RTSTREAM_RETAIN_PERCENT=80 removes the oldest before."
+    return Finding("absent", "disk bound", text)
 
 
 def _other_settings(settings: Settings, info: EngineInfo) -> list[Finding]:

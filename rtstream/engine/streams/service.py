@@ -42,6 +42,8 @@ from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as rows
+from rtstream.store import values
+from rtstream.store.backup_schedule import DELETED_AT
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry
 from rtstream.store.streams import StreamRow
@@ -212,6 +214,7 @@ class StreamService:
 
         def write(conn: Connection) -> None:
             rows.delete(conn, stream_id)
+            values.put(conn, DELETED_AT, time.time())
             journal_rows.append(conn, self._catalogue("removed", stream_id, row.name))
 
         await self._db.write(write)

@@ -18,6 +18,6 @@ from tests.rtstream.store.migrations.dump import dump
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         path = older(sys.argv[1], Path(folder))
-        Database.below(Path(folder))._close()
+        Database.below(Path(folder)).close()
         with closing(sqlite3.connect(path)) as db:
             sys.stdout.writelines(f"{statement}\n" for statement in dump(db))

@@ -24,7 +24,7 @@ NO_WORDS = {"include_name": lambda name, kind, _: kind != "table" or not name.st
 def opened(folder: Path) -> Path:
     """Open and close the database of a folder, as the engine does when it starts."""
     database = Database.below(folder)
-    database._close()
+    database.close()
     return folder / "rtstream.db"
 
 

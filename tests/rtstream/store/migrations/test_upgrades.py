@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from rtstream.store.database import Database
 sys.stdin.readline()
-Database.below(Path(sys.argv[1]))._close()
+Database.below(Path(sys.argv[1])).close()
 print([name for name in ("alembic", "mako") if name in sys.modules])
 """
 
@@ -55,7 +55,7 @@ def audit(name, arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(audit)
-Database.below(Path(sys.argv[1]))._close()
+Database.below(Path(sys.argv[1])).close()
 print(seen)
 """
 
