@@ -1,1 +1,1 @@
-"""The running system, one package per noun."""
+"""The engine: the services that run streams, indexes, alerts, search and playback."""

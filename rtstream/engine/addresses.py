@@ -1,4 +1,4 @@
-"""Where streams and webhooks really lead: resolves names and checks every address before anything connects."""
+"""Resolves the hosts of sources and webhooks, and checks every address before a connection is opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESOLVE_TIMEOUT_S = 5.0
 
 
 class Addresses:
-    """The checks, with the engine's settings. Raises InvalidRequest for a setting that cannot be read."""
+    """Checks addresses by the engine's settings. Raises InvalidRequest for an invalid setting."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._allowed = parse_allowed(config.allow_networks)
@@ -29,17 +29,18 @@ class Addresses:
         self._folders = [Path(part).expanduser().resolve() for part in config.media_folders.split(separator) if part]
 
     async def source(self, url: str) -> str:
-        """Check the URL of a source; returns the one to open. Raises InvalidRequest with a sentence."""
+        """Check the URL of a source and return the URL to open. Raises InvalidRequest."""
         source = await self._parsed(url)
         if _has_address(source):
             check_addresses(await _resolve(source.host, source.port), self._allowed)
         return source.url
 
     async def stored_source(self, url: str) -> str:
-        """Check a source that was accepted before, without a name server; returns the URL to open.
+        """Check a source that was accepted earlier, without resolving names, and return the URL to open.
 
         A machine that starts before its network cannot resolve names, or resolves them to a sign-in page. The recorder
-        resolves and checks them at every connection, and retries. Raises InvalidRequest for what no retry can change.
+        therefore resolves and checks the name at every connection, and retries. Raises InvalidRequest for problems that
+        a retry cannot solve.
         """
         source = await self._parsed(url)
         if _has_address(source) and is_address(source.host):
@@ -53,14 +54,14 @@ class Addresses:
             path = await anyio.to_thread.run_sync(lambda: Path(source.file).resolve())
             check_local_path(path, self._folders)
             if not await anyio.Path(path).is_file():
-                raise InvalidRequest("There is no such media file. Check the path.")
+                raise InvalidRequest("The media file does not exist. Check the path.")
             return replace(source, file=path.as_uri())
         if source.listens:
             check_listening(source.port, self._ports)
         return source
 
     async def webhook(self, url: str) -> list[str]:
-        """Check the URL of a webhook receiver; returns the addresses to connect to. Raises InvalidRequest."""
+        """Check the URL of a webhook receiver and return the addresses to connect to. Raises InvalidRequest."""
         source = parse_webhook(url)
         found = await _resolve(source.host, source.port)
         check_addresses(found, self._webhooks, "webhook")
@@ -68,7 +69,7 @@ class Addresses:
 
 
 def _has_address(source: SourceUrl) -> bool:
-    """Whether the source names a host: a file has none, and a listener may accept senders at every address."""
+    """Return whether the source names a host. Files do not, and a listener may accept senders on all addresses."""
     return source.scheme != "file" and not (source.listens and source.host == ANY_ADDRESS)
 
 

@@ -13,7 +13,7 @@ from rtstream.store.streams import CollectionRow
 
 
 class Collections:
-    """The collections of the engine. All calls raise NotFound for an unknown id."""
+    """Manages collections. All methods raise NotFound for an unknown id."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""The engine as one object: it creates the services and has the calls that need several of them."""
+"""The engine: creates the services, and offers the operations that need several of them."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_S = 60.0
 AGREE_AGAIN_S = 5.0
 DRAIN_S = 8.0
-"""Longest wait at the end of the engine for results that are not in the database yet, in seconds."""
+"""Longest wait at shutdown for results that are not in the database yet, in seconds."""
 
 
 class Engine:
     """The services of a running engine. Every call raises ``rtstream.errors.RTStreamError``.
 
-    ``async with Engine(config) as engine:`` runs it. A service exists from then on: ``engine.streams.stop(stream_id)``.
+    ``async with Engine(config) as engine:`` runs it. Its services, such as ``engine.streams``, exist from then on.
     """
 
     def __init__(self, config: EngineConfig, *, outlived: bool = False) -> None:
@@ -95,8 +95,8 @@ class Engine:
 
         Args:
             config: The settings.
-            outlived: Whether its recorders outlive it, where the system allows. If not, they end with it, as fits an
-                engine inside another program.
+            outlived: Whether recorders outlive the engine on systems that allow it. False suits an engine that is
+                embedded in another program.
         """
         self.config = config
         self._outlived = outlived and SUPPORTED
@@ -104,19 +104,20 @@ class Engine:
         self._recorders_stay = False
         self.api_key = ""
         self.identity_secret = secrets.token_hex(32)
-        """Part of the proof of this run of the engine, see ``rtstream.rules.identity``."""
+        """Secret of this run of the engine, part of its proof of identity; see ``rtstream.rules.identity``."""
         self._base_url = config.public_url or f"http://{config.host}:{config.port}"
         self._on_partial: OnPartial = lambda entry: None
         self._last_used = time.monotonic()
         self._exit = AsyncExitStack()
 
     def bind(self, *, base_url: str | None = None, on_partial: OnPartial | None = None) -> None:
-        """Connect the engine to what serves it.
+        """Connect the engine to the server in front of it.
 
         Args:
             base_url: Base of playback links: the URL at which the engine can be reached. The setting ``public_url``
                 takes precedence.
-            on_partial: Called with each partial transcript, which is shown to current listeners and stored nowhere.
+            on_partial: Called with each partial transcript. Partial transcripts are sent to current listeners and never
+                stored.
         """
         if base_url is not None:
             self._base_url = (self.config.public_url or base_url).rstrip("/")
@@ -132,7 +133,8 @@ class Engine:
         """Let the recorders continue when the engine ends, if they outlive it.
 
         Args:
-            limit_s: Seconds after which they end unless another engine has come. None: as after a crash.
+            limit_s: Seconds after which they end unless another engine has attached. None applies the limit used after
+                a crash.
         """
         self._recorders_stay, self._release_s = True, limit_s
 
@@ -141,7 +143,7 @@ class Engine:
         self._recorders_stay = False
 
     def mark_used(self) -> None:
-        """Record that a client uses the engine now. An engine without use may be stopped."""
+        """Record that a client is using the engine. An idle engine may be stopped."""
         self._last_used = time.monotonic()
 
     @property
@@ -179,7 +181,7 @@ class Engine:
         stack.callback(tasks.cancel_scope.cancel)
         stack.push_async_callback(self._write_the_rest)
         tasks.start_soon(self.queue.run)
-        # Recorders end, or are left, before anything else ends, so that their last segments are stored.
+        # Recorders are stopped or detached before the other services, so that their last segments are stored.
         self.health = HealthLog(self.queue, self.journal)
         self._storage = StorageHealth(tasks, self.db, self.queue, self.health)
         self.projection = RecordingProjection(self.db, media, self._storage.files_failed)
@@ -221,7 +223,7 @@ class Engine:
         self.alerts = AlertService(self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake)
 
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
-        """Streams, their indexes and transcripts, and the path of a recorder's messages to them."""
+        """Create the services for streams, indexes and transcripts, and route the recorders' messages to them."""
         config = self.config
         self._supervisor = Supervisor(tasks, self._handle, self._recorder_taken_over, self._launcher())
         indexing = IndexRunner(tasks, self.queue, self.journal, self.model_calls, self.evaluator.scene_stored)
@@ -271,11 +273,11 @@ class Engine:
         self.video_search = VideoSearchService(self.db, self.search)
 
     async def _start(self, tasks: TaskGroup) -> None:
-        """Bring files and rows into agreement, then resume what ran when the engine ended."""
+        """Reconcile files and rows, then resume everything that was running when the engine ended."""
         try:
             await self._agree(frozenset())
         except (DatabaseUnavailable, OSError) as exc:
-            log.warning("files and rows are compared later: %s", exc)
+            log.warning("cannot compare recorded files with the database yet, will retry: %s", exc)
             tasks.start_soon(self._agree_later)
         tasks.start_soon(self.projection.run)
         self.webhooks.start()
@@ -290,11 +292,11 @@ class Engine:
     async def _agree(self, running: frozenset[str]) -> None:
         await self.projection.scan(running)
         if not running:
-            await self.db.write(recording_rows.close_all)  # recordings from before logs
+            await self.db.write(recording_rows.close_all)  # recordings without a log, from earlier versions
         await self.exports.agree()
 
     async def _agree_later(self) -> None:
-        """Bring files and rows into agreement once the database works, while streams run."""
+        """Reconcile files and rows once the database works, while streams run."""
         while True:
             await anyio.sleep(AGREE_AGAIN_S)
             try:
@@ -343,10 +345,10 @@ class Engine:
         await self.links.keep_house()
         await self.model_calls.save()
         if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
-            await self.search.use(installed)  # install-embeddings was run meanwhile
+            await self.search.use(installed)  # install-embeddings has been run since
 
     async def info(self) -> EngineInfo:
-        """Version, engines in use, number of streams."""
+        """Return the version, the models in use and the number of streams."""
         total, running = await self.db.read(stream_rows.counts)
         return EngineInfo(
             version=__version__,
@@ -363,13 +365,13 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """A stream is running, or work that takes longer is under way."""
+        """Whether a stream, a job or other background work is running."""
         return bool(self._supervisor.running) or self.jobs.busy
 
     # streams
 
     async def connect_stream(self, request: ConnectStream) -> Stream:
-        """Add a stream and start it. With ``enable_transcript``, its transcript starts as well, or nothing is added."""
+        """Add a stream and start it. If ``enable_transcript`` fails, it is not added."""
         self.subscriptions.check(request.ws_connection_id)
         if request.enable_transcript:
             self.transcripts.check_request(request)
@@ -391,7 +393,7 @@ class Engine:
         await self.streams.delete(stream_id)
         self.links.forget()
         for index in indexes:
-            self.evaluator.scene_stored(index.rtstream_index_id)  # its evaluation ends, because the alerts are gone
+            self.evaluator.scene_stored(index.rtstream_index_id)  # ends the evaluation of its deleted alerts
 
     async def generate_stream(
         self,
@@ -408,7 +410,7 @@ class Engine:
         return await self.playback.playback(from_here, stream_id, start, end, title, description)
 
     async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
-        """The current picture, or the one shown at Unix time ``at``; at most ``max_side`` pixels long."""
+        """Return the current picture, or the one at Unix time ``at``, at most ``max_side`` pixels long."""
         side = max(16, min(max_side or self.config.max_image_side, 4096))
         if at is not None:
             return await self.playback.frame(stream_id, at, side)
@@ -422,18 +424,16 @@ class Engine:
     async def sheet(
         self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
     ) -> StreamSheet:
-        """A contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
+        """Return a contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
         side = max(64, min(max_side or self.config.max_image_side, 4096))
         return await self.playback.sheet(stream_id, start, end, count, side)
 
     async def _newest_or_raise(self, stream_id: str, side: int) -> Picture:
         if stream_id in self._supervisor.running:
-            raise InvalidRequest(
-                "The stream has no picture at this moment; see its health. Or ask for a recorded moment."
-            )
+            raise InvalidRequest("The stream has no current picture. Check its health, or ask for a recorded moment.")
         try:
             return await self.playback.newest(stream_id, side)
         except RTStreamError:
             raise InvalidRequest(
-                "The stream is stopped and nothing was recorded, so there is no picture. Start it first."
+                "The stream is stopped and has no recordings, so there is no picture. Start it first."
             ) from None

@@ -1,4 +1,4 @@
-"""Work that may take longer than a request: started, asked after, cancelled; its result is kept for a while."""
+"""Background jobs for work that may outlast a request. Results are available for an hour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT_S = 3600.0
 
 
 Show = Callable[[LinkOrigin, str], Awaitable[BaseModel | str]]
-"""Turns the result of the work into the client's response, with links of an origin."""
+"""Converts the result of a job to the response for a client. Links in it start with the origin."""
 
 
 async def _as_it_is(_origin: LinkOrigin, result: str) -> str:
@@ -33,7 +33,7 @@ async def _as_it_is(_origin: LinkOrigin, result: str) -> str:
 
 @dataclass
 class Job:
-    """One piece of work. ``result`` is there when it is done, ``error`` when it failed or was cancelled."""
+    """One job. ``result`` is set once it is done, and ``error`` once it has failed or was cancelled."""
 
     id: str
     percentage: float = 0.0
@@ -46,11 +46,11 @@ class Job:
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def shown(self, origin: LinkOrigin) -> BaseModel | str:
-        """The result as a client gets it. Raises NotFound when it is gone already."""
+        """Return the result as the response for a client. Raises NotFound if the result has been deleted since."""
         return await self.show(origin, self.result)
 
     async def wait(self, seconds: float) -> None:
-        """Return when the work has ended, or after ``seconds``."""
+        """Wait until the job has ended, for at most ``seconds``."""
         with anyio.move_on_after(seconds):
             await self._ended.wait()
 
@@ -59,20 +59,27 @@ Work = Callable[[Job], Awaitable[str]]
 
 
 class Jobs:
-    """All work under way and lately ended."""
+    """The running jobs and those that ended recently."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._jobs: dict[str, Job] = {}
 
     def start(self, work: Work, show: Show | None = None) -> Job:
-        """Carry out ``work(job)`` in the background; ``show`` makes its result presentable.
+        """Start a job in the background.
 
-        Raises Conflict when too much is under way.
+        Args:
+            work: Does the work. It may update the percentage of the job, and returns the result.
+            show: Converts the result to the response for a client. By default, the response is the result.
+
+        Raises:
+            Conflict: Too many jobs are running.
         """
         self._forget_old()
         if sum(job.state is JobState.PROCESSING for job in self._jobs.values()) >= MOST_RUNNING:
-            raise Conflict(f"{MOST_RUNNING} jobs are under way already. Wait until some of them have ended.")
+            raise Conflict(
+                f"{MOST_RUNNING} jobs are already running, which is the limit. Wait until one has ended, or cancel one."
+            )
         job = Job(ids.job_id()) if show is None else Job(ids.job_id(), show=show)
         self._jobs[job.id] = job
         self._tasks.start_soon(self._carry_out, job, work)
@@ -80,17 +87,17 @@ class Jobs:
 
     @property
     def busy(self) -> bool:
-        """Some work is under way."""
+        """Whether a job is running."""
         return any(job.state is JobState.PROCESSING for job in self._jobs.values())
 
     def get(self, job_id: str) -> Job:
-        """One job. Raises NotFound."""
+        """Return a job. Raises NotFound."""
         if job_id not in self._jobs:
             raise NotFound(f"There is no job {job_id[:80]}. Results are kept for an hour.")
         return self._jobs[job_id]
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop a job, and wait until it has cleaned up; one that has ended stays as it is. Raises NotFound."""
+        """Cancel a job and wait until it has cleaned up. A job that has ended is unchanged. Raises NotFound."""
         job = self.get(job_id)
         job._scope.cancel()
         await job._ended.wait()
@@ -105,11 +112,11 @@ class Jobs:
             job.error = exc
         except Exception:
             log.exception("job %s failed", job.id)
-            job.error = Unavailable("Something went wrong inside the engine. Its log has the details.")
+            job.error = Unavailable("Internal error of the engine. Its log has the details.")
         finally:
             if job.state is JobState.PROCESSING:
                 job.state = JobState.FAILED
-                job.error = job.error or Conflict("This was cancelled.")
+                job.error = job.error or Conflict("The job was cancelled.")
             job.ended_at = time.monotonic()
             job._ended.set()
 

@@ -1,4 +1,4 @@
-"""The journal as a running thing: append wakes readers; readers wait with a cursor and a deadline."""
+"""The journal of results. Readers wait for entries after a cursor, and appending wakes them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EVERYTHING = Filter()
 
 
 class Journal:
-    """The one way results leave the engine. All outlets read from here."""
+    """The only way for results to leave the engine. The API, WebSockets and MCP all read from it."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._grown = Broadcast()
 
     async def append(self, *entries: Entry) -> list[int]:
-        """Write entries in one transaction and wake the readers; returns their numbers."""
+        """Write entries in one transaction, wake the readers and return the numbers of the entries."""
 
         def write(conn: Connection) -> list[int]:
             return [rows.append(conn, entry) for entry in entries]
@@ -35,16 +35,19 @@ class Journal:
         return seqs
 
     def wake(self) -> None:
-        """Tell readers that entries were committed (by ``append``, or with other rows in one transaction)."""
+        """Notify readers that entries were committed (by ``append``, or with other rows in one transaction)."""
         self._grown.notify()
 
     @property
     def grown(self) -> anyio.Event:
-        """Set at the next append. Take it, then read, then wait for it: nothing in between is missed."""
+        """Return an event that is set at the next append.
+
+        Take it before reading, so that no entry in between is missed.
+        """
         return self._grown.next
 
     async def latest(self) -> int:
-        """The newest number; 0 when there is none yet."""
+        """Return the newest number, or 0 if there are no entries yet."""
         return await self._db.read(rows.latest)
 
     async def read(
@@ -55,15 +58,16 @@ class Journal:
         *,
         wait_s: float = 0.0,
     ) -> JournalPage:
-        """Entries after ``since`` that pass the filter, oldest first; without ``since`` the newest ones.
+        """Return entries after ``since`` that pass the filter, oldest first. Without ``since``, return the newest ones.
 
-        Waits up to ``wait_s`` seconds for the first. The cursor moves past entries that the filter left out.
+        Waits up to ``wait_s`` seconds for the first entry. The returned cursor also passes entries that the filter
+        excluded.
         """
         limit = max(1, min(limit, MAX_PAGE))
         truncated = False
         with anyio.move_on_after(wait_s):
             while True:
-                grown = self._grown.next  # taken before the read: an append in between is not missed
+                grown = self._grown.next  # taken before the read, so that an append in between is not missed
                 page = await self._page(since, which, limit)
                 truncated |= page.truncated
                 if page.entries or wait_s <= 0:
@@ -83,7 +87,8 @@ class Journal:
             more = len(found) > limit
             found = found[:limit]
             oldest = rows.oldest(conn)
-            # A cursor from the future (another data folder): start over rather than wait for ever.
+            # The cursor is from another data folder. Starting over is better than waiting for a number that may never
+            # come.
             ahead = since > last
             return JournalPage(
                 entries=found,
@@ -95,7 +100,7 @@ class Journal:
         return await self._db.read(query)
 
     async def follow(self, since: int, batch: int = 200) -> AsyncIterator[Sequence[tuple[Message, JournalRow]]]:
-        """Every entry after ``since``, in order, without end, in batches of (message, row)."""
+        """Yield every entry after ``since`` in order, without end, in batches of (message, row)."""
         while True:
             grown = self._grown.next
             found = await self._db.read(rows.after, since, EVERYTHING, batch)

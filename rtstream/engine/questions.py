@@ -53,7 +53,7 @@ class Questions:
         self._limit = anyio.CapacityLimiter(MAX_CONCURRENT)
 
     async def answer(self, stream_id: str, request: AskLook) -> LookAnswer:
-        """Answer a question about a stream.
+        """Ask the vision model about the pictures of a stream.
 
         Without a vision model, the built-in one describes the picture instead.
 
@@ -75,7 +75,7 @@ class Questions:
             sheet = await self._of_range(stream_id, request)
             picture, times = Picture(sheet.times[0], sheet.jpeg, sheet.width, sheet.height), sheet.times
             prompt = f"{request.question}\n\n({_sheet_note(sheet)})"
-            if free:  # the built-in model would read the times drawn into the sheet
+            if free:  # the built-in model would read the times drawn into the sheet as text on screen
                 picture = await self._frame(stream_id, times[-1])
                 times = [picture.time]
         if free:

@@ -68,11 +68,11 @@ class Bridge:
             self._process.stdout.close()
 
     def reason(self) -> str:
-        """Why it failed, in plain words. What ffmpeg said is not shown: it contains the URL."""
+        """Return the reason of the failure. The output of ffmpeg is not shown, because it contains the URL."""
         said = b" ".join(self._said).lower()
         for words, reason in (
             (b"timed out", f"the source did not answer within {self._stall_s:g} s"),
-            (b"refused", "the source refused the connection: is it running on that port?"),
+            (b"refused", "the source refused the connection; check that it is running on that port"),
             (b"rejected", "the SRT source rejected the connection: check the stream id and the passphrase"),
         ):
             if words in said:

@@ -72,7 +72,7 @@ def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceF
             "the file may not be read" if scheme == "file" else "the connection was not permitted", True
         )
     if isinstance(exc, ConnectionRefusedError):
-        return SourceFailed("the source refused the connection: is it running on that port?")
+        return SourceFailed("the source refused the connection; check that it is running on that port")
     if isinstance(exc, ConnectionError) or number in (errno.EPIPE, errno.ECONNRESET):
         return SourceFailed("the source closed the connection")
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):

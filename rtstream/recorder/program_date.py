@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ASK_S = 2.0  # nobody waits longer for an answer
+ASK_S = 2.0  # longest wait for all requests
 PLAYLIST_BYTES = 2_000_000
-SEGMENT_BYTES = 512_000  # of a segment: enough to know its streams and its first timestamp
-WRAP_S = 2**33 / 90_000  # MPEG-TS timestamps start over; the demuxer adds or subtracts whole turns
+SEGMENT_BYTES = 512_000  # enough of a segment to find its streams and first timestamp
+WRAP_S = 2**33 / 90_000  # MPEG-TS timestamps wrap around, and the demuxer adds or subtracts multiples of this
 
-_asking = threading.Lock()  # one at a time, also when a server keeps somebody for ever
+_asking = threading.Lock()  # one playlist at a time, even if a server never completes a response
 
 
 @dataclass(frozen=True)
@@ -158,16 +158,16 @@ class _Origin:
         self._client.close()
 
     def part(self, url: str | None, byterange: str | None) -> bytes:
-        """The beginning of a segment: of a file, or of the ``length@offset`` of one."""
+        """Return the beginning of a segment, which is a file or the byte range ``length@offset`` of one."""
         if url is None:
-            raise ValueError("a segment without an address")
+            raise ValueError("a segment without a URL")
         if not byterange:
             return self.get(url, SEGMENT_BYTES)
-        length, _, offset = byterange.partition("@")  # without an offset: ValueError
+        length, _, offset = byterange.partition("@")  # raises ValueError without an offset
         return self.get(url, min(int(length), SEGMENT_BYTES), int(offset))
 
     def get(self, url: str, most: int, offset: int | None = None) -> bytes:
-        """At most ``most`` bytes of what is at ``url``. Raises SourceFailed, OSError or ValueError."""
+        """Return at most ``most`` bytes of the resource at ``url``. Raises SourceFailed, OSError or ValueError."""
         self._check(url)
         resource = self._client.get(url, offset, None if offset is None else offset + most - 1)
         try:

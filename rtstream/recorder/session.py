@@ -1,4 +1,4 @@
-"""One connection to a source: places its packets in time and hands them to recording, pictures and sound."""
+"""One connection to a source. Timestamps its packets and passes them to the recording, pictures and audio."""
 
 from __future__ import annotations
 
@@ -41,27 +41,28 @@ from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, Wa
 
 log = logging.getLogger(__name__)
 
-# Reads of a buffered source are bundled, because waking up is what costs; the more, the less anybody waits for them.
-RECORDED_PACE_S = 0.5  # nothing but recording
-PACE_S = 0.2  # now and then a picture, or sound
-WATCHED_PACE_S = 0.05  # pictures are wanted often: somebody waits for what is seen
-LIVE_S = 0.03  # this close behind the quickest packets nothing more can have arrived
+# Reads of a buffered source are bundled, because each wake-up is expensive. Results that are needed soon get shorter
+# bundles.
+RECORDED_PACE_S = 0.5  # only recording
+PACE_S = 0.2  # occasional pictures, or audio
+WATCHED_PACE_S = 0.05  # more than one picture per second
+LIVE_S = 0.03  # with a lag below this, no further packet can have arrived
 MOST_GUESSES = 4
 BEHIND_S = 2.0
 RECORDING_RETRY_S = 10.0
-DAMAGED_RETRY_S = 0.5  # then the next keyframe that can be decoded begins a recording
+DAMAGED_RETRY_S = 0.5  # then, the next decodable keyframe begins a recording
 MOST_UNDECODABLE = 3
 MOST_REFUSED = 200
-BURST_S = 30.0  # a source that is this much faster than time at its start is read at the pace of time
+BURST_S = 30.0  # a source that starts this far ahead of real time is read at real-time pace
 AHEAD_S = 0.5
-STABLE_S = 2.0  # a change of format this soon after connecting is not followed
+STABLE_S = 2.0  # a change of format this soon after opening is ignored
 UNDATED = 16
-HLS_OLDEST_S = 120.0  # an HLS picture older than this on arrival has the wrong date
+HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
 
 
 class FormatChanged(Exception):
-    """The pictures or the sound are coded differently from now on: open the source again."""
+    """The format of the video or audio has changed, so the source has to be opened again."""
 
 
 class Session:
@@ -78,7 +79,7 @@ class Session:
         self._parameters: frozenset[bytes] = frozenset()
         self._sampler = self._sound = self._gop = None
         if source.video is not None:
-            assert source.video.time_base is not None  # every stream of an input has one
+            assert source.video.time_base is not None  # always set for streams of an input
             self._video = source.video.index
             tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
             self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
@@ -102,9 +103,9 @@ class Session:
         self._undated: list[Packet] = []
         self._recording: RecordingWriter | None = None
         self._failed = False
-        self._undecodable = 0  # keyframes at which no recording could begin
-        self._refused = 0  # packets in a row that the muxer did not take
-        self._paused_until = 0.0  # monotonic; recording waits after a failure
+        self._undecodable = 0  # keyframes that could not begin a recording
+        self._refused = 0  # consecutive packets that the muxer refused
+        self._paused_until = 0.0  # monotonic; end of the pause after a failed recording
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -112,7 +113,7 @@ class Session:
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
         self._bundle_s = _bundle_s(SetTaps({}))
-        self._live = False  # the packet just processed is as new as can be
+        self._live = False  # the last processed packet arrived without lag
         self._guesses = 0  # in a row
 
     def _new_clock(self) -> WallClock:
@@ -120,11 +121,11 @@ class Session:
         return WallClock(tolerance_s=15.0 if self.source.hls else 1.0, window_s=30.0 if self.source.hls else 10.0)
 
     def _ask_playlist(self) -> ProgramDate | None:
-        """What the playlist of a live HLS source says about the time. Blocks for up to two seconds."""
+        """Read the dates in the playlist of a live HLS source. Blocks for up to two seconds."""
         return program_date(self._spec, self.source) if self.source.hls and not self.source.paced else None
 
     def set_taps(self, taps: SetTaps) -> None:
-        """Which pictures are wanted, and whether sound is."""
+        """Set the pictures to sample, and whether to send audio."""
         self._bundle_s = _bundle_s(taps)
         if self._sampler is not None:
             self._sampler.set_taps(taps.taps)
@@ -132,15 +133,22 @@ class Session:
             self._sound.set_on(taps.audio)
 
     def adjust(self, spec: RecorderSpec) -> None:
-        """Take over other limits. The length of segments changes with the next recording."""
+        """Apply new limits. The length of segments changes with the next recording."""
         self._spec = spec
         if self._recording is not None:
             self._recording.min_free_bytes = spec.min_free_bytes
 
     def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
-        """Take one packet that arrived at ``arrival`` on the steady clock after a read of ``blocked_s`` seconds.
+        """Process a packet.
 
-        Raises FormatChanged, and SourceFailed when only sound comes of a source that has pictures.
+        Args:
+            packet: A packet of the video or audio.
+            arrival: Its arrival in seconds on the steady clock.
+            blocked_s: Duration of its read in seconds.
+
+        Raises:
+            FormatChanged: The source has to be opened again.
+            SourceFailed: A source with video sends only audio.
         """
         index = packet.stream_index
         self._live = False
@@ -149,7 +157,7 @@ class Session:
         if index == self._lead:
             self._last_lead = arrival
         elif arrival - self._last_lead > self._spec.stall_timeout_s:
-            raise SourceFailed(f"the source sent sound but no picture for {self._spec.stall_timeout_s:g} s")
+            raise SourceFailed(f"the source sent audio but no picture for {self._spec.stall_timeout_s:g} s")
         if index == self._lead and (packet.is_keyframe or self._video < 0):
             if self._steady.step_s:
                 arrival = self._follow_clock(arrival)
@@ -185,13 +193,13 @@ class Session:
         self._last_lead = arrival + step
         reason = f"the clock of this computer was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s"
         self._restart(reason)
-        # Shown until the first segment of the new recording is there.
+        # The reason is shown until the first segment of the new recording is stored.
         self._failed = True
         self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
         return arrival + step
 
     def _date(self, packet: Packet, dts: int, arrival: float) -> None:
-        """Process the packets that came without a decode time before ``packet``, the first that has one."""
+        """Process the packets without a decode time that preceded ``packet``, the first with one."""
         undated, self._undated = self._undated, []
         step = round(1 / ((self.source.media["fps"] or 25.0) * float(packet.time_base)))
         times = backdate([earlier.pts for earlier in undated], dts, step)
@@ -221,18 +229,18 @@ class Session:
             self._record(packet, is_video, placed)
 
     def _ask_sender(self, packet: Packet, shown_at: float, arrival: float) -> None:
-        """Take the sender's own word for the time: RTCP sender reports of RTSP, dates in the playlist of HLS."""
+        """Set the clock by the sender, from RTCP sender reports of RTSP or dates in the playlist of HLS."""
         if packet.pts is None:
             return
         stamp = float(packet.pts * packet.time_base)
-        zero = self.source.container.start_time_realtime  # microseconds: when the source's time stamps were 0
+        zero = self.source.container.start_time_realtime  # microseconds; wall-clock time of timestamp 0
         if zero:
             self._clock.believe(zero / 1e6 + stamp, shown_at, arrival)
         elif self._dates is not None and (date := self._dates.of(stamp, arrival)) is not None:
             self._clock.believe(date, shown_at, arrival, oldest_s=HLS_OLDEST_S)
 
     def _keep_time(self, at: float, shown_at: float, arrival: float) -> None:
-        """Learn where on the wall clock the time line is, and how far behind we are."""
+        """Update the wall-clock time of the timeline, and the lag of the recorder."""
         self._lead_at = at
         clock = self._clock
         if self._first_arrival is None:
@@ -240,7 +248,7 @@ class Session:
             if self._paced:
                 clock.offset = arrival - at
         if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
-            # What came in the burst is past; the newest is now.
+            # The burst is footage from the past, and its newest packet is current.
             self._paced = True
             clock.offset = arrival - at
         if self._paced:
@@ -251,14 +259,14 @@ class Session:
             self._live = self.lag_s < LIVE_S
 
     def pause(self, blocked_s: float) -> float:
-        """Seconds to wait before the next read, which took ``blocked_s`` this time."""
-        # Not the offset itself: that may be the sender's clock, and differ from ours.
+        """Return the seconds to wait before the next read. ``blocked_s`` is the duration of the last one."""
+        # Not the offset, because it may follow the sender's clock, which can differ from ours.
         start = self._clock.offset if self._paced else self._clock.settled
         if start is None:
             return 0.0
         ahead = self._lead_at + start - self._steady.now()
         if self._paced:
-            # A little more than needed, then several packets at once.
+            # Slightly longer than necessary, so that several packets are read at once.
             wait = ahead + PACE_S / 2 if ahead > 0 else 0.0
         elif self.source.hls:
             return 0.0
@@ -272,12 +280,15 @@ class Session:
         return wait
 
     def _drained(self, blocked_s: float) -> bool:
-        """Whether all that has arrived is read: the last read, of ``blocked_s`` seconds, had to wait, or would now."""
+        """Return whether all packets that have arrived were read.
+
+        That is certain if the last read, of ``blocked_s`` seconds, had to wait, and likely if the packet was live.
+        """
         if blocked_s > 0.001:
             self._guesses = 0
             return True
-        # Not to wake up for one packet only to see that it was the last. Sometimes it is looked all the same: without
-        # that, what counts as live could slip.
+        # A read that only finds no packet costs a wake-up. A few in a row are therefore saved, but not all, because the
+        # lag below which a packet counts as live could drift.
         if self._live and self._guesses < MOST_GUESSES:
             self._guesses += 1
             return True
@@ -290,14 +301,14 @@ class Session:
             raise FormatChanged
         found = parameter_sets(packet, codec)
         if found and self._parameters and not found & self._parameters:
-            # An encoder that never repeats itself must not make us connect without end: it stays in the recording.
+            # An encoder whose parameter sets keep changing must not cause endless reconnects. Recording continues.
             if time.monotonic() - self._opened > STABLE_S:
                 raise FormatChanged
             self._outbox.count("format_changes_ignored")
         self._parameters = found or self._parameters
 
     def _restart(self, reason: str) -> None:
-        """Begin a new recording for a new time line, with an anchor of its own."""
+        """Begin a new recording with a timeline and clock of its own."""
         log.info("new recording: %s", reason)
         self.finish()
         self._timeline.restart()
@@ -327,7 +338,7 @@ class Session:
             if self._failed and self._recording.closed_segments:
                 self._failed = False
                 self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
-        except FFmpegError as exc:  # first: some of them are OSErrors too
+        except FFmpegError as exc:  # first, because some of them are also OSErrors
             self._refused += 1
             self._outbox.count("packets_unstorable")
             if self._refused > MOST_REFUSED:
@@ -360,7 +371,7 @@ class Session:
             if not self._failed:
                 self._recording_failed(DamagedMedia("a keyframe cannot be decoded"), 0.0)
             return None
-        return b""  # other decoders may be able to
+        return b""  # other decoders may be able to decode it
 
     def _new_recording(self, configuration: bytes = b"") -> RecordingWriter:
         spec = self._spec
@@ -410,7 +421,7 @@ class Session:
                 log.warning("the last segment could not be finished: %s", type(exc).__name__)
 
     def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:
-        """The current picture. May run beside :meth:`process`."""
+        """Return the current picture. May run concurrently with :meth:`process`."""
         offset = self._clock.estimate()
         if self._sampler is None or self._gop is None:
             return SnapshotTaken(request, reason="the stream has no pictures")
@@ -428,7 +439,7 @@ class Session:
 
 
 def _bundle_s(taps: SetTaps) -> float:
-    """How many seconds of a buffered source are read at once."""
+    """Return the seconds of a buffered source that are read at once."""
     if any(tap["interval_s"] < 1 for tap in taps.taps.values()):
         return WATCHED_PACE_S
     return PACE_S if taps.taps or taps.audio else RECORDED_PACE_S

@@ -22,13 +22,13 @@ from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_o
 
 @dataclass
 class Source:
-    """An open source and what the recorder needs to know of it."""
+    """An open source with the properties that the recorder uses."""
 
     container: InputContainer
     video: VideoStream | None
     audio: AudioStream | None
     scheme: str
-    paced: bool  # a recording: to be played at real-time pace, ends at its end
+    paced: bool  # a file or finished recording, which is read at real-time pace and ends
     hls: bool
     media: JsonObject
     notes: list[str] = field(default_factory=list)
@@ -36,19 +36,19 @@ class Source:
 
     @property
     def buffered(self) -> bool:
-        """Whether the kernel keeps what is not read at once (TCP), so that reads may be bundled."""
+        """Whether the kernel buffers unread data (TCP), so that reads may be bundled."""
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
         return not self.paced and not self.hls and not bridged
 
     def failed(self, exc: Exception, stall_timeout_s: float) -> SourceFailed:
-        """Why reading failed with ``exc``, in plain words."""
+        """Return the failure of a read that raised ``exc``, with a reason for people."""
         known = self.input.failure() if self.input is not None else None
         return known or explain(exc, stall_timeout_s, self.scheme)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self.input is not None and self.input.bridge is not None:
-            self.input.close()  # first: the end of a pipe ends a read that waits
+            self.input.close()  # first, because the end of the pipe ends a read that waits
         self.container.close()
         if self.input is not None:
             self.input.close()
@@ -73,7 +73,7 @@ def open_source(spec: RecorderSpec) -> Source:
         source = _described(container, spec, scheme)
     except SourceFailed as failed:
         _close(container, opened)
-        # A playlist whose variants were all refused opens, and is empty.
+        # A playlist whose variants were all refused can be opened, but is empty.
         raise (opened.failure() if opened.io_open is not None else None) or failed from None
     except (averror.FFmpegError, OSError, ValueError) as exc:
         _close(container, opened)
@@ -89,7 +89,7 @@ def _close(container: InputContainer | None, opened: Input) -> None:
 
 
 def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> Source:
-    """Choose the streams to read and say what they are."""
+    """Choose the streams to read and describe them."""
     video = cast("VideoStream | None", container.streams.best("video")) if "video" in spec.media_types else None
     audio = cast("AudioStream | None", container.streams.best("audio")) if "audio" in spec.media_types else None
     if video is not None and (video.codec_context is None or video.disposition & Disposition.attached_pic):
@@ -100,7 +100,7 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
         wanted = " or ".join(spec.media_types)
         raise SourceFailed(f"the source has no {wanted} in a format that can be read", True)
     for stream in container.streams:
-        # Not only are they skipped: of an HLS source only the chosen variant is downloaded.
+        # For an HLS source, this also prevents the download of the other variants.
         if stream is not video and stream is not audio:
             stream.discard = Discard.all
     media: JsonObject = {}
@@ -110,11 +110,11 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
         media |= {"video_codec": codec_of(video), "width": video.width, "height": video.height}
         media["fps"] = round(float(rate), 3) if rate else None
         if spec.record and codec_of(video) not in RECORDABLE_VIDEO:
-            notes.append(f"{codec_of(video)} video cannot be stored in MP4: pictures are analysed, not recorded")
+            notes.append(f"{codec_of(video)} video cannot be stored in MP4, so the video is analysed but not recorded")
     if audio is not None:
         media |= {"audio_codec": codec_of(audio), "audio_rate": audio.codec_context.sample_rate}
         if spec.record and codec_of(audio) not in RECORDABLE_AUDIO:
-            notes.append(f"{codec_of(audio)} audio cannot be stored in MP4: sound is analysed, not recorded")
+            notes.append(f"{codec_of(audio)} audio cannot be stored in MP4, so the audio is analysed but not recorded")
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)
     return Source(container, video, audio, scheme, paced, hls, media, notes)

@@ -58,7 +58,7 @@ class Filter:
 
 def append(conn: Connection, entry: Entry) -> int:
     """Write an entry. Returns its number."""
-    # Values passed beside the statement instead of in it halve the time that SQLAlchemy takes.
+    # Passing the values separately from the statement halves the time that SQLAlchemy takes.
     values = {
         "at": entry.at,
         "channel": entry.channel,

@@ -123,7 +123,7 @@ class WriteQueue:
                 await asyncio.sleep(delay(attempt, RETRY_MAX_S, 0.5))
                 continue
             if self._failing:
-                log.warning("the database works again; %d results are still to be written", len(self._waiting))
+                log.warning("the database works again, with %d results still to be written", len(self._waiting))
             self._failing = False
             attempt = 0
 
@@ -140,7 +140,7 @@ class WriteQueue:
         except DatabaseUnavailable:
             raise
         except Exception:
-            log.exception("a result could not be written")  # a fault of the query: trying again would not help
+            log.exception("a result could not be written")  # a fault of the query, which a retry cannot solve
             queued.then = None
         self._waiting.popleft()
         self._bytes -= queued.size
@@ -155,7 +155,7 @@ class WriteQueue:
                 self._emptied.set()
 
     def wake(self) -> None:
-        """Look again whether the database works; call it when a read has failed."""
+        """Check the database again. Called when a read has failed."""
         self._arrived.set()
 
     def _release(self) -> None:

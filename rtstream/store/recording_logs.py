@@ -1,4 +1,4 @@
-"""Rows of recordings and segments as a projection of the recordings' logs."""
+"""Queries that project the logs of recordings onto the rows of recordings and segments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rtstream.store import recordings as rows
 from rtstream.store.streams import DEFAULT_COLLECTION
 from rtstream.store.tables import recordings, segments, streams
 
-FOUND_ON_DISK = "found on the disk; connect its source again to continue recording"
+FOUND_ON_DISK = "Its recordings were found on the disk. Connect its source again to continue recording."
 
 
 def positions(conn: Connection, stream_id: str) -> dict[str, tuple[int, bool]]:
@@ -31,7 +31,7 @@ def positions(conn: Connection, stream_id: str) -> dict[str, tuple[int, bool]]:
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
-    """Further lines of the log of a recording."""
+    """New lines of the log of a recording."""
 
     stream_id: str
     recording_id: str
@@ -41,9 +41,9 @@ class LogPiece:
 
 
 def apply(conn: Connection, pieces: Iterable[LogPiece]) -> None:
-    """Bring the rows up to date with further lines of logs, and note how far each log was read.
+    """Apply new lines of logs to the rows, and store how far each log has been applied.
 
-    In one transaction, so that every line has its effect exactly once, whatever happens in between.
+    Both are written in one transaction, so that every line takes effect exactly once.
     """
     for piece in pieces:
         _apply(conn, piece)
@@ -73,7 +73,7 @@ def _apply(conn: Connection, piece: LogPiece) -> None:
     conn.execute(_NOTE_POSITION, {"recording": recording_id, "position": piece.position})
 
 
-# Built once: every stream writes it every few seconds.
+# Built once, because every stream runs it every few seconds.
 _NOTE_POSITION = (
     update(recordings).where(recordings.c.id == bindparam("recording")).values(log_position=bindparam("position"))
 )
@@ -108,7 +108,7 @@ def known_streams(conn: Connection) -> set[str]:
 
 
 def add_found_stream(conn: Connection, stream_id: str, line: RecordingOpened) -> None:
-    """Add a stream of which only its recordings are left. It is stopped, and its URL has no credentials."""
+    """Add a stopped stream for recordings without a row. Its URL has no credentials."""
     conn.execute(
         insert(streams).values(
             id=stream_id,
@@ -127,9 +127,9 @@ def add_found_stream(conn: Connection, stream_id: str, line: RecordingOpened) ->
 
 
 def remove_missing(conn: Connection, stream_id: str, sizes: Mapping[str, int]) -> int:
-    """Forget the segments whose bytes are not in their files any more. Returns how many there were.
+    """Remove the segments whose bytes are missing from their files. Returns their number.
 
-    ``sizes`` has the bytes of each file of the stream, by its path; a file that is not named does not exist.
+    ``sizes`` has the size of each file of the stream in bytes, by its path. Files that are not listed do not exist.
     """
     short = [path for path, end in rows.file_ends(conn, stream_id).items() if sizes.get(path, 0) < end]
     missing = 0

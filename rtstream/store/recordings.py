@@ -14,7 +14,7 @@ from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
 LONGEST_SEGMENT_S = 120.0
-"""No segment is longer (the recorder cuts before): bounds how far before a window its first segment can begin."""
+"""Longest possible segment in seconds, which limits how far before a window its first segment can begin."""
 
 
 class SegmentRow(NamedTuple):
@@ -56,7 +56,7 @@ def insert(
     codecs: str,
     media_start: float | None = None,
 ) -> None:
-    """Store a recording that begins."""
+    """Add a new recording."""
     conn.execute(
         recordings.insert().values(
             id=recording_id,
@@ -72,16 +72,16 @@ def insert(
 
 
 def close(conn: Connection, recording_id: str) -> None:
-    """Close a recording, to which nothing will be added. One without a segment is removed."""
+    """Close a finished recording, or remove it if it has no segments."""
     conn.execute(update(recordings).where(recordings.c.id == recording_id).values(closed=True))
     empty = (recordings.c.id == recording_id) & (recordings.c.ended_at <= recordings.c.started_at)
     conn.execute(delete(recordings).where(empty))
 
 
 def close_all(conn: Connection) -> None:
-    """Close the recordings without a log that a dead engine left open.
+    """Close recordings without a log that an engine left open when it was killed.
 
-    Those with a log are closed by its last line, because their recorder may still be there.
+    Recordings with a log are closed by its last line, because their recorder may still be running.
     """
     without_log = recordings.c.closed.is_(False) & recordings.c.log_position.is_(None)
     conn.execute(update(recordings).where(without_log).values(closed=True))
@@ -98,7 +98,7 @@ def add_segment(
     offset: int,
     length: int,
 ) -> None:
-    """One segment is on disk. A segment that begins at the very time of an older one replaces it."""
+    """Add a segment, which is on the disk. It replaces an older one with the same start."""
     segment = SegmentRow(start, duration, recording_id, path, offset, length)
     conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **segment._asdict()})
     grow(conn, stream_id, segment.length)
@@ -106,13 +106,13 @@ def add_segment(
 
 
 def grow(conn: Connection, stream_id: str, by: int) -> None:
-    """Add to the bytes that are recorded of a stream."""
+    """Add to the recorded bytes of a stream."""
     conn.execute(_GROW_STREAM, {"stream": stream_id, "by": by})
 
 
 _SEGMENT_COLUMNS = segments.c[SegmentRow._fields]
 
-# Every stream writes these every few seconds; building them each time would cost more than running them.
+# Built once, because every stream runs them every few seconds and building them would cost more than running them.
 _ADD_SEGMENT = segments.insert().prefix_with("OR REPLACE", dialect="sqlite")
 _EXTEND_RECORDING = (
     update(recordings).where(recordings.c.id == bindparam("recording")).values(ended_at=bindparam("until"))
@@ -125,13 +125,13 @@ _GROW_STREAM = (
 
 
 def oldest_segments(conn: Connection, stream_id: str, limit: int) -> list[SegmentRow]:
-    """The oldest segments of a stream, oldest first."""
+    """Return the oldest segments of a stream, oldest first."""
     query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id).order_by(segments.c.start).limit(limit)
     return [SegmentRow._make(row) for row in conn.execute(query)]
 
 
 def file_ends(conn: Connection, stream_id: str) -> dict[str, int]:
-    """Every file of a stream with the bytes it must have at least."""
+    """Return every file of a stream with its minimum size in bytes."""
     query = select(segments.c.path, func.max(segments.c.offset + segments.c.length))
     return {
         path: end
@@ -187,7 +187,7 @@ def unpin(conn: Connection, kind: PinKind, owner_id: str | None = None) -> None:
 def latest_session(conn: Connection, stream_id: str) -> float | None:
     """Return when the stream was last stopped before its newest recording began, in Unix seconds.
 
-    An export is of everything between two stops of a stream, which has no row of its own, only its recordings.
+    An export covers everything between two stops of a stream. There is no row for that, only the recordings.
 
     Returns:
         0 if the stream was never stopped, None if it has no recording.
@@ -225,19 +225,19 @@ def remove_segments(conn: Connection, stream_id: str, paths: Collection[str]) ->
 
 
 def segments_between(conn: Connection, stream_id: str, start: float, end: float) -> list[SegmentRow]:
-    """Segments that share any time with [start, end), oldest first. Columns as in ``each_segment``."""
+    """Return the segments that overlap [start, end), oldest first. Columns as in ``each_segment``."""
     return [SegmentRow._make(row) for row in each_segment(conn, stream_id, start, end)]
 
 
 def each_segment(
     conn: Connection, stream_id: str, start: float, end: float
 ) -> Iterator[tuple[float, float, str, str, int, int]]:
-    """Segments that share any time with [start, end), oldest first, one at a time: a day has 21,600 of them.
+    """Yield the segments that overlap [start, end), oldest first. A day has 21,600 of them.
 
     Where recordings overlap because the clock was set back, only the segments of the one recorded last are returned.
 
-    Columns: start, duration, recording_id, path, offset, length. They are plain tuples of the driver: making rows of
-    them would take a third more time.
+    Columns: start, duration, recording_id, path, offset, length. They are plain tuples of the driver, because building
+        rows would take a third longer.
     """
     found = _each(conn, stream_id, start, end)
     made = _in_order(conn, stream_id, start - LONGEST_SEGMENT_S, end + LONGEST_SEGMENT_S)
@@ -245,7 +245,7 @@ def each_segment(
 
 
 def _in_order(conn: Connection, stream_id: str, start: float, end: float) -> list[tuple[str, float, float]]:
-    """Return id, start and end of the recordings in [start, end], in the order in which they were made."""
+    """Return the id, start and end of the recordings in [start, end], in the order of their creation."""
     query = select(recordings.c.id, recordings.c.started_at, recordings.c.ended_at).where(
         recordings.c.stream_id == stream_id, recordings.c.started_at < end, recordings.c.ended_at > start
     )
@@ -260,7 +260,7 @@ def _each(
     try:
         found = cast("Iterator[tuple[float, float, str, str, int, int]]", result.cursor)  # the cursor of the driver
         for row in found:
-            # Only what begins before the window can end before it.
+            # Only segments that begin before the window can end before it.
             if row[0] + row[1] > start:
                 yield row
             if row[0] >= start:
@@ -278,7 +278,7 @@ def segment_at(conn: Connection, stream_id: str, recording_id: str, at: float) -
 
 
 def recorded_between(conn: Connection, stream_id: str, recording_id: str, start: float, end: float) -> bool:
-    """Return whether a recording may hold anything of [start, end)."""
+    """Return whether a recording may overlap [start, end)."""
     query = select(recordings.c.id).where(
         recordings.c.id == recording_id,
         recordings.c.stream_id == stream_id,
@@ -289,7 +289,7 @@ def recorded_between(conn: Connection, stream_id: str, recording_id: str, start:
 
 
 def _near(stream_id: str, start: float, end: float) -> Query:
-    """Segments that may share time with [start, end)."""
+    """The condition that a segment may overlap [start, end)."""
     begin = segments.c.start >= start - LONGEST_SEGMENT_S
     return (
         select(*_SEGMENT_COLUMNS)
@@ -299,7 +299,7 @@ def _near(stream_id: str, start: float, end: float) -> Query:
 
 
 def last_segment(conn: Connection, stream_id: str) -> SegmentRow | None:
-    """Return the last segment of the recording that was made last."""
+    """Return the last segment of the newest recording."""
     last = select(recordings.c.id).where(
         recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
     )
@@ -317,7 +317,7 @@ def find(conn: Connection, stream_id: str, recording_id: str) -> RecordingRow | 
 
 
 def ranges(conn: Connection, stream_id: str, limit: int = 20, around: float | None = None) -> list[tuple[float, float]]:
-    """Recorded [start, end] of the newest recordings (or of those nearest to ``around``), oldest first."""
+    """Return [start, end] of the newest recordings (or of those nearest to ``around``), oldest first."""
     base = select(recordings.c.started_at, recordings.c.ended_at).where(
         recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
     )

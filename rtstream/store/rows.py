@@ -1,4 +1,4 @@
-"""Typed rows: the dataclasses that queries return, and the reader that builds them."""
+"""Builds the dataclasses that queries return from rows."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk,
     with anyio.fail_after(20):
         await job.wait(20)
     assert job.error is not None
-    assert job.error.message == "This was cancelled."
+    assert job.error.message == "The job was cancelled."
     turn.release()
     turn.release()
     assert list((Path(desk.engine.config.data_dir) / "videos").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Recordings and exported videos: playback, links, exports, retention."""
+"""Recordings and exported videos, with their playback, links, exports and retention."""
 
 from rtstream.engine.recordings.disk_bound import DiskBound
 from rtstream.engine.recordings.exports import ExportService

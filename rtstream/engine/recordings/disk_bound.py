@@ -21,10 +21,10 @@ KEY = "retain_percent"
 
 
 class DiskBound:
-    """The bound of all recordings in percent of the disk, and what it means for a stream.
+    """Bounds the disk use of all recordings to a percentage of the disk.
 
-    The setting ``retain_percent`` decides. Without it, a data folder that this version created has a bound, and an
-    older one keeps everything.
+    The setting ``retain_percent`` takes precedence. Without it, a data folder that this version created has a bound,
+    and an older one keeps everything.
 
     Args:
         config: The settings.

@@ -1,4 +1,4 @@
-"""Exports: a recording, or a window of one, becomes a permanent video."""
+"""Exports recordings, or windows of them, as permanent videos."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ log = logging.getLogger(__name__)
 MAX_EXPORT_S = 24 * 3600.0
 AT_ONCE = 2
 SILENCE_S = 120.0
-"""An export process that says nothing for this long is ended."""
+"""Seconds without a message after which an export process is killed."""
 MAX_NAME = 200
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be exported. ``key`` tells the same recording from another one."""
+    """A checked request for an export. Requests for the same footage have the same ``key``."""
 
     stream: StreamRow
     name: str
@@ -60,7 +60,7 @@ class _Asked:
 
 
 class ExportService:
-    """Makes videos, stored in ``storage``, from recordings in ``media``; ``room`` bytes of the disk stay free."""
+    """Exports recordings in ``media`` as videos in ``storage``, and leaves ``room`` bytes of the disk free."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class ExportService:
         self._under_way: dict[tuple[str, str], Job] = {}
 
     async def agree(self) -> None:
-        """After a crash: remove files of videos that do not exist, and what kept recordings for unfinished exports."""
+        """Clean up after a crash. Removes files without a video, and the pins of exports that did not finish."""
         known = await self._db.read(rows.ids)
         await self._db.write(recording_rows.unpin, PinKind.EXPORT)
         for folder in set(await self._storage.folders()) - known:
@@ -92,8 +92,11 @@ class ExportService:
     async def start(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> Job:
         """Export the latest completed recording of a stopped stream, or the window [start, end] (Unix seconds).
 
-        The job's result is the id of the video; the same recording gives the same video again. Raises NotFound, and
-        InvalidRequest with a sentence when there is nothing to export.
+        The result of the job is the id of the video. Exporting the same footage again returns the existing video.
+
+        Raises:
+            NotFound: The stream does not exist, or nothing is recorded in the window.
+            InvalidRequest: The window is invalid, or the recordings cannot be exported as one video.
         """
         stream = await self._db.read(stream_rows.get, stream_id)
         name = clean(name or "", MAX_NAME).strip() or f"{stream.name} - Recording"[:MAX_NAME]
@@ -108,22 +111,22 @@ class ExportService:
         return self._under_way[key]
 
     async def _recording(self, stream: StreamRow, name: str) -> _Asked:
-        """The latest completed recording: what was recorded from its start to its stop, reconnects and all."""
+        """The latest completed recording, from the start of the stream to its stop, including reconnects."""
         if stream.desired is DesiredState.RUNNING:
             raise InvalidRequest(
-                "The stream is still running. Stop it first, or give start and end to export a part of it."
+                "The stream is still running. Stop it first, or pass start and end to export a part of it."
             )
         since = await self._db.read(recording_rows.latest_session, stream.id)
         if since is None:
             raise InvalidRequest(
                 "There are no recordings of this stream to export."
                 if stream.store
-                else "There are no recordings of this stream: it was connected with store=false."
+                else "The stream has no recordings, because it was connected with store=false."
             )
         segments, recordings = await self._stored(stream.id, since, time.time())
         if not segments:
-            raise InvalidRequest("There are no recordings of this stream to export (any more).")
-        # A change of format begins a new video: the latest one is what was asked for.
+            raise InvalidRequest("The stream has no recordings to export. Its recordings may have been deleted.")
+        # A video cannot change its format, so the export begins after the last change.
         fitting = _same_format(recordings)
         last = next(n for n, recording in enumerate(reversed([False, *fitting])) if not recording)
         kept = set(list(recordings)[len(recordings) - last :])
@@ -147,7 +150,7 @@ class ExportService:
     async def _stored(
         self, stream_id: str, start: float, end: float
     ) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
-        """Segments of a window, oldest first, and their recordings in the same order."""
+        """Return the segments of a window, oldest first, and their recordings in the same order."""
 
         def query(conn: Connection) -> tuple[list[SegmentRow], dict[str, RecordingRow]]:
             segments = recording_rows.segments_between(conn, stream_id, start, end)
@@ -199,7 +202,7 @@ class ExportService:
         journal_rows.append(conn, catalogue("added", video_id, asked.name))
 
     async def _export(self, video_id: str, asked: _Asked, job: Job) -> JsonObject:
-        """Run the export process to its end. Cancelled or failed, it leaves nothing."""
+        """Run the export process. If it fails or is cancelled, its files are removed."""
         recordings = [
             StoredRecording(
                 asked.recordings[recording_id].init, [stored_segment(asked.stream.id, row) for row in segments]
@@ -239,19 +242,19 @@ class ExportService:
 
 
 async def _heard(receive: Callable[[], bytes]) -> JsonObject:
-    """The next message of an export process."""
+    """Receive the next message of an export process."""
     try:
         with anyio.fail_after(SILENCE_S):
             return json.loads(await anyio.to_thread.run_sync(receive, abandon_on_cancel=True))
     except TimeoutError:
-        raise Unavailable("The export did not get on: the disk may be overloaded. Try again later.") from None
+        raise Unavailable("The export stopped making progress. The disk may be overloaded. Try again later.") from None
     except (EOFError, OSError):
         raise Unavailable("The export ended unexpectedly. Try again.") from None
 
 
 def _failure(message: JsonObject) -> Unavailable:
     if message["full"]:
-        return Unavailable("There is not enough room on the disk for this export. Free some, or export a shorter part.")
+        return Unavailable("The disk has too little free space for this export. Free some, or export a shorter part.")
     return Unavailable(f"This cannot be exported: {message['error']}.")
 
 
@@ -266,13 +269,13 @@ def _check_length(start: float, end: float) -> None:
     if end - start > MAX_EXPORT_S:
         raise InvalidRequest(
             f"The recording is {(end - start) / 3600:.0f} hours long, from {format_time(start)} to {format_time(end)}. "
-            "Export at most 24 hours at once: give start and end."
+            "An export is limited to 24 hours. Pass start and end."
         )
 
 
 def _same_format(recordings: dict[str, RecordingRow]) -> list[bool]:
     inits = [recording.init for recording in recordings.values()]
-    # Nearly always they are the same bytes.
+    # In nearly all cases, their bytes are identical.
     return [True] * len(inits) if len(set(inits)) == 1 else same_format(inits)
 
 

@@ -1,4 +1,4 @@
-"""Runs functions that read media in processes of their own, so that a crash or a hang costs one call only."""
+"""Runs functions that read media in separate processes, so that a crash or hang affects only one call."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 TIMEOUT_S = 20.0
-"""Longest time one call may take."""
+"""Longest duration of a call, in seconds."""
 TURN_S = 30.0
-"""Longest wait for a process."""
+"""Longest wait for a free process, in seconds."""
 
 
 class Extractor:
-    """A few media processes, started when they are needed. Each runs one call at a time.
+    """A pool of media processes, which are started on demand. Each runs one call at a time.
 
     Args:
-        processes: The most processes at once.
-        waiting: The most calls that wait for a process.
+        processes: Maximum number of processes.
+        waiting: Maximum number of calls that wait for a process.
     """
 
     def __init__(self, processes: int, waiting: int) -> None:
@@ -45,14 +45,16 @@ class Extractor:
 
         Raises:
             NotFound: ``fn`` raised a ValueError, which is the cause.
-            Unavailable: It crashed twice or hung, or too many other calls wait.
+            Unavailable: The process crashed twice or hung, or too many calls are waiting.
         """
         if self._turn.statistics().tasks_waiting >= self._waiting:
-            raise Unavailable("Too many pictures and downloads are asked for at once. Try again in a few seconds.")
+            raise Unavailable(
+                "Too many pictures and downloads have been requested at once. Try again in a few seconds."
+            )
         with anyio.move_on_after(TURN_S) as waited:
             await self._turn.acquire()
         if waited.cancelled_caught:
-            raise Unavailable("Pictures and downloads take too long at the moment. Try again in a few seconds.")
+            raise Unavailable("The engine is busy with other pictures and downloads. Try again in a few seconds.")
         try:
             return await self._run(fn, args)
         finally:
@@ -70,18 +72,18 @@ class Extractor:
             except BrokenProcessPool:
                 log.warning("a media process ended unexpectedly (attempt %d)", attempt)
             except TimeoutError:
-                log.warning("a media process hung and was ended")
-                break  # it would most likely hang again
+                log.warning("a media process hung and was killed")
+                break  # a retry would most likely hang as well
             except ValueError as exc:
                 unharmed = True
-                raise NotFound(f"That moment cannot be shown: {exc}") from exc
+                raise NotFound(f"The picture at that time cannot be decoded: {exc}") from exc
             finally:
-                # A call that was cancelled may still be running: its process is of no use to the next one.
+                # A cancelled call may still be running in the process, which therefore cannot take the next call.
                 if unharmed and not self._closed:
                     self._idle.append(worker)
                 else:
                     _end(worker)
-        raise Unavailable("That moment cannot be decoded. Try another one nearby.")
+        raise Unavailable("The picture at that time cannot be decoded. Try a time nearby.")
 
     async def aclose(self) -> None:
         """End the processes."""
@@ -95,7 +97,7 @@ def _start() -> ProcessPoolExecutor:
 
 
 def _end(worker: ProcessPoolExecutor) -> None:
-    for process in list((worker._processes or {}).values()):  # no public way to end a hung one
+    for process in list((worker._processes or {}).values()):  # there is no public way to kill a hung process
         process.kill()
     worker.shutdown(wait=False, cancel_futures=True)
 

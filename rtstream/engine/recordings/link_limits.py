@@ -12,22 +12,22 @@ from rtstream.errors import TooManyAttempts
 from rtstream.rules.request_rate import RequestRate
 
 AT_ONCE = 32
-"""Requests of one link at once: a few people, whose browsers open six connections each."""
+"""Concurrent requests per link, enough for a few people whose browsers open six connections each."""
 BURST = 400.0
 PER_S = 60.0
-"""Points of one link. A segment costs one; a player that seeks needs about 20 per second for a moment."""
+"""Points per link. A segment costs one, and a player that seeks briefly needs about 20 per second."""
 DOWNLOAD = 80.0
-"""Points of a file that is assembled for its download."""
+"""Cost in points of a file that is assembled while it is downloaded."""
 REMEMBERED = 4000
 
 
 class LinkBusy(TooManyAttempts):
-    """A link is used too much."""
+    """A link has too many requests."""
 
     code = "LINK_BUSY"
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("This link is used too much at the moment. Try again in a few seconds.", retry_after_s)
+        super().__init__("This link has too many requests at the moment. Try again in a few seconds.", retry_after_s)
 
 
 @dataclass

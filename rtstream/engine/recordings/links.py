@@ -1,4 +1,4 @@
-"""Playback links: rows that open a window of a stream, or a video. Players send no headers, so the URL is the key."""
+"""Playback links, which are rows that permit playing a window of a stream or a video."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from rtstream.store.links import Link
 CACHED = 2000
 SWEEP_S = 86400.0
 REVOKED_KEPT_S = 30 * 86400.0
-"""Links without an end respond for this long that they were revoked."""
+"""Seconds for which a revoked link without an end is still reported as revoked."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class LinkUnknown(NotFound):
-    """No link has this id, or it ended long ago."""
+    """The link never existed, or it ended long ago."""
 
     code = "LINK_UNKNOWN"
 
     def __init__(self) -> None:
-        super().__init__("There is no such link. It may be incomplete, or what it played was deleted.")
+        super().__init__("The link does not exist. It may be incomplete, or its recording may have been deleted.")
 
 
 class LinkEnded(RTStreamError):
-    """The link was valid once."""
+    """The link has expired or was revoked."""
 
     status = 410
     code = "LINK_EXPIRED"
 
 
 class LinkService:
-    """Creates links and looks them up. ``ttl_s``: seconds that a link to a window of a stream lasts."""
+    """Creates and looks up links. ``ttl_s``: seconds that a link to a window of a stream lasts."""
 
     def __init__(self, db: Database, ttl_s: float) -> None:
         self._db = db
@@ -55,10 +55,10 @@ class LinkService:
     async def create(self, targets: Sequence[LinkTarget], purpose: Purpose) -> list[str]:
         """Return the id of a link for each target, in one transaction.
 
-        A target that has a valid link keeps it. Nothing is written when all of them have one that lasts.
+        A valid link of a target is reused. Nothing is written if all targets have a link that is valid for long enough.
         """
         hashes = [target.digest(purpose) for target in targets]
-        # A link that would soon end is extended, so that its next receiver gets at least half of the time.
+        # A link that would expire soon is extended, so that a recipient can use it for at least half of its lifetime.
         known = await self._db.read(rows.current, list(dict.fromkeys(hashes)), time.time() + self._ttl_s / 2)
         if all(digest in known for digest in hashes):
             return [known[digest] for digest in hashes]
@@ -97,7 +97,7 @@ class LinkService:
             link = await self._db.read(rows.get, link_id)
             if link is None:
                 raise LinkUnknown
-            if generation == self._generation:  # it was not revoked meanwhile
+            if generation == self._generation:  # not revoked in the meantime
                 self._cache[link_id] = link
                 if len(self._cache) > CACHED:
                     self._cache.popitem(last=False)
@@ -110,7 +110,7 @@ class LinkService:
         return link
 
     def generation(self) -> int:
-        """A number that changes whenever a link may have ended before its time."""
+        """A number that changes whenever a link may have been revoked."""
         return self._generation
 
     async def list(
@@ -126,12 +126,12 @@ class LinkService:
         return LinkPage(links=[_shown(link, base_url, now) for link in found], count=count)
 
     async def revoke(self, link_id: str) -> None:
-        """End one link at once. Ending it twice is harmless. Raises LinkUnknown."""
+        """Revoke a link immediately. Revoking it twice has no further effect. Raises LinkUnknown."""
         if not await self._revoke(link_id=link_id) and await self._db.read(rows.get, link_id) is None:
             raise LinkUnknown
 
     async def revoke_all(self, *, stream_id: str | None = None, video_id: str | None = None) -> int:
-        """End all links of a stream or video at once. Returns the number of links that were valid before."""
+        """Revoke all links of a stream or video immediately. Returns the number of links that were valid."""
         return await self._revoke(stream_id=stream_id, video_id=video_id)
 
     async def _revoke(
@@ -146,12 +146,12 @@ class LinkService:
             self.forget()
 
     def forget(self) -> None:
-        """Read links from the database again: some were revoked, or a stream or video was deleted."""
+        """Discard cached links, because some were revoked, or a stream or video was deleted."""
         self._generation += 1
         self._cache.clear()
 
     async def keep_house(self) -> None:
-        """Delete the rows of links that have ended. Call it often: it does so once per day."""
+        """Delete the rows of links that have ended, at most once per day. May be called often."""
         if self._swept is None or time.monotonic() - self._swept >= SWEEP_S:
             self._swept = time.monotonic()
             await self.remove_expired()

@@ -1,4 +1,4 @@
-"""Marks on the time line of the player: the alerts and scenes of a window."""
+"""Marks on the timeline of the player, which are the alerts and scenes of a window."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def marks_within(marks: Sequence[JsonObject], ranges: Sequence[tuple[float, floa
 
 
 def _changes(scenes: Sequence[tuple[float, float, str]]) -> list[JsonObject]:
-    """The scenes that differ from the one before."""
+    """Return the scenes that differ from the preceding one."""
     found: list[JsonObject] = []
     for start, end, text in scenes:
         label = clean(" ".join(text.split()), MAX_LABEL)

@@ -21,10 +21,10 @@ from rtstream.store.database import Database
 from rtstream.store.links import Link
 
 WAITING = 8
-"""Downloads that wait to be planned; the process for them is not the owner's."""
+"""Maximum number of downloads that wait for planning. Their process is separate from the owner's."""
 
 Marks = Callable[[str, float, float], Awaitable[list[JsonObject]]]
-"""Returns the marks of [start, end] (Unix seconds) of a stream for the player's time line, oldest first."""
+"""Returns the marks of [start, end] (Unix seconds) of a stream for the player's timeline, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Download:
 
 
 class MediaAccess:
-    """Serves what a link opens. In ``media`` and ``videos``, recordings and exported videos are stored.
+    """Serves the media of a link. In ``media`` and ``videos``, recordings and exported videos are stored.
 
     Every call takes the id of a link and raises LinkUnknown, LinkEnded, LinkBusy, and NotFound for media that
     is no longer stored.
@@ -77,7 +77,7 @@ class MediaAccess:
             return await self._windows.page(link, marks_within(marks, [(window.start, window.end)]))
         page = await self._videos.page(link)
         if page["clock"] and (stream_id := await self._videos.stream_of(link)):
-            # Not of what lies between the ranges, which the link does not open.
+            # No marks between the ranges, because the link does not permit access to those times.
             page["marks"] = marks_within(await self._marks(stream_id, page["start"], page["end"]), page["covered"])
         return page
 
@@ -97,7 +97,7 @@ class MediaAccess:
         """Return the file of a whole video."""
         link = await self._spend(link_id)
         if link.target.kind != "video" or link.target.video_id != video_id:
-            raise NotFound("There is no such media file (any more).")
+            raise NotFound("The media file does not exist, or it has been deleted.")
         return self._revocable(await self._videos.file(link), link)
 
     async def fragment(self, link_id: str, number: int) -> bytes:
@@ -134,7 +134,10 @@ class MediaAccess:
         return StoredFile(file.key, file.size, file.modified, open_range)
 
     async def _until_revoked(self, content: AsyncGenerator[bytes], link: Link) -> AsyncGenerator[bytes]:
-        """Yield chunks until the link ends; the receiver sees that the connection ended early."""
+        """Yield chunks until the link ends.
+
+        The connection is then aborted, so that the receiver notices that the file is incomplete.
+        """
         generation = self._links.generation()
         async with aclosing(content) as chunks:
             async for chunk in chunks:
@@ -148,7 +151,7 @@ class MediaAccess:
 
 
 def _file_name(title: str) -> str:
-    """Return a title as a file may be called on any system."""
-    # A combining mark, such as a vowel sign of Devanagari, belongs to its letter.
+    """Return a title as a file name that is valid on every system."""
+    # Combining marks, such as the vowel signs of Devanagari, are part of their letter.
     kept = "".join(char if char.isalnum() or is_mark(char) or char in " -_.()" else "_" for char in clean(title, 80))
     return kept.strip(" .")

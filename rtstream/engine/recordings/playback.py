@@ -1,4 +1,4 @@
-"""Recorded windows of a stream: links that play them, single frames and contact sheets."""
+"""Playback links, single frames and contact sheets of the recordings of a stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WAITING = 64
 
 @dataclass(frozen=True)
 class StreamSheet:
-    """A contact sheet; ``times``: Unix seconds of its pictures, row by row."""
+    """A contact sheet. ``times`` holds the Unix seconds of its pictures, row by row."""
 
     times: list[float]
     jpeg: bytes
@@ -55,8 +55,8 @@ class PlaybackService:
     def _turn(self, start: float, end: float) -> AbstractAsyncContextManager[None]:
         """To be held while the segments of a window are read.
 
-        Of long windows one is read at a time: threads that pass the interpreter to each other at every row take three
-        times as long together as one after the other, and short ones are not kept waiting.
+        Long windows are read one at a time. Threads that exchange the interpreter lock at every row take three times as
+        long as the same reads in sequence. Short windows do not wait.
         """
         return self._long if end - start > LONG_S else nullcontext()
 
@@ -69,18 +69,18 @@ class PlaybackService:
         title: str = "",
         description: str = "",
     ) -> Playback:
-        """Create links to a window; without ``start`` and ``end`` to the last minute that is recorded.
+        """Create links to a window, by default to the last recorded minute.
 
-        A window that ends in the future is cut at this moment: a link to the past does not open the future.
-        Raises InvalidRequest for an impossible window, NotFound for an empty one.
+        A window that ends in the future is cut at the current time, because a link to the past must not play the
+        future. Raises InvalidRequest for an impossible window, and NotFound for an empty one.
         """
         stream = await self._db.read(stream_rows.get, stream_id)
-        newest = await self._db.read(rows.last_segment, stream_id)  # an HLS source is late, a stopped one over
+        newest = await self._db.read(rows.last_segment, stream_id)
         recorded_to = None if newest is None else newest.start + newest.duration
         if start is None and end is None:
-            until = recorded_to or time.time()
+            until = recorded_to or time.time()  # the newest footage of a delayed or stopped stream is in the past
             start, end = until - LAST_S, until
-        now = max(time.time(), recorded_to or 0.0)  # later than the clock if that was set back
+        now = max(time.time(), recorded_to or 0.0)  # later than the current time if the clock was set back
         start, end = window(start, end, now)
         end = max(start, min(end, now))
 
@@ -112,7 +112,7 @@ class PlaybackService:
         if not segments:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
             raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
-        segment = segments[-1]  # the newer one, if a moment was recorded twice
+        segment = segments[-1]  # the newer one if the clock was set back and a time was recorded twice
         recording = await self._db.read(rows.find, stream_id, segment.recording_id)
         assert recording is not None
         piece = stored_segment(stream_id, segment)
@@ -121,7 +121,7 @@ class PlaybackService:
         return Picture(found.time, found.jpeg, found.width, found.height)
 
     async def sheet(self, stream_id: str, start: float, end: float, count: int, max_side: int) -> StreamSheet:
-        """Up to ``count`` pictures, evenly from [start, end], in one; moments without a recording are left out."""
+        """Return a contact sheet of up to ``count`` pictures, spaced evenly over [start, end]. Gaps are omitted."""
         stream = await self._db.read(stream_rows.get, stream_id)
         start, end = window(start, end)
         if not 1 <= count <= MAX_SHEET_PICTURES:
@@ -153,10 +153,10 @@ class PlaybackService:
         return StreamSheet(found.times, found.jpeg, found.width, found.height)
 
     async def newest(self, stream_id: str, max_side: int) -> Picture:
-        """The last recorded picture. Raises NotFound."""
+        """Return the last recorded picture. Raises NotFound."""
         last = await self._db.read(rows.last_segment, stream_id)
         if last is None:
-            raise NotFound("Nothing was recorded on this stream.")
+            raise NotFound("The stream has no recordings.")
         return await self.frame(stream_id, last.start + max(0.0, last.duration - 0.001), max_side)
 
     async def _segments(self, stream_id: str, start: float, end: float) -> list[Segment]:
@@ -171,7 +171,7 @@ class PlaybackService:
 
 
 def stored_segment(stream_id: str, row: rows.SegmentRow | Segment) -> StoredSegment:
-    """A row of a segment (``path``, ``offset``, ``length``, ``start``) as media processes read it."""
+    """Convert the row of a segment to the form that media processes read."""
     return StoredSegment(f"{stream_id}/{row.path}", row.offset, row.length, row.start)
 
 
@@ -181,28 +181,26 @@ def keys(recordings: Iterable[StoredRecording]) -> set[str]:
 
 
 def window(start: float | None, end: float | None, now: float | None = None) -> tuple[float, float]:
-    """Check the window that was asked for. One of no length becomes the second around it (API reference 2.6).
+    """Check a requested window. A window without length becomes the second around it (API reference 2.6).
 
     Args:
         start: Unix seconds.
         end: Unix seconds.
-        now: Unix time after which no window begins; None for the current time.
+        now: Unix time after which no window may begin. None is the current time.
 
     Raises:
         InvalidRequest: The window is not possible.
     """
     if start is None or end is None:
-        raise InvalidRequest("Give both start and end as Unix timestamps in seconds.")
+        raise InvalidRequest("Pass both start and end as Unix timestamps in seconds.")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise InvalidRequest("start and end must be Unix timestamps in seconds.")
     if end < start:
-        raise InvalidRequest(
-            "The end of the window is before its start. Swap them: both are Unix timestamps in seconds."
-        )
+        raise InvalidRequest("The end of the window is before its start. Swap start and end.")
     if end - start > MAX_WINDOW_S:
         raise InvalidRequest("The window is longer than 31 days. Ask for a shorter one.")
     if start > (time.time() if now is None else now) + 1:
-        raise InvalidRequest("The window begins in the future. Times are Unix timestamps in seconds.")
+        raise InvalidRequest("The window begins in the future. Pass Unix timestamps in seconds.")
     if end == start:
         start, end = math.floor(start), math.floor(start) + 1
     return float(start), float(end)

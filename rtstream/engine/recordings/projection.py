@@ -1,7 +1,7 @@
-"""Projects the logs of recordings, which are the truth, onto rows. Each line is applied once and in order.
+"""Projects the logs of recordings onto rows. Each line is applied once and in order.
 
-A recorder writes a line before it announces anything, so the announcement is only a cue and may be lost. While the
-database is unavailable, logs grow and nothing is lost. The rows follow later.
+The logs are the source of truth. A recorder writes a line before it announces anything, so the announcement is only a
+cue and may be lost. While the database is unavailable, logs grow and nothing is lost. The rows follow later.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 READ_BYTES = 1 << 20
 """Bytes of a log that are read and applied at a time; about 7,000 segments."""
 MAX_TAIL = 512 << 20
-"""Bytes of a file behind the last line of its log that are searched for fragments."""
+"""Bytes of a file after the last line of its log that are searched for fragments."""
 HEADER_BYTES = 1 << 20
 """Bytes at the beginning of a file in which its header must end."""
 RETRY_MAX_S = 10.0
 GATHER_S = 0.1
-"""Cues that arrive within this time are applied in one transaction: what costs is the transaction, not its lines."""
+"""Seconds within which cues are applied in one transaction, because the cost is per transaction, not per line."""
 LOGS_AT_ONCE = 32
 """Logs in one transaction, so that a write of another part of the engine does not wait for hundreds of them."""
 
@@ -80,12 +80,12 @@ class RecordingProjection:
         self._turn = anyio.Lock()
 
     def cue(self, stream_id: str, recording_id: str) -> None:
-        """The log of a recording has grown."""
+        """Record that the log of a recording has grown."""
         self._due[stream_id, recording_id] = None
         self._changed.set()
 
     async def run(self) -> None:
-        """Follow cues until cancelled. A database that fails is tried again for as long as it takes."""
+        """Follow cues until cancelled. Retries without limit while the database fails."""
         attempt = 0
         while True:
             await self._changed.wait()
@@ -100,7 +100,7 @@ class RecordingProjection:
             except (DatabaseUnavailable, OSError) as exc:
                 attempt += 1
                 if attempt == 1:
-                    log.warning("recordings are not entered into the database for now: %s", exc)
+                    log.warning("recordings cannot be entered into the database at the moment: %s", exc)
                 if isinstance(exc, OSError):
                     failing = f"Recorded files cannot be read or written: {exc.strerror or type(exc).__name__}."
                     await self._report(failing)
@@ -118,9 +118,9 @@ class RecordingProjection:
             await self._on_failure(failing)
 
     async def catch_up(self, due: Iterable[tuple[str, str]]) -> int:
-        """Apply what these logs say since they were last read. Returns the number of segments.
+        """Apply the lines that these logs have gained since they were last read. Returns the number of segments.
 
-        Raises DatabaseUnavailable or OSError; nothing is lost then, and the next call begins at the same place.
+        Raises DatabaseUnavailable or OSError. Nothing is lost then, and the next call resumes at the same line.
         """
         logs = list(due)
         async with self._turn:
@@ -149,7 +149,7 @@ class RecordingProjection:
         return count
 
     async def _position(self, stream_id: str, recording_id: str) -> int:
-        """Bytes of a log that are applied."""
+        """Return how many bytes of a log are applied."""
         position = self._positions.get((stream_id, recording_id))
         if position is None:
             known = await self._db.read(rows.positions, stream_id)
@@ -164,7 +164,7 @@ class RecordingProjection:
             self._positions[piece.stream_id, piece.recording_id] = piece.position
 
     async def _delete_removed(self, stream_id: str, lines: Iterable[LogLine]) -> None:
-        """Delete the files that a log says are removed: after a crash, some of them may still be there."""
+        """Delete the files that a log lists as removed. After a crash, some of them may still exist."""
         paths = [path for line in lines if isinstance(line, FilesRemoved) for path in line.paths]
         if paths:
             await self._media.delete([joined(stream_id, path) for path in paths])
@@ -172,10 +172,10 @@ class RecordingProjection:
     async def settle(self, stream_id: str) -> None:
         """Bring the rows of a stream up to date after its recorder has ended, cleanly or not.
 
-        Fragments behind the last line of a log are kept, and logs without an end are closed.
+        Fragments after the last line of a log are added to it, and logs without an end are closed.
 
         Raises:
-            DatabaseUnavailable, OSError: Nothing is lost; it is tried again in the background.
+            DatabaseUnavailable, OSError: Nothing is lost. The work is retried in the background.
         """
         self._unsettled[stream_id] = None
         self._changed.set()
@@ -190,25 +190,25 @@ class RecordingProjection:
     async def _complete(self, stream_id: str, recording_id: str, sizes: dict[str, int], position: int) -> int:
         """Apply a log, and finish it first if its recorder has ended. Returns the number of segments applied."""
         key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-        if await self._media.is_written(key):  # by a recorder that outlived its engine, and that will close it
+        if await self._media.is_written(key):  # by a recorder that outlived its engine and will close it
             return await self.catch_up([(stream_id, recording_id)])
         raw = await self._media.read(key)
         if position and raw[position - 1 : position] != b"\n":
-            # A power cut took lines that were already applied. The media is there, and is found again.
-            log.warning("the log of recording %s lost its end; it is applied again", recording_id)
+            # A power cut lost lines that were already applied. The media is intact and is found again.
+            log.warning("the end of the log of recording %s was lost, applying the log again", recording_id)
             self._positions.pop((stream_id, recording_id), None)
             await self._db.write(rows.start_over, stream_id, recording_id)
         await self._finish_log(stream_id, recording_id, sizes, raw)
         return await self.catch_up([(stream_id, recording_id)])
 
     async def remove(self, stream_id: str, paths: Collection[str]) -> None:
-        """Delete files of a stream on purpose. The removal is logged first, so that nothing brings them back."""
+        """Delete files of a stream. The removal is logged first, so that no later scan restores them."""
         by_recording: dict[str, list[str]] = {}
         for path in paths:
             by_recording.setdefault(path.partition("/")[0], []).append(path)
         for recording_id, removed in by_recording.items():
             key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-            with suppress(NotFound):  # a recording from before logs has none
+            with suppress(NotFound):  # recordings of earlier versions have no log
                 size = (await self._media.get(key)).size
                 torn = size > 0 and await self._media.read(key, size - 1, 1) != b"\n"
                 line = encode(FilesRemoved(tuple(removed)))
@@ -216,7 +216,7 @@ class RecordingProjection:
         try:
             await self._db.write(recording_rows.remove_segments, stream_id, paths)
         except DatabaseUnavailable as exc:
-            if exc.disk_full:  # the files make room; the log removes the rows later
+            if exc.disk_full:  # deleting the files frees space, and the log removes the rows later
                 await self._media.delete([joined(stream_id, path) for path in paths])
                 for recording_id in by_recording:
                     self.cue(stream_id, recording_id)
@@ -226,17 +226,20 @@ class RecordingProjection:
             await self._forget_empty(stream_id, recording_id)
 
     async def _log_removal(self, stream_id: str, removed: list[str], key: str, line: bytes) -> None:
-        """Log a removal. On a full disk, the files are deleted first: without their bytes, nothing can come back."""
+        """Log a removal.
+
+        On a full disk, the files are deleted first, because a scan cannot restore them without their bytes.
+        """
         try:
             await self._media.append(key, line)
         except OSError as exc:
             if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             await self._media.delete([joined(stream_id, path) for path in removed])
-            await self._media.append(key, b"\n" + line)  # a part of the line may be there
+            await self._media.append(key, b"\n" + line)  # a part of the line may have been written
 
     async def _forget_empty(self, stream_id: str, recording_id: str) -> None:
-        """Delete the log of a recording of which nothing is left. One that has a row may still grow."""
+        """Delete the log of a recording that has no media left. A log with a row may still grow."""
         self._positions.pop((stream_id, recording_id), None)
         if recording_id in await self._db.read(rows.positions, stream_id):
             return
@@ -276,7 +279,7 @@ class RecordingProjection:
             files = {key.removeprefix(prefix): size for key, size in (await self._media.list(stream_id)).items()}
             lost = await self._db.write(rows.remove_missing, stream_id, files)
             if lost:
-                log.warning("%d recorded segments of %s are missing on the disk", lost, stream_id)
+                log.warning("%d recorded segments of %s are missing from the disk", lost, stream_id)
             missing += lost
         return ScanResult(streams, found, missing)
 
@@ -297,7 +300,7 @@ class RecordingProjection:
                 raw = b"".join(map(encode, lines))
                 await self._media.put(key, raw)
                 written[key] = len(raw)
-                log.warning("the log of recording %s was missing and is rebuilt from its files", recording_id)
+                log.warning("the log of recording %s was missing and was rebuilt from its files", recording_id)
         return written
 
     async def _lines_of_files(self, stream_id: str, recording_id: str, files: dict[str, int]) -> list[LogLine]:
@@ -322,12 +325,12 @@ class RecordingProjection:
             opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
             if opened is not None:
                 await self._db.write(rows.add_found_stream, stream_id, opened)
-                log.warning("stream %s was not in the database; its recordings are entered again", stream_id)
+                log.warning("stream %s was not in the database, restoring its recordings", stream_id)
                 return True
         return False
 
     async def _finish_log(self, stream_id: str, recording_id: str, sizes: dict[str, int], raw: bytes) -> None:
-        """Add what a recorder that was killed could not: its last fragments, and the end. ``raw`` is the log."""
+        """Complete the log ``raw`` of a killed recorder by its last fragments and its end."""
         lines, whole = decode(raw)
         opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
         if opened is None or any(isinstance(line, RecordingClosed) for line in lines):
@@ -343,7 +346,7 @@ class RecordingProjection:
     async def _tail(
         self, stream_id: str, recording_id: str, opened: RecordingOpened, lines: list[LogLine], sizes: dict[str, int]
     ) -> list[LogLine]:
-        """Segments made of the whole fragments behind the last line of a log."""
+        """Return segments of the complete fragments after the last line of a log."""
         ends: dict[str, int] = {}
         removed: set[str] = set()
         until = opened.started_at
@@ -375,7 +378,7 @@ class RecordingProjection:
 
 
 def _logs(stream_id: str, sizes: dict[str, int]) -> dict[str, int]:
-    """Bytes of the log of each recording of a stream, oldest first."""
+    """Return the size of the log of each recording of a stream in bytes, oldest first."""
     suffix = f"/{LOG_FILE}"
     prefix = f"{stream_id}/"
     return {

@@ -1,6 +1,7 @@
 """Bounds the disk use of recordings by age, by bytes and by their share of the disk.
 
-The oldest go first. Evidence of alerts stays, but for the share of the disk, which takes it last.
+The oldest are removed first. Evidence of alerts is exempt, except from the share of the disk, for which it is removed
+last.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 15.0
 LOOK_AT = 2000
-"""Oldest segments of each stream looked at in one round."""
+"""Number of the oldest segments of each stream that one round examines."""
 GB = 1_000_000_000
 
 
@@ -37,7 +38,7 @@ class Retention:
         config: The limits.
         db: The database.
         projection: Removes files.
-        bound: Share of the disk, or None for no such limit.
+        bound: Share of the disk, or None if it is unlimited.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Retention:
             pass
 
     async def make_room(self) -> None:
-        """Remove now what exceeds a limit, because the disk is full."""
+        """Remove recordings that exceed a limit immediately, because the disk is full."""
         await self._all_rounds()
 
     async def round(self) -> int:
@@ -116,7 +117,7 @@ class Retention:
     async def _remove(self, going: list[File]) -> None:
         """Log the removal, forget the segments, then delete the files.
 
-        After a crash, the next reader of the log finishes the removal. Nothing that is removed comes back.
+        After a crash, the next reader of the log completes the removal. Removed footage never reappears.
         """
         by_stream: dict[str, list[str]] = {}
         for file in going:

@@ -1,4 +1,4 @@
-"""Serves exported videos, whole or in ranges, to the holder of a link, and nothing else of their files."""
+"""Serves exported videos to the holder of a link, whole or limited to the ranges of the link."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from rtstream.store.links import Link
 
 INDEXES_CACHED = 16
 FIRST_AT_S = 10.0
-"""Start of the time line of ranges. Audio may begin a little before the first picture."""
+"""Start of the timeline of ranges in seconds, because audio may begin a little before the first picture."""
 ROUNDING_S = 0.001
-"""A video begins with a picture, and to seek to that very moment shows the one before in some browsers."""
-GONE = "This video was deleted, or its file is missing."
-NO_PART = "There is no such part of the video."
+"""A video begins with a picture. In some browsers, seeking to exactly that time shows the preceding picture."""
+GONE = "The video was deleted, or its file is missing."
+NO_PART = "The video has no such part."
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """Fragments of one part of a video, of which [start, end] (Unix seconds) is to be shown."""
+    """Fragments of one part of a video, of which [start, end] (Unix seconds) is shown."""
 
     video_id: str
     codecs: str
@@ -73,7 +73,7 @@ class VideoMedia:
     async def fragment(self, link: Link, number: int) -> bytes:
         """Return one fragment of the ranges of a link. Raises NotFound.
 
-        The times of several ranges follow each other: not every player heeds discontinuities.
+        The times of several ranges are consecutive, because not every player supports discontinuities.
         """
         if link.target.kind != "ranges":
             raise NotFound(NO_PART)
@@ -90,7 +90,7 @@ class VideoMedia:
     async def page(self, link: Link) -> JsonObject:
         """Return everything that the player page needs. Its URLs are relative to the page's. Raises NotFound.
 
-        Without a common clock (ranges of several videos) its times begin at 0.
+        Its times begin at 0 if there is no common clock, as for ranges of several videos.
         """
         shown = await self._shown(link)
         one_clock = len({one.video_id for one in shown}) == 1 and all(
@@ -131,7 +131,7 @@ class VideoMedia:
         return link.target.title or (await self._db.read(rows.get, link.target.ranges[0][0])).name
 
     async def stream_of(self, link: Link) -> str:
-        """Return the id of the stream that all videos came from; empty when there are several. Raises NotFound."""
+        """Return the id of the stream of all videos, or an empty string if there are several. Raises NotFound."""
         ids = {video_id for video_id, _, _ in link.target.ranges}
         found = {(await self._db.read(rows.get, video_id)).stream_id for video_id in ids}
         return found.pop() or "" if len(found) == 1 else ""
@@ -139,7 +139,7 @@ class VideoMedia:
     async def init_segment(self, link: Link, video_id: str) -> bytes:
         """Return the init segment of a video of the link. Raises NotFound."""
         if video_id not in {name for name, _, _ in link.target.ranges}:
-            raise NotFound("There is no such media file (any more).")
+            raise NotFound("The media file does not exist, or it has been deleted.")
         return await self._read(video_id, *(await self._index(video_id))["init"])
 
     async def file(self, link: Link) -> StoredFile:
@@ -164,7 +164,7 @@ class VideoMedia:
             return await self._extractor.run(plan, recordings, shown[0].start, shown[-1].end, files.open)
 
     async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
-        """Yield the bytes of such a file. Ends early when the video is deleted meanwhile."""
+        """Yield the bytes of such a file. Ends early if the video is deleted."""
         yield flat.header
         for stretch in flat.stretches:
             async with aclosing(self._storage.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
@@ -193,7 +193,7 @@ class VideoMedia:
     async def _shown(self, link: Link) -> list[_Shown]:
         found = [one for part in link.target.ranges for one in _cut(part, await self._index(part[0]))]
         if not found:
-            raise NotFound("There is nothing in these parts of the video.")
+            raise NotFound("These parts of the video are empty.")
         return found
 
 
@@ -205,12 +205,12 @@ def _place(base: str, link: Link, one: _Shown, fragment: Fragment, number: int) 
 
 
 def _cut(wanted: VideoRange, index: JsonObject) -> list[_Shown]:
-    """Return what a range shows of each part of a video."""
+    """Return the section of each part of a video that a range shows."""
     video_id, start, end = wanted
     found: list[_Shown] = []
     for number, values in enumerate(index["parts"]):
         part = Part(*values)
-        # Seconds of the video -> Unix seconds.
+        # Convert seconds of the video to Unix seconds.
         first, last = max(part.start, part.start + start - part.at), min(part.end, part.start + end - part.at)
         fragments = [
             fragment
@@ -223,7 +223,7 @@ def _cut(wanted: VideoRange, index: JsonObject) -> list[_Shown]:
 
 
 def _numbered(shown: Sequence[_Shown]) -> list[tuple[_Shown, Fragment, float]]:
-    """All fragments in the order they are played, with the second at which each is, one after the other."""
+    """Return all fragments in the order of playback, with the start of each in seconds."""
     found: list[tuple[_Shown, Fragment, float]] = []
     at = FIRST_AT_S
     for one in shown:
@@ -234,7 +234,7 @@ def _numbered(shown: Sequence[_Shown]) -> list[tuple[_Shown, Fragment, float]]:
 
 
 def _end_to_end(shown: Sequence[_Shown]) -> list[float]:
-    """Seconds by which each one's times are moved, so that its fragments follow those of the one before."""
+    """Return the seconds by which the times of each range are shifted, so that the ranges are consecutive."""
     shifts: list[float] = []
     at = shown[0].fragments[0].start - shown[0].start
     for one in shown:

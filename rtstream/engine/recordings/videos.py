@@ -1,4 +1,4 @@
-"""Exported videos: their names, and the links that play them, whole or in parts."""
+"""Manages exported videos, and the links that play them, whole or in parts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class VideoService:
         """Update the name of a video. Raises NotFound, InvalidRequest."""
         name = clean(name, MAX_NAME).strip()
         if not name:
-            raise InvalidRequest("The name is empty.")
+            raise InvalidRequest("The name is empty. Choose a name.")
         row = await self._db.write(lambda conn: rows.update_video(conn, video_id, name=name))
         (video,) = await self._with_links(origin, [row])
         return video
@@ -67,12 +67,12 @@ class VideoService:
         await self._storage.delete_folder(video_id)
 
     async def clips(self, origin: LinkOrigin, wanted: Sequence[VideoRange], title: str = "") -> ClipLinks:
-        """Links that play parts of videos, (id, start, end) in seconds of each, one after the other.
+        """Create links that play parts of videos in sequence, as (id, start, end) in seconds of each video.
 
         Raises NotFound for an unknown video, InvalidRequest for impossible parts.
         """
         if not 1 <= len(wanted) <= MAX_CLIPS:
-            raise InvalidRequest(f"Give 1 to {MAX_CLIPS} parts of videos, each as [start, end] in seconds.")
+            raise InvalidRequest(f"Pass 1 to {MAX_CLIPS} parts of videos, each as [start, end] in seconds.")
         cut: list[VideoRange] = []
         for video_id, start, end in wanted:
             row = await self._db.read(rows.get, video_id)
@@ -116,5 +116,5 @@ def _video(base_url: str, link_id: str, row: VideoRow) -> Video:
 
 
 def catalogue(change: str, video_id: str, name: str) -> Entry:
-    """The journal entry of a video that was added or removed."""
+    """Return the journal entry for a video that was added or removed."""
     return Entry("catalogue", {"change": change, "kind": "video", "id": video_id, "name": name})

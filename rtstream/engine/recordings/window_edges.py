@@ -25,11 +25,11 @@ CACHED = 256
 MOMENT_S = 1e-6
 
 Edges = Mapping[float, Segment | None]
-"""Segments that reach over an end of a window, by their stored start, cut to the window or None."""
+"""Segments that extend past an end of a window, by their stored start. They are cut to the window, or None."""
 
 
 class WindowEdges:
-    """Cuts segments. Their fragments are read once and kept for the next request."""
+    """Cuts segments. Their fragments are read once and cached."""
 
     def __init__(self, db: Database, media: Storage) -> None:
         self._db = db
@@ -63,7 +63,7 @@ class WindowEdges:
         return None if found is None else await self.part(stream_id, *found, start, end)
 
     async def part(self, stream_id: str, segment: Segment, init: bytes, start: float, end: float) -> Segment | None:
-        """Return what the window [start, end] needs of a segment; None when that is nothing or cannot be read."""
+        """Return the part of a segment in the window [start, end], or None if it is empty or cannot be read."""
         if segment.start >= start and segment.end <= end:
             return segment
         found = cut(await self._fragments(stream_id, segment, init), segment.end, start, end)
@@ -106,6 +106,6 @@ def _read(init: bytes, stored: StoredSegment, files: LocalFiles) -> list[Segment
     try:
         return segment_fragments(init, stored, files.open)
     except (OSError, ValueError) as exc:
-        # Without its fragments, the part outside the window is unknown, so none of it is served.
+        # Without the fragments, the part outside the window cannot be cut off, so the segment is not served.
         log.warning("a segment at the end of a window cannot be read: %s", exc)
         return []

@@ -1,4 +1,4 @@
-"""Serves a window of a stream to the holder of a link: playlist, page, segments and download, and nothing else."""
+"""Serves the playlist, player page, segments and download of a window to the holder of a link."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from rtstream.store.database import Database
 from rtstream.store.links import Link
 
 MAX_DOWNLOAD_S = 6 * 3600.0
-"""Longest window that is put together while it is sent; longer ones are exported."""
+"""Longest window in seconds that is assembled while it is sent. Longer ones have to be exported."""
 AT_ONCE = 2
-"""Playlists and pages that are built at once: the owner's calls need the other threads of the database."""
+"""Maximum number of playlists and pages built at once, because the owner's calls need the other database threads."""
 LONG_S = 3600.0
-"""Of longer windows one is read at a time: threads that pass the interpreter to each other take longer together."""
-NOTHING = "Nothing is recorded in this window (any more)."
+"""Longer windows are read one at a time, because threads that exchange the interpreter lock take longer in total."""
+NOTHING = "This window has no recordings, or they have been deleted."
 
 
 class WindowMedia:
@@ -123,7 +123,7 @@ class WindowMedia:
 
         init = await self._db.read(query)
         if init is None:
-            raise NotFound("There is no such recording.")
+            raise NotFound("The recording does not exist.")
         return init
 
     async def segment(self, link: Link, recording_id: str, at: float) -> StoredFile:
@@ -131,15 +131,20 @@ class WindowMedia:
         window = link.target
         found = await self._edges.find(window.stream_id, recording_id, at, window.start, window.end)
         if found is None:
-            raise NotFound("There is no such part of the recording (any more).")
+            raise NotFound("The recording has no such part, or it has been deleted.")
         file = await self._media.get(f"{window.stream_id}/{found.path}")
         return replace(file, size=found.length, open_range=partial(_shifted, file, found.offset))
 
     async def flat(self, link: Link) -> ProgressiveFile:
-        """Plan the window as an MP4 file. Raises InvalidRequest when it is too long or changes its format, NotFound."""
+        """Plan the window as an MP4 file.
+
+        Raises:
+            InvalidRequest: The window is too long, or its format changes.
+            NotFound: Nothing is recorded in the window.
+        """
         window = link.target
         if window.end - window.start > MAX_DOWNLOAD_S:
-            raise InvalidRequest("This is too long to download directly. Export it.")
+            raise InvalidRequest("The window is too long to download directly. Export it instead.")
 
         def query(conn: Connection) -> list[StoredRecording]:
             recordings: list[StoredRecording] = []
@@ -157,11 +162,13 @@ class WindowMedia:
                 return await self._extractor.run(plan, recordings, window.start, window.end, files.open)
         except NotFound as exc:
             if isinstance(exc.__cause__, FormatMismatch):
-                raise InvalidRequest("The format of the stream changes in this window. Ask for shorter ones.") from None
+                raise InvalidRequest(
+                    "The format of the stream changes in this window. Request shorter windows."
+                ) from None
             raise
 
     async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
-        """Yield the bytes of such a file. Ends early when a part of the recording is removed meanwhile."""
+        """Yield the bytes of such a file. Ends early if a part of the recording is removed."""
         yield flat.header
         for stretch in flat.stretches:
             async with aclosing(self._media.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
@@ -181,7 +188,7 @@ def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[s
 
 
 def _fragments(segments: Iterable[SegmentRow], base: str, codecs: Mapping[str, str]) -> list[JsonObject]:
-    """Segments as the player page fetches them."""
+    """Return the segments in the form that the player page fetches."""
     return [
         {
             "start": start,

@@ -58,7 +58,7 @@ class QueryVectors:
         """Return the vector of each text for the current model, or the reason why there is none."""
         provider, model = self.provider, self.model
         if provider is None:
-            return ["The embeddings model was removed." for _ in texts]
+            return ["The embeddings model was removed. Configure one to search by meaning." for _ in texts]
         reasons: dict[str, str] = {}
         found = {text: self._known[model, text] for text in texts if (model, text) in self._known}
         new = [text for text in dict.fromkeys(texts) if text not in found]

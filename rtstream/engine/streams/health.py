@@ -1,4 +1,4 @@
-"""Health of all streams: the current state in memory, each change of it in the journal."""
+"""Health of all streams. The current state is in memory, and each change is written to the journal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEXT_STEPS = {
 
 
 class HealthLog:
-    """Knows how every stream is that ran since the engine started."""
+    """Tracks the health of every stream that has run since the engine started."""
 
     def __init__(self, queue: WriteQueue, journal: Journal) -> None:
         self._queue = queue

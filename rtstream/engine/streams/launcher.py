@@ -22,9 +22,9 @@ from rtstream.messages import RecorderSpec
 log = logging.getLogger(__name__)
 
 REPLACE_S = 8.0
-"""Seconds that a recorder waits for the one that it replaces to finish its segment."""
+"""Seconds that a new recorder waits for its predecessor to finish its segment."""
 ENDING_S = 2.0
-"""The same for one that is about to end, or was killed."""
+"""Seconds that it waits for a predecessor that is about to end or was killed."""
 STOP_S = 5.0
 
 
@@ -87,7 +87,7 @@ class PipeLink:
         self.recv_bytes: Callable[[], bytes] = connection.recv_bytes
 
     def leave(self) -> None:
-        """End the recorder: it cannot outlive the engine."""
+        """End the recorder, because it cannot outlive the engine."""
         self.kill()
 
     def kill(self) -> None:
@@ -100,7 +100,7 @@ class PipeLink:
 
 
 class PipeLauncher:
-    """Starts recorders that end with the engine: the way of macOS and Windows, and of an engine inside another program.
+    """Starts recorders that end with the engine, as on macOS and Windows and in an engine inside another program.
 
     There, recorders are started by ``multiprocessing``, which forks or spawns as the system allows.
 
@@ -226,7 +226,7 @@ class SocketLauncher:
         return SocketLink(channel, process, taken_over)
 
     def _start(self, spec: RecorderSpec, wait_s: float, before_answer: Callable[[], None] = lambda: None) -> None:
-        """Have a recorder forked. Returns once it listens. Raises OSError."""
+        """Request a recorder from the fork server. Returns once it listens. Raises OSError."""
         channel = self._forkserver.connect()
         try:
             channel.send_json({"request": "start", "spec": asdict(spec), "wait_s": wait_s})
@@ -237,5 +237,5 @@ class SocketLauncher:
         finally:
             channel.close()
         refused = response.get("refused")
-        if refused and response.get("code") != HELD:  # held: another engine was faster, and both use its recorder
+        if refused and response.get("code") != HELD:  # with HELD, another engine has started a recorder to use
             raise OSError(f"the recorder could not be started: {refused}")

@@ -21,7 +21,7 @@ CODES = frozenset(code.value for code in HealthCode)
 
 
 class RecorderEvents:
-    """Handles what the recorders of all streams send."""
+    """Handles the messages of the recorders of all streams."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class RecorderEvents:
             case m.RecorderStats():
                 self._stats(stream_id, message)
             case _:
-                log.debug("message %s of stream %s is not for the engine", message.kind, stream_id)
+                log.debug("unexpected message %s of stream %s", message.kind, stream_id)
 
     async def taken_over(self, stream_id: str) -> None:
-        """Enter what a recorder recorded before this engine attached to it."""
+        """Enter the footage that a recorder recorded before this engine attached to it."""
         with suppress(DatabaseUnavailable, OSError):  # the projection tries again
             await self._projection.settle(stream_id)
 

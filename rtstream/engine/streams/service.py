@@ -51,12 +51,12 @@ from rtstream.store.streams import StreamRow
 log = logging.getLogger(__name__)
 
 FIRST_ANSWER_S = 20.0
-"""How long connecting waits for the source's first answer; API clients give up after 30 s."""
+"""Longest wait for a new source in seconds. API clients give up after 30 s."""
 MAX_NAME = 200
 
 
 class StreamService:
-    """All streams of the engine."""
+    """Manages all streams of the engine."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class StreamService:
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self) -> None:
-        """Run again what ran when the engine ended, as far as the limit allows.
+        """Resume the streams that ran when the engine ended, up to the limit on running streams.
 
-        Recorders that are still there are taken over first. The other streams follow, the oldest first. Recorders of
+        Recorders that are still running are taken over first. The other streams follow, oldest first. Recorders of
         streams that should not run are stopped.
         """
         living = await self._supervisor.living()
@@ -97,7 +97,7 @@ class StreamService:
             self._health.add(row.id, row.name, row.url)
             try:
                 with self._capacity.claim(row.id):
-                    # A recorder that runs checks the addresses of its source at every connection.
+                    # A running recorder checks the addresses of its source at every connection.
                     await (self._run(row, living=True) if row.id in living else self._resume(row))
             except Conflict as exc:
                 await self._health.set(row.id, "error", exc.message)
@@ -112,7 +112,7 @@ class StreamService:
         await self._run(row)
 
     async def connect(self, request: ConnectStream) -> Stream:
-        """Add a stream and run it. Waits for the source's first answer; a source that refuses is not added."""
+        """Add a stream and start it. Waits for the source to respond. A source that refuses is not added."""
         stream_id = ids.stream_id()
         with self._capacity.claim(stream_id):
             url = await self._addresses.source(request.url.strip())
@@ -155,14 +155,14 @@ class StreamService:
         return await self._db.write(insert)
 
     async def _discard(self, stream_id: str) -> None:
-        """Remove every trace of a stream that was not accepted."""
+        """Remove all rows and files of a stream that was not accepted."""
         await self._supervisor.stop(stream_id)
         await self._db.write(rows.delete, stream_id)
         self._health.forget(stream_id)
         await self._media.delete_folder(stream_id)
 
     async def _first_answer(self, stream_id: str) -> str:
-        """Empty when the source answered or is still being tried; else why it refused."""
+        """Return the reason why the source refused, or an empty string if it responded or is still being tried."""
         with anyio.move_on_after(FIRST_ANSWER_S):
             while True:
                 changed = self._health.changed(stream_id).next
@@ -187,7 +187,7 @@ class StreamService:
         return stream
 
     async def start(self, stream_id: str) -> Stream:
-        """Run a stream; harmless when it runs already."""
+        """Start a stream. Starting a running stream has no effect."""
         row = await self._db.read(rows.get, stream_id)
         if stream_id not in self._supervisor.running:
             with self._capacity.claim(stream_id):
@@ -197,7 +197,7 @@ class StreamService:
         return await self.get(stream_id)
 
     async def stop(self, stream_id: str) -> Stream:
-        """Stop a stream; harmless when it is stopped. What was recorded stays."""
+        """Stop a stream. Its recordings remain. Stopping a stopped stream has no effect."""
         await self._db.read(rows.get, stream_id)
         await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.STOPPED))
         await self._supervisor.stop(stream_id)
@@ -210,7 +210,7 @@ class StreamService:
         """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
         row = await self._db.read(rows.get, stream_id)
         await self._supervisor.stop(stream_id)
-        await self._media.retire_folder(stream_id)  # first, so that a crash does not bring the footage back
+        await self._media.retire_folder(stream_id)  # first, so that a scan after a crash does not restore the footage
 
         def write(conn: Connection) -> None:
             rows.delete(conn, stream_id)
@@ -235,7 +235,7 @@ class StreamService:
         if name is not None:
             values["name"] = clean(name, MAX_NAME).strip()
             if not values["name"]:
-                raise InvalidRequest("The name is empty.")
+                raise InvalidRequest("The name is empty. Choose a name.")
         if retention is not None:
             values["retention"] = retention.model_dump(exclude_none=True)
 

@@ -1,4 +1,4 @@
-"""Health of the storage: shows on every stream, and on the engine, that the database or the disk fails."""
+"""Watches the database and the disk, and reports their failures in the health of the engine and every stream."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class StorageHealth:
     def watch_disk(
         self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
     ) -> None:
-        """Look at the disk every few seconds from now on.
+        """Start checking the disk every few seconds.
 
         Args:
             media: Storage of the recordings.
             reserve: Space that is released while the disk is full.
             min_free: Free bytes below which recording pauses.
-            make_room: Removes what retention allows.
+            make_room: Removes recordings as far as retention allows.
         """
         turn = anyio.Lock()
 
@@ -73,7 +73,7 @@ class StorageHealth:
                 await self._disk(media, reserve, min_free, make_room)
 
         self._look = look
-        self._tasks.start_soon(every, DISK_EVERY_S, look, "the disk could not be examined")
+        self._tasks.start_soon(every, DISK_EVERY_S, look, "checking the disk failed")
 
     async def _disk(
         self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
@@ -92,7 +92,7 @@ class StorageHealth:
             return
         if refused or free < reserve.size // 4:
             if await anyio.to_thread.run_sync(reserve.release):
-                log.warning("the disk is full; %d MB of reserved space are released", reserve.size >> 20)
+                log.warning("the disk is full, released %d MB of reserved space", reserve.size >> 20)
             self._queue.wake()
         paused = " Recording is paused." if free < min_free or refused else ""
         text = f"The disk of the data folder is full: {free / 1e6:.0f} MB are free.{paused}"
@@ -105,7 +105,7 @@ class StorageHealth:
                 raise
 
     async def files_failed(self, reason: str) -> None:
-        """Show that recorded files cannot be read or written, or, with an empty reason, that they can again."""
+        """Report that recorded files cannot be read or written. An empty reason means that they can again."""
         async with self._turn:
             if reason:
                 await self._health.set_problem(HealthCode.DISK_ERROR, reason, NEXT_STEPS[HealthCode.DISK_ERROR])

@@ -1,4 +1,4 @@
-"""Runs one recorder per stream. Takes it over or starts it, restarts it when it dies, and stops it."""
+"""Runs one recorder per stream, which it starts or takes over, restarts after a crash, and stops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 5.0
 SNAPSHOT_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 5.0
 STEADY_S = 30.0
-"""A recorder that lived this long starts the back-off from the beginning when it dies."""
+"""Lifetime in seconds after which the crash of a recorder resets the back-off."""
 RESTARTED = "the recorder ended unexpectedly and is started again"
 SUPERSEDED = "another engine of this data folder has taken the recorder over"
 
@@ -36,7 +36,7 @@ Handler = Callable[[str, m.Message], Awaitable[None]]
 
 @dataclass
 class RecorderRun:
-    """One stream's recorder, through all its restarts."""
+    """The recorder of one stream, across its restarts."""
 
     spec: m.RecorderSpec
     stopping: bool = False
@@ -56,7 +56,7 @@ class Supervisor:
     Args:
         tasks: Runs one task per stream.
         handle: Called as ``handle(stream_id, message)`` with every message, one at a time per stream.
-        taken_over: Called with the id of a stream whose recorder was there already, before its first message.
+        taken_over: Called with the id of a stream whose recorder was already running, before its first message.
         launcher: Starts the recorders.
     """
 
@@ -84,17 +84,17 @@ class Supervisor:
 
     @property
     def running(self) -> set[str]:
-        """Ids of the streams that have a recorder, or are between two."""
+        """Ids of the streams that have a recorder or are waiting for its restart."""
         return set(self._runs)
 
     def start(self, spec: m.RecorderSpec) -> None:
-        """Run this stream; nothing happens when it runs already."""
+        """Run a stream. Has no effect if it is already running."""
         if spec.stream_id not in self._runs:
             run = self._runs[spec.stream_id] = RecorderRun(spec)
             self._tasks.start_soon(self._supervise, run)
 
     async def stop(self, stream_id: str) -> None:
-        """End the recorder, which finishes its segment or is killed after a few seconds."""
+        """Stop a recorder. It finishes its segment, or is killed after a few seconds."""
         run = self._runs.get(stream_id)
         if run is None:
             return
@@ -109,7 +109,7 @@ class Supervisor:
         await run.ended.wait()
 
     async def stop_all(self) -> None:
-        """End all recorders at the same time."""
+        """Stop all recorders concurrently."""
         async with anyio.create_task_group() as tasks:
             for stream_id in list(self._runs):
                 tasks.start_soon(self.stop, stream_id)
@@ -118,7 +118,7 @@ class Supervisor:
         """Leave all recorders to the next engine. Those that cannot outlive this one end.
 
         Args:
-            limit_s: Seconds after which they end unless an engine has come. None: their own limit.
+            limit_s: Seconds after which they end unless an engine has attached. None applies their own limit.
         """
         if not self._launcher.outlives:
             await self.stop_all()
@@ -141,10 +141,10 @@ class Supervisor:
         return set(found) - self._runs.keys()
 
     async def stop_unwanted(self) -> None:
-        """End the recorders of an earlier engine whose streams do not run any more."""
+        """Stop the recorders of an earlier engine whose streams should no longer run."""
         async with anyio.create_task_group() as tasks:
             for stream_id in await self.living():
-                log.warning("the recorder of %s is stopped, because the stream should not run", stream_id)
+                log.warning("stopping the recorder of %s, because the stream should not run", stream_id)
                 tasks.start_soon(
                     partial(anyio.to_thread.run_sync, limiter=self._threads), self._launcher.stop, stream_id
                 )
@@ -170,7 +170,7 @@ class Supervisor:
             await self._send(run, wanted)
 
     async def snapshot(self, stream_id: str, max_side: int) -> m.SnapshotTaken:
-        """The current picture. Raises Unavailable when the stream has none."""
+        """Return the current picture. Raises Unavailable if the stream has none."""
         run = self._runs.get(stream_id)
         if run is None or run.link is None:
             raise Unavailable(
@@ -226,7 +226,7 @@ class Supervisor:
         """
         stream_id = run.spec.stream_id
         reported = anyio.Event()
-        # Beside the start of the recorder, because a slow database must not delay it.
+        # Concurrent with the start of the recorder, which a slow database must not delay.
         self._tasks.start_soon(self._report_restart, run, attempt, reported)
         run.link = await anyio.to_thread.run_sync(self._launcher.open, run.spec, limiter=self._threads)
         try:
@@ -249,7 +249,7 @@ class Supervisor:
             reported.set()
 
     def _read(self, run: RecorderRun) -> None:
-        """In a thread: pass every message to the event loop and wait until it is handled."""
+        """Pass every message to the event loop and wait until it is handled. Runs in a thread."""
         link = run.link
         assert link is not None
         with contextlib.suppress(EOFError, OSError):
@@ -262,7 +262,7 @@ class Supervisor:
                     continue
                 try:
                     anyio.from_thread.run(self._dispatch, run, message)
-                except RuntimeError:  # the event loop is gone
+                except RuntimeError:  # the event loop has been closed
                     return
 
     async def _dispatch(self, run: RecorderRun, message: m.Message) -> None:
@@ -274,8 +274,8 @@ class Supervisor:
             return
         if isinstance(message, m.RecorderHealth) and message.state == "stopped":
             if run.stopping:
-                return  # as asked; whoever asked says why
-            run.stopping = True  # the source ended by itself (a file): nothing to restart
+                return  # as requested, and the caller of stop reports the reason
+            run.stopping = True  # the source has ended, as a file does, so there is nothing to restart
         await self._report(run, message)
 
     async def _report(self, run: RecorderRun, message: m.Message) -> None:

@@ -127,7 +127,7 @@ async def refusals(player: httpx.AsyncClient, link_id: str, accept: str = "*/*")
     return found
 
 
-UNKNOWN = (404, "There is no such link. It may be incomplete, or what it played was deleted.")
+UNKNOWN = (404, "The link does not exist. It may be incomplete, or its recording may have been deleted.")
 EXPIRED = (410, "This link has expired. Ask its owner for a new one.")
 REVOKED = (410, "This link was revoked. Ask its owner for a new one.")
 OLDER = (410, "This link is from an older version of the program. Ask its owner for a new one.")
@@ -310,7 +310,7 @@ async def test_one_link_has_a_limit_of_requests_at_once(
         for url in (path.format(link_id), f"/m/{link_id}/index.m3u8", f"/watch?v={link_id}", f"/embed?v={link_id}"):
             busy = await begin(player, url)
             assert busy.status_code == 429, url
-            assert "This link is used too much at the moment." in busy.text
+            assert "This link has too many requests at the moment." in busy.text
             assert int(busy.headers["retry-after"]) >= 1
         assert (await player.head(path.format(link_id))).status_code == 429
         # Other links and the owner are served meanwhile.

@@ -1,4 +1,4 @@
-"""Mark finished recordings, and store how far an alert has judged and where its webhook goes."""
+"""Mark finished recordings, and store the newest evaluated scene of an alert and the URL of a delivery."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def upgrade() -> None:
         _close_recordings()
     if "alerts.judged_scene" not in names:
         op.add_column("alerts", sa.Column("judged_scene", sa.Integer()))
-        # Scenes from before the upgrade are not judged again.
+        # Scenes from before the upgrade are not evaluated again.
         op.execute(
             "UPDATE alerts SET judged_scene = coalesce("
             "(SELECT max(id) FROM scenes WHERE scenes.index_id = alerts.index_id), 0)"

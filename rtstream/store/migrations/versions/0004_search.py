@@ -1,4 +1,4 @@
-"""Create the tables of search. The engine indexes what is stored once it runs."""
+"""Create the tables of search. The engine indexes stored results after it has started."""
 
 from __future__ import annotations
 

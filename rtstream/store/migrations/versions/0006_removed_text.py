@@ -16,7 +16,7 @@ def upgrade() -> None:
         return
     for table in ("scenes", "transcript_segments", "decisions"):
         op.execute(f"DROP TRIGGER IF EXISTS search_removed_{table}")
-    # Its rows only told the running engine about documents whose words had already left the index.
+    # Its rows only notified the running engine of documents whose words had already been removed from the index.
     op.drop_table("search_removed")
     op.create_table(
         "search_removed",

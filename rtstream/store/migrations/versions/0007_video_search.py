@@ -1,4 +1,4 @@
-"""Let a place of search belong to a video, and store what is said in videos."""
+"""Let a place of search belong to a video, and store the transcripts of videos."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def upgrade() -> None:
 
 
 def _replace_places() -> None:
-    """Written out, because a batch cannot remove a constraint without a name."""
+    """In SQL, because Alembic's batch mode cannot remove a constraint without a name."""
     op.create_table(
         "search_places_new",
         sa.Column("id", sa.Integer, primary_key=True),

@@ -1,4 +1,4 @@
-"""Store whether a transcribed video has sound."""
+"""Store whether a transcribed video has audio."""
 
 from __future__ import annotations
 

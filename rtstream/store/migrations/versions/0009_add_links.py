@@ -1,4 +1,4 @@
-"""Add links: playback links as rows."""
+"""Add the table of playback links."""
 
 from __future__ import annotations
 

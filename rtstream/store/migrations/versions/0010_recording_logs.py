@@ -1,4 +1,4 @@
-"""The position up to which the log of each recording is applied."""
+"""Store the position up to which the log of each recording is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fold words: fill the word index with folded texts, so that case, width and ligatures make no difference."""
+"""Rebuild the word index from folded texts, so that case, width and ligatures do not matter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "CREATE VIRTUAL TABLE search_words USING fts5(\n"
         "    text, content='', columnsize=0, prefix='2 3', tokenize='porter unicode61 remove_diacritics 2'\n)"
     )
-    # The words of removed documents leave the index in the background, which needs them to be in it.
+    # Includes removed documents, because their words are deleted from the index later, which requires them to be in it.
     op.execute(
         "INSERT INTO search_words(rowid, text) SELECT id, fold(text) FROM ("
         "SELECT d.id, coalesce(d.text, s.text, t.text, v.text, '') AS text FROM search_docs d "

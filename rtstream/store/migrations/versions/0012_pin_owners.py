@@ -1,4 +1,4 @@
-"""The kind of the owner of each pinned range, in place of a prefix of its id."""
+"""Store the kind of the owner of each pinned range in a column instead of a prefix of its id."""
 
 from __future__ import annotations
 

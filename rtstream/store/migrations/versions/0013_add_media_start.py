@@ -1,4 +1,4 @@
-"""Add media start, which orders the recordings of a stream even if the clock was set back."""
+"""Add the media start, which orders the recordings of a stream even if the clock was set back."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ async def test_what_cannot_be_exported_says_why(engine: Engine, api: httpx.Async
     assert "There are no recordings" in await refusal(api)
     await add_run(engine, source, 1, START)
     await engine.db.write(lambda conn: stream_rows.update_stream(conn, STREAM, desired="running"))
-    assert "Stop it first, or give start and end" in await refusal(api)
+    assert "Stop it first, or pass start and end" in await refusal(api)
     assert "nearest recorded ranges" in await refusal(api, start=START + 100, end=START + 110)
     assert "both start and end" in await refusal(api, start=START)
 
@@ -286,7 +286,7 @@ async def test_a_long_export_is_asked_after_and_can_be_cancelled(
     job = (await api.post(f"/rtstream/{STREAM}/export", json={"wait_s": 0})).json()["data"]["id"]
     assert (await api.delete(f"/async-response/{job}")).json()["success"]
     cancelled = (await api.get(f"/async-response/{job}")).json()
-    assert (cancelled["success"], cancelled["message"]) == (False, "This was cancelled.")
+    assert (cancelled["success"], cancelled["message"]) == (False, "The job was cancelled.")
     assert list((Path(engine.config.data_dir) / "videos").iterdir()) == []
     assert (await api.get("/video")).json()["data"]["videos"] == []
     assert (await api.get("/async-response/job-nothing")).status_code == 404
@@ -300,7 +300,7 @@ async def test_an_export_waits_for_room_on_the_disk(tmp_path: Path, source: Path
         job = await engine.exports.start(STREAM, None, None, None)
         await job.wait(20)
         assert job.error is not None
-        assert "not enough room on the disk" in job.error.message
+        assert "too little free space" in job.error.message
         assert list((tmp_path / "data" / "videos").iterdir()) == []
 
 
