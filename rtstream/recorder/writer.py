@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from av.video.stream import VideoStream
 
 from rtstream.ids import recording_id
 from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
+from rtstream.mp4.edit_list import with_edit_list
 from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
@@ -49,6 +51,8 @@ LONGEST_FRAGMENT_S = 2.0
 """A killed recorder loses at most this much, however far apart the keyframes are."""
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
+FILE_DATE = "%Y-%m-%dT%H-%M-%SZ"
+"""Date in the name of a file, behind its number, which keeps the order where the clock goes back."""
 
 
 def codec_of(stream: VideoStream | AudioStream) -> str:
@@ -86,7 +90,7 @@ def _reached(folder: Path) -> float:
 
 
 class RecordingWriter:
-    """One continuous recording with one muxer, one init segment and files ``<recording_id>/<counter>.m4s``.
+    """One continuous recording with one muxer, one init segment and files ``<recording_id>/<counter>_<date>.m4s``.
 
     Times passed to :meth:`add` are ticks on the connection's time line (video 90 kHz, audio its sample rate). The
     recording's own time starts at 0 with its first keyframe, or with the first audio packet if there is no video.
@@ -305,15 +309,22 @@ class RecordingWriter:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
-            self._file_name, self._file_start, self._file_size = f"{self.id}/{self._file_count:06d}.m4s", start, 0
+            at = time.strftime(FILE_DATE, time.gmtime(max(0.0, self._zero + start)))
+            name = f"{self.id}/{self._file_count:06d}_{at}.m4s"
+            self._file_name, self._file_start, self._file_size = name, start, 0
             self._file_count += 1
             path = self._folder / self._file_name
             path.parent.mkdir(exist_ok=True)
             self._note_reached()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
             self._sync.soon_folder(path.parent)
-            self._write(self._sink.init)  # so that each file can be opened on its own
+            self._write(self._header(start))
         return self._file_name, self._file_size
+
+    def _header(self, start: float) -> bytes:
+        """Return the header with which a file that starts at ``start`` seconds opens by itself, and is shown from 0."""
+        starts = {track: self._delays[track] + round(start * scale) for track, scale in self._scales.items()}
+        return with_edit_list(self._sink.init, starts)
 
     def _note_reached(self) -> None:
         """Store the value of :func:`_reached`. Repeat after creating a folder in it, which also changes that time."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import anyio
 
 from rtstream.errors import DatabaseUnavailable, NotFound
+from rtstream.mp4.edit_list import without_edit_list
 from rtstream.mp4.fragments import codecs
 from rtstream.mp4.recovery import find_fragments, header_length
 from rtstream.rules.backoff import delay
@@ -311,10 +312,8 @@ class RecordingProjection:
             if found is None and length:
                 found = find_fragments(await self._media.read(key, length, MAX_TAIL), head[:length])
             if found is not None:
-                first = found.first_time
-                opened = RecordingOpened(
-                    recording_id, stream_id, first, codecs(head[:length]), head[:length], media_start=first
-                )
+                first, init = found.first_time, without_edit_list(head[:length])
+                opened = RecordingOpened(recording_id, stream_id, first, codecs(init), init, media_start=first)
                 segments = await self._tail(stream_id, recording_id, opened, [], files)
                 return [opened, *segments] if segments else []
         return []

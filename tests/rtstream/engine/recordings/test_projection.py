@@ -162,6 +162,7 @@ async def test_a_missing_log_is_rebuilt_from_the_files(
         rows = await rows_of(engine)
         assert rows[0][0] == pytest.approx(segments[0].start, abs=0.2)
         assert sum(row[4] for row in rows) == sum(segment.length for segment in segments)
+    assert opened_line(data, began.recording_id).init == began.payload  # without the edit list of a file
 
 
 async def fail(*_: Any) -> None:
