@@ -55,13 +55,12 @@ async def serve_http(settings: Settings) -> None:
 
     with _only_engine(settings), _signals(stop):
         async with Engine(settings, outlived=True) as engine, anyio.create_task_group() as tasks:
-            engine.leave_recorders(None)  # it has not been told to end
             _note_start(settings)
             tasks.start_soon(_stop_when_idle, engine, stop.event)
             await serve_engine(engine, settings, stop.event, partial(ready, engine))
             remove_note(run_folder(settings.data_dir))
             if stop.signal == signal.SIGTERM and os.getpid() != 1:
-                engine.leave_recorders(RELEASED_S)
+                engine.release_recorders(RELEASED_S)
             else:  # without the first process of a container, nothing in it continues
                 engine.end_recorders()
             tasks.cancel_scope.cancel()

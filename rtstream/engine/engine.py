@@ -95,13 +95,13 @@ class Engine:
 
         Args:
             config: The settings.
-            outlived: Whether recorders outlive the engine on systems that allow it. False suits an engine that is
-                embedded in another program.
+            outlived: Whether recorders outlive the engine on systems that allow it, unless ``end_recorders`` is called.
+                False suits an engine that is embedded in another program.
         """
         self.config = config
         self._outlived = outlived and SUPPORTED
         self._release_s: float | None = None
-        self._recorders_stay = False
+        self._recorders_stay = self._outlived
         self.api_key = ""
         self.identity_secret = secrets.token_hex(32)
         """Secret of this run of the engine, part of its proof of identity; see ``rtstream.rules.identity``."""
@@ -129,17 +129,12 @@ class Engine:
         """Base of playback links."""
         return self._base_url
 
-    def leave_recorders(self, limit_s: float | None) -> None:
-        """Let the recorders continue when the engine ends, if they outlive it.
-
-        Args:
-            limit_s: Seconds after which they end unless another engine has attached. None applies the limit used after
-                a crash.
-        """
-        self._recorders_stay, self._release_s = True, limit_s
+    def release_recorders(self, limit_s: float) -> None:
+        """Limit the time that recorders wait for another engine after this one, in seconds."""
+        self._release_s = limit_s
 
     def end_recorders(self) -> None:
-        """Let the recorders end with the engine, which is the default."""
+        """Let the recorders end with the engine."""
         self._recorders_stay = False
 
     def mark_used(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.integration.recorder_processes import (
     rows,
     until,
 )
+from tests.server.mcp_servers import SCRIPT
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="recorders end with the engine here")
 
@@ -107,3 +109,33 @@ def test_a_recorder_starts_a_crashed_engine_again(live_source: LiveSource, tmp_p
         assert gaps(tmp_path, stream_id) == []
         assert stop(tmp_path) == "Ended: the engine."
         until(lambda: not alive(pid), "the engine ends")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_repeated_ends_of_the_engine_lose_no_picture_of_many_streams(live_source: LiveSource, tmp_path: Path) -> None:
+    """Engines end in different ways, and two start at the same time."""
+    ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
+    streams: list[str] = []
+    recorders: set[int | None] = set()
+    with nothing_left(tmp_path):
+        for number in ends:
+            with program(tmp_path) as running:
+                rival = subprocess.Popen([SCRIPT, "serve", "--port", "0", "--data-dir", str(tmp_path)], stderr=-3)
+                if not streams:
+                    streams = [running.connect(live_source.http_url) for _ in range(4)]
+                    streams += [running.connect(live_source.rtsp_url) for _ in range(2)]
+                    until(lambda: all(running.recorded_s(one) > 1 for one in streams), "all are recorded")  # noqa: B023
+                    recorders = {recorder_of(tmp_path, stream_id) for stream_id in streams}
+                ended = {one: rows(tmp_path, one)[-1][1] for one in streams}
+                for one, end in ended.items():
+                    until(lambda: rows(tmp_path, one)[-1][1] > end + 1, "recording continues")  # noqa: B023
+                assert rival.wait(30) == 2
+                assert {recorder_of(tmp_path, stream_id) for stream_id in streams} == recorders
+                running.end(number)
+        with program(tmp_path) as running:
+            until(lambda: all(len(running.recorded(one)) == 1 for one in streams), "the rows are there")
+            assert stop(tmp_path) == "Ended: the engine."
+        for stream_id in streams:
+            assert gaps(tmp_path, stream_id) == []
+            assert lost(pictures(tmp_path, stream_id)) == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import PROTOCOL, Refused, ask, read_greeting
-from rtstream.ipc.sockets import SUPPORTED
+from rtstream.ipc.sockets import SUPPORTED, connect
 from rtstream.messages import (
     FrameTaken,
     RecorderHealth,
@@ -28,6 +30,7 @@ from rtstream.messages import (
 from rtstream.rules.recording_log import RecordingClosed
 from rtstream.testsource import LiveSource
 from tests.rtstream.recorder.surviving import DataFolder, Engine, alive, data_folder, until
+from tests.waiting import eventually_sync
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="recorders end with the engine here")
 
@@ -159,3 +162,37 @@ def test_a_source_that_ends_without_an_engine_is_reported_to_the_next_one(clip: 
         assert (health.state, health.reason) == ("stopped", "end of file")
         assert second.ended.wait(10)
         until(lambda: not alive(second.link.pid), "the recorder ends")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_is_cut_off_even_where_the_modes_are_open(live_source: LiveSource) -> None:
+    with tempfile.TemporaryDirectory() as name, data_folder(Path(name), live_source.http_url) as data:
+        engine = Engine(data)
+        for path in (Path(name), data.run, data.run / f"{data.stream_id}.sock"):
+            path.chmod(0o777)
+        child = os.fork()
+        if child == 0:
+            os.setuid(65534)
+            try:
+                os._exit(0 if connect(data.run, f"{data.stream_id}.sock").recv(1) == b"" else 1)
+            except ConnectionResetError:
+                os._exit(0)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        data.grows(1)
+        assert data.pid() == engine.link.pid
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_recorder_whose_data_folder_was_removed_ends_and_leaves_nothing(
+    live_source: LiveSource, tmp_path: Path
+) -> None:
+    with data_folder(tmp_path / "data", live_source.http_url) as data:
+        engine = Engine(data)
+        data.grows(1)
+        shutil.rmtree(tmp_path / "data")
+        engine.link.leave()
+        eventually_sync(lambda: not alive(engine.link.pid), limit_s=90, what="the end of the recorder")
+        assert list(tmp_path.iterdir()) == []
