@@ -27,6 +27,7 @@ import anyio
 from benchmarks._options import parse
 from rtstream.client import RTStreamClient
 from rtstream.models import ConnectStream, CreateAlert, CreateIndex
+from server.cli.stop import stop
 
 KEY = "sk-benchmark-of-alerts"
 START_S = 60.0
@@ -137,7 +138,7 @@ def engine(data_dir: Path) -> Iterator[str]:
         until(file.exists)
         yield json.loads(file.read_text())["url"]
     finally:
-        process.terminate()
+        stop(data_dir)
         process.wait(20)
 
 

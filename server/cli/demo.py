@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 from anyio.abc import Process
 
+from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject, JsonValue
+from server.cli.stop import stop
 from server.cli.terminal import clear_progress, say, show_progress
-from server.local_engine import read_engine_file
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -218,13 +220,7 @@ async def _line(process: Process) -> bytes:
 
 
 async def _end_engine(folder: Path) -> None:
-    """Stop the engine of the demo, which otherwise outlives the MCP server on purpose."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(END_S):
-        pid = read_engine_file(folder).get("pid")
-        if isinstance(pid, int):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-                while True:
-                    os.kill(pid, 0)
-                    await anyio.sleep(0.05)
+    """Stop the engine of the demo and its recorders, which otherwise outlive the MCP server on purpose."""
+    with anyio.CancelScope(shield=True), contextlib.suppress(RTStreamError):
+        await anyio.to_thread.run_sync(stop, folder)
     shutil.rmtree(folder, ignore_errors=True)

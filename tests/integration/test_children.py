@@ -83,7 +83,8 @@ def engine(folder: Path, **settings: str) -> Iterator[tuple[httpx.Client, subpro
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
             yield client, process
     finally:
-        process.terminate()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
         process.wait(LIMIT_S)
 
 

@@ -48,7 +48,8 @@ def engine(data_dir: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[byte
         with httpx.Client(base_url=found["url"], headers={"x-access-token": KEY}, timeout=30) as client:
             yield client, process
     finally:
-        process.terminate()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
         process.wait(LIMIT_S)
 
 

@@ -233,5 +233,5 @@ def engine_ended(data_dir: Path) -> Iterator[None]:
     finally:
         pid = read_engine_file(data_dir).get("pid")
         if pid:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)  # with its recorders
             eventually_sync(lambda: not (data_dir / "engine.json").exists())
