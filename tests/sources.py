@@ -104,13 +104,13 @@ def nginx_rtmp(tmp_path: Path, clip: Path) -> Iterator[str]:
     nginx, ffmpeg = _need("nginx"), _need("ffmpeg")
     if not NGINX_RTMP_MODULE.exists():
         _missing(f"nginx has no RTMP module ({NGINX_RTMP_MODULE})")
-    port = _free_port()
+    port = free_port()
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX_CONFIG.format(module=NGINX_RTMP_MODULE, folder=tmp_path, port=port))
     url = f"rtmp://127.0.0.1:{port}/live/cam1"
     publish = [ffmpeg, "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy"]
     with _process([nginx, "-c", str(config), "-p", str(tmp_path), "-e", str(tmp_path / "nginx.log")]):
-        _wait_for_port(port)
+        wait_for_port(port)
         with _process([*publish, "-f", "flv", "-progress", "pipe:1", url]) as publisher:
             _read_until(publisher, "frame=")
             yield url
@@ -230,13 +230,13 @@ def _read_until(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"{Path(process.args[0]).name} ended early")  # pyright: ignore[reportArgumentType, reportIndexIssue]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
     """Another program's port gives no sign when it opens: try until it does."""
     deadline = time.monotonic() + 10
     while True:

@@ -42,8 +42,10 @@ def failure_code(exc: Exception) -> str:
 
 def explain_status(status: int) -> SourceFailed:
     """The meaning of an HTTP status that is not a success."""
-    if status in (401, 403):
+    if status == 401:
         return SourceFailed("the source wants a user name and password, or does not accept those in the URL", True)
+    if status == 403:
+        return SourceFailed("the source refuses access (403): check the user name, its rights and the path", True)
     if status == 404:
         return SourceFailed("there is no stream at this path (404): check the path, or the sender is not live yet")
     if status >= 500:

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 BUNDLE_S = 0.05  # what arrives within this time is passed on at once: waking up is what costs
 BLOCK = 256 * 1024
+LAST_WORDS_S = 0.5
 
 
 class Relay:
@@ -35,7 +36,8 @@ class Relay:
         self._port: int = self._listener.getsockname()[1]
         self._local: socket.socket | None = None
         self._closed = False
-        threading.Thread(target=self._run, name="relay", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
 
     @property
     def port(self) -> int:
@@ -43,7 +45,9 @@ class Relay:
         return self._port
 
     def close(self) -> None:
-        """End both connections."""
+        """End both connections, once the last words of a closed codec library (TEARDOWN) have been passed on."""
+        if self._local is not None and threading.current_thread() is not self._thread:
+            self._thread.join(LAST_WORDS_S)
         self._closed = True
         for each in (self._listener, self._local, self._upstream):
             if each is not None:

@@ -3,7 +3,8 @@
 The codec library would follow a redirect, and send packets to the ``source`` of a Transport header, without asking. So
 it talks to a relay that passes on only what it needs: redirects are followed here after a check, and the server's name
 and path are put back into its requests. Once an unencrypted stream plays over TCP, nothing is left to filter, and the
-connection itself takes the place of the codec library's: the media costs nothing extra.
+connection itself takes the place of the codec library's: the media costs nothing extra. The exception is a login that
+the codec library cannot do: then every request passes the relay, which adds the credentials.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from urllib.parse import urljoin
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed
-from rtstream.recorder.login import digest, format_digest, parameters
 from rtstream.recorder.relay import BUNDLE_S, Relay, can_find_descriptors, descriptor_of, receive
+from rtstream.recorder.rtsp_login import RtspLogin
 from rtstream.rules.source_urls import SourceUrl, parse_source
 
 MAX_HEAD = 64 * 1024
@@ -49,7 +50,13 @@ class _Message:
     body: bytes
 
     def get(self, name: str) -> str:
-        return next((value for each, value in self.headers if each.lower() == name), "")
+        return next(iter(self.all(name)), "")
+
+    def all(self, name: str) -> list[str]:
+        return [value for each, value in self.headers if each.lower() == name]
+
+    def without(self, name: str) -> _Message:
+        return replace(self, headers=tuple(each for each in self.headers if each[0].lower() != name))
 
     def encode(self) -> bytes:
         if not self.start:
@@ -66,9 +73,9 @@ class RtspRelay(Relay):
         self._secret = secrets.token_urlsafe(16)
         self._server = replace(source, query=query)
         self._transport = transport
-        self._foreign = False  # redirected to a host that the credentials are not for
         self._redirects = 0
         self._asked: _Message | None = None  # the request that waits for its response
+        self._login = RtspLogin(source)
         self._playing = False
         super().__init__(source, dialer)
 
@@ -83,8 +90,11 @@ class RtspRelay(Relay):
 
     def _serve(self, local: socket.socket) -> None:
         requests, responses = bytearray(), bytearray()
-        while not self._playing:
-            ready, _, _ = select.select([local, self._upstream], [], [], self._dialer.timeout_s)
+        while not self._playing or self._login.is_ours:
+            # While it plays, packets over UDP take another way: nothing may come here for minutes.
+            ready, _, _ = select.select(
+                [local, self._upstream], [], [], None if self._playing else self._dialer.timeout_s
+            )
             if not ready:
                 return
             if local in ready:
@@ -97,6 +107,8 @@ class RtspRelay(Relay):
                     passed = self._response(message)
                     if passed is not None:
                         local.sendall(passed.encode())
+                if self._playing and self._transport == "tcp":
+                    time.sleep(BUNDLE_S)
         local.sendall(responses)
         self._upstream.sendall(requests)
         secure = isinstance(self._upstream, ssl.SSLSocket)
@@ -109,28 +121,23 @@ class RtspRelay(Relay):
             return message
         method, _, rest = message.start.partition(" ")
         uri, _, version = rest.rpartition(" ")
-        headers = message.headers
         if uri.startswith(self._base):
             uri = self._uri + uri[len(self._base) :]
-            headers = tuple(self._header_of_request(name, value, method, uri) for name, value in headers)
-        if self._foreign:
-            headers = tuple(each for each in headers if each[0].lower() != "authorization")
-        self._asked = _Message(f"{method} {uri} {version}", headers, message.body)
+        self._asked = self._with_login(_Message(f"{method} {uri} {version}", message.headers, message.body))
         return self._asked
+
+    def _with_login(self, message: _Message) -> _Message:
+        """Return a request with the credentials for its address. The codec library's are for the relay's own."""
+        method, uri, _ = message.start.split(" ", 2)
+        value = self._login.header(message.get("authorization"), method, uri, message.body)
+        message = message.without("authorization")
+        return replace(message, headers=(*message.headers, ("Authorization", value))) if value else message
 
     @property
     def _uri(self) -> str:
         server = self._server
         host = f"[{server.host}]" if ":" in server.host else server.host
         return f"{server.scheme}://{host}:{server.port}{server.path}" + (f"?{server.query}" if server.query else "")
-
-    def _header_of_request(self, name: str, value: str, method: str, uri: str) -> tuple[str, str]:
-        """A Digest was computed for the relay's own address: it is computed again for the server's."""
-        if name.lower() != "authorization" or not value.lower().startswith("digest"):
-            return name, value
-        fields = parameters(value) | {"uri": uri}
-        response = digest(fields, method, uri, self._source.user or "", self._source.password)
-        return name, format_digest(fields | {"response": response or ""})
 
     def _response(self, message: _Message) -> _Message | None:
         """Return the part of a response for the codec library, or None for a redirect or a request of the server."""
@@ -141,13 +148,24 @@ class RtspRelay(Relay):
             return None
         status = int(found[1])
         if 300 <= status < 400:
-            self._follow(message.get("location"))
+            if not self._playing:
+                self._follow(message.get("location"))
             return None
+        if status == 401:
+            challenge = self._login.refused(message.all("www-authenticate"), bool(self._asked.get("authorization")))
+            if challenge is None:
+                self._asked = self._with_login(self._asked)
+                self._upstream.sendall(self._asked.encode())
+                return None
+            message = message.without("www-authenticate")
+            message = replace(message, headers=(*message.headers, ("WWW-Authenticate", challenge)))
+        else:
+            self._login.accepted()
         method = self._asked.start.partition(" ")[0]
         headers = [(name, self._value(name, value)) for name, value in message.headers if name.lower() in _HEADERS]
         if method == "DESCRIBE" and status == 200 and not message.get("content-base"):
             headers.append(("Content-Base", self._uri))
-        self._playing = method == "PLAY" and status == 200
+        self._playing |= method == "PLAY" and status == 200
         return _Message(_CONTROL.sub("", message.start), tuple(headers), message.body)
 
     def _value(self, name: str, value: str) -> str:
@@ -174,17 +192,14 @@ class RtspRelay(Relay):
         before = self._upstream
         self._upstream = self._dial(target)
         before.close()
-        self._foreign |= (target.scheme, target.host, target.port) != (
-            *(self._server.scheme, self._server.host, self._server.port),
-        )
+        if (target.scheme, target.host, target.port) != (self._server.scheme, self._server.host, self._server.port):
+            self._login.forget()
         asked, old = self._asked, self._uri
         self._server = target
         assert asked is not None
         asked = replace(asked, start=asked.start.replace(f" {old}", f" {self._uri}", 1))
-        if self._foreign:
-            asked = replace(asked, headers=tuple(each for each in asked.headers if each[0].lower() != "authorization"))
-        self._asked = asked
-        self._upstream.sendall(asked.encode())
+        self._asked = self._with_login(asked)
+        self._upstream.sendall(self._asked.encode())
 
     def _hand_over(self, local: socket.socket) -> bool:
         """Put the source's connection in the place of the codec library's, once that one has been read to its end."""
@@ -221,19 +236,29 @@ def _receive(connection: socket.socket, buffer: bytearray) -> None:
     buffer += data or b""
 
 
+def _end_of_packets(buffer: bytearray) -> int:
+    """Return the length of the whole interleaved packets at the beginning of ``buffer``."""
+    place = 0
+    while len(buffer) >= place + 4 and buffer[place] == ord("$"):
+        end = place + 4 + int.from_bytes(buffer[place + 2 : place + 4], "big")
+        if end > len(buffer):
+            break
+        place = end
+    return place
+
+
 def _messages(buffer: bytearray) -> Iterator[_Message]:
     """Take the complete messages out of ``buffer``. Raises ValueError for a message that is too long."""
     while True:
         while buffer[:1] in (b"\r", b"\n"):
             del buffer[:1]
-        if buffer[:1] == b"$":
-            size = 4 + int.from_bytes(buffer[2:4], "big")
-            if len(buffer) < max(4, size):
-                return
-            message = _Message("", (), bytes(buffer[:size]))
-            del buffer[:size]
+        if packets := _end_of_packets(buffer):
+            message = _Message("", (), bytes(buffer[:packets]))
+            del buffer[:packets]
             yield message
             continue
+        if buffer[:1] == b"$":
+            return
         end = re.search(rb"\r?\n\r?\n", buffer[:MAX_HEAD])
         if end is None:
             if len(buffer) >= MAX_HEAD:

@@ -14,10 +14,12 @@ from urllib.parse import urljoin
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed, explain_status
-from rtstream.recorder.login import authorization
+from rtstream.recorder.login import LoginChallenge, authorization, challenges, login_failed, strongest
 from rtstream.rules.source_urls import SourceUrl, parse_web
 
 MAX_REDIRECTS = 5
+MAX_LOGINS = 2  # of one request: the second after a nonce that was too old
+BASIC = LoginChallenge("basic")
 MAX_IDLE = 8  # connections kept for the next request
 MAX_SKIPPED = 64 * 1024  # bytes of an unwanted body that are read to keep its connection
 MAX_INFORMATIONAL = 8
@@ -124,7 +126,7 @@ class WebClient:
     _idle: list[_Connection] = field(default_factory=list)
     _busy: set[_Connection] = field(default_factory=set)
     _cookies: dict[tuple[str, str], str] = field(default_factory=dict)
-    _challenge: str = ""
+    _challenge: LoginChallenge | None = None
     _met: int = 0  # requests that met the challenge
     _tokens: float = BURST
     _refilled: float = field(default_factory=time.monotonic)
@@ -137,9 +139,12 @@ class WebClient:
         for _ in range(MAX_REDIRECTS + 1):
             target = _parsed(url)
             resource = self._ask(target, first, last)
-            if resource.status == 401 and self._may_log_in(target, resource):
+            logins = 0
+            while resource.status == 401:
                 resource.close()
+                self._log_in(target, resource, logins)
                 resource = self._ask(target, first, last)
+                logins += 1
             if resource.status not in REDIRECTS:
                 break
             resource.close()
@@ -189,7 +194,7 @@ class WebClient:
             try:
                 connection.putrequest("GET", target.target, skip_host=True, skip_accept_encoding=True)
                 for name, value in headers.items():
-                    connection.putheader(name, value)
+                    connection.putheader(name, value.encode(errors="surrogateescape"))
                 connection.endheaders()
                 response = connection.getresponse()
             except (http.client.HTTPException, OSError, ValueError) as exc:
@@ -216,7 +221,7 @@ class WebClient:
         }
         if first is not None:
             headers["Range"] = f"bytes={first}-{'' if last is None else last}"
-        if self.source.user is not None and self._is_own(target):
+        if self._challenge is not None and self.source.user is not None and self._is_own(target):
             self._met += 1
             user, password = self.source.user, self.source.password
             value = authorization(self._challenge, "GET", target.target, user, password, self._met)
@@ -231,14 +236,17 @@ class WebClient:
         own = self.source
         return (target.scheme, target.host, target.port) == (own.scheme, own.host, own.port)
 
-    def _may_log_in(self, target: SourceUrl, resource: Resource) -> bool:
-        """Whether a challenge is new and can be met: the second refusal in a row stands."""
-        challenge = resource.response.headers.get_all("www-authenticate") or []
-        digest = [each for each in challenge if each.lower().startswith("digest")]
-        if self.source.user is None or not self._is_own(target) or not digest or digest[0] == self._challenge:
-            return False
-        self._challenge, self._met = digest[0], 0
-        return True
+    def _log_in(self, target: SourceUrl, refusal: Resource, logins: int) -> None:
+        """Choose the challenge that the next attempt meets. Raises SourceFailed if another attempt cannot help.
+
+        Credentials are sent only after a server asked for them, so that a Digest is not preceded by the plain password.
+        """
+        offered = challenges(refusal.response.headers.get_all("www-authenticate") or [])
+        given = self.source.user is not None and self._is_own(target)
+        chosen = strongest(offered) if offered else BASIC
+        if not given or chosen is None or logins >= MAX_LOGINS or (logins and not chosen.stale):
+            raise login_failed(offered, given, self.source.user is not None and not given)
+        self._challenge, self._met = chosen, 0
 
     def _take(self, origin: Origin) -> _Connection:
         for connection in reversed(self._idle):

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+
+from tests.rtstream.recorder.guard import Guard
 
 ALLOWED_HOST, FORBIDDEN_HOST = "127.0.0.1", "127.0.0.2"
 ONLY_ALLOWED: dict[str, Any] = {"allow_networks": f"{ALLOWED_HOST}/32"}
@@ -61,6 +64,7 @@ class Site:
     asked: Counter[str] = field(default_factory=Counter)
     headers: list[dict[str, str]] = field(default_factory=list)
     default: Callable[[str], Any] | None = None
+    guard: Guard | None = None
 
     @contextmanager
     def served(self) -> Iterator[str]:
@@ -73,7 +77,18 @@ class Site:
             def do_GET(self) -> None:
                 site.asked[self.path] += 1
                 site.headers.append({name.lower(): value for name, value in self.headers.items()})
-                page = site.pages.get(self.path.partition("?")[0])
+                refusal = None
+                if site.guard is not None:
+                    value = self.headers.get("Authorization", "").encode("latin-1").decode()
+                    refusal = site.guard.challenges("GET", self.path, value)
+                if refusal is not None:
+                    self.send_response(401)
+                    for challenge in refusal:
+                        self.send_header("WWW-Authenticate", challenge)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                page = site.pages.get(unquote(self.path.partition("?")[0]))
                 if page is None and site.default is not None:
                     page = site.default(self.path)
                 status, headers, body = (

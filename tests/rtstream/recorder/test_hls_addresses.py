@@ -16,6 +16,7 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import open_source
 from rtstream.rules.hls_playlist import filter_playlist
+from tests.rtstream.recorder.guard import Guard
 from tests.rtstream.recorder.hls_source import hls_segments
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, Site, forbidden
 
@@ -232,11 +233,13 @@ def test_a_playlist_cannot_make_the_recorder_ask_without_pause(tmp_path: Path) -
 
 
 def test_credentials_go_to_the_origin_of_the_source_only(segments: list[bytes], tmp_path: Path) -> None:
-    site, other = Site(pages(segments)), Site(pages(segments))
+    guard = Guard(("Basic",), user="user", password="secret")
+    site, other = Site(pages(segments), guard=guard), Site(pages(segments))
     with site.served() as base, other.served() as elsewhere:
         site.pages["/split.m3u8"] = media("#EXTINF:0.5,", "0.ts", "#EXTINF:0.5,", f"{elsewhere}/1.ts")
         assert read_all(base.replace("//", "//user:secret@") + "/split.m3u8", tmp_path) > 10
-    assert all("authorization" in headers for headers in site.headers)
+    assert all("authorization" in headers for headers in site.headers[1:])
+    assert guard.refused == 1
     assert other.headers
     assert not any("authorization" in headers for headers in other.headers)
 
