@@ -315,7 +315,13 @@ class Engine:
 
     def _launcher(self) -> RecorderLauncher:
         folder = run_folder(self.config.data_dir)
-        return SocketLauncher(folder, next_epoch(folder)) if self._outlived else PipeLauncher(folder)
+        if self._outlived:
+            try:
+                return SocketLauncher(folder, next_epoch(folder))
+            except OSError as exc:
+                log.warning("recorders end with this engine, because %s cannot be used: %s", folder, exc)
+                self._outlived = self._recorders_stay = False
+        return PipeLauncher(folder)
 
     async def _end_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
