@@ -18,11 +18,11 @@ from rtstream import keys
 from rtstream.api.cors import parse_origins
 from rtstream.api.server import serve
 from rtstream.client import Endpoint, RTStreamClient
-from rtstream.client.identity import EngineIdentity
 from rtstream.engine.engine import Engine
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.ipc.restart import remove_note, write_note
 from rtstream.ipc.sockets import SUPPORTED, run_folder
+from rtstream.rules.identity import EngineIdentity
 from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.recorder_limits import RELEASED_S
 from rtstream.rules.remote_clients import is_loopback

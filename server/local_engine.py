@@ -19,7 +19,7 @@ from rtstream.json_types import JsonObject, JsonValue
 from server.settings import PREFIX, RENAMED
 
 if TYPE_CHECKING:
-    from rtstream.client.identity import EngineIdentity
+    from rtstream.rules.identity import EngineIdentity
 
 ENGINE_FILE = "engine.json"
 START_LOCK = "start.lock"
@@ -175,7 +175,7 @@ def read_engine_file(data_dir: Path) -> JsonObject:
 
 def read_identity(data_dir: Path) -> EngineIdentity | None:
     """Return the identity of the engine of this folder, or None."""
-    from rtstream.client.identity import EngineIdentity
+    from rtstream.rules.identity import EngineIdentity
 
     found = read_engine_file(data_dir)
     secret, certificate = found.get("secret"), found.get("certificate", "")

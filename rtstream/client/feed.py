@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from ssl import SSLContext
 
-    from rtstream.client.identity import EngineIdentity
+    from rtstream.rules.identity import EngineIdentity
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -23,18 +22,10 @@ import httpcore
 import httpx
 
 from rtstream.errors import Unavailable
-from rtstream.rules.identity import PATH, proof
+from rtstream.rules.identity import PATH, EngineIdentity, proof
 
 TIMEOUT_S = 5.0
 MAX_RESPONSE = 8192  # bytes
-
-
-@dataclass(frozen=True)
-class EngineIdentity:
-    """The facts by which a client recognises the engine. ``certificate``: PEM, for an engine that serves TLS."""
-
-    secret: str = field(repr=False)
-    certificate: str = ""
 
 
 class UnprovenEngine(Unavailable):

@@ -30,7 +30,7 @@ from rtstream.rules.text_safety import clean
 if TYPE_CHECKING:
     import httpx
 
-    from rtstream.client.identity import EngineIdentity
+    from rtstream.rules.identity import EngineIdentity
 
 TIMEOUT_S = 30.0
 ATTEMPTS = 3

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 PATH = "/identity"
 """The path of the challenge in the API."""
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """The facts by which a client recognises the engine. ``certificate``: PEM, for an engine that serves TLS."""
+
+    secret: str = field(repr=False)
+    certificate: str = ""
 
 
 def proof(api_key: str, secret: str, nonce: str, host: str, port: int) -> str:

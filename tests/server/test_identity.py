@@ -21,9 +21,9 @@ import pytest
 from filelock import FileLock
 
 from rtstream.client import Endpoint, Feed, RTStreamClient
-from rtstream.client.identity import EngineIdentity, UnprovenEngine, open_proven
+from rtstream.client.identity import UnprovenEngine, open_proven
 from rtstream.errors import Unauthorized, Unavailable
-from rtstream.rules.identity import proof
+from rtstream.rules.identity import EngineIdentity, proof
 from server.http import identity_of
 from server.local_engine import (
     ENGINE_FILE,
