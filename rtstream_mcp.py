@@ -1,7 +1,7 @@
-"""Where the program begins: finds its own packages first, whatever PYTHONPATH or the working folder holds.
+"""Entry point of the program. Finds its own packages first, regardless of PYTHONPATH and the working folder.
 
-Three of its packages have names that projects use too (``server``, ``tools``, ``resources``), and an IDE starts it
-inside such projects. This module has a name of its own, so that at least it is found, and it comes before the others.
+Three of its packages have names that other projects also use (``server``, ``tools``, ``resources``), and an IDE starts
+it inside such projects. The name of this module is unique, so it is found and runs before the others.
 """
 
 from __future__ import annotations

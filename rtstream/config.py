@@ -101,7 +101,7 @@ class EngineConfig(BaseModel):
     link_ttl_s: float = Field(default=7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
     journal_keep: int = Field(default=1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(
-        default=True, description="Read text on screen with the embedded engine when it is installed."
+        default=True, description="Read text on screen with the built-in engine if it is installed."
     )
     max_image_side: int = Field(
         default=1280, ge=64, le=4096, description="Longest side of pictures given to models and clients, in pixels."
@@ -110,18 +110,18 @@ class EngineConfig(BaseModel):
         default="",
         description=(
             "Vision model as provider:model, for example 'openai:gpt-6-luna' or 'ollama:gemma3'. "
-            "Empty or 'local': the embedded default."
+            "Empty or 'local': the built-in one."
         ),
     )
     language_model: str = Field(
         default="",
         description=(
             "Language model that decides events and writes summaries, as provider:model. Empty: the vision model; "
-            "'local': the embedded rules."
+            "'local': the built-in rules."
         ),
     )
     model_base_url: str = Field(
-        default="", description="Address of an OpenAI-compatible server, used by every model that speaks that protocol."
+        default="", description="URL of an OpenAI-compatible server, used by every model that speaks that protocol."
     )
     vision_base_url: str = Field(default="", description="The same for the vision model only.")
     language_base_url: str = Field(default="", description="The same for the language model only.")
@@ -143,11 +143,11 @@ class EngineConfig(BaseModel):
             "comma-separated, for example 'openai:gpt-6-luna,faster-whisper:small'. Other names mean the default."
         ),
     )
-    model_timeout_s: float = Field(default=60.0, gt=0, le=600, description="Seconds a model may take to answer.")
+    model_timeout_s: float = Field(default=60.0, gt=0, le=600, description="Seconds a model may take to respond.")
     model_max_tokens: int = Field(
         default=8192,
         ge=16,
-        description="Tokens a model may answer with; for models that think first, thinking included.",
+        description="Maximum number of tokens in a model's response, including its reasoning.",
     )
     model_calls_per_hour: int | None = Field(
         default=None, ge=1, description="Most calls to models in any hour, over all streams. Unset: no cap."
@@ -181,26 +181,26 @@ class EngineConfig(BaseModel):
     speech_base_url: str = Field(
         default="",
         description=(
-            "Address of the OpenAI-compatible server that transcribes. Empty: RTSTREAM_MODEL_BASE_URL, "
+            "URL of the OpenAI-compatible server that transcribes. Empty: RTSTREAM_MODEL_BASE_URL, "
             "else the provider's own."
         ),
     )
     embedding_model: str = Field(
         default="",
         description=(
-            "Embeddings model of search, as provider:model, for example 'ollama:nomic-embed-text'. Empty: the embedded "
+            "Embeddings model of search, as provider:model, for example 'ollama:nomic-embed-text'. Empty: the built-in "
             "one once it is installed; 'none': search by words only."
         ),
     )
     embedding_base_url: str = Field(
         default="",
-        description="Address of the OpenAI-compatible server of the embeddings model. Empty: RTSTREAM_MODEL_BASE_URL.",
+        description="URL of the OpenAI-compatible server of the embeddings model. Empty: RTSTREAM_MODEL_BASE_URL.",
     )
     transcript_max_lag_s: float = Field(
         default=10.0,
         gt=0,
         le=600,
-        description="Seconds a transcript may be behind live; then the oldest sound is skipped.",
+        description="Seconds a transcript may be behind live. Beyond that, the oldest audio is skipped.",
     )
     evidence_pre_s: float = Field(
         default=3.0, ge=0, le=600, description="Seconds of evidence before the matching scene."
@@ -209,7 +209,7 @@ class EngineConfig(BaseModel):
         default=2.0, ge=0, le=600, description="Seconds of evidence after the matching scene."
     )
     webhook_timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Seconds a webhook receiver may take to answer."
+        default=10.0, gt=0, le=60, description="Seconds a webhook receiver may take to respond."
     )
     webhook_allow_networks: str = Field(
         default="",
@@ -220,7 +220,7 @@ class EngineConfig(BaseModel):
     )
     idle_exit_s: float | None = Field(
         default=None,
-        description="Stop the engine when no stream ran and nobody used it for this many seconds. Unset: never.",
+        description="Stop the engine after this many seconds without a running stream or a client. Unset: never.",
     )
 
     @field_validator("vision_model", "language_model", "model_mini", "model_basic", "model_pro", "model_ultra")
@@ -230,7 +230,9 @@ class EngineConfig(BaseModel):
         provider, _, model = name.partition(":")
         if name in ("", "local") or (provider.strip() and model.strip()):
             return name
-        raise ValueError("A model is named provider:model, for example openai:gpt-6-luna; 'local' is the embedded one.")
+        raise ValueError(
+            "Name a model as provider:model, for example openai:gpt-6-luna, or 'local' for the built-in one."
+        )
 
     @field_validator("embedding_model")
     @classmethod

@@ -88,7 +88,7 @@ class AlertStatus(ApiState):
 
 
 class Matching(ApiState):
-    """How an event is decided: by a rule, by a language model, or not at all until a model is set."""
+    """The way in which an event is decided: by a rule, by a language model, or not at all until a model is set."""
 
     RULE = "rule"
     MODEL = "model"

@@ -29,13 +29,13 @@ MAX_LOG_BYTES = 5 * 1024 * 1024
 HEALTH_TIMEOUT_S = 2.0
 POLL_S = 0.05
 UNPROVEN_S = 3.0
-"""Seconds that an engine which is starting may take to replace what an earlier one wrote about itself."""
+"""Seconds in which a starting engine must replace the file of an earlier one."""
 _RENAMED = {PREFIX + name.upper() for name in RENAMED}
 """Reported by the MCP server; an engine would not start with them."""
 
 
 class LocalEngine:
-    """Locates the engine of a data folder. Calling it gives the endpoint; see ``rtstream.client.Locate``."""
+    """Locates the engine of a data folder. Calling it returns the endpoint; see ``rtstream.client.Locate``."""
 
     def __init__(self, data_dir: Path, api_key: str | None, *, start_timeout_s: float, idle_exit_s: float) -> None:
         self._data_dir = data_dir
@@ -43,7 +43,7 @@ class LocalEngine:
         self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
         self.started: subprocess.Popen[str] | None = None  # the engine, when this object started it
-        self._unproven = False  # a program answered at the engine's address and is not the engine
+        self._unproven = False  # the program at the engine's address is not the engine
 
     async def __call__(self, start: bool) -> Endpoint:
         """Return the endpoint of the engine, once it has proved to be the engine of the folder.
@@ -155,17 +155,19 @@ class LocalEngine:
 
 
 def make_folder(data_dir: Path) -> None:
-    """Make the data folder, for this user only. Raises Unavailable when it cannot be made or written to."""
+    """Create the data folder, for this user only. Raises Unavailable if it cannot be created or written to."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise Unavailable(f"The data folder {data_dir} cannot be made: {exc.strerror}. Set RTSTREAM_DATA_DIR.") from exc
+        raise Unavailable(
+            f"The data folder {data_dir} cannot be created: {exc.strerror}. Set RTSTREAM_DATA_DIR."
+        ) from exc
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise Unavailable(f"The data folder {data_dir} cannot be written to. Set RTSTREAM_DATA_DIR.")
 
 
 def read_engine_file(data_dir: Path) -> JsonObject:
-    """What the engine of this folder wrote about itself; empty when there is none."""
+    """Return the data that the engine of this folder wrote about itself, or an empty object if there is none."""
     try:
         value = json.loads((data_dir / ENGINE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

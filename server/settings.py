@@ -87,10 +87,10 @@ def renamed_sentence(old: str) -> str:
 
 
 def load(given: JsonObject | None = None, *, lenient: bool = False) -> Settings:
-    """The settings in force: what was given on the command line, then the environment, then defaults.
+    """Load the settings from the command line, else the environment, else defaults.
 
-    ``lenient``: start even though the environment has settings of earlier versions; the caller reports ``renamed()``.
-    Raises InvalidRequest with a sentence that names the setting.
+    With ``lenient``, settings of earlier versions in the environment are not an error, and the caller reports
+    ``renamed()``. Raises InvalidRequest with a sentence that names the setting.
     """
     if not lenient and (sentences := renamed()):
         raise InvalidRequest(" ".join(sentences))

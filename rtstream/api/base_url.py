@@ -16,10 +16,10 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
 
 def base_url(request: Request) -> str:
-    """``http://host:port`` without a trailing slash.
+    """Return ``http://host:port`` without a trailing slash.
 
-    If ``public_url`` is set, the Host header is ignored. Otherwise it is used, because the engine may listen on several
-    addresses and only the client knows which one it can reach. Only holders of the API key receive such links.
+    If ``public_url`` is set, the Host header is ignored. Otherwise, it is used, because the engine may listen on
+    several addresses and only the client knows which one it can reach. Only holders of the API key receive such links.
     """
     engine = engine_of(request)
     if engine.config.public_url:

@@ -228,7 +228,7 @@ class Transport:
         return self._http
 
     async def _forget(self, http: httpx.AsyncClient) -> None:
-        if self._http is http:  # otherwise another call has already located the new endpoint
+        if self._http is http:  # if not, another call has already located the new endpoint
             self._last, self._endpoint = self._endpoint, None
             await self.aclose()
 

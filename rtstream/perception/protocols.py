@@ -164,8 +164,8 @@ class SpeechSession(Protocol):
     async def feed(self, samples: bytes) -> None:
         """Add the next audio samples.
 
-        Blocks while the engine is more than about two seconds behind, so that the caller's bounded backlog determines
-        what is skipped.
+        Blocks while the engine is more than about two seconds behind, so that the caller can bound its backlog and skip
+        audio.
 
         Args:
             samples: 16 kHz mono, signed 16-bit little-endian samples.

@@ -1,8 +1,8 @@
-"""Where a stream or a webhook may point: checks of resolved network addresses and of local paths.
+"""Checks of the addresses and local paths to which streams and webhooks may connect.
 
 Nothing is resolved or opened here. The caller parses the URL (``rtstream.rules.source_urls``), resolves its host and
-passes every address to ``check_addresses``; it connects to one of exactly those addresses (a second look-up may give
-others).
+passes every address to ``check_addresses``; It connects to one of exactly those addresses, because another look-up may
+return others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTINGS: dict[Purpose, str] = {"stream": "RTSTREAM_ALLOW_NETWORKS", "webhook": 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Which addresses besides public ones may be used."""
+    """The addresses that may be used in addition to public ones."""
 
     private: bool = False
     loopback: bool = False

@@ -31,7 +31,7 @@ class Facts:
     Attributes:
         texts: Lines in reading order. A phrase may span line breaks.
         before: The lines of the previous look.
-        picture: What was measured of the picture.
+        picture: Measurements of the picture.
         speech: Whether there is speech.
         silence_s: Seconds since the last speech.
         connected: Whether the stream is connected.

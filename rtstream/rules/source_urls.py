@@ -1,6 +1,6 @@
 """The one parser of source and webhook URLs.
 
-A URL is taken apart once, here. What is passed on is :attr:`SourceUrl.url`, rebuilt from the parts, so that every
+A URL is parsed only here. The other modules use :attr:`SourceUrl.url`, which is rebuilt from the parts, so that every
 library that reads it later finds the same host and port. Anything that two readers could understand differently is
 refused or rewritten: backslashes, spaces, more than one port, text after ``[IPv6]``, short or hexadecimal IPv4 forms.
 """

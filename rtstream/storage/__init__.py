@@ -1,6 +1,6 @@
 """Storage of recorded files and exported videos: one interface, implemented by a folder.
 
-The implementation is imported from ``rtstream.storage.folder``: media processes need only what is here, which loads
+The implementation is imported from ``rtstream.storage.folder``. Media processes need only this package, which imports
 nothing but the standard library.
 """
 

@@ -30,7 +30,7 @@ def assemble(
         path: The file to write.
         header: Bytes at its beginning.
         ranges: Byte ranges of other files that follow the header.
-        patches: Offsets and the bytes that overwrite what was copied there.
+        patches: Offsets, and the bytes that replace the copied ones there.
         open_file: Opens a file of ``ranges`` by its key.
         progress: Called often with the number of bytes written so far.
 
@@ -47,14 +47,14 @@ def assemble(
                     done += copied
                     progress(done)
             if syncing is None or syncing.done():
-                # The disk writes what is there while more is copied. An error surfaces at the end.
+                # The disk writes the copied bytes while more are copied. Errors are raised at the end.
                 syncing = disk.submit(os.fsync, out.fileno())
         for at, data in patches:
             out.seek(at)
             _write_all(out, data)
         last = disk.submit(os.fsync, out.fileno())
         while wait([last], REPORT_EVERY_S).not_done:
-            progress(done)  # a process that stays silent is taken for a hung one
+            progress(done)  # a process without messages counts as hung
         if syncing is not None:
             syncing.result()
         last.result()

@@ -225,7 +225,7 @@ class FolderStorage:
 
 
 def _scan(folder: Path, waiting: list[Path], found: dict[str, int]) -> None:
-    """Add the files of a folder to ``found`` and its folders to ``waiting``, but for what is being removed."""
+    """Add the files of a folder to ``found`` and its folders to ``waiting``, except those being removed."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):

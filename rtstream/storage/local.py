@@ -81,7 +81,7 @@ class Draft:
         assembly.assemble(self._path / checked(name), header, ranges, patches, files.open, progress)
 
     def publish(self) -> None:
-        """Give the folder its name. The name, like the content, survives a power cut from then on."""
+        """Rename the folder to its final name. Its name and content then survive a power cut."""
         sync_folder(self._path)
         self._path.rename(self.folder)
         sync_folder(self._path.parent)

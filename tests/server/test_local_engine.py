@@ -116,7 +116,8 @@ def test_a_server_that_cannot_listen_or_keep_data_says_so_in_one_sentence(tmp_pa
     (tmp_path / "file").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for folder, sentence in (("data", f"Cannot listen on 127.0.0.1 port {port}"), ("file/data", "cannot be made")):
+        refused = {"data": f"Cannot listen on 127.0.0.1 port {port}", "file/data": "cannot be created"}
+        for folder, sentence in refused.items():
             command = [SCRIPT, "serve", "--port", port, "--data-dir", str(tmp_path / folder)]
             ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
             assert ended.returncode == 2

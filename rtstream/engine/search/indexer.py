@@ -25,7 +25,7 @@ BATCH = 300
 LOAD_PAGE = 50_000
 EMBED_BATCH = 32
 ATTEMPTS = 3
-"""Consecutive failed batches before their texts are embedded one by one."""
+"""Consecutive failed batches before each of their texts is embedded alone."""
 GAP_S = 2.0
 """Longest pause in seconds between equal scenes that become one document. With longer windows, it is one window."""
 

@@ -66,7 +66,7 @@ class TranscriptService:
         """Return the name of the engine that a requested name stands for.
 
         Raises:
-            InvalidRequest: The engine cannot be used. The message names what is missing.
+            InvalidRequest: The engine cannot be used. The message names the missing requirement.
         """
         try:
             provider = self._speech(self._resolve(name))

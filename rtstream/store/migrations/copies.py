@@ -17,7 +17,7 @@ _MARGIN_BYTES = 8 * 1024 * 1024
 
 
 def copy(path: Path, revision: str) -> Path:
-    """Copy a database, including what is only in its write-ahead log.
+    """Copy a database, including its write-ahead log.
 
     The copy appears under its name once it is complete. Only its owner can read it, because it holds the
     credentials of streams.
