@@ -14,9 +14,14 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from rtstream.messages import ClockReached, FrameTaken, Message
+from rtstream.messages import ClockReached, FrameTaken, Message, SetTaps
 from rtstream.rules.sample_grid import grid_cell, keyframes_suffice, scaled_size
 
+# Reads of a buffered source are bundled, because each wake-up is expensive. Results that are needed soon get shorter
+# bundles.
+RECORDED_PACE_S = 0.5  # only recording
+PACE_S = 0.2  # occasional pictures, or audio
+WATCHED_PACE_S = 0.05  # more than one picture per second
 JPEG_QUALITY = 80
 GOP_BYTES = 16 << 20
 CLOCK_EVERY_S = 1.0
@@ -251,3 +256,28 @@ class CurrentGop:
         self.aspect = pixel_aspect(context)
         # Pictures leave the decoder in presentation order.
         return newest, sorted(at for _, at in packets)[min(frames, len(packets)) - 1]
+
+
+def current_picture(
+    sampler: Sampler, gop: CurrentGop, offset: float, lead_at: float
+) -> tuple[av.VideoFrame, float, float] | None:
+    """Return the newest picture, its Unix time and its pixel aspect, or None before the first one.
+
+    Args:
+        sampler: Its last picture is used if it is at most a second old.
+        gop: Decoded otherwise.
+        offset: Unix seconds at the start of the timeline.
+        lead_at: Seconds on the timeline that the video has reached.
+    """
+    found = sampler.newest
+    if found is not None and found[1] >= offset + lead_at - 1.0:
+        return found[0], found[1], sampler.aspect
+    newest = gop.newest()
+    return None if newest is None else (newest[0], newest[1] + offset, gop.aspect)
+
+
+def bundle_s(taps: SetTaps) -> float:
+    """Return the seconds of a buffered source that are read at once."""
+    if any(tap["interval_s"] < 1 for tap in taps.taps.values()):
+        return WATCHED_PACE_S
+    return PACE_S if taps.taps or taps.audio else RECORDED_PACE_S

@@ -53,6 +53,23 @@ def decodes(packet: Packet, codec: str, configuration: bytes) -> bool:
         return False
 
 
+def usable_configuration(packet: Packet, codec: str, own: bytes) -> bytes | None:
+    """Return the parameter sets with which the keyframe ``packet`` can be decoded.
+
+    Args:
+        packet: The keyframe.
+        codec: Name of the codec.
+        own: Parameter sets that the source had when it was opened.
+
+    Returns:
+        Empty for ``own`` or if there are none, else those in the packet; None if it cannot be decoded with either.
+    """
+    repeated = decoder_configuration(packet, codec)
+    if decodes(packet, codec, own or repeated):
+        return b""
+    return repeated if own and repeated and decodes(packet, codec, repeated) else None
+
+
 def holds_picture(packet: Packet, codec: str) -> bool:
     """Return whether a keyframe contains a slice of this codec. It does not if the sender has changed the codec.
 

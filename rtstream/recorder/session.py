@@ -7,45 +7,26 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
-from av.video.stream import VideoStream
 
 from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import SourceFailed, failure_code
-from rtstream.recorder.frames import CurrentGop, JpegEncoder, Sampler
+from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
-from rtstream.recorder.parameter_sets import (
-    decoder_configuration,
-    decodes,
-    holds_picture,
-    known_at_opening,
-    parameter_sets,
-)
+from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets, usable_configuration
 from rtstream.recorder.program_date import ProgramDate, program_date
+from rtstream.recorder.recording_wait import RecordingWait, WaitingPacket
 from rtstream.recorder.source import Source
 from rtstream.recorder.steady_clock import SteadyClock
-from rtstream.recorder.writer import (
-    RECORDABLE_AUDIO,
-    RECORDABLE_VIDEO,
-    VIDEO_RATE,
-    DamagedMedia,
-    RecordingWriter,
-    codec_of,
-)
+from rtstream.recorder.writer import VIDEO_RATE, DamagedMedia, RecordingWriter
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
 log = logging.getLogger(__name__)
 
-# Reads of a buffered source are bundled, because each wake-up is expensive. Results that are needed soon get shorter
-# bundles.
-RECORDED_PACE_S = 0.5  # only recording
-PACE_S = 0.2  # occasional pictures, or audio
-WATCHED_PACE_S = 0.05  # more than one picture per second
 LIVE_S = 0.03  # with a lag below this, no further packet can have arrived
 MOST_GUESSES = 4
 BEHIND_S = 2.0
@@ -59,6 +40,7 @@ STABLE_S = 2.0  # a change of format this soon after opening is ignored
 UNDATED = 16
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
+SILENT = "the source declares an audio track but sends no audio, so the video is recorded alone"
 
 
 class FormatChanged(Exception):
@@ -102,6 +84,7 @@ class Session:
         self._opened = time.monotonic()
         self._undated: list[Packet] = []
         self._recording: RecordingWriter | None = None
+        self._wait = RecordingWait(self._rates[self._audio][0] if None not in source.recordable else 0)
         self._failed = False
         self._undecodable = 0  # keyframes that could not begin a recording
         self._refused = 0  # consecutive packets that the muxer refused
@@ -112,7 +95,7 @@ class Session:
         self._last_lead = self._steady.now()
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
-        self._bundle_s = _bundle_s(SetTaps({}))
+        self._bundle_s = bundle_s(SetTaps({}))
         self._live = False  # the last processed packet arrived without lag
         self._guesses = 0  # in a row
 
@@ -126,7 +109,7 @@ class Session:
 
     def set_taps(self, taps: SetTaps) -> None:
         """Set the pictures to sample, and whether to send audio."""
-        self._bundle_s = _bundle_s(taps)
+        self._bundle_s = bundle_s(taps)
         if self._sampler is not None:
             self._sampler.set_taps(taps.taps)
         if self._sound is not None:
@@ -224,6 +207,7 @@ class Session:
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
+            self._wait.note_audio()
             self._sound.add(packet, self._clock.offset)
         if self._spec.record and not self._empty_keyframes:
             self._record(packet, is_video, placed)
@@ -322,22 +306,55 @@ class Session:
             self._sound.restart()
 
     def _record(self, packet: Packet, is_video: bool, placed: Placed) -> None:
-        if self._recording is None:
-            if time.monotonic() < self._paused_until:
+        if self._recording is not None and is_video and packet.is_keyframe and self._wait.joins():
+            log.info("new recording: the audio track sends")
+            self._close_recording()
+        ready = WaitingPacket(packet, is_video, placed.dts, placed.pts)
+        if self._recording is not None:
+            self._store(ready)
+            return
+        if time.monotonic() < self._paused_until or self.source.recordable == (None, None):
+            return
+        if self._wait.configuration is None:
+            configuration = self._configuration(packet, is_video)
+            if configuration is None:
                 return
-            if self._recordable() == (None, None):
-                return
+            self._wait.begin(configuration, self._lead_at)
+        self._wait.add(ready, self._lead_at)
+        if self._wait.is_over:
+            self._begin_recording()
+
+    def _begin_recording(self) -> None:
+        """Open a recording with the tracks that have sent something, and store the packets that waited."""
         try:
-            if self._recording is None:
-                configuration = self._configuration(packet, is_video)
-                if configuration is None:
-                    return
-                self._recording = self._new_recording(configuration)
-            self._recording.add(packet, is_video, placed.dts, placed.pts)
+            self._recording = self._new_recording(self._wait.configuration or b"")
+        except (OSError, ValueError) as exc:
+            self._recording_failed(exc)
+        else:
+            self._show_silent_audio()
+        for ready in self._wait.take():
+            self._store(ready)
+
+    def _show_silent_audio(self) -> None:
+        """Say in health that the recording has no audio, and no longer once it has."""
+        video, audio = self.source.recordable
+        silent = video is not None and audio is not None and not self._wait.has_audio
+        if silent != (SILENT in self.source.notes):
+            self.source.notes = [note for note in self.source.notes if note != SILENT] + [SILENT] * silent
+            self._show_connected()
+
+    def _show_connected(self) -> None:
+        self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
+
+    def _store(self, ready: WaitingPacket) -> None:
+        if self._recording is None:
+            return
+        try:
+            self._recording.add(*ready)
             self._refused = 0
             if self._failed and self._recording.closed_segments:
                 self._failed = False
-                self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
+                self._show_connected()
         except FFmpegError as exc:  # first, because some of them are also OSErrors
             self._refused += 1
             self._outbox.count("packets_unstorable")
@@ -354,34 +371,33 @@ class Session:
 
         The result is empty for those that the source had when it was opened, and None if the recording cannot begin.
         """
-        video, _ = self._recordable()
+        video, _ = self.source.recordable
         if video is None:
             return b""
         if not (is_video and packet.is_keyframe):
             return None
-        codec, own = video.name or "", video.codec_context.extradata or b""
-        if self._undecodable < MOST_UNDECODABLE:
-            repeated = decoder_configuration(packet, codec)
-            if decodes(packet, codec, own or repeated):
-                return b""
-            if own and repeated and decodes(packet, codec, repeated):
-                return repeated
+        if self._undecodable >= MOST_UNDECODABLE:
+            return b""  # other decoders may be able to decode it
+        found = usable_configuration(packet, video.name or "", video.codec_context.extradata or b"")
+        if found is None:
             self._undecodable += 1
             self._outbox.count("keyframes_undecodable")
             if not self._failed:
                 self._recording_failed(DamagedMedia("a keyframe cannot be decoded"), 0.0)
-            return None
-        return b""  # other decoders may be able to decode it
+        return found
 
     def _new_recording(self, configuration: bytes = b"") -> RecordingWriter:
-        spec = self._spec
+        spec, (video, audio) = self._spec, self.source.recordable
+        if video is not None and not self._wait.has_audio:
+            audio = None
         where, room = Path(spec.folder), spec.min_free_bytes
         return RecordingWriter(
             where,
             spec.segment_s,
             self._clock,
             self._outbox.send,
-            *self._recordable(),
+            video,
+            audio,
             min_free_bytes=room,
             name=spec.stream_name,
             url=show_url(spec.url),
@@ -389,16 +405,9 @@ class Session:
             configuration=configuration,
         )
 
-    def _recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
-        video, audio = self.source.video, self.source.audio
-        if video is not None and codec_of(video) not in RECORDABLE_VIDEO:
-            video = None
-        if audio is not None and codec_of(audio) not in RECORDABLE_AUDIO:
-            audio = None
-        return video, audio
-
     def _recording_failed(self, exc: Exception, retry_s: float = RECORDING_RETRY_S) -> None:
         recording, self._recording = self._recording, None
+        self._wait.take()
         if recording is not None:
             recording.abandon()
         self._paused_until = time.monotonic() + retry_s
@@ -411,9 +420,14 @@ class Session:
         self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media, failure_code(exc)))
 
     def finish(self) -> None:
-        """Close the recording, if one is open."""
-        recording, self._recording = self._recording, None
+        """Close the recording, if one is open, with the packets that waited for it."""
         self._held = None
+        if self._wait.configuration is not None:
+            self._begin_recording()
+        self._close_recording()
+
+    def _close_recording(self) -> None:
+        recording, self._recording = self._recording, None
         if recording is not None:
             try:
                 recording.finish()
@@ -427,19 +441,9 @@ class Session:
             return SnapshotTaken(request, reason="the stream has no pictures")
         if offset is None:
             return SnapshotTaken(request, reason="no picture has arrived yet")
-        found, aspect = self._sampler.newest, self._sampler.aspect
-        if found is None or found[1] < offset + self._lead_at - 1.0:
-            newest = self._gop.newest()
-            found = None if newest is None else (newest[0], newest[1] + offset)
-            aspect = self._gop.aspect
+        found = current_picture(self._sampler, self._gop, offset, self._lead_at)
         if found is None:
             return SnapshotTaken(request, reason="no whole picture has arrived yet")
-        jpeg, width, height = encoder.encode(found[0], max_side, aspect)
-        return SnapshotTaken(request, found[1], width, height, "", jpeg)
-
-
-def _bundle_s(taps: SetTaps) -> float:
-    """Return the seconds of a buffered source that are read at once."""
-    if any(tap["interval_s"] < 1 for tap in taps.taps.values()):
-        return WATCHED_PACE_S
-    return PACE_S if taps.taps or taps.audio else RECORDED_PACE_S
+        frame, time_s, aspect = found
+        jpeg, width, height = encoder.encode(frame, max_side, aspect)
+        return SnapshotTaken(request, time_s, width, height, "", jpeg)

@@ -40,6 +40,16 @@ class Source:
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
         return not self.paced and not self.hls and not bridged
 
+    @property
+    def recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
+        """The tracks that can be stored in a recording."""
+        video, audio = self.video, self.audio
+        if video is not None and codec_of(video) not in RECORDABLE_VIDEO:
+            video = None
+        if audio is not None and codec_of(audio) not in RECORDABLE_AUDIO:
+            audio = None
+        return video, audio
+
     def failed(self, exc: Exception, stall_timeout_s: float) -> SourceFailed:
         """Return the failure of a read that raised ``exc``, with a reason for people."""
         known = self.input.failure() if self.input is not None else None
