@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -98,10 +99,25 @@ def _close(container: InputContainer | None, opened: Input) -> None:
     opened.close()
 
 
+def _largest(tracks: Sequence[VideoStream]) -> VideoStream | None:
+    """Return the marked default or else the largest video track, of equal ones the one with the highest bit rate."""
+
+    def rank(track: VideoStream) -> tuple[bool, bool, int, int]:
+        pictures = track.codec_context is not None and not track.disposition & Disposition.attached_pic
+        rate = track.metadata.get("variant_bitrate", "")
+        bits = int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 12 else 0
+        pixels = track.width * track.height if pictures else 0
+        return pictures, bool(track.disposition & Disposition.default), pixels, bits
+
+    return max(tracks, key=rank, default=None)
+
+
 def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> Source:
     """Choose the streams to read and describe them."""
-    video = cast("VideoStream | None", container.streams.best("video")) if "video" in spec.media_types else None
-    audio = cast("AudioStream | None", container.streams.best("audio")) if "audio" in spec.media_types else None
+    video = _largest(container.streams.video) if "video" in spec.media_types else None
+    audio = None
+    if "audio" in spec.media_types:  # of the same program, which is a channel of a TS or a variant of an HLS source
+        audio = cast("AudioStream | None", container.streams.best("audio", related=video))
     if video is not None and (video.codec_context is None or video.disposition & Disposition.attached_pic):
         video = None
     if audio is not None and (audio.codec_context is None or not audio.codec_context.sample_rate):
