@@ -71,13 +71,13 @@ class Bridge:
         """Return the reason of the failure. The output of ffmpeg is not shown, because it contains the URL."""
         said = b" ".join(self._said).lower()
         for words, reason in (
-            (b"timed out", f"the source did not answer within {self._stall_s:g} s"),
+            (b"timed out", f"the source did not respond within {self._stall_s:g} s"),
             (b"refused", "the source refused the connection; check that it is running on that port"),
-            (b"rejected", "the SRT source rejected the connection: check the stream id and the passphrase"),
+            (b"rejected", "the SRT source rejected the connection; check the stream id and the passphrase"),
         ):
             if words in said:
                 return reason
-        return "the SRT source cannot be reached or stopped answering"
+        return "the SRT source cannot be reached or stopped responding"
 
     def _read_errors(self) -> None:
         # Read to the end, or a chatty program would block on a full pipe.

@@ -1,4 +1,4 @@
-"""Connections of the recorder: the address that was checked is the one connected to, each time."""
+"""Connections of the recorder, each to an address that was checked for this very connection."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ MOST_ADDRESSES = 8  # of a name that are tried
 
 @dataclass(frozen=True)
 class Dialer:
-    """Resolves, checks and connects. Raises SourceFailed with a reason in plain words."""
+    """Resolves names, checks addresses and connects. Raises SourceFailed with a reason for people."""
 
     allowed: Allowed
     timeout_s: float
     tls_verify: bool = True
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, all of them allowed. A name that cannot be resolved may be resolvable later."""
+        """Return the addresses of a host, which are all allowed.
+
+        A name that cannot be resolved may be resolvable later.
+        """
         found = _resolve(host, port)
         try:
             check_addresses(found, self.allowed)
@@ -62,7 +65,7 @@ class Dialer:
             return tls_context(self.tls_verify).wrap_socket(connection, server_hostname=host)
         except ssl.SSLCertVerificationError:
             raise SourceFailed(
-                "the certificate of the source is not valid for its name: check it, or set RTSTREAM_TLS_VERIFY=false",
+                "the certificate of the source is not valid for its name; check it, or set RTSTREAM_TLS_VERIFY=false",
                 True,
             ) from None
         except (ssl.SSLError, OSError) as exc:
@@ -72,7 +75,7 @@ class Dialer:
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host, in the system's order. In a thread, because a look-up takes no timeout."""
+    """Resolve a host to its addresses, in the system's order. Uses a thread, because a look-up has no timeout."""
     with contextlib.suppress(ValueError):
         return [str(ip_address(host))]
     found: list[str] = []
@@ -89,5 +92,5 @@ def _resolve(host: str, port: int) -> list[str]:
     thread.join(RESOLVE_TIMEOUT_S)
     addresses = list(dict.fromkeys(found))
     if not addresses:
-        raise SourceFailed("the host name cannot be resolved: check its spelling and the network")
+        raise SourceFailed("the host name cannot be resolved; check its spelling and the network")
     return addresses

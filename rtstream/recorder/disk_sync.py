@@ -15,7 +15,7 @@ MAX_WAITING = 64
 
 
 def flush(file: int) -> None:
-    """Bring the data of an open file to the disk. Blocks. Raises OSError."""
+    """Flush the data of an open file to the disk. Blocks. Raises OSError."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -33,7 +33,7 @@ class DiskSync:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[int] = []  # descriptors of our own, so that the caller may close his
+        self._waiting: list[int] = []  # duplicated, so that the caller may close the original
         self._changed = threading.Condition()
         self._busy = False
         self._started = False

@@ -1,4 +1,4 @@
-"""Failures of a source in plain words."""
+"""Reasons for the failures of sources, as sentences for people."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SourceFailed(Exception):
     """The source cannot be read now.
 
     Args:
-        reason: The reason in plain words, without a URL.
-        lasting: Whether retrying soon cannot help.
+        reason: The reason as a sentence without a URL.
+        lasting: Whether a retry is unlikely to help.
     """
 
     def __init__(self, reason: str, lasting: bool = False) -> None:
@@ -41,13 +41,13 @@ def failure_code(exc: Exception) -> str:
 
 
 def explain_status(status: int) -> SourceFailed:
-    """The meaning of an HTTP status that is not a success."""
+    """Return the reason for an HTTP status other than success."""
     if status == 401:
         return SourceFailed("the source wants a user name and password, or does not accept those in the URL", True)
     if status == 403:
-        return SourceFailed("the source refuses access (403): check the user name, its rights and the path", True)
+        return SourceFailed("the source refuses access (403); check the user name, its rights and the path", True)
     if status == 404:
-        return SourceFailed("there is no stream at this path (404): check the path, or the sender is not live yet")
+        return SourceFailed("there is no stream at this path (404); check the path, and that the sender is live")
     if status >= 500:
         return SourceFailed("the server of the source reports an error of its own (5xx)")
     return SourceFailed(f"the server of the source refuses the request ({status})")
@@ -68,7 +68,7 @@ def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceF
             "there is no such file" if scheme == "file" else "there is no such stream", scheme == "file"
         )
     if isinstance(exc, IsADirectoryError):
-        return SourceFailed("this is a folder: name a media file in it", True)
+        return SourceFailed("this is a folder; name a media file in it", True)
     if isinstance(exc, PermissionError):
         return SourceFailed(
             "the file may not be read" if scheme == "file" else "the connection was not permitted", True
@@ -80,13 +80,13 @@ def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceF
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return SourceFailed("the host cannot be reached from this machine")
     if isinstance(exc, averror.InvalidDataError):
-        return SourceFailed("what the source sends is not a media stream that can be read", scheme == "file")
+        return SourceFailed("the source does not send a supported media stream", scheme == "file")
     if isinstance(exc, averror.ProtocolNotFoundError | averror.DemuxerNotFoundError | ValueError):
         return SourceFailed("this kind of source is not supported", True)
     if isinstance(exc, EOFError):
-        return SourceFailed("the source ended before it sent a picture or sound")
+        return SourceFailed("the source ended before it sent video or audio")
     if number == errno.EIO:
         return SourceFailed(
-            "the source cannot be reached or stopped answering: check the host name, and that it is live"
+            "the source cannot be reached or stopped responding; check the host name, and that it is live"
         )
     return SourceFailed(f"the source could not be read ({type(exc).__name__})", scheme == "file")

@@ -46,7 +46,7 @@ class Input:
     datagrams: bool = False
     bridge: Bridge | None = None
     failure: Callable[[], SourceFailed | None] = lambda: None
-    """The reason why it could not be read, where it is known here better than in the codec library."""
+    """Return the reason of a failed read if it is known here in more detail than in the codec library."""
     resources: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
@@ -55,12 +55,12 @@ class Input:
 
 
 def dialer_of(spec: RecorderSpec, timeout_s: float | None = None) -> Dialer:
-    """The dialer for the source of ``spec``."""
+    """Return the dialer for the source of ``spec``."""
     return Dialer(parse_allowed(spec.allow_networks), timeout_s or spec.stall_timeout_s, spec.tls_verify)
 
 
 def prepare(spec: RecorderSpec) -> Input:
-    """Check where the source leads, and connect where that is ours to do. Raises SourceFailed."""
+    """Check the addresses of the source, and connect unless the codec library does. Raises SourceFailed."""
     if spec.url.startswith("file:"):
         return _file(spec.url)
     try:
@@ -91,12 +91,12 @@ def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
     options = {
         "protocol_whitelist": NO_PROTOCOL,
         "format_whitelist": HTTP_CONTAINERS,
-        "http_persistent": "0",  # connections are kept by the client; the demuxer would look for its own
+        "http_persistent": "0",  # the client reuses connections, and the demuxer would open its own
         "http_multiple": "0",
         # Segments may have any name, because their content decides: the formats are limited above.
         "extension_picky": "0",
         "allowed_extensions": "ALL",
-        # An HLS playlist that gets no new segment is read this often (every half target duration), then it ended.
+        # An HLS playlist counts as ended after this many reloads without a new segment (one per half target duration).
         "m3u8_hold_counters": str(max(3, round(spec.stall_timeout_s))),
         "live_start_index": "-1",
     }
@@ -180,7 +180,7 @@ def _udp(spec: RecorderSpec, source: SourceUrl) -> Input:
     if address != ANY_ADDRESS:
         address = dialer_of(spec).addresses(address, source.port)[0]
         if not ip_address(address).is_multicast and "localaddr=" not in query:
-            # One of our own addresses: without this, FFmpeg receives on all of them.
+            # An address of this machine. Without it, FFmpeg receives on all addresses.
             query = "&".join(filter(None, (query, f"localaddr={address}")))
     url = f"udp://{_place(address, source.port)}" + (f"?{query}" if query else "")
     return Input(url, options, "mpegts", datagrams=True)
@@ -199,7 +199,7 @@ def _srt(spec: RecorderSpec, source: SourceUrl) -> Input:
 
 
 class _SocketFile:
-    """A TCP connection as a file for the codec library."""
+    """A TCP connection that the codec library reads as a file."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.read = connection.recv

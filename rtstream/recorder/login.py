@@ -98,7 +98,7 @@ def challenges(headers: Iterable[str]) -> list[LoginChallenge]:
                 fields = []
                 found.append(LoginChallenge(scheme[1].lower()))
             elif parameter is None:
-                break  # damaged; the challenges before it are used
+                break  # damaged, so only the challenges before it are used
             place = (parameter or scheme).end()  # pyright: ignore[reportOptionalMemberAccess]
     return found
 
@@ -113,7 +113,7 @@ def login_failed(offered: Sequence[LoginChallenge], given: bool, elsewhere: bool
     """Return the failure of a login, with the schemes that the server offers.
 
     Args:
-        offered: The challenges of the last refusal.
+        offered: Challenges of the last refusal.
         given: Whether the URL has credentials that may be sent to this server.
         elsewhere: Whether a redirect led to a server that the credentials are not for.
     """
@@ -121,13 +121,13 @@ def login_failed(offered: Sequence[LoginChallenge], given: bool, elsewhere: bool
     listed = f" (it offers {names})" if names else ""
     if names and strongest(offered) is None:
         known = ", ".join(["Basic", *(f"Digest {name}" for name in _DIGESTS)])
-        reason = f"the source offers only a login with {names}, which is not supported: set it to one of {known}"
+        reason = f"the source offers only a login with {names}, which is not supported; set it to one of {known}"
     elif elsewhere:
-        reason = f"the source redirects to a server that wants a login{listed}: connect that address with its own login"
+        reason = f"the source redirects to a server that wants a login{listed}; connect that URL with its own login"
     elif not given:
-        reason = f"the source wants a user name and password{listed}: add them to the URL"
+        reason = f"the source wants a user name and password{listed}; add them to the URL"
     else:
-        reason = f"the source does not accept the user name and password in the URL{listed}: check both"
+        reason = f"the source does not accept the user name and password in the URL{listed}; check both"
     return SourceFailed(reason, True)
 
 
@@ -165,7 +165,7 @@ def authorization(
     """Return an Authorization header that meets ``challenge``, or None if it cannot be met.
 
     Args:
-        challenge: What the server asked for.
+        challenge: Challenge of the server.
         method: Method of the request.
         uri: Address in the request line.
         user: User name as it is meant, not percent-encoded.
@@ -185,20 +185,20 @@ def authorization(
         fields |= {"qop": qop, "nc": f"{count:08x}"}
     if qop or challenge.algorithm.endswith(_SESSION):
         fields["cnonce"] = secrets.token_hex(8)
-    user = re.sub(r"[\x00-\x1f\x7f]", "", user)  # nothing that ends the header
+    user = re.sub(r"[\x00-\x1f\x7f]", "", user)  # without line breaks, which would end the header
     response = digest(fields, method, uri, user, password, body)
     return format_digest({"username": user, **fields, "uri": uri, "response": response or ""})
 
 
 def format_digest(fields: dict[str, str]) -> str:
-    """An Authorization header of these fields."""
+    """Return an Authorization header with these fields."""
     bare = ("algorithm", "qop", "nc")
     pairs = (f"{name}={v}" if name in bare else f'{name}="{_quoted(v)}"' for name, v in fields.items())
     return "Digest " + ", ".join(pairs)
 
 
 def _unquoted(parameter: re.Match[str]) -> str:
-    """The value of a parameter without what would end the quoted value or the header."""
+    """Return the value of a parameter without characters that would end the quoted value or the header."""
     if parameter[3] is not None:
         return _plain(parameter[3])
     return _plain(re.sub(r"\\(.)", r"\1", parameter[2]))

@@ -1,4 +1,4 @@
-"""Other programs as children: without the secrets of this process, and ending with it."""
+"""Child processes of other programs, which do not inherit secrets and end with this process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The source's own clock of an HLS stream: what its playlist says about when its pictures happened.
+"""Reads the wall-clock times of an HLS stream from its playlist.
 
-EXT-X-PROGRAM-DATE-TIME (RFC 8216, 4.3.2.6) dates the first sample of a segment. The demuxer does not give these dates,
-so the playlist is read here once more, and one dated segment opened: its date minus its first timestamp is the Unix
-time of timestamp 0, for all segments without an EXT-X-DISCONTINUITY between them.
+EXT-X-PROGRAM-DATE-TIME (RFC 8216, 4.3.2.6) dates the first sample of a segment. The demuxer does not return these
+dates, so the playlist is read here once more and one dated segment is opened. Its date minus its first timestamp is the
+Unix time of timestamp 0 for all segments without an EXT-X-DISCONTINUITY between them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ProgramDate:
     zero: float  # of timestamp 0
     since: float  # what its listed segments cover
     until: float
-    slack_s: float  # how wrong that may be: a segment that is no longer listed, or not yet
+    slack_s: float  # tolerance, for a segment that is no longer listed or not listed yet
 
     def of(self, pts: float, near: float) -> float | None:
         """When the picture with timestamp ``pts`` (seconds) happened, some time ``near``; None when not known.
@@ -57,7 +57,7 @@ class ProgramDate:
 
 
 def program_date(spec: RecorderSpec, source: Source) -> ProgramDate | None:
-    """Ask the playlist of an open HLS source for its dates, for at most two seconds; None when it says nothing sure."""
+    """Read the dates in the playlist of an open HLS source within two seconds. None if they are not certain."""
     if not _asking.acquire(blocking=False):
         return None
     answers: list[ProgramDate | None] = []
@@ -71,11 +71,11 @@ def program_date(spec: RecorderSpec, source: Source) -> ProgramDate | None:
                 answers.append(_ask(origin, origin.url, bandwidth))
         except Exception as exc:  # noqa: BLE001 (a thread's edge)
             # No traceback: its text may contain the URL, and a playlist may be anything.
-            log.debug("the playlist of %s gives no date: %s", spec.stream_id, type(exc).__name__)
+            log.debug("the playlist of %s has no usable date: %s", spec.stream_id, type(exc).__name__)
         finally:
             _asking.release()
 
-    # A thread, because name look-ups and slow headers heed no timeout.
+    # In a thread, because name look-ups and slow headers ignore timeouts.
     thread = threading.Thread(target=ask, name="program date", daemon=True)
     thread.start()
     thread.join(max(0.0, deadline - time.monotonic()))
@@ -105,10 +105,10 @@ def _ask(origin: _Origin, url: str, bandwidth: str) -> ProgramDate | None:
 
 
 def _playlist(origin: _Origin, url: str | None) -> M3U8:
-    import m3u8  # only recorders of HLS sources pay for it
+    import m3u8  # imported only by recorders of HLS sources
 
     if url is None:
-        raise ValueError("a variant without an address")
+        raise ValueError("a variant without a URL")
     text = origin.get(url, PLAYLIST_BYTES + 1)
     if len(text) > PLAYLIST_BYTES:
         raise ValueError("the playlist is too long")
@@ -116,14 +116,14 @@ def _playlist(origin: _Origin, url: str | None) -> M3U8:
 
 
 def _newest_sequence(playlist: M3U8) -> list[Segment]:
-    """The last segments of a playlist that no discontinuity separates."""
+    """Return the segments after the last discontinuity of a playlist."""
     segments = list(playlist.segments)
     begin = max((index for index, segment in enumerate(segments) if segment.discontinuity), default=0)
     return segments[begin:]
 
 
 def _readable(segment: Segment) -> bool:
-    """Whether the segment is dated and its timestamps can be read: not encrypted, and there."""
+    """Return whether the segment has a date and readable timestamps, so it is neither encrypted nor missing."""
     encrypted = segment.key is not None and segment.key.method != "NONE"
     return segment.program_date_time is not None and not encrypted and not segment.gap_tag
 
@@ -133,7 +133,7 @@ def _first_timestamp(origin: _Origin, segment: Segment) -> float:
     init = segment.init_section
     data = b"" if init is None else origin.part(init.absolute_uri, init.byterange)
     data += origin.part(segment.absolute_uri, segment.byterange)
-    # Packed audio carries its time line outside of its packets: not read here.
+    # Packed audio stores its timeline outside its packets, which is not supported here.
     with av.open(io.BytesIO(data), "r", format="mpegts" if init is None else "mp4") as container:
         stream = (container.streams.video or container.streams.audio)[0]
         for packet in container.demux(stream):
@@ -143,7 +143,7 @@ def _first_timestamp(origin: _Origin, segment: Segment) -> float:
 
 
 class _Origin:
-    """The server of a playlist, and no other. Each request goes to an address that was checked."""
+    """Reads from the server of a playlist only. Each request uses an address that was checked."""
 
     def __init__(self, spec: RecorderSpec, deadline: float) -> None:
         """``deadline``: monotonic time after which nothing more is read."""

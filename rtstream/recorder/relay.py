@@ -18,13 +18,13 @@ from rtstream.rules.source_urls import SourceUrl
 
 log = logging.getLogger(__name__)
 
-BUNDLE_S = 0.05  # what arrives within this time is passed on at once: waking up is what costs
+BUNDLE_S = 0.05  # data within this time is passed on together, because each wake-up is expensive
 BLOCK = 256 * 1024
 LAST_WORDS_S = 0.5
 
 
 class Relay:
-    """Accepts one connection, of this process, and passes bytes between it and the source."""
+    """Accepts one connection from this process and passes bytes between it and the source."""
 
     def __init__(self, source: SourceUrl, dialer: Dialer) -> None:
         """Connect to the source. Raises SourceFailed."""
@@ -102,7 +102,7 @@ class Relay:
 
 
 class TlsRelay(Relay):
-    """For protocols over TLS whose clear form the codec library speaks."""
+    """The relay for protocols over TLS that the codec library supports only without TLS."""
 
     def _serve(self, local: socket.socket) -> None:
         self._pump(local, BUNDLE_S)

@@ -1,10 +1,11 @@
-"""RTSP through a relay, until the stream plays: no response may lead the codec library to another address.
+"""Relays RTSP until the stream plays, so that no response can direct the codec library to another address.
 
-The codec library would follow a redirect, and send packets to the ``source`` of a Transport header, without asking. So
-it talks to a relay that passes on only what it needs: redirects are followed here after a check, and the server's name
-and path are put back into its requests. Once an unencrypted stream plays over TCP, nothing is left to filter, and the
-connection itself takes the place of the codec library's: the media costs nothing extra. The exception is a login that
-the codec library cannot do: then every request passes the relay, which adds the credentials.
+The codec library would follow a redirect, and send packets to the ``source`` of a Transport header, without asking. It
+therefore talks to a relay that passes on only the parts that it needs. The relay follows redirects after a check, and
+restores the name and path of the server in its requests. Once an unencrypted stream plays over TCP, nothing is left to
+filter. The connection to the source then replaces that of the codec library, so the media has no overhead. The
+exception is a login that the codec library does not support. Then, every request passes through the relay, which adds
+the credentials.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class RtspRelay(Relay):
     def _serve(self, local: socket.socket) -> None:
         requests, responses = bytearray(), bytearray()
         while not self._playing or self._login.is_ours:
-            # While it plays, packets over UDP take another way: nothing may come here for minutes.
+            # While the stream plays over UDP, nothing may arrive here for minutes.
             ready, _, _ = select.select(
                 [local, self._upstream], [], [], None if self._playing else self._dialer.timeout_s
             )
@@ -174,12 +175,12 @@ class RtspRelay(Relay):
         protocol, *parts = value.split(",")[0].split(";")
         kept = [part.strip() for part in parts if part.strip().partition("=")[0].lower() in _TRANSPORT]
         if self._transport == "udp":
-            # Where RTCP and the packets that open a firewall go: the address we are connected to, whatever it says.
+            # The target of RTCP and of the packets that open a firewall is always the connected address.
             kept.append(f"source={self._upstream.getpeername()[0]}")
         return ";".join([protocol.strip(), *kept])
 
     def _follow(self, location: str) -> None:
-        """Connect to where a redirect leads, once that was checked, and ask there again."""
+        """Connect to the target of a redirect after a check, and repeat the request."""
         self._redirects += 1
         if self._redirects > MAX_REDIRECTS:
             raise SourceFailed(f"the source redirects more than {MAX_REDIRECTS} times")
@@ -202,7 +203,7 @@ class RtspRelay(Relay):
         self._upstream.sendall(self._asked.encode())
 
     def _hand_over(self, local: socket.socket) -> bool:
-        """Put the source's connection in the place of the codec library's, once that one has been read to its end."""
+        """Replace the codec library's connection by that to the source, once the former has been read to its end."""
         import fcntl
         import termios
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def certificates() -> str | None:
-    """File of trusted certificates: the environment's, the system's, else certifi's."""
+    """The file of trusted certificates, from the environment, else the system, else certifi."""
     paths = ssl.get_default_verify_paths()
     for path in (os.environ.get("SSL_CERT_FILE"), paths.cafile, "/etc/ssl/certs/ca-certificates.crt"):
         if path and Path(path).is_file():

@@ -1,4 +1,4 @@
-"""HTTP of the recorder: every request goes to an address that was checked, redirects and playlists included."""
+"""HTTP client of the recorder. Every request uses an address that was checked, even for redirects and playlists."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection that asks a :class:`Dialer`, and neither the system's resolver nor a proxy."""
+    """A connection through a :class:`Dialer`, without the system's resolver or a proxy."""
 
     response_class = _Response
 
@@ -84,7 +84,7 @@ class Resource:
 
     @property
     def total(self) -> int | None:
-        """Bytes of the whole resource, as far as the server says."""
+        """Size of the whole resource in bytes, if the server sends it."""
         if self._inflate is not None:
             return None
         _, _, total = self.headers.get("content-range", "").rpartition("/")
@@ -93,7 +93,7 @@ class Resource:
 
     @property
     def seekable(self) -> bool:
-        """Whether the server takes requests for a range of it."""
+        """Whether the server supports range requests for it."""
         ranges = self.status == 206 or "bytes" in self.headers.get("accept-ranges", "")
         return ranges and self.total is not None
 
@@ -112,7 +112,7 @@ class Resource:
             raise SourceFailed(f"the source sent a damaged HTTP response ({type(exc).__name__})") from None
 
     def close(self) -> None:
-        """Finish with it. The connection stays for the next request when nothing, or little, is left to read."""
+        """Release the response. The connection is reused for the next request if little or nothing is left to read."""
         self.client.release(self)
 
 
@@ -134,7 +134,7 @@ class WebClient:
     def get(self, url: str, first: int | None = None, last: int | None = None) -> Resource:
         """Ask for a resource, or for its bytes ``first`` to ``last`` (inclusive).
 
-        Every address on the way is checked before it is asked. Raises SourceFailed.
+        Every address is checked before it is used, even after redirects. Raises SourceFailed.
         """
         for _ in range(MAX_REDIRECTS + 1):
             target = _parsed(url)
@@ -156,7 +156,7 @@ class WebClient:
             raise explain_status(resource.status)
         if first and resource.status != 206:
             resource.close()
-            raise SourceFailed("the server of the source sends no part of a file (no byte ranges)")
+            raise SourceFailed("the server of the source does not support byte ranges")
         return resource
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class WebClient:
         self._busy.discard(connection)
         try:
             left = response.length
-            # Nothing of a success is read in vain: it may be a stream that takes its time.
+            # The body of a success is not read ahead, because it may be a slow stream.
             if left == 0 or (left is not None and left <= MAX_SKIPPED and resource.status not in (200, 206)):
                 response.read()
             reusable = response.isclosed() and not response.will_close
@@ -200,10 +200,10 @@ class WebClient:
             except (http.client.HTTPException, OSError, ValueError) as exc:
                 connection.close()
                 if not fresh and isinstance(exc, http.client.HTTPException | ConnectionError):
-                    continue  # the server closed an idle connection; there are at most MAX_IDLE of them
+                    continue  # the server closed an idle connection, of which there are at most MAX_IDLE
                 if isinstance(exc, OSError):
                     raise
-                raise SourceFailed("the source does not answer in HTTP") from None
+                raise SourceFailed("the source does not speak HTTP") from None
             except SourceFailed:
                 connection.close()
                 raise
@@ -256,7 +256,7 @@ class WebClient:
         return _Connection(origin, self.dialer)
 
     def _wait_for_turn(self) -> None:
-        """Sleep where a source makes us ask too often: a playlist may name as many segments as it likes."""
+        """Limit the rate of requests, because a playlist may name any number of segments."""
         now = time.monotonic()
         self._tokens = min(float(BURST), self._tokens + (now - self._refilled) * self.rate)
         self._refilled = now

@@ -1,4 +1,4 @@
-"""HTTP and HLS for the codec library: it opens nothing itself, every resource it asks for comes from here."""
+"""HTTP and HLS for the codec library, which opens nothing itself and gets every resource from here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 16  # bytes of AES
 
 
 class SourceFile(Protocol):
-    """A file as the codec library reads it."""
+    """The interface of a file that the codec library reads."""
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
@@ -30,7 +30,7 @@ class SourceFile(Protocol):
 
 
 class WebFile:
-    """A resource as a file. Where the server takes ranges it can be read at any position."""
+    """A resource as a file. If the server supports ranges, it can be read at any position."""
 
     def __init__(self, client: WebClient, url: str, resource: Resource, beginning: bytes, first: int | None) -> None:
         self._client, self._url = client, url
@@ -62,7 +62,7 @@ class WebFile:
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position. Nothing is asked for before the next ``read``."""
+        """Set the position. The request is sent by the next ``read``."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         to = max(0, base + offset)
         if 0 <= to - self._at <= SHORT_SEEK and self._resource is not None and to <= self._size:
@@ -111,7 +111,7 @@ class DecryptedFile:
 
 
 class _Nested:
-    """A resource that a playlist names. It ends where it cannot be read further: the next one is tried."""
+    """A resource in a playlist. A failed read ends it, so that the codec library continues with the next one."""
 
     def __init__(self, file: SourceFile, opener: WebInput) -> None:
         self._file, self._opener = file, opener
@@ -133,7 +133,7 @@ class WebInput:
     """
 
     def __init__(self, client: WebClient, url: str) -> None:
-        """Ask for the source itself. Raises SourceFailed or OSError."""
+        """Request the source itself. Raises SourceFailed or OSError."""
         self._client = client
         self._depths = {url: 1}  # of the playlists that are known
         self._failures = 0
@@ -142,7 +142,7 @@ class WebInput:
 
     @property
     def is_hls(self) -> bool:
-        """Whether the source is a playlist. The codec library would decide by the ending of its name."""
+        """Whether the source is a playlist. The codec library would rely on the extension of its name."""
         return isinstance(self._first, io.BytesIO)
 
     def __call__(self, url: str, flags: int, options: dict[str, str]) -> SourceFile:
@@ -196,7 +196,7 @@ class WebInput:
             if len(whole) > MAX_BYTES:
                 raise SourceFailed(f"the playlist is longer than {MAX_BYTES // 1_000_000} MB", True)
             if time.monotonic() > deadline:
-                raise SourceFailed("the playlist does not arrive in time")
+                raise SourceFailed("the playlist did not arrive in time")
         resource.close()
         try:
             filtered = filter_playlist(bytes(whole), resource.url)

@@ -265,7 +265,7 @@ def test_endless_informational_responses_end_the_request(tmp_path: Path) -> None
 
         thread = threading.Thread(target=flood)
         thread.start()
-        with pytest.raises(SourceFailed, match="does not answer in HTTP"):
+        with pytest.raises(SourceFailed, match="does not speak HTTP"):
             open_source(spec(f"http://127.0.0.1:{server.getsockname()[1]}/x.ts", tmp_path))
         thread.join(10)
         assert not thread.is_alive()

@@ -113,7 +113,7 @@ def test_sound_that_mp4_cannot_hold_is_heard_and_not_recorded(tmp_path: Path) ->
         client.set_taps(audio=True)
         connected = client.wait_for_state("connected")
         client.wait_end()
-    assert connected.reason == "pcm_alaw audio cannot be stored in MP4: sound is analysed, not recorded"
+    assert connected.reason == "pcm_alaw audio cannot be stored in MP4, so the audio is analysed but not recorded"
     assert "," not in client.of(RecordingStarted)[0].codecs
     assert client.of(AudioTaken)
 
@@ -123,7 +123,7 @@ def test_pictures_that_mp4_cannot_hold_are_seen_and_not_recorded(tmp_path: Path)
     with recorder(str(clip), tmp_path) as client:
         connected = client.wait_for_state("connected")
         client.wait_end()
-    assert connected.reason == "vp8 video cannot be stored in MP4: pictures are analysed, not recorded"
+    assert connected.reason == "vp8 video cannot be stored in MP4, so the video is analysed but not recorded"
     assert not client.of(RecordingStarted)
 
 

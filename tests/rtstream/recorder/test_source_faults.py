@@ -67,7 +67,7 @@ def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
         client.wait_for_state("reconnecting", 2)
         client.stop()
     assert health.reason in (
-        "what the source sends is not a media stream that can be read",
+        "the source does not send a supported media stream",
         "the source has no video or audio in a format that can be read",
     )
 

@@ -40,7 +40,7 @@ def test_without_a_name_server_streams_are_retried_until_there_is_one(clip: Path
     for state, reason, attempts in seen["without"]:
         assert (state, reason) == (
             "reconnecting",
-            "the host name cannot be resolved: check its spelling and the network",
+            "the host name cannot be resolved; check its spelling and the network",
         )
         assert attempts >= 2
     assert seen["refusal"] == "The host name cannot be resolved. Check its spelling and the network."
