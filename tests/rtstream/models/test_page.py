@@ -42,4 +42,4 @@ def test_the_bounds_of_every_query_are_those_of_a_page() -> None:
     for query in (links.ListLinks, streams.ListStreams):
         assert issubclass(query, Slice)
         with pytest.raises(ValidationError):
-            query(limit=MAX_PAGE_SIZE + 1)
+            query.model_validate({"limit": MAX_PAGE_SIZE + 1})

@@ -194,7 +194,7 @@ def made_at(start: int, count: int, recording: str) -> list[Segment]:
 def test_of_a_moment_that_was_recorded_again_the_later_recording_is_used(spans: list[tuple[int, int]]) -> None:
     made = [made_at(start, count, f"rec-{number}") for number, (start, count) in enumerate(spans)]
     recordings = [(own[0].recording_id, own[0].start, own[-1].end) for own in made]
-    used = list(last_recorded(sorted(itertools.chain(*made)), recordings))
+    used = [Segment._make(row) for row in last_recorded(sorted(itertools.chain(*made)), recordings)]
     assert used == sorted(used)
     if not overlap(recordings) and recordings == sorted(recordings, key=lambda recording: recording[1]):
         assert len(used) == sum(map(len, made))
