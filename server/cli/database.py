@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from rtstream.errors import Conflict, NotFound, RTStreamError, Unavailable
+from server.cli.terminal import say, warn
 from server.settings import load
 
 ABOUT = "Back up, check and repair the database of a data folder."
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None, lenient=True)
         return {"backup": _backup, "check": _check, "repair": _repair}[given.command](settings.data_dir, given)
     except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        warn(f"rtstream-mcp: {exc}")
     except OSError as exc:
-        sys.stderr.write(f"rtstream-mcp: The {given.command} of the database failed: {exc.strerror or exc}.\n")
+        warn(f"rtstream-mcp: The {given.command} of the database failed: {exc.strerror or exc}.")
     return 2
 
 
@@ -64,7 +64,7 @@ def _backup(data_dir: Path, given: argparse.Namespace) -> int:
     if target is not None and target.exists():
         raise Conflict(f"{target} exists already. Choose another name.")
     copied = backups.backup(_existing(data_dir), target, pause_s=0.0)
-    print(f"{copied} ({copied.stat().st_size / 1e6:.1f} MB)")
+    say(f"{copied} ({copied.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 
@@ -76,9 +76,9 @@ def _check(data_dir: Path, _given: argparse.Namespace) -> int:
     if problem is None:
         raise Unavailable(f"The check of {path} did not finish within {CHECK_S / 60:.0f} minutes.")
     if problem:
-        print(f"{path} is damaged: {problem}\nStop the engine and run 'rtstream-mcp db repair'.")
+        say(f"{path} is damaged: {problem}", "Stop the engine and run 'rtstream-mcp db repair'.")
         return 1
-    print(f"{path} is whole.")
+    say(f"{path} is whole.")
     return 0
 
 
@@ -91,7 +91,7 @@ def _repair(data_dir: Path, given: argparse.Namespace) -> int:
         path = data_dir / DATABASE
         if path.exists() and not given.force and _is_whole(path):
             (data_dir / MARKER).unlink(missing_ok=True)
-            print(f"{path} is whole, so there is nothing to repair. --force rebuilds it all the same.")
+            say(f"{path} is whole, so there is nothing to repair. --force rebuilds it all the same.")
             return 0
         _rebuild(data_dir, path)
         (data_dir / MARKER).unlink(missing_ok=True)
@@ -121,10 +121,10 @@ def _rebuild(data_dir: Path, path: Path) -> None:
     whole = [copy for copy in reversed(backups.stored(data_dir)) if _is_whole(copy)]
     report = rebuild(aside / path.name, whole[0] if whole else None, new)
     new.replace(path)
-    print(f"{report.rows} rows were read from the damaged database, which is kept in {aside}.")
+    say(f"{report.rows} rows were read from the damaged database, which is kept in {aside}.")
     if report.incomplete:
         source = f"from the backup {whole[0].name}" if whole else "from backups, because there is none"
-        print(f"Not complete: {', '.join(report.incomplete)}. {report.from_backup} rows were added {source}.")
+        say(f"Not complete: {', '.join(report.incomplete)}. {report.from_backup} rows were added {source}.")
 
 
 def scan(data_dir: Path) -> int:
@@ -150,7 +150,7 @@ async def _enter_recordings(data_dir: Path) -> None:
         found = await RecordingProjection(db, FolderStorage.create(data_dir / "media")).scan()
     finally:
         await db.aclose()
-    print(
+    say(
         f"{found.segments} segments were entered from the logs of recordings, and {found.streams} streams were found "
         f"again. {found.missing} segments have no file any more."
     )

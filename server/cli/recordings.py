@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from rtstream.errors import InvalidRequest, NotFound, RTStreamError
+from server.cli.terminal import say, warn
 from server.settings import load
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str]) -> int:
 
         return scan(settings.data_dir)
     except RTStreamError as exc:
-        sys.stderr.write(f"rtstream-mcp: {exc}\n")
+        warn(f"rtstream-mcp: {exc}")
     except OSError as exc:
-        sys.stderr.write(f"rtstream-mcp: The recordings cannot be read: {exc.strerror or exc}.\n")
+        warn(f"rtstream-mcp: The recordings cannot be read: {exc.strerror or exc}.")
     return 2
 
 
@@ -91,9 +91,9 @@ async def _list(media: Path, given: argparse.Namespace) -> int:
 
     files = await recorded_files(FolderStorage(media), given.stream)
     for file in files:
-        print(json.dumps({**asdict(file), "path": str(media / file.key)}) if given.json else _line(media, file))
+        say(json.dumps({**asdict(file), "path": str(media / file.key)}) if given.json else _line(media, file))
     if not files and not given.json:
-        print("Nothing is recorded.")
+        say("Nothing is recorded.")
     return 0
 
 
@@ -121,6 +121,6 @@ async def _open(media: Path, given: argparse.Namespace) -> int:
         name = re.sub(r"[^\w.()-]", "_", files[0].stream_name if files else given.stream)[:60].strip(".") or "recording"
         target = Path(f"{name}_{datetime.fromtimestamp(first).astimezone().strftime('%Y-%m-%d_%H-%M-%S')}.mp4")
     duration = await copy_range(storage, given.stream, given.start, given.end, target)
-    print(await anyio.Path(target).absolute())
-    sys.stderr.write(f"{duration:.1f} s were copied.\n")
+    say(str(await anyio.Path(target).absolute()))
+    warn(f"{duration:.1f} s were copied.")
     return 0
