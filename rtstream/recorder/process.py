@@ -7,6 +7,7 @@ the next one. Elsewhere, it ends with the engine, to which a pipe connects it.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import logging
 import math
@@ -63,6 +64,8 @@ LAG_CHANGE_S = 0.5
 STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 MEMORY_BYTES = 1 << 30
+M_MMAP_THRESHOLD = -3  # malloc.h
+MAPPED_BLOCK_BYTES = 128 * 1024
 HANG_S = 60.0
 HANG_TICKS = 6
 EXIT_HUNG = 3
@@ -112,7 +115,7 @@ class MessageSource(Protocol):
 
 
 def _limit_memory() -> None:
-    """Limit the process's memory.
+    """Limit the process's memory, and return large blocks to the system when they are freed.
 
     A hostile stream can make a decoder allocate any amount. With the limit, the decoder fails instead.
     """
@@ -120,6 +123,9 @@ def _limit_memory() -> None:
         return
     import resource
 
+    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
+        # glibc keeps large blocks that were freed, such as the first decoded picture, unless their limit is fixed.
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_BYTES)
     with contextlib.suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))  # an engine that is started from here needs more

@@ -60,8 +60,10 @@ def sentence(per_day: float, measured: bool, bound: int | None, percent: float, 
         percent: The setting that the bound follows from.
         streams: Number of streams that share the space.
     """
-    amount = f"about {per_day / GB:.3g} GB per day" if per_day else "an unknown amount per day"
-    rate = f"Recording takes {amount}" + (" (measured)." if measured else " (estimated).")
+    kind = "measured" if measured else "estimated"
+    rate = f"Recording takes about {per_day / GB:.3g} GB per day ({kind})."
+    if not per_day:
+        rate = "The space per day is known once the stream has been recorded for a minute."
     if bound is None:
         return (
             f"{rate} This data folder keeps everything until the disk is full, and recording then pauses. To "

@@ -90,7 +90,7 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
             "timestamp": "<iso time>",
             "rtstream_id": "<stream>",
             "rtstream_name": "Door",
-            "data": {"state": "connected", "reason": "", "since": "<number>", "attempts": "<number>"},
+            "data": {"state": "connected", "reason": "", "reasons": [], "since": "<number>", "attempts": "<number>"},
             "seq": "<number>",
         }
     )

@@ -26,7 +26,9 @@ async def body(api: httpx.AsyncClient, method: str, path: str, **request: Any) -
 
 async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
     stream_id = await add_stream()
-    assert await body(api, "GET", f"/rtstream/{stream_id}") == snapshot(
+    found = await body(api, "GET", f"/rtstream/{stream_id}")
+    assert set(found["data"].pop("storage")) == {"gb_per_day", "measured", "bound_gb", "text"}  # depends on the disk
+    assert found == snapshot(
         {
             "success": True,
             "data": {
@@ -46,6 +48,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                 "health": {
                     "state": "stopped",
                     "reason": "",
+                    "reasons": [],
                     "since": "<unix time>",
                     "attempts": 0,
                     "lag_s": None,
@@ -81,6 +84,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                         "health": {
                             "state": "stopped",
                             "reason": "",
+                            "reasons": [],
                             "since": "<unix time>",
                             "attempts": 0,
                             "lag_s": None,
@@ -91,6 +95,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                         "indexes": [],
                         "retention": {"max_age_s": None, "max_bytes": None},
                         "recorded_bytes": 0,
+                        "storage": None,
                     }
                 ],
                 "count": 1,

@@ -70,6 +70,7 @@ class DataFolder:
     def log(self) -> list[LogLine]:
         """The lines of all logs of the stream."""
         found = [decode_log(path.read_bytes())[0] for path in self.media.glob(f"*/{LOG_FILE}")]
+        found = [lines for lines in found if lines]  # the first line of a new log may not be there yet
         return [line for lines in sorted(found, key=lambda lines: lines[0].started_at) for line in lines]  # pyright: ignore[reportAttributeAccessIssue]
 
     def segments(self) -> list[SegmentWritten]:

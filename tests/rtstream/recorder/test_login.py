@@ -82,7 +82,7 @@ def test_a_challenge_reads_back_as_it_was_written() -> None:
 
 def spec(url: str, folder: Path) -> RecorderSpec:
     settings: dict[str, Any] = {"allow_networks": "loopback"}
-    return RecorderSpec("rts-test", url, ["audio", "video"], True, str(folder), 4.0, 1.0, 4.0, **settings)
+    return RecorderSpec("rts-test", url, ["audio", "video"], True, str(folder), 4.0, 4.0, 8.0, **settings)
 
 
 def guarded(guard: Guard, clip: Path) -> Site:

@@ -41,4 +41,4 @@ def test_the_sentence_states_the_bound_and_how_long_it_lasts() -> None:
     without = sentence(10e9, False, None, 0, 2)
     assert "keeps everything" in without
     assert "RTSTREAM_RETAIN_PERCENT=80" in without
-    assert "unknown" in sentence(0, False, None, 0, 0)
+    assert "is known once" in sentence(0, False, None, 0, 0)
