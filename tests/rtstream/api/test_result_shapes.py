@@ -159,8 +159,8 @@ async def test_the_hits_of_a_search(
 
 
 async def test_the_journal(api: httpx.AsyncClient, engine: Engine) -> None:
-    names = {"stream_id": "rts-0123456789abcdef", "stream_name": "Door"}
-    await engine.journal.append(Entry("health", {"state": "connected", "reason": ""}, **names))
+    state = {"state": "connected", "reason": ""}
+    await engine.journal.append(Entry("health", state, "rts-0123456789abcdef", "Door"))
     assert await body(api, "GET", "/rtstream/journal", params={"since": 0}) == snapshot(
         {
             "success": True,
