@@ -207,7 +207,8 @@ class Session:
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
-            self._wait.note_audio()
+            if not self._wait.has_audio:
+                self._wait.note_audio()
             self._sound.add(packet, self._clock.offset)
         if self._spec.record and not self._empty_keyframes:
             self._record(packet, is_video, placed)
@@ -309,9 +310,8 @@ class Session:
         if self._recording is not None and is_video and packet.is_keyframe and self._wait.joins():
             log.info("new recording: the audio track sends")
             self._close_recording()
-        ready = WaitingPacket(packet, is_video, placed.dts, placed.pts)
         if self._recording is not None:
-            self._store(ready)
+            self._store(packet, is_video, placed.dts, placed.pts)
             return
         if time.monotonic() < self._paused_until or self.source.recordable == (None, None):
             return
@@ -320,7 +320,7 @@ class Session:
             if configuration is None:
                 return
             self._wait.begin(configuration, self._lead_at)
-        self._wait.add(ready, self._lead_at)
+        self._wait.add(WaitingPacket(packet, is_video, placed.dts, placed.pts), self._lead_at)
         if self._wait.is_over:
             self._begin_recording()
 
@@ -333,7 +333,7 @@ class Session:
         else:
             self._show_silent_audio()
         for ready in self._wait.take():
-            self._store(ready)
+            self._store(*ready)
 
     def _show_silent_audio(self) -> None:
         """Say in health that the recording has no audio, and no longer once it has."""
@@ -346,11 +346,11 @@ class Session:
     def _show_connected(self) -> None:
         self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
 
-    def _store(self, ready: WaitingPacket) -> None:
+    def _store(self, packet: Packet, is_video: bool, dts: int, pts: int) -> None:
         if self._recording is None:
             return
         try:
-            self._recording.add(*ready)
+            self._recording.add(packet, is_video, dts, pts)
             self._refused = 0
             if self._failed and self._recording.closed_segments:
                 self._failed = False
