@@ -59,7 +59,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "rtstream/mp4": ("rtstream.rules",),
     "rtstream/extract": (
-        *("rtstream.rules", "rtstream.mp4", "rtstream.recorder.frames", "rtstream.storage", "rtstream.forkserver"),
+        *("rtstream.rules", "rtstream.mp4", "rtstream.storage", "rtstream.forkserver"),
+        # The footage reader samples as the recorder's taps do.
+        *("rtstream.recorder.frames", "rtstream.recorder.audio", "rtstream.messages"),
     ),
     "rtstream/testsource": ("rtstream.mp4", "rtstream.rules"),
     "rtstream/capture": ("rtstream.client", "rtstream.models", "rtstream.rules", "rtstream.concurrency"),
@@ -225,7 +227,7 @@ NO_FILES = ("rtstream/engine", "rtstream/api", "rtstream/extract", "rtstream/mp4
 """Packages that reach recorded files and exported videos only through ``rtstream/storage/``."""
 
 FILE_MODULES = ("os", "shutil", "tempfile", "glob", "mmap")
-HARMLESS = ("os.name", "os.environ", "os.getpid", "os.cpu_count")
+HARMLESS = ("os.name", "os.environ", "os.getpid", "os.cpu_count", "os.setpriority", "os.PRIO_PROCESS")
 FILE_CALLS = (
     *("open", "io.open", "os.open", "anyio.open_file", "Path", "anyio.Path", "pathlib.Path"),
     *("FileResponse", "StaticFiles", "av.open"),
@@ -246,6 +248,7 @@ MAY_TOUCH_FILES = {
     ("rtstream/api/media.py", "FileResponse"): "the files of the player page, which are part of the program",
     ("rtstream/api/app.py", "StaticFiles"): "the files of the player page, which are part of the program",
     ("rtstream/extract/frames.py", "av.open"): "decodes bytes in memory",
+    ("rtstream/extract/footage.py", "av.open"): "decodes file objects that the storage opened",
     ("rtstream/extract/audio.py", "av.open"): "decodes a file object that the storage opened",
 }
 

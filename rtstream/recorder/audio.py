@@ -68,6 +68,11 @@ class AudioTap:
         while len(self._samples) >= BLOCK_S * RATE * 2:
             self._send_block(round(BLOCK_S * RATE) * 2)
 
+    def finish(self) -> None:
+        """Send the samples that do not fill a block, because no more packets follow."""
+        if self._samples:
+            self._send_block(len(self._samples))
+
     def _align(self, time: float) -> None:
         """Keep the time of the waiting samples aligned with the source's clock."""
         if self._time is None:

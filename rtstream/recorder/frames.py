@@ -134,6 +134,17 @@ class Sampler:
         # Reordered pictures may still be in the decoder.
         self._tell_clock(at + offset - (0.0 if keyframes_only else REORDER_S))
 
+    def finish(self, offset: float) -> None:
+        """Take the pictures that the decoder still holds, because no more packets follow."""
+        if self._synced:
+            try:
+                frames = self._context.decode(None)
+            except FFmpegError:
+                frames = []
+            for frame in frames:
+                self._take(frame, offset)
+        self._reset()
+
     def keyframes_missing(self, at: float) -> bool:
         """Return whether regular keyframes have stopped, which means that the stream is now coded differently."""
         if self._gop_s is None:
