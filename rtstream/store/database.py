@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -121,24 +123,43 @@ CUT = "was cut short while the engine ran"
 
 
 class _OpenFile:
-    """The file of the database as it was opened. Everything here blocks."""
+    """The file of the database as it was opened. Everything here blocks.
+
+    It stays open from ``note`` to ``close``. On POSIX systems, closing any descriptor of a file releases all locks that
+    the process has on it. Without SQLite's lock, the next program that opens and closes the database would remove the
+    write-ahead log from under the engine.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
         self._size = 0
+        self._file: FileIO | None = None
+        self._turn = threading.Lock()
 
     def note(self) -> None:
         """Remember the file, which is open."""
         found = self._path.stat()
         self._identity = found.st_dev, found.st_ino
+        self._file = FileIO(self._path)
+
+    def close(self) -> None:
+        """Close the file, after SQLite has."""
+        if self._file is not None:
+            self._file.close()
+
+    def _header(self) -> bytes:
+        with self._turn:
+            if self._file is None:
+                return HEADER
+            self._file.seek(0)
+            return self._file.read(len(HEADER))
 
     def problem(self) -> str:
         """Return what happened to the file behind the engine's back, or an empty string."""
         try:
             found = self._path.stat()
-            with self._path.open("rb") as file:
-                header = file.read(len(HEADER))
+            header = self._header()
         except FileNotFoundError:
             return "was removed while the engine ran"
         except OSError:
@@ -184,6 +205,8 @@ class Database:
                 self._file.note()
         except BaseException:
             self._engine.dispose()
+            if self._file is not None:
+                self._file.close()
             raise
 
     @classmethod
@@ -324,6 +347,8 @@ class Database:
         self._checkpoints.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         self._engine.dispose()
+        if self._file is not None:
+            self._file.close()
         if self.marker is not None and self._damage is None:
             with suppress(OSError):
                 self.marker.unlink(missing_ok=True)

@@ -28,8 +28,9 @@ def quick_check(path: Path, limit_s: float) -> str | None:
         OSError: The file cannot be read.
         Unavailable: It cannot be opened now, for example because it is locked.
     """
-    with path.open("rb"):  # a missing file is not a damaged one
-        pass
+    # A missing file is not a damaged one. It is not opened, because closing it would release the locks that SQLite has
+    # on it in this process.
+    path.stat()
     deadline = time.monotonic() + limit_s
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=limit_s)) as db:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -65,3 +67,35 @@ async def test_a_fault_of_a_query_is_not_taken_for_a_failing_database(tmp_path: 
     with pytest.raises(DBAPIError):
         await db.read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
     await db.aclose()
+
+
+OTHER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+print(db.execute("SELECT count(*) FROM collections").fetchone()[0])
+db.close()
+"""
+
+
+def seen_by_another_program(path: Path) -> int:
+    """The number of collections that a program finds that opens the database and closes it again."""
+    done = subprocess.run([sys.executable, "-c", OTHER, str(path)], check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("look", ["nothing", "examine", "check"])
+async def test_a_program_that_opens_and_closes_the_database_removes_no_log(tmp_path: Path, look: str) -> None:
+    """SQLite removes it with the last connection, and it knows of ours by a lock that must not be released."""
+    db = Database.below(tmp_path)
+    before = await db.read(count)
+    if look == "examine":
+        await db.examine()
+    elif look == "check":
+        db.checked = False
+        await db.check(5.0)
+    assert seen_by_another_program(tmp_path / "rtstream.db") == before
+    assert (tmp_path / "rtstream.db-wal").exists()
+    await db.write(insert)
+    assert seen_by_another_program(tmp_path / "rtstream.db") == before + 1
+    await db.aclose()
+    assert seen_by_another_program(tmp_path / "rtstream.db") == before + 1
