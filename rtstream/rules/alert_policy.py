@@ -157,13 +157,18 @@ def step(
         reason = "consecutive"
     elif options.dedupe and state.reported:
         reason = "dedupe"
-    elif state.fired_at is not None and -CLOCK_SET_BACK_S < at - state.fired_at < options.cooldown_s:
+    elif state.fired_at is not None and _cools_down(at - state.fired_at, options.cooldown_s):
         reason = "cooldown"
     elif any(hours.covers(at) for hours in options.quiet):
         reason = "quiet_hours"
     if reason:
         return after, False, reason
     return replace(after, reported=True, fired_at=at), True, ""
+
+
+def _cools_down(since_s: float, cooldown_s: float) -> bool:
+    """Whether a firing ``since_s`` seconds ago holds back another one. It is negative after the clock was set back."""
+    return -min(cooldown_s, CLOCK_SET_BACK_S) < since_s < cooldown_s
 
 
 def options(values: JsonObject) -> PolicyOptions:

@@ -102,3 +102,12 @@ def test_a_cooldown_ends_when_the_clock_is_set_back(at: float, fires: bool) -> N
     state = AlertState(fired_at=1000.0)
     _, fired, _ = step(PolicyOptions(cooldown_s=600.0), state, 1.0, at)
     assert fired is fires
+
+
+@pytest.mark.parametrize("back_s", [0.5, 2.0, 37.0, 59.0, 61.0, 3600.0])
+@pytest.mark.parametrize("cooldown_s", [0.0, 0.5])
+def test_a_clock_set_back_by_less_than_a_minute_silences_no_alert(back_s: float, cooldown_s: float) -> None:
+    """A firing holds back others for its cooldown at most, however little the clock was set back."""
+    state = AlertState(fired_at=1000.0)
+    _, fired, _ = step(PolicyOptions(cooldown_s=cooldown_s, dedupe=False), state, 1.0, 1000.0 - back_s)
+    assert fired
