@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bframes", type=int, default=0, help="number of consecutive B-frames")
     parser.add_argument("--bitrate", type=int, default=2_000_000, help="bits per second")
     parser.add_argument("--no-audio", action="store_true", help="serve video only")
-    parser.add_argument("--voice", choices=("reading", "espeak", "tones"), help="default: the first one available")
+    parser.add_argument(
+        "--voice", choices=("reading", "espeak", "tones", "numbers"), help="default: the first one available"
+    )
     parser.add_argument("--cache", type=Path, help="folder for encoded clips")
     parser.add_argument("--no-stdin", action="store_true", help="ignore the end of stdin")
     return parser

@@ -18,9 +18,17 @@ from rtstream.testsource.frames import SLIDE_SECONDS, SLIDES
 RATE = 48000
 """Samples per second."""
 
-Voice = Literal["reading", "espeak", "tones"]
+Voice = Literal["reading", "espeak", "tones", "numbers"]
 """``reading``: the human reading included in the speech engine's package. ``espeak``: espeak-ng reads the slides'
-sentences. ``tones``: soft tones without words, which need no installation."""
+sentences. ``tones``: soft tones without words, which need no installation. ``numbers``: a sentence of syllables every
+two seconds, whose pitch is its number."""
+
+SENTENCE_S = 2.0
+SPOKEN_S = 1.2
+"""Seconds of each sentence of ``numbers``. The rest is silence, at which speech recognition cuts."""
+_LOWEST_HZ, _STEP_HZ = 400, 40
+NUMBERED_SENTENCES = 64
+"""Number of different sentences. They repeat after the last one."""
 
 
 def available_voice() -> Voice:
@@ -43,7 +51,26 @@ def render(voice: Voice, seconds: float) -> NDArray[np.int16]:
         return _fit(_decode(path.read_bytes()), round(seconds * RATE))
     if voice == "espeak":
         return _spoken_slides(seconds)
-    return _tones(seconds)
+    return _numbers(seconds) if voice == "numbers" else _tones(seconds)
+
+
+def read_sentence(samples: NDArray[np.int16], rate: int) -> int:
+    """Return the number of a sentence of the voice ``numbers``.
+
+    Args:
+        samples: int16 [samples], mono, with at least a third of the sentence.
+        rate: Samples per second.
+
+    Raises:
+        ValueError: There is no such sentence.
+    """
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) if len(samples) else np.zeros(0)
+    if not power.any():
+        raise ValueError("the audio is silent")
+    number = (int(power.argmax()) * rate / len(samples) - _LOWEST_HZ) / _STEP_HZ
+    if abs(number - round(number)) > 0.25 or not 0 <= round(number) < NUMBERED_SENTENCES:
+        raise ValueError("the audio is not a numbered sentence")
+    return round(number)
 
 
 def _reading() -> Path | None:
@@ -79,6 +106,15 @@ def _tones(seconds: float) -> NDArray[np.int16]:
     pitch = 220 * 2 ** (np.floor(time) % 5 / 5)
     audible = np.clip(np.sin(2 * np.pi * (time % 1)), 0, None)
     return (3000 * audible * np.sin(2 * np.pi * pitch * (time % 1))).astype(np.int16)
+
+
+def _numbers(seconds: float) -> NDArray[np.int16]:
+    """Return sentences of five syllables each."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    within = time % SENTENCE_S
+    pitch = _LOWEST_HZ + _STEP_HZ * (np.floor(time / SENTENCE_S) % NUMBERED_SENTENCES)
+    syllable = np.sin(np.pi * 5 * within / SPOKEN_S) ** 2 * (within < SPOKEN_S)
+    return (12000 * syllable * np.sin(2 * np.pi * pitch * within)).astype(np.int16)
 
 
 def _decode(wav: bytes) -> NDArray[np.int16]:

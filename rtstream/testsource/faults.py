@@ -13,12 +13,14 @@ class Faults:
     Attributes:
         stalled: Connections stay open but nothing is sent. Afterwards, clients resume with the next keyframe.
         silent: New connections are accepted but never served.
+        joins_late: New clients receive nothing before the next keyframe. Otherwise, they begin with the last one.
         drop: Share (0 to 1) of the packets (RTP, or 188-byte TS) that are lost.
         corrupt: Share (0 to 1) of the packets whose second half is zeroed.
     """
 
     stalled: bool = False
     silent: bool = False
+    joins_late: bool = False
     drop: float = 0.0
     corrupt: float = 0.0
     _random: random.Random = field(default_factory=lambda: random.Random(4711), repr=False)  # noqa: S311

@@ -102,7 +102,7 @@ class HttpServer:
         await writer.drain()
 
     async def _stream_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._gop and not self._faults.stalled:
+        if self._gop and not self._faults.stalled and not self._faults.joins_late:
             self.connections.send(writer, self._after_faults(b"".join(self._gop)))
             self._clients[writer] = False
         else:

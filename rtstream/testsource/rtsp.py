@@ -128,8 +128,8 @@ class RtspServer:
                 track.rtcp.close()
 
     def _join(self, session: _Session) -> None:
-        """Start sending from the last keyframe."""
-        session.waiting = self._faults.stalled or not self._gop
+        """Start sending from the last keyframe, or from the next one."""
+        session.waiting = self._faults.stalled or self._faults.joins_late or not self._gop
         if not session.waiting:
             self._send(session, self._reports() + self._gop)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from av.error import FFmpegError, HTTPNotFoundError, HTTPUnauthorizedError
 
-from rtstream.testsource import ClipSpec, Faults, LiveSource, make_clip, read_barcode
+from rtstream.testsource import ClipSpec, Faults, LiveSource, make_clip, read_barcode, read_sentence
 
 TCP = {"rtsp_transport": "tcp", "timeout": "5000000"}
 UDP = {"rtsp_transport": "udp", "timeout": "5000000"}
@@ -84,6 +84,34 @@ def test_a_client_gets_every_picture_beginning_with_the_last_keyframe(
     assert first % 60 == 0
     assert rest == [(first + n) % 120 for n in range(1, 21)]
     assert waited < 1.0
+
+
+@pytest.mark.parametrize("transport", ["http", "tcp"])
+def test_a_client_that_joins_late_gets_no_picture_twice(live_source: LiveSource, transport: str) -> None:
+    live_source.faults.joins_late = True
+    joined = live_source.frame_number(time.time())
+    with av.open(url_for(live_source, transport), options=options_for(transport)) as container:
+        first = barcode(next(container.decode(video=0)))
+    assert first % 15 == 0
+    assert (first - joined) % 180 < 90  # after it joined
+
+
+def test_every_sentence_has_its_number(clip_of: Callable[[ClipSpec], Path]) -> None:
+    path = clip_of(ClipSpec(width=160, height=90, fps=10, seconds=8, bitrate=50_000, voice="numbers"))
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+    with av.open(str(path)) as container:
+        blocks = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    samples = np.concatenate([block.to_ndarray()[0] for block in blocks])
+    said = [samples[at : at + 16_000] for at in range(1600, 8 * 16_000, 32_000)]
+    assert [read_sentence(one, 16_000) for one in said] == [0, 1, 2, 3]
+    assert read_sentence(said[2][8_000:], 16_000) == 2  # the second half of it
+
+
+@pytest.mark.parametrize("hz", [0, 420, 100, 5000])
+def test_audio_without_a_numbered_sentence_is_refused(hz: int) -> None:
+    samples = (9000 * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000)).astype(np.int16)
+    with pytest.raises(ValueError, match="audio is"):
+        read_sentence(samples, 16_000)
 
 
 @pytest.mark.parametrize(("transport", "bframes"), [("http", 0), ("http", 2), ("tcp", 2)])
