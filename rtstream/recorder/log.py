@@ -56,9 +56,12 @@ class RecordingLog:
 
 
 def _hold(file: int) -> None:
-    """Lock the log until it is closed or this process ends, so that no engine adds an end to it meanwhile."""
+    """Lock the log until it is closed or this process ends, so that no engine adds an end to it meanwhile.
+
+    A POSIX lock would end as soon as this process closes any descriptor of the file, as ``DiskSync`` does.
+    """
     if sys.platform != "win32":
         import fcntl
 
         with suppress(OSError):  # a file system without locks
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -99,14 +99,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds a POSIX lock on a file. On Windows, where there are none, nothing is locked."""
+    """Whether a recorder holds the lock of a file. On Windows, where there are no such locks, nothing is locked."""
     if sys.platform == "win32":
         return False
     import fcntl
 
     try:
         with open(path, "r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except OSError as exc:
