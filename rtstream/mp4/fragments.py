@@ -73,26 +73,31 @@ class FragmentSplitter:
     def __init__(self) -> None:
         self.init = b""
         self.fragments: list[bytearray] = []
-        self._buffer = bytearray()
-        self._pending = bytearray()  # boxes waiting for their moov or mdat
+        self._data = bytearray()
+        self._at = 0  # end of the complete boxes, which wait for their moov or mdat
 
     def write(self, data: bytes) -> int:
         """Accept bytes from the muxer. Complete fragments are appended to ``fragments``."""
-        self._buffer += data
-        while len(self._buffer) >= 16:
-            size, kind = struct.unpack_from(">I4s", self._buffer)
+        self._data += data
+        while len(self._data) - self._at >= 16:
+            size, kind = struct.unpack_from(">I4s", self._data, self._at)
             if size == 1:
-                (size,) = struct.unpack_from(">Q", self._buffer, 8)
-            if len(self._buffer) < size:
+                (size,) = struct.unpack_from(">Q", self._data, self._at + 8)
+            if len(self._data) - self._at < size:
                 break
-            self._pending += self._buffer[:size]
-            del self._buffer[:size]
+            self._at += size
             if kind == b"moov":
-                self.init, self._pending = bytes(self._pending), bytearray()
+                self.init = bytes(self._take())
             elif kind == b"mdat":
-                self.fragments.append(self._pending)
-                self._pending = bytearray()
+                self.fragments.append(self._take())
         return len(data)
+
+    def _take(self) -> bytearray:
+        """Remove the complete boxes. Only what follows them is copied, because fragments are large."""
+        complete, self._data = self._data, self._data[self._at :]
+        del complete[self._at :]
+        self._at = 0
+        return complete
 
 
 def track_runs(fragment: bytes | bytearray) -> list[TrackRun]:

@@ -64,8 +64,7 @@ LAG_CHANGE_S = 0.5
 STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 MEMORY_BYTES = 1 << 30
-M_MMAP_THRESHOLD = -3  # malloc.h
-MAPPED_BLOCK_BYTES = 128 * 1024
+TRIM_S = 5.0  # after this time of a connection, memory that only opening it needed is returned
 HANG_S = 60.0
 HANG_TICKS = 6
 EXIT_HUNG = 3
@@ -115,7 +114,7 @@ class MessageSource(Protocol):
 
 
 def _limit_memory() -> None:
-    """Limit the process's memory, and return large blocks to the system when they are freed.
+    """Limit the process's memory.
 
     A hostile stream can make a decoder allocate any amount. With the limit, the decoder fails instead.
     """
@@ -123,12 +122,16 @@ def _limit_memory() -> None:
         return
     import resource
 
-    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
-        # glibc keeps large blocks that were freed, such as the first decoded picture, unless their limit is fixed.
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_BYTES)
     with contextlib.suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))  # an engine that is started from here needs more
+
+
+def _trim_memory() -> None:
+    """Return freed memory, such as that of the first decoded picture, to the system. glibc would keep it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 class Recorder:
@@ -153,6 +156,7 @@ class Recorder:
         self._session: Session | None = None
         self._processing = threading.Lock()  # held while packets are processed, not while waiting for them
         self._deadline = math.inf  # monotonic time by which the codec library must have returned
+        self._trim_at = math.inf  # monotonic
         self._packets = 0
         self._encoder = JpegEncoder()
 
@@ -273,6 +277,7 @@ class Recorder:
             self._session = session
             session.set_taps(self._taps)
         self._health("connected", "; ".join(source.notes), media=source.media)
+        self._trim_at = time.monotonic() + TRIM_S
         try:
             self._read(session)
             if not source.paced and not self.stopping.is_set():
@@ -292,8 +297,8 @@ class Recorder:
         patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
         packets = source.container.demux([stream for stream in (source.video, source.audio) if stream is not None])
         while not self.stopping.is_set():
-            before = time.monotonic()
-            self._deadline = before + patience
+            began = time.monotonic()
+            self._deadline = began + patience
             try:
                 packet = next(packets)
             except (StopIteration, IndexError):
@@ -306,10 +311,11 @@ class Recorder:
             if not packet.size:
                 continue
             self._packets += 1
-            blocked = time.monotonic() - before
+            ended = time.monotonic()
+            arrival, blocked = self._steady.at(ended), ended - began
             with self._processing:
-                session.process(packet, self._steady.now(), blocked)
-            wait = session.pause(blocked)
+                session.process(packet, arrival, blocked)
+            wait = session.pause(arrival, blocked)
             if wait > 0:
                 self.stopping.wait(wait)
 
@@ -383,6 +389,9 @@ class Recorder:
                 self._health("reconnecting", "the source stopped answering")
                 self.outbox.drain(1.0)
                 self.exit(EXIT_HUNG)
+            if time.monotonic() > self._trim_at:
+                self._trim_at = math.inf
+                _trim_memory()
             self._check_engine()
             if ticks % STATS_TICKS == 0:
                 session = self._session

@@ -5,24 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from fractions import Fraction
-from pathlib import Path
 
-from av.error import FFmpegError
 from av.packet import Packet
 
-from rtstream.messages import RecorderHealth, RecorderSpec, SetTaps, SnapshotTaken
+from rtstream.messages import RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
-from rtstream.recorder.failures import SourceFailed, failure_code
+from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
-from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets, usable_configuration
+from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
 from rtstream.recorder.program_date import ProgramDate, program_date
-from rtstream.recorder.recording_wait import RecordingWait, WaitingPacket
+from rtstream.recorder.recording_sequence import RecordingSequence
 from rtstream.recorder.source import Source
 from rtstream.recorder.steady_clock import SteadyClock
-from rtstream.recorder.writer import VIDEO_RATE, DamagedMedia, RecordingWriter
-from rtstream.rules.redaction import show_url
+from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 
 log = logging.getLogger(__name__)
@@ -30,17 +27,12 @@ log = logging.getLogger(__name__)
 LIVE_S = 0.03  # with a lag below this, no further packet can have arrived
 MOST_GUESSES = 4
 BEHIND_S = 2.0
-RECORDING_RETRY_S = 10.0
-DAMAGED_RETRY_S = 0.5  # then, the next decodable keyframe begins a recording
-MOST_UNDECODABLE = 3
-MOST_REFUSED = 200
 BURST_S = 30.0  # a source that starts this far ahead of real time is read at real-time pace
 AHEAD_S = 0.5
 STABLE_S = 2.0  # a change of format this soon after opening is ignored
 UNDATED = 16
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
-SILENT = "the source declares an audio track but sends no audio, so the video is recorded alone"
 
 
 class FormatChanged(Exception):
@@ -53,7 +45,7 @@ class Session:
     def __init__(
         self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync, steady: SteadyClock | None = None
     ) -> None:
-        self.source, self._sync = source, sync
+        self.source = source
         self._spec, self._outbox = spec, outbox
         tracks: dict[int, Track] = {}
         self._video = self._audio = -1
@@ -73,8 +65,12 @@ class Session:
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
-        self._paced = source.paced
-        self._rates = {index: (track.rate, Fraction(1, track.rate)) for index, track in tracks.items()}
+        self._paced, self._buffered = source.paced, source.buffered
+        # Ticks per second, and the time base for the packets, or None if they have it already.
+        self._rates = {
+            index: (track.rate, Fraction(1, track.rate) if track.time_base != Fraction(1, track.rate) else None)
+            for index, track in tracks.items()
+        }
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
         self._held: Packet | None = None
@@ -83,12 +79,7 @@ class Session:
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
         self._undated: list[Packet] = []
-        self._recording: RecordingWriter | None = None
-        self._wait = RecordingWait(self._rates[self._audio][0] if None not in source.recordable else 0)
-        self._failed = False
-        self._undecodable = 0  # keyframes that could not begin a recording
-        self._refused = 0  # consecutive packets that the muxer refused
-        self._paused_until = 0.0  # monotonic; end of the pause after a failed recording
+        self._recordings = RecordingSequence(spec, source, outbox, sync, self._clock)
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -118,8 +109,7 @@ class Session:
     def adjust(self, spec: RecorderSpec) -> None:
         """Apply new limits. The length of segments changes with the next recording."""
         self._spec = spec
-        if self._recording is not None:
-            self._recording.min_free_bytes = spec.min_free_bytes
+        self._recordings.adjust(spec)
 
     def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
         """Process a packet.
@@ -153,7 +143,12 @@ class Session:
             if packet.dts is not None:
                 self._date(packet, packet.dts, arrival)
         placed = self._timeline.place(index, packet.dts, packet.pts)
-        if placed is PacketVerdict.JUMP:
+        if isinstance(placed, Placed):
+            if self._held is not None and index == self._lead:
+                self._held = None
+                self._outbox.count("timestamps_wild")
+            self._place(packet, index, placed, arrival)
+        elif placed is PacketVerdict.JUMP:
             held, self._held = self._held, None
             self._restart("timestamps jumped")
             if held is not None:
@@ -161,11 +156,6 @@ class Session:
             self.process(packet, arrival, 0.0)
         elif placed is PacketVerdict.HOLD:
             self._held = packet
-        elif isinstance(placed, Placed):
-            if self._held is not None and index == self._lead:
-                self._held = None
-                self._outbox.count("timestamps_wild")
-            self._place(packet, index, placed, arrival)
         elif placed is PacketVerdict.DROP:
             self._outbox.count("timestamps_wild")
 
@@ -176,9 +166,7 @@ class Session:
         self._last_lead = arrival + step
         reason = f"the clock of this computer was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s"
         self._restart(reason)
-        # The reason is shown until the first segment of the new recording is stored.
-        self._failed = True
-        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media))
+        self._recordings.show_until_stored(reason)
         return arrival + step
 
     def _date(self, packet: Packet, dts: int, arrival: float) -> None:
@@ -196,7 +184,9 @@ class Session:
             if self._clock.offset is None:
                 self._ask_sender(packet, shown_at, arrival)
             self._keep_time(at, shown_at, arrival)
-        packet.dts, packet.pts, packet.time_base = placed.dts, placed.pts, base
+        packet.dts, packet.pts = placed.dts, placed.pts
+        if base is not None:
+            packet.time_base = base
         is_video = index == self._video
         if is_video and self._sampler is not None and self._gop is not None:
             if packet.is_keyframe:
@@ -207,11 +197,10 @@ class Session:
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
-            if not self._wait.has_audio:
-                self._wait.note_audio()
+            self._recordings.note_audio()
             self._sound.add(packet, self._clock.offset)
         if self._spec.record and not self._empty_keyframes:
-            self._record(packet, is_video, placed)
+            self._recordings.add(packet, is_video, placed, at)
 
     def _ask_sender(self, packet: Packet, shown_at: float, arrival: float) -> None:
         """Set the clock by the sender, from RTCP sender reports of RTSP or dates in the playlist of HLS."""
@@ -243,13 +232,18 @@ class Session:
             self.lag_s = clock.lag(arrival, at)
             self._live = self.lag_s < LIVE_S
 
-    def pause(self, blocked_s: float) -> float:
-        """Return the seconds to wait before the next read. ``blocked_s`` is the duration of the last one."""
+    def pause(self, now: float, blocked_s: float) -> float:
+        """Return the seconds to wait before the next read.
+
+        Args:
+            now: Seconds on the steady clock.
+            blocked_s: Duration of the last read in seconds.
+        """
         # Not the offset, because it may follow the sender's clock, which can differ from ours.
         start = self._clock.offset if self._paced else self._clock.settled
         if start is None:
             return 0.0
-        ahead = self._lead_at + start - self._steady.now()
+        ahead = self._lead_at + start - now
         if self._paced:
             # Slightly longer than necessary, so that several packets are read at once.
             wait = ahead + PACE_S / 2 if ahead > 0 else 0.0
@@ -257,7 +251,7 @@ class Session:
             return 0.0
         elif ahead > AHEAD_S:
             wait = min(ahead - AHEAD_S, 1.0)
-        elif self.source.buffered and self.lag_s < 0.75 * self._bundle_s and self._drained(blocked_s):
+        elif self._buffered and self.lag_s < 0.75 * self._bundle_s and self._drained(blocked_s):
             wait = self._bundle_s
         else:
             return 0.0
@@ -299,6 +293,7 @@ class Session:
         self._timeline.restart()
         self._undated = []
         self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
+        self._recordings.clock = self._clock
         self._dates = self._ask_playlist()
         if self._sampler is not None and self._gop is not None:
             self._sampler.restart()
@@ -306,133 +301,10 @@ class Session:
         if self._sound is not None:
             self._sound.restart()
 
-    def _record(self, packet: Packet, is_video: bool, placed: Placed) -> None:
-        if self._recording is not None and is_video and packet.is_keyframe and self._wait.joins():
-            log.info("new recording: the audio track sends")
-            self._close_recording()
-        if self._recording is not None:
-            self._store(packet, is_video, placed.dts, placed.pts)
-            return
-        if time.monotonic() < self._paused_until or self.source.recordable == (None, None):
-            return
-        if self._wait.configuration is None:
-            configuration = self._configuration(packet, is_video)
-            if configuration is None:
-                return
-            self._wait.begin(configuration, self._lead_at)
-        self._wait.add(WaitingPacket(packet, is_video, placed.dts, placed.pts), self._lead_at)
-        if self._wait.is_over:
-            self._begin_recording()
-
-    def _begin_recording(self) -> None:
-        """Open a recording with the tracks that have sent something, and store the packets that waited."""
-        try:
-            self._recording = self._new_recording(self._wait.configuration or b"")
-        except (OSError, ValueError) as exc:
-            self._recording_failed(exc)
-        else:
-            self._show_silent_audio()
-        for ready in self._wait.take():
-            self._store(*ready)
-
-    def _show_silent_audio(self) -> None:
-        """Say in health that the recording has no audio, and no longer once it has."""
-        video, audio = self.source.recordable
-        silent = video is not None and audio is not None and not self._wait.has_audio
-        if silent != (SILENT in self.source.notes):
-            self.source.notes = [note for note in self.source.notes if note != SILENT] + [SILENT] * silent
-            self._show_connected()
-
-    def _show_connected(self) -> None:
-        self._outbox.send(RecorderHealth("connected", "; ".join(self.source.notes), 0, self.source.media))
-
-    def _store(self, packet: Packet, is_video: bool, dts: int, pts: int) -> None:
-        if self._recording is None:
-            return
-        try:
-            self._recording.add(packet, is_video, dts, pts)
-            self._refused = 0
-            if self._failed and self._recording.closed_segments:
-                self._failed = False
-                self._show_connected()
-        except FFmpegError as exc:  # first, because some of them are also OSErrors
-            self._refused += 1
-            self._outbox.count("packets_unstorable")
-            if self._refused > MOST_REFUSED:
-                self._recording_failed(exc)
-        except DamagedMedia as exc:
-            self._undecodable = 0
-            self._recording_failed(exc, DAMAGED_RETRY_S)
-        except (OSError, ValueError) as exc:
-            self._recording_failed(exc)
-
-    def _configuration(self, packet: Packet, is_video: bool) -> bytes | None:
-        """Return the parameter sets with which a recording can begin at this packet.
-
-        The result is empty for those that the source had when it was opened, and None if the recording cannot begin.
-        """
-        video, _ = self.source.recordable
-        if video is None:
-            return b""
-        if not (is_video and packet.is_keyframe):
-            return None
-        if self._undecodable >= MOST_UNDECODABLE:
-            return b""  # other decoders may be able to decode it
-        found = usable_configuration(packet, video.name or "", video.codec_context.extradata or b"")
-        if found is None:
-            self._undecodable += 1
-            self._outbox.count("keyframes_undecodable")
-            if not self._failed:
-                self._recording_failed(DamagedMedia("a keyframe cannot be decoded"), 0.0)
-        return found
-
-    def _new_recording(self, configuration: bytes = b"") -> RecordingWriter:
-        spec, (video, audio) = self._spec, self.source.recordable
-        if video is not None and not self._wait.has_audio:
-            audio = None
-        where, room = Path(spec.folder), spec.min_free_bytes
-        return RecordingWriter(
-            where,
-            spec.segment_s,
-            self._clock,
-            self._outbox.send,
-            video,
-            audio,
-            min_free_bytes=room,
-            name=spec.stream_name,
-            url=show_url(spec.url),
-            sync=self._sync,
-            configuration=configuration,
-        )
-
-    def _recording_failed(self, exc: Exception, retry_s: float = RECORDING_RETRY_S) -> None:
-        recording, self._recording = self._recording, None
-        self._wait.take()
-        if recording is not None:
-            recording.abandon()
-        self._paused_until = time.monotonic() + retry_s
-        self._refused, self._failed = 0, True
-        log.warning("recording failed: %s", type(exc).__name__)
-        reason = f"recording is paused: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else ""
-        if isinstance(exc, DamagedMedia) or self._undecodable:
-            reason = "recording is paused: the source sends damaged parameter sets (VPS, SPS or PPS)"
-        reason = reason or "recording is paused: the stream could not be stored"
-        self._outbox.send(RecorderHealth("connected", reason, 0, self.source.media, failure_code(exc)))
-
     def finish(self) -> None:
         """Close the recording, if one is open, with the packets that waited for it."""
         self._held = None
-        if self._wait.configuration is not None:
-            self._begin_recording()
-        self._close_recording()
-
-    def _close_recording(self) -> None:
-        recording, self._recording = self._recording, None
-        if recording is not None:
-            try:
-                recording.finish()
-            except (OSError, ValueError, FFmpegError) as exc:
-                log.warning("the last segment could not be finished: %s", type(exc).__name__)
+        self._recordings.finish()
 
     def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:
         """Return the current picture. May run concurrently with :meth:`process`."""

@@ -126,12 +126,13 @@ class RecordingWriter:
         self._log = RecordingLog(folder / self.id, self._sync)
         self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
         self._origin: float | None = None  # seconds on the time line
+        self._bases = 0, 0  # the origin in ticks of audio and video
         self._sink = FragmentSplitter()
         fragment_s = LONGEST_FRAGMENT_S if video is not None else segment_s
         options = MUXER_OPTIONS | {"frag_duration": str(int(fragment_s * 1e6))}
         self._muxer = av.open(self._sink, "w", format="mp4", options=options)
         self._video = self._audio = self._unwrap_adts = None
-        self._audio_rate: int = 0
+        self._audio_rate, self._audio_base = 0, Fraction(0)
         if video is not None:
             self._video = self._muxer.add_stream_from_template(video, opaque=True)
             self._video.time_base = Fraction(1, VIDEO_RATE)
@@ -142,7 +143,7 @@ class RecordingWriter:
         if audio is not None:
             self._audio = self._muxer.add_stream_from_template(audio)
             self._audio_rate = audio.codec_context.sample_rate
-            self._audio.time_base = Fraction(1, self._audio_rate)
+            self._audio.time_base = self._audio_base = Fraction(1, self._audio_rate)
             if codec_of(audio) == "aac" and not audio.codec_context.extradata:
                 self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
         self._lead_id = 0  # track id of the video, else of the audio
@@ -174,22 +175,18 @@ class RecordingWriter:
             DamagedMedia: Nothing more can be stored in this recording.
             OSError: The disk rejects the data.
         """
-        rate = VIDEO_RATE if is_video else self._audio_rate
         if self._origin is None:
             if self._video is not None and not (is_video and packet.is_keyframe):
                 return
-            self._origin = dts / rate
-        base = round(self._origin * rate)
-        if dts < base:
+            self._origin = dts / (VIDEO_RATE if is_video else self._audio_rate)
+            self._bases = round(self._origin * self._audio_rate), round(self._origin * VIDEO_RATE)
+        base, stream = self._bases[is_video], self._video if is_video else self._audio
+        if dts < base or stream is None:
             return
-        stream = self._video if is_video else self._audio
-        if stream is None:
-            return
-        packets = [packet] if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
+        packets = (packet,) if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
         for ready in packets:
             if ready is not packet:
-                assert stream.time_base is not None
-                ready.time_base = stream.time_base
+                ready.time_base = self._audio_base
             ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
             self._muxer.mux_one(ready)
         if is_video and packet.is_keyframe:

@@ -50,15 +50,17 @@ class Track:
     wrap: int = field(init=False)
     _scale: int = field(init=False)
     _den: int = field(init=False)
+    _same: bool = field(init=False)  # input and output ticks are of the same length
 
     def __post_init__(self) -> None:
         self._scale, self._den = 2 * self.time_base.numerator * self.rate, self.time_base.denominator
+        self._same = self._scale == 2 * self._den
         # Input ticks after which the counter wraps: 33 bits at 90 kHz (MPEG-TS), 32 bits of milliseconds (RTMP).
         self.wrap = {90000: 1 << 33, 1000: 1 << 32}.get(self._den, 0)
 
     def ticks(self, stamp: int) -> int:
         """Return ``stamp`` in output ticks, rounded."""
-        return (stamp * self._scale + self._den) // (2 * self._den)
+        return stamp if self._same else (stamp * self._scale + self._den) // (2 * self._den)
 
 
 @dataclass(slots=True)

@@ -38,7 +38,8 @@ def test_each_tap_gets_even_pictures_of_the_moment(live_source: LiveSource, tmp_
         times = [frame.time for frame in frames if name in frame.taps][1:]  # the first comes at once
         for before, after in pairwise(times):
             assert after - before == pytest.approx(interval, abs=1 / 30 + 0.005)
-            assert after % interval <= 1 / 30 + 0.005
+            # The clock may still settle by a millisecond or so, and thereby move a picture before its grid line.
+            assert (after + 0.005) % interval <= 1 / 30 + 0.01
     assert any(frame.time >= clock.time - 1.0 for frame in frames)
 
 
