@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ from rtstream.models import (
 )
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
-from rtstream.rules.link_targets import LinkOrigin, window_target
+from rtstream.rules.link_targets import LinkOrigin, LinkTarget
 from rtstream.storage import DiskReserve, Storage
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import backups
@@ -336,9 +337,11 @@ class Engine:
     async def _handle(self, stream_id: str, message: Message) -> None:
         await self.recorder_events.handle(stream_id, message)
 
-    def _evidence(self, conn: Connection, stream_id: str, start: float, end: float, title: str) -> dict[str, str]:
-        (link_id,) = self.links.ensure(conn, [window_target(stream_id, start, end, title)], "webhook")
-        return {"stream_url": stream_url(self.base_url, link_id), "player_url": player_url(self.base_url, link_id)}
+    def _evidence(self, conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
+        return [
+            {"stream_url": stream_url(self.base_url, link_id), "player_url": player_url(self.base_url, link_id)}
+            for link_id in self.links.ensure(conn, windows, "webhook")
+        ]
 
     async def _keep_house(self) -> None:
         await self.db.write(journal_rows.trim, self.config.journal_keep)

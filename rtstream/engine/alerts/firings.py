@@ -15,6 +15,7 @@ from rtstream.engine.alerts.state import advanced
 from rtstream.json_types import JsonObject
 from rtstream.rules import alert_policy
 from rtstream.rules.alert_policy import AlertState, JournalEvidence
+from rtstream.rules.link_targets import LinkTarget, window_target
 from rtstream.states import AlertStatus, DeliveryState, Outcome, PinKind
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -25,8 +26,8 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow
 from rtstream.store.journal import Entry
 
-Links = Callable[[Connection, str, float, float, str], dict[str, str]]
-"""``links(conn, stream_id, start, end, title)`` creates the links to the evidence and returns their URLs."""
+Links = Callable[[Connection, Sequence[LinkTarget]], list[dict[str, str]]]
+"""``links(conn, windows)`` creates the links to the evidence in these windows and returns the URLs of each."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,21 @@ class FiringWriter:
     ) -> list[str]:
         index = index_rows.get(conn, fired[0][0].index_id)
         name = stream_rows.get(conn, index.stream_id).name
+        windows = [
+            window_target(
+                index.stream_id,
+                moment.start - alert.options.get("pre_s", self._pre_s),
+                moment.end + alert.options.get("post_s", self._post_s),
+                alert.event_label,
+            )
+            for alert, _, _ in fired
+        ]
         pins: set[tuple[float, float]] = set()
         webhooks: list[JsonObject] = []
-        for alert, result, decision in fired:
-            start = moment.start - alert.options.get("pre_s", self._pre_s)
-            end = moment.end + alert.options.get("post_s", self._post_s)
-            links = self._links(conn, index.stream_id, start, end, alert.event_label)
-            if (start, end) not in pins:
-                pins.add((start, end))
-                recording_rows.pin(conn, index.stream_id, start, end, PinKind.ALERT, alert.id)
+        for (alert, result, decision), window, links in zip(fired, windows, self._links(conn, windows), strict=True):
+            if (window.start, window.end) not in pins:
+                pins.add((window.start, window.end))
+                recording_rows.pin(conn, index.stream_id, window.start, window.end, PinKind.ALERT, alert.id)
             now = time.time()
             data = _data(moment, alert, result, now, index.name or "") | links
             seq = journal_rows.append(
