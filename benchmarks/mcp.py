@@ -135,14 +135,14 @@ async def running_engine(folder: Path) -> AsyncIterator[tuple[Engine, str, str]]
 # tool calls
 
 
-def ours(url: str) -> StdioServerParameters:
-    env = {"RTSTREAM_API_URL": url, "RTSTREAM_API_KEY": KEY}
+def ours(url: str, key: str = KEY) -> StdioServerParameters:
+    env = {"RTSTREAM_API_URL": url, "RTSTREAM_API_KEY": key}
     return StdioServerParameters(command=sys.executable, args=["-m", "rtstream_mcp"], env=env)
 
 
 @asynccontextmanager
-async def over_http(url: str, mode: str = "auto", handler: Any = None) -> AsyncIterator[Client]:
-    headers = {"authorization": f"Bearer {KEY}"}
+async def over_http(url: str, mode: str = "auto", handler: Any = None, key: str = KEY) -> AsyncIterator[Client]:
+    headers = {"authorization": f"Bearer {key}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=60) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode, message_handler=handler, cache=None) as client,

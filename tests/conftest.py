@@ -13,6 +13,7 @@ KIND_OF_FOLDER = {
     # The longest matching prefix decides; a test or module may set its own marker instead.
     "": "unit",
     "conformance": "integration",
+    "faults": "integration",
     "integration": "integration",
     "resources": "engine",
     "rtstream/api": "engine",

@@ -26,6 +26,7 @@ SLEEPS: dict[str, str] = {
     # module -> the reason for a sleep that is not a wait
     "waiting.py": "eventually polls",
     "modelserver.py": "the latency of a remote model",
+    "faults/injection.py": "the duration of a fault, and the time between two",
     "conformance/fixtures.py": "the suite asks for progress and log lines that take time",
     "rtstream/api/test_connections.py": "the pace of a slow upload",
     "rtstream/api/test_server.py": "the pace of a stream that never ends",

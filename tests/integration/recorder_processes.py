@@ -67,8 +67,15 @@ class Program:
 
 
 @contextmanager
-def program(data_dir: Path, **settings: str) -> Iterator[Program]:
-    """The program, started on a data folder. It gets SIGTERM at the end of the block if it still runs."""
+def program(data_dir: Path, log: Path | None = None, limit_s: float = LIMIT_S, **settings: str) -> Iterator[Program]:
+    """The program, started on a data folder. It gets SIGTERM at the end of the block if it still runs.
+
+    Args:
+        data_dir: The data folder.
+        log: File to which its output is appended.
+        limit_s: Seconds that it may take to start and to end.
+        settings: More variables of its environment.
+    """
     env = {
         **os.environ,
         "RTSTREAM_DATA_DIR": str(data_dir),
@@ -79,16 +86,17 @@ def program(data_dir: Path, **settings: str) -> Iterator[Program]:
         "RTSTREAM_LOCAL_VISION": "false",
         **settings,
     }
-    process = subprocess.Popen([SCRIPT, "serve", "--port", "0"], env=env, stderr=subprocess.DEVNULL)
+    with (log or Path(os.devnull)).open("ab") as file:
+        process = subprocess.Popen([SCRIPT, "serve", "--port", "0"], env=env, stderr=file)
     try:
-        found = until(lambda: described(data_dir, process), "the engine listens")
+        found = until(lambda: described(data_dir, process), "the engine listens", limit_s)
         key = env["RTSTREAM_API_KEY"] or keys.key_file(data_dir).read_text().strip()
         with httpx.Client(base_url=found["url"], headers={"x-access-token": key}, timeout=30) as client:
             yield Program(data_dir, process, client)
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(LIMIT_S)
+        process.wait(limit_s)
 
 
 def described(data_dir: Path, process: subprocess.Popen[bytes]) -> dict[str, Any] | None:

@@ -1,0 +1,247 @@
+"""Compares recorded footage with the results of its analysis: scenes, sentences, decisions and webhooks."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from rtstream.testsource.audio import SENTENCE_S, SPOKEN_S
+from tests.faults.frames import Numbering, Placed
+from tests.faults.outside import Outside, description
+from tests.faults.rig import WINDOW_S, Injected, Watched
+
+NEAR_S = 20.0
+"""A window belongs to a fault if it ends at most this long after it."""
+MARGIN_S = 1.0
+"""Seconds around a sentence that must be recorded as well, because recognition cuts at silence."""
+FROM_S, UNTIL_S = 3.0, 4.0
+"""Seconds after the beginning and before the end of a run that are not counted: analysis starts and ends there."""
+
+
+@dataclass
+class Looked:
+    """Results that should be there once for each window or sentence.
+
+    Attributes:
+        expected: Number of them.
+        missing: Number of missing ones by the kind of fault nearby; empty without one.
+        twice: Number of those that are there too often.
+        wrong: Results that do not show the recorded frames.
+    """
+
+    expected: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            self.expected + other.expected,
+            self.missing + other.missing,
+            self.twice + other.twice,
+            self.wrong + other.wrong,
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The part of a run in which everything is analysed, in Unix seconds of the computer."""
+
+    start: float
+    end: float
+
+    def hold(self, start: float, end: float) -> bool:
+        """Whether a range lies in them."""
+        return self.start <= start and end <= self.end
+
+
+def bounds(stream: Watched, stopped_at: float) -> Bounds:
+    """Return the part of a run in which a stream is analysed."""
+    return Bounds(stream.since + FROM_S, stopped_at - UNTIL_S)
+
+
+def windows(
+    db: sqlite3.Connection, stream: Watched, placed: Sequence[Placed], within: Bounds, injected: Sequence[Injected]
+) -> Looked:
+    """Count the recorded windows without a scene, and those with too many.
+
+    A window at a seam of two recordings may have one scene of each.
+    """
+    query = "select start, text, status from scenes where index_id = ?"
+    scenes: dict[int, list[sqlite3.Row]] = {}
+    for row in db.execute(query, [stream.index_id]):
+        scenes.setdefault(round(row["start"] / WINDOW_S), []).append(row)
+    found = Looked()
+    whole: Counter[int] = Counter()
+    for one in placed:
+        for number in _whole_windows(one):
+            start = one.sent_at(number * WINDOW_S)
+            if within.hold(start, start + WINDOW_S):
+                whole[number] += 1
+                if whole[number] > len(scenes.get(number, ())):
+                    found.missing[_near(start, start + WINDOW_S, injected)] += 1
+    found.expected = whole.total()
+    for number, there in scenes.items():
+        touching = sum(_touches(one, number) for one in placed)
+        found.twice += max(0, len(there) - max(1, touching))
+        if whole[number]:
+            found.wrong += [text for row in there if (text := _wrong(row, number, placed))]
+    return found
+
+
+def _whole_windows(placed: Placed) -> Iterator[int]:
+    start, end = placed.recording.span
+    yield from range(-int(-start // WINDOW_S), int(end // WINDOW_S))
+
+
+def _touches(placed: Placed, number: int) -> bool:
+    start, end = placed.recording.span
+    return start < (number + 1) * WINDOW_S and end > number * WINDOW_S - 0.1
+
+
+def _wrong(scene: sqlite3.Row, number: int, placed: Sequence[Placed]) -> str:
+    """Return how a scene differs from the frames that were recorded in its window, or an empty string."""
+    if scene["status"] != "ok":
+        return f"the scene of window {number} has the status {scene['status']}"
+    named = [int(one) for one in re.findall(r"\d+", scene["text"])]
+    if scene["text"] != description(named):
+        return f"the scene of window {number} has the text {scene['text']!r}"
+    begin, end = number * WINDOW_S - 0.3, (number + 1) * WINDOW_S + 0.05
+    there = {frame.number for one in placed for frame in one.recording.frames if begin <= frame.at < end}
+    return f"window {number} shows {named}" if not named or not there.issuperset(named) else ""
+
+
+def sentences(
+    db: sqlite3.Connection,
+    stream: Watched,
+    placed: Sequence[Placed],
+    numbering: Numbering,
+    within: Bounds,
+    injected: Sequence[Injected],
+) -> Looked:
+    """Count the recorded sentences that are not in the transcript, or there twice."""
+    query = "select start, end, text from transcript_segments where stream_id = ? and kind = 'speech' order by start"
+    heard: dict[str, list[tuple[float, float]]] = {}
+    for row in db.execute(query, [stream.id]):
+        heard.setdefault(row["text"], []).append((row["start"], row["end"]))
+    loop_s = numbering.cycle / numbering.fps
+    found = Looked()
+    for one in placed:
+        begin, end = (at - one.clock_s - numbering.epoch for at in one.recording.span)
+        for number in range(int(begin // SENTENCE_S) + 1, int(end // SENTENCE_S)):
+            sent = number * SENTENCE_S
+            if sent - MARGIN_S < begin or sent + SPOKEN_S + MARGIN_S > end:
+                continue
+            if not within.hold(numbering.epoch + sent - MARGIN_S, numbering.epoch + sent + SPOKEN_S + MARGIN_S):
+                continue
+            found.expected += 1
+            at = numbering.epoch + sent + one.clock_s
+            text = f"sentence {round(sent % loop_s / SENTENCE_S)}"
+            there = [span for span in heard.get(text, ()) if abs(span[0] - at) < SENTENCE_S]
+            if not there:
+                found.missing[_near(at - one.clock_s, at - one.clock_s + SENTENCE_S, injected)] += 1
+            elif any(after[0] < before[1] for before, after in pairwise(there)):
+                found.twice += 1
+    found.wrong += ["noise was heard"] * len(heard.get("noise", ()))
+    return found
+
+
+def _near(start: float, end: float, injected: Sequence[Injected]) -> str:
+    """Return the kind of the last fault that may have affected a range, or an empty string."""
+    near = [one for one in injected if one.began - SENTENCE_S - WINDOW_S <= end and start <= one.ended + NEAR_S]
+    return near[-1].fault.kind if near else ""
+
+
+@dataclass
+class Decided:
+    """Decisions, firings and webhooks of the scenes."""
+
+    decisions: int = 0
+    firings: int = 0
+    webhooks: int = 0
+    repeated: int = 0
+    """Webhooks that were received more than once, with the same id."""
+    flaws: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Decided) -> Decided:
+        return Decided(
+            self.decisions + other.decisions,
+            self.firings + other.firings,
+            self.webhooks + other.webhooks,
+            self.repeated + other.repeated,
+            self.flaws + other.flaws,
+        )
+
+
+def undecided(db: sqlite3.Connection, streams: Sequence[Watched]) -> int:
+    """Return the number of decisions and webhooks that are still to come."""
+    count = 0
+    for one in streams:
+        query = "select (select count(*) from scenes where index_id = :index and id > :first) * count(*) from alerts"
+        values = {"index": one.index_id, "first": one.first_scene}
+        (wanted,) = db.execute(f"{query} where index_id = :index", values).fetchone()
+        query = "select count(distinct d.alert_id || '/' || d.scene_id) from decisions d join alerts a on"
+        query += " a.id = d.alert_id where a.index_id = :index and d.scene_id > :first"
+        count += wanted - db.execute(query, values).fetchone()[0]
+    return count + db.execute("select count(*) from deliveries where state = 'pending'").fetchone()[0]
+
+
+def decisions(db: sqlite3.Connection, stream: Watched, services: Outside) -> Decided:
+    """Check that each scene was evaluated once by each alert, and that each firing reached its receiver."""
+    found = Decided()
+    query = "select id, text from scenes where index_id = ? and id > ?"
+    texts = dict(db.execute(query, [stream.index_id, stream.first_scene]).fetchall())
+    query = "select a.id, e.label from alerts a join events e on e.id = a.event_id where a.index_id = ?"
+    for alert_id, word in db.execute(query, [stream.index_id]).fetchall():
+        query = "select scene_id, outcome, reason, seq from decisions where alert_id = ?"
+        made = [row for row in db.execute(query, [alert_id]) if row["scene_id"] in texts]
+        found.decisions += len(made)
+        counts = Counter(row["scene_id"] for row in made)
+        found.flaws += [f"scene {one} was evaluated {counts[one]} times ({word})" for one in texts if counts[one] != 1]
+        fired = [row for row in made if row["outcome"] == "fired"]
+        for row in made:
+            if (row["outcome"] == "fired") != (word in texts[row["scene_id"]].split()):
+                text = f"the decision on scene {row['scene_id']} ({word}) is {row['outcome']}: {row['reason']}"
+                found.flaws.append(text)
+        found += _firings(db, alert_id, [row["seq"] for row in fired], services)
+    return found
+
+
+def _firings(db: sqlite3.Connection, alert_id: str, seqs: list[int], services: Outside) -> Decided:
+    found = Decided(firings=len(seqs))
+    query = "select seq from journal where channel = 'alert' and alert_id = ?"
+    entries = Counter(row["seq"] for row in db.execute(query, [alert_id]))
+    query = "select id, seq, state from deliveries where alert_id = ?"
+    sent = {row["seq"]: row for row in db.execute(query, [alert_id])}
+    for seq in seqs:
+        if entries[seq] != 1 or seq not in sent:
+            found.flaws.append(f"firing {seq} has {entries[seq]} journal entries and {int(seq in sent)} webhooks")
+            continue
+        delivery = sent[seq]
+        times = services.webhooks[delivery["id"]]
+        found.webhooks += 1
+        found.repeated += times > 1
+        if not times or delivery["state"] != "delivered":
+            query = "select at, status, error from delivery_attempts where delivery_id = ?"
+            tried = [tuple(row) for row in db.execute(query, [delivery["id"]])]
+            text = f"webhook {delivery['id']} is {delivery['state']} after {tried} and was received {times} times"
+            found.flaws.append(text)
+        elif {json.loads(body)["seq"] for body in services.bodies[delivery["id"]]} != {seq}:
+            found.flaws.append(f"webhook {delivery['id']} was received with other bodies")
+    return found
+
+
+def unknown_webhooks(db: sqlite3.Connection, services: Outside) -> list[str]:
+    """Return the ids of received webhooks that are not in the database."""
+    return sorted(services.webhooks.keys() - {row["id"] for row in db.execute("select id from deliveries")})
+
+
+def missing_numbers(db: sqlite3.Connection) -> int:
+    """Return the number of journal entries that are missing between the first and the last."""
+    first, last, count = db.execute("select min(seq), max(seq), count(*) from journal").fetchone()
+    return (last - first + 1 - count) if count else 0
