@@ -66,6 +66,25 @@ class IndexStatus(ApiState):
     PAUSED = "paused"
 
 
+class GapReason(ApiState):
+    """A reason for which recorded footage was not analysed live."""
+
+    ENGINE_ENDED = "engine_ended"
+    OVERLOADED = "overloaded"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+
+
+class SkipReason(ApiState):
+    """A reason for which a window is never looked at, neither live nor afterwards."""
+
+    NOT_RECORDED = "not_recorded"
+    NOT_DECODABLE = "not_decodable"
+    TOO_OLD = "too_old"
+    TOO_MANY = "too_many"
+    STOPPED = "stopped"
+    BUDGET_SPENT = "budget_spent"
+
+
 class SceneStatus(ApiState):
     """Result of analysing one window."""
 

@@ -42,7 +42,7 @@ class IndexState(IndexStatusResult):
     """Progress of an index."""
 
     done: int = Field(description="Windows described so far.")
-    skipped: int = Field(description="Windows skipped because the model was slower than the stream.")
+    skipped: int = Field(description="Windows that are never described.")
     failed: int
     capped: int | None = Field(default=None, description="Windows skipped because of the cap on model calls.")
 
@@ -60,6 +60,7 @@ class IndexInfo(IndexState):
 class IndexDetails(IndexInfo):
     """A scene index with the calls of its model."""
 
+    waiting: int = Field(description="Windows to be described later, from the recording.")
     unchanged: int = Field(description="Windows without a change, for which the model was not called.")
     calls: int = Field(description="Calls to the model.")
     tokens_in: int
@@ -254,6 +255,7 @@ def _fields(index: SceneIndex) -> JsonObject:
         "prompt": clean(index.prompt or "", 500) or None,
         "window_s": config.get("time"),
         "frames": config.get("frame_count"),
+        "waiting": index.windows_waiting,
         "unchanged": index.windows_unchanged,
         "calls": index.model_calls,
         "tokens_in": index.tokens_in,

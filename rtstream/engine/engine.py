@@ -21,7 +21,7 @@ from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.alerts import AlertService, EventMatcher, FiringWriter, SceneEvaluator
 from rtstream.engine.collections import Collections
-from rtstream.engine.indexes import AudioIndexes, IndexRunner, IndexService, VisualIndexes
+from rtstream.engine.indexes import AudioIndexes, GapLog, IndexBackfill, IndexRunner, IndexService, VisualIndexes
 from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
@@ -29,6 +29,7 @@ from rtstream.engine.questions import Questions
 from rtstream.engine.recordings import (
     DiskBound,
     ExportService,
+    FootageReader,
     LinkService,
     MediaAccess,
     PlaybackService,
@@ -170,7 +171,9 @@ class Engine:
         self.links = LinkService(self.db, self.config.link_ttl_s)
         self._addresses = Addresses(self.config)
         self.playback = PlaybackService(self.db, self.links, media)
-        stack.push_async_callback(self.playback.aclose)
+        self.footage = FootageReader(self.db, media)
+        for reader in (self.playback, self.footage):
+            stack.push_async_callback(reader.aclose)
         self.questions = Questions(self.model_calls, self.frame, self.sheet)
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -222,8 +225,11 @@ class Engine:
         """Create the services for streams, indexes and transcripts, and route the recorders' messages to them."""
         config = self.config
         self._supervisor = Supervisor(tasks, self._handle, self._recorder_taken_over, self._launcher())
-        indexing = IndexRunner(tasks, self.queue, self.journal, self.model_calls, self.evaluator.scene_stored)
-        visual = VisualIndexes(indexing, self._supervisor.set_pictures, config.max_image_side)
+        gaps = GapLog(self.queue)
+        indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator.scene_stored)
+        visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
+        backfill = IndexBackfill(self.db, self.footage, gaps, visual, indexing)
+        tasks.start_soon(backfill.run)
         audio = AudioIndexes(indexing)
         transcribers = TranscriptRunner(
             tasks, self.queue, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
@@ -238,7 +244,7 @@ class Engine:
             self._supervisor.set_audio,
         )
         self.indexes = IndexService(
-            self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls
+            self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls, gaps, backfill
         )
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
         self.streams = StreamService(

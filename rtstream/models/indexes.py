@@ -18,7 +18,13 @@ class IndexProgress(ApiModel):
     status_reason: str = Field(default="", description="Why it is stopped or paused, or why its last window failed.")
     model: str = Field(default="", description="The model in use, as provider:name. 'local' is the built-in default.")
     windows_done: int = 0
-    windows_skipped: int = Field(default=0, description="Windows skipped because the model was slower than live.")
+    windows_skipped: int = Field(default=0, description="Windows that are never looked at.")
+    skipped: dict[str, int] = Field(default_factory=dict, description="Windows that are never looked at, by reason.")
+    windows_waiting: int = Field(
+        default=0,
+        description="Windows that were not looked at live. They are looked at later, in the recorded footage.",
+    )
+    windows_late: int = Field(default=0, description="Windows done that were looked at later.")
     windows_failed: int = 0
     windows_unchanged: int = Field(default=0, description="Windows without a change, for which no model was called.")
     windows_capped: int = Field(default=0, description="Windows skipped because the cap of model calls was reached.")

@@ -44,11 +44,20 @@ class Windows(Generic[P]):
     length: float  # seconds
     frame_count: int
     _open: int | None = None
+    _first: int | None = None
     _pictures: list[P] = field(default_factory=list)
+
+    def begin_with(self, number: int) -> None:
+        """Ignore the frames before window ``number`` until the first one that is not."""
+        self._first = number
 
     def add(self, picture: P) -> list[Window[P]]:
         """Add a frame and return the windows it completes. A frame older than the open window is ignored."""
         number = self._number(picture.time)
+        if self._first is not None:
+            if number < self._first:
+                return []
+            self._first = None
         if self._open is not None and number < self._open:
             return []
         done = self._close_before(number)

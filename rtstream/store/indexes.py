@@ -31,6 +31,7 @@ class IndexRow:
     status_reason: str
     counters: dict[str, int]
     created_at: float
+    looked_from: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,14 @@ def scene_page(
 
 
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:
-    """Return the scenes of an index stored after ``scene_id``, in the order in which they were stored."""
-    query = _SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
+    """Return the live scenes of an index stored after ``scene_id``, in the order in which they were stored."""
+    query = _SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id, scenes.c.gap_id.is_(None))
     return _SCENES.all(conn, query.order_by(scenes.c.id).limit(limit))
 
 
 def more_scenes_than(conn: Connection, index_id: str, scene_id: int, number: int) -> bool:
-    """Return whether more than ``number`` scenes of an index were stored after ``scene_id``."""
-    query = select(scenes.c.id).where(scenes.c.index_id == index_id, scenes.c.id > scene_id)
+    """Return whether more than ``number`` live scenes of an index were stored after ``scene_id``."""
+    query = select(scenes.c.id).where(scenes.c.index_id == index_id, scenes.c.id > scene_id, scenes.c.gap_id.is_(None))
     return conn.execute(query.offset(number).limit(1)).first() is not None
 
 

@@ -310,6 +310,19 @@ def last_segment(conn: Connection, stream_id: str) -> SegmentRow | None:
     return None if row is None else SegmentRow._make(row)
 
 
+def newest_end(conn: Connection, stream_id: str) -> tuple[float, bool] | None:
+    """Return the end of the newest recording, and whether it is closed. None if there is no recording."""
+    query = select(recordings.c.ended_at, recordings.c.closed).where(recordings.c.stream_id == stream_id)
+    row = conn.execute(query.order_by(_RECORDED.desc(), recordings.c.started_at.desc()).limit(1)).first()
+    return None if row is None else (row.ended_at, row.closed)
+
+
+def inits(conn: Connection, recording_ids: Collection[str]) -> dict[str, bytes]:
+    """Return the init segments of recordings, by id."""
+    query = select(recordings.c.id, recordings.c.init).where(recordings.c.id.in_(recording_ids))
+    return {row.id: row.init for row in conn.execute(query)}
+
+
 def find(conn: Connection, stream_id: str, recording_id: str) -> RecordingRow | None:
     """Return a recording of a stream, or None if there is no such recording."""
     wanted = (recordings.c.id == recording_id, recordings.c.stream_id == stream_id)

@@ -102,6 +102,8 @@ scene_indexes = Table(
     Column("status_reason", String, nullable=False, default=""),
     Column("counters", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
+    # When it was last started by request, in Unix seconds. Windows before it do not belong to a gap.
+    Column("looked_from", Float),
 )
 
 scenes = Table(
@@ -119,8 +121,54 @@ scenes = Table(
     # Facts besides the text: lines read on screen, changes, frame times, latency.
     Column("detail", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
+    # The gap that was analysed afterwards, if the window was not looked at live. The row of the gap may be gone.
+    Column("gap_id", Integer),
     Index("scenes_by_index", "index_id", "start"),
     Index("scenes_by_stream", "stream_id", "start"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    # A range in which windows of an index, or the speech of a transcript, are still to be analysed.
+    Column("id", Integer, primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), index=True),
+    # Speech engine of a transcript; empty for the gap of an index.
+    Column("engine", String, nullable=False, default=""),
+    Column("start", Float, nullable=False),
+    # Null until live analysis has begun again.
+    Column("end", Float),
+    # Everything before it is done.
+    Column("reached", Float, nullable=False),
+    Column("reason", String, nullable=False),
+    # Number of windows that were not looked at live, where it is known.
+    Column("dropped", Integer, nullable=False, default=0),
+    # Whether everything was analysed. Alerts may still have to be evaluated.
+    Column("analysed", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+    # The numbers of gaps are in scenes, so they are never used again.
+    sqlite_autoincrement=True,
+)
+
+gap_alerts = Table(
+    "gap_alerts",
+    metadata,
+    # The state of an alert in a gap. It begins with the state that the alert had when the gap began.
+    Column("gap_id", ForeignKey("gaps.id", ondelete="CASCADE"), primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    # Null: the alert does not evaluate this gap, because it was created or changed later.
+    Column("state", JSON(none_as_null=True)),
+    Column("judged_scene", Integer, nullable=False, default=0),
+)
+
+transcript_progress = Table(
+    "transcript_progress",
+    metadata,
+    # All speech before ``heard_until`` is in the transcript or in a gap.
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    Column("engine", String, primary_key=True),
+    Column("heard_until", Float, nullable=False),
 )
 
 transcript_jobs = Table(

@@ -1,8 +1,10 @@
 """Scene and audio indexes of streams."""
 
 from rtstream.engine.indexes.audio import AudioIndexes
+from rtstream.engine.indexes.backfill import IndexBackfill
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.runner import IndexRunner
 from rtstream.engine.indexes.service import IndexService
 from rtstream.engine.indexes.visual import VisualIndexes
 
-__all__ = ["AudioIndexes", "IndexRunner", "IndexService", "VisualIndexes"]
+__all__ = ["AudioIndexes", "GapLog", "IndexBackfill", "IndexRunner", "IndexService", "VisualIndexes"]

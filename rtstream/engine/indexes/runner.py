@@ -1,7 +1,7 @@
 """Runs indexes: queues windows of pictures or words for their model, and stores the results as scenes.
 
 At most ``MAX_WAITING`` windows are queued per index, so that no index falls behind live. When another one arrives, the
-oldest is skipped and counted.
+oldest is left to be looked at later, in the recorded footage. If that is not possible, it is skipped and counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.concurrency import log_failure
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import Capped, ModelCalls
 from rtstream.json_types import JsonObject
@@ -25,7 +26,8 @@ from rtstream.perception.protocols import LanguageProvider, ProviderError, Visio
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
-from rtstream.states import IndexStatus, SceneStatus
+from rtstream.states import GapReason, IndexStatus, SceneStatus, SkipReason
+from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
 from rtstream.store.journal import Entry
@@ -69,6 +71,12 @@ class RunningIndex:
     """Journal channel of its scenes: ``scene_index`` or ``audio_index``."""
     provider: VisionProvider | LanguageProvider
     waiting: deque[WindowJob] = field(default_factory=deque)
+    working: WindowJob | None = None
+    """The window that is being looked at."""
+    put_at: float = -inf
+    """Monotonic time at which the last window arrived."""
+    recorded: bool = False
+    """Whether windows that are not looked at live can be looked at later."""
     paused: bool = False
     """Whether the cap of model calls is reached. Dropped windows then count as capped, not as skipped."""
     paused_through: float = -inf
@@ -89,19 +97,35 @@ class IndexRunner:
     Args:
         tasks: Task group in which the indexes run.
         queue: Writes scenes and counters. They wait in it while the database is unavailable.
+        gaps: Stores the windows that are to be looked at later.
         journal: Journal that is notified of scenes.
         calls: Calls the models.
         on_scene: Called with the id of the index after each stored scene.
     """
 
     def __init__(
-        self, tasks: TaskGroup, queue: WriteQueue, journal: Journal, calls: ModelCalls, on_scene: Callable[[str], None]
+        self,
+        tasks: TaskGroup,
+        queue: WriteQueue,
+        gaps: GapLog,
+        journal: Journal,
+        calls: ModelCalls,
+        on_scene: Callable[[str], None],
     ) -> None:
         self._tasks = tasks
         self._queue = queue
+        self._gaps = gaps
         self._journal = journal
         self._calls = calls
         self._on_scene = on_scene
+        self._running: dict[str, RunningIndex] = {}
+        self.live_windows = 0
+        """Number of live windows that were looked at since the engine started."""
+
+    @property
+    def running(self) -> list[RunningIndex]:
+        """The running indexes."""
+        return list(self._running.values())
 
     def start(self, index: RunningIndex) -> None:
         """Process the windows added by ``put`` until ``index.scope`` is cancelled."""
@@ -110,14 +134,24 @@ class IndexRunner:
     async def put(self, index: RunningIndex, job: WindowJob) -> None:
         """Queue a complete window. The oldest one is dropped if too many wait."""
         index.waiting.append(job)
+        index.put_at = time.monotonic()
         index.arrived.set()
         if index.paused:
             index.paused_through = job.start
         if len(index.waiting) > MAX_WAITING:
             dropped = index.waiting.popleft()
             # One that waited for the end of a pause is dropped because of the pause, even if that has just ended.
-            capped = index.paused or dropped.start <= index.paused_through
-            self._count(index, **{"capped" if capped else "skipped": 1})
+            if index.paused or dropped.start <= index.paused_through:
+                self._count(index, capped=1)
+            else:
+                self._miss(index, dropped, GapReason.OVERLOADED)
+
+    def _miss(self, index: RunningIndex, job: WindowJob, reason: GapReason) -> None:
+        """Leave a window to be looked at later, or count it as skipped if that is not possible."""
+        if index.recorded:
+            self._gaps.drop(index.stream_id, index.id, job.start, job.end, reason)
+        else:
+            self._count(index, **skipped(1, SkipReason.NOT_RECORDED))
 
     def _count(self, index: RunningIndex, **add: float) -> None:
         """Add to the counters of an index. Counts that wait for the database are added up, so they need little room."""
@@ -144,20 +178,30 @@ class IndexRunner:
         index.counting = self._queue.put(write, written)
 
     async def _work(self, index: RunningIndex) -> None:
-        with index.scope:
-            await self._load(index)
-            while True:
-                while not index.waiting:
-                    index.arrived = anyio.Event()
-                    await index.arrived.wait()
-                job = index.waiting.popleft()
-                try:
-                    await self._scene(index, job)
-                except Capped as exc:
-                    await self._pause(index, exc)
-                except Exception as exc:  # noqa: BLE001 - logged
-                    log_failure(log, f"a window of index {index.id} could not be indexed", exc)
-                    self._count(index, failed=1)
+        self._running[index.id] = index
+        try:
+            with index.scope:
+                await self._load(index)
+                while True:
+                    while not index.waiting:
+                        index.arrived = anyio.Event()
+                        await index.arrived.wait()
+                    index.working = index.waiting.popleft()
+                    await self._live_scene(index, index.working)
+                    index.working = None
+        finally:
+            if self._running.get(index.id) is index:  # it may have been restarted
+                del self._running[index.id]
+
+    async def _live_scene(self, index: RunningIndex, job: WindowJob) -> None:
+        try:
+            await self._scene(index, job)
+            self.live_windows += 1
+        except Capped as exc:
+            await self._pause(index, exc)
+        except Exception as exc:  # noqa: BLE001 - logged
+            log_failure(log, f"a window of index {index.id} could not be indexed", exc)
+            self._count(index, failed=1)
 
     async def _load(self, index: RunningIndex) -> None:
         """Load the model while the first window fills."""
@@ -181,6 +225,52 @@ class IndexRunner:
         await self._queue.write(rows.update_index, index.id, status=status, status_reason=reason)
 
     async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
+        values, counts = await self._answer(index, job)
+        failed = values["status"] is SceneStatus.FAILED
+        changed = failed or index.failing
+        index.failing = failed
+
+        def stored() -> None:
+            self._journal.wake()
+            self._on_scene(index.id)
+
+        def store(conn: Connection) -> None:
+            self._store(conn, index, values, counts)
+            if changed:
+                failure = values["detail"].get("failure", "")
+                reason = f"The last window failed: {failure}" if failure else ""
+                rows.update_index(conn, index.id, status_reason=reason)
+
+        size = (
+            SCENE_BYTES + 2 * len(values["text"]) + sum(2 * len(line) for line in values["detail"].get("lines") or ())
+        )
+        if not await self._queue.write_then(store, stored, size):
+            self._miss(index, job, GapReason.DATABASE_UNAVAILABLE)
+
+    async def look_back(self, index: RunningIndex, job: WindowJob, gap_id: int) -> Callable[[Connection], None]:
+        """Look at a window of the past.
+
+        Returns:
+            The write that stores its scene, unless the window has one, and that the gap is done up to its end.
+
+        Raises:
+            Capped: The cap of model calls is reached.
+        """
+        values, counts = await self._answer(index, job)
+
+        def store(conn: Connection) -> None:
+            if not gap_rows.looked_at(conn, index.id, job.start, job.start + 1e-3):
+                self._store(conn, index, values | {"gap_id": gap_id}, counts | {"late": 1})
+            gap_rows.reach(conn, gap_id, job.end)
+
+        return store
+
+    def announce_late(self, index_id: str) -> None:
+        """Announce that a scene of the past was stored."""
+        self._journal.wake()
+
+    async def _answer(self, index: RunningIndex, job: WindowJob) -> tuple[JsonObject, dict[str, float]]:
+        """Return the columns of the scene of a window, and the counts to add. Raises Capped."""
         attempts = _Attempts(job)
         failure = ""
         answer = job.answer or VisionAnswer(text="", model=index.provider.name)
@@ -217,32 +307,14 @@ class IndexRunner:
             counts["unchanged"] = 1
         elif not self._calls.free(index.provider):
             counts |= {"calls": attempts.count, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
-        changed = bool(failure) or index.failing
-        index.failing = bool(failure)
-        size = SCENE_BYTES + 2 * len(values["text"]) + sum(2 * len(line) for line in detail.lines)
-
-        def stored() -> None:
-            self._journal.wake()
-            self._on_scene(index.id)
-
-        def store(conn: Connection) -> None:
-            self._store(conn, index, values, counts, changed)
-
-        if not await self._queue.write_then(store, stored, size):
-            self._count(index, skipped=1)
+        return values, counts
 
     @staticmethod
-    def _store(
-        conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float], changed: bool
-    ) -> None:
+    def _store(conn: Connection, index: RunningIndex, values: JsonObject, counts: dict[str, float]) -> None:
         """Store a scene, its journal entry and the index's counters in one transaction."""
         scene_id = rows.add_scene(conn, **values)
         detail = values["detail"]
         rows.count(conn, index.id, **counts)
-        failure = detail.get("failure", "")
-        if changed:
-            reason = f"The last window failed: {failure}" if failure else ""
-            rows.update_index(conn, index.id, status_reason=reason)
         data = {
             "text": values["text"],
             "start": values["start"],
@@ -256,6 +328,8 @@ class IndexRunner:
         }
         if values["data"] is not None:
             data["data"] = values["data"]
+        if values.get("gap_id"):
+            data["late"] = True
         entry = Entry(index.channel, data, index.stream_id, index.stream_name, index.id)
         journal_rows.append(conn, entry)
 
@@ -276,3 +350,10 @@ class _Attempts:
             return await self._job.ask()
         finally:
             self.latency_s = time.monotonic() - began
+
+
+def skipped(count: int, reason: SkipReason) -> dict[str, float]:
+    """Return the counters of windows that are never looked at."""
+    if reason is SkipReason.BUDGET_SPENT:
+        return {"capped": count}
+    return {"skipped": count, f"skipped_{reason}": count} if count else {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from typing import cast
 
 from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.engine.indexes.audio import AudioIndexes, audio_index
+from rtstream.engine.indexes.backfill import IndexBackfill
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, visual_index
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
@@ -23,13 +24,15 @@ from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
 from rtstream.rules import batches
 from rtstream.rules.text_safety import clean
-from rtstream.states import IndexStatus
+from rtstream.states import IndexStatus, SkipReason
+from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.indexes import IndexRow, SceneRow
 from rtstream.store.journal import Entry
+from rtstream.store.streams import StreamRow
 
 MAX_PROMPT = 20_000
 LOCAL_AUDIO_NOTE = (
@@ -53,6 +56,8 @@ class IndexService:
         transcripts: TranscriptService,
         subscriptions: Subscriptions,
         calls: ModelCalls,
+        gaps: GapLog,
+        backfill: IndexBackfill,
     ) -> None:
         self._db = db
         self._journal = journal
@@ -61,17 +66,24 @@ class IndexService:
         self._transcripts = transcripts
         self._subscriptions = subscriptions
         self._calls = calls
+        self._gaps = gaps
+        self._backfill = backfill
 
     async def resume(self) -> None:
-        """Start the indexes that were running when the engine ended."""
+        """Start the indexes that were running when the engine ended. The windows since then are looked at later."""
 
-        def query(conn: Connection) -> list[tuple[IndexRow, str]]:
+        def query(conn: Connection) -> list[tuple[IndexRow, StreamRow]]:
             streams = stream_rows.all_streams(conn)
-            return [(row, stream.name) for stream in streams for row in rows.of_stream(conn, stream.id)]
+            return [(row, stream) for stream in streams for row in rows.of_stream(conn, stream.id)]
 
-        for row, name in await self._db.read(query):
-            if row.status is not IndexStatus.STOPPED:
-                await self._run(row, name)
+        for row, stream in await self._db.read(query):
+            if row.status is IndexStatus.STOPPED:
+                continue
+            # Windows that the cap of model calls would have skipped are not a gap.
+            resuming = row.extraction_type == "time" and row.status is IndexStatus.RUNNING and stream.store
+            if resuming:
+                await self._gaps.begin(row)
+            await self._run(row, stream, resuming=resuming)
 
     async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
         """Create an index on a stream and start it.
@@ -121,25 +133,28 @@ class IndexService:
         row = await self._db.write(insert)
         self._journal.wake()
         await self._subscriptions.bind(request.ws_connection_id, "index", row.id)
-        await self._run(row, stream.name)
+        await self._run(row, stream)
         return self._index(row)
 
     async def get(self, stream_id: str, index_id: str) -> SceneIndex:
         """Return an index. Raises NotFound."""
-        return self._index(await self._db.read(rows.get, index_id, stream_id))
+        return await self._db.read(lambda conn: self._shown(conn, rows.get(conn, index_id, stream_id)))
 
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
         """Start an index, unless it is running. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
         if row.status is IndexStatus.STOPPED:
-            row = await self._update(index_id, status=IndexStatus.RUNNING, status_reason="")
-            await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
+            await self._backfill.drop(row)
+            values = {"status": IndexStatus.RUNNING, "status_reason": "", "looked_from": time.time()}
+            row = await self._update(index_id, **values)
+            await self._run(row, await self._db.read(stream_rows.get, stream_id))
         return self._index(row)
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
         """Stop an index, unless it is stopped. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
         await self._stop(row)
+        await self._backfill.drop(row)
         return self._index(await self._update(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
 
     async def stop_all(self, stream_id: str) -> None:
@@ -159,7 +174,7 @@ class IndexService:
         await self._db.read(rows.get, index_id, stream_id)
         row = await self._update(index_id, prompt=prompt)
         if row.status is not IndexStatus.STOPPED:
-            await self._run(row, (await self._db.read(stream_rows.get, stream_id)).name)
+            await self._run(row, await self._db.read(stream_rows.get, stream_id))
         return self._index(row)
 
     async def list_scenes(
@@ -200,7 +215,7 @@ class IndexService:
 
         return await self._db.write(change)
 
-    async def _run(self, row: IndexRow, stream_name: str) -> None:
+    async def _run(self, row: IndexRow, stream: StreamRow, *, resuming: bool = False) -> None:
         try:
             provider = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
@@ -210,9 +225,11 @@ class IndexService:
         if row.status != "running" or row.status_reason:  # left by a pause or failure before a restart
             await self._update(row.id, status=IndexStatus.RUNNING, status_reason="")
         if row.extraction_type == "time":
-            await self._visual.start(visual_index(row, stream_name, cast(VisionProvider, provider)))
+            index = visual_index(row, stream.name, cast(VisionProvider, provider))
+            index.recorded, index.resuming = stream.store, resuming
+            await self._visual.start(index)
         else:
-            await self._audio.start(audio_index(row, stream_name, cast(LanguageProvider, provider), engine))
+            await self._audio.start(audio_index(row, stream.name, cast(LanguageProvider, provider), engine))
             await self._transcripts.need(row.stream_id, engine, row.id)
 
     async def _stop(self, row: IndexRow) -> None:
@@ -235,11 +252,15 @@ class IndexService:
     async def list(self, stream_id: str) -> list[SceneIndex]:
         """Return the indexes of a stream, oldest first. Raises NotFound."""
 
-        def query(conn: Connection) -> Sequence[IndexRow]:
+        def query(conn: Connection) -> list[SceneIndex]:
             stream_rows.get(conn, stream_id)
-            return rows.of_stream(conn, stream_id)
+            return [self._shown(conn, row) for row in rows.of_stream(conn, stream_id)]
 
-        return [self._index(row) for row in await self._db.read(query)]
+        return await self._db.read(query)
+
+    def _shown(self, conn: Connection, row: IndexRow) -> SceneIndex:
+        waiting = gap_rows.count_waiting(conn, row.id, row.extraction_config.get("time"), time.time())
+        return self._index(row).model_copy(update={"windows_waiting": waiting})
 
     def _index(self, row: IndexRow) -> SceneIndex:
         try:
@@ -264,6 +285,8 @@ class IndexService:
             status_reason=row.status_reason,
             windows_done=counters.get("done", 0),
             windows_skipped=counters.get("skipped", 0),
+            skipped={reason: count for reason in SkipReason if (count := counters.get(f"skipped_{reason}", 0))},
+            windows_late=counters.get("late", 0),
             windows_failed=counters.get("failed", 0),
             windows_unchanged=counters.get("unchanged", 0),
             windows_capped=counters.get("capped", 0),

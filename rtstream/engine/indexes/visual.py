@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, cast
 import anyio.to_thread
 
 from rtstream import messages as m
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
+from rtstream.rules.gaps import first_whole_window
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.windows import Window, Windows
 from rtstream.store.indexes import IndexRow
@@ -44,6 +47,10 @@ class RunningVisualIndex(RunningIndex):
     skip_unchanged: bool = False
     described: DescribedWindow | None = None
     """Set only with ``skip_unchanged``."""
+    resuming: bool = False
+    """Whether a gap before the first window is still open. That window is then a whole one."""
+    session: str = ""
+    """Session of the vision provider, if it is not that of the live windows."""
     windows: Windows[Picture] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +62,7 @@ class VisualIndexes:
 
     Args:
         runner: Runs the indexes.
+        gaps: Stores the gaps of the indexes.
         set_taps: Sets the pictures that the recorder of a stream sends, as the interval in seconds and the largest
             side in pixels per index.
         max_side: Largest side of the pictures in pixels.
@@ -63,16 +71,20 @@ class VisualIndexes:
     def __init__(
         self,
         runner: IndexRunner,
+        gaps: GapLog,
         set_taps: Callable[[str, dict[str, dict[str, float]]], Awaitable[None]],
         max_side: int,
     ) -> None:
         self._runner = runner
+        self._gaps = gaps
         self._set_taps = set_taps
-        self._max_side = max_side
+        self.max_side = max_side
         self._running: dict[str, RunningVisualIndex] = {}
 
     async def start(self, index: RunningVisualIndex) -> None:
         """Start an index, or restart it with a changed prompt."""
+        before = self._running.get(index.id)
+        index.resuming |= before is not None and before.resuming
         await self.stop(index.id)
         self._running[index.id] = index
         self._runner.start(index)
@@ -85,14 +97,30 @@ class VisualIndexes:
             index.scope.cancel()
             await self.retap(index.stream_id)
 
+    @property
+    def running(self) -> list[RunningVisualIndex]:
+        """All running visual indexes."""
+        return list(self._running.values())
+
     def of_stream(self, stream_id: str) -> list[RunningVisualIndex]:
         """Return the running visual indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
 
+    def get(self, index_id: str) -> RunningVisualIndex | None:
+        """Return a running visual index, or None if it is not running."""
+        return self._running.get(index_id)
+
+    def resume_at(self, index: RunningVisualIndex, time: float) -> None:
+        """Begin with the first whole window after the Unix time ``time``. The gap before it ends there."""
+        index.resuming = False
+        number = first_whole_window(time, index.length, index.frame_count)
+        index.windows.begin_with(number)
+        self._gaps.end(index.stream_id, index.id, number * index.length)
+
     async def retap(self, stream_id: str) -> None:
         """Send the stream's recorder the pictures that its indexes need now."""
         taps = {
-            index.id: {"interval_s": index.length / index.frame_count, "max_side": float(self._max_side)}
+            index.id: {"interval_s": index.length / index.frame_count, "max_side": float(self.max_side)}
             for index in self.of_stream(stream_id)
         }
         await self._set_taps(stream_id, taps)
@@ -103,6 +131,8 @@ class VisualIndexes:
         for index_id in frame.taps:
             index = self._running.get(index_id)
             if index is not None and index.stream_id == stream_id:
+                if index.resuming:
+                    self.resume_at(index, picture.time)
                 await self._complete(index, index.windows.add(picture))
 
     async def clock(self, stream_id: str, reached: float) -> None:
@@ -117,10 +147,11 @@ class VisualIndexes:
 
     async def _complete(self, index: RunningVisualIndex, windows: list[Window[Picture]]) -> None:
         for window in windows:
-            await self._runner.put(index, await _job(index, window))
+            await self._runner.put(index, await job_of(index, window))
 
 
-async def _job(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
+async def job_of(index: RunningVisualIndex, window: Window[Picture]) -> WindowJob:
+    """Return the job of looking at a window."""
     detail = SceneDetail(frame_times=[round(picture.time, 3) for picture in window.pictures])
     last = None
     if index.skip_unchanged:
@@ -134,7 +165,9 @@ def _description_call(
     index: RunningVisualIndex, window: Window[Picture], last: Grey | None
 ) -> Callable[[], Awaitable[VisionAnswer]]:
     """Return the model call for a window. ``last`` is the thumbnail of its last picture with ``skip_unchanged``."""
-    request = VisionRequest(index.prompt, window.pictures, session=index.id, json_schema=index.json_schema)
+    request = VisionRequest(
+        index.prompt, window.pictures, session=index.session or index.id, json_schema=index.json_schema
+    )
     provider = cast("VisionProvider", index.provider)
     json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
 
@@ -191,6 +224,11 @@ def _number(value: JsonValue, name: str) -> float:
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(f"{name} must be a number.")
     return number
+
+
+def past_of(index: RunningVisualIndex, gap_id: int) -> RunningVisualIndex:
+    """Return a copy of a running index that looks at a gap, with a state of its own."""
+    return replace(index, session=f"{index.id} gap {gap_id}", described=None, waiting=deque(), uncounted={})
 
 
 def visual_index(row: IndexRow, stream_name: str, provider: VisionProvider) -> RunningVisualIndex:

@@ -2,6 +2,7 @@
 
 from rtstream.engine.recordings.disk_bound import DiskBound
 from rtstream.engine.recordings.exports import ExportService
+from rtstream.engine.recordings.footage import FootageReader
 from rtstream.engine.recordings.links import (
     LinkEnded,
     LinkService,
@@ -20,6 +21,7 @@ from rtstream.engine.recordings.videos import VideoService
 __all__ = [
     "DiskBound",
     "ExportService",
+    "FootageReader",
     "LinkEnded",
     "LinkService",
     "LinkUnknown",

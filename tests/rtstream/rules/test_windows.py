@@ -67,3 +67,23 @@ def test_pictures_a_hair_before_the_grid_are_in_the_window_they_were_sampled_for
         [-0.001, 0.332, 0.666],
         [-0.001, 0.332, 0.666],
     ]
+
+
+@given(times, st.sampled_from([0.5, 1.0, 2.0, 5.0]), st.integers(0, 60))
+def test_windows_that_begin_later_have_everything_from_there_on(moments: list[float], length: float, skip: int) -> None:
+    first = grid_cell(1_000_000, length) + skip
+    later, all_of_them = Windows[Shot](length, 3), Windows[Shot](length, 3)
+    later.begin_with(first)
+    found = [window for moment in moments for window in later.add(Shot(moment))] + later.flush()
+    known = [window for moment in moments for window in all_of_them.add(Shot(moment))] + all_of_them.flush()
+    assert found == [window for window in known if window.start >= first * length]
+
+
+def test_a_clock_that_is_set_back_after_the_first_window_is_followed() -> None:
+    windows = Windows[Shot](1.0, 1)
+    windows.begin_with(10)
+    assert windows.add(Shot(9.5)) == []
+    assert windows.add(Shot(10.5)) == []
+    assert [window.start for window in windows.flush()] == [10.0]
+    windows.add(Shot(3.5))
+    assert [window.start for window in windows.flush()] == [3.0]

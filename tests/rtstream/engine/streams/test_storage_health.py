@@ -103,7 +103,9 @@ async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_datab
     assert len(after) >= before + 4
     (progress,) = (await engine.streams.get(stream.id)).indexes
     windows = sum(round(later.start - scene.start) for scene, later in pairwise(after))
-    assert windows - (len(after) - 1) <= progress.windows_skipped  # a busy machine may skip some, and counts them
+    assert (
+        windows - (len(after) - 1) <= progress.windows_skipped + progress.windows_waiting
+    )  # a busy machine may skip some, and counts them
     decided, _ = await engine.alerts.list_decisions(stream.id, index_id, alert.alert_id, Page(page_size=500))
     assert len(decided) >= before + 4
     page = await engine.journal.read(0, Filter(channels=["health"]), limit=500)

@@ -1,0 +1,90 @@
+"""Stores the gaps of indexes as they begin and end, in the order of the scenes around them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import anyio
+from sqlalchemy import Connection
+
+from rtstream.rules.gaps import gap_start
+from rtstream.states import GapReason
+from rtstream.store import gaps as rows
+from rtstream.store.gaps import DroppedWindows
+from rtstream.store.indexes import IndexRow
+from rtstream.store.queue import WriteQueue
+
+
+class GapLog:
+    """Writes gaps through the queue of results. ``changed`` is set whenever there may be more to analyse."""
+
+    def __init__(self, queue: WriteQueue) -> None:
+        self._queue = queue
+        self._dropped: dict[tuple[str, GapReason], DroppedWindows] = {}  # not written yet
+        self._writing: set[tuple[str, GapReason]] = set()
+        self.changed = anyio.Event()
+
+    @property
+    def writing(self) -> bool:
+        """Whether results are not written yet, so that stored scenes are not complete."""
+        return self._queue.waiting > 0
+
+    async def begin(self, row: IndexRow) -> None:
+        """Begin a gap after the last window of a visual index that was running when its engine ended."""
+        length = float(row.extraction_config["time"])
+        now = time.time()
+
+        def write(conn: Connection) -> None:
+            start = gap_start(length, row.created_at, row.looked_from, rows.looked_until(conn, row.id, now))
+            rows.begin(conn, row.stream_id, row.id, "", start, GapReason.ENGINE_ENDED, now)
+
+        await self._queue.write_then(write, self.wake)
+
+    def end(self, stream_id: str, index_id: str, at: float) -> None:
+        """End the open gap of an index. Its live windows begin at the Unix time ``at``."""
+        self._queue.put(lambda conn: rows.finish_open(conn, stream_id, index_id, "", at), self.wake)
+
+    def drop(self, stream_id: str, index_id: str, start: float, end: float, reason: GapReason) -> None:
+        """Add a window that was not looked at live to a gap.
+
+        Windows that wait for the database become one write, so they need little room.
+        """
+        dropped = DroppedWindows(stream_id, index_id, start, end, 1, reason)
+        key = index_id, reason
+        before = self._dropped.get(key)
+        if before is not None:
+            start, end = min(before.start, start), max(before.end, end)
+            dropped = replace(before, start=start, end=end, count=before.count + 1)
+        self._dropped[key] = dropped
+        self.flush()
+
+    def flush(self) -> None:
+        """Write dropped windows for which the queue had no room."""
+        for key in self._dropped.keys() - self._writing:
+            if self._write(key):
+                self._writing.add(key)
+
+    def _write(self, key: tuple[str, GapReason]) -> bool:
+        taken = self._dropped[key]
+
+        def write(conn: Connection) -> None:
+            nonlocal taken
+            taken = self._dropped[key]
+            rows.extend(conn, taken, time.time())
+
+        def written() -> None:
+            left = replace(self._dropped[key], count=self._dropped[key].count - taken.count)
+            if left.count:
+                self._dropped[key] = left
+            else:
+                del self._dropped[key]
+            self._writing.discard(key)
+            self.flush()
+            self.wake()
+
+        return self._queue.put(write, written)
+
+    def wake(self) -> None:
+        """Announce that there may be more to analyse."""
+        self.changed.set()

@@ -1,0 +1,132 @@
+"""Decides which windows of an index a gap contains, in which order they are looked at, and when there is time for it.
+
+A gap is a range of Unix time in which windows were not looked at, although the stream was recorded: the engine was
+killed or restarted, or it could not keep up. Times are Unix seconds, and windows are numbered as in ``rules.windows``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from rtstream.rules.playlist import Range
+from rtstream.rules.sample_grid import SLACK_S, grid_cell
+
+MAX_AGE_S = 86400.0
+"""Age at which a window is no longer looked at, in seconds."""
+MAX_GAPS = 64
+"""Number of gaps of an index. The oldest one beyond it is given up."""
+JOIN_S = 60.0
+"""Gaps with fewer seconds between them become one."""
+SETTLED_S = 30.0
+"""Seconds after which a closed recording counts as the newest one of its time."""
+FINAL_S = 150.0
+"""Seconds after which nothing more is added to recorded footage. A segment has at most two minutes."""
+LIVE_PER_DELAY = 25
+"""Live windows of an index for each one that a look into the past may delay: 4 %, which the 95th percentile ignores."""
+
+
+class Ending(Protocol):
+    """Anything with an end on the time line."""
+
+    @property
+    def end(self) -> float | None:
+        """Unix seconds, or None while it is not known."""
+        ...
+
+
+G = TypeVar("G", bound=Ending)
+
+
+def gap_start(length: float, created_at: float, looked_from: float | None, looked_until: float | None) -> float:
+    """Return where the gap of an index begins that was running when its engine ended.
+
+    Args:
+        length: Length of its windows in seconds.
+        created_at: When the index was created.
+        looked_from: When it was last started by request, if it was.
+        looked_until: End of the newest window that it looked at live, if there is one.
+    """
+    begin = grid_cell(max(created_at, looked_from or 0.0), length) * length
+    return max(begin, looked_until or 0.0)
+
+
+def first_whole_window(time: float, length: float, frame_count: int) -> int:
+    """Return the number of the first window that has all its frames if the first frame is taken at ``time``."""
+    window = grid_cell(time, length)
+    complete = grid_cell(time, length / frame_count) <= window * frame_count
+    return window if complete else window + 1
+
+
+def missing_windows(
+    start: float, end: float, length: float, looked_at: Iterable[float], recorded: Sequence[Range]
+) -> list[int]:
+    """Return the numbers of the windows in [start, end) that were recorded and not looked at, oldest first.
+
+    Args:
+        start: Start of the gap. A window that begins before it is not a part of the gap.
+        end: End of the gap. A window that ends after it is not a part of the gap.
+        length: Length of the windows in seconds.
+        looked_at: Starts of the windows that were looked at.
+        recorded: Recorded ranges, sorted by start.
+    """
+    first = math.ceil((start - SLACK_S) / length)
+    last = math.floor((end + SLACK_S) / length)
+    known = {round(at / length) for at in looked_at}
+    found: list[int] = []
+    for begin, until in recorded:
+        number = max(first, grid_cell(begin, length))
+        while number < last and number * length < until - SLACK_S:
+            if number not in known:
+                found.append(number)
+            number += 1
+        first = max(first, number)
+    return found
+
+
+def newest_first(gaps: Iterable[G]) -> list[G]:
+    """Sort gaps whose end is known. The newest one is analysed first."""
+    return sorted((gap for gap in gaps if gap.end is not None), key=lambda gap: gap.end or 0.0, reverse=True)
+
+
+def settled_until(now: float, newest: tuple[float, bool] | None) -> float:
+    """Return the time up to which no more footage of a stream is added.
+
+    Args:
+        now: The current time.
+        newest: End of the newest recording, and whether it is closed. None if there is no recording.
+    """
+    if newest is None:
+        return now - SETTLED_S
+    ended_at, closed = newest
+    return max(now - SETTLED_S if closed else ended_at, now - FINAL_S)
+
+
+def has_time(busy: bool, next_due_s: float, expected_s: float, live_windows: int, indexes: int) -> bool:
+    """Return whether a model may look at a window of the past now.
+
+    The look should be over before the next live window arrives. If looks take too long for that, one may delay live
+    windows from time to time, so rarely that the 95th percentile of their lag stays the same.
+
+    Args:
+        busy: Whether a live window is being looked at or waits.
+        next_due_s: Seconds until the next live window is expected. It may be infinite.
+        expected_s: Expected duration of the look in seconds.
+        live_windows: Number of live windows since a look last delayed one.
+        indexes: Number of running indexes, whose next windows all may be delayed.
+    """
+    if busy:
+        return False
+    return expected_s <= next_due_s or live_windows >= LIVE_PER_DELAY * max(1, indexes)
+
+
+def joins(start: float, end: float, other: tuple[float, float]) -> bool:
+    """Return whether a gap [start, end) and another one are so close that they become one."""
+    return start <= other[1] + JOIN_S and other[0] <= end + JOIN_S
+
+
+def too_many(gaps: Collection[G]) -> list[G]:
+    """Return the gaps of an index that are given up, because there are too many. They are the oldest."""
+    ended = newest_first(gaps)
+    return ended[max(0, MAX_GAPS - (len(gaps) - len(ended))) :]

@@ -1,0 +1,210 @@
+"""Queries on gaps: ranges that were recorded and not analysed live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
+
+from rtstream.rules.gaps import joins
+from rtstream.states import GapReason
+from rtstream.store.rows import RowReader
+from rtstream.store.tables import gaps, scenes
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """A stored gap. ``end`` is None until live analysis has begun again."""
+
+    id: int
+    stream_id: str
+    index_id: str | None
+    engine: str
+    start: float
+    end: float | None
+    reached: float
+    reason: GapReason
+    dropped: int
+    analysed: bool
+    created_at: float
+
+
+_GAPS = RowReader(GapRow, gaps)
+
+
+def insert(
+    conn: Connection,
+    *,
+    stream_id: str,
+    start: float,
+    end: float | None,
+    reason: GapReason,
+    now: float,
+    index_id: str | None = None,
+    engine: str = "",
+    dropped: int = 0,
+) -> int:
+    """Add a gap. Returns its id."""
+    values = {
+        "stream_id": stream_id,
+        "index_id": index_id,
+        "engine": engine,
+        "start": start,
+        "end": end,
+        "reached": start,
+        "reason": reason,
+        "dropped": dropped,
+        "analysed": False,
+        "created_at": now,
+    }
+    key = conn.execute(gaps.insert().values(**values)).inserted_primary_key
+    return int(key[0])  # pyright: ignore[reportOptionalSubscript]
+
+
+def begin(
+    conn: Connection, stream_id: str, index_id: str | None, engine: str, start: float, reason: GapReason, now: float
+) -> None:
+    """Add a gap whose end is not known yet, unless there is one that has not ended."""
+    if open_gap(conn, stream_id, index_id, engine) is None:
+        insert(
+            conn,
+            stream_id=stream_id,
+            index_id=index_id,
+            engine=engine,
+            start=start,
+            end=None,
+            reason=reason,
+            now=now,
+        )
+
+
+def open_gap(conn: Connection, stream_id: str, index_id: str | None, engine: str = "") -> GapRow | None:
+    """Return the gap of an index or a transcript that has not ended, if there is one."""
+    return _GAPS.first(conn, _GAPS.select().where(*_owner(stream_id, index_id, engine), gaps.c.end.is_(None)))
+
+
+def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: str, end: float) -> None:
+    """Set the end of a gap that has not ended. One that would be empty is removed."""
+    owner = (*_owner(stream_id, index_id, engine), gaps.c.end.is_(None))
+    conn.execute(delete(gaps).where(*owner, gaps.c.start >= end))
+    conn.execute(update(gaps).where(*owner).values(end=end))
+
+
+@dataclass(frozen=True)
+class DroppedWindows:
+    """Windows of an index that were not looked at live. ``count`` of them lie in [start, end)."""
+
+    stream_id: str
+    index_id: str
+    start: float
+    end: float
+    count: int
+    reason: GapReason
+
+
+def extend(conn: Connection, dropped: DroppedWindows, now: float) -> None:
+    """Add windows that were not looked at live to the newest gap of the same reason nearby, else add a gap."""
+    stream_id, index_id, start, end = dropped.stream_id, dropped.index_id, dropped.start, dropped.end
+    query = _GAPS.select().where(
+        *_owner(stream_id, index_id, ""),
+        gaps.c.reason == dropped.reason,
+        gaps.c.analysed.is_(False),
+        gaps.c.end.is_not(None),
+    )
+    found = _GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
+    if found is None or found.end is None or not joins(start, end, (found.start, found.end)):
+        insert(
+            conn,
+            stream_id=stream_id,
+            index_id=index_id,
+            start=start,
+            end=end,
+            reason=dropped.reason,
+            now=now,
+            dropped=dropped.count,
+        )
+        return
+    values = {
+        "start": min(found.start, start),
+        "end": max(found.end, end),
+        "reached": min(found.reached, start),
+        "dropped": found.dropped + dropped.count,
+    }
+    conn.execute(update(gaps).where(gaps.c.id == found.id).values(**values))
+
+
+def get(conn: Connection, gap_id: int) -> GapRow | None:
+    """Return a gap, or None if it is gone."""
+    return _GAPS.first(conn, _GAPS.select().where(gaps.c.id == gap_id))
+
+
+def of_index(conn: Connection, index_id: str) -> list[GapRow]:
+    """Return the gaps of an index, oldest first."""
+    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id == index_id).order_by(gaps.c.start))
+
+
+def to_analyse(conn: Connection) -> list[GapRow]:
+    """Return all gaps that are not analysed yet, oldest first."""
+    return _GAPS.all(conn, _GAPS.select().where(gaps.c.analysed.is_(False)).order_by(gaps.c.start))
+
+
+def reach(conn: Connection, gap_id: int, at: float) -> None:
+    """Store that everything in a gap before the Unix time ``at`` is done."""
+    conn.execute(update(gaps).where(gaps.c.id == gap_id, gaps.c.reached < at).values(reached=at))
+
+
+def skip(conn: Connection, gap_id: int, count: int, at: float) -> None:
+    """Store that ``count`` windows of a gap were counted as skipped, and that everything before ``at`` is done."""
+    left = case((gaps.c.dropped > count, gaps.c.dropped - count), else_=0)
+    conn.execute(update(gaps).where(gaps.c.id == gap_id).values(dropped=left))
+    reach(conn, gap_id, at)
+
+
+def finish(conn: Connection, gap_id: int) -> None:
+    """Remove a gap that is analysed. Its scenes stay."""
+    remove(conn, [gap_id])
+
+
+def remove(conn: Connection, gap_ids: Sequence[int]) -> None:
+    """Remove gaps. Their scenes stay."""
+    conn.execute(delete(gaps).where(gaps.c.id.in_(gap_ids)))
+
+
+def looked_until(conn: Connection, index_id: str, now: float) -> float | None:
+    """Return the end of the newest window before ``now`` that an index looked at live."""
+    query = select(scenes.c.end).where(scenes.c.index_id == index_id, scenes.c.start < now, scenes.c.gap_id.is_(None))
+    return conn.execute(query.order_by(scenes.c.start.desc()).limit(1)).scalar()
+
+
+def looked_at(conn: Connection, index_id: str, start: float, end: float) -> list[float]:
+    """Return the starts of the windows in [start, end) that an index has looked at."""
+    query = select(scenes.c.start).where(
+        scenes.c.index_id == index_id, scenes.c.start >= start - 1e-3, scenes.c.start < end
+    )
+    return list(conn.execute(query).scalars())
+
+
+def count_scenes(conn: Connection, index_id: str, gap_id: int, start: float, end: float) -> int:
+    """Return the number of scenes of a gap in [start, end)."""
+    query = select(func.count()).where(
+        scenes.c.index_id == index_id, scenes.c.gap_id == gap_id, scenes.c.start >= start - 1e-3, scenes.c.start < end
+    )
+    return conn.execute(query).scalar_one()
+
+
+def count_waiting(conn: Connection, index_id: str, length: float | None, now: float) -> int:
+    """Return about how many windows of an index wait to be looked at. ``length`` is that of a window in seconds."""
+    waiting = 0
+    for gap in of_index(conn, index_id):
+        end = now if gap.end is None else gap.end
+        if gap.dropped:
+            waiting += max(0, gap.dropped - count_scenes(conn, index_id, gap.id, gap.start, end))
+        elif length:
+            waiting += max(0, round((end - gap.reached) / length))
+    return waiting
+
+
+def _owner(stream_id: str, index_id: str | None, engine: str) -> tuple[ColumnElement[bool], ...]:
+    index = gaps.c.index_id.is_(None) if index_id is None else gaps.c.index_id == index_id
+    return gaps.c.stream_id == stream_id, index, gaps.c.engine == engine
