@@ -155,17 +155,27 @@ class _OpenFile:
             self._file.seek(0)
             return self._file.read(len(HEADER))
 
-    def problem(self) -> str:
-        """Return what happened to the file behind the engine's back, or an empty string."""
+    def absence(self) -> str:
+        """Return whether another file, or none, is at the path, as ``problem`` does."""
         try:
             found = self._path.stat()
-            header = self._header()
         except FileNotFoundError:
             return "was removed while the engine ran"
         except OSError:
             return ""  # of the disk, which is reported elsewhere
         if self._identity is not None and (found.st_dev, found.st_ino) != self._identity:
             return "was replaced while the engine ran"
+        return ""
+
+    def problem(self) -> str:
+        """Return what happened to the file behind the engine's back, or an empty string."""
+        if absent := self.absence():
+            return absent
+        try:
+            found = self._path.stat()
+            header = self._header()
+        except OSError:
+            return ""
         if header != HEADER:
             return OVERWRITTEN
         if found.st_size < self._size:  # it is never made smaller
@@ -203,6 +213,8 @@ class Database:
             prepare(self._engine)
             if self._file is not None:
                 self._file.note()
+                event.listen(self._engine, "do_connect", lambda *_: self._refuse_another_file())
+                event.listen(self._engine, "connect", self._refuse_another_file, insert=True)  # before it writes
         except BaseException:
             self._engine.dispose()
             if self._file is not None:
@@ -233,6 +245,17 @@ class Database:
             marker.touch(mode=0o600)
             opened.marker = marker
         return opened
+
+    def _refuse_another_file(self, opened: sqlite3.Connection | None = None, _record: object = None) -> None:
+        """Open no further connection after the file was removed or replaced.
+
+        SQLite would create an empty database, or mix the rows of two. The check runs before SQLite opens the file, and
+        again afterwards, because another program may have acted in between.
+        """
+        if self._file is not None and (absent := self._file.absence()):
+            if opened is not None:
+                opened.close()
+            raise DatabaseUnavailable(f"The database file {absent}.", _REPAIR, damaged=True)
 
     @property
     def failure(self) -> DatabaseUnavailable | None:

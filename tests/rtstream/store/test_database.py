@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -66,6 +67,46 @@ async def test_a_fault_of_a_query_is_not_taken_for_a_failing_database(tmp_path: 
     db = Database.below(tmp_path)
     with pytest.raises(DBAPIError):
         await db.read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
+    await db.aclose()
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+@pytest.mark.parametrize("other", ["nothing", "empty", "database"])
+async def test_no_connection_opens_another_file_that_took_the_place_of_the_database(
+    tmp_path: Path, other: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would create an empty database, or mix the rows of two. Connections are opened when they are needed."""
+    Database.below(tmp_path / "other").close()
+    db = Database.below(tmp_path)
+    path = tmp_path / "rtstream.db"
+
+    def replace() -> None:
+        if other == "nothing":
+            path.unlink()
+        else:
+            source = tmp_path / "other" / "rtstream.db"
+            if other == "empty":
+                source.write_bytes(b"")
+            source.replace(path)
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        monkeypatch.undo()
+        replace()
+        return sqlite3.connect(*args, **options)
+
+    db._engine.dispose()
+    if moment == "before":
+        replace()
+    else:
+        monkeypatch.setattr(db._engine.dialect, "connect", connect)
+    with pytest.raises(DatabaseUnavailable, match=r"was (removed|replaced) while the engine ran.*db repair"):
+        await db.read(count)
+    with pytest.raises(DatabaseUnavailable):
+        await db.write(insert)
+    assert db.failure is not None
+    assert db.failure.damaged
+    if other == "nothing":
+        assert not path.exists() or (moment == "meanwhile" and not path.stat().st_size)
     await db.aclose()
 
 
