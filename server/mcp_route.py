@@ -90,8 +90,8 @@ class McpRoute:
                 async with endpoint.mcp.session_manager.run():
                     self._loaded.set()
                     await stop.wait()
-                    endpoint.notifier.close()
-                    await anyio.sleep(0.1)  # listen streams send their final event
+                    if endpoint.notifier.close():
+                        await anyio.sleep(0.1)  # listen streams send their final event
             closed.set()
 
         async with anyio.create_task_group() as tasks:

@@ -118,9 +118,14 @@ class ChangeNotifier:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
-    def close(self) -> None:
-        """End every listen stream in order, so that a server that stops does not wait for them."""
+    def close(self) -> bool:
+        """End every listen stream in order, so that a server that stops does not wait for them.
+
+        Returns:
+            Whether there are any. They still send their final event.
+        """
         self._listen.close()
+        return self._listen.streams > 0
 
     # the older era
 
@@ -227,8 +232,16 @@ class _Listen(ListenHandler):
         super().__init__(bus)
         self._narrowed = narrowed
         self.uris: Counter[str] = Counter()
+        self.streams = 0
 
     async def __call__(self, ctx: _Request, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+        self.streams += 1
+        try:
+            return await self._stream(ctx, params)
+        finally:
+            self.streams -= 1
+
+    async def _stream(self, ctx: _Request, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         wanted = await self._narrowed([str(uri) for uri in params.notifications.resource_subscriptions or ()])
         notifications = params.notifications.model_copy(update={"resource_subscriptions": wanted or None})
         self._count(wanted, 1)

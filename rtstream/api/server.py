@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import socket
 import ssl
@@ -27,14 +28,49 @@ if TYPE_CHECKING:
 GRACE_S = 2
 """Seconds for active requests to finish when the server closes."""
 BACKLOG = 512
+DATE_S = 1.0
+"""Seconds between two updates of the ``Date`` header."""
+CLOSED_S = 0.01
+"""Seconds between two looks whether all connections are closed."""
+
+log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn with a notification when it listens, and without signal handlers."""
+    """Uvicorn with a notification when it listens, and without signal handlers.
+
+    It wakes up once per second for the ``Date`` header, instead of ten times, and closes without fixed pauses.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = anyio.Event()
+        self._exit = anyio.Event()
+
+    def close(self) -> None:
+        """Make ``serve`` finish the active requests and return."""
+        self.should_exit = True
+        self._exit.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with anyio.move_on_after(DATE_S):
+                await self._exit.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.server_state
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with anyio.move_on_after(GRACE_S) as grace:
+            while state.connections or state.tasks:  # noqa: ASYNC110
+                await anyio.sleep(CLOSED_S)
+        if grace.cancelled_caught:
+            log.warning("%d requests did not finish within %d s and are cancelled", len(state.tasks), GRACE_S)
+        for task in list(state.tasks):
+            task.cancel()
+        await self.lifespan.shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,7 +157,7 @@ async def serve(
                 while app.state.websockets:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             accepting.cancel()
-            server.should_exit = True
+            server.close()
 
 
 def _connections(config: EngineConfig) -> Connections:
