@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
 
 from rtstream.rules.text_safety import clean, neutralise_markdown
@@ -27,10 +29,19 @@ FOLLOW = (
 # Any: a server with any state.
 def install_prompts(mcp: MCPServer[Any]) -> None:
     """Install the prompts."""
-    mcp.prompt(title="Watch a stream")(watch_stream)
-    mcp.prompt(title="Take meeting notes")(meeting_notes)
-    mcp.prompt(title="What did I miss?")(what_did_i_miss)
-    mcp.prompt(title="Write an incident report")(incident_report)
+    for prompt in _prompts():
+        mcp.add_prompt(prompt)
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    """The prompts, which all servers of a process share, because their schemas take several milliseconds."""
+    return (
+        Prompt.from_function(watch_stream, title="Watch a stream"),
+        Prompt.from_function(meeting_notes, title="Take meeting notes"),
+        Prompt.from_function(what_did_i_miss, title="What did I miss?"),
+        Prompt.from_function(incident_report, title="Write an incident report"),
+    )
 
 
 def watch_stream(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self, TypeVar
 
 from mcp.server.mcpserver import Context
@@ -57,7 +58,7 @@ class WithContent(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Definition:
     """Properties of a tool besides its function's signature and docstring."""
 
@@ -141,8 +142,9 @@ class EngineTool(Tool):
         return _rendered(result) if convert_result else result
 
 
+@cache
 def build(definition: Definition) -> Tool:
-    """Build the tool of a definition."""
+    """Build the tool of a definition. All servers of a process share it, because its schemas take 10 ms."""
     fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
