@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-pytest_plugins = ["tests.sources", "tests.fixtures.served"]
+pytest_plugins = ["tests.sources", "tests.fixtures.databases", "tests.fixtures.served"]
 
 KINDS = ("unit", "engine", "integration")
 KIND_OF_FOLDER = {
