@@ -1,4 +1,4 @@
-"""MCP at /mcp, loaded while the API serves: the MCP library takes as long to import as all the rest."""
+"""MCP at /mcp, loaded for the first request: the MCP library takes as long to import as all the rest, and 25 MB."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CreateServer = Callable[[Settings, RTStreamClient], "McpEndpoint"]
 
 
 class McpRoute:
-    """Serves MCP once it is loaded. Requests that arrive before wait for it.
+    """Loads MCP when it is first requested, and serves it. Requests that arrive before it is loaded wait.
 
     Args:
         settings: The settings of the server.
@@ -52,12 +52,13 @@ class McpRoute:
         self._settings = settings
         self._client = client
         self._create_server = create_server
-        self._loaded = anyio.Event()
+        self._requested, self._loaded = anyio.Event(), anyio.Event()
         self._app: ASGIApp | None = None
         self.route = Route(MCP_PATH, endpoint=self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
+        self._requested.set()
         with anyio.move_on_after(LOAD_S):
             await self._loaded.wait()
         if self._app is None:
@@ -67,7 +68,7 @@ class McpRoute:
 
     @asynccontextmanager
     async def sessions(self, listening: anyio.Event, stop: anyio.Event) -> AsyncIterator[anyio.Event]:
-        """Load MCP once ``listening`` is set, and serve its sessions until ``stop``.
+        """Load MCP after ``listening``, once it is requested, and serve its sessions until ``stop``.
 
         Returns:
             An event that is set once the sessions are closed. They end before the HTTP server, which would otherwise
@@ -80,6 +81,8 @@ class McpRoute:
             with anyio.CancelScope() as loading:
                 tasks.start_soon(_cancel_at, stop, loading)
                 await listening.wait()
+                _freeze()
+                await self._requested.wait()
                 while endpoint is None:
                     try:
                         endpoint = await self._load()
@@ -111,10 +114,14 @@ class McpRoute:
             host=self._settings.host,
         )
         self._app = KeyGuard(app) if self._settings.mcp_require_key else app
-        # Loaded objects stay in memory. Without the freeze, each garbage collection would block for 0.2 s.
-        gc.freeze()
-        gc.enable()  # ``rtstream-mcp serve`` starts without it
+        _freeze()
         return endpoint
+
+
+def _freeze() -> None:
+    """Exempt all loaded objects from garbage collection, because each one would block for 0.2 s."""
+    gc.freeze()
+    gc.enable()  # ``rtstream-mcp serve`` starts without it
 
 
 async def _cancel_at(stop: anyio.Event, scope: anyio.CancelScope) -> None:

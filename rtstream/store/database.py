@@ -196,6 +196,8 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="db-checkpoint")
         self._writes = 0
+        self.committed = 0
+        """Number of writes that have been committed, from which a reader sees that nothing has changed."""
         self._file = _OpenFile(Path(self._engine.url.database or "")) if self._engine.dialect.name == "sqlite" else None
         self._failure: DatabaseUnavailable | None = None
         self._damage: DatabaseUnavailable | None = None
@@ -298,6 +300,7 @@ class Database:
         except DatabaseUnavailable as exc:
             self._note(exc)
             raise
+        self.committed += 1
         if self._failure is not None:
             self._note(None)
         return result

@@ -1,4 +1,4 @@
-"""MCP is loaded while the API serves, and the API never waits for it."""
+"""MCP is loaded for its first request, and the API never waits for it."""
 
 from __future__ import annotations
 
@@ -70,3 +70,21 @@ def test_the_engine_starts_without_the_mcp_library() -> None:
     script = "import sys, server.http; print(*(name for name in sys.modules if name.startswith('mcp')))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert loaded.split() == []
+
+
+async def test_mcp_is_loaded_for_the_first_request_to_it(tmp_path: Path) -> None:
+    created: list[McpEndpoint] = []
+
+    def create(settings: Settings, client: RTStreamClient) -> McpEndpoint:
+        created.append(create_mcp_server(settings, client))
+        return created[0]
+
+    async with (
+        serving(tmp_path / "data", create_server=create) as served,
+        httpx.AsyncClient(base_url=served.url, trust_env=False) as http,
+    ):
+        assert (await http.get("/rtstream", headers={"x-access-token": KEY})).status_code == 200
+        await anyio.wait_all_tasks_blocked()
+        assert not created
+        await http.post("/mcp", json={}, headers={"x-access-token": KEY})
+        assert len(created) == 1

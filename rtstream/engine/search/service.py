@@ -330,7 +330,8 @@ class SearchService:
                     self._queries.model = await self._number(self._provider)
                     await self._indexer.load(self._model)
                     self._loaded.set()
-                arrived = self._journal.grown  # taken before reading, so that rows written in between are not missed
+                # Taken before reading, so that rows written in between are not missed.
+                arrived, committed = self._journal.grown, self._db.committed
                 self._reads += 1
                 more = await self._indexer.tick()
                 if self._documents.waiting:
@@ -338,8 +339,9 @@ class SearchService:
                 if not more:
                     self._settled = self._reads
                     self._read_all.notify()
-                    with anyio.move_on_after(POLL_S):
-                        await arrived.wait()
+                    while not arrived.is_set() and self._db.committed == committed:
+                        with anyio.move_on_after(POLL_S):
+                            await arrived.wait()
                     await anyio.sleep(PAUSE_S)
             except Exception as exc:  # noqa: BLE001 - logged
                 log_failure(log, "results could not be indexed for search", exc)
