@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rtstream.json_types import JsonObject
 
@@ -43,6 +43,14 @@ class RecorderSpec:
         return replace(self, **taken_over) == other
 
 
+class HealthNote(NamedTuple):
+    """A problem or a note about a source that is connected."""
+
+    code: str  # HealthCode
+    level: str  # HealthLevel
+    text: str
+
+
 @dataclass
 class RecorderHealth:
     """The state of the connection to the source has changed."""
@@ -52,7 +60,12 @@ class RecorderHealth:
     attempts: int = 0
     media: JsonObject | None = None  # MediaInfo fields, with state "connected"
     code: str = ""  # HealthCode of the reason, if it has one
+    reasons: list[HealthNote] = field(default_factory=list)  # besides the reason
     kind: ClassVar[str] = "health"
+
+    def __post_init__(self) -> None:
+        """Restore the types that JSON does not have. Raises TypeError."""
+        self.reasons = [HealthNote(*(str(each) for each in reason)) for reason in self.reasons]
 
 
 @dataclass

@@ -41,6 +41,7 @@ class HealthCode(ApiState):
     DATABASE_UNAVAILABLE = "database_unavailable"
     DISK_FULL = "disk_full"
     DISK_ERROR = "disk_error"
+    FORMAT_CHANGED = "format_changed"
 
 
 class HealthLevel(ApiState):

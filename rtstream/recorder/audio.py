@@ -31,6 +31,11 @@ class AudioTap:
         self._on = False
         self.restart()
 
+    @property
+    def is_on(self) -> bool:
+        """Whether audio is decoded."""
+        return self._on
+
     def set_on(self, on: bool) -> None:
         """Turn decoding on or off."""
         if on != self._on:

@@ -86,6 +86,12 @@ class Sampler:
         self._clock = 0.0
         self.newest: tuple[av.VideoFrame, float] | None = None  # latest decoded frame and its Unix time
 
+    def replace(self, context: VideoCodecContext) -> None:
+        """Decode with another decoder from the next keyframe on."""
+        self._reset()
+        context.thread_type, context.thread_count = "NONE", 1
+        self._context = context
+
     @property
     def aspect(self) -> float:
         """The pixel aspect of the decoded frames."""
@@ -231,6 +237,11 @@ class CurrentGop:
         self._bytes = 0
         self._full = False
         self.aspect = 1.0  # pixel aspect of the picture that ``newest`` returned last
+
+    def replace(self, context: VideoCodecContext) -> None:
+        """Decode as this decoder does from the next keyframe on."""
+        self._packets, self._bytes = [], 0
+        self._extradata = context.extradata
 
     def add(self, packet: av.Packet, shown_at: float) -> None:
         """Add a packet that is presented at ``shown_at`` seconds on the time line."""

@@ -26,7 +26,7 @@ from rtstream.recorder.web import WebClient
 from rtstream.recorder.web_input import WebInput
 from rtstream.rules.addresses import parse_allowed
 from rtstream.rules.rtmp import tc_url
-from rtstream.rules.source_options import check_listening, parse_ports, rtsp_transport
+from rtstream.rules.source_options import check_listening, parse_ports, probing, rtsp_transport
 from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, parse_source
 
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
@@ -73,7 +73,9 @@ def prepare(spec: RecorderSpec) -> Input:
         return _file(source.file)
     openers = {"http": _web, "rtsp": _rtsp, "rtmp": _rtmp, "tcp": _tcp, "udp": _udp, "srt": _srt}
     name = source.scheme if source.scheme in openers else source.scheme.removesuffix("s")
-    return openers[name](spec, source)
+    opened = openers[name](spec, source)
+    opened.options |= probing(name)
+    return opened
 
 
 def _file(url: str) -> Input:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 from av.codec.context import Flags
 from av.error import FFmpegError
@@ -12,6 +12,14 @@ from av.video.codeccontext import VideoCodecContext
 PARAMETER_SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 """Types of the units that a decoder needs before the first picture (SPS and PPS; H.265 also VPS)."""
 SCANNED_BYTES = 16_384  # parameter sets are at the beginning of a keyframe, soon followed by the first slice
+
+
+class VideoFormat(NamedTuple):
+    """The format of a video track, with the parameter sets that describe it (empty: not repeated)."""
+
+    width: int  # pixels
+    height: int
+    configuration: bytes
 
 
 def parameter_sets(packet: Packet, codec: str) -> frozenset[bytes]:
@@ -41,16 +49,32 @@ def decodes(packet: Packet, codec: str, configuration: bytes) -> bool:
     units = _units(packet, codec, None)
     if not units:
         return True
+    own = PARAMETER_SETS[codec]
+    picture = b"".join(b"\0\0\0\1" + unit for kind, unit in units if kind not in own)
+    return _decoded_size(picture, codec, configuration) is not None
+
+
+def video_format(packet: Packet, codec: str, configuration: bytes) -> VideoFormat | None:
+    """Return the format of a keyframe by decoding it with ``configuration``; None if it cannot be decoded.
+
+    ``configuration`` is empty if the keyframe needs no other parameter sets than its own.
+    """
+    size = _decoded_size(bytes(packet), codec, configuration)
+    return None if size is None else VideoFormat(*size, configuration)
+
+
+def _decoded_size(picture: bytes, codec: str, configuration: bytes) -> tuple[int, int] | None:
     context = cast(VideoCodecContext, VideoCodecContext.create(codec, "r"))
     context.thread_type, context.thread_count = "NONE", 1
     context.flags |= Flags.output_corrupt  # pictures of a gradual refresh are whole only later
-    own = PARAMETER_SETS[codec]
-    picture = b"".join(b"\0\0\0\1" + unit for kind, unit in units if kind not in own)
     try:
-        context.extradata = configuration
-        return bool([*context.decode(Packet(picture)), *context.decode(None)])
+        if configuration:
+            context.extradata = configuration
+        for frame in [*context.decode(Packet(picture)), *context.decode(None)]:
+            return frame.width, frame.height
     except (FFmpegError, ValueError, MemoryError):
-        return False
+        pass
+    return None
 
 
 def usable_configuration(packet: Packet, codec: str, own: bytes) -> bytes | None:

@@ -276,7 +276,7 @@ class Recorder:
         with self._processing:
             self._session = session
             session.set_taps(self._taps)
-        self._health("connected", "; ".join(source.notes), media=source.media)
+        session.health.publish()
         self._trim_at = time.monotonic() + TRIM_S
         try:
             self._read(session)
@@ -393,8 +393,10 @@ class Recorder:
                 self._trim_at = math.inf
                 _trim_memory()
             self._check_engine()
+            session = self._session
+            if session is not None:
+                session.health.expire()
             if ticks % STATS_TICKS == 0:
-                session = self._session
                 lag = 0.0 if session is None else session.lag_s
                 stats = RecorderStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
                 # Healthy streams stay silent, because each message wakes the engine.

@@ -9,13 +9,14 @@ from pathlib import Path
 from av.error import FFmpegError
 from av.packet import Packet
 
-from rtstream.messages import RecorderHealth, RecorderSpec
+from rtstream.messages import RecorderSpec
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import failure_code
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import usable_configuration
 from rtstream.recorder.recording_wait import RecordingWait, WaitingPacket
-from rtstream.recorder.source import Source
+from rtstream.recorder.source_health import SourceHealth
+from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import Placed, WallClock
@@ -32,13 +33,22 @@ SILENT = "the source declares an audio track but sends no audio, so the video is
 class RecordingSequence:
     """Writes the packets of a connection to one recording after another, with the tracks that send something."""
 
-    def __init__(self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync, clock: WallClock) -> None:
+    def __init__(
+        self,
+        spec: RecorderSpec,
+        media: SourceMedia,
+        outbox: Outbox,
+        sync: DiskSync,
+        clock: WallClock,
+        health: SourceHealth,
+    ) -> None:
         self.clock = clock
         """The clock of the timeline. Another one is set only after ``finish``."""
-        self._spec, self._source, self._outbox, self._sync = spec, source, outbox, sync
+        self._spec, self._media, self._outbox, self._sync, self._health = spec, media, outbox, sync, health
         self._recording: RecordingWriter | None = None
-        rate = source.audio.codec_context.sample_rate if source.audio and None not in source.recordable else 0
-        self._wait = RecordingWait(rate)
+        self._formats = media.formats  # of the recording that is open or about to begin
+        self._ends = False  # the recording ends before the next keyframe, because a format has changed
+        self._wait = RecordingWait(self._audio_rate)
         self._unstored = False  # health shows a reason until a segment is stored
         self._undecodable = 0  # keyframes that could not begin a recording
         self._refused = 0  # consecutive packets that the muxer refused
@@ -50,6 +60,17 @@ class RecordingSequence:
         if self._recording is not None:
             self._recording.min_free_bytes = spec.min_free_bytes
 
+    @property
+    def _audio_rate(self) -> int:
+        """Ticks per second of the audio to wait for; 0 if none is recorded together with video."""
+        return 0 if None in self._media.recordable else self._media.audio_format.rate
+
+    def format_changed(self) -> None:
+        """End the recording at the next keyframe, or now if there is no video. The next one has the new format."""
+        if self._media.recordable[0] is None:
+            self.finish()
+        self._ends = True
+
     def note_audio(self) -> None:
         """Note that the audio track sent a packet that can be recorded."""
         if not self._wait.has_audio:
@@ -58,7 +79,7 @@ class RecordingSequence:
     def show_until_stored(self, reason: str) -> None:
         """Show a reason in health until the next segment is stored."""
         self._unstored = True
-        self._outbox.send(RecorderHealth("connected", reason, 0, self._source.media))
+        self._health.pause(reason)
 
     def add(self, packet: Packet, is_video: bool, placed: Placed, at: float) -> None:
         """Record a packet.
@@ -69,18 +90,30 @@ class RecordingSequence:
             placed: Its times in ticks of its track on the timeline.
             at: Its decode time in seconds on the timeline.
         """
+        if self._ends:
+            if self._media.recordable[0] is not None and not (is_video and packet.is_keyframe):
+                if is_video:
+                    self._add(packet, is_video, placed, at)
+                return
+            self.finish()
+            self._ends = False
+            self._wait.audio_rate = self._audio_rate
+        self._add(packet, is_video, placed, at)
+
+    def _add(self, packet: Packet, is_video: bool, placed: Placed, at: float) -> None:
         if self._recording is not None:
             if not (is_video and packet.is_keyframe and self._wait.joins()):
                 self._store(packet, is_video, placed.dts, placed.pts)
                 return
             log.info("new recording: the audio track sends")
             self._close_recording()
-        if time.monotonic() < self._paused_until or self._source.recordable == (None, None):
+        if time.monotonic() < self._paused_until or self._media.recordable == (None, None):
             return
         if self._wait.configuration is None:
             configuration = self._configuration(packet, is_video)
             if configuration is None:
                 return
+            self._formats = self._media.formats
             self._wait.begin(configuration, at)
         self._wait.add(WaitingPacket(packet, is_video, placed.dts, placed.pts), at)
         if self._wait.is_over:
@@ -99,14 +132,9 @@ class RecordingSequence:
 
     def _show_silent_audio(self) -> None:
         """Say in health that the recording has no audio, and no longer once it has."""
-        video, audio = self._source.recordable
+        video, audio = self._media.recordable
         silent = video is not None and audio is not None and not self._wait.has_audio
-        if silent != (SILENT in self._source.notes):
-            self._source.notes = [note for note in self._source.notes if note != SILENT] + [SILENT] * silent
-            self._show_connected()
-
-    def _show_connected(self) -> None:
-        self._outbox.send(RecorderHealth("connected", "; ".join(self._source.notes), 0, self._source.media))
+        self._health.say("audio", SILENT if silent else "")
 
     def _store(self, packet: Packet, is_video: bool, dts: int, pts: int) -> None:
         if self._recording is None:
@@ -116,7 +144,7 @@ class RecordingSequence:
             self._refused = 0
             if self._unstored and self._recording.closed_segments:
                 self._unstored = False
-                self._show_connected()
+                self._health.resume()
         except FFmpegError as exc:  # first, because some of them are also OSErrors
             self._refused += 1
             self._outbox.count("packets_unstorable")
@@ -133,14 +161,15 @@ class RecordingSequence:
 
         The result is empty for those that the source had when it was opened, and None if the recording cannot begin.
         """
-        video, _ = self._source.recordable
+        video, _ = self._media.recordable
         if video is None:
             return b""
         if not (is_video and packet.is_keyframe):
             return None
         if self._undecodable >= MOST_UNDECODABLE:
             return b""  # other decoders may be able to decode it
-        found = usable_configuration(packet, video.name or "", video.codec_context.extradata or b"")
+        own = self._media.configuration or video.codec_context.extradata or b""
+        found = usable_configuration(packet, self._media.video_codec, own)
         if found is None:
             self._undecodable += 1
             self._outbox.count("keyframes_undecodable")
@@ -149,7 +178,7 @@ class RecordingSequence:
         return found
 
     def _new_recording(self, configuration: bytes) -> RecordingWriter:
-        spec, (video, audio) = self._spec, self._source.recordable
+        spec, formats, (video, audio) = self._spec, self._formats, self._media.recordable
         if video is not None and not self._wait.has_audio:
             audio = None
         return RecordingWriter(
@@ -163,7 +192,7 @@ class RecordingSequence:
             name=spec.stream_name,
             url=show_url(spec.url),
             sync=self._sync,
-            configuration=configuration,
+            formats=formats._replace(configuration=configuration or formats.configuration),
         )
 
     def _recording_failed(self, exc: Exception, retry_s: float) -> None:
@@ -178,7 +207,7 @@ class RecordingSequence:
         if isinstance(exc, DamagedMedia) or self._undecodable:
             reason = "recording is paused: the source sends damaged parameter sets (VPS, SPS or PPS)"
         reason = reason or "recording is paused: the stream could not be stored"
-        self._outbox.send(RecorderHealth("connected", reason, 0, self._source.media, failure_code(exc)))
+        self._health.pause(reason, failure_code(exc))
 
     def finish(self) -> None:
         """Close the recording, if one is open, with the packets that waited for it."""

@@ -36,7 +36,7 @@ class RecordingWait:
         """Parameter sets of the recording that is about to begin; None if none is."""
         self.has_audio = False
         """Whether audio is among the packets of the current or the last wait."""
-        self._audio_rate = audio_rate
+        self.audio_rate = audio_rate
         self._packets: list[WaitingPacket] = []
         self._bytes = 0
         self._zero = self._began = self._at = 0.0
@@ -54,15 +54,15 @@ class RecordingWait:
         self._packets.append(packet)
         self._bytes += packet.packet.size
         self._at = at
-        if not packet.is_video and self._audio_rate:
+        if not packet.is_video and self.audio_rate:
             # Audio from before the keyframe is not recorded, so it proves nothing.
-            self.has_audio |= packet.dts >= self._zero * self._audio_rate
+            self.has_audio |= packet.dts >= self._zero * self.audio_rate
 
     @property
     def is_over(self) -> bool:
         """Whether all tracks have sent something, or the wait lasted long enough."""
         waited_s = max(self._at - self._zero, time.monotonic() - self._began)
-        return not self._audio_rate or self.has_audio or waited_s >= WAIT_S or self._bytes >= MAX_BYTES
+        return not self.audio_rate or self.has_audio or waited_s >= WAIT_S or self._bytes >= MAX_BYTES
 
     def take(self) -> list[WaitingPacket]:
         """End the wait, and return the packets."""
@@ -76,7 +76,7 @@ class RecordingWait:
     def joins(self) -> bool:
         """Return whether audio sends now although the recording began without it, so that another is to begin."""
         now = time.monotonic()
-        if self.has_audio or not self._audio_rate or now - self._audio_at > PRESENT_S or now < self._next_join:
+        if self.has_audio or not self.audio_rate or now - self._audio_at > PRESENT_S or now < self._next_join:
             return False
         self._next_join, self._join_again_s = now + self._join_again_s, min(2 * self._join_again_s, LONGEST_JOIN_S)
         return True

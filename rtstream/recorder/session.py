@@ -14,13 +14,16 @@ from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
-from rtstream.recorder.parameter_sets import holds_picture, known_at_opening, parameter_sets
+from rtstream.recorder.parameter_sets import holds_picture
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.recording_sequence import RecordingSequence
 from rtstream.recorder.source import Source
+from rtstream.recorder.source_health import SourceHealth
+from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
+from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +32,15 @@ MOST_GUESSES = 4
 BEHIND_S = 2.0
 BURST_S = 30.0  # a source that starts this far ahead of real time is read at real-time pace
 AHEAD_S = 0.5
-STABLE_S = 2.0  # a change of format this soon after opening is ignored
 UNDATED = 16
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
+
+
+def _rate(track: Track) -> tuple[int, Fraction | None]:
+    """Return the ticks per second, and the time base for the packets, or None if they have it already."""
+    base = Fraction(1, track.rate)
+    return track.rate, base if track.time_base != base else None
 
 
 class FormatChanged(Exception):
@@ -47,10 +55,11 @@ class Session:
     ) -> None:
         self.source = source
         self._spec, self._outbox = spec, outbox
+        self.media = SourceMedia(source.video, source.audio, source.media)
+        self.health = SourceHealth(outbox.send, lambda: self.media.shown)
         tracks: dict[int, Track] = {}
         self._video = self._audio = -1
         self._empty_keyframes = 0  # in a row
-        self._parameters: frozenset[bytes] = frozenset()
         self._sampler = self._sound = self._gop = None
         if source.video is not None:
             assert source.video.time_base is not None  # always set for streams of an input
@@ -58,28 +67,23 @@ class Session:
             tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
             self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
             self._gop = CurrentGop(source.video.codec_context)
-            self._parameters = known_at_opening(source.video.codec_context.extradata)
         if source.audio is not None:
-            rate = source.audio.codec_context.sample_rate
+            rate = self.media.audio_format.rate
             assert source.audio.time_base is not None
             self._audio = source.audio.index
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
         self._paced, self._buffered = source.paced, source.buffered
-        # Ticks per second, and the time base for the packets, or None if they have it already.
-        self._rates = {
-            index: (track.rate, Fraction(1, track.rate) if track.time_base != Fraction(1, track.rate) else None)
-            for index, track in tracks.items()
-        }
+        self._rates = {index: _rate(track) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
         self._held: Packet | None = None
         self._clock, self._dates = self._new_clock(), self._ask_playlist()
         self._clock_moved = False
         self._first_arrival: float | None = None
-        self._opened = time.monotonic()
         self._undated: list[Packet] = []
-        self._recordings = RecordingSequence(spec, source, outbox, sync, self._clock)
+        self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health)
+        self.health.say("tracks", "; ".join(source.notes))
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -127,6 +131,8 @@ class Session:
         self._live = False
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
+        if index == self._audio and self.media.audio_changes(packet) and not self._take_audio(packet):
+            return
         if index == self._lead:
             self._last_lead = arrival
         elif arrival - self._last_lead > self._spec.stall_timeout_s:
@@ -274,17 +280,49 @@ class Session:
         return False
 
     def _check_format(self, packet: Packet) -> None:
-        codec = self.source.media["video_codec"]
-        self._empty_keyframes = 0 if holds_picture(packet, codec) else self._empty_keyframes + 1
+        """Follow a change of the video's format that begins with a keyframe."""
+        self._empty_keyframes = 0 if holds_picture(packet, self.media.video_codec) else self._empty_keyframes + 1
         if self._empty_keyframes >= MOST_EMPTY:
             raise FormatChanged
-        found = parameter_sets(packet, codec)
-        if found and self._parameters and not found & self._parameters:
-            # An encoder whose parameter sets keep changing must not cause endless reconnects. Recording continues.
-            if time.monotonic() - self._opened > STABLE_S:
-                raise FormatChanged
-            self._outbox.count("format_changes_ignored")
-        self._parameters = found or self._parameters
+        change = self.media.video_changed(packet)
+        if change is None:
+            return
+        if self._sampler is not None and self._gop is not None:
+            self._sampler.replace(self.media.video_context())
+            self._gop.replace(self.media.video_context())
+        self._recordings.format_changed()
+        self._tell_change(change)
+
+    def _take_audio(self, packet: Packet) -> bool:
+        """Follow a change of the audio's format. Returns whether ``packet`` can be processed."""
+        change = self.media.audio_changed(packet)
+        if change == UNCERTAIN:
+            self._outbox.count("audio_uncertain")
+            return False
+        if change is not None:
+            assert self.source.audio is not None
+            rate = self.media.audio_format.rate
+            track = Track(self._timeline.tracks[self._audio].time_base, rate)
+            self._rates[self._audio] = _rate(track)
+            self._recordings.format_changed()
+            if self._video < 0:
+                self._restart(change)  # the new track is the one that leads
+            self._timeline.replace(self._audio, track)
+            taps, self._sound = (
+                self._sound,
+                AudioTap(self.media.audio_context(), rate, self._outbox.send, self._outbox.count),
+            )
+            self._sound.set_on(taps is not None and taps.is_on)
+            self._tell_change(change)
+        return True
+
+    def _tell_change(self, change: str) -> None:
+        """Show the media as it is now, and the change if the format was known before."""
+        log.info(change or "the format is known now")
+        if change:
+            self.health.note(HealthCode.FORMAT_CHANGED, f"{change}, so a new recording began")
+        else:
+            self.health.publish()
 
     def _restart(self, reason: str) -> None:
         """Begin a new recording with a timeline and clock of its own."""

@@ -41,16 +41,6 @@ class Source:
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
         return not self.paced and not self.hls and not bridged
 
-    @property
-    def recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
-        """The tracks that can be stored in a recording."""
-        video, audio = self.video, self.audio
-        if video is not None and codec_of(video) not in RECORDABLE_VIDEO:
-            video = None
-        if audio is not None and codec_of(audio) not in RECORDABLE_AUDIO:
-            audio = None
-        return video, audio
-
     def failed(self, exc: Exception, stall_timeout_s: float) -> SourceFailed:
         """Return the failure of a read that raised ``exc``, with a reason for people."""
         known = self.input.failure() if self.input is not None else None
@@ -133,7 +123,9 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
     notes = []
     if video is not None:
         rate = video.average_rate or video.guessed_rate
-        media |= {"video_codec": codec_of(video), "width": video.width, "height": video.height}
+        # A transport stream may announce its size only with the next keyframe.
+        size = (video.width, video.height) if video.width else (None, None)
+        media |= {"video_codec": codec_of(video), "width": size[0], "height": size[1]}
         media["fps"] = round(float(rate), 3) if rate else None
         if spec.record and codec_of(video) not in RECORDABLE_VIDEO:
             notes.append(f"{codec_of(video)} video cannot be stored in MP4, so the video is analysed but not recorded")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.audio.stream import AudioStream
@@ -27,6 +28,7 @@ from rtstream.mp4.edit_list import with_edit_list
 from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
+from rtstream.rules.audio_format import AudioFormat
 from rtstream.rules.recording_log import RecordingClosed, RecordingOpened, SegmentWritten
 from rtstream.rules.timestamps import WallClock
 
@@ -47,6 +49,7 @@ MUXER_OPTIONS = {
     "max_interleave_delta": "1000000",
     "flush_packets": "1",
 }
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 LONGEST_FRAGMENT_S = 2.0
 """A killed recorder loses at most this much, however far apart the keyframes are."""
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
@@ -62,6 +65,33 @@ def codec_of(stream: VideoStream | AudioStream) -> str:
 
 class DamagedMedia(ValueError):
     """The muxer produced something that cannot be stored, because the source's parameter sets are damaged."""
+
+
+class TrackFormats(NamedTuple):
+    """The formats with which a recording begins."""
+
+    size: tuple[int, int]  # of the video in pixels, zero if unknown
+    configuration: bytes  # of the video, empty for that of the opening
+    audio_format: AudioFormat
+    audio_configuration: bytes
+
+
+def _describe_video(stream: VideoStream, formats: TrackFormats) -> None:
+    """Set the format of a video stream that was described otherwise when its source was opened."""
+    context, (width, height) = stream.codec_context, formats.size
+    if formats.configuration:
+        context.extradata = formats.configuration
+    if width and (context.width, context.height) != formats.size:
+        context.width, context.height = width, height
+
+
+def _describe_audio(stream: AudioStream, formats: TrackFormats) -> None:
+    context, found = stream.codec_context, formats.audio_format
+    if formats.audio_configuration:
+        context.extradata = formats.audio_configuration
+    if found.rate and (context.sample_rate, context.layout.nb_channels) != found:
+        context.sample_rate = found.rate
+        context.layout = LAYOUTS.get(found.channels, f"{found.channels} channels")
 
 
 @dataclass
@@ -116,8 +146,9 @@ class RecordingWriter:
         name: str = "",
         url: str = "",
         sync: DiskSync | None = None,
-        configuration: bytes = b"",
+        formats: TrackFormats | None = None,
     ) -> None:
+        """Create a recording. ``formats`` are those of the tracks now; by default, those at opening."""
         self.min_free_bytes = min_free_bytes
         self._name, self._url = name, url  # of the stream, for its log; the URL contains no credentials
         _require_room(folder, min_free_bytes)
@@ -136,15 +167,17 @@ class RecordingWriter:
         if video is not None:
             self._video = self._muxer.add_stream_from_template(video, opaque=True)
             self._video.time_base = Fraction(1, VIDEO_RATE)
-            if configuration:  # in place of the parameter sets that the source had when it was opened
-                self._video.codec_context.extradata = configuration
+            if formats is not None:
+                _describe_video(self._video, formats)
             if codec_of(video) == "hevc":
                 self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
         if audio is not None:
             self._audio = self._muxer.add_stream_from_template(audio)
-            self._audio_rate = audio.codec_context.sample_rate
+            if formats is not None:
+                _describe_audio(self._audio, formats)
+            self._audio_rate = self._audio.codec_context.sample_rate
             self._audio.time_base = self._audio_base = Fraction(1, self._audio_rate)
-            if codec_of(audio) == "aac" and not audio.codec_context.extradata:
+            if codec_of(audio) == "aac" and not self._audio.codec_context.extradata:
                 self._unwrap_adts = BitStreamFilterContext("aac_adtstoasc", audio)
         self._lead_id = 0  # track id of the video, else of the audio
         self._lead_rate = VIDEO_RATE if video is not None else self._audio_rate

@@ -44,6 +44,19 @@ _VALUE = re.compile(r"[!-%'-~]*")
 
 TRANSPORT_OPTION = "rtstream_transport"
 
+PROBE_S = {"rtsp": 3.0, "rtmp": 2.0, "http": 3.0, "tcp": 3.0, "udp": 3.0, "srt": 3.0}
+"""Seconds of media that opening a source examines at most. Formats that are unknown then are learnt later.
+
+The codec library's own limits are up to 90 s, in which it waits for a track that is announced but sends nothing.
+"""
+PROBE_BYTES = 5_000_000
+
+
+def probing(scheme: str) -> dict[str, str]:
+    """Return the options of the codec library that limit the opening of a source; none for a file."""
+    seconds = PROBE_S.get(scheme) or PROBE_S.get(scheme.removesuffix("s"))
+    return {"analyzeduration": str(int(seconds * 1e6)), "probesize": str(PROBE_BYTES)} if seconds else {}
+
 
 def check_options(scheme: str, query: str) -> tuple[str, bool]:
     """Check the query of a source URL.

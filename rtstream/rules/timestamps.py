@@ -82,6 +82,15 @@ class Timeline:
         for track in self.tracks.values():
             track.wrapped, track.last, track.suspect = 0, None, None
 
+    def replace(self, index: int, track: Track) -> None:
+        """Replace a track, whose ticks have another length from now on. The time line continues."""
+        leader = self.tracks[self.lead]
+        before = self.tracks[index]
+        track.base, track.wrapped = round(Fraction(leader.base, leader.rate) * track.rate), before.wrapped
+        if before.last is not None:
+            track.last = before.last * track.rate // before.rate
+        self.tracks[index] = track
+
     def place(self, index: int, dts: int | None, pts: int | None) -> Placed | PacketVerdict:
         """Place a packet on the time line.
 

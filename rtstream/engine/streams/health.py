@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,7 @@ from rtstream.engine.journal import Journal
 from rtstream.models import Health, HealthCode, HealthReason
 from rtstream.rules.redaction import redact
 from rtstream.rules.text_safety import clean
-from rtstream.states import HealthState
+from rtstream.states import HealthLevel, HealthState
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as rows
 from rtstream.store.journal import Entry
@@ -21,6 +22,7 @@ MAX_REASON = 500
 NEXT_STEPS = {
     HealthCode.DISK_FULL: "Free some space, or lower keep_days or keep_gb of a stream. Recording then continues.",
     HealthCode.DISK_ERROR: "Check the disk of the data folder. Recording continues as soon as it can be written.",
+    HealthCode.FORMAT_CHANGED: "Nothing has to be done. Export the parts before and after the change separately.",
 }
 
 
@@ -31,7 +33,7 @@ class HealthLog:
         self._queue = queue
         self._journal = journal
         self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
-        self._own: dict[str, HealthReason] = {}  # of the recorders
+        self._own: dict[str, list[HealthReason]] = {}  # of the recorders
         self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
@@ -69,26 +71,52 @@ class HealthLog:
         return self._changed.setdefault(stream_id, Broadcast())
 
     async def set(
-        self, stream_id: str, state: str, reason: str, *, attempts: int = 0, code: HealthCode | None = None
+        self,
+        stream_id: str,
+        state: str,
+        reason: str,
+        *,
+        attempts: int = 0,
+        code: HealthCode | None = None,
+        reasons: Sequence[tuple[HealthCode, HealthLevel, str]] = (),
     ) -> None:
         """Store the health of a stream, and write a journal entry when state or reason differ from before.
 
         Never fails: while the database is unavailable, rows and entries wait for it.
+
+        Args:
+            stream_id: The stream.
+            state: State of its connection.
+            reason: Reason of the state.
+            attempts: Connection attempts since the last success.
+            code: Code of the reason.
+            reasons: Code, level and text of further problems and notes.
         """
         before = self._health.get(stream_id)
         now = time.time()
-        reason = clean(redact(reason, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
-        own = self._own.get(stream_id)
-        if code is None:
-            self._own.pop(stream_id, None)
-        elif own is None or (own.code, own.text) != (code, reason):
-            self._own[stream_id] = HealthReason(code=code, since=now, text=reason, next_step=NEXT_STEPS.get(code, ""))
+        reason = self._clean(stream_id, reason)
+        listed = [] if code is None else [(code, HealthLevel.PROBLEM, reason)]
+        listed += [(each, level, self._clean(stream_id, text)) for each, level, text in reasons]
+        known = {(each.code, each.text): each.since for each in self._own.get(stream_id, ())}
+        self._own[stream_id] = [
+            HealthReason(
+                code=each,
+                level=level,
+                since=known.get((each, text), now),
+                text=text,
+                next_step=NEXT_STEPS.get(each, ""),
+            )
+            for each, level, text in listed
+        ]
         health = Health(state=HealthState(state), reason=reason, since=now, attempts=attempts)
         if before is not None and before.state == state:
             health.since = before.since
         self._health[stream_id] = health
         self._connection[stream_id] = reason
         await self._publish(stream_id, before)
+
+    def _clean(self, stream_id: str, text: str) -> str:
+        return clean(redact(text, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
 
     async def set_problem(self, code: HealthCode, text: str, next_step: str) -> None:
         """Add a problem of the engine, which concerns every stream that runs."""
@@ -116,7 +144,7 @@ class HealthLog:
     async def _publish(self, stream_id: str, before: Health | None) -> None:
         """Complete the health of a stream by its reasons, store it and write a journal entry if it has changed."""
         health = self._health[stream_id]
-        own = [self._own[stream_id]] if stream_id in self._own else []
+        own = self._own.get(stream_id, [])
         shared = [] if health.state is HealthState.STOPPED else self.problems
         codes = {reason.code for reason in own}
         health.reasons = own + [reason for reason in shared if reason.code not in codes]

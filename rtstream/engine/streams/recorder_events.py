@@ -11,7 +11,7 @@ from rtstream.engine.recordings import RecordingProjection
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import DatabaseUnavailable
-from rtstream.states import DesiredState, HealthCode
+from rtstream.states import DesiredState, HealthCode, HealthLevel
 from rtstream.store import streams as rows
 from rtstream.store.queue import WriteQueue
 
@@ -78,7 +78,18 @@ class RecorderEvents:
         if media is not None:
             await self._queue.write(rows.update_stream, stream_id, media=media)
         code = HealthCode(message.code) if message.code in CODES else None
-        await self._health.set(stream_id, message.state, message.reason, attempts=message.attempts, code=code)
+        reasons = [
+            (
+                HealthCode(each.code),
+                HealthLevel.NOTE if each.level == HealthLevel.NOTE else HealthLevel.PROBLEM,
+                each.text,
+            )
+            for each in message.reasons
+            if each.code in CODES
+        ]
+        await self._health.set(
+            stream_id, message.state, message.reason, attempts=message.attempts, code=code, reasons=reasons
+        )
 
     def _stats(self, stream_id: str, message: m.RecorderStats) -> None:
         health = self._health.get(stream_id)

@@ -18,6 +18,8 @@ from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.recording_sequence import RecordingSequence
 from rtstream.recorder.source import Source, open_source
+from rtstream.recorder.source_health import SourceHealth
+from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.timestamps import Placed, WallClock
 
@@ -50,7 +52,9 @@ def recorded(clip: Path, tmp_path: Path) -> Recorded:
     spec = RecorderSpec("rts-1", clip.as_uri(), ["video"], True, str(tmp_path), segment_s=1.0)
     source, sent, clock = open_source(spec), Sent(), WallClock()
     clock.offset = 1_800_000_000.0
-    return Recorded(source, RecordingSequence(spec, source, sent, DiskSync(), clock), sent, spec)
+    media = SourceMedia(source.video, source.audio, source.media)
+    sequence = RecordingSequence(spec, media, sent, DiskSync(), clock, SourceHealth(sent.send, lambda: media.shown))
+    return Recorded(source, sequence, sent, spec)
 
 
 def play(recorded: Recorded, *, keyframes_until_pause: int = 0) -> int:

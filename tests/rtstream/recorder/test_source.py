@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from rtstream.messages import AudioTaken, RecorderHealth, RecorderSpec, RecordingStarted, SegmentClosed
 from rtstream.recorder.source import SourceFailed, open_source
-from rtstream.testsource import ClipSpec, LiveSource
+from rtstream.testsource import LiveSource
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, forbidden
 from tests.rtstream.recorder.recorder_client import decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, served_folder, transport_stream, video_file
@@ -125,19 +124,6 @@ def test_pictures_that_mp4_cannot_hold_are_seen_and_not_recorded(tmp_path: Path)
         client.wait_end()
     assert connected.reason == "vp8 video cannot be stored in MP4, so the video is analysed but not recorded"
     assert not client.of(RecordingStarted)
-
-
-def test_a_change_of_picture_size_begins_a_new_run(
-    clip: Path, clip_of: Callable[[ClipSpec], Path], tmp_path: Path
-) -> None:
-    other = clip_of(ClipSpec(width=640, height=360, seconds=4, gop=15, bitrate=300_000, voice="tones"))
-    parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(other, 13, 2), 2.0)
-    with served(*parts) as url, recorder(url, tmp_path) as client:
-        changed = client.wait_for(RecorderHealth, where=lambda health: "format" in health.reason)
-        assert changed.state == "reconnecting"
-        first = client.of(RecordingStarted)[0]
-        client.wait_for(SegmentClosed, len(client.segments(first)) + 1)
-        assert {number for _, number in decoded(client.recorded(first))} <= set(range(180))
 
 
 def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp_path: Path) -> None:

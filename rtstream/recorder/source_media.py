@@ -1,0 +1,210 @@
+"""The media that a source carries now. Its formats can change at any time after the opening."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from rtstream.json_types import JsonObject
+from rtstream.recorder.parameter_sets import (
+    decoder_configuration,
+    known_at_opening,
+    parameter_sets,
+    video_format,
+)
+from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, TrackFormats, codec_of
+from rtstream.rules.audio_format import HEADER_BYTES, MASKS, AudioFormat, audio_format
+
+QUICK_S = 10.0
+"""Changes of the video's format that follow each other more quickly are spaced, by twice as much each time."""
+STABLE_S = 2.0
+LONGEST_STABLE_S = 600.0
+PROVING = 2  # frames with the same new header, because one may be damaged
+UNCERTAIN = "uncertain"
+"""Result for a packet that seems to be of another format, but may be damaged."""
+
+
+class SourceMedia:
+    """Owns the description of the tracks of a connection: codecs, sizes, rates and decoder configurations.
+
+    The description of the opening is only the beginning. ``video_changed`` and ``audio_changed`` compare it with the
+    packets, and update it.
+    """
+
+    def __init__(self, video: VideoStream | None, audio: AudioStream | None, shown: JsonObject) -> None:
+        """Describe the tracks as they were at opening. ``shown``: fields of MediaInfo, which are updated."""
+        self.video, self.audio = video, audio
+        self.shown = shown
+        self.video_codec = "" if video is None else codec_of(video)
+        self.audio_codec = "" if audio is None else codec_of(audio)
+        self.configuration = b""
+        """Parameter sets of the video; empty for those that it had at opening."""
+        self.size = (0, 0) if video is None else (video.width, video.height)
+        self._parameters = known_at_opening(None if video is None else video.codec_context.extradata)
+        self._changed_at, self._stable_s = float("-inf"), 0.0
+        self.audio_format = _opened(audio)
+        self.audio_configuration = b""
+        """Decoder configuration of the audio; empty for that of the opening."""
+        self._mask = MASKS.get(self.audio_codec, 0)
+        self._key = 0  # the masked header of the audio's frames
+        self._header: AudioFormat | None = None
+        self._seen = 0  # frames in a row with another header
+        self._in_flv = audio is not None and "flv" in audio.container.format.name
+
+    @property
+    def formats(self) -> TrackFormats:
+        """The present formats, for a recording that is about to begin."""
+        return TrackFormats(self.size, self.configuration, self.audio_format, self.audio_configuration)
+
+    def video_context(self) -> VideoCodecContext:
+        """Return a new decoder for the video as it is now."""
+        assert self.video is not None
+        context = cast(VideoCodecContext, VideoCodecContext.create(self.video.codec_context.name, "r"))
+        extradata = self.configuration or self.video.codec_context.extradata
+        if extradata:
+            context.extradata = extradata
+        return context
+
+    def audio_context(self) -> AudioCodecContext:
+        """Return a decoder for the audio as it is now."""
+        assert self.audio is not None
+        if not self.audio_configuration:
+            return self.audio.codec_context
+        context = cast(AudioCodecContext, AudioCodecContext.create(self.audio.codec_context.name, "r"))
+        context.extradata = self.audio_configuration
+        return context
+
+    @property
+    def recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
+        """The tracks that can be stored in a recording, as far as they are known."""
+        video, audio = self.video, self.audio
+        if self.video_codec not in RECORDABLE_VIDEO:
+            video = None
+        if self.audio_codec not in RECORDABLE_AUDIO or not self.audio_format.rate:
+            audio = None
+        return video, audio
+
+    def video_changed(self, packet: Packet) -> str | None:
+        """Compare a keyframe with the description of the video, and update it.
+
+        Returns:
+            The change as words for people; empty if the format became known only now. None without a change.
+        """
+        found = parameter_sets(packet, self.video_codec)
+        differs = bool(found and self._parameters) and not found & self._parameters
+        if not differs and self.size[0]:
+            self._parameters = found or self._parameters
+            return None
+        if differs and self.size[0] and time.monotonic() - self._changed_at < self._stable_s:
+            return None
+        assert self.video is not None
+        announced = self._announced(packet) or (b"" if differs else self.video.codec_context.extradata or b"")
+        new = video_format(packet, self.video_codec, announced)
+        if new is None:  # damaged; recording reports it
+            return None
+        self._parameters = found or self._parameters
+        before, self.size = self.size, (new.width, new.height)
+        self.configuration = new.configuration or self.configuration
+        fps = self.shown.get("fps")
+        if not fps and packet.duration:
+            fps = round(float(1 / (packet.duration * packet.time_base)), 3)
+        self._show(width=new.width, height=new.height, fps=fps)
+        if not before[0]:
+            return ""
+        now = time.monotonic()
+        quick = now - self._changed_at < max(QUICK_S, 2 * self._stable_s)
+        self._stable_s = min(max(STABLE_S, 2 * self._stable_s), LONGEST_STABLE_S) if quick else 0.0
+        self._changed_at = now
+        if before == self.size:
+            return "the video's parameters changed"
+        return f"the video changed from {before[0]}x{before[1]} to {new.width}x{new.height}"
+
+    def _announced(self, packet: Packet) -> bytes:
+        """Return the parameter sets in the packet, or in its side data."""
+        if packet.has_sidedata("new_extradata"):
+            return bytes(packet.get_sidedata("new_extradata"))
+        return decoder_configuration(packet, self.video_codec)
+
+    def audio_changes(self, packet: Packet) -> bool:
+        """Return whether a packet of the audio seems to be of another format than the ones before. Cheap."""
+        if self._mask:
+            head = bytes(memoryview(packet)[:HEADER_BYTES])
+            if len(head) == HEADER_BYTES and int.from_bytes(head, "big") & self._mask != self._key:
+                return True
+        return self._in_flv and packet.has_sidedata("new_extradata")
+
+    def audio_changed(self, packet: Packet) -> str | None:
+        """Examine a packet for which ``audio_changes`` is true, and update the description of the audio.
+
+        Returns:
+            The change as words for people; empty if the description of the opening was wrong. ``UNCERTAIN`` for a
+            packet that may be damaged. None if the format is the same.
+        """
+        if self._in_flv and packet.has_sidedata("new_extradata"):
+            return self._audio_configured(packet, bytes(packet.get_sidedata("new_extradata")))
+        head = bytes(memoryview(packet)[:HEADER_BYTES])
+        found = audio_format(self.audio_codec, head)
+        if found is None:  # AAC without headers, or damaged
+            return None
+        if self._header is not None and found != self._header:
+            self._seen += 1
+            if self._seen < PROVING:
+                return UNCERTAIN
+        before, self._header, self._seen = self._header, found, 0
+        self._key = int.from_bytes(head, "big") & self._mask
+        if found == before or (before is None and found == self.audio_format):
+            return None
+        decoded = decoded_format(packet, self.audio_codec, b"")
+        change = self._audio_described(decoded or found)
+        return change if before is not None or change is None else ""
+
+    def _audio_configured(self, packet: Packet, configuration: bytes) -> str | None:
+        assert self.audio is not None
+        if configuration == (self.audio_configuration or self.audio.codec_context.extradata):
+            return None
+        found = decoded_format(packet, self.audio_codec, configuration)
+        if found is None:  # damaged
+            return None
+        self.audio_configuration = configuration
+        return self._audio_described(found) or "the audio's parameters changed"
+
+    def _audio_described(self, found: AudioFormat) -> str | None:
+        before, self.audio_format = self.audio_format, found
+        self._show(audio_rate=found.rate)
+        if found == before:
+            return None
+        return f"the audio changed from {_words(before)} to {_words(found)}"
+
+    def _show(self, **values: object) -> None:
+        self.shown = self.shown | values
+
+
+def decoded_format(packet: Packet, codec: str, configuration: bytes) -> AudioFormat | None:
+    """Return the format of the audio in a packet by decoding it; None if it cannot be decoded."""
+    try:
+        context = cast(AudioCodecContext, AudioCodecContext.create(codec, "r"))
+        if configuration:
+            context.extradata = configuration
+        for frame in [*context.decode(Packet(bytes(packet))), *context.decode(None)]:
+            return AudioFormat(frame.sample_rate, frame.layout.nb_channels)
+    except (FFmpegError, ValueError, MemoryError):
+        pass
+    return None
+
+
+def _opened(audio: AudioStream | None) -> AudioFormat:
+    if audio is None:
+        return AudioFormat(0, 0)
+    return AudioFormat(audio.codec_context.sample_rate, audio.codec_context.layout.nb_channels)
+
+
+def _words(found: AudioFormat) -> str:
+    layout = {1: "mono", 2: "stereo"}.get(found.channels, f"{found.channels} channels")
+    return f"{found.rate / 1000:g} kHz {layout}"

@@ -1,0 +1,46 @@
+"""The sample rate and channels in the headers of real frames, as encoders of FFmpeg wrote them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.audio_format import HEADER_BYTES, MASKS, AudioFormat, audio_format
+
+
+@pytest.mark.parametrize(
+    ("codec", "head", "rate", "channels"),
+    [
+        ("aac", "fff14c40213ffcde", 48000, 1),
+        ("aac", "fff15080213ffcde", 44100, 2),
+        ("aac", "fff14d80213ffcde", 48000, 6),
+        ("mp2", "fffda404", 48000, 2),
+        ("mp2", "fff5a4c4", 24000, 1),
+        ("mp3", "fffb9064", 44100, 2),
+        ("mp3", "fff368c4", 16000, 1),
+        ("ac3", "0b77a5df00404043", 48000, 2),
+        ("ac3", "0b77a5df5040e100", 44100, 6),
+        ("ac3", "0b77a5df90402000", 32000, 1),
+        ("eac3", "0b7702ff3f87ff00", 48000, 6),
+        ("eac3", "0b7702ff3287ff00", 48000, 1),
+    ],
+)
+def test_a_header_states_rate_and_channels(codec: str, head: str, rate: int, channels: int) -> None:
+    assert audio_format(codec, bytes.fromhex(head.ljust(2 * HEADER_BYTES, "0"))) == AudioFormat(rate, channels)
+
+
+@given(st.sampled_from([*MASKS, "opus", "flac"]), st.binary(max_size=12))
+def test_any_bytes_are_a_plausible_format_or_none(codec: str, head: bytes) -> None:
+    found = audio_format(codec, head)
+    assert found is None or (1 <= found.channels <= 8 and 7000 <= found.rate <= 96000)
+
+
+SYNC = {"aac": b"\xff\xf1", "mp2": b"\xff\xfd", "mp3": b"\xff\xfb", "ac3": b"\x0b\x77", "eac3": b"\x0b\x77"}
+
+
+@given(st.sampled_from([*MASKS]), st.binary(min_size=6, max_size=6), st.integers(0, 47))
+def test_frames_with_the_same_masked_header_have_the_same_format(codec: str, rest: bytes, bit: int) -> None:
+    number = int.from_bytes(SYNC[codec] + rest, "big")
+    other = number ^ (1 << bit & ~MASKS[codec])
+    assert audio_format(codec, other.to_bytes(8, "big")) == audio_format(codec, SYNC[codec] + rest)
