@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process is ended
 TICK_S = 2.5  # interval at which the recorder checks itself
+FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
 STATS_TICKS = 2  # interval between statistics, if something has changed
 STATS_TICKS_AT_MOST = 12
 LAG_CHANGE_S = 0.5
@@ -376,16 +377,22 @@ class Recorder:
         """Report statistics, in a thread, and end the process if the codec library does not return.
 
         A call that hangs while it holds the interpreter lock stops this thread as well. faulthandler, which needs no
-        lock, then ends the process.
+        lock, then ends the process. After a process stood still as a whole, as in a paused container, the library gets
+        more time, because data may be waiting.
         """
         ticks = 0
         told = RecorderStats(-LAG_CHANGE_S, 0)
+        resumed = -math.inf
         while True:
             if ticks % HANG_TICKS == 0:
                 faulthandler.dump_traceback_later(HANG_S, exit=True)
             ticks += 1
+            began = time.monotonic()
             time.sleep(TICK_S)
-            if time.monotonic() > self._deadline:
+            now = time.monotonic()
+            if now - began > TICK_S + FROZEN_S:
+                resumed = now  # the process stood still, and the codec library with it
+            if now > max(self._deadline, resumed + MARGIN_S):
                 self._health("reconnecting", "the source stopped answering")
                 self.outbox.drain(1.0)
                 self.exit(EXIT_HUNG)

@@ -32,7 +32,9 @@ MOST_GUESSES = 4
 BEHIND_S = 2.0
 BURST_S = 30.0  # a source that starts this far ahead of real time is read at real-time pace
 AHEAD_S = 0.5
-UNDATED = 16
+UNDATED = 16  # packets, at the beginning of an RTSP source and after a pause of it
+LONGEST_REORDER_S = 1.0
+PAUSE_S = 0.5  # while nothing arrives for longer, or this process stands still, pictures are not missing
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
 
@@ -87,7 +89,7 @@ class Session:
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
-        self._last_lead = self._steady.now()
+        self._last_lead = self._last_arrival = self._steady.now()
         self._last_idle = time.monotonic()
         self.lag_s = 0.0
         self._bundle_s = bundle_s(SetTaps({}))
@@ -135,19 +137,24 @@ class Session:
             return
         if index == self._lead:
             self._last_lead = arrival
-        elif arrival - self._last_lead > self._spec.stall_timeout_s:
-            raise SourceFailed(f"the source sent audio but no picture for {self._spec.stall_timeout_s:g} s")
+        else:
+            if arrival - self._last_arrival > PAUSE_S:
+                self._last_lead += arrival - self._last_arrival
+            if arrival - self._last_lead > self._spec.stall_timeout_s:
+                raise SourceFailed(f"the source sent audio but no picture for {self._spec.stall_timeout_s:g} s")
+        self._last_arrival = arrival
         if index == self._lead and (packet.is_keyframe or self._video < 0):
             if self._steady.step_s:
                 arrival = self._follow_clock(arrival)
             elif self._clock_moved:
                 self._restart("the source's clock moved")
-        if not self._timeline.begun and index == self._video:
-            if packet.dts is None and len(self._undated) < UNDATED:
+        if index == self._video:
+            dts = packet.dts
+            if (dts is None or (self._undated and _is_stale(packet))) and len(self._undated) < UNDATED:
                 self._undated.append(packet)
                 return
-            if packet.dts is not None:
-                self._date(packet, packet.dts, arrival)
+            if dts is not None and self._undated:
+                self._date(packet, dts, arrival)
         placed = self._timeline.place(index, packet.dts, packet.pts)
         if isinstance(placed, Placed):
             if self._held is not None and index == self._lead:
@@ -169,7 +176,7 @@ class Session:
         """Begin a recording at the time to which the computer's clock was set. Returns ``arrival`` on that clock."""
         step = self._steady.step_s
         self._steady.adopt()
-        self._last_lead = arrival + step
+        self._last_lead = self._last_arrival = arrival + step
         reason = f"the clock of this computer was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s"
         self._restart(reason)
         self._recordings.show_until_stored(reason)
@@ -357,3 +364,9 @@ class Session:
         frame, time_s, aspect = found
         jpeg, width, height = encoder.encode(frame, max_side, aspect)
         return SnapshotTaken(request, time_s, width, height, "", jpeg)
+
+
+def _is_stale(packet: Packet) -> bool:
+    """Whether the decode time of a packet is from before a pause, as libavformat computes it for reordered pictures."""
+    dts, pts, base = packet.dts, packet.pts, packet.time_base
+    return dts is not None and pts is not None and base is not None and float((pts - dts) * base) > LONGEST_REORDER_S

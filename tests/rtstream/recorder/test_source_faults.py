@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -27,9 +29,10 @@ from rtstream.messages import (
     decode,
 )
 from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
-from rtstream.testsource import Faults, LiveSource
+from rtstream.testsource import ClipSpec, Faults, LiveSource
 from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, silent
+from tests.waiting import eventually_sync
 
 
 @pytest.mark.parametrize("transport", ["http_url", "rtsp_url"])
@@ -48,6 +51,54 @@ def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
     (first, second), ended = client.of(RecordingStarted)[:2], client.of(RecordingEnded)[0]
     assert ended.recording_id == first.recording_id
     assert second.started_at > ended.ended_at
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_a_pause_of_an_rtsp_source_costs_no_keyframe(
+    clip_of: Callable[[ClipSpec], Path], tmp_path: Path, bframes: int
+) -> None:
+    """After a pause of the stall limit, the first picture has no time, as after a connection."""
+    spec = ClipSpec(width=160, height=90, seconds=6, gop=15, bframes=bframes, bitrate=100_000, voice="tones")
+    faults = Faults(joins_late=True)
+    with (
+        LiveSource(clip_of(spec), faults=faults) as source,
+        recorder(source.rtsp_url, tmp_path, segment_s=0.5, stall_timeout_s=1.0) as client,
+    ):
+        client.wait_for(SegmentClosed, 2)
+        source.stall(True)
+        began = time.monotonic()
+        eventually_sync(lambda: time.monotonic() - began > 1.4, what="a pause that is shorter than two limits")
+        source.stall(False)
+        before = len(client.of(SegmentClosed))
+        client.wait_for(SegmentClosed, before + 3)
+        client.stop()
+    shown = [picture for run in client.of(RecordingStarted) for picture in decoded(client.recorded(run))]
+    assert [at for at, _ in shown] == sorted(at for at, _ in shown)
+    steps = [(after - before) % 180 for (_, before), (_, after) in pairwise(shown)]
+    pause = max(steps)
+    at = steps.index(pause) + 1
+    assert 30 <= pause <= 75
+    assert shown[at][0] - shown[at - 1][0] == pytest.approx(pause / 30, abs=0.05)
+    assert shown[at][1] % 15 == 0
+    assert {*steps[at:-3]} == {1}  # of the last pictures, reordered ones may be missing
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no process can be stopped for a while here")
+def test_a_recorder_that_stood_still_continues_without_a_loss(live_source: LiveSource, tmp_path: Path) -> None:
+    with recorder(live_source.http_url, tmp_path, segment_s=0.5, stall_timeout_s=1.0) as client:
+        client.wait_for(SegmentClosed, 2)
+        assert client.process.pid is not None
+        os.kill(client.process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        eventually_sync(lambda: time.monotonic() - began > 4.6, what="more than the library may take")
+        os.kill(client.process.pid, signal.SIGCONT)
+        before = len(client.of(SegmentClosed))
+        client.wait_for(SegmentClosed, before + 10)
+        client.stop()
+    assert client.process.exitcode == 0
+    (run,) = client.of(RecordingStarted)
+    numbers = [number for _, number in decoded(client.recorded(run))]
+    assert {(after - number) % 180 for number, after in pairwise(numbers)} == {1}
 
 
 def test_a_source_that_hangs_up_is_connected_again(live_source: LiveSource, tmp_path: Path) -> None:
