@@ -45,6 +45,8 @@ class Recording:
     init: bytes
     folder: Path
     rows: list[Row] = field(default_factory=list)
+    unreadable: int = 0
+    """Number of damaged frames, once ``frames`` was read."""
 
     @property
     def span(self) -> tuple[float, float]:
@@ -67,11 +69,13 @@ class Recording:
         """All frames, decoded."""
         later = self.media_start - self.started_at
         with av.open(io.BytesIO(self.init + self.media), "r") as container:
-            return [
-                Frame(read_barcode(frame.to_ndarray(format="gray")), float(frame.pts * frame.time_base) - later)
+            found = [
+                Frame(number_of(frame), float(frame.pts * frame.time_base) - later)
                 for frame in container.decode(video=0)
                 if frame.pts is not None and frame.time_base is not None
             ]
+        self.unreadable = sum(frame.number < 0 for frame in found)
+        return [frame for frame in found if frame.number >= 0]
 
     def flaws(self) -> list[str]:
         """Return where rows and files disagree: bytes in two rows or in none, and rows without bytes."""
@@ -89,9 +93,32 @@ class Recording:
                     found.append(f"{name}: rows continue at byte {row.offset} instead of {reached}")
                 reached = row.offset + row.length
             size = (self.folder / name).stat().st_size
-            if size != reached:
+            if size < reached or whole_fragment(self.folder / name, reached):
                 found.append(f"{name} has {size} bytes, and its rows end at {reached}")
+        if self.unreadable:
+            found.append(f"{self.id} has {self.unreadable} damaged frames")
         return found
+
+
+def number_of(frame: av.VideoFrame) -> int:
+    """Return the number in the barcode of a frame, or -1 for a damaged one."""
+    try:
+        return read_barcode(frame.to_ndarray(format="gray"))
+    except ValueError:
+        return -1
+
+
+def whole_fragment(path: Path, at: int) -> bool:
+    """Return whether a whole fragment begins at an offset of a file. A power cut leaves parts of one."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for _ in ("moof", "mdat"):
+            file.seek(at)
+            head = file.read(8)
+            at += max(8, int.from_bytes(head[:4], "big"))
+            if len(head) < 8 or at > size:
+                return False
+    return True
 
 
 def media_offset(path: Path) -> int:

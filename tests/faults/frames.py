@@ -112,7 +112,7 @@ def compare(
 ) -> Footage:
     """Find frames that are missing or there twice, and explain the missing ones by faults."""
     found = Footage(place(recordings, numbering, {one.step_s for one in injected}))
-    found.flaws = [flaw for recording in recordings for flaw in recording.flaws()]
+    found.flaws = [flaw for recording in recordings for flaw in recording.flaws()]  # after their frames were read
     counts = Counter(number for one in found.placed for number in one.numbers)
     if not counts:
         found.flaws.append("nothing was recorded")

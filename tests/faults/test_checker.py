@@ -88,7 +88,8 @@ def test_frames_are_recognised_whatever_the_clock_was_set_to(steps: tuple[float,
 
 
 def test_bytes_without_a_row_and_rows_without_bytes_are_found(tmp_path: Path) -> None:
-    header, fragment = (16).to_bytes(4, "big") + b"ftyp" + bytes(8), (100).to_bytes(4, "big") + b"moof" + bytes(92)
+    header = (16).to_bytes(4, "big") + b"ftyp" + bytes(8)
+    fragment = (40).to_bytes(4, "big") + b"moof" + bytes(32) + (60).to_bytes(4, "big") + b"mdat" + bytes(52)
     (tmp_path / "rec").mkdir()
     (tmp_path / "rec" / "0.m4s").write_bytes(header + 3 * fragment)
 
@@ -102,6 +103,8 @@ def test_bytes_without_a_row_and_rows_without_bytes_are_found(tmp_path: Path) ->
     assert flaws((16, 200), (116, 200)) == ["rec/0.m4s: rows continue at byte 116 instead of 216"]
     assert flaws((16, 100), (216, 100)) == ["rec/0.m4s: rows continue at byte 216 instead of 116"]
     assert flaws((16, 300), (316, 100)) == ["rec/0.m4s has 316 bytes, and its rows end at 416"]
+    (tmp_path / "rec" / "0.m4s").write_bytes(header + 3 * fragment + fragment[:99])
+    assert flaws((16, 300)) == []  # a power cut took the rest
     (tmp_path / "rec" / "1.m4s").write_bytes(header)
     assert flaws((16, 300)) == ["1.m4s has no row"]
 
