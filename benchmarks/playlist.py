@@ -1,5 +1,7 @@
 """Playlists out of a big table: 30 days of 4-second segments of 10 streams, about 6.5 million rows.
 
+The rows of a stream share one file of real media, which is read at both ends of each window.
+
 ``python -m benchmarks.playlist [--days 30] [--streams 10] [--data FOLDER]`` prints a table. Making the rows takes most
 of the time; with ``--data`` they are kept for the next run.
 """
@@ -15,28 +17,31 @@ import time
 from pathlib import Path
 
 import anyio
+import av
 
 from benchmarks._options import parse
 from rtstream.engine.recordings import LinkService, MediaAccess, PlaybackService, TimelineMarks
+from rtstream.mp4.fragments import FragmentSplitter
 from rtstream.rules.link_targets import LinkOrigin
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
+from rtstream.testsource.clip import ClipSpec, make_clip
 
 SEGMENT_S = 4.0
 RUN_S = 6 * 3600.0  # continuous; then the stream is away for a minute
 START = 1_790_000_000.0
 WINDOWS = {"1 minute": 60, "10 minutes": 600, "1 hour": 3600, "6 hours": 6 * 3600, "1 day": 86400}
 AT_ONCE = 12
-INIT = bytes(1200)
+FILE_SEGMENTS = 300
+FRAGMENTED = {"movflags": "empty_moov+default_base_moof+frag_keyframe+skip_trailer", "frag_duration": "2000000"}
 CODECS = "avc1.4D401F,mp4a.40.2"
 RECORDING = """
     insert into recordings (id, stream_id, started_at, ended_at, closed, init, codecs) values (?, ?, ?, ?, 1, ?, ?)"""
 SEGMENTS = """
     with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)
     insert into segments (stream_id, start, duration, recording_id, path, "offset", length)
-    select :stream, :start + i * 4.0, 4.0, :run, :run || '/' || printf('%06d', i / 15) || '.m4s',
-           (i % 15) * 1000000, 1000000 from n
+    select :stream, :start + i * 4.0, 4.0, :run, 'media.m4s', (i % :in_file) * :length, :length from n
 """
 
 
@@ -124,13 +129,33 @@ def shown(values: list[float]) -> str:
     return f"{statistics.median(values):.1f} | {statistics.quantiles(values, n=20)[18]:.1f}"
 
 
+def media(folder: Path) -> tuple[bytes, bytes]:
+    """The init segment and the two fragments of four seconds of video and audio."""
+    sink = FragmentSplitter()
+    with (
+        av.open(str(make_clip(ClipSpec(seconds=4, voice="tones"), folder / "clips")), "r") as clip,
+        av.open(sink, "w", format="mp4", options=FRAGMENTED) as out,
+    ):
+        tracks = {
+            track.index: out.add_stream_from_template(track) for track in (*clip.streams.video, *clip.streams.audio)
+        }
+        for packet in clip.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream_index]
+                out.mux(packet)
+    return sink.init, b"".join(sink.fragments)
+
+
 def fill(database: Path, days: float, streams: int) -> None:
     """Rows as the engine writes them: runs of six hours, files of a minute."""
+    init, segment = media(database.parent)
     began = time.perf_counter()
     with sqlite3.connect(database) as db:
         db.execute("pragma synchronous=off")
         for number in range(streams):
             stream = f"rts-{number}"
+            (database.parent / stream).mkdir()
+            (database.parent / stream / "media.m4s").write_bytes(segment * FILE_SEGMENTS)
             db.execute(
                 "insert into streams (id, name, url, collection_id, created_at, media_types, sample_rate, store,"
                 " enable_transcript, desired, health, retention, recorded_bytes)"
@@ -140,9 +165,10 @@ def fill(database: Path, days: float, streams: int) -> None:
             at = START
             while at < START + days * 86400:
                 run = f"rec-{number}-{int(at)}"
-                row = [run, stream, at, at + RUN_S, INIT, CODECS]
+                row = [run, stream, at, at + RUN_S, init, CODECS]
                 db.execute(RECORDING, row)
                 values = {"count": int(RUN_S / SEGMENT_S), "stream": stream, "start": at, "run": run}
+                values |= {"length": len(segment), "in_file": FILE_SEGMENTS}
                 db.execute(SEGMENTS, values)
                 at += RUN_S + 60
     print(f"rows made in {time.perf_counter() - began:.0f} s")

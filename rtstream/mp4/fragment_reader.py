@@ -50,8 +50,7 @@ def segment_fragments(
     zero: float | None = None
     with open_file(segment.key) as file:
         for stretch, moof in each_fragment(file, segment.key, segment.offset, segment.offset + segment.length):
-            samples = read_fragment(moof, tracks)
-            own = samples.get(lead.id)
+            own = read_fragment(moof, tracks, lead.id).get(lead.id)
             if own is None:  # audio that ends a recording
                 if found:
                     last = found[-1]

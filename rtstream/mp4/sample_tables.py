@@ -149,8 +149,13 @@ def _decoder_configuration(esds: bytes) -> bytes:
     return esds
 
 
-def read_fragment(moof: bytes, tracks: Mapping[int, TrackInfo]) -> dict[int, Samples]:
+def read_fragment(moof: bytes, tracks: Mapping[int, TrackInfo], only: int | None = None) -> dict[int, Samples]:
     """Return the samples of one complete ``moof`` box by track id.
+
+    Args:
+        moof: The box.
+        tracks: The tracks of the init segment by id.
+        only: Track to read, or None for all.
 
     Raises:
         ValueError: The box is malformed.
@@ -160,11 +165,18 @@ def read_fragment(moof: bytes, tracks: Mapping[int, TrackInfo]) -> dict[int, Sam
         raise ValueError("this is not a fragment of a recording")
     found: dict[int, Samples] = {}
     for kind, start, end in boxes(moof, *body):
-        if kind == b"traf":
+        if kind == b"traf" and only in (None, _track_id(moof, start, end)):
             track_id, samples = _samples_of(moof, start, end, tracks)
             if len(samples.sizes):
                 found[track_id] = samples
     return found
+
+
+def _track_id(moof: bytes, start: int, end: int) -> int:
+    header = find(moof, [b"tfhd"], start, end)
+    if header is None:
+        raise ValueError("a fragment of the recording does not name its track")
+    return int.from_bytes(moof[header[0] + 4 : header[0] + 8], "big")
 
 
 def _samples_of(moof: bytes, start: int, end: int, tracks: Mapping[int, TrackInfo]) -> tuple[int, Samples]:

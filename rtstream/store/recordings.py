@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, union_all, update
 
 from rtstream.rules.playlist import last_recorded, overlap
 from rtstream.states import PinKind
@@ -275,6 +275,23 @@ def segment_at(conn: Connection, stream_id: str, recording_id: str, at: float) -
     query = _near(stream_id, at, at).where(segments.c.recording_id == recording_id)
     row = conn.execute(query.order_by(None).order_by(segments.c.start.desc()).limit(1)).first()
     return None if row is None else SegmentRow._make(row)
+
+
+def segments_across(conn: Connection, stream_id: str, moments: Collection[float]) -> list[tuple[SegmentRow, bytes]]:
+    """Return the segments that begin before one of these Unix times and end after it, each with its init segment."""
+    parts = [
+        select(*_SEGMENT_COLUMNS, recordings.c.init)
+        .join(recordings, recordings.c.id == segments.c.recording_id)
+        .where(
+            segments.c.stream_id == stream_id,
+            segments.c.start >= at - LONGEST_SEGMENT_S,
+            segments.c.start < at,
+            segments.c.start + segments.c.duration > at,
+        )
+        for at in moments
+    ]
+    found = conn.execute(union_all(*parts)).all()
+    return [(SegmentRow._make(tuple(row)[:-1]), row.init) for row in found]
 
 
 def recorded_between(conn: Connection, stream_id: str, recording_id: str, start: float, end: float) -> bool:

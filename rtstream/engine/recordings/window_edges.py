@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import anyio.to_thread
 from sqlalchemy import Connection
@@ -17,12 +17,14 @@ from rtstream.rules.window_cut import SegmentFragment, cut
 from rtstream.storage import LocalFiles, Storage
 from rtstream.store import recordings as rows
 from rtstream.store.database import Database
-from rtstream.store.recordings import SegmentRow
 
 log = logging.getLogger(__name__)
 
 CACHED = 256
 MOMENT_S = 1e-6
+
+_Place = tuple[str, str, int, int]
+"""Stream, path, offset and length of a segment."""
 
 Edges = Mapping[float, Segment | None]
 """Segments that extend past an end of a window, by their stored start. They are cut to the window, or None."""
@@ -34,21 +36,13 @@ class WindowEdges:
     def __init__(self, db: Database, media: Storage) -> None:
         self._db = db
         self._media = media
-        self._cache: OrderedDict[tuple[str, str, int, int], list[SegmentFragment]] = OrderedDict()
+        self._cache: OrderedDict[_Place, list[SegmentFragment]] = OrderedDict()
 
     async def of(self, stream_id: str, start: float, end: float) -> Edges:
         """Cut the segments that begin before a window or end after it."""
-
-        def query(conn: Connection) -> list[tuple[Segment, bytes]]:
-            near = [
-                *rows.segments_between(conn, stream_id, start, start + MOMENT_S),
-                *rows.segments_between(conn, stream_id, end - MOMENT_S, end),
-            ]
-            reaching = {row.start: row for row in near if row.start < start or row.start + row.duration > end}
-            return [found for row in reaching.values() if (found := _with_init(conn, stream_id, row)) is not None]
-
-        found = await self._db.read(query)
-        return {segment.start: await self.part(stream_id, segment, init, start, end) for segment, init in found}
+        found = await self._db.read(rows.segments_across, stream_id, [start, end])
+        across = {row.start: (Segment._make(row), init) for row, init in found}
+        return await self._parts(stream_id, across, start, end)
 
     async def find(self, stream_id: str, recording_id: str, at: float, start: float, end: float) -> Segment | None:
         """Return the segment of a recording that contains Unix time ``at``, cut to the window [start, end]."""
@@ -57,35 +51,53 @@ class WindowEdges:
             row = rows.segment_at(conn, stream_id, recording_id, at + MOMENT_S)
             if row is None or row.start >= end or row.start + row.duration <= start:
                 return None
-            return _with_init(conn, stream_id, row)
+            recording = rows.find(conn, stream_id, row.recording_id)
+            return None if recording is None else (Segment._make(row), recording.init)
 
         found = await self._db.read(query)
-        return None if found is None else await self.part(stream_id, *found, start, end)
-
-    async def part(self, stream_id: str, segment: Segment, init: bytes, start: float, end: float) -> Segment | None:
-        """Return the part of a segment in the window [start, end], or None if it is empty or cannot be read."""
-        if segment.start >= start and segment.end <= end:
-            return segment
-        found = cut(await self._fragments(stream_id, segment, init), segment.end, start, end)
         if found is None:
             return None
-        return Segment(found.start, found.duration, segment.recording_id, segment.path, found.offset, found.length)
+        segment, init = found
+        if segment.start >= start and segment.end <= end:
+            return segment
+        return (await self._parts(stream_id, {at: (segment, init)}, start, end))[at]
 
-    async def _fragments(self, stream_id: str, segment: Segment, init: bytes) -> list[SegmentFragment]:
-        place = (stream_id, segment.path, segment.offset, segment.length)
-        found = self._cache.get(place)
-        if found is None:
-            stored = StoredSegment(f"{stream_id}/{segment.path}", segment.offset, segment.length, segment.start)
-            async with self._media.lease([stored.key]) as files:
-                found = await anyio.to_thread.run_sync(_read, init, stored, files)
-            if not found:
-                return []
-            self._cache[place] = found
-            if len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(place)
-        return found
+    async def _parts(
+        self, stream_id: str, across: Mapping[float, tuple[Segment, bytes]], start: float, end: float
+    ) -> Edges:
+        """Cut segments to the window [start, end]. None stands for one that is empty then, or that cannot be read."""
+        fragments = await self._fragments(stream_id, list(across.values()))
+        parts: dict[float, Segment | None] = {}
+        for (at, (segment, _)), own in zip(across.items(), fragments, strict=True):
+            found = cut(own, segment.end, start, end)
+            parts[at] = None
+            if found is not None:
+                parts[at] = Segment(
+                    found.start, found.duration, segment.recording_id, segment.path, found.offset, found.length
+                )
+        return parts
+
+    async def _fragments(self, stream_id: str, wanted: Sequence[tuple[Segment, bytes]]) -> list[list[SegmentFragment]]:
+        places = [(stream_id, segment.path, segment.offset, segment.length) for segment, _ in wanted]
+        found = {place: self._cache[place] for place in places if place in self._cache}
+        missing = {
+            place: (init, StoredSegment(f"{stream_id}/{segment.path}", segment.offset, segment.length, segment.start))
+            for place, (segment, init) in zip(places, wanted, strict=True)
+            if place not in found
+        }
+        if missing:
+            async with self._media.lease([stored.key for _, stored in missing.values()]) as files:
+                read = await anyio.to_thread.run_sync(
+                    lambda: [_read(init, stored, files) for init, stored in missing.values()]
+                )
+            found |= zip(missing, read, strict=True)
+        for place, fragments in found.items():
+            if fragments:
+                self._cache[place] = fragments
+                self._cache.move_to_end(place)
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+        return [found[place] for place in places]
 
 
 def within(segments: Iterable[PlainSegment], edges: Edges) -> Iterator[PlainSegment]:
@@ -95,11 +107,6 @@ def within(segments: Iterable[PlainSegment], edges: Edges) -> Iterator[PlainSegm
             yield row
         elif (left := edges[row[0]]) is not None:
             yield left
-
-
-def _with_init(conn: Connection, stream_id: str, row: SegmentRow) -> tuple[Segment, bytes] | None:
-    recording = rows.find(conn, stream_id, row.recording_id)
-    return None if recording is None else (Segment._make(row), recording.init)
 
 
 def _read(init: bytes, stored: StoredSegment, files: LocalFiles) -> list[SegmentFragment]:
