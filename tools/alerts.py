@@ -30,15 +30,16 @@ class Options(BaseModel):
     min_confidence: float | None = None
     dedupe: bool | None = None
     quiet_hours: list[dict[str, str]] | None = None
+    late: str | None = None
     pre_s: float | None = None
     post_s: float | None = None
 
 
 # Kept short, because every conversation loads it.
 HOW = (
-    "Any of cooldown_s; consecutive: matching scenes in a row; min_confidence; dedupe: false fires for every matching "
-    'scene; quiet_hours: [{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}]; pre_s, post_s: seconds of '
-    "evidence."
+    "Any of cooldown_s, late (skip); consecutive: matching scenes in a row; min_confidence; dedupe: false fires for "
+    'every matching scene; quiet_hours: [{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}]; pre_s, '
+    "post_s: seconds of evidence."
 )
 
 

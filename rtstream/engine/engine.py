@@ -226,7 +226,7 @@ class Engine:
         config = self.config
         self._supervisor = Supervisor(tasks, self._handle, self._recorder_taken_over, self._launcher())
         gaps = GapLog(self.queue)
-        indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator.scene_stored)
+        indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
         backfill = IndexBackfill(self.db, self.footage, gaps, visual, indexing)
         tasks.start_soon(backfill.run)

@@ -113,6 +113,9 @@ class CreateAlert(ApiModel):
     min_confidence: float | None = None
     dedupe: bool | None = None
     quiet_hours: list[JsonObject] | None = None
+    late: str | None = Field(
+        default=None, description='"skip": does not fire on scenes that were looked at later, after a gap.'
+    )
     pre_s: float | None = Field(
         default=None, ge=0, le=600, description="Seconds of evidence before the matching scene."
     )

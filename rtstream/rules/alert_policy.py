@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rtstream.json_types import JsonObject
 
-Reason = Literal["", "confidence", "consecutive", "dedupe", "cooldown", "quiet_hours", "disabled"]
+Reason = Literal["", "confidence", "consecutive", "dedupe", "cooldown", "quiet_hours", "disabled", "late"]
 
 IN_WORDS: dict[Reason, str] = {
     "": "",
@@ -24,6 +24,7 @@ IN_WORDS: dict[Reason, str] = {
     "cooldown": "the alert fired a moment ago (cooldown_s)",
     "quiet_hours": "it is within the alert's quiet hours",
     "disabled": "the alert is disabled",
+    "late": "the scene was looked at later, and the alert skips such scenes (late)",
 }
 
 
@@ -60,6 +61,7 @@ class PolicyOptions:
         min_confidence: Matches below this confidence (0 to 1) count as no match.
         dedupe: Whether an episode fires at most once.
         quiet: Time ranges in which the alert does not fire.
+        skips_late: Whether the alert does not fire on scenes that were looked at later, after a gap.
     """
 
     cooldown_s: float = 0.0
@@ -67,6 +69,7 @@ class PolicyOptions:
     min_confidence: float = 0.0
     dedupe: bool = True
     quiet: tuple[QuietHours, ...] = ()
+    skips_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,13 @@ class AlertState:
 
 
 def step(
-    options: PolicyOptions, state: AlertState, confidence: float | None, at: float, enabled: bool = True
+    options: PolicyOptions,
+    state: AlertState,
+    confidence: float | None,
+    at: float,
+    enabled: bool = True,
+    *,
+    late: bool = False,
 ) -> tuple[AlertState, bool, Reason]:
     """Advance the alert by one evaluated scene.
 
@@ -142,6 +151,7 @@ def step(
             counts as no match.
         at: End of the scene in Unix seconds.
         enabled: Whether the alert is enabled.
+        late: Whether the scene was looked at later, after a gap.
 
     Returns:
         The state after the scene, whether the alert fires, and the reason if a match does not fire.
@@ -153,6 +163,8 @@ def step(
     reason: Reason = ""
     if not enabled:
         reason = "disabled"
+    elif late and options.skips_late:
+        reason = "late"
     elif after.hits < options.consecutive:
         reason = "consecutive"
     elif options.dedupe and state.reported:
@@ -192,7 +204,11 @@ def options(values: JsonObject) -> PolicyOptions:
     quiet = values.get("quiet_hours") or []
     if not isinstance(quiet, list) or len(quiet) > 20:
         raise ValueError("quiet_hours must be a list of at most 20 ranges.")
-    return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, tuple(_quiet(entry) for entry in quiet))
+    late = values.get("late") or "fire"
+    if late not in ("fire", "skip"):
+        raise ValueError("late must be 'fire' or 'skip'.")
+    quiet_hours = tuple(_quiet(entry) for entry in quiet)
+    return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, quiet_hours, skips_late=late == "skip")
 
 
 def _number(values: JsonObject, name: str, default: float, low: float, high: float) -> float:

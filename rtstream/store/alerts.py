@@ -162,12 +162,12 @@ def unevaluated(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> di
 _STORE_EVALUATION = (
     update(alerts)
     .where(alerts.c.id == bindparam("alert_id"))
-    .values(judged_scene=bindparam("judged_scene"), state=bindparam("state"), fired=bindparam("fired"))
+    .values(judged_scene=bindparam("judged_scene"), state=bindparam("state"), fired=alerts.c.fired + bindparam("fires"))
 )
 
 
 def store_evaluations(conn: Connection, changes: Sequence[JsonObject]) -> None:
-    """Store ``judged_scene``, ``state`` and ``fired`` of the alert ``alert_id`` in each of ``changes``."""
+    """Store ``judged_scene`` and ``state`` of the alert ``alert_id`` in each of ``changes``, and add its ``fires``."""
     if changes:
         conn.execute(_STORE_EVALUATION, changes)
 

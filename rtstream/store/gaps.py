@@ -144,6 +144,11 @@ def of_index(conn: Connection, index_id: str) -> list[GapRow]:
     return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id == index_id).order_by(gaps.c.start))
 
 
+def all_gaps(conn: Connection) -> list[GapRow]:
+    """Return all gaps, oldest first."""
+    return _GAPS.all(conn, _GAPS.select().order_by(gaps.c.start))
+
+
 def to_analyse(conn: Connection) -> list[GapRow]:
     """Return all gaps that are not analysed yet, oldest first."""
     return _GAPS.all(conn, _GAPS.select().where(gaps.c.analysed.is_(False)).order_by(gaps.c.start))
@@ -162,8 +167,8 @@ def skip(conn: Connection, gap_id: int, count: int, at: float) -> None:
 
 
 def finish(conn: Connection, gap_id: int) -> None:
-    """Remove a gap that is analysed. Its scenes stay."""
-    remove(conn, [gap_id])
+    """Store that a gap is analysed. Its row goes once alerts have evaluated its scenes."""
+    conn.execute(update(gaps).where(gaps.c.id == gap_id).values(analysed=True))
 
 
 def remove(conn: Connection, gap_ids: Sequence[int]) -> None:

@@ -52,7 +52,8 @@ class SceneRow:
 
 
 _INDEXES = RowReader(IndexRow, scene_indexes)
-_SCENES = RowReader(SceneRow, scenes)
+SCENES = RowReader(SceneRow, scenes)
+"""Reads scenes, also in queries of other modules of the store."""
 
 
 def insert(conn: Connection, **values: object) -> None:
@@ -102,20 +103,20 @@ def scene_page(
     conn: Connection, index_id: str, start: float | None, end: float | None, page: Page
 ) -> tuple[list[SceneRow], bool]:
     """Return a page of scenes that overlap [start, end], newest first, and whether more pages follow."""
-    query = _SCENES.select().where(scenes.c.index_id == index_id)
+    query = SCENES.select().where(scenes.c.index_id == index_id)
     if start is not None:
         query = query.where(scenes.c.end > start)
     if end is not None:
         query = query.where(scenes.c.start < end)
     query = query.order_by(scenes.c.start.desc(), scenes.c.id.desc()).offset(page.offset).limit(page.page_size + 1)
-    rows = _SCENES.all(conn, query)
+    rows = SCENES.all(conn, query)
     return rows[: page.page_size], len(rows) > page.page_size
 
 
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:
     """Return the live scenes of an index stored after ``scene_id``, in the order in which they were stored."""
-    query = _SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id, scenes.c.gap_id.is_(None))
-    return _SCENES.all(conn, query.order_by(scenes.c.id).limit(limit))
+    query = SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id, scenes.c.gap_id.is_(None))
+    return SCENES.all(conn, query.order_by(scenes.c.id).limit(limit))
 
 
 def more_scenes_than(conn: Connection, index_id: str, scene_id: int, number: int) -> bool:

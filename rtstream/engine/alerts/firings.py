@@ -19,6 +19,7 @@ from rtstream.rules.link_targets import LinkTarget, window_target
 from rtstream.states import AlertStatus, DeliveryState, Outcome, PinKind
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
+from rtstream.store import gap_alerts
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -43,6 +44,8 @@ class EvaluatedMoment:
     """Number of the scene, or 0 if the moment is not a scene."""
     entry: JournalEvidence | None = None
     """The evaluated journal entry, or None if the moment is a scene or a silence."""
+    gap_id: int = 0
+    """The gap of a scene that was looked at later, else 0."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Evaluation:
     alert: AlertRow
     result: MatchResult | None
     blocked: str = ""
+    suppressed: bool = False
+    """Whether it was not evaluated on purpose."""
 
 
 class FiringWriter:
@@ -78,7 +83,9 @@ class FiringWriter:
             The ids of the alerts that have a webhook to send, or None if no alert fired.
         """
         # Alerts that were deleted or whose event was changed during the evaluation are skipped.
-        status = rows.unevaluated(conn, [evaluation.alert.id for evaluation in evaluations], moment.scene_id)
+        index_id = evaluations[0].alert.index_id if evaluations and not moment.gap_id else ""
+        in_gaps = bool(index_id) and gap_alerts.any_gap(conn, index_id)
+        status = self._unevaluated(conn, moment, [evaluation.alert for evaluation in evaluations])
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
         fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
@@ -88,20 +95,38 @@ class FiringWriter:
                 continue
             decision, state, fires = _step(moment, evaluation, enabled=status[alert.id] is AlertStatus.ENABLED)
             decisions.append(decision)
-            changes.append(
-                {
-                    "alert_id": alert.id,
-                    "judged_scene": max(alert.judged_scene, moment.scene_id),
-                    "state": state.to_json(),
-                    "fired": alert.fired + fires,
-                }
-            )
+            if moment.gap_id:
+                gap_alerts.advance(conn, moment.gap_id, alert.id, state, moment.scene_id, int(fires))
+            else:
+                if in_gaps:
+                    gap_alerts.begin(conn, alert.index_id, alert.id, alert.state, moment.start)
+                changes.append(
+                    {
+                        "alert_id": alert.id,
+                        "judged_scene": max(alert.judged_scene, moment.scene_id),
+                        "state": state.to_json(),
+                        "fires": int(fires),
+                    }
+                )
             if fires and evaluation.result is not None:
                 fired.append((alert, evaluation.result, decision))
         rows.store_evaluations(conn, changes)
         sent = self._fire(conn, moment, fired) if fired else None
         rows.add_decisions(conn, decisions)
         return sent
+
+    @staticmethod
+    def _unevaluated(conn: Connection, moment: EvaluatedMoment, alerts: Sequence[AlertRow]) -> dict[str, AlertStatus]:
+        """Return the status of the alerts that still exist and have not evaluated a moment, by id."""
+        if not moment.gap_id:
+            return rows.unevaluated(conn, [alert.id for alert in alerts], moment.scene_id)
+        status = rows.unevaluated(conn, [alert.id for alert in alerts], 0)
+        states = {alert_id: gap_alerts.get(conn, moment.gap_id, alert_id) for alert_id in status}
+        return {
+            alert_id: status[alert_id]
+            for alert_id, known in states.items()
+            if known is not None and known.state is not None and known.judged_scene < moment.scene_id
+        }
 
     def _fire(
         self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[AlertRow, MatchResult, JsonObject]]
@@ -143,7 +168,7 @@ def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> 
         "alert_id": alert.id,
         "scene_id": moment.scene_id,
         "at": time.time(),
-        "outcome": Outcome.FAILED if enabled else Outcome.SUPPRESSED,
+        "outcome": Outcome.FAILED if enabled and not evaluation.suppressed else Outcome.SUPPRESSED,
         "reason": evaluation.blocked,
         "confidence": None,
         "explanation": "",
@@ -163,6 +188,7 @@ def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> 
         result.confidence if result.outcome is Outcome.MATCH else None,
         moment.end,
         enabled,
+        late=moment.gap_id > 0,
     )
     outcome = Outcome.FIRED if fires else Outcome.SUPPRESSED if reason else result.outcome
     decision |= {
@@ -191,7 +217,13 @@ def _data(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now: fl
         "scene_id": moment.scene_id or None,
         "rtstream_index_id": alert.index_id,
         "index_name": index_name,
+        **_late(moment),
     }
+
+
+def _late(moment: EvaluatedMoment) -> JsonObject:
+    """Return the mark of a firing on a scene that was looked at later. Its times are those of the scene."""
+    return {"late": True} if moment.gap_id else {}
 
 
 def _payload(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now: float) -> JsonObject:
@@ -206,6 +238,7 @@ def _payload(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now:
         "end_time": _iso(moment.end),
         "rtstream_index_id": alert.index_id,
         "alert_id": alert.id,
+        **_late(moment),
     }
 
 

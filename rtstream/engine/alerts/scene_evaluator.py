@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from rtstream.concurrency import every, log_failure
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
+from rtstream.engine.alerts.gap_evaluator import GapEvaluator
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
@@ -43,6 +44,7 @@ TRIM_LIMIT = 2000
 TOO_SLOW = "the language model is slower than the scenes, so this scene was skipped"
 
 DISABLED = alert_policy.IN_WORDS["disabled"]
+LATE = alert_policy.IN_WORDS["late"]
 
 Way = Literal["rule", "model"]
 
@@ -85,11 +87,15 @@ class SceneEvaluator:
         self._on_webhooks = on_webhooks
         self._lanes: dict[tuple[str, Way], _Lane] = {}
         self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, writer, on_webhooks)
+        self._gap_evaluator = GapEvaluator(
+            db, journal, writer, on_webhooks, lambda alert: self._way(alert) is not None, self._late_evaluations
+        )
 
     async def start(self) -> None:
         """Resume every index that has alerts, each alert after the newest scene it has evaluated."""
         for index_id in await self._db.read(rows.indexes_with_alerts):
             self.start_index(index_id)
+        self._tasks.start_soon(self._gap_evaluator.run)
         self._tasks.start_soon(every, TRIM_EVERY_S, self._trim_decisions, "old decisions could not be removed")
 
     def start_index(self, index_id: str) -> None:
@@ -101,6 +107,10 @@ class SceneEvaluator:
                 self._tasks.start_soon(self._run, lane)
         self.scene_stored(index_id)
         self._stream_evaluator.start()
+
+    def gap_changed(self) -> None:
+        """Evaluate a newly stored late scene, or end a gap."""
+        self._gap_evaluator.wake()
 
     def scene_stored(self, index_id: str) -> None:
         """Evaluate a newly stored scene of an index."""
@@ -154,6 +164,18 @@ class SceneEvaluator:
         if sent is not None:
             self._on_webhooks(sent)
             self._journal.wake()
+
+    async def _late_evaluations(self, due: list[AlertRow], scene: SceneRow) -> list[Evaluation]:
+        """Evaluate alerts on a late scene. A model is not asked for alerts that would not fire on it."""
+        skipped = [
+            alert
+            for alert in due
+            if alert_policy.options(alert.options).skips_late
+            and self._matcher.asks_model(alert.event_prompt, alert.event_rule)
+        ]
+        asked = [alert for alert in due if alert not in skipped]
+        evaluations = await self._evaluations(asked, scene, skip=False) if asked else []
+        return evaluations + [Evaluation(alert, None, LATE, suppressed=True) for alert in skipped]
 
     async def _evaluations(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> list[Evaluation]:
         if scene.status is not SceneStatus.OK:

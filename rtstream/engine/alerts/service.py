@@ -107,7 +107,7 @@ class AlertService:
             affected = rows.of_event(conn, event.id)
             if changes.keys() & {"prompt", "rule"}:
                 for alert in affected:  # the state of the previous event does not apply to the changed one
-                    restart(conn, alert.id)
+                    restart(conn, alert.id, changed=True)
             return rows.get_event(conn, event.id), affected
 
         row, affected = await self._db.write(change)
@@ -401,7 +401,7 @@ def _check_fits(rule: Rule | None, extraction_type: str, options: JsonObject) ->
 
 def _options(request: CreateAlert) -> JsonObject:
     """Return the options that the request sets. Raises InvalidRequest."""
-    names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "pre_s", "post_s")
+    names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "late", "pre_s", "post_s")
     given = {name: value for name in names if (value := getattr(request, name)) is not None}
     try:
         alert_policy.options(given)

@@ -11,6 +11,7 @@ from rtstream.rules import detection
 from rtstream.rules.alert_policy import AlertState, JournalEvidence
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
+from rtstream.store import gap_alerts
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
@@ -20,10 +21,12 @@ CONNECTED = {"connected": True, "reconnecting": False, "error": False}
 """Health states that show whether a stream is connected. Other states do not show it."""
 
 
-def restart(conn: Connection, alert_id: str) -> None:
-    """Reset an alert that is new or whose event has changed, so that it evaluates only scenes from now on."""
+def restart(conn: Connection, alert_id: str, *, changed: bool = False) -> None:
+    """Reset an alert that is new or whose event has ``changed``, so that it evaluates only scenes from now on."""
     alert = rows.get_alert(conn, alert_id)
     rows.set_state(conn, alert_id, _initial(conn, alert), index_rows.last_scene_id(conn, alert.index_id))
+    if changed:  # of a new alert, the gap evaluator knows the age
+        gap_alerts.exclude(conn, alert.index_id, alert_id)
 
 
 def advanced(state: AlertState, entry: JournalEvidence | None) -> AlertState:

@@ -229,7 +229,7 @@ class IndexBackfill:
             took_s = time.monotonic() - began
             self._look_s = max(took_s, (took_s + self._look_s) / 2)
         await self._persist(store)
-        self._runner.announce_late(index.id)
+        self._runner.announce_gap()
 
     async def _window(self, step: _Step) -> Window[Picture] | None:
         """Return the oldest missing window, or None if it has no picture. Raises RTStreamError."""
@@ -301,6 +301,7 @@ class IndexBackfill:
             rows.finish(conn, gap.id)
 
         await self._persist(write)
+        self._runner.announce_gap()
 
     async def _persist(self, write: Callable[[Connection], None]) -> None:
         """Write a result, however long the database is unavailable. The gap is not continued meanwhile."""

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -91,6 +92,18 @@ class RunningIndex:
     """Whether a write of ``uncounted`` is queued."""
 
 
+class SceneListener(Protocol):
+    """A consumer of scenes, such as the evaluation of alerts."""
+
+    def scene_stored(self, index_id: str) -> None:
+        """Handle a stored live scene."""
+        ...
+
+    def gap_changed(self) -> None:
+        """Handle a stored late scene, or the end of the analysis of a gap."""
+        ...
+
+
 class IndexRunner:
     """Runs all indexes.
 
@@ -100,7 +113,7 @@ class IndexRunner:
         gaps: Stores the windows that are to be looked at later.
         journal: Journal that is notified of scenes.
         calls: Calls the models.
-        on_scene: Called with the id of the index after each stored scene.
+        listener: Is told of each stored scene.
     """
 
     def __init__(
@@ -110,14 +123,14 @@ class IndexRunner:
         gaps: GapLog,
         journal: Journal,
         calls: ModelCalls,
-        on_scene: Callable[[str], None],
+        listener: SceneListener,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
         self._gaps = gaps
         self._journal = journal
         self._calls = calls
-        self._on_scene = on_scene
+        self._listener = listener
         self._running: dict[str, RunningIndex] = {}
         self.live_windows = 0
         """Number of live windows that were looked at since the engine started."""
@@ -232,7 +245,7 @@ class IndexRunner:
 
         def stored() -> None:
             self._journal.wake()
-            self._on_scene(index.id)
+            self._listener.scene_stored(index.id)
 
         def store(conn: Connection) -> None:
             self._store(conn, index, values, counts)
@@ -265,9 +278,10 @@ class IndexRunner:
 
         return store
 
-    def announce_late(self, index_id: str) -> None:
-        """Announce that a scene of the past was stored."""
+    def announce_gap(self) -> None:
+        """Announce that a scene of the past was stored, or that a gap is analysed."""
         self._journal.wake()
+        self._listener.gap_changed()
 
     async def _answer(self, index: RunningIndex, job: WindowJob) -> tuple[JsonObject, dict[str, float]]:
         """Return the columns of the scene of a window, and the counts to add. Raises Capped."""

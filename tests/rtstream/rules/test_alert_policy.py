@@ -111,3 +111,14 @@ def test_a_clock_set_back_by_less_than_a_minute_silences_no_alert(back_s: float,
     state = AlertState(fired_at=1000.0)
     _, fired, _ = step(PolicyOptions(cooldown_s=cooldown_s, dedupe=False), state, 1.0, 1000.0 - back_s)
     assert fired
+
+
+def test_an_alert_that_skips_late_scenes_fires_only_on_live_ones() -> None:
+    skips, fires = options({"late": "skip", "dedupe": False}), options({"late": "fire", "dedupe": False})
+    assert step(skips, AlertState(), 1.0, 100.0, late=True)[1:] == (False, "late")
+    assert step(skips, AlertState(), 1.0, 100.0)[1:] == (True, "")
+    assert step(fires, AlertState(), 1.0, 100.0, late=True)[1:] == (True, "")
+    assert options({}) == options({"late": None}) == options({"late": "fire"})
+    for wrong in ("later", 1, True, []):
+        with pytest.raises(ValueError, match="late must be 'fire' or 'skip'"):
+            options({"late": wrong or "no"})

@@ -1,0 +1,97 @@
+"""Queries on the state of alerts in gaps, and on the late scenes that they have not evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from rtstream.rules.alert_policy import AlertState
+from rtstream.store import indexes
+from rtstream.store.gaps import GapRow
+from rtstream.store.indexes import SceneRow
+from rtstream.store.tables import alerts, gap_alerts, gaps, scenes
+
+LOOK_BACK_S = 3600.0
+"""Seconds before a gap in which scenes are expected that are not evaluated yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapAlert:
+    """The state of an alert in a gap, which is None if the alert does not evaluate it."""
+
+    state: AlertState | None
+    judged_scene: int
+
+
+def any_gap(conn: Connection, index_id: str) -> bool:
+    """Return whether an index has a gap."""
+    return conn.execute(select(gaps.c.id).where(gaps.c.index_id == index_id).limit(1)).first() is not None
+
+
+def begin(conn: Connection, index_id: str, alert_id: str, state: AlertState, at: float) -> None:
+    """Store the state of an alert for the gaps that began before the Unix time ``at``, unless it is stored."""
+    for gap_id in _without(conn, index_id, alert_id, at):
+        insert(conn, gap_id, alert_id, state)
+
+
+def exclude(conn: Connection, index_id: str, alert_id: str) -> None:
+    """Let an alert whose event has changed evaluate no gap of its index that exists."""
+    own = select(gaps.c.id).where(gaps.c.index_id == index_id)
+    conn.execute(delete(gap_alerts).where(gap_alerts.c.alert_id == alert_id, gap_alerts.c.gap_id.in_(own)))
+    for gap_id in _without(conn, index_id, alert_id, None):
+        insert(conn, gap_id, alert_id, None)
+
+
+def insert(conn: Connection, gap_id: int, alert_id: str, state: AlertState | None) -> None:
+    """Store the state that an alert had when a gap began, or that it does not evaluate the gap."""
+    values = {"gap_id": gap_id, "alert_id": alert_id, "state": None if state is None else state.to_json()}
+    conn.execute(gap_alerts.insert().values(judged_scene=0, **values))
+
+
+def get(conn: Connection, gap_id: int, alert_id: str) -> GapAlert | None:
+    """Return the state of an alert in a gap, or None if it is not stored yet."""
+    query = select(gap_alerts.c.state, gap_alerts.c.judged_scene)
+    row = conn.execute(query.where(gap_alerts.c.gap_id == gap_id, gap_alerts.c.alert_id == alert_id)).first()
+    if row is None:
+        return None
+    return GapAlert(None if row.state is None else AlertState.from_json(row.state), row.judged_scene)
+
+
+def advance(conn: Connection, gap_id: int, alert_id: str, state: AlertState, judged_scene: int, fired: int) -> None:
+    """Store the state of an alert in a gap after a scene, and add to its firings. Its live state stays as it is."""
+    where = (gap_alerts.c.gap_id == gap_id, gap_alerts.c.alert_id == alert_id)
+    conn.execute(update(gap_alerts).where(*where).values(state=state.to_json(), judged_scene=judged_scene))
+    if fired:
+        conn.execute(update(alerts).where(alerts.c.id == alert_id).values(fired=alerts.c.fired + fired))
+
+
+def reaches_gap(conn: Connection, index_id: str, judged_scene: int, start: float) -> bool:
+    """Return whether an alert has evaluated all live scenes before the start of a gap."""
+    query = select(scenes.c.id).where(
+        scenes.c.index_id == index_id,
+        scenes.c.id > judged_scene,
+        scenes.c.start < start,
+        scenes.c.start >= start - LOOK_BACK_S,
+        scenes.c.gap_id.is_(None),
+    )
+    return conn.execute(query.limit(1)).first() is None
+
+
+def next_late_scene(conn: Connection, gap: GapRow, judged_scene: int) -> SceneRow | None:
+    """Return the first scene of a gap that was stored after ``judged_scene``."""
+    query = indexes.SCENES.select().where(
+        scenes.c.index_id == gap.index_id, scenes.c.gap_id == gap.id, scenes.c.id > judged_scene
+    )
+    if gap.end is not None:
+        query = query.where(scenes.c.start >= gap.start - 1e-3, scenes.c.start < gap.end)
+    return indexes.SCENES.first(conn, query.order_by(scenes.c.id).limit(1))
+
+
+def _without(conn: Connection, index_id: str, alert_id: str, at: float | None) -> list[int]:
+    """Return the gaps of an index for which no state of an alert is stored."""
+    stored = select(gap_alerts.c.gap_id).where(gap_alerts.c.alert_id == alert_id)
+    query = select(gaps.c.id).where(gaps.c.index_id == index_id, gaps.c.id.not_in(stored))
+    if at is not None:
+        query = query.where(gaps.c.start <= at)
+    return list(conn.execute(query).scalars())

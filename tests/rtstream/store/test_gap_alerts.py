@@ -1,0 +1,96 @@
+"""The state of alerts in gaps is stored once, when the gap begins for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, create_engine
+
+from rtstream.rules.alert_policy import AlertState
+from rtstream.states import GapReason
+from rtstream.store import alerts, gap_alerts, gaps, indexes, streams
+from rtstream.store.tables import metadata
+
+STREAM = {"media_types": ["video"], "sample_rate": 30.0, "store": True, "enable_transcript": False}
+INDEX = {"extraction_type": "time", "extraction_config": {"time": 2}, "model_config": {}, "status": "running"}
+
+
+@pytest.fixture
+def conn() -> Iterator[Connection]:
+    engine = create_engine("sqlite://")
+    with engine.connect() as conn:
+        metadata.create_all(conn)
+        streams.ensure_default_collection(conn, 0.0)
+        common = {"name": "s", "url": "u", "collection_id": "default", "desired": "stopped", "health": {}}
+        streams.insert(conn, id="rts-1", created_at=0.0, **common, **STREAM)
+        indexes.insert(conn, id="one", stream_id="rts-1", name="x", counters={}, created_at=0.0, **INDEX)
+        alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
+        kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
+        alerts.insert_alert(conn, id="alert-1", created_at=0.0, judged_scene=0, fired=0, **kind)
+        yield conn
+    engine.dispose()
+
+
+def gap(conn: Connection, start: float, end: float) -> int:
+    kind = {"reason": GapReason.OVERLOADED, "index_id": "one"}
+    return gaps.insert(conn, stream_id="rts-1", start=start, end=end, now=end, **kind)
+
+
+def scene(conn: Connection, start: float, gap_id: int | None = None) -> int:
+    values = {"text": "", "status": "ok", "model": "m", "data": None, "detail": {}, "created_at": start}
+    return indexes.add_scene(
+        conn, index_id="one", stream_id="rts-1", start=start, end=start + 2, gap_id=gap_id, **values
+    )
+
+
+def test_the_state_is_that_of_the_first_live_scene_after_the_beginning(conn: Connection) -> None:
+    first, second = gap(conn, 100.0, 110.0), gap(conn, 200.0, 210.0)
+    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=1), 99.0)
+    assert gap_alerts.get(conn, first, "alert-1") is None
+    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=2), 112.0)
+    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=3), 212.0)
+    states = [gap_alerts.get(conn, one, "alert-1") for one in (first, second)]
+    assert [state and state.state for state in states] == [AlertState(hits=2), AlertState(hits=3)]
+
+
+def test_progress_in_a_gap_adds_firings_and_leaves_the_live_state(conn: Connection) -> None:
+    assert not gap_alerts.any_gap(conn, "one")
+    one = gap(conn, 100.0, 110.0)
+    assert gap_alerts.any_gap(conn, "one")
+    gap_alerts.insert(conn, one, "alert-1", AlertState())
+    late = scene(conn, 102.0, one)
+    scene(conn, 104.0)
+    row = gaps.get(conn, one)
+    assert row is not None
+    found = gap_alerts.next_late_scene(conn, row, 0)
+    assert found is not None
+    assert found.id == late
+    gap_alerts.advance(conn, one, "alert-1", AlertState(hits=4), late, 1)
+    assert gap_alerts.next_late_scene(conn, row, late) is None
+    known = gap_alerts.get(conn, one, "alert-1")
+    assert known is not None
+    assert (known.state, known.judged_scene) == (AlertState(hits=4), late)
+    alert = alerts.get_alert(conn, "alert-1")
+    assert (alert.state, alert.judged_scene, alert.fired) == (AlertState(), 0, 1)
+
+
+def test_live_scenes_before_a_gap_come_first(conn: Connection) -> None:
+    before = scene(conn, 98.0)
+    scene(conn, 120.0)
+    assert not gap_alerts.reaches_gap(conn, "one", before - 1, 100.0)
+    assert gap_alerts.reaches_gap(conn, "one", before, 100.0)
+
+
+def test_a_changed_alert_evaluates_no_gap_that_exists(conn: Connection) -> None:
+    first, second = gap(conn, 100.0, 110.0), gap(conn, 200.0, 210.0)
+    gap_alerts.insert(conn, first, "alert-1", AlertState())
+    gap_alerts.exclude(conn, "one", "alert-1")
+    for one in (first, second):
+        known = gap_alerts.get(conn, one, "alert-1")
+        assert known is not None
+        assert known.state is None
+    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=2), 300.0)
+    known = gap_alerts.get(conn, second, "alert-1")
+    assert known is not None
+    assert known.state is None
