@@ -21,7 +21,9 @@ from rtstream.rules.timestamps import WallClock
 from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, video_file
 
-SECONDS, GOP = 8, 30
+SECONDS, GOP = 4, 15
+PACE_S = 1.5
+"""Seconds in which a source sends everything, as one does after a pause."""
 ENCODERS = {
     "hevc": ("libx265", {"preset": "ultrafast", "x265_params": "log-level=none:repeat-headers=1:bframes=0"}),
     "h264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency", "x264_params": "repeat-headers=1"}),
@@ -85,10 +87,10 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-def record(data: bytes, folder: Path, seconds: float) -> RecorderClient:
+def record(data: bytes, folder: Path) -> RecorderClient:
     """Record a live source that sends these bytes once."""
     folder.mkdir(exist_ok=True)
-    with served((data, seconds)) as url, recorder(url, folder, media_types=["video"], segment_s=1.0) as client:
+    with served((data, PACE_S)) as url, recorder(url, folder, media_types=["video"], segment_s=0.5) as client:
         client.set_taps(pictures=(0.2, 160))
         client.wait_for(RecorderHealth, where=lambda health: health.state in ("reconnecting", "error"))
         client.stop()
@@ -100,10 +102,10 @@ def record(data: bytes, folder: Path, seconds: float) -> RecorderClient:
 def test_what_was_recorded_before_the_damage_stays_and_what_follows_it_is_recorded(
     whole: Path, codec: str, tmp_path: Path, damage: str
 ) -> None:
-    client = record(damaged(whole, codec, DAMAGES[damage], {3, 4}), tmp_path / "out", SECONDS)
+    client = record(damaged(whole, codec, DAMAGES[damage], {3, 4}), tmp_path / "out")
     recorded = [decoded(client.recorded(run)) for run in client.of(RecordingStarted) if client.segments(run)]
     numbers = {number for pictures in recorded for _, number in pictures}
-    assert set(range(80)) <= numbers, "the recording before the damage"
+    assert set(range(40)) <= numbers, "the recording before the damage"
     assert len(client.of(RecordingEnded)) == len(client.of(RecordingStarted))
 
 
@@ -111,7 +113,7 @@ def test_what_was_recorded_before_the_damage_stays_and_what_follows_it_is_record
 def test_a_source_whose_first_parameter_sets_are_damaged_is_recorded_from_the_first_whole_ones(
     whole: Path, codec: str, tmp_path: Path, damage: str
 ) -> None:
-    client = record(damaged(whole, codec, DAMAGES[damage], {0, 1}), tmp_path / "out", SECONDS)
+    client = record(damaged(whole, codec, DAMAGES[damage], {0, 1}), tmp_path / "out")
     assert all(codecs(run.payload).startswith(("hvc1.", "avc1.")) for run in client.of(RecordingStarted))
     pictures = [number for run in client.of(RecordingStarted) for _, number in _pictures(client, run)]
     assert pictures, [health.reason for health in client.of(RecorderHealth)]
@@ -127,7 +129,7 @@ def _pictures(client: RecorderClient, run: RecordingStarted) -> list[tuple[float
 def test_health_says_that_the_parameter_sets_are_damaged(tmp_path: Path, whole: Path, codec: str) -> None:
     if codec == "h264":
         pytest.skip("the muxer writes whatever sets H.264 has")
-    client = record(damaged(whole, codec, DAMAGES["ones"], set(range(20))), tmp_path / "out", SECONDS)
+    client = record(damaged(whole, codec, DAMAGES["ones"], set(range(20))), tmp_path / "out")
     reasons = [health.reason for health in client.of(RecorderHealth)]
     assert not client.of(SegmentClosed)
     assert any("damaged parameter sets" in reason for reason in reasons), reasons
@@ -167,7 +169,7 @@ def test_no_mixture_of_damage_breaks_the_writer(whole: Path, codec: str, tmp_pat
 
 
 def test_a_cut_codec_description_is_an_error_with_a_sentence(whole: Path, codec: str, tmp_path: Path) -> None:
-    client = record(damaged(whole, codec, DAMAGES["cut"], set()), tmp_path / "out", 3)
+    client = record(damaged(whole, codec, DAMAGES["cut"], set()), tmp_path / "out")
     init = client.of(RecordingStarted)[0].payload
     box = init.index(b"hvcC" if codec == "hevc" else b"avcC") - 4
     size = int.from_bytes(init[box : box + 4])
