@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ MIGRATIONS = ROOT / "rtstream" / "store" / "migrations"
 NAMED_BY_ALEMBIC = {MIGRATIONS / "env.py", *(MIGRATIONS / "versions").glob("*.py")}
 
 
+@cache
 def modules() -> list[Path]:
     found = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
     return [path for path in found if path not in NAMED_BY_ALEMBIC]
@@ -30,6 +32,7 @@ def public_classes(tree: ast.Module) -> Iterator[str]:
             yield node.name
 
 
+@cache
 def listed(section: str) -> set[str]:
     found = re.search(rf"<!-- {section}:begin -->(.*?)<!-- {section}:end -->", STYLE.read_text("utf-8"), re.DOTALL)
     assert found is not None
@@ -43,9 +46,9 @@ def words_of(path: Path) -> list[str]:
 
 def test_no_two_public_classes_share_a_name() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
-    for path in modules():
-        for name in public_classes(ast.parse(path.read_text(encoding="utf-8"))):
-            places[name].append(path.relative_to(ROOT).as_posix())
+    for place, tree in parsed():
+        for name in public_classes(tree):
+            places[name].append(place)
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
@@ -63,9 +66,9 @@ def test_the_nouns_are_in_order() -> None:
         assert words == sorted(set(words))
 
 
-def parsed() -> Iterator[tuple[str, ast.Module]]:
-    for path in modules():
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def parsed() -> list[tuple[str, ast.Module]]:
+    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in modules()]
 
 
 def defined(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
