@@ -96,8 +96,15 @@ async def test_the_product_as_it_is_fails_only_where_fixtures_are_wanted(
         assert "Baseline check passed" in await run("conformance", "server", *given)
 
 
-@pytest.mark.parametrize("era", ["legacy", "modern"])
-@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize(
+    ("transport", "era"),
+    [
+        ("stdio", "legacy"),
+        ("http", "modern"),
+        pytest.param("stdio", "modern", marks=pytest.mark.long),
+        pytest.param("http", "legacy", marks=pytest.mark.long),
+    ],
+)
 async def test_the_inspector_lists_calls_and_reads(run: Run, tmp_path: Path, transport: str, era: str) -> None:
     async with serving(tmp_path / "data", mcp_require_key=False) as served:
         stream_id = await served.add_stream("Door")

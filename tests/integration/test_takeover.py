@@ -31,7 +31,7 @@ from tests.server.mcp_servers import SCRIPT
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="recorders end with the engine here")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_engine_that_ends_and_comes_back_loses_no_picture(
     live_source: LiveSource, tmp_path: Path, number: signal.Signals
 ) -> None:

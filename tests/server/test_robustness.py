@@ -56,7 +56,7 @@ class Followed:
         assert self.seqs == seqs
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("era", [pytest.param("legacy", marks=pytest.mark.long), "auto"])
 async def test_a_subscriber_and_a_waiter_miss_and_repeat_nothing_through_cuts_and_kills(
     tmp_path: Path, era: Era
 ) -> None:

@@ -235,10 +235,13 @@ def statements(folder: Path) -> int:
     return int(output)
 
 
-def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state_and_the_next_start_succeeds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", [4, pytest.param(20, marks=pytest.mark.long)])
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state_and_the_next_start_succeeds(
+    tmp_path: Path, parts: int
+) -> None:
     number = statements(tmp_path / "whole")
     new = schema_of(tmp_path / "whole" / "rtstream.db")
-    moments = ["os.rename", "commit", *(str(number * part // 9) for part in range(1, 10))]
+    moments = ["os.rename", "commit", *(str(number * part // parts) for part in range(1, parts + 1))]
     for moment in moments:
         folder = tmp_path / moment
         path = older("0001", folder)
