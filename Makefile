@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for something most of the time, so more of them run at once than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
+# Each worker begins with tests that follow each other, which share fixtures, and takes over others when it is done.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
+# Where it is set, each program that a test starts would compile the whole project again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: demo check test test-long lint docs migration bench setup clean
@@ -12,10 +16,10 @@ demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 check: $(VENV)/.dev lint  ## lint, types and the unit tests: the fast check before each commit
-	$(BIN)/pytest -n $(WORKERS) -m "unit and not long" $(ARGS)
+	$(PYTEST) -m "unit and not long" $(ARGS)
 
 test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.py -k name" runs only these tests
-	$(BIN)/pytest $(or $(ARGS),-n $(WORKERS))
+	$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PYTEST))
 
 test-long: $(VENV)/.dev  ## the tests that take minutes; see docs/developers/testing.md
 	$(BIN)/pytest -n auto -m long $(ARGS)
