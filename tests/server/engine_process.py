@@ -33,7 +33,7 @@ class EngineProcess:
 
     async def answer(self) -> Any:
         """The next line it prints."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             return json.loads(await self._answers.receive_until(b"\n", LINE))
 
     async def do(self, method: str, *arguments: Any, **keywords: Any) -> Any:

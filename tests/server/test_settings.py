@@ -39,7 +39,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 async def test_an_earlier_name_of_a_setting_ends_the_command_and_names_the_new_one(
     tmp_path: Path, arguments: list[str], settings: dict[str, str]
 ) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(150):
         ended = await anyio.run_process(
             [str(SCRIPT), *arguments], env=environment(tmp_path, **settings), check=False, stderr=subprocess.STDOUT
         )
@@ -50,7 +50,7 @@ async def test_an_earlier_name_of_a_setting_ends_the_command_and_names_the_new_o
 
 async def test_the_stdio_server_starts_all_the_same_and_reports_it_in_instructions_and_results(tmp_path: Path) -> None:
     server = StdioServerParameters(command=str(SCRIPT), args=[], env=environment(tmp_path, **{OLD: "true"}))
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         async with Client(server) as client:
             assert NEW in (client.instructions or "")
             result: Any = await client.call_tool("list_streams", {})
@@ -75,7 +75,7 @@ def test_each_use_has_a_list_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_the_doctor_shows_where_streams_and_webhooks_may_lead(tmp_path: Path) -> None:
     env = environment(tmp_path, RTSTREAM_ALLOW_NETWORKS="private", RTSTREAM_WEBHOOK_ALLOW_NETWORKS="lan")
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         ended = await anyio.run_process([str(SCRIPT), "doctor"], env=env, check=False, stderr=subprocess.STDOUT)
     said = ended.stdout.decode()
     assert "ok   stream networks    public addresses and private (RTSTREAM_ALLOW_NETWORKS)." in said

@@ -45,7 +45,7 @@ async def doctor(folder: Path, *arguments: str, **settings: str) -> tuple[int, s
     """Exit status and output."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     env = {**kept, "RTSTREAM_DATA_DIR": str(folder), **settings}
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         done = await anyio.run_process(
             [str(SCRIPT), "doctor", *arguments], env=env, check=False, stderr=subprocess.STDOUT
         )

@@ -37,7 +37,7 @@ def test_the_engine_and_its_recorders_end_in_order(live_source: LiveSource, tmp_
             running.kill()
             assert alive(recorder)
         command = [SCRIPT, "stop", "--data-dir", str(tmp_path)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=150)
         what = "a recorder" if crashed else "the engine"
         assert (ended.returncode, ended.stdout) == (0, f"Ended: {what}.\n")
         assert running.process.wait(10) == (-9 if crashed else 0)
