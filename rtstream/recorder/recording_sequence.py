@@ -90,17 +90,8 @@ class RecordingSequence:
             placed: Its times in ticks of its track on the timeline.
             at: Its decode time in seconds on the timeline.
         """
-        if self._ends:
-            if self._media.recordable[0] is not None and not (is_video and packet.is_keyframe):
-                if is_video:
-                    self._add(packet, is_video, placed, at)
-                return
-            self.finish()
-            self._ends = False
-            self._wait.audio_rate = self._audio_rate
-        self._add(packet, is_video, placed, at)
-
-    def _add(self, packet: Packet, is_video: bool, placed: Placed, at: float) -> None:
+        if self._ends and not self._belongs(packet, is_video):
+            return
         if self._recording is not None:
             if not (is_video and packet.is_keyframe and self._wait.joins()):
                 self._store(packet, is_video, placed.dts, placed.pts)
@@ -118,6 +109,15 @@ class RecordingSequence:
         self._wait.add(WaitingPacket(packet, is_video, placed.dts, placed.pts), at)
         if self._wait.is_over:
             self._begin_recording()
+
+    def _belongs(self, packet: Packet, is_video: bool) -> bool:
+        """Return whether a packet after a change of format is recorded: with video, no audio until a keyframe."""
+        if self._media.recordable[0] is not None and not (is_video and packet.is_keyframe):
+            return is_video
+        self.finish()
+        self._ends = False
+        self._wait.audio_rate = self._audio_rate
+        return True
 
     def _begin_recording(self) -> None:
         """Open a recording with the tracks that have sent something, and store the packets that waited."""
