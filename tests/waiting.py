@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 
 import anyio
 
-LIMIT_S = 20.0
+LIMIT_S = 45.0
 EVERY_S = 0.02
 
 T = TypeVar("T")

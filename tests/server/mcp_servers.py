@@ -31,7 +31,7 @@ from tests.waiting import eventually_sync
 
 KEY = "sk-test-key-of-the-mcp-tests"
 SCRIPT = Path(sys.executable).parent / "rtstream-mcp"
-LIMIT_S = 20.0
+LIMIT_S = 45.0
 
 Transport = Literal["stdio", "http"]
 Era = Literal["legacy", "auto"]

@@ -30,7 +30,7 @@ from rtstream.messages import (
 from rtstream.testsource import read_barcode
 
 M = TypeVar("M")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 # Test servers are on this machine; UDP and SRT sources wait for them on any port.
 ALLOWED: dict[str, Any] = {"allow_networks": "loopback", "listen_ports": "1-65535"}
 
