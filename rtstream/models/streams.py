@@ -56,6 +56,7 @@ class MediaInfo(ApiModel):
     fps: float | None = None
     audio_codec: str | None = None
     audio_rate: int | None = Field(default=None, description="Hz")
+    timing: str | None = Field(default=None, description="source, or arrival if the source states no times.")
 
 
 class RetentionLimits(ApiModel):

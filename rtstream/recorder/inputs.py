@@ -22,15 +22,24 @@ from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.relay import TlsRelay
 from rtstream.recorder.rtsp_relay import RtspRelay
+from rtstream.recorder.stream_buffer import StreamBuffer
 from rtstream.recorder.web import WebClient
-from rtstream.recorder.web_input import WebInput
+from rtstream.recorder.web_input import WebFile, WebInput
 from rtstream.rules.addresses import parse_allowed
 from rtstream.rules.rtmp import tc_url
-from rtstream.rules.source_options import check_listening, parse_ports, probing, rtsp_transport
+from rtstream.rules.source_options import (
+    LEAST_BEGINNING,
+    PROBING_PICTURES,
+    check_listening,
+    invents_times,
+    parse_ports,
+    probing,
+    rtsp_transport,
+)
 from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, parse_source
 
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
-CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg"
+CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg,mjpeg"
 HTTP_CONTAINERS = f"hls,webvtt,{CONTAINERS}"
 NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothing itself
 
@@ -39,15 +48,27 @@ NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothin
 class Input:
     """The arguments of ``av.open`` for a source, and the objects that belong to it."""
 
-    file: str | _SocketFile
+    file: str | StreamBuffer
     options: dict[str, str]
     format: str | None = None
     io_open: WebInput | None = None
     datagrams: bool = False
     bridge: Bridge | None = None
+    buffer: StreamBuffer | None = None
+    """The newest bytes, of a source that is read here as one stream of bytes."""
     failure: Callable[[], SourceFailed | None] = lambda: None
     """Return the reason of a failed read if it is known here in more detail than in the codec library."""
     resources: ExitStack = field(default_factory=ExitStack)
+
+    def begin_again(self) -> None:
+        """Prepare another opening."""
+        if self.buffer is not None:
+            # The new tracks are among the bytes that are read again, so there is no wait for more.
+            self.options |= {"analyzeduration": "30000000", "probesize": str(max(4096, self.buffer.waiting))}
+            if isinstance(self.io_open, WebInput):
+                self.io_open.first = self.buffer
+        elif self.format == "hls":
+            self.options["live_start_index"] = "0"  # of the period
 
     def close(self) -> None:
         """Close connections, relays and helper programs."""
@@ -75,6 +96,12 @@ def prepare(spec: RecorderSpec) -> Input:
     name = source.scheme if source.scheme in openers else source.scheme.removesuffix("s")
     opened = openers[name](spec, source)
     opened.options |= probing(name)
+    try:
+        if opened.buffer is not None and invents_times(opened.buffer.peek(LEAST_BEGINNING)):
+            opened.options |= PROBING_PICTURES
+    except BaseException:
+        opened.close()
+        raise
     return opened
 
 
@@ -105,6 +132,8 @@ def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
     name = "hls" if opener.is_hls else None
     result = Input(source.bare, options, name, opener, failure=lambda: opener.failure)
     result.resources.callback(client.close)
+    if isinstance(opener.first, WebFile) and not opener.first.seekable():
+        opener.first = result.buffer = StreamBuffer(opener.first.read)
     return result
 
 
@@ -150,7 +179,8 @@ def _tcp(spec: RecorderSpec, source: SourceUrl) -> Input:
     else:
         connection = dialer.connect(source.host, source.port)
     connection.settimeout(spec.stall_timeout_s)
-    result = Input(_SocketFile(connection), {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": CONTAINERS})
+    buffer = StreamBuffer(connection.recv)
+    result = Input(buffer, {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": CONTAINERS}, buffer=buffer)
     result.resources.callback(connection.close)
     return result
 
@@ -198,13 +228,6 @@ def _srt(spec: RecorderSpec, source: SourceUrl) -> Input:
     result = Input("fd:", options, "mpegts", bridge=bridge, failure=lambda: SourceFailed(bridge.reason()))
     result.resources.callback(bridge.close)
     return result
-
-
-class _SocketFile:
-    """A TCP connection that the codec library reads as a file."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.read = connection.recv
 
 
 def _place(address: str, port: int) -> str:

@@ -1,8 +1,12 @@
-"""Watches for how long a recorder has been without an engine, and whether its program and folder still exist."""
+"""Limits of a recorder: its time without an engine, its program and folder, its memory and its log."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +21,9 @@ from rtstream.rules.recorder_limits import (
     reason_to_end,
     restart_at,
 )
+
+MEMORY_BYTES = 1 << 30
+MAX_LOG_BYTES = 5 * 1024 * 1024
 
 
 class Attendance:
@@ -100,3 +107,32 @@ def _identity(folder: Path) -> FileIdentity | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return FileIdentity(found.st_dev, found.st_ino)
+
+
+def limit_memory() -> None:
+    """Limit the process's memory.
+
+    A hostile stream can make a decoder allocate any amount. With the limit, the decoder fails instead.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))  # an engine that is started from here needs more
+
+
+def trim_memory() -> None:
+    """Return freed memory, such as that of the first decoded picture, to the system. glibc would keep it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def limit_log() -> None:
+    """Empty the log that all recorders of a data folder append to, once it is too long."""
+    with contextlib.suppress(OSError):
+        found = os.fstat(2)
+        if stat.S_ISREG(found.st_mode) and found.st_size > MAX_LOG_BYTES:
+            os.ftruncate(2, 0)

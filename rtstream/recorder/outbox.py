@@ -28,6 +28,14 @@ class Sink(Protocol):
         ...
 
 
+class MessageSource(Protocol):
+    """The connection to an engine: a pipe or a channel."""
+
+    def recv_bytes(self) -> bytes:
+        """Receive a message. Raises EOFError or OSError at its end."""
+        ...
+
+
 class Outbox:
     """Sends messages from its own thread to the engine that is attached. Without one, messages are discarded.
 

@@ -7,7 +7,6 @@ the next one. Elsewhere, it ends with the engine, to which a pipe connects it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import logging
 import math
@@ -15,14 +14,11 @@ import os
 import random
 import signal
 import socket
-import stat
-import sys
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
 
 from av.error import FFmpegError
 
@@ -46,17 +42,20 @@ from rtstream.messages import (
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import JpegEncoder
-from rtstream.recorder.limits import Attendance
-from rtstream.recorder.outbox import Outbox
+from rtstream.recorder.limits import Attendance, limit_log, limit_memory, trim_memory
+from rtstream.recorder.outbox import MessageSource, Outbox
 from rtstream.recorder.server import RecorderServer
 from rtstream.recorder.session import FormatChanged, Session
-from rtstream.recorder.source import open_source
+from rtstream.recorder.source import Source, open_source
+from rtstream.recorder.source_tracks import TracksChanged, TrackWatch, read_again
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.rules.backoff import delay
+from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process is ended
+SPARSE_S = 120.0  # the same for sources that are read by the codec library, whose pictures may be minutes apart
 TICK_S = 2.5  # interval at which the recorder checks itself
 FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
 STATS_TICKS = 2  # interval between statistics, if something has changed
@@ -64,12 +63,10 @@ STATS_TICKS_AT_MOST = 12
 LAG_CHANGE_S = 0.5
 STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
-MEMORY_BYTES = 1 << 30
 TRIM_S = 5.0  # after this time of a connection, memory that only opening it needed is returned
 HANG_S = 60.0
 HANG_TICKS = 6
 EXIT_HUNG = 3
-MAX_LOG_BYTES = 5 * 1024 * 1024
 
 
 def main(connection: Connection, spec: RecorderSpec) -> None:
@@ -94,7 +91,7 @@ def main_surviving(listener: socket.socket, lock: ProcessLock, spec: RecorderSpe
 
 def _run(recorder: Recorder) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, but the engine decides
-    _limit_memory()
+    limit_memory()
     faulthandler.enable()
     try:
         recorder.run()
@@ -104,35 +101,6 @@ def _run(recorder: Recorder) -> None:
         recorder.exit(1)
     recorder.outbox.drain(2.0)
     recorder.exit(0)
-
-
-class MessageSource(Protocol):
-    """The connection to an engine: a pipe or a channel."""
-
-    def recv_bytes(self) -> bytes:
-        """Receive a message. Raises EOFError or OSError at its end."""
-        ...
-
-
-def _limit_memory() -> None:
-    """Limit the process's memory.
-
-    A hostile stream can make a decoder allocate any amount. With the limit, the decoder fails instead.
-    """
-    if sys.platform != "linux":
-        return
-    import resource
-
-    with contextlib.suppress(OSError, ValueError):
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))  # an engine that is started from here needs more
-
-
-def _trim_memory() -> None:
-    """Return freed memory, such as that of the first decoded picture, to the system. glibc would keep it."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 class Recorder:
@@ -159,6 +127,7 @@ class Recorder:
         self._deadline = math.inf  # monotonic time by which the codec library must have returned
         self._trim_at = math.inf  # monotonic
         self._packets = 0
+        self._next_try: dict[str, tuple[float, float]] = {}  # by kind of track
         self._encoder = JpegEncoder()
 
     def end_with(self, connection: Connection) -> None:
@@ -272,31 +241,69 @@ class Recorder:
         """
         self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
         source = open_source(self.spec)
+        change = ""
+        while True:
+            again = self._read_tracks(source, change)
+            if again is None:
+                break
+            source, change = again
+        if not source.paced and not self.stopping.is_set():
+            raise SourceFailed("the source ended the stream")
+
+    def _read_tracks(self, source: Source, change: str) -> tuple[Source, str] | None:
+        """Read a source until it ends (None), or until its tracks change. Then, return it opened again, and the change.
+
+        ``change`` is the one that led to this reading.
+        """
         self._deadline = math.inf
         session = Session(self.spec, source, self.outbox, self._sync, self._steady)
         with self._processing:
             self._session = session
             session.set_taps(self._taps)
         session.health.publish()
+        if change:
+            session.health.note(HealthCode.FORMAT_CHANGED, f"{change}, so a new recording began")
         self._trim_at = time.monotonic() + TRIM_S
         try:
             self._read(session)
-            if not source.paced and not self.stopping.is_set():
-                raise SourceFailed("the source ended the stream")
-        finally:
-            with self._processing:
-                self._session = None
-                session.finish()
-            self._deadline = time.monotonic() + MARGIN_S
-            source.close()
-            self._deadline = math.inf
+        except TracksChanged as changed:
+            log.info("%s", changed)
+            if not source.rereadable:
+                self._close(session)
+                raise SourceFailed(f"{changed}, so it is connected again") from None
+            source.resumes_at = session.reached
+            self._finish(session)
+            self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
+            return read_again(source, session.media, self.spec), str(changed)
+        except BaseException:
+            self._close(session)
+            raise
+        self._close(session)
+        return None
+
+    def _finish(self, session: Session) -> None:
+        with self._processing:
+            self._session = None
+            session.finish()
+
+    def _close(self, session: Session) -> None:
+        """Close the recording and the source."""
+        self._finish(session)
+        self._deadline = time.monotonic() + MARGIN_S
+        session.source.close()
+        self._deadline = math.inf
 
     def _read(self, session: Session) -> None:
         """Read and process packets until the source ends or the recorder is stopped."""
         source = session.source
         # An HLS read lasts as long as the server takes to publish the next segment.
         patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
-        packets = source.container.demux([stream for stream in (source.video, source.audio) if stream is not None])
+        watch = TrackWatch(source, self.spec.media_types, self._next_try)
+        if watch.buffer is None:
+            patience = patience if source.hls else max(patience, SPARSE_S)
+        else:
+            watch.buffer.arrived = lambda: setattr(self, "_deadline", time.monotonic() + patience)
+        packets = source.container.demux(watch.streams)
         while not self.stopping.is_set():
             began = time.monotonic()
             self._deadline = began + patience
@@ -304,6 +311,7 @@ class Recorder:
                 packet = next(packets)
             except (StopIteration, IndexError):
                 # The flush at the end raises IndexError if a stream appeared midway.
+                watch.ended()
                 return
             except (FFmpegError, OSError) as exc:
                 raise source.failed(exc, self.spec.stall_timeout_s) from None
@@ -313,6 +321,8 @@ class Recorder:
                 continue
             self._packets += 1
             ended = time.monotonic()
+            if watch.passes_over(packet, ended):
+                continue
             arrival, blocked = self._steady.at(ended), ended - began
             with self._processing:
                 session.process(packet, arrival, blocked)
@@ -398,7 +408,7 @@ class Recorder:
                 self.exit(EXIT_HUNG)
             if time.monotonic() > self._trim_at:
                 self._trim_at = math.inf
-                _trim_memory()
+                trim_memory()
             self._check_engine()
             session = self._session
             if session is not None:
@@ -421,7 +431,7 @@ class Recorder:
             log.warning("recorder of %s ends: %s", self.spec.stream_id, reason)
             self.stop()
         else:
-            _limit_log()
+            limit_log()
             if self._attendance.engine_overdue():
                 self._restart_engine()
 
@@ -435,11 +445,3 @@ class Recorder:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 self._new_engine = restart.start_engine(self._note)
                 log.warning("no engine came back, so one is started (process %d)", self._new_engine)
-
-
-def _limit_log() -> None:
-    """Empty the log that all recorders of a data folder append to, once it is too long."""
-    with contextlib.suppress(OSError):
-        found = os.fstat(2)
-        if stat.S_ISREG(found.st_mode) and found.st_size > MAX_LOG_BYTES:
-            os.ftruncate(2, 0)

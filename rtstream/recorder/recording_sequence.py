@@ -105,6 +105,7 @@ class RecordingSequence:
             if configuration is None:
                 return
             self._formats = self._media.formats
+            self._wait.audio_rate = self._audio_rate
             self._wait.begin(configuration, at)
         self._wait.add(WaitingPacket(packet, is_video, placed.dts, placed.pts), at)
         if self._wait.is_over:

@@ -11,7 +11,6 @@ from av.packet import Packet
 from rtstream.messages import RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
-from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture
@@ -22,6 +21,7 @@ from rtstream.recorder.source_health import SourceHealth
 from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.writer import VIDEO_RATE
+from rtstream.rules.arrival_clock import ArrivalClock
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
 from rtstream.states import HealthCode
 
@@ -34,9 +34,13 @@ BURST_S = 30.0  # a source that starts this far ahead of real time is read at re
 AHEAD_S = 0.5
 UNDATED = 16  # packets, at the beginning of an RTSP source and after a pause of it
 LONGEST_REORDER_S = 1.0
-PAUSE_S = 0.5  # while nothing arrives for longer, or this process stands still, pictures are not missing
+PAUSE_S = 1.0  # while nothing arrives for longer, or this process stands still, pictures are not missing
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
+STILL_S = 10.0  # without video, the audio is recorded alone after this time
+FIRST_STILL_S = 2.0  # the same if no video has come yet
+ARRIVAL_BASE = Fraction(1, VIDEO_RATE)
+MEASURED, REMEASURED = 20, 1000  # pictures after which the rate of a source without a clock is shown
 
 
 def _rate(track: Track) -> tuple[int, Fraction | None]:
@@ -66,7 +70,7 @@ class Session:
         if source.video is not None:
             assert source.video.time_base is not None  # always set for streams of an input
             self._video = source.video.index
-            tracks[self._video] = Track(source.video.time_base, VIDEO_RATE)
+            tracks[self._video] = Track(ARRIVAL_BASE if source.clockless else source.video.time_base, VIDEO_RATE)
             self._sampler = Sampler(source.video.codec_context, VIDEO_RATE, outbox.send, outbox.count)
             self._gop = CurrentGop(source.video.codec_context)
         if source.audio is not None:
@@ -79,10 +83,15 @@ class Session:
         self._rates = {index: _rate(track) for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
+        self._still = False  # the source sends audio and no video, as a screen that does not change
+        self._still_s = FIRST_STILL_S
+        self._frozen: tuple[float | None, float] = None, 0.0  # offset and time of the last picture
         self._held: Packet | None = None
         self._clock, self._dates = self._new_clock(), self._ask_playlist()
         self._clock_moved = False
         self._first_arrival: float | None = None
+        self._opened = time.monotonic()
+        self._arrivals = ArrivalClock() if source.clockless else None
         self._undated: list[Packet] = []
         self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health)
         self.health.say("tracks", "; ".join(source.notes))
@@ -127,7 +136,6 @@ class Session:
 
         Raises:
             FormatChanged: The source has to be opened again.
-            SourceFailed: A source with video sends only audio.
         """
         index = packet.stream_index
         self._live = False
@@ -135,15 +143,23 @@ class Session:
             self._last_idle = time.monotonic()
         if index == self._audio and self.media.audio_changes(packet) and not self._take_audio(packet):
             return
-        if index == self._lead:
-            self._last_lead = arrival
-        else:
+        if self._arrivals is not None:
+            self._time_by_arrival(packet, self._arrivals)
+        if index != self._lead:
             if arrival - self._last_arrival > PAUSE_S:
                 self._last_lead += arrival - self._last_arrival
-            if arrival - self._last_lead > self._spec.stall_timeout_s:
-                raise SourceFailed(f"the source sent audio but no picture for {self._spec.stall_timeout_s:g} s")
+            late = self._still or arrival - self._last_lead > self._still_s
+            if late and not self._change_lead(index, packet, arrival):
+                return
         self._last_arrival = arrival
-        if index == self._lead and (packet.is_keyframe or self._video < 0):
+        self._proceed(packet, index, arrival)
+
+    def _proceed(self, packet: Packet, index: int, arrival: float) -> None:
+        """Place a packet on the timeline, and record it."""
+        waited_s = arrival - self._last_lead
+        if index == self._lead:
+            self._last_lead = arrival
+        if index == self._lead and (packet.is_keyframe or index != self._video):
             if self._steady.step_s:
                 arrival = self._follow_clock(arrival)
             elif self._clock_moved:
@@ -155,7 +171,7 @@ class Session:
                 return
             if dts is not None and self._undated:
                 self._date(packet, dts, arrival)
-        placed = self._timeline.place(index, packet.dts, packet.pts)
+        placed = self._timeline.place(index, packet.dts, packet.pts, waited_s)
         if isinstance(placed, Placed):
             if self._held is not None and index == self._lead:
                 self._held = None
@@ -165,12 +181,43 @@ class Session:
             held, self._held = self._held, None
             self._restart("timestamps jumped")
             if held is not None:
-                self.process(held, arrival, 0.0)
-            self.process(packet, arrival, 0.0)
+                self._proceed(held, held.stream_index, arrival)
+            self._proceed(packet, index, arrival)
         elif placed is PacketVerdict.HOLD:
             self._held = packet
         elif placed is PacketVerdict.DROP:
             self._outbox.count("timestamps_wild")
+
+    def _change_lead(self, index: int, packet: Packet, arrival: float) -> bool:
+        """Record the audio alone while the source sends no video, and both once it does again.
+
+        Returns:
+            Whether the packet can be recorded.
+        """
+        if index == self._video and not packet.is_keyframe:
+            return False
+        self._still = index != self._video
+        if self._still:
+            self._frozen = self._clock.estimate(), self._lead_at
+        change = "the source sends no video at present" if self._still else "the source sends video again"
+        self._restart(change)
+        self._lead = self._timeline.lead = index
+        self._last_lead = arrival
+        self.media.still = self._still
+        self._tell_change(change)
+        return True
+
+    def _time_by_arrival(self, packet: Packet, arrivals: ArrivalClock) -> None:
+        """Replace the times that the demuxer has invented, except for the order of reordered pictures."""
+        later = 0.0  # pictures
+        if packet.pts is not None and packet.dts is not None and packet.duration:
+            later = (packet.pts - packet.dts) / packet.duration
+        packet.time_base = ARRIVAL_BASE
+        packet.dts = round((arrivals.place(time.monotonic()) - self._opened) * VIDEO_RATE)
+        packet.pts = packet.dts + round(later * arrivals.interval_s * VIDEO_RATE)
+        if arrivals.pictures == MEASURED or arrivals.pictures % REMEASURED == 0:
+            self.media.measured(1 / max(arrivals.interval_s, 0.001))
+            self.health.publish()
 
     def _follow_clock(self, arrival: float) -> float:
         """Begin a recording at the time to which the computer's clock was set. Returns ``arrival`` on that clock."""
@@ -188,7 +235,7 @@ class Session:
         step = round(1 / ((self.source.media["fps"] or 25.0) * float(packet.time_base)))
         times = backdate([earlier.pts for earlier in undated], dts, step)
         for earlier, (earlier.dts, earlier.pts) in zip(undated, times, strict=True):
-            self.process(earlier, arrival, 0.0)
+            self._proceed(earlier, earlier.stream_index, arrival)
 
     def _place(self, packet: Packet, index: int, placed: Placed, arrival: float) -> None:
         rate, base = self._rates[index]
@@ -231,9 +278,9 @@ class Session:
         self._lead_at = at
         clock = self._clock
         if self._first_arrival is None:
-            self._first_arrival = arrival
-            if self._paced:
-                clock.offset = arrival - at
+            self._first_arrival, self._still_s = arrival, STILL_S
+            if self._paced or self._arrivals is not None:
+                clock.offset = max(arrival, self.source.resumes_at) - at
         if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
             # The burst is footage from the past, and its newest packet is current.
             self._paced = True
@@ -340,11 +387,17 @@ class Session:
         self._clock, self._clock_moved, self._first_arrival = self._new_clock(), False, None
         self._recordings.clock = self._clock
         self._dates = self._ask_playlist()
-        if self._sampler is not None and self._gop is not None:
+        if self._sampler is not None and self._gop is not None and not self._still:
             self._sampler.restart()
             self._gop.clear()
         if self._sound is not None:
             self._sound.restart()
+
+    @property
+    def reached(self) -> float:
+        """Unix seconds at which the newest packet ends, or 0."""
+        offset = self._clock.estimate()
+        return 0.0 if offset is None else offset + self._lead_at + 1 / float(str(self.media.shown.get("fps") or 25.0))
 
     def finish(self) -> None:
         """Close the recording, if one is open, with the packets that waited for it."""
@@ -353,12 +406,12 @@ class Session:
 
     def snapshot(self, request: int, max_side: int, encoder: JpegEncoder) -> SnapshotTaken:
         """Return the current picture. May run concurrently with :meth:`process`."""
-        offset = self._clock.estimate()
+        offset, reached = self._frozen if self._still else (self._clock.estimate(), self._lead_at)
         if self._sampler is None or self._gop is None:
             return SnapshotTaken(request, reason="the stream has no pictures")
         if offset is None:
             return SnapshotTaken(request, reason="no picture has arrived yet")
-        found = current_picture(self._sampler, self._gop, offset, self._lead_at)
+        found = current_picture(self._sampler, self._gop, offset, reached)
         if found is None:
             return SnapshotTaken(request, reason="no whole picture has arrived yet")
         frame, time_s, aspect = found

@@ -11,7 +11,7 @@ import av
 from av import error as averror
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Discard, Disposition
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from rtstream.json_types import JsonObject
@@ -19,6 +19,9 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
+
+CLOCKLESS = {"mpjpeg", "mjpeg", "h264", "hevc"}
+"""Formats without timestamps."""
 
 
 @dataclass
@@ -32,14 +35,28 @@ class Source:
     paced: bool  # a file or finished recording, which is read at real-time pace and ends
     hls: bool
     media: JsonObject
+    clockless: bool = False  # the demuxer invents the times, so the pictures are timed by their arrival
     notes: list[str] = field(default_factory=list)
     input: Input | None = None
+    unknown: list[Stream] = field(default_factory=list)
+    """Tracks of which nothing was known at opening, because they sent nothing yet."""
+
+    resumes_at: float = 0.0
+    """Unix seconds at which the media that was read before ended."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """Position of the newest packet of each kind that was processed before the demuxer was opened again."""
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether the demuxer can be opened again on the same connection."""
+        in_bytes = self.container.format.name in ("mpegts", "flv", "live_flv")
+        return self.hls or (in_bytes and self.input is not None and self.input.buffer is not None)
 
     @property
     def buffered(self) -> bool:
         """Whether the kernel buffers unread data (TCP), so that reads may be bundled."""
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
-        return not self.paced and not self.hls and not bridged
+        return not self.paced and not self.hls and not bridged and not self.clockless
 
     def failed(self, exc: Exception, stall_timeout_s: float) -> SourceFailed:
         """Return the failure of a read that raised ``exc``, with a reason for people."""
@@ -83,6 +100,24 @@ def open_source(spec: RecorderSpec) -> Source:
     return source
 
 
+def reopen(source: Source, spec: RecorderSpec) -> Source:
+    """Open another demuxer on the connection of a source. Raises SourceFailed, and the source is closed then."""
+    opened, form = source.input, source.container.format.name
+    assert opened is not None
+    source.container.close()
+    container = None
+    try:
+        opened.begin_again()
+        container = av.open(opened.file, "r", format=form, options=opened.options, io_open=opened.io_open)
+        again = _described(container, spec, source.scheme)
+    except (SourceFailed, averror.FFmpegError, OSError, ValueError) as exc:
+        _close(container, opened)
+        raise opened.failure() or explain(exc, spec.stall_timeout_s, source.scheme) from None
+    again.input, again.positions, again.paced = opened, source.positions, source.paced
+    again.resumes_at = source.resumes_at
+    return again
+
+
 def _close(container: InputContainer | None, opened: Input) -> None:
     if container is not None:
         container.close()
@@ -102,6 +137,21 @@ def _largest(tracks: Sequence[VideoStream]) -> VideoStream | None:
     return max(tracks, key=rank, default=None)
 
 
+def _unknown(
+    container: InputContainer, spec: RecorderSpec, video: VideoStream | None, audio: AudioStream | None
+) -> list[Stream]:
+    """Return the tracks of a wanted kind of which there is none that can be read yet."""
+    missing = [kind for kind, found in (("video", video), ("audio", audio)) if found is None]
+    return [
+        stream
+        for stream in container.streams
+        if stream.type in missing
+        and stream.type in spec.media_types
+        and stream.codec_context is not None
+        and not stream.disposition & Disposition.attached_pic
+    ]
+
+
 def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> Source:
     """Choose the streams to read and describe them."""
     video = _largest(container.streams.video) if "video" in spec.media_types else None
@@ -115,9 +165,10 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
     if video is None and audio is None:
         wanted = " or ".join(spec.media_types)
         raise SourceFailed(f"the source has no {wanted} in a format that can be read", True)
+    unknown = [] if scheme == "file" or container.format.name == "hls" else _unknown(container, spec, video, audio)
     for stream in container.streams:
         # For an HLS source, this also prevents the download of the other variants.
-        if stream is not video and stream is not audio:
+        if stream is not video and stream is not audio and stream not in unknown:
             stream.discard = Discard.all
     media: JsonObject = {}
     notes = []
@@ -135,4 +186,8 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
             notes.append(f"{codec_of(audio)} audio cannot be stored in MP4, so the audio is analysed but not recorded")
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)
-    return Source(container, video, audio, scheme, paced, hls, media, notes)
+    clockless = container.format.name in CLOCKLESS and not paced
+    media["timing"] = "arrival" if clockless else "source"
+    if clockless:
+        media["fps"] = None  # measured later
+    return Source(container, video, audio, scheme, paced, hls, media, clockless, notes, unknown=unknown)

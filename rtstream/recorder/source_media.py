@@ -41,6 +41,8 @@ class SourceMedia:
     def __init__(self, video: VideoStream | None, audio: AudioStream | None, shown: JsonObject) -> None:
         """Describe the tracks as they were at opening. ``shown``: fields of MediaInfo, which are updated."""
         self.video, self.audio = video, audio
+        self.still = False
+        """Whether the source sends no video at present, so that the audio is recorded alone."""
         self.shown = shown
         self.video_codec = "" if video is None else codec_of(video)
         self.audio_codec = "" if audio is None else codec_of(audio)
@@ -85,7 +87,7 @@ class SourceMedia:
     def recordable(self) -> tuple[VideoStream | None, AudioStream | None]:
         """The tracks that can be stored in a recording, as far as they are known."""
         video, audio = self.video, self.audio
-        if self.video_codec not in RECORDABLE_VIDEO:
+        if self.still or self.video_codec not in RECORDABLE_VIDEO:
             video = None
         if self.audio_codec not in RECORDABLE_AUDIO or not self.audio_format.rate:
             audio = None
@@ -181,6 +183,10 @@ class SourceMedia:
         if found == before:
             return None
         return f"the audio changed from {_words(before)} to {_words(found)}"
+
+    def measured(self, fps: float) -> None:
+        """Show the measured rate of the video, in pictures per second."""
+        self._show(fps=round(fps, 1))
 
     def _show(self, **values: object) -> None:
         self.shown = self.shown | values

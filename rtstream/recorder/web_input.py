@@ -9,6 +9,7 @@ from typing import Protocol
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.web import Resource, WebClient
+from rtstream.rules.hls_periods import period_of
 from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, is_playlist
 
 BEGINNING = 7  # bytes that tell a playlist from media
@@ -134,21 +135,36 @@ class WebInput:
 
     def __init__(self, client: WebClient, url: str) -> None:
         """Request the source itself. Raises SourceFailed or OSError."""
-        self._client = client
+        self._client, self._url = client, url
+        self._begins: dict[str, int] = {}  # of the period that is read, by the URL of its playlist
+        self._following: dict[str, int] = {}  # of the period that follows it
         self._depths = {url: 1}  # of the playlists that are known
         self._failures = 0
         self.failure: SourceFailed | None = None  # of the last resource; None when it could be opened
-        self._first: SourceFile | None = self._open(url, {})
+        self.first: SourceFile | None = self._open(url, {})
+        """The source itself, until it is opened."""
+
+    def advance(self) -> bool:
+        """Go to the next period of the playlists, if there is one. Returns whether there is.
+
+        Raises SourceFailed or OSError.
+        """
+        if not self._following:
+            return False
+        self._begins |= self._following
+        self._following = {}
+        self.first = self._open(self._url, {})
+        return True
 
     @property
     def is_hls(self) -> bool:
         """Whether the source is a playlist. The codec library would rely on the extension of its name."""
-        return isinstance(self._first, io.BytesIO)
+        return isinstance(self.first, io.BytesIO)
 
     def __call__(self, url: str, flags: int, options: dict[str, str]) -> SourceFile:
         """Open ``url``. A failure returns an empty file, because PyAV logs every error that is raised here."""
-        if self._first is not None:
-            file, self._first = self._first, None
+        if self.first is not None:
+            file, self.first = self.first, None
             return file
         if self._failures >= MAX_FAILURES:
             return io.BytesIO()
@@ -206,7 +222,13 @@ class WebInput:
             self._depths.setdefault(each, depth + 1)
         if len(self._depths) > MAX_VARIANTS + 1:
             raise SourceFailed(f"the playlist lists more than {MAX_VARIANTS} variants", True)
-        return io.BytesIO(filtered.text.encode())
+        period = period_of(filtered.text, self._begins.get(url))
+        if period.following is not None:
+            self._begins.setdefault(url, period.start)
+            self._following[url] = period.following
+        elif period.start:
+            self._begins.setdefault(url, period.start)
+        return io.BytesIO(period.text.encode())
 
 
 def _beginning(resource: Resource) -> bytes:

@@ -52,6 +52,19 @@ The codec library's own limits are up to 90 s, in which it waits for a track tha
 PROBE_BYTES = 5_000_000
 
 
+PROBING_PICTURES = {"analyzeduration": "1", "fpsprobesize": "0"}
+"""Options for formats without timestamps, whose pictures would be counted as 25 per second."""
+LEAST_BEGINNING = 5  # bytes from which such a format is recognised
+_PROGRAM_STREAM = (0xB3, 0xBA, 0xBB)  # start codes of MPEG-1 and 2
+
+
+def invents_times(beginning: bytes) -> bool:
+    """Return whether media that begins like this is MJPEG, also in parts over HTTP, or raw H.264 or H.265."""
+    if beginning.startswith((b"--", b"\r\n--", b"\xff\xd8\xff", b"\0\0\0\1")):
+        return True
+    return beginning.startswith(b"\0\0\1") and beginning[3] not in _PROGRAM_STREAM
+
+
 def probing(scheme: str) -> dict[str, str]:
     """Return the options of the codec library that limit the opening of a source; none for a file."""
     seconds = PROBE_S.get(scheme) or PROBE_S.get(scheme.removesuffix("s"))

@@ -8,7 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
-LONGEST_STEP_S = 10  # a larger forward step of the leading track is a jump
+LONGEST_STEP_S = 10  # a larger forward step of the leading track is a jump, unless it took about as long to arrive
 BACK_STEP_S = 1  # a larger backward step is a jump, a smaller one a late packet
 REPAIRABLE_S = 0.1  # a decode time at most this late is moved just after the previous one; a later packet is dropped
 LONGEST_REORDER_S = 5  # presentation time minus decode time
@@ -91,13 +91,14 @@ class Timeline:
             track.last = before.last * track.rate // before.rate
         self.tracks[index] = track
 
-    def place(self, index: int, dts: int | None, pts: int | None) -> Placed | PacketVerdict:
+    def place(self, index: int, dts: int | None, pts: int | None, waited_s: float = 0.0) -> Placed | PacketVerdict:
         """Place a packet on the time line.
 
         Args:
             index: The track of the packet.
             dts: Decode time in input ticks, or None if unknown.
             pts: Presentation time in input ticks, or None if unknown.
+            waited_s: Seconds that passed since the previous packet of the leading track arrived.
 
         Returns:
             The repaired times, or the action to take for a packet that cannot be placed.
@@ -106,11 +107,12 @@ class Timeline:
             return PacketVerdict.DROP
         track = self.tracks[index]
         if index == self.lead:
-            return self._place_lead(track, dts, pts)
+            return self._place_lead(track, dts, pts, waited_s)
         leader = self.tracks[self.lead]
         if not self.begun or leader.last is None:
             return PacketVerdict.EARLY
-        expected = leader.last * track.rate // leader.rate
+        # While the picture stands still, the other track continues by itself.
+        expected = max(leader.last * track.rate // leader.rate, track.last or 0)
         at = self._unwrapped(track, dts, expected)
         if at < 0:
             return PacketVerdict.EARLY
@@ -118,7 +120,7 @@ class Timeline:
             return PacketVerdict.DROP
         return self._settle(track, dts, pts, at)
 
-    def _place_lead(self, track: Track, dts: int, pts: int | None) -> Placed | PacketVerdict:
+    def _place_lead(self, track: Track, dts: int, pts: int | None, waited_s: float) -> Placed | PacketVerdict:
         if not self.begun:
             self.begun = True
             origin = dts * track.time_base
@@ -127,7 +129,9 @@ class Timeline:
         last = 0 if track.last is None else track.last
         at = self._unwrapped(track, dts, last)
         rate = track.rate
-        if at - last > LONGEST_STEP_S * rate or at - last < -BACK_STEP_S * rate or at > LONGEST_RUN_S * rate:
+        step = at - last
+        far = step > LONGEST_STEP_S * rate and step > (LONGEST_STEP_S + 2 * waited_s) * rate
+        if far or step < -BACK_STEP_S * rate or at > LONGEST_RUN_S * rate:
             if track.suspect is not None and abs(at - track.suspect) <= BACK_STEP_S * rate:
                 return PacketVerdict.JUMP
             track.suspect = at

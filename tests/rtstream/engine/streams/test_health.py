@@ -30,6 +30,7 @@ async def test_a_change_of_format_is_a_note_in_health_and_an_entry_in_the_journa
                 return health if health.reasons else None
 
             health = await eventually(noted)
+            assert health is not None
             entries = (await engine.journal.read(0, Filter(channels=["health"]))).entries
     (reason,) = health.reasons
     assert (reason.code, reason.level, health.state) == ("format_changed", "note", "connected")

@@ -1,0 +1,146 @@
+"""Finds tracks that a source did not have when it was opened, and opens its demuxer again to read them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+import av.logging
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from rtstream.messages import RecorderSpec
+from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.source import Source, reopen
+from rtstream.recorder.source_media import SourceMedia
+from rtstream.rules.flv import flv_beginning
+
+SILENT_S = 1.0
+"""A track without packets for this long may have been replaced by another one."""
+LOOK_S = 1.0
+TRY_AGAIN_S, LONGEST_TRY_S = 1.0, 60.0  # doubled each time
+_STREAM = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (Video|Audio): ", re.MULTILINE)
+
+
+class TracksChanged(Exception):
+    """The source has other tracks than when it was opened. The argument is the change as words for people."""
+
+
+def track_kinds(container: InputContainer) -> dict[int, str]:
+    """Return the kind ("video" or "audio") of each track that the demuxer has found so far, by its index.
+
+    The codec library's binding lists only those found at opening, and passes on no packet of the others.
+    """
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        listed: str = getattr(container, "dumps_format")()  # noqa: B009 (its stubs do not have it)
+        return {int(index): kind.lower() for index, kind in _STREAM.findall(listed)}
+    finally:
+        av.logging.set_level(before)
+
+
+class TrackWatch:
+    """Watches which tracks of a source send packets, and looks for new ones when a wanted one does not."""
+
+    def __init__(self, source: Source, wanted: Sequence[str], next_try: dict[str, tuple[float, float]]) -> None:
+        """Watch a source.
+
+        Args:
+            source: The open source.
+            wanted: Kinds of tracks to read ("video", "audio").
+            next_try: By kind, the monotonic time before which a new track is not tried again because it could not be
+                read, and the wait in seconds. Updated.
+        """
+        self._source, self._wanted, self._next_try = source, wanted, next_try
+        self.buffer = source.input.buffer if source.rereadable and source.input is not None else None
+        chosen = [stream for stream in (source.video, source.audio) if stream is not None]
+        self.streams: list[Stream] = [*chosen, *source.unknown]
+        self._unknown = {stream.index: stream.type for stream in source.unknown}
+        self._skipped = {stream.index: source.positions.get(stream.type, -1) for stream in chosen}
+        self._arrivals = {stream.index: time.monotonic() for stream in chosen}
+        self._positions = dict(self._skipped)
+        self._kinds = {stream.index: stream.type for stream in chosen}
+        self._next_look = 0.0
+
+    def passes_over(self, packet: Packet, now: float) -> bool:
+        """Note a packet at the monotonic time ``now``. Returns whether it was processed before.
+
+        Raises:
+            TracksChanged: The source now sends a track that was not known at opening.
+        """
+        index = packet.stream_index
+        if index in self._unknown:
+            self._try(self._unknown[index], now)
+            return True
+        self._arrivals[index] = now
+        if self.buffer is not None:
+            position = packet.pos
+            if position is not None and position >= 0:
+                position += self.buffer.base
+                if position > self._positions[index]:
+                    self._positions[index] = position
+                    self._skipped[index] = -1
+            if self._skipped[index] >= 0:
+                return True
+        if now >= self._next_look:
+            self._next_look = now + LOOK_S
+            self._look(now)
+        return False
+
+    def ended(self) -> None:
+        """Raise TracksChanged if the source has not ended, but sends no track that is read any more."""
+        if self.buffer is not None and self.buffer.starved:
+            raise self._changed("video" if "video" in self._kinds.values() else "audio")
+        opener = self._source.input.io_open if self._source.input is not None else None
+        if self._source.hls and opener is not None and opener.advance():
+            raise TracksChanged("the source sends another init segment")
+
+    def _look(self, now: float) -> None:
+        if self.buffer is not None:
+            self.buffer.fed(max(self._positions.values()))
+        sending = {kind for index, kind in self._kinds.items() if now - self._arrivals[index] < SILENT_S}
+        missing = [kind for kind in self._wanted if kind not in sending]
+        if not missing:
+            return
+        known = len(self._source.container.streams)
+        new = {kind for index, kind in track_kinds(self._source.container).items() if index >= known}
+        for kind in missing:
+            if kind in new:
+                self._try(kind, now)
+
+    def _try(self, kind: str, now: float) -> None:
+        at, wait_s = self._next_try.get(kind, (now, TRY_AGAIN_S))
+        if now >= at:
+            wait_s = TRY_AGAIN_S if now > at + LONGEST_TRY_S else min(2 * wait_s, LONGEST_TRY_S)
+            self._next_try[kind] = now + wait_s, wait_s
+            changed = self._changed(kind)
+            if self._source.hls:  # its newest segments cannot be read again
+                raise SourceFailed(f"{changed}, so it is connected again")
+            raise changed
+
+    def _changed(self, kind: str) -> TracksChanged:
+        for index, each in self._kinds.items():
+            self._source.positions[each] = self._positions[index]
+        present = kind in self._kinds.values()
+        return TracksChanged(f"the source sends another {kind} track" if present else f"the source now sends {kind}")
+
+
+def read_again(source: Source, media: SourceMedia, spec: RecorderSpec) -> Source:
+    """Open the demuxer of a source again at its newest bytes. Raises SourceFailed."""
+    assert source.input is not None
+    if source.input.buffer is None:
+        return reopen(source, spec)
+    prefix = b""
+    if "flv" in source.container.format.name:
+        video, audio = media.video, media.audio
+        prefix = flv_beginning(
+            media.video_codec,
+            media.configuration or (b"" if video is None else video.codec_context.extradata or b""),
+            media.audio_codec,
+            media.audio_configuration or (b"" if audio is None else audio.codec_context.extradata or b""),
+        )
+    source.input.buffer.rewind(prefix)
+    return reopen(source, spec)

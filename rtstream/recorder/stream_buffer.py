@@ -1,0 +1,107 @@
+"""Keeps the newest bytes of a byte stream, so that another demuxer can read them again when the tracks have changed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+MOST_BYTES = 16 << 20
+STARVED_S = 1.5
+STARVED_BYTES = 64 * 1024
+LONGEST_STARVED_S = 60.0
+
+
+class StreamBuffer:
+    """A file for the codec library. Positions are bytes since the beginning of the source.
+
+    If bytes arrive for a while but no packet of a track that is read (``fed``), the file ends, and ``starved`` is true:
+    the source may have moved its media to other tracks.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._kept: deque[bytes] = deque()
+        self._begin = self._end = self._at = 0
+        self._prefix = b""
+        self._marks = (0, 0)
+        self._fed_at, self._fed_end = time.monotonic(), 0
+        self._patience_s = STARVED_S
+        self._watched = False  # packets have been read, so the demuxer is not being opened
+        self.base = 0
+        """Position of the first byte that the present demuxer has read, less the bytes of its prefix."""
+        self.starved = False
+        self.arrived: Callable[[], None] = lambda: None
+        """Called when bytes arrive."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that will be read again."""
+        return self._end - self._at
+
+    def peek(self, least: int) -> bytes:
+        """Return the first bytes, at least this many if there are, without consuming them."""
+        data = b""
+        while len(data) < least and (more := self.read(4096)):
+            data += more
+        self._at = 0
+        return data
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, as soon as there are some; none at the end."""
+        if self._prefix:
+            data, self._prefix = self._prefix[:size], self._prefix[size:]
+            return data
+        if self._at < self._end:
+            return self._again(size)
+        if (
+            self._end - self._fed_end > STARVED_BYTES
+            and self._watched
+            and time.monotonic() - self._fed_at > self._patience_s
+        ):
+            self.starved = True
+            return b""
+        data = self._read(size)
+        self.arrived()
+        self._kept.append(data)
+        self._end += len(data)
+        self._at = self._end
+        while self._end - self._begin > MOST_BYTES:
+            self._begin += len(self._kept.popleft())
+        return data
+
+    def close(self) -> None:
+        """Do nothing, because the owner of the connection closes it."""
+
+    def fed(self, position: int) -> None:
+        """Note that packets arrive. To be called about once a second.
+
+        Args:
+            position: Position of the newest packet. ``rewind`` returns to that of the call before this one.
+        """
+        self._fed_at, self._fed_end, self._watched = time.monotonic(), self._end, True
+        if position <= self._marks[1]:
+            return
+        self._marks = self._marks[1], position
+        while self._kept and self._begin + len(self._kept[0]) <= self._marks[0]:
+            self._begin += len(self._kept.popleft())
+
+    def rewind(self, prefix: bytes) -> None:
+        """Begin again for another demuxer, with ``prefix`` and then the bytes since the last mark but one."""
+        if self.starved:
+            self._patience_s = min(2 * self._patience_s, LONGEST_STARVED_S)
+        self.starved = False
+        self._at = max(self._begin, self._marks[0])
+        self._prefix, self.base = prefix, self._at - len(prefix)
+        self._watched = False
+        self._marks = self._at, self._at
+
+    def _again(self, size: int) -> bytes:
+        begin = self._begin
+        for chunk in self._kept:
+            if self._at < begin + len(chunk):
+                data = chunk[self._at - begin :][:size]
+                self._at += len(data)
+                return data
+            begin += len(chunk)
+        raise AssertionError("the kept bytes end before the newest one")

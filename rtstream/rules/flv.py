@@ -1,0 +1,31 @@
+"""The beginning of an FLV stream (Adobe FLV specification 10.1, annex E), for a demuxer that joins in the middle."""
+
+from __future__ import annotations
+
+_HEADER = b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)
+_VIDEO, _AUDIO = 9, 8
+_FOURCC = {"hevc": b"hvc1", "av1": b"av01", "vp9": b"vp09"}
+
+
+def flv_beginning(video_codec: str, video_configuration: bytes, audio_codec: str, audio_configuration: bytes) -> bytes:
+    """Return the header of an FLV stream and the decoder configurations of its tracks.
+
+    Args:
+        video_codec: Name of the codec, empty if there is no video.
+        video_configuration: Decoder configuration (avcC, hvcC, av1C or vpcC).
+        audio_codec: Name of the codec, empty if there is no audio.
+        audio_configuration: AudioSpecificConfig of AAC.
+    """
+    found = _HEADER
+    if video_configuration and video_codec == "h264":
+        found += _tag(_VIDEO, b"\x17\0\0\0\0" + video_configuration)
+    elif video_configuration and video_codec in _FOURCC:
+        found += _tag(_VIDEO, b"\x90" + _FOURCC[video_codec] + video_configuration)
+    if audio_configuration and audio_codec == "aac":
+        found += _tag(_AUDIO, b"\xaf\0" + audio_configuration)
+    return found
+
+
+def _tag(kind: int, body: bytes) -> bytes:
+    head = bytes([kind]) + len(body).to_bytes(3, "big") + bytes(7)
+    return head + body + (len(head) + len(body)).to_bytes(4, "big")

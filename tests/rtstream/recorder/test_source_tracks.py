@@ -1,0 +1,155 @@
+"""Tracks that a source did not have when it was opened are recorded from then on."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import pytest
+
+from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
+from tests.rtstream.recorder.recorder_client import RecorderClient, recorder
+from tests.rtstream.recorder.recorder_sources import served, served_folder
+from tests.rtstream.recorder.test_source_media import programme
+
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+
+
+def reconnects(client: RecorderClient) -> list[RecorderHealth]:
+    return [health for health in client.of(RecorderHealth) if health.state == "reconnecting"]
+
+
+def test_other_pids_in_the_middle_are_recorded_without_a_reconnect(tmp_path: Path) -> None:
+    first = programme(tmp_path / "a.ts", "-c:a", "aac")
+    second = programme(
+        tmp_path / "b.ts", "-c:a", "aac", "-mpegts_start_pid", "400", offset_s=3.0, size="320x90", seconds=8
+    )
+    with served((first.read_bytes(), 3.0), (second.read_bytes(), 8.0)) as url, recorder(url, tmp_path) as client:
+        run = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        client.stop()
+    ended = client.of(RecordingEnded)[0]
+    assert run.started_at - ended.ended_at < 0.7  # one group of pictures
+    assert not reconnects(client)
+    noted = next(health for health in client.of(RecorderHealth) if health.reasons)
+    assert noted.reasons[0].code == "format_changed"
+    assert "another" in noted.reasons[0].text
+    assert noted.media is not None
+    assert noted.media["width"] == 320
+
+
+def late(path: Path, kind: int, from_ms: int) -> bytes:
+    """An FLV stream without an announcement, in which a track (8: audio, 9: video) begins late."""
+    data, at, found, config = path.read_bytes(), 13, b"FLV\x01" + bytes(4) + b"\x09" + bytes(4), b""
+    while at < len(data):
+        size = 15 + int.from_bytes(data[at + 1 : at + 4], "big")
+        tag, at = data[at : at + size], at + size
+        ms = int.from_bytes(tag[4:7], "big")
+        if tag[0] == kind and tag[12] == 0:
+            config = tag
+        elif tag[0] == kind and config and ms >= from_ms and (kind == 8 or tag[11] >> 4 == 1):
+            found, config, from_ms = found + config[:4] + tag[4:8] + config[8:] + tag, b"", 0
+        elif tag[0] in (8, 9) and (tag[0] != kind or not config):
+            found += tag
+    return found
+
+
+@pytest.mark.parametrize("kind", [9, pytest.param(8, marks=pytest.mark.long)], ids=["video", "audio"])
+def test_a_track_that_begins_late_is_recorded_from_then_on(kind: int, tmp_path: Path) -> None:
+    media = late(programme(tmp_path / "a.flv", "-c:a", "aac", seconds=10), kind, 5000)
+    with served((media, 10.0)) as url, recorder(url, tmp_path) as client:
+        run = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        client.stop()
+    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+        assert {stream.type for stream in container.streams} == {"video", "audio"}
+    assert not reconnects(client)
+    texts = {reason.text for health in client.of(RecorderHealth) for reason in health.reasons}
+    assert texts == {f"the source now sends {'video' if kind == 9 else 'audio'}, so a new recording began"}
+
+
+@pytest.mark.parametrize("live", [False, pytest.param(True, marks=pytest.mark.long)], ids=["ended", "live"])
+def test_another_init_segment_of_hls_begins_a_recording(live: bool, tmp_path: Path) -> None:
+    listed: list[str] = []
+    for name, size, rate in (("show", "160x90", "48000"), ("ad", "320x90", "44100")):
+        names = ["-hls_fmp4_init_filename", f"{name}.mp4", "-hls_segment_filename", str(tmp_path / f"{name}%d.m4s")]
+        kind = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_segment_type", "fmp4", *names]
+        path = programme(tmp_path / f"{name}.m3u8", "-c:a", "aac", "-ar", rate, *kind, size=size, seconds=2.0)
+        lines = path.read_text().splitlines()
+        listed += ["#EXT-X-DISCONTINUITY"] * bool(listed)
+        listed += [line for line in lines if line.startswith(("#EXTINF", "#EXT-X-MAP")) or not line.startswith("#")]
+    head = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-TARGETDURATION:1"]
+    playlist, whole = tmp_path / "all.m3u8", [*head, *listed, "#EXT-X-ENDLIST"] if not live else [*head, *listed]
+    change = whole.index("#EXT-X-DISCONTINUITY")
+    playlist.write_text("\n".join([*(whole[:change] if live else whole), ""]))
+    with served_folder(tmp_path) as base, recorder(f"{base}/all.m3u8", tmp_path, segment_s=0.5) as client:
+        client.wait_for_state("connected")
+        if live:
+            playlist.write_text("\n".join([*whole, ""]))
+        run = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        client.stop()
+    first = client.of(RecordingStarted)[0]
+    sizes = []
+    for each in (first, run):
+        with av.open(io.BytesIO(client.recorded(each)), "r") as container:
+            assert sum(1 for _ in container.decode(video=0)) > 5
+            sizes.append((container.streams.video[0].width, container.streams.audio[0].codec_context.sample_rate))
+    assert sizes == [(160, 48000), (320, 44100)]
+    ended = client.of(RecordingEnded)[0]
+    assert -0.1 < run.started_at - ended.ended_at < (15.0 if live else 0.5)
+    assert not reconnects(client)
+
+
+@contextmanager
+def camera(per_s: float, jpeg: bytes, ended: threading.Event) -> Iterator[str]:
+    """An MJPEG camera. Returns its URL."""
+
+    class Camera(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+            self.end_headers()
+            try:
+                while not ended.wait(1 / per_s):
+                    self.wfile.write(b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg))
+                    self.wfile.write(jpeg + b"\r\n")
+            except OSError:
+                pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/video.mjpg"
+        ended.set()
+        server.shutdown()
+
+
+def test_pictures_without_times_are_recorded_when_they_arrived(tmp_path: Path) -> None:
+    jpeg = tmp_path / "picture.jpg"
+    with av.open(str(jpeg), "w", format="image2") as out:
+        stream = out.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuvj420p"
+        out.mux(stream.encode(av.VideoFrame(160, 90, "yuvj420p")))
+        out.mux(stream.encode())
+    with camera(8, jpeg.read_bytes(), threading.Event()) as url, recorder(url, tmp_path, segment_s=0.5) as client:
+        client.wait_for(SegmentClosed, 5)
+        client.stop()
+    opened = client.wait_for_state("connected")
+    assert opened.media is not None
+    assert (opened.media["timing"], opened.media["fps"]) == ("arrival", None)
+    measured = client.of(RecorderHealth)[-2].media
+    assert measured is not None
+    assert 6 < float(measured["fps"]) < 9  # pyright: ignore[reportArgumentType]
+    assert len(client.of(RecordingStarted)) == 1
+    with av.open(io.BytesIO(client.recorded()), "r") as container:
+        times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None]
+    assert 5 < (len(times) - 1) / float(times[-1] - times[0]) < 9

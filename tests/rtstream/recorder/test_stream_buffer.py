@@ -1,0 +1,65 @@
+"""The newest bytes of a stream can be read again, and none is lost or changed."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.recorder import stream_buffer
+from rtstream.recorder.stream_buffer import StreamBuffer
+
+DATA = bytes(number * 7 % 251 for number in range(5000))
+
+
+@given(
+    st.lists(st.integers(1, 700), min_size=1, max_size=20),
+    st.lists(st.integers(0, 5000), max_size=6).map(sorted),
+    st.integers(1, 900),
+)
+def test_a_second_reader_continues_behind_the_mark_but_one(sizes: list[int], marks: list[int], again: int) -> None:
+    source = io.BytesIO(DATA)
+    buffer = StreamBuffer(source.read)
+    read = b"".join(buffer.read(size) for size in sizes)
+    assert read == DATA[: len(read)]
+    for mark in marks:
+        buffer.fed(min(mark, len(read)))
+    buffer.rewind(b"prefix")
+    assert buffer.read(100) == b"prefix"
+    begin = buffer.base + len(b"prefix")
+    assert begin <= len(read)
+    rest = b""
+    while data := buffer.read(again):
+        rest += data
+    assert rest == DATA[begin:]
+
+
+def test_the_beginning_can_be_looked_at() -> None:
+    buffer = StreamBuffer(io.BytesIO(DATA).read)
+    assert buffer.peek(5)[:5] == DATA[:5]
+    assert buffer.read(10) == DATA[:10]
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_buffer, "MOST_BYTES", 1000)
+    buffer = StreamBuffer(io.BytesIO(DATA).read)
+    while buffer.read(100):
+        pass
+    buffer.rewind(b"")
+    assert buffer.base >= len(DATA) - 1100
+
+
+def test_a_stream_without_packets_ends_but_not_while_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_buffer, "STARVED_BYTES", 100)
+    monkeypatch.setattr(stream_buffer, "STARVED_S", 0.0)
+    buffer = StreamBuffer(io.BytesIO(DATA).read)
+    assert len(buffer.read(1000)) == len(buffer.read(1000)) == 1000
+    buffer.fed(1500)
+    assert buffer.read(1000)
+    assert buffer.read(1000) == b""
+    assert buffer.starved
+    buffer.rewind(b"")
+    assert buffer.read(1000)
+    assert not buffer.starved

@@ -1,0 +1,62 @@
+"""A playlist is cut where its init segment changes, and nothing of it is lost or read twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.hls_periods import period_of
+
+
+def playlist(inits: str, first: int = 0, *, ended: bool = False) -> str:
+    """A playlist whose segments have these init segments, one letter each."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+    before = ""
+    for number, init in enumerate(inits, first):
+        if init != before:
+            lines += ["#EXT-X-DISCONTINUITY"] * bool(before) + [f'#EXT-X-MAP:URI="{init}.mp4"']
+        before = init
+        lines += ["#EXTINF:2,", f"{number}.m4s"]
+    return "\n".join([*lines, *["#EXT-X-ENDLIST"] * ended, ""])
+
+
+def listed(text: str) -> list[str]:
+    return [line.removesuffix(".m4s") for line in text.splitlines() if line.endswith(".m4s")]
+
+
+def test_a_playlist_with_one_init_segment_is_left_as_it_is() -> None:
+    assert period_of(playlist("aaa"), None).text == playlist("aaa")
+
+
+def test_a_live_playlist_is_read_from_its_newest_period() -> None:
+    period = period_of(playlist("aabbb", 7), None)
+    assert listed(period.text) == ["9", "10", "11"]
+    assert (period.start, period.following) == (9, None)
+    assert "#EXT-X-MEDIA-SEQUENCE:9" in period.text
+    assert "ENDLIST" not in period.text
+    assert period.text.count("#EXT-X-MAP") == 1
+
+
+def test_a_period_that_is_over_ends_and_names_the_next_one() -> None:
+    period = period_of(playlist("aabbbaa", 7), 9)
+    assert listed(period.text) == ["9", "10", "11"]
+    assert period.following == 12
+    assert "#EXT-X-ENDLIST" in period.text
+
+
+@given(st.text("ab", min_size=1, max_size=30), st.integers(0, 1000))
+def test_the_periods_of_an_ended_playlist_are_all_of_its_segments(inits: str, first: int) -> None:
+    text, seen, begin = playlist(inits, first, ended=True), [], None
+    while True:
+        period = period_of(text, begin)
+        seen += listed(period.text)
+        if period.following is None:
+            break
+        begin = period.following
+    assert seen == [str(number) for number in range(first, first + len(inits))]
+
+
+@given(st.text(max_size=300), st.one_of(st.none(), st.integers(0, 10)))
+def test_any_text_is_survived(text: str, begin: int | None) -> None:
+    period_of(text, begin)
+    period_of("#EXTINF\n#EXT-X-MAP\n#EXT-X-MAP\n" + text + "\nx.m4s", begin)
