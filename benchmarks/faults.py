@@ -55,7 +55,8 @@ def main() -> None:
             if options.keep:
                 shutil.rmtree(options.keep, ignore_errors=True)
                 shutil.copytree(rig.data_dir, options.keep, ignore=shutil.ignore_patterns("*.sock"))
-                shutil.copy(rig.folder / "engine.log", options.keep)
+                for path in (rig.folder / "engine.log", *rig.folder.glob("before-*")):
+                    shutil.copy(path, options.keep)
         broken = report.violations(strict=options.strict)
         print(f"\n{table(report, rig)}\n")
         print(*broken, sep="\n")

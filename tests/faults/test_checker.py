@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.faults import analysis
 from tests.faults import shim as shims
 from tests.faults.footage import Frame, Recording, Row
-from tests.faults.frames import Numbering, compare
+from tests.faults.frames import Numbering, compare, place
 from tests.faults.outside import Outside, description
 from tests.faults.plan import Fault, Kind, draw
-from tests.faults.rig import Injected
+from tests.faults.rig import Injected, Watched
 from tests.faults.shim import HOST, Shim
 
 EPOCH = 1_790_000_000.0
@@ -85,6 +88,42 @@ def test_frames_are_recognised_whatever_the_clock_was_set_to(steps: tuple[float,
         at += 300
     found = compare(made, "rts", NUMBERING, injected)
     assert (found.sent, found.missing, found.twice) == (at - 100, [], [])
+
+
+def looked_at(scenes: Sequence[tuple[int, list[int]]]) -> analysis.Looked:
+    """The checker's view of ten recorded windows with these scenes, each the number of its window and its frames."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.row_factory = sqlite3.Row
+        db.execute("create table scenes (index_id, start, text, status)")
+        first = EPOCH // 2
+        values = [("idx", (first + window) * 2, description(frames), "ok") for window, frames in scenes]
+        db.executemany("insert into scenes values (?, ?, ?, ?)", values)
+        made = recording(range(200))
+        made.rows = [Row(EPOCH, 20.0, "", 0, 0)]
+        stream = Watched("rts", "door", "idx", 0.0)
+        bounds = analysis.Bounds(EPOCH - 1, EPOCH + 21)
+        return analysis.windows(db, stream, place([made], NUMBERING, []), NUMBERING, bounds, [])
+
+
+WHOLE = [(window, [20 * window, 20 * window + 10]) for window in range(10)]
+
+
+def test_windows_that_were_all_looked_at_once_have_no_flaw() -> None:
+    found = looked_at(WHOLE)
+    assert (found.expected, found.missing.total(), found.twice, found.wrong) == (10, 0, 0, [])
+
+
+def test_a_window_that_was_not_looked_at_is_found() -> None:
+    assert looked_at([*WHOLE[:4], *WHOLE[5:]]).missing.total() == 1
+
+
+def test_a_window_that_was_looked_at_twice_is_found() -> None:
+    assert looked_at([*WHOLE, WHOLE[3]]).twice == 1
+
+
+@pytest.mark.parametrize("frames", [[100, 110], [], [60, 300]])
+def test_a_scene_of_other_frames_is_found(frames: list[int]) -> None:
+    assert len(looked_at([*WHOLE[:3], (3, frames), *WHOLE[4:]]).wrong) == 1
 
 
 def test_bytes_without_a_row_and_rows_without_bytes_are_found(tmp_path: Path) -> None:
