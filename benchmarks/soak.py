@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--clients", type=int, default=10)
     options = parse(parser, minutes=0.2, warm=0.1, streams=1, readers=2, clients=3)
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.streams) as rig:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.streams, small=False) as rig:
         load = anyio.run(run, rig, options)
         with reading(rig.data_dir) as db:
             written = [seq for (seq,) in map(tuple, db.execute("select seq from journal order by seq"))]
@@ -168,7 +168,6 @@ def show(load: Load, report: Report, written: list[int], options: argparse.Names
             met = "met" if abs(change) <= GOAL else "missed"
             print(f"| {name}: {what} | {first:.4g}{unit} | {last:.4g}{unit} | {100 * change:+.1f} % | {met} |")
     footage = report.footage.values()
-    skipped = report.windows.missing.total()
     expected = [sum(got[0] <= seq <= got[-1] for seq in written) if got else 1 for got in load.readers]
     lost = sum(abs(count - len(got)) for count, got in zip(expected, load.readers, strict=True))
     totals = {
@@ -180,10 +179,12 @@ def show(load: Load, report: Report, written: list[int], options: argparse.Names
                 [len(one.twice) for one in footage],
             )
         ),
-        "windows recorded / skipped and counted / unexplained": (
-            f"{report.windows.expected} / {min(skipped, report.counted)} / {max(0, skipped - report.counted)}"
-        ),
-        "sentences recorded / not transcribed": f"{report.sentences.expected} / {report.sentences.missing.total()}",
+        **{
+            f"{name} recorded / not analysed / of these unexplained": (
+                f"{some.expected} / {some.missing.total()} / {some.unexplained}"
+            )
+            for name, some in (("windows", report.windows), ("sentences", report.sentences))
+        },
         "decisions / firings / webhooks received": (
             f"{report.decided.decisions} / {report.decided.firings} / {report.decided.webhooks}"
         ),

@@ -35,19 +35,27 @@ class Looked:
         expected: Number of them.
         missing: Number of missing ones by the kind of fault nearby; empty without one.
         twice: Number of those that are there too often.
+        counted: Number of missing ones without a fault nearby that the engine itself counts as skipped or waiting.
         wrong: Results that do not show the recorded frames.
     """
 
     expected: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     twice: int = 0
+    counted: int = 0
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def unexplained(self) -> int:
+        """Number of missing ones without a fault nearby that the engine does not count."""
+        return max(0, self.missing[""] - self.counted)
 
     def __add__(self, other: Looked) -> Looked:
         return Looked(
             self.expected + other.expected,
             self.missing + other.missing,
             self.twice + other.twice,
+            self.counted + other.counted,
             self.wrong + other.wrong,
         )
 
@@ -148,6 +156,8 @@ def sentences(
     heard: dict[str, list[tuple[float, float]]] = {}
     for row in db.execute(query, [stream.id]):
         heard.setdefault(row["text"], []).append((row["start"], row["end"]))
+    query = "select start, end from transcript_segments where stream_id = ? and kind = 'gap'"
+    gaps = [tuple(row) for row in db.execute(query, [stream.id])]
     loop_s = numbering.cycle / numbering.fps
     found = Looked()
     for one in placed:
@@ -163,9 +173,12 @@ def sentences(
             text = f"sentence {round(sent % loop_s / SENTENCE_S)}"
             there = [span for span in heard.get(text, ()) if abs(span[0] - at) < SENTENCE_S]
             if not there:
-                found.missing[_near(at - one.clock_s, at - one.clock_s + SENTENCE_S, injected)] += 1
+                kind = _near(at - one.clock_s, at - one.clock_s + SENTENCE_S, injected)
+                found.missing[kind] += 1
+                found.counted += not kind and any(start < at + SENTENCE_S and at < end for start, end in gaps)
             elif any(after[0] < before[1] - TOUCH_S for before, after in pairwise(there)):
                 found.twice += 1
+                found.wrong.append(f"{text} was transcribed as {there}")
     found.wrong += ["noise was heard"] * len(heard.get("noise", ()))
     return found
 

@@ -53,7 +53,7 @@ class Recording:
         """Start and end in Unix seconds."""
         return self.rows[0].start, self.rows[-1].start + self.rows[-1].duration
 
-    @cached_property
+    @property
     def media(self) -> bytes:
         """The bytes of all rows."""
         return b"".join(self.bytes_of(row) for row in self.rows)

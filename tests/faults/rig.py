@@ -156,24 +156,26 @@ class Rig:
 
 
 @contextmanager
-def running(folder: Path, streams: int, clips: Path | None = None) -> Iterator[Rig]:
+def running(folder: Path, streams: int, clips: Path | None = None, *, small: bool = True) -> Iterator[Rig]:
     """Run an engine with streams until the end of the block, and leave no process behind.
 
     Args:
-        folder: A folder for everything. The data folder is a small disk in it, where that may be mounted.
+        folder: A folder for everything.
         streams: Number of streams.
         clips: Cache of clips, or None for that of the user.
+        small: Whether the data folder is on a small disk of its own, which can be filled, where that may be mounted.
     """
     data_dir = folder / "disk"
     clip = make_clip(CLIP, clips)
     with ExitStack() as stack:
-        small = stack.enter_context(small_disk(data_dir))
+        is_small = stack.enter_context(small_disk(data_dir)) if small else False
+        data_dir.mkdir(exist_ok=True)
         faults = Faults(joins_late=True)
         source = stack.enter_context(LiveSource(clip, faults=faults))
         services = stack.enter_context(outside())
         stack.enter_context(nothing_left(data_dir))
         shim = None if shims.unavailable() else Shim(folder, data_dir)
-        rig = Rig(folder, data_dir, source, services, shim, small)
+        rig = Rig(folder, data_dir, source, services, shim, is_small)
         stack.callback(rig.ended)
         rig.start()
         rig.connect(streams)

@@ -41,7 +41,6 @@ class Report:
         decided: Decisions, firings and webhooks.
         played: Playlists and exports.
         flaws: Everything else that is wrong.
-        counted: Windows that the engine counts as skipped or failed.
     """
 
     footage: dict[str, Footage] = field(default_factory=dict)
@@ -51,7 +50,6 @@ class Report:
     decided: Decided = field(default_factory=Decided)
     played: Played = field(default_factory=Played)
     flaws: list[str] = field(default_factory=list)
-    counted: int = 0
 
     def violations(self, *, strict: bool = False) -> list[str]:
         """Return all broken promises.
@@ -67,9 +65,8 @@ class Report:
         for name, some in (("windows", self.windows), ("sentences", self.sentences)):
             found += [f"{some.twice} {name} were analysed twice"] * bool(some.twice)
             found += some.wrong
-            lost = some.missing.total() if strict else some.missing[""]
-            if lost > (self.counted if name == "windows" else 0):
-                found.append(f"{lost} {name} were not analysed, of which {self.counted} are counted as skipped")
+            lost = max(0, some.missing.total() - some.counted) if strict else some.unexplained
+            found += [f"{lost} {name} were not analysed, and are not counted as skipped or waiting"] * bool(lost)
         return [*found, *self.decided.flaws, *self.played.flaws]
 
 
@@ -157,7 +154,7 @@ def _check_analysis(rig: Rig, report: Report, numbering: Numbering, stopped_at: 
             report.sentences += analysis.sentences(db, one, placed, numbering, within, rig.injected)
             report.decided += analysis.decisions(db, one, rig.services)
             (index,) = rig.engine.stream(one.id)["indexes"]
-            report.counted += index["windows_skipped"] + index["windows_failed"]
+            report.windows.counted += index["windows_skipped"] + index["windows_failed"] + index["windows_waiting"]
         unknown = analysis.unknown_webhooks(db, rig.services)
         report.flaws += [f"received webhook {one} is not in the database" for one in unknown]
         missing = analysis.missing_numbers(db)
@@ -210,7 +207,7 @@ def table(report: Report, rig: Rig) -> str:
         "frames sent while connected": sum(one.sent for one in footage),
         "frames there twice": sum(len(one.twice) for one in footage),
         "windows recorded / looked at twice": f"{report.windows.expected} / {report.windows.twice}",
-        "windows that the engine counts as skipped or failed": report.counted,
+        "windows that the engine counts as skipped, failed or waiting": report.windows.counted,
         "sentences recorded / transcribed twice": f"{report.sentences.expected} / {report.sentences.twice}",
         "decisions / firings": f"{report.decided.decisions} / {report.decided.firings}",
         "webhooks received / more than once": f"{report.decided.webhooks} / {report.decided.repeated}",
