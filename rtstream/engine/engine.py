@@ -286,6 +286,7 @@ class Engine:
         await self.evaluator.start()
         await self.indexes.resume()
         await self.transcripts.resume()
+        self.transcripts.analyse_gaps(tasks, self.footage)
         await self.streams.resume()
         self.search.start(tasks)
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")

@@ -144,6 +144,11 @@ def of_index(conn: Connection, index_id: str) -> list[GapRow]:
     return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id == index_id).order_by(gaps.c.start))
 
 
+def of_transcript(conn: Connection, stream_id: str, engine: str) -> list[GapRow]:
+    """Return the gaps of a transcript."""
+    return _GAPS.all(conn, _GAPS.select().where(*_owner(stream_id, None, engine)))
+
+
 def all_gaps(conn: Connection) -> list[GapRow]:
     """Return all gaps, oldest first."""
     return _GAPS.all(conn, _GAPS.select().order_by(gaps.c.start))

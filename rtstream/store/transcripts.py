@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from rtstream.json_types import JsonObject
 from rtstream.models import Page
 from rtstream.states import DesiredState, SegmentKind
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import transcript_jobs, transcript_segments
+from rtstream.store.tables import transcript_jobs, transcript_progress, transcript_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,34 @@ def jobs(conn: Connection, stream_id: str | None = None) -> list[TranscriptJobRo
     if stream_id is not None:
         query = query.where(transcript_jobs.c.stream_id == stream_id)
     return _JOBS.all(conn, query)
+
+
+def note_heard(conn: Connection, stream_id: str, engine: str, until: float) -> None:
+    """Store that all speech before the Unix time ``until`` is transcribed."""
+    where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
+    if not conn.execute(update(transcript_progress).where(*where).values(heard_until=until)).rowcount:
+        conn.execute(transcript_progress.insert().values(stream_id=stream_id, engine=engine, heard_until=until))
+
+
+def forget_heard(conn: Connection, stream_id: str, engine: str) -> None:
+    """Store that a transcript does not run."""
+    where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
+    conn.execute(delete(transcript_progress).where(*where))
+
+
+def heard_until(conn: Connection, stream_id: str, engine: str, now: float) -> float | None:
+    """Return the time up to which a transcript is complete that was running when the engine ended, else None."""
+    where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
+    noted = conn.execute(select(transcript_progress.c.heard_until).where(*where)).scalar()
+    if noted is None:
+        return None
+    newest = select(transcript_segments.c.end).where(
+        transcript_segments.c.stream_id == stream_id,
+        transcript_segments.c.engine == engine,
+        transcript_segments.c.start < now,
+    )
+    spoken = conn.execute(newest.order_by(transcript_segments.c.start.desc()).limit(1)).scalar()
+    return max(noted, spoken or 0.0)
 
 
 def add(conn: Connection, **values: object) -> int:

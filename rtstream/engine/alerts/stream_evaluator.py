@@ -167,7 +167,7 @@ def _facts(message: Message) -> tuple[type[Speech | Connected] | None, Facts, Jo
     """
     data = message.data
     if message.channel == "transcript":
-        if data.get("kind") == "gap":
+        if data.get("kind") == "gap" or data.get("late"):  # speech of the past does not change the live state
             return None, Facts(), JournalEvidence(message.seq)
         # HLS arrives half a minute late or more, and speech waits to be transcribed. Silence is known equally late.
         late_s = datetime.fromisoformat(message.timestamp).timestamp() - data["end"]

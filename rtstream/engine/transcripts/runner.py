@@ -25,6 +25,7 @@ from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
 from rtstream.rules.text_safety import clean
 from rtstream.states import TranscriptState
+from rtstream.store import gaps as gap_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.journal import Entry
@@ -46,6 +47,7 @@ MAX_LOST_S = 30.0
 SILENT_S = 2.0
 """Seconds without audio after which a session ends. A silent stream still sends audio, but a lost one does not."""
 MAX_TEXT = 4000
+NOTE_EVERY_S = 5.0
 SETTLED_S = 20.0
 MAX_ANCHORS = 1000
 
@@ -92,6 +94,13 @@ class RunningTranscript:
     reason: str = ""
     failures: int = 0
     """Number of consecutive failures."""
+    recorded: bool = False
+    """Whether audio that is not transcribed live can be transcribed later."""
+    resuming: bool = False
+    """Whether a gap before the first audio is still open."""
+    gap_id: int = 0
+    """The gap that is transcribed, or 0 for the live transcript."""
+    noted_until: float = 0.0
     audio_at: float = field(default_factory=time.monotonic)
     """Monotonic time of the last audio."""
 
@@ -197,12 +206,37 @@ class TranscriptRunner:
     async def audio(self, stream_id: str, block: m.AudioTaken) -> None:
         """Queue audio of a stream for its transcripts."""
         for transcript in self.of_stream(stream_id):
+            if transcript.resuming:
+                self.end_gap(transcript, block.time)
             transcript.audio_at = time.monotonic()
             transcript.blocks.append(block)
             transcript.waiting += len(block.payload)
             transcript.arrived.set()
             while transcript.waiting > self._max_waiting:
                 await self._skip(transcript)
+
+    def end_gap(self, transcript: RunningTranscript, at: float) -> None:
+        """End the open gap of a transcript. Its live audio begins at the Unix time ``at``."""
+        transcript.resuming = False
+        stream_id, engine = transcript.stream_id, transcript.engine
+        self._queue.put(lambda conn: gap_rows.finish_open(conn, stream_id, None, engine, at))
+
+    async def transcribe_gap(self, transcript: RunningTranscript) -> None:
+        """Transcribe a gap. Its audio is added to ``blocks`` until it is ``stopping``. Raises ProviderError."""
+        while await self._wait_for_audio(transcript):
+            await self._session(transcript)
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of audio that wait in the live transcript that is behind most."""
+        return max((transcript.waiting for transcript in self._running.values()), default=0) / BYTES_PER_S
+
+    def _note_heard(self, transcript: RunningTranscript, until: float) -> None:
+        """Store now and then how far a transcript is complete, so that the next engine knows where a gap begins."""
+        if transcript.recorded and not transcript.gap_id and until - transcript.noted_until >= NOTE_EVERY_S:
+            transcript.noted_until = until
+            stream_id, engine = transcript.stream_id, transcript.engine
+            self._queue.put(lambda conn: rows.note_heard(conn, stream_id, engine, until))
 
     async def _skip(self, transcript: RunningTranscript) -> None:
         """Drop half of the waiting audio, oldest first, as one gap, because the transcript is too far behind live."""
@@ -300,10 +334,13 @@ class TranscriptRunner:
         finally:
             with anyio.CancelScope(shield=True):
                 await session.aclose()
-            await self._listener.transcript_ended(transcript.stream_id, transcript.engine)
+            if not transcript.gap_id:
+                await self._listener.transcript_ended(transcript.stream_id, transcript.engine)
         if failure is not None:
-            self._lose(transcript, clock, str(failure))
+            if not transcript.gap_id:
+                self._lose(transcript, clock, str(failure))
             raise failure
+        self._note_heard(transcript, clock.reached)
 
     def _lose(self, transcript: RunningTranscript, clock: _Clock, reason: str) -> None:
         """Count the audio that a broken session did not transcribe as a gap."""
@@ -312,6 +349,11 @@ class TranscriptRunner:
             self._count_skipped(transcript, end - begin)
             later = transcript.gap
             transcript.gap = (begin, max(end, later[1]) if later else end, reason)
+
+    async def give_up(self, transcript: RunningTranscript, start: float, end: float, reason: str) -> None:
+        """Count recorded audio that cannot be transcribed, and write a gap to the transcript."""
+        self._count_skipped(transcript, end - start)
+        await self._store(transcript, "gap", start, end, "", {"reason": reason})
 
     def _count_skipped(self, transcript: RunningTranscript, seconds: float) -> None:
         transcript.skipped_s += seconds
@@ -335,7 +377,10 @@ class TranscriptRunner:
             clock.feed(block.time, len(block.payload) / BYTES_PER_S)
             await session.feed(block.payload)
             # Utterances are shorter than this, so all earlier speech has been transcribed.
-            await self._listener.clock(transcript.stream_id, transcript.engine, block.time - SETTLED_S)
+            settled = block.time - SETTLED_S
+            self._note_heard(transcript, max(settled, clock.final_until))
+            if not transcript.gap_id:
+                await self._listener.clock(transcript.stream_id, transcript.engine, settled)
 
     async def _utterance(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
         transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
@@ -344,6 +389,8 @@ class TranscriptRunner:
             return
         start, end = clock.unix(utterance.start), clock.unix(utterance.end)
         if not utterance.is_final:
+            if transcript.gap_id:
+                return
             data = {"text": text, "is_final": False, "start": start, "end": end, "engine": transcript.engine}
             self._on_partial(
                 Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
@@ -385,14 +432,18 @@ class TranscriptRunner:
             "kind": kind,
             **{key: detail[key] for key in ("confidence", "low_confidence", "words", "reason") if detail.get(key)},
         }
+        if transcript.gap_id:
+            data["late"] = True
         entry = Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
 
         def write(conn: Connection) -> None:
             journal_rows.append(conn, entry)
             rows.add(conn, **values)
+            if transcript.gap_id:
+                gap_rows.reach(conn, transcript.gap_id, end)
 
         size = 2000 + 2 * len(text) + 200 * len(detail.get("words") or ())
         if not await self._queue.write_then(write, self._journal.wake, size):
             self._count_skipped(transcript, end - start)
-        if kind == "speech":
+        if kind == "speech" and not transcript.gap_id:
             await self._listener.segment_heard(transcript.stream_id, transcript.engine, values)

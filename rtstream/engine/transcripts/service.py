@@ -7,15 +7,19 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.engine.recordings import FootageReader
 from rtstream.engine.subscriptions import Subscriptions
+from rtstream.engine.transcripts.backfill import TranscriptBackfill
 from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, Page, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.model_policy import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
-from rtstream.states import DesiredState, TranscriptJobStatus, TranscriptState
+from rtstream.states import DesiredState, GapReason, TranscriptJobStatus, TranscriptState
+from rtstream.store import gaps as gap_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store import transcripts as rows
 from rtstream.store.database import Database
@@ -61,6 +65,10 @@ class TranscriptService:
         self._engine_note = engine_note
         self._language = language or None
         self._set_audio = set_audio
+
+    def analyse_gaps(self, tasks: TaskGroup, footage: FootageReader) -> None:
+        """Transcribe the gaps of running transcripts from now on."""
+        tasks.start_soon(TranscriptBackfill(self._db, footage, self._runner).run)
 
     def engine(self, name: str | None, language: str | None = None) -> str:
         """Return the name of the engine that a requested name stands for.
@@ -184,6 +192,7 @@ class TranscriptService:
         if wanted or needed:
             return
         await self._runner.stop(stream_id, engine)
+        await self._db.write(_forget, stream_id, engine)
         await self._set_audio(stream_id, bool(self._runner.of_stream(stream_id)))
 
     async def status(self, stream_id: str, engine: str | None) -> TranscriptStatus:
@@ -279,12 +288,26 @@ class TranscriptService:
         except ProviderError:
             return  # the package or key has been removed since, which the status reports
         stream = await self._db.read(stream_rows.get, stream_id)
-        self._runner.start(
-            RunningTranscript(
-                stream_id=stream_id, stream_name=stream.name, engine=engine, provider=provider, language=language
-            )
-        )
+        if self._running(stream_id, engine) is None:
+            transcript = RunningTranscript(stream_id, stream.name, engine, provider, language, recorded=stream.store)
+            transcript.resuming = stream.store and await self._db.write(_resume, stream_id, engine)
+            self._runner.start(transcript)
         await self._set_audio(stream_id, True)
+
+
+def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
+    """Begin a gap behind a transcript that was running when the engine ended. Returns whether there is one."""
+    now = time.time()
+    start = rows.heard_until(conn, stream_id, engine, now)
+    if start is not None:
+        gap_rows.begin(conn, stream_id, None, engine, start, GapReason.ENGINE_ENDED, now)
+    return start is not None
+
+
+def _forget(conn: Connection, stream_id: str, engine: str) -> None:
+    """End a transcript by request. Its gaps are not transcribed."""
+    rows.forget_heard(conn, stream_id, engine)
+    gap_rows.remove(conn, [gap.id for gap in gap_rows.of_transcript(conn, stream_id, engine)])
 
 
 def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:

@@ -1,0 +1,141 @@
+"""Transcribes the gaps of transcripts from the recorded audio, one at a time and slower than live audio has to be.
+
+The speech before an interruption is stored up to its last sentence, so a gap begins there and no sentence is lost or
+transcribed twice. The newest gap is first.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import anyio
+from sqlalchemy import Connection
+
+from rtstream import messages as m
+from rtstream.concurrency import log_failure
+from rtstream.engine.recordings import FootageReader
+from rtstream.engine.transcripts.runner import BYTES_PER_S, RunningTranscript, TranscriptRunner
+from rtstream.errors import RTStreamError
+from rtstream.perception.protocols import ProviderError
+from rtstream.rules.gaps import MAX_AGE_S, newest_first
+from rtstream.store import gaps as rows
+from rtstream.store.database import Database
+from rtstream.store.gaps import GapRow
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0
+READ_S = 20.0
+"""Audio that is decoded at once, in seconds."""
+AHEAD_S = 10.0
+"""Audio that waits for the recogniser, in seconds."""
+SPEED = 4.0
+"""Seconds of audio that are transcribed per second at most. The rest of the time belongs to live audio."""
+BEHIND_S = 1.5
+"""A gap waits while more live audio than this waits, in seconds."""
+ATTEMPTS = 3
+PATIENCE_S = 30.0
+"""Seconds after a start at which a gap ends even if the stream has not sent audio."""
+
+
+class TranscriptBackfill:
+    """Transcribes gaps.
+
+    Args:
+        db: The database.
+        footage: Reads recorded audio.
+        runner: Runs the live transcripts, and the sessions for gaps.
+    """
+
+    def __init__(self, db: Database, footage: FootageReader, runner: TranscriptRunner) -> None:
+        self._db = db
+        self._footage = footage
+        self._runner = runner
+        self._failures: dict[int, int] = {}
+        self._began = time.monotonic()
+
+    async def run(self) -> None:
+        """Transcribe gaps until cancelled."""
+        while True:
+            try:
+                gap = await self._db.read(self._next)
+                if gap is not None:
+                    await self._transcribe(gap)
+                    continue
+            except Exception as exc:  # noqa: BLE001 - logged
+                log_failure(log, "a gap could not be transcribed", exc)
+            await anyio.sleep(POLL_S)
+
+    def _live(self, gap: GapRow) -> RunningTranscript | None:
+        return next((one for one in self._runner.of_stream(gap.stream_id) if one.engine == gap.engine), None)
+
+    def _next(self, conn: Connection) -> GapRow | None:
+        """Return the newest gap whose audio is complete."""
+        pending = [gap for gap in rows.to_analyse(conn) if gap.index_id is None and self._live(gap) is not None]
+        if time.monotonic() - self._began > PATIENCE_S:
+            for gap in pending:
+                live = self._live(gap)
+                if gap.end is None and live is not None and live.resuming:
+                    self._runner.end_gap(live, time.time())
+        for gap in newest_first(pending):
+            if gap.end is not None and self._footage.settled(conn, gap.stream_id) >= gap.end:
+                return gap
+        return None
+
+    async def _transcribe(self, gap: GapRow) -> None:
+        live = self._live(gap)
+        assert gap.end is not None
+        if live is None:
+            return
+        past = RunningTranscript(
+            gap.stream_id, live.stream_name, gap.engine, live.provider, live.language, gap_id=gap.id
+        )
+        failures, reason = 0, ""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read, past, max(gap.reached, time.time() - MAX_AGE_S), gap.end)
+                await self._runner.transcribe_gap(past)
+                tasks.cancel_scope.cancel()
+        except* ProviderError as group:
+            failures = self._failures.get(gap.id, 0) + 1
+            reason = str(group.exceptions[0])
+        if failures and failures < ATTEMPTS:
+            self._failures[gap.id] = failures
+            await anyio.sleep(POLL_S * failures)
+            return
+        if failures:
+            found = await self._db.read(rows.get, gap.id)
+            await self._runner.give_up(live, found.reached if found else gap.reached, gap.end, reason)
+        self._failures.pop(gap.id, None)
+        await self._db.write(rows.remove, [gap.id])
+
+    async def _read(self, past: RunningTranscript, start: float, end: float) -> None:
+        """Add the recorded audio of [start, end) to a transcript, as fast as the recogniser may take it."""
+        try:
+            at = start
+            while at < end:
+                until = min(end, at + READ_S)
+                try:
+                    blocks = await self._footage.audio(past.stream_id, at, until)
+                except RTStreamError as exc:
+                    log.warning("audio of %s at %.1f cannot be read: %s", past.stream_id, at, exc)
+                    blocks = []
+                for block in blocks:
+                    await self._wait(past, len(block.samples) / BYTES_PER_S)
+                    past.blocks.append(m.AudioTaken(block.time, block.samples))
+                    past.waiting += len(block.samples)
+                    past.arrived.set()
+                at = until
+        finally:
+            past.stopping = True
+            past.arrived.set()
+
+    async def _wait(self, past: RunningTranscript, seconds: float) -> None:
+        pause_s = seconds / SPEED
+        await anyio.sleep(pause_s)
+        while past.waiting > AHEAD_S * BYTES_PER_S or self._runner.behind_s > BEHIND_S:
+            pause_s = min(
+                2 * pause_s, 0.5
+            )  # live audio arrives ten times per second, and an event would wake each time
+            await anyio.sleep(pause_s)

@@ -1,0 +1,219 @@
+"""Gaps of a transcript are transcribed from the recorded audio, each moment once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy import Connection
+
+from rtstream import messages as m
+from rtstream.concurrency import Broadcast
+from rtstream.engine.journal import Journal
+from rtstream.engine.recordings import FootageReader
+from rtstream.engine.transcripts import TranscriptRunner, backfill
+from rtstream.engine.transcripts.backfill import TranscriptBackfill
+from rtstream.engine.transcripts.runner import RunningTranscript
+from rtstream.models import Page
+from rtstream.perception.protocols import ProviderError, Utterance
+from rtstream.states import GapReason
+from rtstream.storage.folder import FolderStorage
+from rtstream.store import gaps, recordings, streams
+from rtstream.store import transcripts as rows
+from rtstream.store.database import Database
+from rtstream.store.journal import Filter
+from rtstream.store.queue import WriteQueue
+from tests.sources import record
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+SECOND = 32_000
+
+
+class Session:
+    """Hears one sentence in each second of audio."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._heard = 0
+        self._finished = False
+        self._changed = Broadcast()
+
+    async def feed(self, samples: bytes) -> None:
+        self._heard += len(samples)
+        self._changed.notify()
+
+    async def utterances(self) -> AsyncIterator[Utterance]:
+        told = 0
+        while True:
+            changed = self._changed.next
+            while (told + 1) * SECOND <= self._heard:
+                if self._provider.failures:
+                    self._provider.failures -= 1
+                    raise ProviderError("it broke")
+                told += 1
+                self._provider.told += 1
+                yield Utterance(text="Word.", start=told - 1, end=told, is_final=True)
+            if self._finished:
+                return
+            await changed.wait()
+
+    async def finish(self) -> None:
+        self._finished = True
+        self._changed.notify()
+
+    async def aclose(self) -> None: ...
+
+
+class Provider:
+    """A speech engine whose sessions are ``Session``."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.failures = self.told = 0
+
+    async def open(self, *, language: str | None = None) -> Session:
+        return Session(self)
+
+
+class Listener:
+    """Audio indexes, which hear nothing of the past."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    async def segment_heard(self, stream_id: str, engine: str, record: dict[str, Any]) -> None:
+        self.heard += 1
+
+    async def clock(self, stream_id: str, engine: str, reached: float) -> None: ...
+
+    async def transcript_ended(self, stream_id: str, engine: str) -> None: ...
+
+
+class Rig:
+    """12 s of footage of a stream in two recordings, which end 20 s after ``start``."""
+
+    def __init__(self, db: Database, footage: FootageReader, start: float) -> None:
+        self.db, self.footage, self.start = db, footage, start
+        self.provider, self.listener = Provider(), Listener()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[TranscriptRunner]:
+        """A running live transcript, and the analysis of gaps."""
+        queue, journal = WriteQueue(self.db), Journal(self.db)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.run)
+            runner = TranscriptRunner(tasks, queue, journal, self.listener, lambda entry: None, 10.0)
+            provider: Any = self.provider
+            runner.start(RunningTranscript("rts-1", "Desk", "fake", provider, None, recorded=True, resuming=True))
+            tasks.start_soon(TranscriptBackfill(self.db, self.footage, runner).run)
+            yield runner
+            tasks.cancel_scope.cancel()
+
+    async def heard(self) -> list[tuple[float, float]]:
+        """Start and end of each segment, in seconds after ``start``."""
+        found = await self.db.read(
+            lambda conn: rows.list_segments(
+                conn, "rts-1", None, start=None, end=None, since=None, page=Page(page_size=500)
+            )
+        )
+        return [(round(one.start - self.start, 2), round(one.end - self.start, 2)) for one in found[0]]
+
+    async def gap(self, start: float, end: float | None) -> None:
+        until = None if end is None else self.start + end
+        kind = {"engine": "fake", "reason": GapReason.ENGINE_ENDED, "now": time.time()}
+        await self.db.write(
+            lambda conn: gaps.insert(conn, stream_id="rts-1", start=self.start + start, end=until, **kind)
+        )
+
+    async def done(self) -> None:
+        await eventually(lambda: self.db.read(gaps.all_gaps), lambda found: not found, what="no gap")
+
+
+def enter(conn: Connection, name: str, footage: Any) -> None:
+    begin = footage.pieces[0].start
+    values = {"stream_id": "rts-1", "init": footage.init, "codecs": "avc1", "media_start": begin}
+    recordings.insert(conn, recording_id=name, started_at=begin, **values)
+    for piece in footage.pieces:
+        place = {"path": f"{name}/run.m4s", "offset": piece.offset, "length": piece.length}
+        recordings.add_segment(conn, "rts-1", start=piece.start, duration=1.0, recording_id=name, **place)
+    recordings.close(conn, name)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setattr(backfill, "POLL_S", 0.1)
+    monkeypatch.setattr(backfill, "SPEED", 20.0)
+    media = FolderStorage.create(tmp_path / "media")
+    db = Database.below(tmp_path)
+    start = float(int(time.time()) - 100)
+    await db.write(streams.ensure_default_collection, 0.0)
+    common = {"name": "s", "url": "u", "collection_id": "default", "desired": "running", "health": {}}
+    kind = {"media_types": ["video", "audio"], "sample_rate": 30.0, "store": True, "enable_transcript": True}
+    await db.write(lambda conn: streams.insert(conn, id="rts-1", created_at=0.0, **common, **kind))
+    (tmp_path / "media" / "rts-1").mkdir()
+    for at, name in ((start, "rec-1"), (start + 14, "rec-2")):
+        await db.write(enter, name, record(clip, tmp_path / "media" / "rts-1" / name, start=at, audio=True))
+    footage = FootageReader(db, media)
+    yield Rig(db, footage, start)
+    await footage.aclose()
+    await db.aclose()
+
+
+async def test_the_speech_of_a_gap_is_late_at_its_own_time_and_not_told_to_live_listeners(rig: Rig) -> None:
+    await rig.gap(1.0, 18.0)
+    async with rig.running():
+        await rig.done()
+    found = await rig.heard()
+    assert [start for start, _ in found] == pytest.approx([1, 2, 3, 4, 5, 14, 15, 16, 17], abs=0.15)
+    page = await Journal(rig.db).read(0, Filter(channels=["transcript"]), limit=100)
+    assert [entry.data.get("late") for entry in page.entries] == [True] * len(found)
+    assert rig.listener.heard == 0
+
+
+async def test_an_engine_that_ends_meanwhile_leaves_the_rest_and_nothing_is_there_twice(rig: Rig) -> None:
+    await rig.gap(0.0, 20.0)
+    async with rig.running():
+        await eventually(rig.heard, lambda found: len(found) >= 3, what="three sentences")
+    before = await rig.heard()
+    assert len(before) < 10
+    async with rig.running():
+        await rig.done()
+    found = await rig.heard()
+    assert found[: len(before)] == before
+    assert all(later[0] >= one[1] - 0.05 for one, later in pairwise(found))
+    assert sum(end - start for start, end in found) >= 9.5
+
+
+async def test_a_recogniser_that_fails_is_tried_again_and_then_given_up(rig: Rig) -> None:
+    await rig.gap(0.0, 5.0)
+    rig.provider.failures = 1
+    async with rig.running():
+        await rig.done()
+    assert len(await rig.heard()) >= 4
+    await rig.gap(14.0, 19.0)
+    rig.provider.failures = 100
+    told = rig.provider.told
+    async with rig.running() as runner:
+        await rig.done()
+        assert runner.skipped_s("rts-1") == pytest.approx(5)
+    assert rig.provider.told == told
+    assert (await rig.heard())[-1] == (14.0, 19.0)
+
+
+async def test_the_gap_ends_where_live_audio_begins(rig: Rig) -> None:
+    await rig.gap(15.0, None)
+    async with rig.running() as runner:
+        for block in range(10):
+            await runner.audio("rts-1", m.AudioTaken(rig.start + 18 + block * 0.2, payload=bytes(6400)))
+        await rig.done()
+        live = await eventually(rig.heard, lambda found: len(found) >= 5, what="live and late speech")
+    assert [start for start, _ in live] == pytest.approx([15, 16, 17, 18, 19], abs=0.15)
