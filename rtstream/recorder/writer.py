@@ -52,6 +52,7 @@ MUXER_OPTIONS = {
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 LONGEST_FRAGMENT_S = 2.0
 """A killed recorder loses at most this much, however far apart the keyframes are."""
+STILL_S = 2.0  # audio that continues for longer than the video belongs to the recording: its picture stands still
 LONGEST_SEGMENT_S = 60.0  # cut even without a keyframe
 FILE_SPAN_S = 60.0
 FILE_DATE = "%Y-%m-%dT%H-%M-%SZ"
@@ -298,6 +299,9 @@ class RecordingWriter:
             # Audio alone at the end of a recording belongs to the current segment.
             if self._segment is not None:
                 self._append(fragment)
+                reached = max(run.end_dts / self._scales[run.track_id] for run in runs)
+                if reached > self._end + STILL_S:
+                    self._end = reached
             return
         first_pts = times.first_dts
         while self._keyframes and self._keyframes[0][0] <= times.last_dts:

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -105,6 +106,42 @@ def test_another_init_segment_of_hls_begins_a_recording(live: bool, tmp_path: Pa
     ended = client.of(RecordingEnded)[0]
     assert -0.1 < run.started_at - ended.ended_at < (15.0 if live else 0.5)
     assert not reconnects(client)
+
+
+@pytest.mark.long
+def test_a_still_picture_with_audio_is_no_failure(tmp_path: Path) -> None:
+    whole = programme(tmp_path / "a.ts", "-c:a", "aac", "-muxdelay", "0", seconds=20)
+    sink = io.BytesIO()
+    with (
+        av.open(str(whole)) as source,
+        av.open(sink, "w", format="mpegts", buffer_size=1316, options={"max_interleave_delta": "1000"}) as out,
+    ):
+        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams}
+        cuts = [0]
+        for packet in source.demux():
+            if packet.dts is None or packet.time_base is None:
+                continue
+            at = float(packet.dts * packet.time_base)
+            if packet.stream.type == "audio" and at > len(cuts):
+                cuts.append(len(sink.getbuffer()))
+            if packet.stream.type == "audio" or not 3 <= at < 15:
+                packet.stream = copies[packet.stream]
+                out.mux_one(packet)
+    data = sink.getvalue()
+    parts = [(data[begin:end], 1.0) for begin, end in pairwise([*cuts, len(data)])]
+    with served(*parts) as url, recorder(url, tmp_path) as client:
+        client.wait_for(RecordingStarted, 3)
+        client.stop()
+    first, ended = client.of(RecordingStarted)[0], client.of(RecordingEnded)[0]
+    assert 12 < ended.ended_at - first.started_at < 14  # with the audio of the time in which the picture stood still
+    codecs = [run.codecs for run in client.of(RecordingStarted)]
+    assert [len(each.split(",")) for each in codecs] == [2, 1, 2]
+    assert not reconnects(client)
+    texts = list(dict.fromkeys(reason.text for health in client.of(RecorderHealth) for reason in health.reasons))
+    assert [text.partition(",")[0] for text in texts] == [
+        "the source sends no video at present",
+        "the source sends video again",
+    ]
 
 
 @contextmanager
