@@ -300,6 +300,9 @@ def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
     now = time.time()
     start = rows.heard_until(conn, stream_id, engine, now)
     if start is not None:
+        # An earlier gap may not be transcribed yet. This one begins behind it, so that no sentence is there twice.
+        before = [gap.end for gap in gap_rows.of_transcript(conn, stream_id, engine) if gap.end is not None]
+        start = max([start, *before])
         gap_rows.begin(conn, stream_id, None, engine, start, GapReason.ENGINE_ENDED, now)
     return start is not None
 

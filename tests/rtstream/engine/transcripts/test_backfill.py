@@ -17,7 +17,7 @@ from rtstream import messages as m
 from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import FootageReader
-from rtstream.engine.transcripts import TranscriptRunner, backfill
+from rtstream.engine.transcripts import TranscriptRunner, backfill, service
 from rtstream.engine.transcripts.backfill import TranscriptBackfill
 from rtstream.engine.transcripts.runner import RunningTranscript
 from rtstream.models import Page
@@ -217,3 +217,11 @@ async def test_the_gap_ends_where_live_audio_begins(rig: Rig) -> None:
         await rig.done()
         live = await eventually(rig.heard, lambda found: len(found) >= 5, what="live and late speech")
     assert [start for start, _ in live] == pytest.approx([15, 16, 17, 18, 19], abs=0.15)
+
+
+async def test_a_gap_begins_behind_an_earlier_one_that_is_not_transcribed_yet(rig: Rig) -> None:
+    await rig.gap(2.0, 5.0)
+    await rig.db.write(lambda conn: rows.note_heard(conn, "rts-1", "fake", rig.start + 1))
+    assert await rig.db.write(service._resume, "rts-1", "fake")
+    found = await rig.db.read(gaps.of_transcript, "rts-1", "fake")
+    assert sorted((gap.start - rig.start, gap.end is None) for gap in found) == [(2.0, False), (5.0, True)]
