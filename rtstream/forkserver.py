@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import sys
 import threading
 import types
@@ -105,3 +106,15 @@ def _enter(connection: Connection, spec: RecorderSpec) -> None:
     from rtstream.recorder.process import main
 
     main(connection, spec)
+
+
+def end_with_parent() -> None:
+    """End this process, in which ``multiprocessing`` runs a function, with the one that started it."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(0)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

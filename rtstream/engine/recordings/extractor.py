@@ -13,7 +13,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 
 from rtstream.errors import NotFound, Unavailable
-from rtstream.forkserver import context
+from rtstream.forkserver import context, end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Extractor:
 
 
 def _start() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=context(), initializer=_ignore_interrupt)
+    return ProcessPoolExecutor(1, mp_context=context(), initializer=_prepare)
 
 
 def _end(worker: ProcessPoolExecutor) -> None:
@@ -102,5 +102,6 @@ def _end(worker: ProcessPoolExecutor) -> None:
     worker.shutdown(wait=False, cancel_futures=True)
 
 
-def _ignore_interrupt() -> None:
+def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()  # the process has both ends of the pool's queue, and would wait without end

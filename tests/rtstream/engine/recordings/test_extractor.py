@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +18,9 @@ from rtstream.engine.engine import Engine
 from rtstream.engine.recordings import extractor as module
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.errors import NotFound, Unavailable
+from tests.integration.recorder_processes import alive
 from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +101,30 @@ async def test_downloads_of_link_holders_do_not_delay_the_owner(
 
 def _slow(*_: object) -> None:
     threading.Event().wait(15)  # in the process of the extractor, which is ended before
+
+
+PROGRAM = """
+import os, sys, anyio
+from rtstream.engine.recordings.extractor import Extractor
+
+async def main():
+    extractor = Extractor(1, waiting=3)
+    print(await extractor.run(os.getpid), flush=True)
+    sys.stdin.read()
+
+if __name__ == "__main__":
+    anyio.run(main)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the test looks for processes in /proc")
+async def test_a_process_ends_with_an_engine_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "engine.py"
+    script.write_text(PROGRAM)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        pid = int(other.stdout.readline())
+        assert alive(pid)
+        other.kill()
+    await eventually(lambda: not alive(pid), what="the end of the process")
