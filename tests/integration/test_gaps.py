@@ -87,7 +87,9 @@ def test_every_window_around_the_end_of_an_engine_is_looked_at_once(live_source:
             assert sorted(numbers(told)) == numbers(found)
             assert all(scene["status"] == "ok" and len(scene["frame_times"]) == FRAMES for scene in found[1:-1])
             for scene in found[1:-1]:
+                # A frame of each cell; that of a window in which an engine began may be from the middle of its cell.
                 step = WINDOW_S / FRAMES
-                wanted = [scene["start"] + cell * step for cell in range(FRAMES)]
-                assert scene["frame_times"] == pytest.approx(wanted, abs=0.06)
+                cells = [scene["start"] + cell * step for cell in range(FRAMES)]
+                for taken, cell in zip(scene["frame_times"], cells, strict=True):
+                    assert cell - 0.06 < taken < cell + step
             second.end(signal.SIGINT)

@@ -138,29 +138,32 @@ async def test_a_reader_that_stopped_holds_up_nobody_and_costs_no_memory(tmp_pat
 
     stalled = [f"test://{number}/{'x' * 1500}" for number in range(MAX_SUBSCRIPTIONS)]
     heard = Heard()
-    async with serving(tmp_path / "data", create_server=patient_for_a_second) as served:
+    async with (
+        serving(tmp_path / "data", create_server=patient_for_a_second) as served,
+        _stalled_reader(served.url, stalled),
+        connected(served, "http", "auto") as other,
+    ):
         (endpoint,) = endpoints
-        async with _stalled_reader(served.url, stalled), connected(served, "http", "auto") as other:
-            assert endpoint.notifier.subscribed() == set(stalled)
-            async with subscribed(other, "auto", heard, "test://other"):
-                slowest = 0.0
-                for number in range(EVENTS):
-                    began = time.perf_counter()
-                    await endpoint.notifier.publish(stalled[number % len(stalled)])
-                    if number % 1000 == 0:
-                        await endpoint.notifier.publish("test://other")
-                    slowest = max(slowest, time.perf_counter() - began)
-                    assert endpoint.notifier.pending() <= MAX_SUBSCRIPTIONS
-                    if number % 100 == 0:
-                        await anyio.lowlevel.checkpoint()
-                with anyio.fail_after(LIMIT_S):
-                    while len(heard.uris) < EVENTS // 1000:
-                        await heard.something.wait()
-                    assert (await call(other, "list_streams"))["total"] == 0
-                # Only the one that stalled is dropped.
-                await eventually(lambda: endpoint.notifier.subscribed() == {"test://other"})
-                assert endpoint.notifier.pending() == 0
-                assert slowest < 0.5
+        assert endpoint.notifier.subscribed() == set(stalled)
+        async with subscribed(other, "auto", heard, "test://other"):
+            slowest = 0.0
+            for number in range(EVENTS):
+                began = time.perf_counter()
+                await endpoint.notifier.publish(stalled[number % len(stalled)])
+                if number % 1000 == 0:
+                    await endpoint.notifier.publish("test://other")
+                slowest = max(slowest, time.perf_counter() - began)
+                assert endpoint.notifier.pending() <= MAX_SUBSCRIPTIONS
+                if number % 100 == 0:
+                    await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(LIMIT_S):
+                while len(heard.uris) < EVENTS // 1000:
+                    await heard.something.wait()
+                assert (await call(other, "list_streams"))["total"] == 0
+            # Only the one that stalled is dropped.
+            await eventually(lambda: endpoint.notifier.subscribed() == {"test://other"})
+            assert endpoint.notifier.pending() == 0
+            assert slowest < 0.5
 
 
 async def _everything(uris: list[str]) -> list[str]:

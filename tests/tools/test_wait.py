@@ -152,7 +152,8 @@ async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behi
             await waiting(served, MAX_WAITING, idle)
             assert "64 calls are already waiting" in await refusal(client, "wait_for_events", timeout_s=1)
             tasks.cancel_scope.cancel()
-        await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting <= idle)
+        # The search waits for the journal as well, except for moments.
+        await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting <= idle + 1)
     seq = await served.happen("alert", "rts-1", label="door")
     assert (await call(client, "wait_for_events", since=0, timeout_s=5))["cursor"] == seq
 

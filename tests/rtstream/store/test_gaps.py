@@ -78,6 +78,10 @@ def test_progress_only_grows_and_waiting_windows_are_those_without_a_scene(conn:
     gaps.begin(conn, "rts-1", "two", "", 100.0, GapReason.ENGINE_ENDED, 100.0)
     assert gaps.count_waiting(conn, "two", 2.0, 120.0) == 10
     gaps.finish(conn, gap.id)
+    finished = gaps.get(conn, gap.id)
+    assert finished is not None
+    assert finished.analysed
+    gaps.remove(conn, [gap.id])  # once alerts have evaluated its scenes
     assert gaps.get(conn, gap.id) is None
 
 
