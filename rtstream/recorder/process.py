@@ -321,7 +321,9 @@ class Recorder:
                 continue
             self._packets += 1
             ended = time.monotonic()
-            if watch.passes_over(packet, ended):
+            if watch.is_simple and ended < watch.next_look:
+                watch.arrivals[packet.stream_index] = ended
+            elif watch.passes_over(packet, ended):
                 continue
             arrival, blocked = self._steady.at(ended), ended - began
             with self._processing:

@@ -54,7 +54,9 @@ class SourceMedia:
         self.audio_format = _opened(audio)
         self.audio_configuration = b""
         """Decoder configuration of the audio; empty for that of the opening."""
-        self._mask = MASKS.get(self.audio_codec, 0)
+        # AAC whose configuration comes apart from it has no headers to compare.
+        bare = self.audio_codec == "aac" and audio is not None and bool(audio.codec_context.extradata)
+        self._mask = 0 if bare else MASKS.get(self.audio_codec, 0)
         self._key = 0  # the masked header of the audio's frames
         self._header: AudioFormat | None = None
         self._seen = 0  # frames in a row with another header

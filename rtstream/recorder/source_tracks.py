@@ -60,10 +60,13 @@ class TrackWatch:
         self.streams: list[Stream] = [*chosen, *source.unknown]
         self._unknown = {stream.index: stream.type for stream in source.unknown}
         self._skipped = {stream.index: source.positions.get(stream.type, -1) for stream in chosen}
-        self._arrivals = {stream.index: time.monotonic() for stream in chosen}
+        self.arrivals = {stream.index: time.monotonic() for stream in chosen}
+        """Monotonic time of the last packet of each track."""
         self._positions = dict(self._skipped)
         self._kinds = {stream.index: stream.type for stream in chosen}
-        self._next_look = 0.0
+        self.is_simple = self.buffer is None and not self._unknown
+        """Whether nothing has to be done for a packet before ``next_look`` except to note its arrival."""
+        self.next_look = 0.0
 
     def passes_over(self, packet: Packet, now: float) -> bool:
         """Note a packet at the monotonic time ``now``. Returns whether it was processed before.
@@ -75,7 +78,7 @@ class TrackWatch:
         if index in self._unknown:
             self._try(self._unknown[index], now)
             return True
-        self._arrivals[index] = now
+        self.arrivals[index] = now
         if self.buffer is not None:
             position = packet.pos
             if position is not None and position >= 0:
@@ -85,8 +88,8 @@ class TrackWatch:
                     self._skipped[index] = -1
             if self._skipped[index] >= 0:
                 return True
-        if now >= self._next_look:
-            self._next_look = now + LOOK_S
+        if now >= self.next_look:
+            self.next_look = now + LOOK_S
             self._look(now)
         return False
 
@@ -101,7 +104,7 @@ class TrackWatch:
     def _look(self, now: float) -> None:
         if self.buffer is not None:
             self.buffer.fed(max(self._positions.values()))
-        sending = {kind for index, kind in self._kinds.items() if now - self._arrivals[index] < SILENT_S}
+        sending = {kind for index, kind in self._kinds.items() if now - self.arrivals[index] < SILENT_S}
         missing = [kind for kind in self._wanted if kind not in sending]
         if not missing:
             return
