@@ -49,8 +49,9 @@ class RecordingLog:
             self._sync.soon(self._file)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and release its lock, even while the file is still being synced."""
         if self._file is not None:
+            _release(self._file)
             os.close(self._file)
             self._file = None
 
@@ -65,3 +66,12 @@ def _hold(file: int) -> None:
 
         with suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _release(file: int) -> None:
+    """Unlock the log. The lock would otherwise last until the duplicate that ``DiskSync`` holds is closed."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)

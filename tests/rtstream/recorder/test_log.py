@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from rtstream.recorder import disk_sync
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
 from rtstream.rules.recording_log import LOG_FILE, RecordingOpened
@@ -27,5 +29,18 @@ def test_a_log_stays_locked_until_it_is_closed(tmp_path: Path, mode: str) -> Non
         os.close(os.open(tmp_path / LOG_FILE, os.O_RDONLY))
     assert is_locked(tmp_path / LOG_FILE)
     log.close()
-    assert sync.drain(10)
     assert not is_locked(tmp_path / LOG_FILE)
+
+
+def test_a_slow_disk_does_not_keep_a_closed_log_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = threading.Event()
+    monkeypatch.setattr(disk_sync, "flush", lambda _: synced.wait(10))
+    sync = DiskSync()
+    log = RecordingLog(tmp_path, sync)
+    log.append(RecordingOpened("rec-1", "rts-1", 1.0, "avc1.42C00D", b"init"))
+    log.close()
+    try:
+        assert not is_locked(tmp_path / LOG_FILE)
+    finally:
+        synced.set()
+    assert sync.drain(10)
