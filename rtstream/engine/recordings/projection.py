@@ -14,10 +14,8 @@ from dataclasses import dataclass
 
 import anyio
 
+from rtstream.engine.recordings.log_recovery import LogRecovery
 from rtstream.errors import DatabaseUnavailable, NotFound
-from rtstream.mp4.edit_list import without_edit_list
-from rtstream.mp4.fragments import codecs
-from rtstream.mp4.recovery import find_fragments, header_length
 from rtstream.rules.backoff import delay
 from rtstream.rules.recording_log import (
     LOG_FILE,
@@ -39,10 +37,6 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
 """Bytes of a log that are read and applied at a time; about 7,000 segments."""
-MAX_TAIL = 512 << 20
-"""Bytes of a file after the last line of its log that are searched for fragments."""
-HEADER_BYTES = 1 << 20
-"""Bytes at the beginning of a file in which its header must end."""
 RETRY_MAX_S = 10.0
 GATHER_S = 0.1
 """Seconds within which cues are applied in one transaction, because the cost is per transaction, not per line."""
@@ -73,6 +67,7 @@ class RecordingProjection:
     ) -> None:
         self._db = db
         self._media = media
+        self._recovery = LogRecovery(media)
         self._on_failure = on_failure
         self._positions: dict[tuple[str, str], int] = {}
         self._due: dict[tuple[str, str], None] = {}
@@ -199,7 +194,7 @@ class RecordingProjection:
             log.warning("the end of the log of recording %s was lost, applying the log again", recording_id)
             self._positions.pop((stream_id, recording_id), None)
             await self._db.write(rows.start_over, stream_id, recording_id)
-        await self._finish_log(stream_id, recording_id, sizes, raw)
+        await self._recovery.finish(stream_id, recording_id, sizes, raw)
         return await self.catch_up([(stream_id, recording_id)])
 
     async def remove(self, stream_id: str, paths: Collection[str]) -> None:
@@ -262,7 +257,7 @@ class RecordingProjection:
         for stream_id in sorted(known.union(await self._media.folders())):
             sizes = await self._media.list(stream_id)
             positions = await self._db.read(rows.positions, stream_id)
-            sizes |= await self._rebuild_logs(stream_id, sizes, positions)
+            sizes |= await self._recovery.rebuild(stream_id, sizes, positions)
             logs = _logs(stream_id, sizes)
             if stream_id not in known:
                 if not await self._add_stream(stream_id, logs):
@@ -284,40 +279,6 @@ class RecordingProjection:
             missing += lost
         return ScanResult(streams, found, missing)
 
-    async def _rebuild_logs(self, stream_id: str, sizes: dict[str, int], known: Collection[str]) -> dict[str, int]:
-        """Write the logs of recordings that have neither a log nor a row, from their files. Returns the logs' sizes."""
-        recordings: dict[str, dict[str, int]] = {}
-        for key, size in sizes.items():
-            _, recording_id, *rest = key.split("/")
-            if rest and recording_id not in known:
-                recordings.setdefault(recording_id, {})[key] = size
-        written: dict[str, int] = {}
-        for recording_id, files in recordings.items():
-            key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-            if key in files:
-                continue
-            lines = await self._lines_of_files(stream_id, recording_id, files)
-            if lines:
-                raw = b"".join(map(encode, lines))
-                await self._media.put(key, raw)
-                written[key] = len(raw)
-                log.warning("the log of recording %s was missing and was rebuilt from its files", recording_id)
-        return written
-
-    async def _lines_of_files(self, stream_id: str, recording_id: str, files: dict[str, int]) -> list[LogLine]:
-        for key in sorted(files):
-            head = await self._media.read(key, 0, HEADER_BYTES)
-            length = header_length(head)
-            found = find_fragments(head[length:], head[:length]) if length else None
-            if found is None and length:
-                found = find_fragments(await self._media.read(key, length, MAX_TAIL), head[:length])
-            if found is not None:
-                first, init = found.first_time, without_edit_list(head[:length])
-                opened = RecordingOpened(recording_id, stream_id, first, codecs(init), init, media_start=first)
-                segments = await self._tail(stream_id, recording_id, opened, [], files)
-                return [opened, *segments] if segments else []
-        return []
-
     async def _add_stream(self, stream_id: str, logs: dict[str, int]) -> bool:
         for recording_id in logs:
             lines, _ = decode(await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}"), 0, READ_BYTES))
@@ -327,53 +288,6 @@ class RecordingProjection:
                 log.warning("stream %s was not in the database, restoring its recordings", stream_id)
                 return True
         return False
-
-    async def _finish_log(self, stream_id: str, recording_id: str, sizes: dict[str, int], raw: bytes) -> None:
-        """Complete the log ``raw`` of a killed recorder by its last fragments and its end."""
-        lines, whole = decode(raw)
-        opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
-        if opened is None or any(isinstance(line, RecordingClosed) for line in lines):
-            return
-        added = await self._tail(stream_id, recording_id, opened, lines, sizes)
-        written = [line for line in [*lines, *added] if isinstance(line, SegmentWritten)]
-        end = max((line.start + line.duration for line in written), default=opened.started_at)
-        added.append(RecordingClosed(end, "the recorder ended before it could close the recording"))
-        torn = b"\n" if whole < len(raw) else b""
-        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-        await self._media.append(key, torn + b"".join(map(encode, added)))
-
-    async def _tail(
-        self, stream_id: str, recording_id: str, opened: RecordingOpened, lines: list[LogLine], sizes: dict[str, int]
-    ) -> list[LogLine]:
-        """Return segments of the complete fragments after the last line of a log."""
-        ends: dict[str, int] = {}
-        removed: set[str] = set()
-        until = opened.started_at
-        for line in lines:
-            if isinstance(line, SegmentWritten):
-                ends[line.path] = max(ends.get(line.path, 0), line.offset + line.length)
-                until = max(until, line.start + line.duration)
-            elif isinstance(line, FilesRemoved):
-                removed.update(line.paths)
-        added: list[LogLine] = []
-        prefix = f"{stream_id}/"
-        newest = max(ends, default="")
-        for key in sorted(sizes):
-            path = key.removeprefix(prefix)
-            if not path.startswith(f"{recording_id}/") or path.endswith(LOG_FILE) or path in removed or path < newest:
-                continue
-            start = ends.get(path, 0)
-            if not 0 < sizes[key] - start <= MAX_TAIL:
-                continue
-            data = await self._media.read(key, start)
-            skipped = 0 if path in ends else header_length(data)
-            found = await anyio.to_thread.run_sync(find_fragments, data[skipped:], opened.init)
-            if found is None:
-                continue
-            duration = found.end_time - found.first_time
-            added.append(SegmentWritten(until, duration, path, start + skipped + found.offset, found.length))
-            until += duration
-        return added
 
 
 def _logs(stream_id: str, sizes: dict[str, int]) -> dict[str, int]:

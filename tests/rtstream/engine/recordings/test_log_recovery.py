@@ -1,0 +1,99 @@
+"""Logs are completed from the recorded files: by their last fragments, by their end, or as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtstream.engine.recordings.log_recovery import LogRecovery
+from rtstream.rules.recording_log import LOG_FILE, LogLine, RecordingClosed, RecordingOpened, SegmentWritten, decode
+from rtstream.storage.folder import FolderStorage
+from tests.rtstream.recorder.test_writer import picture_file, record
+
+pytestmark = pytest.mark.anyio
+
+STREAM = "rts-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds with a keyframe every second."""
+    return picture_file(tmp_path_factory.mktemp("source") / "twelve.mkv", [n * 100 for n in range(120)], 10)
+
+
+@pytest.fixture
+def log(pictures: Path, tmp_path: Path) -> Path:
+    """The log of a complete recording of three segments."""
+    folder = tmp_path / STREAM
+    folder.mkdir()
+    record(pictures, folder, segment_s=4.0)
+    (found,) = folder.glob(f"*/{LOG_FILE}")
+    return found
+
+
+async def sizes_of(storage: FolderStorage) -> dict[str, int]:
+    return dict(await storage.list(STREAM))
+
+
+def read(log: Path) -> list[LogLine]:
+    """The lines of a log without torn ones at its end."""
+    lines, whole = decode(log.read_bytes())
+    assert whole == log.stat().st_size
+    return lines
+
+
+def segments(lines: list[LogLine]) -> list[SegmentWritten]:
+    return [line for line in lines if isinstance(line, SegmentWritten)]
+
+
+async def finish(log: Path) -> None:
+    storage = FolderStorage(log.parents[2])
+    await LogRecovery(storage).finish(STREAM, log.parent.name, await sizes_of(storage), log.read_bytes())
+
+
+@pytest.mark.parametrize("lines_lost", [1, 2, 3])
+@pytest.mark.parametrize("torn", [b"", b'\x00{"kind": "segm'], ids=["whole", "torn"])
+async def test_fragments_after_the_last_line_are_added_with_an_end(log: Path, lines_lost: int, torn: bytes) -> None:
+    complete = segments(read(log))
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-lines_lost]) + torn)
+    await finish(log)
+    found = read(log)
+    assert isinstance(found[-1], RecordingClosed)
+    added = segments(found)
+    assert sum(one.length for one in added) == sum(one.length for one in complete)
+    assert added[-1].start + added[-1].duration == pytest.approx(complete[-1].start + complete[-1].duration, abs=0.1)
+
+
+async def test_a_log_with_an_end_or_without_a_beginning_is_not_changed(log: Path) -> None:
+    before = log.read_bytes()
+    await finish(log)
+    assert log.read_bytes() == before
+    log.write_bytes(b"")
+    await finish(log)
+    assert log.read_bytes() == b""
+
+
+async def test_a_lost_log_is_written_again_from_the_files(log: Path) -> None:
+    complete = read(log)
+    log.unlink()
+    storage = FolderStorage(log.parents[2])
+    written = await LogRecovery(storage).rebuild(STREAM, await sizes_of(storage), [])
+    assert written == {f"{STREAM}/{log.parent.name}/{LOG_FILE}": log.stat().st_size}
+    found = read(log)
+    assert isinstance(found[0], RecordingOpened)
+    assert isinstance(complete[0], RecordingOpened)
+    assert found[0].init == complete[0].init
+    assert sum(one.length for one in segments(found)) == sum(one.length for one in segments(complete))
+
+
+async def test_a_recording_with_a_row_or_without_media_gets_no_log(log: Path) -> None:
+    log.unlink()
+    storage = FolderStorage(log.parents[2])
+    recovery = LogRecovery(storage)
+    assert await recovery.rebuild(STREAM, await sizes_of(storage), [log.parent.name]) == {}
+    for file in log.parent.iterdir():
+        file.write_bytes(b"\x00" * 4096)
+    assert await recovery.rebuild(STREAM, await sizes_of(storage), []) == {}
+    assert not log.exists()
