@@ -26,11 +26,7 @@ class Journal:
 
     async def append(self, *entries: Entry) -> list[int]:
         """Write entries in one transaction, wake the readers and return the numbers of the entries."""
-
-        def write(conn: Connection) -> list[int]:
-            return [rows.append(conn, entry) for entry in entries]
-
-        seqs = await self._db.write(write)
+        seqs = await self._db.write(rows.append_all, entries)
         self.wake()
         return seqs
 

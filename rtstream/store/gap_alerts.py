@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from rtstream.rules.alert_policy import AlertState
 from rtstream.store import indexes
@@ -24,22 +25,36 @@ class GapAlert:
     judged_scene: int
 
 
-def any_gap(conn: Connection, index_id: str) -> bool:
-    """Return whether an index has a gap."""
-    return conn.execute(select(gaps.c.id).where(gaps.c.index_id == index_id).limit(1)).first() is not None
+def begin(conn: Connection, index_id: str, states: Mapping[str, AlertState], at: float) -> None:
+    """Store the states of alerts for the gaps of an index that began before ``at``, unless they are stored.
 
-
-def begin(conn: Connection, index_id: str, alert_id: str, state: AlertState, at: float) -> None:
-    """Store the state of an alert for the gaps that began before the Unix time ``at``, unless it is stored."""
-    for gap_id in _without(conn, index_id, alert_id, at):
-        insert(conn, gap_id, alert_id, state)
+    Args:
+        conn: The connection.
+        index_id: Id of the index.
+        states: State of each alert, by its id.
+        at: Unix seconds.
+    """
+    stored = (
+        select(func.count())
+        .select_from(gap_alerts)
+        .where(gap_alerts.c.gap_id == gaps.c.id, gap_alerts.c.alert_id.in_(states))
+    )
+    lacking = select(gaps.c.id).where(
+        gaps.c.index_id == index_id, gaps.c.start <= at, stored.scalar_subquery() < len(states)
+    )
+    for gap_id in list(conn.execute(lacking).scalars()):
+        known = select(gap_alerts.c.alert_id).where(gap_alerts.c.gap_id == gap_id)
+        had = set(conn.execute(known).scalars())
+        for alert_id, state in states.items():
+            if alert_id not in had:
+                insert(conn, gap_id, alert_id, state)
 
 
 def exclude(conn: Connection, index_id: str, alert_id: str) -> None:
     """Let an alert whose event has changed evaluate no gap of its index that exists."""
     own = select(gaps.c.id).where(gaps.c.index_id == index_id)
     conn.execute(delete(gap_alerts).where(gap_alerts.c.alert_id == alert_id, gap_alerts.c.gap_id.in_(own)))
-    for gap_id in _without(conn, index_id, alert_id, None):
+    for gap_id in list(conn.execute(own).scalars()):
         insert(conn, gap_id, alert_id, None)
 
 
@@ -86,12 +101,3 @@ def next_late_scene(conn: Connection, gap: GapRow, judged_scene: int) -> SceneRo
     if gap.end is not None:
         query = query.where(scenes.c.start >= gap.start - 1e-3, scenes.c.start < gap.end)
     return indexes.SCENES.first(conn, query.order_by(scenes.c.id).limit(1))
-
-
-def _without(conn: Connection, index_id: str, alert_id: str, at: float | None) -> list[int]:
-    """Return the gaps of an index for which no state of an alert is stored."""
-    stored = select(gap_alerts.c.gap_id).where(gap_alerts.c.alert_id == alert_id)
-    query = select(gaps.c.id).where(gaps.c.index_id == index_id, gaps.c.id.not_in(stored))
-    if at is not None:
-        query = query.where(gaps.c.start <= at)
-    return list(conn.execute(query).scalars())

@@ -69,11 +69,14 @@ def extend(conn: Connection, hashes: Sequence[str], now: float, expires_at: floa
     Returns:
         The ids of the valid links by target hash.
     """
-    for some in _parts(hashes):
+    known = list(current(conn, hashes, 0.0))  # usually none, because most targets are new
+    if not known:
+        return {}
+    for some in _parts(known):
         chosen = links.c.target_hash.in_(some)
         conn.execute(update(links).where(chosen, links.c.expires_at < now).values(target_hash=None))
         conn.execute(update(links).where(chosen, links.c.expires_at.is_not(None)).values(expires_at=expires_at))
-    return current(conn, hashes, now)
+    return current(conn, known, now)
 
 
 def insert(conn: Connection, rows: Sequence[NewLink]) -> None:

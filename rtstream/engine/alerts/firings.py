@@ -83,9 +83,11 @@ class FiringWriter:
             The ids of the alerts that have a webhook to send, or None if no alert fired.
         """
         # Alerts that were deleted or whose event was changed during the evaluation are skipped.
-        index_id = evaluations[0].alert.index_id if evaluations and not moment.gap_id else ""
-        in_gaps = bool(index_id) and gap_alerts.any_gap(conn, index_id)
         status = self._unevaluated(conn, moment, [evaluation.alert for evaluation in evaluations])
+        evaluated = [evaluation.alert for evaluation in evaluations if evaluation.alert.id in status]
+        if evaluated and not moment.gap_id:
+            states = {alert.id: alert.state for alert in evaluated}
+            gap_alerts.begin(conn, evaluated[0].index_id, states, moment.start)
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
         fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
@@ -98,8 +100,6 @@ class FiringWriter:
             if moment.gap_id:
                 gap_alerts.advance(conn, moment.gap_id, alert.id, state, moment.scene_id, int(fires))
             else:
-                if in_gaps:
-                    gap_alerts.begin(conn, alert.index_id, alert.id, alert.state, moment.start)
                 changes.append(
                     {
                         "alert_id": alert.id,
@@ -142,21 +142,32 @@ class FiringWriter:
             )
             for alert, _, _ in fired
         ]
-        pins: set[tuple[float, float]] = set()
-        webhooks: list[JsonObject] = []
-        for (alert, result, decision), window, links in zip(fired, windows, self._links(conn, windows), strict=True):
-            if (window.start, window.end) not in pins:
-                pins.add((window.start, window.end))
-                recording_rows.pin(conn, index.stream_id, window.start, window.end, PinKind.ALERT, alert.id)
-            now = time.time()
-            data = _data(moment, alert, result, now, index.name or "") | links
-            seq = journal_rows.append(
-                conn, Entry("alert", data, index.stream_id, name, alert.index_id, alert.id, at=now)
+        owners: dict[tuple[float, float], str] = {}
+        for (alert, _, _), window in zip(fired, windows, strict=True):
+            owners.setdefault((window.start, window.end), alert.id)
+        for (start, end), alert_id in owners.items():
+            recording_rows.pin(conn, index.stream_id, start, end, PinKind.ALERT, alert_id)
+        now = time.time()
+        links = self._links(conn, windows)
+        entries = [
+            Entry(
+                "alert",
+                _data(moment, alert, result, now, index.name or "") | urls,
+                index.stream_id,
+                name,
+                alert.index_id,
+                alert.id,
+                at=now,
             )
+            for (alert, result, _), urls in zip(fired, links, strict=True)
+        ]
+        webhooks: list[JsonObject] = []
+        seqs = journal_rows.append_all(conn, entries)
+        for (alert, result, decision), urls, seq in zip(fired, links, seqs, strict=True):
             decision["seq"] = seq
             if alert.callback_url:
                 about = {"rtstream_id": index.stream_id, "rtstream_name": name, "seq": seq}
-                webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, result, now) | links | about))
+                webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, result, now) | urls | about))
         outbox.insert(conn, *webhooks)
         return [webhook["alert_id"] for webhook in webhooks]
 

@@ -27,7 +27,8 @@ def conn() -> Iterator[Connection]:
         indexes.insert(conn, id="one", stream_id="rts-1", name="x", counters={}, created_at=0.0, **INDEX)
         alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
         kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
-        alerts.insert_alert(conn, id="alert-1", created_at=0.0, judged_scene=0, fired=0, **kind)
+        for alert_id in ("alert-1", "alert-2"):
+            alerts.insert_alert(conn, id=alert_id, created_at=0.0, judged_scene=0, fired=0, **kind)
         yield conn
     engine.dispose()
 
@@ -46,18 +47,25 @@ def scene(conn: Connection, start: float, gap_id: int | None = None) -> int:
 
 def test_the_state_is_that_of_the_first_live_scene_after_the_beginning(conn: Connection) -> None:
     first, second = gap(conn, 100.0, 110.0), gap(conn, 200.0, 210.0)
-    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=1), 99.0)
+    gap_alerts.begin(conn, "one", {"alert-1": AlertState(hits=1)}, 99.0)
     assert gap_alerts.get(conn, first, "alert-1") is None
-    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=2), 112.0)
-    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=3), 212.0)
+    gap_alerts.begin(conn, "one", {"alert-1": AlertState(hits=2)}, 112.0)
+    gap_alerts.begin(conn, "one", {"alert-1": AlertState(hits=3)}, 212.0)
     states = [gap_alerts.get(conn, one, "alert-1") for one in (first, second)]
     assert [state and state.state for state in states] == [AlertState(hits=2), AlertState(hits=3)]
 
 
+def test_states_of_several_alerts_are_stored_for_the_gaps_that_lack_them(conn: Connection) -> None:
+    first, second = gap(conn, 100.0, 110.0), gap(conn, 200.0, 210.0)
+    gap_alerts.insert(conn, first, "alert-1", AlertState(hits=1))
+    gap_alerts.begin(conn, "one", {"alert-1": AlertState(hits=2), "alert-2": AlertState(hits=3)}, 150.0)
+    gap_alerts.begin(conn, "other", {"alert-1": AlertState(hits=4)}, 300.0)
+    stored = [gap_alerts.get(conn, *key) for key in ((first, "alert-1"), (first, "alert-2"), (second, "alert-1"))]
+    assert [known and known.state for known in stored] == [AlertState(hits=1), AlertState(hits=3), None]
+
+
 def test_progress_in_a_gap_adds_firings_and_leaves_the_live_state(conn: Connection) -> None:
-    assert not gap_alerts.any_gap(conn, "one")
     one = gap(conn, 100.0, 110.0)
-    assert gap_alerts.any_gap(conn, "one")
     gap_alerts.insert(conn, one, "alert-1", AlertState())
     late = scene(conn, 102.0, one)
     scene(conn, 104.0)
@@ -90,7 +98,7 @@ def test_a_changed_alert_evaluates_no_gap_that_exists(conn: Connection) -> None:
         known = gap_alerts.get(conn, one, "alert-1")
         assert known is not None
         assert known.state is None
-    gap_alerts.begin(conn, "one", "alert-1", AlertState(hits=2), 300.0)
+    gap_alerts.begin(conn, "one", {"alert-1": AlertState(hits=2)}, 300.0)
     known = gap_alerts.get(conn, second, "alert-1")
     assert known is not None
     assert known.state is None
