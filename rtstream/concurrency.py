@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
 
 import anyio
 
 from rtstream.errors import RTStreamError
+
+E = TypeVar("E", bound=BaseException)
 
 log = logging.getLogger(__name__)
 
@@ -55,3 +58,9 @@ def log_failure(log: logging.Logger, text: str, exc: Exception) -> None:
         log.warning("%s: %s", text, exc)
     else:
         log.error(text, exc_info=exc)
+
+
+def first_error(group: BaseExceptionGroup[E]) -> E:
+    """Return the first exception of a group. Nested task groups wrap it several times."""
+    found = group.exceptions[0]
+    return first_error(cast(BaseExceptionGroup[E], found)) if isinstance(found, BaseExceptionGroup) else found

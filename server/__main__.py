@@ -126,6 +126,7 @@ def _parsed(command: str, about: str, arguments: list[str]) -> JsonObject:
 def _run(program: Callable[[Settings], Awaitable[None]], given: JsonObject, *, lenient: bool = False) -> int:
     import anyio
 
+    from rtstream.concurrency import first_error
     from rtstream.errors import RTStreamError
     from server.settings import load
 
@@ -135,7 +136,7 @@ def _run(program: Callable[[Settings], Awaitable[None]], given: JsonObject, *, l
         _log_to_stderr(settings.log_level)
         anyio.run(program, settings)
     except* RTStreamError as group:  # task groups wrap it
-        _warn(f"rtstream-mcp: {_first(group)}")
+        _warn(f"rtstream-mcp: {first_error(group)}")
         status = 2
     return status
 
@@ -144,12 +145,6 @@ def _warn(line: str) -> None:
     from server.cli.terminal import warn
 
     warn(line)
-
-
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
 
 
 def _log_to_stderr(level: str) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rtstream.api.envelope import envelope, ok, query
 from rtstream.api.routing import engine_of
-from rtstream.models import Channel, JournalPage
+from rtstream.models import Channel, EntryLimit, JournalPage
 from rtstream.store.journal import Filter
 
 
@@ -17,7 +17,7 @@ class ReadJournal(BaseModel):
     """Query of ``GET rtstream/journal``. Lists are comma-separated."""
 
     since: int | None = Field(None, ge=0, lt=2**63)
-    limit: int = Field(100, ge=1)  # the journal has its own maximum
+    limit: EntryLimit = 100
     streams: list[str] = Field(default_factory=list, max_length=200)
     channels: list[Channel] = Field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
     labels: list[str] = Field(default_factory=list, max_length=200)

@@ -12,11 +12,10 @@ from rtstream.api.envelope import body, ok, query
 from rtstream.api.routing import engine_of
 from rtstream.api.videos import job_response
 from rtstream.engine.jobs import Job
-from rtstream.engine.search import MAX_LIMIT
 from rtstream.engine.search.videos import VideoSearch
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonValue
-from rtstream.models import VideoHits
+from rtstream.models import HitLimit, VideoHits
 
 WAIT_S = 25.0
 """Longest wait for a transcript, in seconds. Clients give up after 30 s, and then lose another 5 s or more."""
@@ -56,7 +55,7 @@ class LegacySearch(BaseModel):
     query: str
     search_type: Literal["semantic", "keyword"] = "semantic"
     index_type: str = "spoken_word"
-    result_threshold: int = Field(5, ge=1, le=MAX_LIMIT)
+    result_threshold: HitLimit = 5
     score_threshold: float | None = None
     dynamic_score_percentage: float | None = None
     filter: JsonValue = None
@@ -66,7 +65,7 @@ class NewSearch(BaseModel):
     """Body of ``POST video/{id}/search/v2`` and ``POST collection/{id}/search/v2``."""
 
     query: str
-    top_k: int = Field(10, ge=1, le=MAX_LIMIT)
+    top_k: HitLimit = 10
     score_threshold: float | None = None
     filter: JsonValue = None
 

@@ -21,6 +21,7 @@ from rtstream.api.base_url import base_url
 from rtstream.api.envelope import ok, refusal, validated
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import engine_of
+from rtstream.concurrency import first_error
 from rtstream.errors import RTStreamError, Unauthorized
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ async def connect(websocket: WebSocket) -> None:
     except* WebSocketDisconnect:
         pass
     except* RTStreamError as group:  # the database fails; a client that connects again continues from its cursor
-        log.warning("A WebSocket was closed: %s", group.exceptions[0])
+        log.warning("A WebSocket was closed: %s", first_error(group))
         with suppress(WebSocketDisconnect, RuntimeError):
             await websocket.close(1013, "try again later")
     finally:

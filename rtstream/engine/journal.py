@@ -13,7 +13,6 @@ from rtstream.store import journal as rows
 from rtstream.store.database import Database
 from rtstream.store.journal import Entry, Filter, JournalRow
 
-MAX_PAGE = 500
 EVERYTHING = Filter()
 
 
@@ -59,7 +58,6 @@ class Journal:
         Waits up to ``wait_s`` seconds for the first entry. The returned cursor also passes entries that the filter
         excluded.
         """
-        limit = max(1, min(limit, MAX_PAGE))
         truncated = False
         with anyio.move_on_after(wait_s):
             while True:

@@ -21,7 +21,7 @@ from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.models.journal import JournalPage, Message
 from rtstream.models.links import LinkPage, PlaybackLink
-from rtstream.models.page import Limit, Page, Slice
+from rtstream.models.page import EntryLimit, HitLimit, Limit, Page, Slice
 from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams
 from rtstream.models.streams import (
     AskLook,
@@ -77,6 +77,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryState",
     "EngineInfo",
+    "EntryLimit",
     "Event",
     "EventTest",
     "ExportRequest",
@@ -86,6 +87,7 @@ __all__ = [
     "HealthLevel",
     "HealthReason",
     "HealthState",
+    "HitLimit",
     "IndexProgress",
     "IndexStatus",
     "JournalPage",

@@ -9,9 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_PAGE_SIZE = 1000
 MAX_PAGE = 1_000_000
 MAX_OFFSET = 2**31
+MAX_HITS = 200
+MAX_ENTRIES = 500
 
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 """Maximum number of objects in a response."""
+HitLimit = Annotated[int, Field(ge=1, le=MAX_HITS)]
+"""Maximum number of hits of a search, all of which are ranked and joined in memory."""
+EntryLimit = Annotated[int, Field(ge=1, le=MAX_ENTRIES)]
+"""Maximum number of journal entries in a response. Their detail makes them larger than other objects."""
 
 
 class Slice(BaseModel):

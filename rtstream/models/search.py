@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.models.base import ApiModel
+from rtstream.models.page import HitLimit
 
 
 class SearchStreams(ApiModel):
@@ -15,7 +16,7 @@ class SearchStreams(ApiModel):
 
     query: str
     scene_index_id: str | None = None
-    result_threshold: int = 10
+    result_threshold: HitLimit = 10
     score_threshold: float | None = None
     dynamic_score_percentage: float | None = None
     filter: JsonValue = None

@@ -22,6 +22,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
+from rtstream.concurrency import first_error
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject, JsonValue
 from server.cli.stop import stop
@@ -64,7 +65,7 @@ async def _until_interrupted(once: bool) -> int:
         try:
             status = await _demo(once)
         except* _Failed as group:
-            _say(str(_innermost(group)))
+            _say(str(first_error(group)))
             status = 1
         tasks.cancel_scope.cancel()
     return status
@@ -96,12 +97,6 @@ async def _demo(once: bool) -> int:
 
 class _Failed(Exception):
     """The demo cannot continue."""
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 class _Assistant:

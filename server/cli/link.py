@@ -10,6 +10,7 @@ from datetime import datetime
 import anyio
 
 from rtstream.client import RTStreamClient
+from rtstream.concurrency import first_error
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import PlaybackLink, Stream
 from server.cli.terminal import say, say_json, warn
@@ -36,10 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         status = anyio.run(_run, given)
     except* RTStreamError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        warn(f"rtstream-mcp: {error}")
+        warn(f"rtstream-mcp: {first_error(group)}")
     return status
 
 

@@ -16,6 +16,7 @@ import anyio
 
 from rtstream.client import Feed, JournalFilter, RTStreamClient
 from rtstream.client.messages import JOURNAL_CHANNEL, LIVE_CHANNELS, LiveEvent, live_event
+from rtstream.concurrency import first_error
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.models import JournalPage
 from rtstream.rules.backoff import delay
@@ -52,10 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = MATCH
     except* RTStreamError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        warn(f"rtstream-mcp: {error}")
+        warn(f"rtstream-mcp: {first_error(group)}")
     return status
 
 

@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from rtstream.concurrency import Broadcast, every
+from rtstream.concurrency import Broadcast, every, first_error
 
 pytestmark = pytest.mark.anyio
 
@@ -67,3 +67,9 @@ async def test_work_is_repeated_after_a_failure_which_is_logged(caplog: pytest.L
     [record] = caplog.records
     assert record.getMessage() == "old files could not be removed"
     assert record.exc_info is not None
+
+
+def test_the_first_error_of_nested_groups_is_found() -> None:
+    inner = ExceptionGroup("inner", [KeyError("first"), ValueError("second")])
+    outer = ExceptionGroup("outer", [ExceptionGroup("middle", [inner]), OSError("third")])
+    assert str(first_error(outer)) == "'first'"

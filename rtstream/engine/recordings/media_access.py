@@ -14,6 +14,7 @@ from rtstream.engine.recordings.video_media import VideoMedia
 from rtstream.engine.recordings.window_media import WindowMedia
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.json_types import JsonObject
+from rtstream.mp4.progressive import ProgressiveFile
 from rtstream.rules.text_folding import is_mark
 from rtstream.rules.text_safety import clean
 from rtstream.storage import Storage, StoredFile
@@ -50,6 +51,7 @@ class MediaAccess:
     def __init__(self, db: Database, links: LinkService, media: Storage, videos: Storage, marks: Marks) -> None:
         self._links = links
         self._marks = marks
+        self._media, self._video_files = media, videos
         self._limits = LinkLimits()
         self._extractor = Extractor(1, WAITING)
         self._windows = WindowMedia(db, media, self._extractor)
@@ -114,7 +116,8 @@ class MediaAccess:
             file = self._revocable(await self._videos.file(link), link)
             return Download(name, file.size, lambda: file.open_range(0, file.size), file)
         flat = await media.flat(link)
-        return Download(name, flat.size, lambda: self._until_revoked(media.content(flat), link))
+        stored = self._media if link.target.kind == "window" else self._video_files
+        return Download(name, flat.size, lambda: self._until_revoked(_content(stored, flat), link))
 
     async def aclose(self) -> None:
         """End the media process."""
@@ -147,6 +150,15 @@ class MediaAccess:
                         await self._links.resolve(link.id)
                     except RTStreamError:
                         return
+                yield chunk
+
+
+async def _content(storage: Storage, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
+    """Yield the bytes of a planned file. Ends early if a part of it is deleted."""
+    yield flat.header
+    for stretch in flat.stretches:
+        async with aclosing(storage.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
+            async for chunk in chunks:
                 yield chunk
 
 

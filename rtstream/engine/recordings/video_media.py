@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -162,14 +161,6 @@ class VideoMedia:
         ]
         async with self._storage.lease([key]) as files:
             return await self._extractor.run(plan, recordings, shown[0].start, shown[-1].end, files.open)
-
-    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
-        """Yield the bytes of such a file. Ends early if the video is deleted."""
-        yield flat.header
-        for stretch in flat.stretches:
-            async with aclosing(self._storage.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
 
     async def _read(self, video_id: str, offset: int, length: int) -> bytes:
         try:

@@ -167,14 +167,6 @@ class WindowMedia:
                 ) from None
             raise
 
-    async def content(self, flat: ProgressiveFile) -> AsyncGenerator[bytes]:
-        """Yield the bytes of such a file. Ends early if a part of the recording is removed."""
-        yield flat.header
-        for stretch in flat.stretches:
-            async with aclosing(self._media.open_range(stretch.key, stretch.offset, stretch.length)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-
 
 async def _shifted(file: StoredFile, by: int, offset: int, length: int) -> AsyncGenerator[bytes]:
     async with aclosing(file.open_range(by + offset, length)) as chunks:

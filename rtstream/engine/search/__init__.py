@@ -1,6 +1,6 @@
 """Search in streams and exported videos, by words and by meaning."""
 
-from rtstream.engine.search.service import MAX_LIMIT, NO_MODEL, SearchService
+from rtstream.engine.search.service import NO_MODEL, SearchService
 from rtstream.engine.search.videos import VideoSearchService
 
-__all__ = ["MAX_LIMIT", "NO_MODEL", "SearchService", "VideoSearchService"]
+__all__ = ["NO_MODEL", "SearchService", "VideoSearchService"]

@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 Kind = Literal["visual", "audio", "transcript", "alert"]
 MAX_QUERY = 10_000
 """Maximum number of characters of a query. The rest is ignored."""
-MAX_LIMIT = 200
 POLL_S = 0.5
 """Longest time in seconds until new rows are read that were written without a notification."""
 PAUSE_S = 0.1
@@ -247,7 +246,7 @@ class SearchService:
             end: Only hits that start before this time.
             kinds: Kinds of results to search.
             videos: Ids of exported videos to search instead of streams.
-            limit: Maximum number of hits (``result_threshold`` of the API).
+            limit: Maximum number of hits (``result_threshold`` of the API), within ``HitLimit``.
             score_threshold: See ``rules.fusion.cut``.
             dynamic_score_percentage: See ``rules.fusion.cut``.
             filter: See ``rules.conditions``.
@@ -259,7 +258,7 @@ class SearchService:
             Unavailable: The documents are not loaded yet, or too many searches wait.
         """
         parsed = parse(clean(query, MAX_QUERY))
-        _check(start, end, kinds, limit, score_threshold, dynamic_score_percentage)
+        _check(start, end, kinds, score_threshold, dynamic_score_percentage)
         if filter:
             conditions.check(filter)
         await self._wait_loaded()
@@ -389,13 +388,10 @@ def _check(
     start: float | None,
     end: float | None,
     kinds: Sequence[str] | None,
-    limit: int,
     score_threshold: float | None,
     dynamic_score_percentage: float | None,
 ) -> None:
     """Check the arguments of a search. Raises InvalidRequest."""
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidRequest(f"The number of results must be from 1 to {MAX_LIMIT}.")
     numbers = [start, end, score_threshold, dynamic_score_percentage]
     if any(number is not None and not math.isfinite(number) for number in numbers):
         raise InvalidRequest("Times and score limits must be finite numbers.")

@@ -13,7 +13,7 @@ import anyio
 from sqlalchemy import Connection
 
 from rtstream import messages as m
-from rtstream.concurrency import log_failure
+from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.transcripts.runner import BYTES_PER_S, RunningTranscript, TranscriptRunner
 from rtstream.errors import RTStreamError
@@ -99,7 +99,7 @@ class TranscriptBackfill:
                 tasks.cancel_scope.cancel()
         except* ProviderError as group:
             failures = self._failures.get(gap.id, 0) + 1
-            reason = str(group.exceptions[0])
+            reason = str(first_error(group))
         if failures and failures < ATTEMPTS:
             self._failures[gap.id] = failures
             await anyio.sleep(POLL_S * failures)

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream import messages as m
-from rtstream.concurrency import log_failure
+from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.journal import Journal
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
@@ -330,7 +330,7 @@ class TranscriptRunner:
                 with anyio.fail_after(FINISH_TIMEOUT_S):
                     await session.finish()
         except* ProviderError as group:
-            failure = group.exceptions[0]  # pyright: ignore[reportAssignmentType]
+            failure = first_error(group)
         finally:
             with anyio.CancelScope(shield=True):
                 await session.aclose()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from sqlalchemy import Connection
 
+from rtstream.concurrency import first_error
 from rtstream.engine.jobs import Job, Jobs
 from rtstream.engine.search import SearchService
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
@@ -191,7 +192,7 @@ class VideoTranscriptService:
                 async with self._storage.lease([joined(video.id, VIDEO_FILE)]) as files:
                     has_audio = await self._feed(job, video, files, decoder, session)
         except* (ProviderError, InvalidRequest) as group:
-            failure = group.exceptions[0]
+            failure = first_error(group)
         finally:
             with anyio.CancelScope(shield=True):
                 await session.aclose()

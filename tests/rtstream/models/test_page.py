@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from rtstream.models.page import MAX_OFFSET, MAX_PAGE, MAX_PAGE_SIZE, Page, Slice
+from rtstream.models.page import MAX_ENTRIES, MAX_HITS, MAX_OFFSET, MAX_PAGE, MAX_PAGE_SIZE, Page, Slice
 
 
 def test_a_page_begins_after_the_pages_before_it() -> None:
@@ -43,3 +43,19 @@ def test_the_bounds_of_every_query_are_those_of_a_page() -> None:
         assert issubclass(query, Slice)
         with pytest.raises(ValidationError):
             query.model_validate({"limit": MAX_PAGE_SIZE + 1})
+
+
+def test_searches_and_the_journal_have_bounds_of_their_own() -> None:
+    from rtstream.api.journal import ReadJournal
+    from rtstream.api.video_transcripts import LegacySearch, NewSearch
+    from rtstream.models import SearchStreams
+
+    for body, field in ((SearchStreams, "result_threshold"), (LegacySearch, "result_threshold"), (NewSearch, "top_k")):
+        body.model_validate({"query": "door", field: MAX_HITS})
+        for number in (0, MAX_HITS + 1):
+            with pytest.raises(ValidationError):
+                body.model_validate({"query": "door", field: number})
+    ReadJournal(limit=MAX_ENTRIES)
+    for number in (0, MAX_ENTRIES + 1):
+        with pytest.raises(ValidationError):
+            ReadJournal(limit=number)

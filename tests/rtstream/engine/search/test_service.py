@@ -181,7 +181,6 @@ async def test_filters_restrict_before_ranking(db: Database) -> None:
         with pytest.raises(NotFound, match="no scene index"):
             await search.search("dog", indexes=["idx-9"])
         for wrong in (
-            {"limit": 0},
             {"start": 2.0, "end": 1.0},
             {"start": float("nan")},
             {"kinds": ["smell"]},
