@@ -303,7 +303,7 @@ class Recorder:
             patience = patience if source.hls else max(patience, SPARSE_S)
         else:
             watch.buffer.arrived = lambda: setattr(self, "_deadline", time.monotonic() + patience)
-        packets = source.container.demux(watch.streams)
+        packets = source.packets(watch.streams)
         while not self.stopping.is_set():
             began = time.monotonic()
             self._deadline = began + patience

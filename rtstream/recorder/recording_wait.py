@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from av.packet import Packet
 
-WAIT_S = 2.0
+WAIT_S = 2.0  # of media, so that a busy machine does not end the wait
+LONGEST_WAIT_S = 10.0
 MAX_BYTES = 32 * 1024 * 1024
 PRESENT_S = 1.0  # an audio track sends now if its last packet is at most this old
 JOIN_AGAIN_S = 10.0  # after an attempt to add a track that failed; doubled each time
@@ -61,8 +62,9 @@ class RecordingWait:
     @property
     def is_over(self) -> bool:
         """Whether all tracks have sent something, or the wait lasted long enough."""
-        waited_s = max(self._at - self._zero, time.monotonic() - self._began)
-        return not self.audio_rate or self.has_audio or waited_s >= WAIT_S or self._bytes >= MAX_BYTES
+        if not self.audio_rate or self.has_audio or self._bytes >= MAX_BYTES:
+            return True
+        return self._at - self._zero >= WAIT_S or time.monotonic() - self._began >= LONGEST_WAIT_S
 
     def take(self) -> list[WaitingPacket]:
         """End the wait, and return the packets."""

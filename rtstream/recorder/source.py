@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ import av
 from av import error as averror
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -18,10 +19,13 @@ from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
+from rtstream.recorder.web_input import WebInput
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
+from rtstream.rules.interleaver import Interleaver
 
 CLOCKLESS = {"mpjpeg", "mjpeg", "h264", "hevc"}
 """Formats without timestamps."""
+FRAGMENT_S = 12.0  # longest fragment of MP4 that is sent as one stream
 
 
 @dataclass
@@ -57,6 +61,20 @@ class Source:
         """Whether the kernel buffers unread data (TCP), so that reads may be bundled."""
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
         return not self.paced and not self.hls and not bridged and not self.clockless
+
+    @property
+    def fragment_s(self) -> float:
+        """Longest time in seconds by which one track may come later than the other; 0 if they come interleaved."""
+        if self.hls:
+            opener = self.input.io_open if self.input is not None else None
+            return opener.fragment_s + 1.0 if isinstance(opener, WebInput) and opener.fragment_s else 0.0
+        return FRAGMENT_S if "mp4" in self.container.format.name and self.scheme != "file" else 0.0
+
+    def packets(self, streams: Sequence[Stream]) -> Iterator[Packet]:
+        """Return the packets of tracks as they are read, in the order of their times."""
+        demuxed = self.container.demux(*streams)
+        longest_s = self.fragment_s if len(streams) > 1 else 0.0
+        return _interleaved(demuxed, streams, longest_s) if longest_s else demuxed
 
     def failed(self, exc: Exception, stall_timeout_s: float) -> SourceFailed:
         """Return the failure of a read that raised ``exc``, with a reason for people."""
@@ -122,6 +140,19 @@ def _close(container: InputContainer | None, opened: Input) -> None:
     if container is not None:
         container.close()
     opened.close()
+
+
+def _interleaved(demuxed: Iterator[Packet], streams: Sequence[Stream], longest_s: float) -> Iterator[Packet]:
+    order: Interleaver[Packet] = Interleaver((stream.index for stream in streams), longest_s)
+    try:
+        for packet in demuxed:
+            if packet.size:
+                at = None if packet.dts is None else float(packet.dts * packet.time_base)
+                yield from order.add(packet.stream_index, at, packet.size, packet)
+    except (averror.FFmpegError, OSError, IndexError):
+        yield from order.rest()
+        raise
+    yield from order.rest()
 
 
 def _largest(tracks: Sequence[VideoStream]) -> VideoStream | None:

@@ -10,7 +10,7 @@ from rtstream.errors import InvalidRequest
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.web import Resource, WebClient
 from rtstream.rules.hls_periods import period_of
-from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, is_playlist
+from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, fragment_s, is_playlist
 
 BEGINNING = 7  # bytes that tell a playlist from media
 SHORT_SEEK = 64 * 1024  # bytes that are read over instead of asked for again
@@ -140,6 +140,8 @@ class WebInput:
         self._following: dict[str, int] = {}  # of the period that follows it
         self._depths = {url: 1}  # of the playlists that are known
         self._failures = 0
+        self.fragment_s = 0.0
+        """Longest segment of the playlists in seconds, if they are of MP4."""
         self.failure: SourceFailed | None = None  # of the last resource; None when it could be opened
         self.first: SourceFile | None = self._open(url, {})
         """The source itself, until it is opened."""
@@ -222,6 +224,7 @@ class WebInput:
             self._depths.setdefault(each, depth + 1)
         if len(self._depths) > MAX_VARIANTS + 1:
             raise SourceFailed(f"the playlist lists more than {MAX_VARIANTS} variants", True)
+        self.fragment_s = max(self.fragment_s, fragment_s(filtered.text))
         period = period_of(filtered.text, self._begins.get(url))
         if period.following is not None:
             self._begins.setdefault(url, period.start)

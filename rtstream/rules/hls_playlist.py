@@ -18,6 +18,7 @@ from rtstream.rules.source_urls import parse_web
 MAX_BYTES = 8_000_000  # per playlist, enough for a day of DVR in 2 s segments
 MAX_VARIANTS = 50  # variants and renditions, over all playlists of a source
 MAX_DEPTH = 3  # playlists in playlists
+LONGEST_FRAGMENT_S = 20.0
 MAX_ADDRESS = 4000  # characters, because the codec library cuts lines at 4096
 
 _PLAIN_TAGS = (
@@ -28,6 +29,7 @@ _PLAIN_TAGS = (
 _ADDRESS_TAGS = ("#EXT-X-KEY", "#EXT-X-MAP", "#EXT-X-MEDIA", "#EXT-X-STREAM-INF", "#EXT-X-SESSION-KEY")
 # Possessive: a long run of spaces is not tried in every division.
 _ATTRIBUTE = re.compile(r'\s*+([A-Z0-9-]++)=("[^"]*+"|[^",]*+)\s*+(?:,|$)')
+_TARGET = re.compile(r"^#EXT-X-TARGETDURATION:\s*([0-9]{1,6})", re.MULTILINE)
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -43,6 +45,14 @@ class FilteredPlaylist:
 def is_playlist(beginning: bytes) -> bool:
     """Whether a resource that begins like this is read as a playlist by the codec library."""
     return beginning.startswith(b"#EXTM3U")
+
+
+def fragment_s(text: str) -> float:
+    """Return the longest segment of a media playlist of MP4 in seconds; 0 for other formats and without segments."""
+    if "#EXT-X-MAP" not in text:
+        return 0.0
+    found = _TARGET.search(text)
+    return min(float(found[1]), LONGEST_FRAGMENT_S) if found is not None else LONGEST_FRAGMENT_S
 
 
 def filter_playlist(data: bytes, base: str) -> FilteredPlaylist:

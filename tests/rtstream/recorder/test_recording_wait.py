@@ -11,7 +11,7 @@ import pytest
 from av.packet import Packet
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
-from rtstream.recorder.recording_wait import MAX_BYTES, WAIT_S, RecordingWait, WaitingPacket
+from rtstream.recorder.recording_wait import LONGEST_WAIT_S, MAX_BYTES, WAIT_S, RecordingWait, WaitingPacket
 from tests.rtstream.recorder.recorder_client import recorder
 from tests.rtstream.recorder.recorder_sources import served
 
@@ -143,3 +143,15 @@ def test_audio_that_comes_and_goes_begins_few_recordings() -> None:
     wait.note_audio()
     assert wait.joins()
     assert not wait.joins()  # the first attempt needs time
+
+
+def test_a_wait_is_not_shortened_by_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    wait = RecordingWait(RATE)
+    wait.begin(b"", 5.0)
+    wait.add(waiting(10, 0), 5.0)
+    now[0] += 2 * WAIT_S
+    assert not wait.is_over
+    now[0] += LONGEST_WAIT_S
+    assert wait.is_over

@@ -108,6 +108,40 @@ def test_another_init_segment_of_hls_begins_a_recording(live: bool, tmp_path: Pa
     assert not reconnects(client)
 
 
+def fragmented(path: Path, audio_first: bool, *options: str) -> Path:
+    """Fragments of five seconds, in which each track is in one piece."""
+    order = ["-map", "1:a", "-map", "0:v"] if audio_first else ["-map", "0:v", "-map", "1:a"]
+    return programme(path, *order, "-c:a", "aac", "-g", "100", *options, seconds=10)
+
+
+@pytest.mark.parametrize("audio_first", [False, True], ids=["video-first", "audio-first"])
+def test_tracks_in_pieces_of_seconds_are_recorded_together(audio_first: bool, tmp_path: Path) -> None:
+    media = fragmented(tmp_path / "a.mp4", audio_first, "-movflags", "frag_keyframe+empty_moov+default_base_moof")
+    with served((media.read_bytes(), 0.0)) as url, recorder(url, tmp_path) as client:
+        client.wait_for(RecordingEnded)
+        client.stop()
+    with av.open(io.BytesIO(client.recorded()), "r") as container:
+        found = {"video": 0, "audio": 0}
+        for packet in container.demux():
+            found[packet.stream.type] += bool(packet.size)
+    assert found["video"] == 200
+    assert found["audio"] == pytest.approx(10 * 48000 / 1024, abs=3)
+
+
+def test_the_audio_behind_a_long_segment_of_hls_is_recorded(tmp_path: Path) -> None:
+    names = ["-hls_segment_filename", str(tmp_path / "%d.m4s"), "-hls_list_size", "0"]
+    names += ["-hls_flags", "program_date_time"]
+    hls = ["-f", "hls", "-hls_time", "5", "-hls_segment_type", "fmp4", *names]
+    playlist = fragmented(tmp_path / "a.m3u8", False, *hls)
+    playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))  # live
+    with served_folder(tmp_path) as base, recorder(f"{base}/a.m3u8", tmp_path) as client:
+        run = client.wait_for(RecordingStarted)
+        client.stop()
+    assert len(run.codecs.split(",")) == 2
+    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 1.5 * 48000
+
+
 @pytest.mark.long
 def test_a_still_picture_with_audio_is_no_failure(tmp_path: Path) -> None:
     whole = programme(tmp_path / "a.ts", "-c:a", "aac", "-muxdelay", "0", seconds=20)
