@@ -197,6 +197,7 @@ class MadeUp:
 async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False) -> dict[str, Any]:
     """Ingestion, sizes, and latencies of ``count`` scenes."""
     made = MadeUp(data_dir)
+    report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         db = Database.below(Path(folder))
         await db.write(add_streams, STREAMS)
@@ -205,14 +206,7 @@ async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False
         scenes_size = await size(db)
         model = LocalEmbeddings(data_dir)
         await model.embed(["warm up"])
-        began = time.perf_counter()
-        async with anyio.create_task_group() as tasks:
-            words = SearchService(db, Journal(db))
-            words.start(tasks)
-            while (await words.progress()).unread:
-                await anyio.sleep(0.1)
-            tasks.cancel_scope.cancel()
-        words_s = time.perf_counter() - began
+        words_s = await ingest(db)
         words_size = await size(db)
         number = await db.write(rows.model_id, LOCAL_NAME)
         began = time.perf_counter()
@@ -220,7 +214,6 @@ async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False
             ids = list(range(first + 1, min(first + 10_000, count) + 1))
             await db.write(rows.set_vectors, number, ids, made.vectors(len(ids)))
         vectors_s = time.perf_counter() - began
-        report: dict[str, Any] = {}
         async with anyio.create_task_group() as tasks:
             search = SearchService(db, Journal(db), model)
             began = time.perf_counter()
@@ -261,6 +254,18 @@ async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False
         texts, vectors = made.texts(count), made.vectors(count)
         report["others"] = search_peers.compare(data_dir, texts, vectors, made.queries(queries), CONCURRENT)
     return report
+
+
+async def ingest(db: Database) -> float:
+    """Enter all scenes into the word index. Returns the time in seconds."""
+    began = time.perf_counter()
+    async with anyio.create_task_group() as tasks:
+        words = SearchService(db, Journal(db))
+        words.start(tasks)
+        while (await words.progress()).unread:
+            await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
+    return time.perf_counter() - began
 
 
 async def size(db: Database) -> int:

@@ -19,7 +19,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import rtstream.api
@@ -177,6 +177,14 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
         "long": window(many, T0, T0 + 120, runs),
     }
     assert windows["good"]["gaps"] == [GAP]
+    with serving(Starlette(routes=routes(windows, segments, runs, tmp_path))) as url:
+        yield url
+
+
+def routes(
+    windows: dict[str, dict[str, Any]], segments: list[Segment], runs: dict[str, StoredRecording], folder: Path
+) -> list[BaseRoute]:
+    """The page, the windows by their tokens, and the recordings in a folder."""
 
     async def playback(request: Request) -> Response:
         if (token := request.query_params.get("v")) in windows:
@@ -184,7 +192,7 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
         return JSONResponse({"success": False, "message": "This playback link has expired."}, 410)
 
     async def media(request: Request) -> Response:
-        return FileResponse(tmp_path / request.path_params["name"] / "run.m4s")
+        return FileResponse(folder / request.path_params["name"] / "run.m4s")
 
     async def init(request: Request) -> Response:
         return Response(runs[request.path_params["name"][0]].init)
@@ -196,7 +204,7 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
     async def page(_: Request) -> Response:
         return FileResponse(STATIC / "player.html", headers={"content-security-policy": POLICY})
 
-    routes = [
+    return [
         Route("/watch", page),
         Route("/embed", page),
         Route("/playback.json", playback),
@@ -205,8 +213,6 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
         Route("/good.m3u8", manifest),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    with serving(Starlette(routes=routes)) as url:
-        yield url
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def test_the_periods_of_an_ended_playlist_are_all_of_its_segments(inits: str, fi
 
 
 @given(st.text(max_size=300), st.one_of(st.none(), st.integers(0, 10)))
-def test_any_text_is_survived(text: str, begin: int | None) -> None:
-    period_of(text, begin)
-    period_of("#EXTINF\n#EXT-X-MAP\n#EXT-X-MAP\n" + text + "\nx.m4s", begin)
+def test_any_text_leads_to_a_period_that_ends_later_than_it_begins(text: str, begin: int | None) -> None:
+    for playlist in (text, "#EXTINF\n#EXT-X-MAP\n#EXT-X-MAP\n" + text + "\nx.m4s"):
+        following = period_of(playlist, begin).following
+        assert following is None or following > (begin or 0)
