@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from rtstream.extract.frames import ExtractedFrame
+from rtstream.extract.segment_file import SegmentFile
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.rules.sample_grid import SLACK_S
 from rtstream.storage import LocalFiles
@@ -37,39 +38,6 @@ class AudioBlock:
 
     time: float
     samples: bytes
-
-
-@dataclass
-class _SegmentBytes:
-    """The init segment and the segments of a recording as one file, without holding them in memory."""
-
-    files: LocalFiles
-    recording: StoredRecording
-    _rest: Iterator[bytes] = field(init=False)
-    _chunk: bytes = b""
-
-    def __post_init__(self) -> None:
-        self._rest = self._chunks()
-
-    def _chunks(self) -> Iterator[bytes]:
-        yield self.recording.init
-        for piece in self.recording.pieces:
-            with self.files.open(piece.key) as file:
-                file.seek(piece.offset)
-                left = piece.length
-                while left and (chunk := file.read(min(left, 1 << 18))):
-                    left -= len(chunk)
-                    yield chunk
-
-    def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes, and none at the end."""
-        while not self._chunk:
-            chunk = next(self._rest, None)
-            if chunk is None:
-                return b""
-            self._chunk = chunk
-        read, self._chunk = self._chunk[:size], self._chunk[size:]
-        return read
 
 
 def sampled_pictures(
@@ -199,7 +167,7 @@ def _from_each(
     for recording in recordings:
         if not recording.pieces:
             continue
-        media = cast("BinaryIO", _SegmentBytes(files, recording))
+        media = cast("BinaryIO", SegmentFile(files, recording))
         try:
             with av.open(media, "r", format="mp4") as container:
                 read(container, recording.pieces[0].start, found)

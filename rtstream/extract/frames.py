@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from rtstream.extract.segment_file import SegmentFile
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.storage import LocalFiles
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 85
 MAX_SHEET_PICTURES = 64
+MANY = 600
+"""Packets; more than these are decoded by several threads."""
 _HALF_TICK_S = 0.0005
 """Times come from stored floats, so a picture due within this tolerance is shown."""
 
@@ -130,8 +133,8 @@ def _decode(files: LocalFiles, recording: StoredRecording, at: float) -> tuple[f
         raise ValueError("nothing is recorded in this window")
     piece = next((p for p in reversed(recording.pieces) if p.start <= at + _HALF_TICK_S), recording.pieces[0])
     try:
-        media = files.read(piece.key, piece.offset, piece.length)
-        with av.open(io.BytesIO(recording.init + media), "r", format="mp4") as container:
+        media = cast("BinaryIO", SegmentFile(files, StoredRecording(recording.init, [piece])))
+        with av.open(media, "r", format="mp4") as container:
             return _find(container, piece.start, at)
     except FFmpegError as exc:
         raise ValueError(f"the recording cannot be decoded ({exc.strerror})") from None
@@ -146,19 +149,14 @@ def _find(container: InputContainer, start: float, at: float) -> tuple[float, av
     if not container.streams.video:
         raise ValueError("the recording has no video")
     stream = container.streams.video[0]
-    stream.codec_context.thread_type = "NONE"
-    stream.codec_context.thread_count = 1
+    packets, first, wanted = _needed(container, stream, start, at)
     base = stream.time_base
-    packets = [packet for packet in container.demux(stream) if packet.pts is not None and packet.size]
-    if not packets or base is None:
-        raise ValueError("the recording has no video")
-    # The start of a segment is the presentation of its keyframe. Pictures presented earlier may follow it in the file.
-    first = _pts(packets[0])
-    due = first + (at - start + _HALF_TICK_S) / float(base)
-    wanted = max((_pts(packet) for packet in packets if _pts(packet) <= due), default=first)
-    begin = max((i for i, p in enumerate(packets) if p.is_keyframe and _pts(p) <= wanted), default=0)
+    assert base is not None
+    if len(packets) <= MANY:
+        stream.codec_context.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
     best: av.VideoFrame | None = None
-    for frame in _decoded(packets[begin:], stream):
+    for frame in _decoded(packets, stream):
         if frame.pts is None:
             continue
         if best is None or frame.pts <= wanted:
@@ -170,9 +168,34 @@ def _find(container: InputContainer, start: float, at: float) -> tuple[float, av
     return start + float(((best.pts or 0) - first) * base), best, pixel_aspect(stream.codec_context)
 
 
-def _pts(packet: av.Packet) -> int:
-    assert packet.pts is not None
-    return packet.pts
+def _needed(
+    container: InputContainer, stream: av.VideoStream, start: float, at: float
+) -> tuple[list[av.Packet], int, int]:
+    """Return the packets from the last keyframe before the picture on, and the times of the first picture and of it.
+
+    The start of a segment is the presentation of its keyframe. Pictures presented earlier may follow it in the file.
+    """
+    packets: list[av.Packet] = []
+    first: int | None = None
+    due = wanted = 0.0
+    base = stream.time_base
+    for packet in container.demux(stream):
+        pts = packet.pts
+        if pts is None or not packet.size or base is None:
+            continue
+        if first is None:
+            first = pts
+            due, wanted = first + (at - start + _HALF_TICK_S) / float(base), first
+        if pts <= due:
+            wanted = max(wanted, pts)
+            if packet.is_keyframe:
+                packets = []
+        packets.append(packet)
+        if packet.dts is not None and packet.dts > due:
+            break
+    if first is None:
+        raise ValueError("the recording has no video")
+    return packets, first, round(wanted)
 
 
 def _decoded(packets: Sequence[av.Packet], stream: av.VideoStream) -> Iterator[av.VideoFrame]:

@@ -27,6 +27,7 @@ GOP_BYTES = 16 << 20
 CLOCK_EVERY_S = 1.0
 REORDER_S = 0.5  # longest time for which a decoder holds back a picture
 MISSING_GOPS, MISSING_S = 5, 10.0
+LONGEST_GOP_S = 300.0
 
 
 def pixel_aspect(context: VideoCodecContext) -> float:
@@ -151,11 +152,18 @@ class Sampler:
                 self._take(frame, offset)
         self._reset()
 
-    def keyframes_missing(self, at: float) -> bool:
-        """Return whether regular keyframes have stopped, which means that the stream is now coded differently."""
-        if self._gop_s is None:
-            return False
-        return at - (self._last_keyframe or 0.0) > MISSING_GOPS * self._gop_s + MISSING_S
+    def keyframes_missing(self, at: float) -> str:
+        """Return the reason to open the source again if no keyframe has come for too long, else nothing.
+
+        Where they were regular, the stream is now coded differently. Elsewhere, each picture would have to be decoded
+        from ever further back, while most sources send a keyframe to a new connection.
+        """
+        since = at - (self._last_keyframe or 0.0)
+        if self._gop_s is not None and since > MISSING_GOPS * self._gop_s + MISSING_S:
+            return "the format of the stream changed"
+        if since > max(LONGEST_GOP_S, 2 * (self._gop_s or 0.0)):
+            return f"the source sent no keyframe for {since / 60:.0f} minutes"
+        return ""
 
     def _any_due(self, packet: av.Packet, offset: float) -> bool:
         """Return whether a tap needs the picture in this packet."""

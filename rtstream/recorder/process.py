@@ -219,8 +219,8 @@ class Recorder:
             try:
                 self._connect_and_read()
                 break
-            except FormatChanged:
-                self._health("reconnecting", "the format of the stream changed")
+            except FormatChanged as changed:
+                self._health("reconnecting", str(changed) or "the format of the stream changed")
             except SourceFailed as failed:
                 if self.stopping.is_set():
                     break

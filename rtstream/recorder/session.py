@@ -251,8 +251,8 @@ class Session:
         if is_video and self._sampler is not None and self._gop is not None:
             if packet.is_keyframe:
                 self._check_format(packet)
-            elif self._sampler.keyframes_missing(at):
-                raise FormatChanged
+            elif reason := self._sampler.keyframes_missing(at):
+                raise FormatChanged(reason)
             self._gop.add(packet, shown_at)
             behind = self.lag_s > BEHIND_S and time.monotonic() - self._last_idle > BEHIND_S / 2
             self._sampler.add(packet, at, self._clock.offset, behind)

@@ -189,6 +189,7 @@ class RecordingWriter:
         self._scales: dict[int, int] = {}
         self._media_end = self._media_zero = 0.0
         self._segment: _OpenSegment | None = None
+        self._cut_gop = False  # the last segment was closed in the middle of a GOP
         self._next_start: float | None = None  # consecutive segments of a recording leave no hole
         self._end = 0.0
         self.closed_segments = 0
@@ -321,6 +322,7 @@ class RecordingWriter:
         self._end = (times.end_pts if cut is None else cut) / self._lead_rate
         length_s = self._end - self._segment.start
         if (cut is not None and length_s >= self._segment_s - 0.05) or length_s >= LONGEST_SEGMENT_S:
+            self._cut_gop = cut is None
             self._close_segment(self._end)
 
     def _open(self, start: float) -> None:
@@ -337,9 +339,12 @@ class RecordingWriter:
         self._send(RecordingStarted(self.id, started_at, codecs(init), init))
 
     def _place(self, start: float) -> tuple[str, int]:
-        """Return the file and offset for a segment that starts at ``start`` seconds. A file spans about a minute."""
+        """Return the file and offset for a segment that starts at ``start`` seconds.
+
+        A file spans about a minute, but no GOP extends over two. Readers rely on that (``rules.playlist.whole_gops``).
+        """
         _require_room(self._folder, self.min_free_bytes)
-        if self._file is None or start - self._file_start >= FILE_SPAN_S:
+        if self._file is None or (start - self._file_start >= FILE_SPAN_S and not self._cut_gop):
             if self._file is not None:
                 os.close(self._file)
                 self._file = None

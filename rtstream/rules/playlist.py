@@ -15,6 +15,9 @@ SegmentRow = tuple[float, float, str, str, int, int]
 HOLE_S = 0.25
 """Holes shorter than this, in seconds, are ignored, because segments rarely meet to the microsecond."""
 
+CUT_GOP_S = 59.99
+"""The recorder cuts a segment of this length in seconds without waiting for a keyframe."""
+
 
 class Segment(NamedTuple):
     """A recorded segment: its time span, and its byte range in a file.
@@ -70,6 +73,35 @@ def coverage(segments: Iterable[SegmentRow], start: float, end: float) -> tuple[
     if reached < end:
         gaps.append((reached, end))
     return covered, gaps
+
+
+def whole_gops(segments: Iterable[SegmentRow]) -> Iterator[SegmentRow]:
+    """Join each segment that was cut in the middle of a GOP with those that continue it.
+
+    The pictures of a continuation cannot be decoded alone. It follows in the same file, because the recorder begins a
+    new one after such a length otherwise.
+
+    Args:
+        segments: Segments sorted by start.
+    """
+    joined: SegmentRow | None = None
+    for segment in segments:
+        if joined is not None:
+            start, _, recording, path, offset, length = joined
+            if segment[2:4] == (recording, path) and segment[4] == offset + length:
+                joined = (start, segment[0] + segment[1] - start, recording, path, offset, length + segment[5])
+                if segment[1] < CUT_GOP_S:
+                    yield joined
+                    joined = None
+                continue
+            yield joined
+            joined = None
+        if segment[1] < CUT_GOP_S:
+            yield segment
+        else:
+            joined = segment
+    if joined is not None:
+        yield joined
 
 
 def overlap(recordings: Sequence[tuple[str, float, float]]) -> bool:

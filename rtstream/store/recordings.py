@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, bindparam, delete, func, select, union_all, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from rtstream.rules.playlist import last_recorded, overlap
+from rtstream.rules.playlist import CUT_GOP_S, last_recorded, overlap, whole_gops
+from rtstream.rules.playlist import SegmentRow as PlainSegment
 from rtstream.states import PinKind
 from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
-LONGEST_SEGMENT_S = 120.0
-"""Longest possible segment in seconds, which limits how far before a window its first segment can begin."""
+LONGEST_SEGMENT_S = 130.0
+"""Length in seconds of the two longest possible segments, which limits how far before a window its first segment and
+the one before that can begin."""
+
+MOMENT_S = 1e-6
 
 
 class SegmentRow(NamedTuple):
@@ -229,12 +234,11 @@ def segments_between(conn: Connection, stream_id: str, start: float, end: float)
     return [SegmentRow._make(row) for row in each_segment(conn, stream_id, start, end)]
 
 
-def each_segment(
-    conn: Connection, stream_id: str, start: float, end: float
-) -> Iterator[tuple[float, float, str, str, int, int]]:
+def each_segment(conn: Connection, stream_id: str, start: float, end: float) -> Iterator[PlainSegment]:
     """Yield the segments that overlap [start, end), oldest first. A day has 21,600 of them.
 
-    Where recordings overlap because the clock was set back, only the segments of the one recorded last are returned.
+    Segments that continue a GOP are joined with its beginning, so that each one can be decoded alone. Where recordings
+    overlap because the clock was set back, only the segments of the one recorded last are returned.
 
     Columns: start, duration, recording_id, path, offset, length. They are plain tuples of the driver, because building
         rows would take a third longer.
@@ -253,45 +257,72 @@ def _in_order(conn: Connection, stream_id: str, start: float, end: float) -> lis
     return [(row.id, row.started_at, row.ended_at) for row in rows]
 
 
-def _each(
-    conn: Connection, stream_id: str, start: float, end: float
-) -> Iterator[tuple[float, float, str, str, int, int]]:
+def _each(conn: Connection, stream_id: str, start: float, end: float) -> Iterator[PlainSegment]:
     result = conn.execute(_near(stream_id, start, end))
     try:
-        found = cast("Iterator[tuple[float, float, str, str, int, int]]", result.cursor)  # the cursor of the driver
+        found = cast("Iterator[PlainSegment]", result.cursor)  # the cursor of the driver
+        before: list[PlainSegment] = []
+        inside: list[PlainSegment] = []
         for row in found:
-            # Only segments that begin before the window can end before it.
-            if row[0] + row[1] > start:
-                yield row
             if row[0] >= start:
+                inside.append(row)
                 break
-        yield from found
+            before.append(row)
+        cut = next((row for row in before if row[1] >= CUT_GOP_S), None)
+        if cut is None:
+            # Only segments that begin before the window can end before it.
+            before = [row for row in before if row[0] + row[1] > start]
+            yield from whole_gops(chain(before, inside, found))
+        else:
+            joined = whole_gops(chain(_file_before(conn, stream_id, cut), before, inside, found))
+            yield from (row for row in joined if row[0] + row[1] > start)
     finally:
         result.close()
 
 
-def segment_at(conn: Connection, stream_id: str, recording_id: str, at: float) -> SegmentRow | None:
-    """Return the last segment of a recording that begins by Unix time ``at``."""
-    query = _near(stream_id, at, at).where(segments.c.recording_id == recording_id)
-    row = conn.execute(query.order_by(None).order_by(segments.c.start.desc()).limit(1)).first()
-    return None if row is None else SegmentRow._make(row)
+def _file_before(conn: Connection, stream_id: str, segment: PlainSegment) -> list[PlainSegment]:
+    """Return the segments that precede one in its file, which may be the beginning of its GOP."""
+    query = select(*_SEGMENT_COLUMNS).where(
+        segments.c.stream_id == stream_id,
+        segments.c.recording_id == segment[2],
+        segments.c.path == segment[3],
+        segments.c.start < segment[0],
+    )
+    return [SegmentRow._make(row) for row in conn.execute(query.order_by(segments.c.start))]
 
 
-def segments_across(conn: Connection, stream_id: str, moments: Collection[float]) -> list[tuple[SegmentRow, bytes]]:
-    """Return the segments that begin before one of these Unix times and end after it, each with its init segment."""
-    parts = [
-        select(*_SEGMENT_COLUMNS, recordings.c.init)
-        .join(recordings, recordings.c.id == segments.c.recording_id)
-        .where(
-            segments.c.stream_id == stream_id,
-            segments.c.start >= at - LONGEST_SEGMENT_S,
-            segments.c.start < at,
-            segments.c.start + segments.c.duration > at,
-        )
-        for at in moments
-    ]
-    found = conn.execute(union_all(*parts)).all()
-    return [(SegmentRow._make(tuple(row)[:-1]), row.init) for row in found]
+def segment_at(conn: Connection, stream_id: str, recording_id: str, at: float, end: float) -> SegmentRow | None:
+    """Return the segment of a recording that contains Unix time ``at``, joined as in ``each_segment`` up to ``end``."""
+    for row in _each(conn, stream_id, at, max(end, at + MOMENT_S)):
+        if row[0] > at:
+            return None
+        if row[2] == recording_id:
+            return SegmentRow._make(row)
+    return None
+
+
+def segments_across(conn: Connection, stream_id: str, start: float, end: float) -> list[tuple[SegmentRow, bytes]]:
+    """Return the segments that begin before a window or end after it, as in ``each_segment``, with their init segments.
+
+    Only segments that overlap the window are among them.
+    """
+    found: dict[float, PlainSegment] = {}
+    for at in (start, end):
+        found |= {row[0]: row for row in _each(conn, stream_id, at, at + MOMENT_S) if row[0] < at}
+    if any(row[1] >= CUT_GOP_S for row in found.values()):  # joined segments, which have to end with the window
+        found = {row[0]: row for row in _each(conn, stream_id, start, end)}
+        found = {at: row for at, row in found.items() if at < start or at + row[1] > end}
+    own = inits(conn, {row[2] for row in found.values()})
+    return [(SegmentRow._make(row), own[row[2]]) for row in found.values()]
+
+
+def shown_at(conn: Connection, stream_id: str, at: float) -> SegmentRow | None:
+    """Return the segment with the picture of Unix time ``at``. Of several, the one that was recorded last."""
+    found = segments_between(conn, stream_id, at, at + 1e-3)
+    if len({row.recording_id for row in found}) > 1:
+        made = [recording[0] for recording in _in_order(conn, stream_id, at - LONGEST_SEGMENT_S, at + 1e-3)]
+        found.sort(key=lambda row: (made.index(row.recording_id), row.start))
+    return found[-1] if found else None
 
 
 def recorded_between(conn: Connection, stream_id: str, recording_id: str, start: float, end: float) -> bool:

@@ -108,11 +108,10 @@ class PlaybackService:
         stream = await self._db.read(stream_rows.get, stream_id)
         if not math.isfinite(at):
             raise InvalidRequest("The time must be a Unix timestamp in seconds.")
-        segments = await self._segments(stream_id, at, at + 1e-3)
-        if not segments:
+        segment = await self._db.read(rows.shown_at, stream_id, at)
+        if segment is None:
             ranges = await self._db.read(rows.ranges, stream_id, 3, at)
             raise NotFound(describe_nearest(ranges, at, at, storing=stream.store))
-        segment = segments[-1]  # the newer one if the clock was set back and a time was recorded twice
         recording = await self._db.read(rows.find, stream_id, segment.recording_id)
         assert recording is not None
         piece = stored_segment(stream_id, segment)
@@ -132,7 +131,7 @@ class PlaybackService:
             recordings: dict[str, StoredRecording] = {}
             times: list[float] = []
             for at in (start + (number + 0.5) * step for number in range(count)):
-                for row in rows.segments_between(conn, stream_id, at, at + 1e-3)[-1:]:
+                if (row := rows.shown_at(conn, stream_id, at)) is not None:
                     times.append(at)
                     piece = stored_segment(stream_id, row)
                     recording = recordings.get(row.recording_id)
@@ -158,12 +157,6 @@ class PlaybackService:
         if last is None:
             raise NotFound("The stream has no recordings.")
         return await self.frame(stream_id, last.start + max(0.0, last.duration - 0.001), max_side)
-
-    async def _segments(self, stream_id: str, start: float, end: float) -> list[Segment]:
-        def query(conn: Connection) -> list[Segment]:
-            return list(map(Segment._make, rows.segments_between(conn, stream_id, start, end)))
-
-        return await self._db.read(query)
 
     async def aclose(self) -> None:
         """End the media processes."""

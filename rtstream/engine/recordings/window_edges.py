@@ -40,7 +40,7 @@ class WindowEdges:
 
     async def of(self, stream_id: str, start: float, end: float) -> Edges:
         """Cut the segments that begin before a window or end after it."""
-        found = await self._db.read(rows.segments_across, stream_id, [start, end])
+        found = await self._db.read(rows.segments_across, stream_id, start, end)
         across = {row.start: (Segment._make(row), init) for row, init in found}
         return await self._parts(stream_id, across, start, end)
 
@@ -48,7 +48,7 @@ class WindowEdges:
         """Return the segment of a recording that contains Unix time ``at``, cut to the window [start, end]."""
 
         def query(conn: Connection) -> tuple[Segment, bytes] | None:
-            row = rows.segment_at(conn, stream_id, recording_id, at + MOMENT_S)
+            row = rows.segment_at(conn, stream_id, recording_id, at + MOMENT_S, end)
             if row is None or row.start >= end or row.start + row.duration <= start:
                 return None
             recording = rows.find(conn, stream_id, row.recording_id)

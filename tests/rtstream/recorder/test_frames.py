@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 from rtstream.messages import (
     AudioTaken,
@@ -18,6 +19,7 @@ from rtstream.messages import (
     RecordingStarted,
     SegmentClosed,
 )
+from rtstream.recorder.frames import LONGEST_GOP_S, Sampler
 from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.recorder.recorder_client import Shown, jpeg_barcode, recorder
 from tests.rtstream.recorder.test_recordings import happened
@@ -143,3 +145,9 @@ def test_damaged_pictures_are_left_out_and_counted(clip: Path, tmp_path: Path) -
         client.stop()
     assert counted.dropped["pictures_corrupt"] >= 1
     assert client.of(SegmentClosed)
+
+
+def test_a_source_without_keyframes_is_opened_again_after_minutes() -> None:
+    sampler = Sampler(VideoCodecContext.create("h264", "r"), 90_000, lambda message: None, lambda what: None)
+    assert sampler.keyframes_missing(LONGEST_GOP_S - 1) == ""
+    assert sampler.keyframes_missing(LONGEST_GOP_S + 1) == "the source sent no keyframe for 5 minutes"

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from rtstream.rules.playlist import HOLE_S, Segment, coverage, describe_nearest, last_recorded, overlap, playlist
+from rtstream.rules.playlist import (
+    CUT_GOP_S,
+    HOLE_S,
+    Segment,
+    coverage,
+    describe_nearest,
+    last_recorded,
+    overlap,
+    playlist,
+    whole_gops,
+)
 
 T0 = 1_700_000_000.0
 # Times on a grid of 1/8 s: exact in binary, and HOLE_S is two steps.
@@ -206,3 +216,26 @@ def test_of_a_moment_that_was_recorded_again_the_later_recording_is_used(spans: 
             last, own = f"rec-{max(holding)}", recordings[max(holding)]
             assert any(segment.recording_id == last for segment in found)
             assert all(s.recording_id == last or s.start < own[1] or s.end > own[2] for s in found)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=12))
+def test_a_segment_is_joined_with_those_that_continue_its_gop(kinds: list[tuple[bool, bool]]) -> None:
+    """Segments of two lengths, each in the file of the one before it or in another."""
+    segments: list[Segment] = []
+    groups: list[list[Segment]] = []
+    for is_cut, same_file in kinds:
+        last = segments[-1] if segments else None
+        at, path, offset = (last.end, last.path, last.offset + last.length) if last else (T0, "0.m4s", 0)
+        if not same_file:
+            path, offset = f"{len(segments)}.m4s", 0
+        segments.append(Segment(at, CUT_GOP_S if is_cut else 4.0, "rec-1", path, offset, 1000))
+        if last is not None and last.duration >= CUT_GOP_S and last.path == path:
+            groups[-1].append(segments[-1])
+        else:
+            groups.append([segments[-1]])
+    found = [Segment._make(row) for row in whole_gops(segments)]
+    assert [(one.start, one.path, one.offset) for one in found] == [
+        (group[0].start, group[0].path, group[0].offset) for group in groups
+    ]
+    assert [one.length for one in found] == [1000 * len(group) for group in groups]
+    assert [one.end for one in found] == pytest.approx([group[-1].end for group in groups])
