@@ -5,17 +5,20 @@ BIN := $(VENV)/bin
 # Most tests wait for something most of the time, so more of them run at once than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
 # Each worker begins with tests that follow each other, which share fixtures, and takes over others when it is done.
+# Types are checked in as many processes as there are cores.
+PYRIGHT := $(BIN)/pyright --threads $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)') --pythonpath $(BIN)/python
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # Where it is set, each program that a test starts would compile the whole project again.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo check test test-long lint docs migration bench setup clean
+.PHONY: demo check test test-long lint style docs migration bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
-check: $(VENV)/.dev lint  ## lint, types and the unit tests: the fast check before each commit
+check: $(VENV)/.dev style  ## lint, types of the product and the unit tests: the fast check before each commit
+	$(PYRIGHT) server tools resources rtstream
 	$(PYTEST) -m "unit and not long" $(ARGS)
 
 test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.py -k name" runs only these tests
@@ -24,12 +27,13 @@ test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.p
 test-long: $(VENV)/.dev  ## the tests that take minutes; see docs/developers/testing.md
 	$(BIN)/pytest -n auto -m long $(ARGS)
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev style
+	$(PYRIGHT)
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md')
-	$(BIN)/python scripts/prose.py
 
 docs: $(VENV)/.dev  ## update the generated tables of README.md and docs/
 	$(BIN)/python -m server.cli.docs

@@ -92,6 +92,7 @@ def test_packed_audio_is_recorded_without_a_hole(codec: str, offset_s: float, tm
     assert heard_s(client, recording) == pytest.approx(recorded, abs=0.1)
 
 
+@pytest.mark.long
 def test_the_timestamps_of_packed_audio_place_its_segments(tmp_path: Path) -> None:
     # The sender skipped ten seconds, which only the tags show.
     first, later = packed_audio("aac", 100.0, 8.0), packed_audio("aac", 118.0, 8.0)

@@ -135,7 +135,7 @@ def test_health_says_that_the_parameter_sets_are_damaged(tmp_path: Path, whole: 
     assert any("damaged parameter sets" in reason for reason in reasons), reasons
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(8, 40))])
 def test_no_mixture_of_damage_breaks_the_writer(whole: Path, codec: str, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
 
