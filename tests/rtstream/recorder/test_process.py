@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,7 +18,6 @@ import pytest
 
 from rtstream.forkserver import start_recorder
 from rtstream.messages import (
-    AudioTaken,
     FrameTaken,
     RecorderHealth,
     RecorderSpec,
@@ -28,7 +26,6 @@ from rtstream.messages import (
     SegmentClosed,
     decode,
 )
-from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
 from rtstream.testsource import ClipSpec, Faults, LiveSource
 from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, silent
@@ -234,25 +231,3 @@ def test_a_disk_that_refuses_pauses_recording_and_nothing_else(live_source: Live
         client.stop()
     assert paused.state == "connected"
     assert not client.of(SegmentClosed)
-
-
-def test_an_engine_that_does_not_read_costs_samples_and_never_segments() -> None:
-    ours, theirs = multiprocessing.Pipe()
-    outbox = Outbox()
-    outbox.attach(theirs)
-    picture, block = bytes(100_000), bytes(3200)
-    for number in range(300):
-        outbox.send(FrameTaken(float(number), ["tap"], 320, 180, picture))
-        outbox.send(AudioTaken(float(number), block))
-        outbox.send(SegmentClosed("rec-1", float(number), 1.0, "rec-1/000000.m4s", 0, 1))
-    received = []
-    while len(received) < 300 or ours.poll(0.5):
-        received.append(decode(ours.recv_bytes()))
-    segments = [message.start for message in received if isinstance(message, SegmentClosed)]
-    frames = [message.time for message in received if isinstance(message, FrameTaken)]
-    assert segments == [float(number) for number in range(300)]
-    assert frames == sorted(frames)
-    assert frames[-1] == 299.0
-    assert len(frames) <= SAMPLE_BYTES / len(picture) + 2
-    assert outbox.dropped["frames_unsent"] == 300 - len(frames)
-    assert outbox.dropped["audio_unsent_s"] > 0

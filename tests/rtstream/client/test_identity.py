@@ -22,8 +22,8 @@ from filelock import FileLock
 
 from rtstream.client import Endpoint, Feed, RTStreamClient
 from rtstream.client.identity import UnprovenEngine, open_proven
-from rtstream.errors import Unauthorized, Unavailable
-from rtstream.rules.identity import EngineIdentity, proof
+from rtstream.errors import Unavailable
+from rtstream.rules.identity import EngineIdentity
 from server.http import identity_of
 from server.local_engine import (
     ENGINE_FILE,
@@ -34,8 +34,6 @@ from server.local_engine import (
     read_engine_file,
     write_engine_file,
 )
-from server.settings import Settings
-from server.stdio import locate
 from tests.server.mcp_servers import KEY, SCRIPT, serving
 from tests.waiting import eventually
 
@@ -269,22 +267,6 @@ async def test_every_command_verifies_the_engine(tmp_path: Path) -> None:
         assert not other.knows(STALE.secret)
 
 
-async def test_the_key_of_the_data_folder_goes_to_no_other_address(tmp_path: Path) -> None:
-    (tmp_path / "api-key").write_text(KEY)
-    for url in ("https://api.example.org", "http://192.0.2.1:8740"):
-        with pytest.raises(Unauthorized, match="Set RTSTREAM_API_KEY"):
-            await locate(Settings(data_dir=tmp_path, api_url=url))(False)
-    with impostor() as other:
-        with pytest.raises(Unauthorized):
-            await locate(Settings(data_dir=tmp_path, api_url=other.url))(False)
-        write_engine_file(tmp_path, other.url, STALE)
-        client = RTStreamClient.located_by(locate(Settings(data_dir=tmp_path, api_url=other.url)))
-        with pytest.raises(UnprovenEngine):
-            await client.info()
-        await client.aclose()
-        assert not other.knows()
-
-
 async def test_the_engine_of_a_folder_is_recognised_by_its_lock_and_its_file_is_private(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("RTSTREAM_")}
     with subprocess.Popen(
@@ -330,17 +312,3 @@ async def test_over_tls_the_certificate_of_the_engine_is_the_proof(tmp_path: Pat
         with pytest.raises(Unavailable):
             await client.info()
         await client.aclose()
-
-
-def test_a_proof_is_bound_to_key_secret_nonce_and_address() -> None:
-    arguments = ("key", "secret", "nonce", "127.0.0.1", 8740)
-    others = [
-        ("other", "secret", "nonce", "127.0.0.1", 8740),
-        ("key", "other", "nonce", "127.0.0.1", 8740),
-        ("key", "secret", "other", "127.0.0.1", 8740),
-        ("key", "secret", "nonce", "127.0.0.2", 8740),
-        ("key", "secret", "nonce", "127.0.0.1", 8741),
-        ("key", "secre", "tnonce", "127.0.0.1", 8740),
-    ]
-    assert proof(*arguments) == proof(*arguments)
-    assert proof(*arguments) not in {proof(*other) for other in others}

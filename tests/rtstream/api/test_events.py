@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -16,11 +15,13 @@ from rtstream.models import CreateAlert, EventTest, UpdateEvent
 from rtstream.store import alerts as alert_rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.journal import Entry
+from tests.rtstream.api.test_streams import data
 from tests.waiting import eventually
+
+from .conftest import AddStream
 
 pytestmark = pytest.mark.anyio
 
-AddStream = Callable[..., Awaitable[str]]
 LIMIT_S = 10.0
 READ = {"text_read": True, "black": False, "changed": True, "frozen": False}
 
@@ -252,3 +253,32 @@ async def test_a_lost_stream_and_its_return_fire_once_each(
     assert [d.outcome for d in back] == ["no_match", "no_match", "no_match", "fired"]
     page = await client.journal(0)
     assert [m.data["label"] for m in page.entries if m.channel == "alert"] == ["lost", "back"]
+
+
+async def test_events_and_alerts_are_made_listed_and_switched(
+    api: httpx.AsyncClient, add_stream: AddStream, add_index: AddStream
+) -> None:
+    event = await data(
+        await api.post("/rtstream/event", json={"event_prompt": '"OPEN" is shown', "label": "open"}), 201
+    )
+    [listed] = (await data(await api.get("/rtstream/event")))["events"]
+    assert listed == event
+    stream_id = await add_stream()
+    path = f"/rtstream/{stream_id}/index/{await add_index(stream_id)}/alert"
+    assert await data(await api.get(path)) == {"alerts": []}
+    made = await data(await api.post(path, json={"event_id": event["event_id"], "callback_url": ""}), 201)
+    assert (made["label"], made["callback_url"], made["status"]) == ("open", None, "enabled")
+    status = f"{path}/{made['alert_id']}/status"
+    for change, result in [
+        ({"action": "disable"}, "disabled"),
+        ({"action": "disable"}, "disabled"),
+        ({"action": "enable"}, "enabled"),
+        ({"status": "disabled"}, "disabled"),
+        ({"status": "enabled", "action": None}, "enabled"),
+    ]:
+        assert (await data(await api.patch(status, json=change)))["status"] == result
+        [alert] = (await data(await api.get(path)))["alerts"]
+        assert alert["status"] == result
+    assert (await api.patch(status, json={})).json()["message"] == "The action is missing. Send enable or disable."
+    assert (await api.post(path, json={"event_id": "event-unknown"})).status_code == 404
+    assert (await api.post(path, json={"event_id": event["event_id"], "callback_url": "ftp://x"})).status_code == 400
