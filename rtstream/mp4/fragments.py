@@ -181,8 +181,12 @@ def track_scales(init: bytes) -> dict[int, tuple[bytes, int]]:
     return scales
 
 
-def codecs(init: bytes) -> str:
+def codecs(init: bytes, *, layer_2: bool = False) -> str:
     """Return the codecs parameter (RFC 6381) of an init segment, such as ``avc1.4D401F,mp4a.40.2``.
+
+    Args:
+        init: The init segment.
+        layer_2: Whether MPEG-1 or MPEG-2 audio is of layer 2 (MP2). The init segment describes MP3 in the same way.
 
     Raises:
         ValueError: The description of a codec is missing or cut off, because the sender's was damaged.
@@ -193,7 +197,8 @@ def codecs(init: bytes) -> str:
         if stsd:
             for kind, entry, end in boxes(init, stsd[0] + 8, stsd[1]):
                 try:
-                    names.append(_codec(init, kind, entry, end))
+                    name = _codec(init, kind, entry, end)
+                    names.append("mp4a.40.33" if layer_2 and name in ("mp4a.69", "mp4a.6B") else name)
                 except (IndexError, struct.error) as exc:
                     raise ValueError(f"the description of the {kind.decode('latin-1')} track is damaged") from exc
     return ",".join(names)

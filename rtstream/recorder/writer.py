@@ -267,7 +267,7 @@ class RecordingWriter:
         fragments, self._sink.fragments = self._sink.fragments, []
         try:
             if not self._lead_id:
-                codecs(self._sink.init)  # a recording that no player can open is not begun
+                self._codecs()  # a recording that no player can open is not begun
                 self._place_in_time(self._clock.offset)
             for fragment in fragments:
                 self._write_fragment(fragment)
@@ -331,12 +331,14 @@ class RecordingWriter:
         media_start = self._media_zero + start
         (self._folder / self.id).mkdir(exist_ok=True)
         self._sync.soon_folder(self._folder)
+        names = self._codecs()
         self._log.append(
-            RecordingOpened(
-                self.id, self._folder.name, started_at, codecs(init), init, self._name, self._url, media_start
-            )
+            RecordingOpened(self.id, self._folder.name, started_at, names, init, self._name, self._url, media_start)
         )
-        self._send(RecordingStarted(self.id, started_at, codecs(init), init))
+        self._send(RecordingStarted(self.id, started_at, names, init))
+
+    def _codecs(self) -> str:
+        return codecs(self._sink.init, layer_2=self._audio is not None and codec_of(self._audio) == "mp2")
 
     def _place(self, start: float) -> tuple[str, int]:
         """Return the file and offset for a segment that starts at ``start`` seconds.

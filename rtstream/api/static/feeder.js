@@ -1,13 +1,17 @@
 // Feeds a <video> with recorded fragments through Media Source Extensions: fetches what is near the position, places it at
 // its wall-clock time, drops what is far. Media time is Unix time minus `origin`; holes between fragments stay holes.
+// Video and audio have a buffer each, so that a track that is missing or cannot be played takes nothing else with it.
 
-import { firstShown, leadTrack } from "./fmp4.js";
+import { firstShown, initOfTrack, mediaOfTrack, samplesOf, tracks } from "./fmp4.js";
+import { MP3, MediaSourceType, tracksOf, typeOf } from "./tracks.js";
 
 const AHEAD_S = 30;
 const BEHIND_S = 30;
 const RETRIES = 3;
 
-export const MediaSourceType = self.ManagedMediaSource ?? self.MediaSource;
+const HOLE_S = 0.25; // of audio, in a fragment
+const SILENCE_S = (47 * 1024) / 48000;
+const SILENCE = { url: "static/silence.mp4", codec: "mp4a.40.2" };
 
 export class Feeder {
   #video;
@@ -15,28 +19,36 @@ export class Feeder {
   #end;
   #fail;
   #source;
-  #buffer;
+  #buffers = {}; // "video" and "audio", as far as there are such tracks
+  #current = {}; // by kind: {recording, type} of the initialisation segment that was appended last
   #loaded = new Set();
-  #inits = new Map(); // recording id -> {bytes, track}
+  #inits = new Map(); // recording id -> {bytes, tracks, lead}
   #offsets = new Map(); // recording id -> seconds from its own time line to ours
-  #recording = null; // whose initialisation segment was appended last
-  #mime;
+  #silence = null;
   #busy = false;
   #fetching = null; // {fragment, abort}
 
-  /** `fragments` are sorted; `end` is the Unix time after which nothing is needed; `fail` is told what cannot be mended. */
-  constructor(video, fragments, start, end, fail) {
+  /**
+   * `fragments` are sorted; `end` is the Unix time after which nothing is needed; `fail` is told what cannot be mended.
+   * With `audio` false, only the video is played.
+   */
+  constructor(video, fragments, start, end, fail, audio = true) {
     this.#video = video;
-    this.#fragments = fragments;
+    const found = playable(fragments);
+    this.#fragments = audio ? found : found.map((fragment) => ({ ...fragment, audio: null }));
     this.#end = end;
     this.#fail = fail;
     // One second of room: the first picture, and sound a little before it, must not fall before zero.
-    this.origin = Math.min(start, fragments[0].start) - 1;
-    this.#mime = fragments[0].mime;
+    this.origin = Math.min(start, this.#fragments[0].start) - 1;
   }
 
   static plays(fragments) {
-    return Boolean(MediaSourceType) && fragments.every((f) => MediaSourceType.isTypeSupported(f.mime));
+    return Boolean(MediaSourceType) && playable(fragments).length > 0;
+  }
+
+  /** Whether there is a track that could be left out. */
+  get hasBoth() {
+    return this.#fragments.some((f) => f.audio) && this.#fragments.some((f) => f.video);
   }
 
   async open() {
@@ -46,10 +58,20 @@ export class Feeder {
     this.#video.src = URL.createObjectURL(this.#source);
     await opened;
     URL.revokeObjectURL(this.#video.src);
-    this.#buffer = this.#source.addSourceBuffer(this.#mime);
-    // A second past the end: pictures before it may be coded as the difference to one after it. The page stops in time.
-    this.#source.duration = this.#buffer.appendWindowEnd = this.#end - this.origin + 1;
+    for (const kind of ["video", "audio"]) {
+      const type = this.#fragments.find((f) => f[kind])?.[kind];
+      if (!type) continue;
+      this.#buffers[kind] = this.#source.addSourceBuffer(type);
+      this.#current[kind] = { recording: null, type };
+    }
+    this.#source.duration = this.#last;
+    for (const buffer of Object.values(this.#buffers)) buffer.appendWindowEnd = this.#last;
     this.#video.addEventListener("seeking", () => this.#dropFetchOutOfReach());
+  }
+
+  /** A second past the end: pictures before it may be coded as the difference to one after it. The page stops in time. */
+  get #last() {
+    return this.#end - this.origin + 1;
   }
 
   /** The fragment at Unix time `at`, else the next one; undefined after the last. */
@@ -59,7 +81,7 @@ export class Feeder {
 
   /** Bring the buffer up to date with the position. Call often; it does nothing while it is at work. */
   async pump() {
-    if (this.#busy || !this.#buffer) return;
+    if (this.#busy || !this.#source || this.#source.readyState === "closed") return;
     this.#busy = true;
     try {
       for (let fragment = this.#wanted(); fragment; fragment = this.#wanted()) {
@@ -149,7 +171,8 @@ export class Feeder {
     let init = this.#inits.get(fragment.recording_id);
     if (!init) {
       const bytes = await fetchBytes(fragment.init_url, {}, signal);
-      init = { bytes, track: leadTrack(bytes) };
+      const found = tracks(bytes);
+      init = { bytes, tracks: found, lead: found.find((track) => track.kind === "video") ?? found[0] };
       this.#inits.set(fragment.recording_id, init);
     }
     return init;
@@ -158,40 +181,69 @@ export class Feeder {
   async #append(fragment, init, bytes) {
     const recording = fragment.recording_id;
     if (!this.#offsets.has(recording)) {
-      this.#offsets.set(recording, fragment.start - this.origin - firstShown(bytes, init.track));
+      this.#offsets.set(recording, fragment.start - this.origin - firstShown(bytes, init.lead));
     }
-    if (recording !== this.#recording) {
-      if (fragment.mime !== this.#mime) this.#buffer.changeType((this.#mime = fragment.mime));
-      await this.#write(init.bytes);
-      this.#recording = recording;
+    for (const [kind, buffer] of Object.entries(this.#buffers)) {
+      const type = fragment[kind];
+      const track = type && init.tracks.find((each) => each.kind === kind);
+      const media = track && mediaOfTrack(bytes, track.id);
+      if (!media) continue;
+      const offset = this.#offsets.get(recording);
+      if (type === MP3) {
+        await this.#begin(kind, recording, type, null);
+        buffer.timestampOffset = offset + firstShown(bytes, track);
+        await this.#write(buffer, samplesOf(bytes, track.id));
+      } else {
+        await this.#begin(kind, recording, type, () => initOfTrack(init.bytes, track.id));
+        buffer.timestampOffset = offset;
+        await this.#write(buffer, media);
+      }
     }
-    this.#buffer.timestampOffset = this.#offsets.get(recording);
+    if (this.#buffers.audio && this.#buffers.video) await this.#fill(fragment);
+  }
+
+  /** Append the initialisation segment of a recording if another one was appended last. */
+  async #begin(kind, recording, type, init) {
+    const current = this.#current[kind];
+    if (current.recording === recording) return;
+    const buffer = this.#buffers[kind];
+    if (current.type !== type) buffer.changeType(type);
+    if (init) buffer.mode = "segments"; // of MP3, the browser counts the times
+    this.#current[kind] = { recording: null, type };
+    if (init) await this.#write(buffer, init());
+    this.#current[kind].recording = recording;
+  }
+
+  /** Put silence where a fragment has no audio: the browser would wait for it. */
+  async #fill(fragment) {
+    const begin = fragment.start - this.origin;
+    const holes = holesOf(this.#buffers.audio.buffered, begin, Math.min(begin + fragment.duration, this.#last));
+    const type = typeOf("audio", SILENCE.codec);
+    if (!holes.length || !type) return;
+    this.#silence ??= await fetchBytes(SILENCE.url, {});
+    const buffer = this.#buffers.audio;
+    await this.#begin("audio", SILENCE, type, () => this.#silence);
+    for (const [from, to] of holes) {
+      // A packet more, because the last one is left out if it does not fit. Audio that follows replaces it.
+      buffer.appendWindowEnd = Math.min(to + SILENCE_S / 47, this.#last);
+      buffer.appendWindowStart = from;
+      for (let at = from; at < to; at += SILENCE_S) {
+        buffer.timestampOffset = at;
+        await this.#write(buffer, this.#silence);
+      }
+      buffer.appendWindowStart = 0;
+      buffer.appendWindowEnd = this.#last;
+    }
+  }
+
+  async #write(buffer, bytes) {
     try {
-      await this.#write(bytes);
+      await change(buffer, () => buffer.appendBuffer(bytes));
     } catch (error) {
       if (error.name !== "QuotaExceededError") throw error;
       await this.#evict(2);
-      await this.#write(bytes);
+      await change(buffer, () => buffer.appendBuffer(bytes));
     }
-  }
-
-  async #write(bytes) {
-    const done = this.#updated();
-    this.#buffer.appendBuffer(bytes);
-    await done;
-  }
-
-  #updated() {
-    return new Promise((resolve, reject) => {
-      const settle = (event) => {
-        this.#buffer.removeEventListener("updateend", settle);
-        this.#buffer.removeEventListener("error", settle);
-        if (event.type === "error") reject(new Error("This part of the recording cannot be decoded by this browser."));
-        else resolve();
-      };
-      this.#buffer.addEventListener("updateend", settle);
-      this.#buffer.addEventListener("error", settle);
-    });
   }
 
   /** Remove whole fragments that are more than `behind` seconds past, or far ahead. */
@@ -210,10 +262,51 @@ export class Feeder {
 
   async #remove(from, to) {
     if (to <= from) return;
-    const done = this.#updated();
-    this.#buffer.remove(from, to);
-    await done;
+    for (const buffer of Object.values(this.#buffers)) await change(buffer, () => buffer.remove(from, to));
   }
+}
+
+/** The fragments that can be played, with the types of their tracks. Where there are pictures, those without are holes. */
+function playable(fragments) {
+  const types = new Map();
+  const found = fragments.map((fragment) => {
+    if (!types.has(fragment.mime)) types.set(fragment.mime, tracksOf(fragment.mime));
+    return { ...fragment, ...types.get(fragment.mime) };
+  });
+  const pictures = found.some((f) => f.video || f.lacking.video);
+  return found.filter((f) => (pictures ? f.video : f.audio));
+}
+
+/** The parts of [from, to] of at least HOLE_S that are not in `ranges`. */
+function holesOf(ranges, from, to) {
+  const holes = [];
+  let at = from;
+  for (let i = 0; i < ranges.length && at < to; i++) {
+    if (ranges.end(i) <= at) continue;
+    if (ranges.start(i) - at >= HOLE_S) holes.push([at, Math.min(ranges.start(i), to)]);
+    at = ranges.end(i);
+  }
+  if (to - at >= HOLE_S) holes.push([at, to]);
+  return holes;
+}
+
+/** Start an operation of a source buffer, and wait until it has finished. */
+function change(buffer, start) {
+  return new Promise((resolve, reject) => {
+    const done = new AbortController();
+    const settle = (action, value) => {
+      done.abort();
+      action(value);
+    };
+    const failed = () => new Error("This part of the recording cannot be decoded by this browser.");
+    buffer.addEventListener("updateend", () => settle(resolve), { signal: done.signal });
+    buffer.addEventListener("error", () => settle(reject, failed()), { signal: done.signal });
+    try {
+      start();
+    } catch (error) {
+      settle(reject, error);
+    }
+  });
 }
 
 async function fetchBytes(url, headers, signal) {

@@ -1,10 +1,12 @@
 // The player page: plays exactly one recorded window, with its wall-clock time, gaps and marks.
 
 import { Feeder } from "./feeder.js";
+import { MediaSourceType, nameOf, tracksOf } from "./tracks.js";
 import { Clock, Timeline, clockText, durationText, isoText, listMoments } from "./view.js";
 
 const TICK_MS = 100;
 const HOLE_S = 0.25; // shorter holes are skipped without a word
+const SHORT_S = 0.5; // shorter holes in a track are skipped at once
 const STUCK_TICKS = 30;
 
 const $ = (id) => document.getElementById(id);
@@ -13,8 +15,12 @@ const video = $("video");
 
 /** Unix time and media time of what plays through Media Source Extensions. */
 class FedPlayback {
-  constructor(data) {
-    this.feeder = new Feeder(video, data.fragments, data.start, data.end, showFailure);
+  constructor(data, fail, audio = true) {
+    const failed = (text) => fail(this, text);
+    this.feeder = new Feeder(video, data.fragments, data.start, data.end, failed, audio);
+  }
+  get canLeaveAudioOut() {
+    return this.feeder.hasBoth;
   }
   open() {
     return this.feeder.open();
@@ -74,6 +80,9 @@ class NativePlayback {
   loaded() {
     return false;
   }
+  get canLeaveAudioOut() {
+    return false;
+  }
 }
 
 class Player {
@@ -88,7 +97,8 @@ class Player {
   constructor(data) {
     this.#data = data;
     this.#lastMoment = data.covered.at(-1)?.[1] ?? data.end;
-    this.#playback = Feeder.plays(data.fragments) ? new FedPlayback(data) : new NativePlayback(data);
+    if (MediaSourceType && !Feeder.plays(data.fragments)) throw new Error(unplayable(data));
+    this.#playback = MediaSourceType ? new FedPlayback(data, this.#failed) : new NativePlayback(data);
     this.#timeline = new Timeline($("timeline"), data, (unix) => this.seek(unix));
   }
 
@@ -98,6 +108,7 @@ class Player {
     this.#listen();
     await this.#playback.open();
     this.seek(this.#data.start);
+    if (MediaSourceType) this.#say(limits(this.#data));
     setInterval(() => this.#tick(), TICK_MS);
     this.#tick();
     page.dataset.state = "ready";
@@ -117,6 +128,31 @@ class Player {
     this.#stuck = 0;
     clearFailure();
     this.#show();
+  }
+
+  /** Without the audio, if it may be the reason; some codecs have the same name as another one. */
+  #failed = async (playback, text) => {
+    if (playback !== this.#playback) return; // replaced already
+    if (!playback.canLeaveAudioOut) return showFailure(text);
+    const now = this.now();
+    const playing = !video.paused || page.dataset.state === "playing";
+    this.#playback = new FedPlayback(this.#data, this.#failed, false);
+    try {
+      await this.#playback.open();
+    } catch (error) {
+      return showFailure(error.message);
+    }
+    this.seek(now);
+    if (playing) video.play().catch(() => {});
+    this.#say("This browser cannot play the audio, so the recording is silent.");
+  };
+
+  /** Show what cannot be played for as long as the page is open, and over the picture for a moment. */
+  #say(text) {
+    if (!text) return;
+    $("limits").textContent = text;
+    $("limits").hidden = false;
+    this.#notify(text);
   }
 
   play() {
@@ -155,6 +191,11 @@ class Player {
       if (next - from >= HOLE_S) this.#notify(`No recording from ${clockText(from)} to ${clockText(next)}`);
       video.currentTime = this.#playback.toMedia(next) + 0.001;
     } else if (this.#playback.loaded(now)) {
+      const [start] = rangesOf(video.buffered).find(([from]) => from > video.currentTime) ?? [Infinity];
+      if (start - video.currentTime < SHORT_S) {
+        video.currentTime = start + 0.001; // a track begins a little later
+        return;
+      }
       // Everything is there and yet nothing moves: the browser dropped it, or cannot decode it.
       this.#stuck++;
       if (this.#stuck === STUCK_TICKS) this.#playback.reload(now);
@@ -196,7 +237,10 @@ class Player {
     video.addEventListener("pause", () => setState(this.#atEnd() ? "ended" : "paused"));
     video.addEventListener("ended", () => setState("ended"));
     video.addEventListener("timeupdate", () => this.#stopAtEnd()); // also in a tab that is not painted
-    video.addEventListener("error", () => showFailure("This browser cannot play the recording."));
+    video.addEventListener("error", () => {
+      // It is told later, when another playback may have begun.
+      if (video.error) this.#failed(this.#playback, "This browser cannot play the recording.");
+    });
     video.addEventListener("volumechange", () => page.toggleAttribute("data-muted", video.muted));
     video.addEventListener("click", () => this.toggle());
     $("start").addEventListener("click", () => this.play());
@@ -240,6 +284,31 @@ function describe(data) {
     $("download").href = data.download_url;
     $("download").hidden = false;
   }
+}
+
+/** The sentence for a recording of which this browser can play nothing. */
+function unplayable(data) {
+  const [first] = data.fragments.map((fragment) => tracksOf(fragment.mime).lacking).filter((l) => l.video || l.audio);
+  const name = first ? `${nameOf(first.video ?? first.audio)} ${first.video ? "video" : "audio"}` : "the recording";
+  const advice = data.download_url ? "Open this page in another browser, or download it." : "Open this page in another one.";
+  return `This browser cannot play ${name}. ${advice}`;
+}
+
+/** The sentence for tracks that this browser leaves out; empty if it plays all of them. */
+function limits(data) {
+  const lacking = { video: new Set(), audio: new Set() };
+  for (const mime of new Set(data.fragments.map((fragment) => fragment.mime))) {
+    for (const [kind, codec] of Object.entries(tracksOf(mime).lacking)) if (codec) lacking[kind].add(nameOf(codec));
+  }
+  const names = (kind) => [...lacking[kind]].join(" and ");
+  const parts = [];
+  if (lacking.video.size) parts.push(`This browser cannot play ${names("video")} video, so parts are left out.`);
+  if (lacking.audio.size) parts.push(`This browser cannot play ${names("audio")} audio, so it is silent.`);
+  return parts.join(" ");
+}
+
+function rangesOf(ranges) {
+  return Array.from({ length: ranges.length }, (_, i) => [ranges.start(i), ranges.end(i)]);
 }
 
 function setState(state) {
