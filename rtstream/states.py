@@ -73,6 +73,7 @@ class GapReason(ApiState):
     ENGINE_ENDED = "engine_ended"
     OVERLOADED = "overloaded"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    NOT_RECEIVED = "not_received"
 
 
 class SkipReason(ApiState):

@@ -8,12 +8,22 @@ from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
-from rtstream.messages import AudioTaken, ClockReached, FrameTaken, Message, RecorderHealth, RecorderStats, encode
+from rtstream.messages import (
+    AudioTaken,
+    ClockReached,
+    FrameTaken,
+    Message,
+    RecorderHealth,
+    RecorderStats,
+    RecordingEnded,
+    encode,
+)
 
 SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio; the oldest are dropped first
 SAMPLES = 512
 CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is cut off
 AUDIO_BYTES_PER_S = 32_000
+_IN_ORDER = (FrameTaken, AudioTaken, ClockReached, RecorderStats, RecordingEnded)
 
 
 class Sink(Protocol):
@@ -41,6 +51,7 @@ class Outbox:
 
     Segments and health are sent first and never dropped while an engine is attached. What an engine misses is in the
     logs of the recordings. Samples (frames, audio, clock, statistics) keep their order, and the oldest may be dropped.
+    The end of a recording stays behind its samples.
     """
 
     def __init__(self) -> None:
@@ -84,7 +95,7 @@ class Outbox:
                 self._health = message
             if self._connection is None or not raw:
                 return
-            if isinstance(message, FrameTaken | AudioTaken | ClockReached | RecorderStats):
+            if isinstance(message, _IN_ORDER):
                 self._samples.append((message, raw))
                 self._sample_bytes += len(raw)
                 while self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES:
@@ -115,6 +126,8 @@ class Outbox:
             self.count("frames_unsent")
         elif isinstance(message, AudioTaken):
             self.count("audio_unsent_s", len(message.payload) / AUDIO_BYTES_PER_S)
+        elif isinstance(message, RecordingEnded):
+            self._certain.append(raw)
 
     def _discard(self) -> None:
         self._certain.clear()

@@ -80,10 +80,13 @@ def next_attempt(
     return now + delay
 
 
-def wait_s(next_at: float, now: float, delays_s: Sequence[float] = DELAYS_S) -> float:
-    """Return the seconds to wait for an attempt that is due at the Unix time ``next_at``, or 0 if it is due.
+def wait_s(next_at: float, now: float, attempted_at: float | None) -> float:
+    """Return the seconds to wait for an attempt, or 0 if it is due.
 
-    An attempt further ahead than any delay is due as well: the clock was set back after it was planned.
+    Args:
+        next_at: Unix time of the attempt.
+        now: Unix seconds.
+        attempted_at: Unix time of the attempt before it, or None for the first one. If it is in the future, the clock
+            was set back since, and the attempt is due. So is a first one.
     """
-    longest = max(1.2 * max(delays_s, default=0.0), RETRY_AFTER_MAX_S)
-    return next_at - now if 0.0 < next_at - now <= longest else 0.0
+    return max(0.0, next_at - now) if attempted_at is not None and attempted_at <= now else 0.0

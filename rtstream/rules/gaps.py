@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rtstream.rules.playlist import Range
@@ -23,6 +24,10 @@ SETTLED_S = 30.0
 """Seconds after which a closed recording counts as the newest one of its time."""
 FINAL_S = 150.0
 """Seconds after which nothing more is added to recorded footage. A segment has at most two minutes."""
+SET_BACK_S = 5.0
+"""Seconds by which times are in the future, or out of order, from which on the clock was set back."""
+UNSEEN_S = 5.0
+"""Seconds without anything from a stream after which a part of it may be missing, even within a recording."""
 LIVE_PER_DELAY = 25
 """Live windows of an index for each one that a look into the past may delay: 4 %, which the 95th percentile ignores."""
 
@@ -45,10 +50,10 @@ def gap_start(length: float, created_at: float, looked_from: float | None, looke
     Args:
         length: Length of its windows in seconds.
         created_at: When the index was created.
-        looked_from: When it was last started by request, if it was.
-        looked_until: End of the newest window that it looked at live, if there is one.
+        looked_from: When it was last started by request, or the clock was set back, if either was the case.
+        looked_until: End of the newest window that it looked at live since then, if there is one.
     """
-    begin = grid_cell(max(created_at, looked_from or 0.0), length) * length
+    begin = grid_cell(created_at if looked_from is None else looked_from, length) * length
     return max(begin, looked_until or 0.0)
 
 
@@ -90,13 +95,16 @@ def newest_first(gaps: Iterable[G]) -> list[G]:
     return sorted((gap for gap in gaps if gap.end is not None), key=lambda gap: gap.end or 0.0, reverse=True)
 
 
-def settled_until(now: float, newest: tuple[float, bool] | None) -> float:
+def settled_until(now: float, newest: tuple[float, bool] | None, start: float) -> float:
     """Return the time up to which no more footage of a stream is added.
 
     Args:
         now: The current time.
         newest: End of the newest recording, and whether it is closed. None if there is no recording.
+        start: Start of the footage. In the future, it is complete, because the clock was set back since.
     """
+    if start > now + SET_BACK_S:
+        return math.inf
     if newest is None:
         return now - SETTLED_S
     ended_at, closed = newest
@@ -130,3 +138,36 @@ def too_many(gaps: Collection[G]) -> list[G]:
     """Return the gaps of an index that are given up, because there are too many. They are the oldest."""
     ended = newest_first(gaps)
     return ended[max(0, MAX_GAPS - (len(gaps) - len(ended))) :]
+
+
+@dataclass
+class Arrivals:
+    """Finds the parts of a stream that did not arrive live, although they may be recorded.
+
+    The first pictures of a recording arrive only once its clock is known, and a busy engine does not receive all.
+    """
+
+    _until: float | None = None
+    _cut: bool = False
+
+    def add(self, start: float, end: float) -> Range | None:
+        """Note that [start, end) has arrived. Returns the part before it that has not, if there is one.
+
+        Its end is before its start if the clock was set back in between.
+        """
+        until, cut = self._until, self._cut
+        self._until, self._cut = end, False
+        if until is None:
+            return None
+        missed_s = start - until
+        missing = missed_s > (0.0 if cut else UNSEEN_S) or missed_s < -SET_BACK_S
+        return (until, start) if missing else None
+
+    def reach(self, until: float) -> None:
+        """Note that everything before ``until`` has arrived, unless more than that is missing."""
+        if self._until is not None and not self._cut and 0.0 < until - self._until <= UNSEEN_S:
+            self._until = until
+
+    def cut(self) -> None:
+        """Note that the recording has ended."""
+        self._cut = True

@@ -45,22 +45,31 @@ class Windows(Generic[P]):
     frame_count: int
     _open: int | None = None
     _first: int | None = None
+    _ignored: int | None = None
     _pictures: list[P] = field(default_factory=list)
 
     def begin_with(self, number: int) -> None:
-        """Ignore the frames before window ``number`` until the first one that is not."""
-        self._first = number
+        """Ignore the frames before window ``number`` until the first one that is not, or the clock is set back."""
+        self._first, self._ignored = number, None
 
     def add(self, picture: P) -> list[Window[P]]:
-        """Add a frame and return the windows it completes. A frame older than the open window is ignored."""
+        """Add a frame and return the windows it completes.
+
+        A frame of the window before the open one is ignored. An older one means that the clock was set back, so the
+        open window is complete.
+        """
         number = self._number(picture.time)
         if self._first is not None:
-            if number < self._first:
+            if number < self._first and number >= (self._ignored or number):
+                self._ignored = number
                 return []
             self._first = None
+        done: list[Window[P]] = []
         if self._open is not None and number < self._open:
-            return []
-        done = self._close_before(number)
+            if number == self._open - 1:
+                return []
+            done = self.flush()
+        done += self._close_before(number)
         self._open = number
         if len(self._pictures) < self.frame_count:
             self._pictures.append(picture)

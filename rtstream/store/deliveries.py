@@ -26,6 +26,8 @@ class DeliveryRow:
     attempts: int
     next_at: float
     created_at: float
+    attempted_at: float | None
+    """Unix time of the last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,13 @@ class DeliveryAttemptRow:
     error: str
 
 
-_DELIVERIES = RowReader(DeliveryRow, deliveries)
+_DELIVERIES = RowReader(
+    DeliveryRow,
+    deliveries,
+    attempted_at=select(func.max(delivery_attempts.c.at))
+    .where(delivery_attempts.c.delivery_id == deliveries.c.id)
+    .scalar_subquery(),
+)
 _ATTEMPTS = RowReader(DeliveryAttemptRow, delivery_attempts)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
 
-from rtstream.rules.gaps import joins
+from rtstream.rules.gaps import SET_BACK_S, joins
 from rtstream.states import GapReason
+from rtstream.store import recordings
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import gaps, scenes
+from rtstream.store.tables import gaps, scene_indexes, scenes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class GapRow:
     dropped: int
     analysed: bool
     created_at: float
+    after_scene: int | None
+    after_media: float | None
 
 
 _GAPS = RowReader(GapRow, gaps)
@@ -44,8 +48,12 @@ def insert(
     index_id: str | None = None,
     engine: str = "",
     dropped: int = 0,
+    after_media: float | None = None,
 ) -> int:
-    """Add a gap. Returns its id."""
+    """Add a gap. Returns its id.
+
+    By default, ``after_media`` is the last step of the clock, back in time, that is in the footage.
+    """
     values = {
         "stream_id": stream_id,
         "index_id": index_id,
@@ -57,6 +65,8 @@ def insert(
         "dropped": dropped,
         "analysed": False,
         "created_at": now,
+        "after_scene": _after_scene(conn, index_id),
+        "after_media": _last_step(conn, stream_id) if after_media is None else after_media,
     }
     key = conn.execute(gaps.insert().values(**values)).inserted_primary_key
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
@@ -65,18 +75,25 @@ def insert(
 def begin(
     conn: Connection, stream_id: str, index_id: str | None, engine: str, start: float, reason: GapReason, now: float
 ) -> None:
-    """Add a gap whose end is not known yet, unless there is one that has not ended."""
-    if open_gap(conn, stream_id, index_id, engine) is None:
-        insert(
-            conn,
-            stream_id=stream_id,
-            index_id=index_id,
-            engine=engine,
-            start=start,
-            end=None,
-            reason=reason,
-            now=now,
-        )
+    """Add a gap whose end is not known yet, unless there is one that has not ended.
+
+    If ``start`` is in the future, the clock was set back while no engine ran. A gap then ends with the footage from
+    before that, and another one begins with the footage since then.
+    """
+    if open_gap(conn, stream_id, index_id, engine) is not None:
+        return
+    owner = {"stream_id": stream_id, "index_id": index_id, "engine": engine}
+    if start > now + SET_BACK_S:
+        step = _around_step(conn, stream_id, start)
+        if step.until > start:
+            before = _last_step(conn, stream_id, step.media)
+            insert(conn, start=start, end=step.until, reason=reason, now=now, after_media=before, **owner)
+        start = min(step.since, now)
+        if index_id is not None:
+            note_set_back(conn, index_id, start)
+        insert(conn, start=start, end=None, reason=reason, now=now, after_media=step.media, **owner)
+    else:
+        insert(conn, start=start, end=None, reason=reason, now=now, **owner)
 
 
 def open_gap(conn: Connection, stream_id: str, index_id: str | None, engine: str = "") -> GapRow | None:
@@ -85,10 +102,48 @@ def open_gap(conn: Connection, stream_id: str, index_id: str | None, engine: str
 
 
 def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: str, end: float) -> None:
-    """Set the end of a gap that has not ended. One that would be empty is removed."""
-    owner = (*_owner(stream_id, index_id, engine), gaps.c.end.is_(None))
-    conn.execute(delete(gaps).where(*owner, gaps.c.start >= end))
-    conn.execute(update(gaps).where(*owner).values(end=end))
+    """Set the end of a gap that has not ended. One that would be empty is removed.
+
+    If the clock was set back meanwhile, the gap ends with the footage from before that, and another one begins with the
+    footage since then.
+    """
+    gap = open_gap(conn, stream_id, index_id, engine)
+    if gap is None:
+        return
+    if end < gap.start - SET_BACK_S:
+        step = _around_step(conn, stream_id, gap.start)
+        if index_id is not None:
+            note_set_back(conn, index_id, min(step.since, end))
+        if step.since < end:
+            insert(
+                conn,
+                stream_id=stream_id,
+                index_id=index_id,
+                engine=engine,
+                start=step.since,
+                end=end,
+                reason=gap.reason,
+                now=gap.created_at,
+                after_media=step.media,
+            )
+        end, after_media = step.until, _last_step(conn, stream_id, step.media)
+    else:
+        after_media = gap.after_media
+    if end <= gap.start:
+        remove(conn, [gap.id])
+    else:
+        conn.execute(update(gaps).where(gaps.c.id == gap.id).values(end=end, after_media=after_media))
+
+
+def add_hole(conn: Connection, stream_id: str, index_id: str | None, engine: str, start: float, end: float) -> None:
+    """Add a gap for footage that did not arrive live, from ``start`` to ``end``, between which the clock may be set.
+
+    Nothing is added while there is a gap that has not ended.
+    """
+    if open_gap(conn, stream_id, index_id, engine) is None:
+        owner = {"stream_id": stream_id, "index_id": index_id, "engine": engine}
+        insert(conn, start=start, end=None, reason=GapReason.NOT_RECEIVED, now=end, **owner)
+        finish_open(conn, stream_id, index_id, engine, end)
 
 
 @dataclass(frozen=True)
@@ -113,7 +168,8 @@ def extend(conn: Connection, dropped: DroppedWindows, now: float) -> None:
         gaps.c.end.is_not(None),
     )
     found = _GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
-    if found is None or found.end is None or not joins(start, end, (found.start, found.end)):
+    set_back = found is not None and (found.after_scene or 0) != (_after_scene(conn, index_id) or 0)
+    if found is None or found.end is None or set_back or not joins(start, end, (found.start, found.end)):
         insert(
             conn,
             stream_id=stream_id,
@@ -181,18 +237,72 @@ def remove(conn: Connection, gap_ids: Sequence[int]) -> None:
     conn.execute(delete(gaps).where(gaps.c.id.in_(gap_ids)))
 
 
-def looked_until(conn: Connection, index_id: str, now: float) -> float | None:
-    """Return the end of the newest window before ``now`` that an index looked at live."""
-    query = select(scenes.c.end).where(scenes.c.index_id == index_id, scenes.c.start < now, scenes.c.gap_id.is_(None))
+def looked_until(conn: Connection, index_id: str) -> float | None:
+    """Return the end of the newest window that an index looked at live since the clock was last set back."""
+    query = select(scenes.c.end).where(
+        scenes.c.index_id == index_id,
+        scenes.c.gap_id.is_(None),
+        scenes.c.id > func.coalesce(select(scene_indexes.c.after_scene).where(_is(index_id)).scalar_subquery(), 0),
+    )
     return conn.execute(query.order_by(scenes.c.start.desc()).limit(1)).scalar()
 
 
-def looked_at(conn: Connection, index_id: str, start: float, end: float) -> list[float]:
-    """Return the starts of the windows in [start, end) that an index has looked at."""
+def looked_at(conn: Connection, index_id: str, start: float, end: float, after_scene: int | None) -> list[float]:
+    """Return the starts of the windows in [start, end) that an index has looked at since the scene ``after_scene``."""
     query = select(scenes.c.start).where(
-        scenes.c.index_id == index_id, scenes.c.start >= start - 1e-3, scenes.c.start < end
+        scenes.c.index_id == index_id,
+        scenes.c.start >= start - 1e-3,
+        scenes.c.start < end,
+        scenes.c.id > (after_scene or 0),
     )
     return list(conn.execute(query).scalars())
+
+
+def note_set_back(conn: Connection, index_id: str, at: float) -> None:
+    """Store that the scenes of an index so far are from before the clock was set back, to the Unix time ``at``."""
+    last = select(func.max(scenes.c.id)).where(scenes.c.index_id == index_id).scalar_subquery()
+    conn.execute(update(scene_indexes).where(_is(index_id)).values(after_scene=last, looked_from=at))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step of the clock, back in time, in the footage of a stream.
+
+    ``since`` and ``until`` are the start of the footage after it and the end of the footage before it, in Unix seconds.
+    Without footage after it, ``since`` is infinite. ``media`` is the media time of the last recording before it.
+    """
+
+    since: float
+    until: float
+    media: float | None
+
+
+def _around_step(conn: Connection, stream_id: str, before: float) -> _Step:
+    """Return the step after ``before``, which is a Unix time on the clock as it was before the step."""
+    since = math.inf
+    for take in recordings.newest_takes(conn, stream_id):
+        if take.ended_at >= before - SET_BACK_S or take.ended_at > since + SET_BACK_S:
+            return _Step(since, take.ended_at, take.media_start)
+        since = take.started_at
+    return _Step(since, before, None)
+
+
+def _last_step(conn: Connection, stream_id: str, until_media: float | None = None) -> float:
+    """Return the media time of the last recording before the last step of the clock, or 0 without one."""
+    since = math.inf
+    for take in recordings.newest_takes(conn, stream_id, until_media):
+        if take.ended_at > since + SET_BACK_S:
+            return take.media_start
+        since = take.started_at
+    return 0.0
+
+
+def _is(index_id: str | None) -> ColumnElement[bool]:
+    return scene_indexes.c.id == index_id
+
+
+def _after_scene(conn: Connection, index_id: str | None) -> int | None:
+    return conn.execute(select(scene_indexes.c.after_scene).where(_is(index_id))).scalar()
 
 
 def count_scenes(conn: Connection, index_id: str, gap_id: int, start: float, end: float) -> int:

@@ -104,6 +104,8 @@ scene_indexes = Table(
     Column("created_at", Float, nullable=False),
     # When it was last started by request, in Unix seconds. Windows before it do not belong to a gap.
     Column("looked_from", Float),
+    # Scenes up to this one are from before the clock was last set back. They may have the times of later windows.
+    Column("after_scene", Integer),
 )
 
 scenes = Table(
@@ -147,6 +149,10 @@ gaps = Table(
     # Whether everything was analysed. Alerts may still have to be evaluated.
     Column("analysed", Boolean, nullable=False, default=False),
     Column("created_at", Float, nullable=False),
+    # Only later scenes are of its windows; see ``scene_indexes.after_scene``.
+    Column("after_scene", Integer),
+    # Only recordings with a larger ``media_start`` are in it. Earlier ones are from before the clock was set back.
+    Column("after_media", Float),
     # The numbers of gaps are in scenes, so they are never used again.
     sqlite_autoincrement=True,
 )
@@ -169,6 +175,8 @@ transcript_progress = Table(
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
     Column("engine", String, primary_key=True),
     Column("heard_until", Float, nullable=False),
+    # The last segment at that time. Earlier ones may be from before the clock was set back.
+    Column("after_segment", Integer),
 )
 
 transcript_jobs = Table(

@@ -84,8 +84,10 @@ def jobs(conn: Connection, stream_id: str | None = None) -> list[TranscriptJobRo
 def note_heard(conn: Connection, stream_id: str, engine: str, until: float) -> None:
     """Store that all speech before the Unix time ``until`` is transcribed."""
     where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
-    if not conn.execute(update(transcript_progress).where(*where).values(heard_until=until)).rowcount:
-        conn.execute(transcript_progress.insert().values(stream_id=stream_id, engine=engine, heard_until=until))
+    last = select(func.max(transcript_segments.c.id)).scalar_subquery()
+    values = {"heard_until": until, "after_segment": last}
+    if not conn.execute(update(transcript_progress).where(*where).values(values)).rowcount:
+        conn.execute(transcript_progress.insert().values(stream_id=stream_id, engine=engine, **values))
 
 
 def forget_heard(conn: Connection, stream_id: str, engine: str) -> None:
@@ -94,19 +96,21 @@ def forget_heard(conn: Connection, stream_id: str, engine: str) -> None:
     conn.execute(delete(transcript_progress).where(*where))
 
 
-def heard_until(conn: Connection, stream_id: str, engine: str, now: float) -> float | None:
+def heard_until(conn: Connection, stream_id: str, engine: str) -> float | None:
     """Return the time up to which a transcript is complete that was running when the engine ended, else None."""
     where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
-    noted = conn.execute(select(transcript_progress.c.heard_until).where(*where)).scalar()
+    query = select(transcript_progress.c.heard_until, transcript_progress.c.after_segment)
+    noted = conn.execute(query.where(*where)).first()
     if noted is None:
         return None
-    newest = select(transcript_segments.c.end).where(
+    since = select(transcript_segments.c.end, transcript_segments.c.detail).where(
         transcript_segments.c.stream_id == stream_id,
         transcript_segments.c.engine == engine,
-        transcript_segments.c.start < now,
+        transcript_segments.c.id > (noted.after_segment or 0),
+        transcript_segments.c.end > noted.heard_until,
     )
-    spoken = conn.execute(newest.order_by(transcript_segments.c.start.desc()).limit(1)).scalar()
-    return max(noted, spoken or 0.0)
+    live = [row.end for row in conn.execute(since) if not (row.detail or {}).get("late")]
+    return max([noted.heard_until, *live])
 
 
 def add(conn: Connection, **values: object) -> int:

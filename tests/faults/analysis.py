@@ -23,6 +23,8 @@ TOUCH_S = 0.1
 """Overlap of two parts of a sentence that counts as a repetition."""
 MARGIN_S = 1.0
 """Seconds around a sentence that must be recorded as well, because recognition cuts at silence."""
+HOLE_S = 0.5
+"""Seconds without a frame after which the network was silent, so that a sentence is not recorded as a whole."""
 FROM_S, UNTIL_S = 3.0, 4.0
 """Seconds after the beginning and before the end of a run that are not counted: analysis starts and ends there."""
 
@@ -37,6 +39,7 @@ class Looked:
         twice: Number of those that are there too often.
         counted: Number of missing ones without a fault nearby that the engine itself counts as skipped or waiting.
         wrong: Results that do not show the recorded frames.
+        lost: Descriptions of the missing ones.
     """
 
     expected: int = 0
@@ -44,6 +47,7 @@ class Looked:
     twice: int = 0
     counted: int = 0
     wrong: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     @property
     def unexplained(self) -> int:
@@ -57,6 +61,7 @@ class Looked:
             self.twice + other.twice,
             self.counted + other.counted,
             self.wrong + other.wrong,
+            self.lost + other.lost,
         )
 
 
@@ -96,13 +101,20 @@ def windows(
         scenes.setdefault(round(row["start"] / WINDOW_S), []).append(row)
     found = Looked()
     whole: Counter[int] = Counter()
+    again = Counter(number for one in placed for number in _whole_windows(one))
     for one in placed:
         for number in _whole_windows(one):
+            again[number] -= 1
             start = one.sent_at(number * WINDOW_S)
-            if within.hold(start, start + WINDOW_S):
+            empty = one.longest_hole_s(number * WINDOW_S, (number + 1) * WINDOW_S) >= WINDOW_S
+            if within.hold(start, start + WINDOW_S) and not empty:
                 whole[number] += 1
                 if whole[number] > len(scenes.get(number, ())):
-                    found.missing[_near(start, start + WINDOW_S, injected)] += 1
+                    kind = _near(start, start + WINDOW_S, injected)
+                    if kind and again[number] and number in scenes:
+                        continue  # the later recording of this moment was looked at
+                    found.missing[kind] += 1
+                    found.lost.append(f"{stream.name}: window at {number * WINDOW_S} near {kind or 'no fault'}")
     found.expected = whole.total()
     for number, there in scenes.items():
         shown = Counter(frame for row in there for frame in set(_frames(row["text"])))
@@ -168,13 +180,16 @@ def sentences(
                 continue
             if not within.hold(numbering.epoch + sent - MARGIN_S, numbering.epoch + sent + SPOKEN_S + MARGIN_S):
                 continue
-            found.expected += 1
             at = numbering.epoch + sent + one.clock_s
+            if one.longest_hole_s(at - MARGIN_S, at + SPOKEN_S + MARGIN_S) > HOLE_S:
+                continue
+            found.expected += 1
             text = f"sentence {round(sent % loop_s / SENTENCE_S)}"
             there = [span for span in heard.get(text, ()) if abs(span[0] - at) < SENTENCE_S]
             if not there:
                 kind = _near(at - one.clock_s, at - one.clock_s + SENTENCE_S, injected)
                 found.missing[kind] += 1
+                found.lost.append(f"{stream.name}: {text} at {at:.1f} near {kind or 'no fault'}")
                 found.counted += not kind and any(start < at + SENTENCE_S and at < end for start, end in gaps)
             elif any(after[0] < before[1] - TOUCH_S for before, after in pairwise(there)):
                 found.twice += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,12 @@ class Placed:
     def sent_at(self, at: float) -> float:
         """Return the Unix time of the computer for a time of the recording."""
         return at - self.clock_s
+
+    def longest_hole_s(self, start: float, end: float) -> float:
+        """Return the longest time without a frame in [start, end), in seconds. Times are those of the recording."""
+        times = [frame.at for frame in self.recording.frames]
+        within = times[bisect_left(times, start) : bisect_left(times, end)]
+        return max(after - before for before, after in pairwise([start, *within, end]))
 
 
 @dataclass

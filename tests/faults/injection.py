@@ -153,8 +153,9 @@ def _power_cut(rig: Rig, fault: Fault, done: Injected, stream: Watched) -> None:
     done.costs_from = done.began - FRAGMENT_S - GOP_S
     _kill_all(rig)
     files = sorted((rig.data_dir / "media" / stream.id).glob("*/*.m4s"), key=lambda path: path.stat().st_mtime)
-    lost_s = _cut(files[-1], fault.target) if files else 0.0
-    done.costs_from -= lost_s
+    if files:  # its end may be older than the fault
+        written = files[-1].stat().st_mtime - FRAGMENT_S - GOP_S
+        done.costs_from = min(done.costs_from, written) - _cut(files[-1], fault.target)
     time.sleep(fault.duration_s)
     rig.start()
     done.costs_to = time.time() + slowed(RECONNECT_S)

@@ -25,8 +25,8 @@ SETTLE_S = 30.0
 """Seconds that webhooks and decisions may take after the last fault."""
 
 
-BACKFILL_S = 60.0
-"""Seconds that the windows of gaps may take after the last fault."""
+BACKFILL_S = 120.0
+"""Seconds that the analysis of gaps may take after the last fault."""
 
 
 @dataclass
@@ -66,7 +66,8 @@ class Report:
             found += [f"{some.twice} {name} were analysed twice"] * bool(some.twice)
             found += some.wrong
             lost = max(0, some.missing.total() - some.counted) if strict else some.unexplained
-            found += [f"{lost} {name} were not analysed, and are not counted as skipped or waiting"] * bool(lost)
+            if lost:
+                found += [f"{lost} {name} were not analysed, and are not counted as skipped or waiting", *some.lost]
         return [*found, *self.decided.flaws, *self.played.flaws]
 
 
@@ -120,13 +121,9 @@ def _settle(rig: Rig) -> None:
         wait_until(lambda: rig.engine.stream(one.id)["health"]["state"] == "connected", f"{one.name} is back")  # noqa: B023
         before = rig.engine.stream(one.id)["recorded_bytes"]
         wait_until(lambda: rig.engine.stream(one.id)["recorded_bytes"] > before, f"{one.name} is recorded")  # noqa: B023
-    with suppress(AssertionError):  # the checks below name the missing ones
-        wait_until(lambda: not sum(_waiting(rig, one.id) for one in rig.streams), "the windows of gaps", BACKFILL_S)
-
-
-def _waiting(rig: Rig, stream_id: str) -> int:
-    """Return the number of windows that are still to be looked at."""
-    return sum(index["windows_waiting"] for index in rig.engine.stream(stream_id)["indexes"])
+    with suppress(AssertionError), reading(rig.data_dir) as db:  # the checks below name the missing ones
+        query = "select count(*) from gaps where not analysed"
+        wait_until(lambda: not db.execute(query).fetchone()[0], "the analysis of all gaps", BACKFILL_S)
 
 
 def _wait_for_rows(rig: Rig) -> None:

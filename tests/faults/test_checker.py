@@ -90,7 +90,7 @@ def test_frames_are_recognised_whatever_the_clock_was_set_to(steps: tuple[float,
     assert (found.sent, found.missing, found.twice) == (at - 100, [], [])
 
 
-def looked_at(scenes: Sequence[tuple[int, list[int]]]) -> analysis.Looked:
+def looked_at(scenes: Sequence[tuple[int, list[int]]], frames: Sequence[int] = range(200)) -> analysis.Looked:
     """The checker's view of ten recorded windows with these scenes, each the number of its window and its frames."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.row_factory = sqlite3.Row
@@ -98,7 +98,7 @@ def looked_at(scenes: Sequence[tuple[int, list[int]]]) -> analysis.Looked:
         first = EPOCH // 2
         values = [("idx", (first + window) * 2, description(frames), "ok") for window, frames in scenes]
         db.executemany("insert into scenes values (?, ?, ?, ?)", values)
-        made = recording(range(200))
+        made = recording(frames)
         made.rows = [Row(EPOCH, 20.0, "", 0, 0)]
         stream = Watched("rts", "door", "idx", 0.0)
         bounds = analysis.Bounds(EPOCH - 1, EPOCH + 21)
@@ -115,6 +115,15 @@ def test_windows_that_were_all_looked_at_once_have_no_flaw() -> None:
 
 def test_a_window_that_was_not_looked_at_is_found() -> None:
     assert looked_at([*WHOLE[:4], *WHOLE[5:]]).missing.total() == 1
+
+
+def test_a_window_of_which_no_frame_was_sent_is_not_expected() -> None:
+    found = looked_at([*WHOLE[:4], *WHOLE[5:]], [*range(77), *range(100, 200)])
+    assert (found.expected, found.missing.total(), found.lost) == (9, 0, [])
+
+
+def test_missing_windows_are_named_with_their_streams() -> None:
+    assert [text.split()[0] for text in looked_at(WHOLE[:8]).lost] == ["door:", "door:"]
 
 
 def test_a_window_that_was_looked_at_twice_is_found() -> None:

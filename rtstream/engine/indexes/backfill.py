@@ -185,7 +185,7 @@ class IndexBackfill:
         assert index is not None
         length = index.length
         live = [job.start for job in (*index.waiting, *filter(None, [index.working]))]
-        ready = min([gap.end, self._footage.settled(conn, gap.stream_id), *live])
+        ready = min([gap.end, self._footage.settled(conn, gap.stream_id, gap.reached), *live])
         stretch = max(STRETCH_S, 10 * length)
         until = gap.end if ready == gap.end else math.floor(ready / length) * length
         until = min(until, (math.floor(gap.reached / length) + math.ceil(stretch / length)) * length)
@@ -194,8 +194,8 @@ class IndexBackfill:
         return _Step(gap, index, self._missing(conn, gap, length, gap.reached, until), until)
 
     def _missing(self, conn: Connection, gap: GapRow, length: float, start: float, end: float) -> list[int]:
-        recorded = self._footage.recorded(conn, gap.stream_id, start, end)
-        known = rows.looked_at(conn, gap.index_id or "", start, end)
+        recorded = self._footage.recorded(conn, gap.stream_id, start, end, gap.after_media)
+        known = rows.looked_at(conn, gap.index_id or "", start, end, gap.after_scene)
         return missing_windows(start, end, length, known, recorded)
 
     async def _look(self, step: _Step) -> None:
@@ -220,7 +220,7 @@ class IndexBackfill:
             return
         began = time.monotonic()
         try:
-            store = await self._runner.look_back(index, await job_of(self._fetched.past, window), gap.id)
+            store = await self._runner.look_back(index, await job_of(self._fetched.past, window), gap)
         except Capped:  # this window is counted
             await self._db.write(rows.reach, gap.id, end)
             await self._give_up(index.id, index.length, replace(gap, reached=end), SkipReason.BUDGET_SPENT)
@@ -243,17 +243,20 @@ class IndexBackfill:
         most = max(1, int(AHEAD_S / index.length))
         wanted = [one for one in step.missing if one < number + most]
         try:
-            fetched.windows = await self._read(index, wanted[0], wanted[-1] + 1)
+            fetched.windows = await self._read(index, step.gap, wanted[0], wanted[-1] + 1)
         except RTStreamError:
             if len(wanted) == 1:
                 raise
-            fetched.windows = await self._read(index, number, number + 1)  # the damage may be in another window
+            fetched.windows = await self._read(
+                index, step.gap, number, number + 1
+            )  # the damage may be in another window
         return fetched.windows.pop(number, None)
 
-    async def _read(self, index: RunningVisualIndex, first: int, last: int) -> dict[int, Window[Picture]]:
+    async def _read(self, index: RunningVisualIndex, gap: GapRow, first: int, last: int) -> dict[int, Window[Picture]]:
         start, end = first * index.length, last * index.length
         interval_s = index.length / index.frame_count
-        pictures = await self._footage.pictures(index.stream_id, start, end, interval_s, self._visual.max_side)
+        size = self._visual.max_side
+        pictures = await self._footage.pictures(index.stream_id, start, end, interval_s, size, gap.after_media)
         windows: Windows[Picture] = Windows(index.length, index.frame_count)
         found = [window for picture in pictures for window in windows.add(picture)] + windows.flush()
         return {round(window.start / index.length): window for window in found}

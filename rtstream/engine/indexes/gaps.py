@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TypeAlias
 
 import anyio
 from sqlalchemy import Connection
 
-from rtstream.rules.gaps import gap_start
+from rtstream.rules.gaps import JOIN_S, gap_start
 from rtstream.states import GapReason
 from rtstream.store import gaps as rows
 from rtstream.store.gaps import DroppedWindows
 from rtstream.store.indexes import IndexRow
 from rtstream.store.queue import WriteQueue
+
+_Key: TypeAlias = tuple[str, GapReason, int]
 
 
 class GapLog:
@@ -21,8 +24,10 @@ class GapLog:
 
     def __init__(self, queue: WriteQueue) -> None:
         self._queue = queue
-        self._dropped: dict[tuple[str, GapReason], DroppedWindows] = {}  # not written yet
-        self._writing: set[tuple[str, GapReason]] = set()
+        self._dropped: dict[_Key, DroppedWindows] = {}  # not written yet
+        self._writing: set[_Key] = set()
+        self._newest: dict[str, float] = {}  # start of the last window that was dropped, by index
+        self._steps = 0  # of the clock, backwards
         self.changed = anyio.Event()
 
     @property
@@ -36,7 +41,7 @@ class GapLog:
         now = time.time()
 
         def write(conn: Connection) -> None:
-            start = gap_start(length, row.created_at, row.looked_from, rows.looked_until(conn, row.id, now))
+            start = gap_start(length, row.created_at, row.looked_from, rows.looked_until(conn, row.id))
             rows.begin(conn, row.stream_id, row.id, "", start, GapReason.ENGINE_ENDED, now)
 
         await self._queue.write_then(write, self.wake)
@@ -45,13 +50,20 @@ class GapLog:
         """End the open gap of an index. Its live windows begin at the Unix time ``at``."""
         self._queue.put(lambda conn: rows.finish_open(conn, stream_id, index_id, "", at), self.wake)
 
+    def add_hole(self, stream_id: str, index_id: str, start: float, end: float) -> None:
+        """Add a gap for pictures of [start, end) that did not arrive."""
+        self._queue.put(lambda conn: rows.add_hole(conn, stream_id, index_id, "", start, end), self.wake)
+
     def drop(self, stream_id: str, index_id: str, start: float, end: float, reason: GapReason) -> None:
         """Add a window that was not looked at live to a gap.
 
         Windows that wait for the database become one write, so they need little room.
         """
         dropped = DroppedWindows(stream_id, index_id, start, end, 1, reason)
-        key = index_id, reason
+        if start < self._newest.get(index_id, start) - JOIN_S:
+            self._steps += 1  # windows from before and after a step of the clock are not one range
+        self._newest[index_id] = start
+        key = index_id, reason, self._steps
         before = self._dropped.get(key)
         if before is not None:
             start, end = min(before.start, start), max(before.end, end)
@@ -65,7 +77,7 @@ class GapLog:
             if self._write(key):
                 self._writing.add(key)
 
-    def _write(self, key: tuple[str, GapReason]) -> bool:
+    def _write(self, key: _Key) -> bool:
         taken = self._dropped[key]
 
         def write(conn: Connection) -> None:

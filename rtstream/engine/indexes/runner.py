@@ -24,6 +24,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import Capped, ModelCalls
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionAnswer, VisionProvider
+from rtstream.rules.gaps import SET_BACK_S
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
@@ -31,6 +32,7 @@ from rtstream.states import GapReason, IndexStatus, SceneStatus, SkipReason
 from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
+from rtstream.store.gaps import GapRow
 from rtstream.store.journal import Entry
 from rtstream.store.queue import WriteQueue
 
@@ -74,6 +76,8 @@ class RunningIndex:
     waiting: deque[WindowJob] = field(default_factory=deque)
     working: WindowJob | None = None
     """The window that is being looked at."""
+    looked_at: float = -inf
+    """Start of the last window that was looked at, in Unix seconds."""
     put_at: float = -inf
     """Monotonic time at which the last window arrived."""
     recorded: bool = False
@@ -242,12 +246,16 @@ class IndexRunner:
         failed = values["status"] is SceneStatus.FAILED
         changed = failed or index.failing
         index.failing = failed
+        set_back = job.start < index.looked_at - SET_BACK_S
+        index.looked_at = job.start
 
         def stored() -> None:
             self._journal.wake()
             self._listener.scene_stored(index.id)
 
         def store(conn: Connection) -> None:
+            if set_back:
+                gap_rows.note_set_back(conn, index.id, job.start)
             self._store(conn, index, values, counts)
             if changed:
                 failure = values["detail"].get("failure", "")
@@ -260,7 +268,7 @@ class IndexRunner:
         if not await self._queue.write_then(store, stored, size):
             self._miss(index, job, GapReason.DATABASE_UNAVAILABLE)
 
-    async def look_back(self, index: RunningIndex, job: WindowJob, gap_id: int) -> Callable[[Connection], None]:
+    async def look_back(self, index: RunningIndex, job: WindowJob, gap: GapRow) -> Callable[[Connection], None]:
         """Look at a window of the past.
 
         Returns:
@@ -272,9 +280,9 @@ class IndexRunner:
         values, counts = await self._answer(index, job)
 
         def store(conn: Connection) -> None:
-            if not gap_rows.looked_at(conn, index.id, job.start, job.start + 1e-3):
-                self._store(conn, index, values | {"gap_id": gap_id}, counts | {"late": 1})
-            gap_rows.reach(conn, gap_id, job.end)
+            if not gap_rows.looked_at(conn, index.id, job.start, job.start + 1e-3, gap.after_scene):
+                self._store(conn, index, values | {"gap_id": gap.id}, counts | {"late": 1})
+            gap_rows.reach(conn, gap.id, job.end)
 
         return store
 

@@ -17,7 +17,9 @@ from rtstream.engine.model_calls import ModelCalls
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
-from rtstream.rules.gaps import first_whole_window
+from rtstream.rules.gaps import Arrivals, first_whole_window
+from rtstream.rules.playlist import Range
+from rtstream.rules.sample_grid import grid_cell
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.windows import Window, Windows
 from rtstream.store.indexes import IndexRow
@@ -49,6 +51,7 @@ class RunningVisualIndex(RunningIndex):
     """Set only with ``skip_unchanged``."""
     resuming: bool = False
     """Whether a gap before the first window is still open. That window is then a whole one."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
     session: str = ""
     """Session of the vision provider, if it is not that of the live windows."""
     windows: Windows[Picture] = field(init=False)
@@ -133,16 +136,28 @@ class VisualIndexes:
             if index is not None and index.stream_id == stream_id:
                 if index.resuming:
                     self.resume_at(index, picture.time)
+                hole = index.arrivals.add(picture.time, picture.time)
+                if hole is not None and index.recorded:
+                    self._note_hole(index, hole)
                 await self._complete(index, index.windows.add(picture))
+
+    def _note_hole(self, index: RunningVisualIndex, hole: Range) -> None:
+        """Begin a gap for the whole windows of which no picture has arrived."""
+        start = math.ceil(hole[0] / index.length) * index.length
+        end = grid_cell(hole[1], index.length) * index.length
+        if start < end or hole[1] < hole[0]:
+            self._gaps.add_hole(index.stream_id, index.id, start, end)
 
     async def clock(self, stream_id: str, reached: float) -> None:
         """Complete the windows that end before the Unix time ``reached``, up to which the stream was sampled."""
         for index in self.of_stream(stream_id):
+            index.arrivals.reach(reached)
             await self._complete(index, index.windows.reach(reached))
 
     async def recording_ended(self, stream_id: str) -> None:
         """Complete the current windows early, because the recording has ended."""
         for index in self.of_stream(stream_id):
+            index.arrivals.cut()
             await self._complete(index, index.windows.flush())
 
     async def _complete(self, index: RunningVisualIndex, windows: list[Window[Picture]]) -> None:

@@ -34,16 +34,19 @@ class FootageReader:
         self._media = media
         self._extractor = Extractor(PROCESSES, WAITING)
 
-    def settled(self, conn: Connection, stream_id: str) -> float:
-        """Return the Unix time up to which nothing more is added to a stream's footage."""
-        return settled_until(time.time(), rows.newest_end(conn, stream_id))
+    def settled(self, conn: Connection, stream_id: str, start: float) -> float:
+        """Return the Unix time up to which nothing more is added to a stream's footage that begins at ``start``."""
+        return settled_until(time.time(), rows.newest_end(conn, stream_id), start)
 
-    def recorded(self, conn: Connection, stream_id: str, start: float, end: float) -> list[Range]:
-        """Return the recorded ranges in [start, end)."""
-        return coverage(rows.each_segment(conn, stream_id, start, end), start, end)[0]
+    def recorded(
+        self, conn: Connection, stream_id: str, start: float, end: float, after_media: float | None
+    ) -> list[Range]:
+        """Return the recorded ranges in [start, end), of the recordings between two steps of the clock."""
+        found = rows.segments_between(conn, stream_id, start, end)
+        return coverage(iter(rows.without_others(conn, stream_id, after_media, found)), start, end)[0]
 
     async def pictures(
-        self, stream_id: str, start: float, end: float, interval_s: float, max_side: int
+        self, stream_id: str, start: float, end: float, interval_s: float, max_side: int, after_media: float | None
     ) -> list[Picture]:
         """Return the pictures of [start, end) on the sampling grid, oldest first.
 
@@ -53,6 +56,7 @@ class FootageReader:
             end: End of the range in Unix seconds.
             interval_s: Seconds between pictures.
             max_side: Longest side of a picture in pixels.
+            after_media: Media time of the last recording before the step of the clock to begin with, if there was one.
 
         Raises:
             RTStreamError: A part of the footage cannot be read.
@@ -64,13 +68,15 @@ class FootageReader:
             cells = max(1, int(CALL_S / interval_s))
             until = min(end, (grid_cell(at, interval_s) + cells) * interval_s)
             stop = min(until, at + CALL_S) if interval_s > CALL_S else until
-            taken = await self._call(stream_id, at, stop, interval_s, max_side)
+            recordings = await self._db.read(self._recordings, stream_id, at, stop, after_media)
+            taken = await self._call(recordings, at, stop, interval_s, max_side)
             found += taken
             at = until if taken else stop
         return found
 
-    async def _call(self, stream_id: str, start: float, end: float, interval_s: float, max_side: int) -> list[Picture]:
-        recordings = await self._db.read(self._recordings, stream_id, start, end)
+    async def _call(
+        self, recordings: list[StoredRecording], start: float, end: float, interval_s: float, max_side: int
+    ) -> list[Picture]:
         if not recordings:
             return []
         async with self._media.lease(keys(recordings)) as files:
@@ -79,21 +85,24 @@ class FootageReader:
         by_cell = {grid_cell(frame.time, interval_s): frame for frame in reversed(frames)}
         return [Picture(one.time, one.jpeg, one.width, one.height) for _, one in sorted(by_cell.items())]
 
-    async def audio(self, stream_id: str, start: float, end: float) -> list[AudioBlock]:
+    async def audio(self, stream_id: str, start: float, end: float, after_media: float | None) -> list[AudioBlock]:
         """Return the audio of [start, end) in short blocks, oldest first. A range of a minute has 2 MB.
 
         Raises:
             RTStreamError: The footage cannot be read.
         """
-        recordings = await self._db.read(self._recordings, stream_id, start - MARGIN_S, end + MARGIN_S)
+        recordings = await self._db.read(self._recordings, stream_id, start - MARGIN_S, end + MARGIN_S, after_media)
         if not recordings:
             return []
         async with self._media.lease(keys(recordings)) as files:
             return await self._extractor.run(recorded_audio, files, recordings, start, end)
 
-    def _recordings(self, conn: Connection, stream_id: str, start: float, end: float) -> list[StoredRecording]:
+    def _recordings(
+        self, conn: Connection, stream_id: str, start: float, end: float, after_media: float | None
+    ) -> list[StoredRecording]:
         pieces: dict[str, list[StoredSegment]] = {}
-        for row in rows.segments_between(conn, stream_id, start, end):
+        found = rows.segments_between(conn, stream_id, start, end)
+        for row in rows.without_others(conn, stream_id, after_media, found):
             pieces.setdefault(row.recording_id, []).append(stored_segment(stream_id, row))
         inits = rows.inits(conn, pieces)
         return [StoredRecording(inits[recording], own) for recording, own in pieces.items() if recording in inits]

@@ -50,6 +50,7 @@ class RecorderEvents:
                 self._projection.cue(stream_id, message.recording_id)
             case m.RecordingEnded():
                 self._projection.cue(stream_id, message.recording_id)
+                self._transcripts.recording_ended(stream_id)
                 await self._visual.recording_ended(stream_id)
             case m.RecorderHealth():
                 await self._state(stream_id, message)
@@ -67,6 +68,7 @@ class RecorderEvents:
         """Close the recording of a stream whose recorder ended or lost its source."""
         with suppress(DatabaseUnavailable, OSError):  # the projection tries again
             await self._projection.settle(stream_id)
+        self._transcripts.recording_ended(stream_id)
         await self._visual.recording_ended(stream_id)
 
     async def _state(self, stream_id: str, message: m.RecorderHealth) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import anyio
 from sqlalchemy import Connection
@@ -15,10 +16,13 @@ from sqlalchemy import Connection
 from rtstream import messages as m
 from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.recordings import FootageReader
-from rtstream.engine.transcripts.runner import BYTES_PER_S, RunningTranscript, TranscriptRunner
+from rtstream.engine.transcripts.runner import BYTES_PER_S, TranscriptRunner
+from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.errors import RTStreamError
 from rtstream.perception.protocols import ProviderError
-from rtstream.rules.gaps import MAX_AGE_S, newest_first
+from rtstream.rules.gaps import MAX_AGE_S, newest_first, too_many
+from rtstream.rules.speech_clock import CUT_S
+from rtstream.states import GapReason
 from rtstream.store import gaps as rows
 from rtstream.store.database import Database
 from rtstream.store.gaps import GapRow
@@ -37,6 +41,9 @@ BEHIND_S = 1.5
 ATTEMPTS = 3
 PATIENCE_S = 30.0
 """Seconds after a start at which a gap ends even if the stream has not sent audio."""
+TOO_MANY = "too many parts wait to be transcribed"
+TOO_OLD = "the recording was older than a day before there was time to transcribe it"
+NOT_RECORDED = "transcription fell behind live, and this part is not in the recording"
 
 
 class TranscriptBackfill:
@@ -59,10 +66,14 @@ class TranscriptBackfill:
         """Transcribe gaps until cancelled."""
         while True:
             try:
-                gap = await self._db.read(self._next)
-                if gap is not None:
-                    await self._transcribe(gap)
-                    continue
+                if not self._runner.writing:
+                    gap, excess = await self._db.read(self._next)
+                    for one in excess:
+                        await self._give_up(one, one.end or one.reached, TOO_MANY)
+                        await self._runner.finish_gap(one.id)
+                    if gap is not None:
+                        await self._transcribe(gap)
+                        continue
             except Exception as exc:  # noqa: BLE001 - logged
                 log_failure(log, "a gap could not be transcribed", exc)
             await anyio.sleep(POLL_S)
@@ -70,31 +81,41 @@ class TranscriptBackfill:
     def _live(self, gap: GapRow) -> RunningTranscript | None:
         return next((one for one in self._runner.of_stream(gap.stream_id) if one.engine == gap.engine), None)
 
-    def _next(self, conn: Connection) -> GapRow | None:
-        """Return the newest gap whose audio is complete."""
+    def _next(self, conn: Connection) -> tuple[GapRow | None, list[GapRow]]:
+        """Return the newest gap whose audio is complete, and the gaps of transcripts that have too many."""
         pending = [gap for gap in rows.to_analyse(conn) if gap.index_id is None and self._live(gap) is not None]
         if time.monotonic() - self._began > PATIENCE_S:
             for gap in pending:
                 live = self._live(gap)
                 if gap.end is None and live is not None and live.resuming:
                     self._runner.end_gap(live, time.time())
+        owners: dict[tuple[str, str], list[GapRow]] = {}
+        for gap in pending:
+            owners.setdefault((gap.stream_id, gap.engine), []).append(gap)
+        excess = [gap for gaps in owners.values() for gap in too_many(gaps)]
         for gap in newest_first(pending):
-            if gap.end is not None and self._footage.settled(conn, gap.stream_id) >= gap.end:
-                return gap
-        return None
+            if gap.end is not None and self._footage.settled(conn, gap.stream_id, gap.reached) >= gap.end:
+                return gap, excess
+        return None, excess
 
     async def _transcribe(self, gap: GapRow) -> None:
         live = self._live(gap)
         assert gap.end is not None
         if live is None:
             return
+        oldest = time.time() - MAX_AGE_S
+        if gap.reached < oldest:
+            until = min(oldest, gap.end)
+            await self._give_up(gap, until, TOO_OLD)
+            await self._db.write(rows.reach, gap.id, until)
+            gap = replace(gap, reached=until)
         past = RunningTranscript(
             gap.stream_id, live.stream_name, gap.engine, live.provider, live.language, gap_id=gap.id
         )
         failures, reason = 0, ""
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, past, max(gap.reached, time.time() - MAX_AGE_S), gap.end)
+                tasks.start_soon(self._read, past, gap)
                 await self._runner.transcribe_gap(past)
                 tasks.cancel_scope.cancel()
         except* ProviderError as group:
@@ -106,36 +127,50 @@ class TranscriptBackfill:
             return
         if failures:
             found = await self._db.read(rows.get, gap.id)
-            await self._runner.give_up(live, found.reached if found else gap.reached, gap.end, reason)
+            await self._give_up(found or gap, gap.end or gap.reached, reason)
         self._failures.pop(gap.id, None)
-        await self._db.write(rows.remove, [gap.id])
+        await self._runner.finish_gap(gap.id)
 
-    async def _read(self, past: RunningTranscript, start: float, end: float) -> None:
-        """Add the recorded audio of [start, end) to a transcript, as fast as the recogniser may take it."""
+    async def _give_up(self, gap: GapRow, end: float, reason: str) -> None:
+        """Count the rest of a gap before ``end`` as not transcribed."""
+        live = self._live(gap)
+        if live is not None and end > gap.reached:
+            await self._runner.give_up(live, gap.reached, end, reason)
+
+    async def _read(self, past: RunningTranscript, gap: GapRow) -> None:
+        """Add the recorded audio of a gap to a transcript, as fast as the recogniser may take it."""
+        at = heard = gap.reached
+        end = gap.end or at
         try:
-            at = start
             while at < end:
                 until = min(end, at + READ_S)
                 try:
-                    blocks = await self._footage.audio(past.stream_id, at, until)
+                    blocks = await self._footage.audio(past.stream_id, at, until, gap.after_media)
                 except RTStreamError as exc:
                     log.warning("audio of %s at %.1f cannot be read: %s", past.stream_id, at, exc)
                     blocks = []
                 for block in blocks:
+                    await self._hole(gap, heard, block.time)
+                    heard = block.time + len(block.samples) / BYTES_PER_S
                     await self._wait(past, len(block.samples) / BYTES_PER_S)
                     past.blocks.append(m.AudioTaken(block.time, block.samples))
                     past.waiting += len(block.samples)
                     past.arrived.set()
                 at = until
+            await self._hole(gap, heard, end)
         finally:
             past.stopping = True
             past.arrived.set()
+
+    async def _hole(self, gap: GapRow, start: float, end: float) -> None:
+        """Count audio that was skipped live and is not in the recording."""
+        if gap.reason is GapReason.OVERLOADED and end - start > CUT_S:
+            await self._give_up(replace(gap, reached=start), end, NOT_RECORDED)
 
     async def _wait(self, past: RunningTranscript, seconds: float) -> None:
         pause_s = seconds / SPEED
         await anyio.sleep(pause_s)
         while past.waiting > AHEAD_S * BYTES_PER_S or self._runner.behind_s > BEHIND_S:
-            pause_s = min(
-                2 * pause_s, 0.5
-            )  # live audio arrives ten times per second, and an event would wake each time
+            # Live audio arrives ten times per second, and an event would wake each time.
+            pause_s = min(2 * pause_s, 0.5)
             await anyio.sleep(pause_s)

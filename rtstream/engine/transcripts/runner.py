@@ -7,11 +7,9 @@ the transcript. A cut in the audio (a reconnect or a skip) ends the current sent
 from __future__ import annotations
 
 import logging
+import math
 import time
-from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
@@ -21,10 +19,14 @@ from sqlalchemy import Connection
 from rtstream import messages as m
 from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.journal import Journal
+from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.json_types import JsonObject
-from rtstream.perception.protocols import ProviderError, SpeechProvider, SpeechSession, Utterance
+from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
+from rtstream.rules.gaps import SET_BACK_S
+from rtstream.rules.playlist import Range
+from rtstream.rules.speech_clock import CUT_S, SpeechClock
 from rtstream.rules.text_safety import clean
-from rtstream.states import TranscriptState
+from rtstream.states import GapReason, TranscriptState
 from rtstream.store import gaps as gap_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import transcripts as rows
@@ -34,8 +36,6 @@ from rtstream.store.queue import WriteQueue
 log = logging.getLogger(__name__)
 
 BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
-CUT_S = 0.5
-"""Length in seconds from which a hole in the audio ends the sentence."""
 FINISH_TIMEOUT_S = 20.0
 REOPEN_S = 5.0
 REOPEN_MAX_S = 60.0
@@ -44,12 +44,14 @@ MAX_GAP_S = 60.0
 """Longest gap in one record, in seconds. A longer gap is written as several records."""
 MAX_LOST_S = 30.0
 """Most audio in seconds that counts as lost when a session breaks. Utterances are shorter."""
+FULL_S = 2.0
+"""Pause in seconds before the result of a gap is queued again that did not fit."""
 SILENT_S = 2.0
 """Seconds without audio after which a session ends. A silent stream still sends audio, but a lost one does not."""
+OVERLOADED = "transcription fell behind live"
 MAX_TEXT = 4000
 NOTE_EVERY_S = 5.0
 SETTLED_S = 20.0
-MAX_ANCHORS = 1000
 
 OnPartial = Callable[[Entry], None]
 """Delivers a partial utterance to current listeners. It is not stored."""
@@ -69,77 +71,6 @@ class UtteranceListener(Protocol):
     async def transcript_ended(self, stream_id: str, engine: str) -> None:
         """Handle that no more segments follow for now."""
         ...
-
-
-@dataclass
-class RunningTranscript:
-    """One running transcript of a stream."""
-
-    stream_id: str
-    stream_name: str
-    engine: str
-    """Name of the speech engine, under which the transcript is stored."""
-    provider: SpeechProvider
-    language: str | None
-    blocks: deque[m.AudioTaken] = field(default_factory=deque)
-    waiting: int = 0  # bytes
-    arrived: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    stopping: bool = False
-    ended: anyio.Event = field(default_factory=anyio.Event)
-    skipped_s: float = 0.0
-    gap: tuple[float, float, str] | None = None
-    """Start, end and reason of skipped audio that is not written yet."""
-    state: TranscriptState = TranscriptState.RUNNING
-    reason: str = ""
-    failures: int = 0
-    """Number of consecutive failures."""
-    recorded: bool = False
-    """Whether audio that is not transcribed live can be transcribed later."""
-    resuming: bool = False
-    """Whether a gap before the first audio is still open."""
-    gap_id: int = 0
-    """The gap that is transcribed, or 0 for the live transcript."""
-    noted_until: float = 0.0
-    audio_at: float = field(default_factory=time.monotonic)
-    """Monotonic time of the last audio."""
-
-
-class _Clock:
-    """Converts positions in a session's audio to Unix times, even when small holes or drift separate the two."""
-
-    def __init__(self) -> None:
-        self._fed = 0.0
-        self._positions: list[float] = []
-        self._offsets: list[float] = []
-        self.final_until = 0.0
-        """Unix time of the end of the last final utterance."""
-
-    def fits(self, at: float) -> bool:
-        """Return whether audio that starts at the Unix time ``at`` continues the fed audio."""
-        return not self._offsets or abs(self._offsets[-1] + self._fed - at) <= CUT_S
-
-    def feed(self, at: float, seconds: float) -> None:
-        """Note that ``seconds`` of audio starting at the Unix time ``at`` are fed."""
-        if not self._offsets or abs(self._offsets[-1] + self._fed - at) > 0.02:
-            self._positions.append(self._fed)
-            self._offsets.append(at - self._fed)
-            del self._positions[:-MAX_ANCHORS], self._offsets[:-MAX_ANCHORS]
-        self._fed += seconds
-
-    @property
-    def reached(self) -> float:
-        """Unix time of the end of the fed audio, or 0 if none was fed."""
-        return self._offsets[-1] + self._fed if self._offsets else 0.0
-
-    @property
-    def begin(self) -> float:
-        """Unix time of the start of the session's audio, or 0 if none was fed."""
-        return self._offsets[0] + self._positions[0] if self._offsets else 0.0
-
-    def unix(self, position: float) -> float:
-        """Return the Unix time of a position (in seconds) in the session's audio."""
-        return self._offsets[max(0, bisect_right(self._positions, position) - 1)] + position
 
 
 class TranscriptRunner:
@@ -208,6 +139,9 @@ class TranscriptRunner:
         for transcript in self.of_stream(stream_id):
             if transcript.resuming:
                 self.end_gap(transcript, block.time)
+            hole = transcript.arrivals.add(block.time, block.time + len(block.payload) / BYTES_PER_S)
+            if hole is not None and transcript.recorded:
+                self._note_hole(transcript, hole)
             transcript.audio_at = time.monotonic()
             transcript.blocks.append(block)
             transcript.waiting += len(block.payload)
@@ -221,10 +155,33 @@ class TranscriptRunner:
         stream_id, engine = transcript.stream_id, transcript.engine
         self._queue.put(lambda conn: gap_rows.finish_open(conn, stream_id, None, engine, at))
 
+    def recording_ended(self, stream_id: str) -> None:
+        """Note that the next audio of a stream belongs to another recording."""
+        for transcript in self.of_stream(stream_id):
+            transcript.arrivals.cut()
+
+    def _note_hole(self, transcript: RunningTranscript, hole: Range) -> None:
+        """Begin a gap for audio that has not arrived."""
+        owner = (transcript.stream_id, None, transcript.engine)
+        if hole[1] < hole[0] or hole[1] - hole[0] > CUT_S:
+            self._queue.put(lambda conn: gap_rows.add_hole(conn, *owner, *hole))
+
     async def transcribe_gap(self, transcript: RunningTranscript) -> None:
         """Transcribe a gap. Its audio is added to ``blocks`` until it is ``stopping``. Raises ProviderError."""
         while await self._wait_for_audio(transcript):
             await self._session(transcript)
+
+    async def finish_gap(self, gap_id: int) -> None:
+        """Remove a gap behind its results, and wait until both are stored."""
+        stored = anyio.Event()
+        while not self._queue.put(lambda conn: gap_rows.remove(conn, [gap_id]), stored.set):  # noqa: ASYNC110
+            await anyio.sleep(FULL_S)
+        await stored.wait()
+
+    @property
+    def writing(self) -> bool:
+        """Whether results are not written yet, so that the stored position in a gap is not complete."""
+        return self._queue.waiting > 0
 
     @property
     def behind_s(self) -> float:
@@ -233,14 +190,16 @@ class TranscriptRunner:
 
     def _note_heard(self, transcript: RunningTranscript, until: float) -> None:
         """Store now and then how far a transcript is complete, so that the next engine knows where a gap begins."""
-        if transcript.recorded and not transcript.gap_id and until - transcript.noted_until >= NOTE_EVERY_S:
+        grown_s = until - transcript.noted_until
+        changed = grown_s >= NOTE_EVERY_S or grown_s < -SET_BACK_S
+        if transcript.recorded and not transcript.gap_id and changed:
             transcript.noted_until = until
             stream_id, engine = transcript.stream_id, transcript.engine
             self._queue.put(lambda conn: rows.note_heard(conn, stream_id, engine, until))
 
     async def _skip(self, transcript: RunningTranscript) -> None:
         """Drop half of the waiting audio, oldest first, as one gap, because the transcript is too far behind live."""
-        reason = "transcription fell behind live" if transcript.state is TranscriptState.RUNNING else transcript.reason
+        reason = OVERLOADED if transcript.state is TranscriptState.RUNNING else transcript.reason
         begin, end = transcript.blocks[0].time, transcript.blocks[0].time
         seconds = 0.0
         while transcript.blocks and transcript.waiting > self._max_waiting // 2:
@@ -248,8 +207,9 @@ class TranscriptRunner:
             transcript.waiting -= len(block.payload)
             seconds += len(block.payload) / BYTES_PER_S
             end = block.time + len(block.payload) / BYTES_PER_S
-        self._count_skipped(transcript, seconds)
-        if transcript.gap is not None and begin - transcript.gap[1] <= CUT_S:
+        if not self._later(transcript, reason):
+            self._count_skipped(transcript, seconds)
+        if transcript.gap is not None and 0 <= begin - transcript.gap[1] <= CUT_S and reason == transcript.gap[2]:
             transcript.gap = (transcript.gap[0], end, transcript.gap[2])
         else:
             await self._write_gap(transcript)
@@ -259,8 +219,21 @@ class TranscriptRunner:
 
     async def _write_gap(self, transcript: RunningTranscript) -> None:
         gap, transcript.gap = transcript.gap, None
-        if gap is not None:
-            await self._store(transcript, "gap", gap[0], gap[1], "", {"reason": gap[2]})
+        if gap is None:
+            return
+        start, end, reason = gap
+        if self._later(transcript, reason):
+            values = {"stream_id": transcript.stream_id, "engine": transcript.engine, "start": start, "end": end}
+            more = {"reason": GapReason.OVERLOADED, "now": time.time()}
+            if await self._queue.write_then(lambda conn: gap_rows.insert(conn, **values, **more)):
+                return
+            self._count_skipped(transcript, end - start)
+        await self._store(transcript, "gap", start, end, "", {"reason": reason})
+
+    @staticmethod
+    def _later(transcript: RunningTranscript, reason: str) -> bool:
+        """Return whether skipped audio is transcribed later, from the recording."""
+        return transcript.recorded and not transcript.gap_id and reason == OVERLOADED
 
     async def _work(self, transcript: RunningTranscript) -> None:
         try:
@@ -311,7 +284,7 @@ class TranscriptRunner:
     async def _session(self, transcript: RunningTranscript) -> None:
         """Run one speech session, from the first block until a cut in the audio or the stop."""
         session = await transcript.provider.open(language=transcript.language)
-        clock = _Clock()
+        clock = SpeechClock()
         failure: ProviderError | None = None
         try:
             async with anyio.create_task_group() as tasks:
@@ -342,7 +315,7 @@ class TranscriptRunner:
             raise failure
         self._note_heard(transcript, clock.reached)
 
-    def _lose(self, transcript: RunningTranscript, clock: _Clock, reason: str) -> None:
+    def _lose(self, transcript: RunningTranscript, clock: SpeechClock, reason: str) -> None:
         """Count the audio that a broken session did not transcribe as a gap."""
         begin, end = max(clock.begin, clock.final_until, clock.reached - MAX_LOST_S), clock.reached
         if end > begin:
@@ -359,10 +332,10 @@ class TranscriptRunner:
         transcript.skipped_s += seconds
         self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
-    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: _Clock) -> None:
+    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: SpeechClock) -> None:
         """Feed audio to the session until a cut, a pause of the stream, or the stop."""
         while True:
-            with anyio.move_on_after(SILENT_S) as silent:
+            with anyio.move_on_after(math.inf if transcript.gap_id else SILENT_S) as silent:
                 if not await self._wait_for_audio(transcript):
                     return
             if silent.cancelled_caught:
@@ -378,11 +351,11 @@ class TranscriptRunner:
             await session.feed(block.payload)
             # Utterances are shorter than this, so all earlier speech has been transcribed.
             settled = block.time - SETTLED_S
-            self._note_heard(transcript, max(settled, clock.final_until))
+            self._note_heard(transcript, max(settled, clock.begin, clock.final_until))
             if not transcript.gap_id:
                 await self._listener.clock(transcript.stream_id, transcript.engine, settled)
 
-    async def _utterance(self, transcript: RunningTranscript, clock: _Clock, utterance: Utterance) -> None:
+    async def _utterance(self, transcript: RunningTranscript, clock: SpeechClock, utterance: Utterance) -> None:
         transcript.state, transcript.reason, transcript.failures = TranscriptState.RUNNING, "", 0
         text = clean(utterance.text, MAX_TEXT).strip()
         if not text:
@@ -433,7 +406,7 @@ class TranscriptRunner:
             **{key: detail[key] for key in ("confidence", "low_confidence", "words", "reason") if detail.get(key)},
         }
         if transcript.gap_id:
-            data["late"] = True
+            data["late"] = detail["late"] = True
         entry = Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
 
         def write(conn: Connection) -> None:
@@ -443,7 +416,10 @@ class TranscriptRunner:
                 gap_rows.reach(conn, transcript.gap_id, end)
 
         size = 2000 + 2 * len(text) + 200 * len(detail.get("words") or ())
-        if not await self._queue.write_then(write, self._journal.wake, size):
-            self._count_skipped(transcript, end - start)
+        while not await self._queue.write_then(write, self._journal.wake, size):
+            if not transcript.gap_id:
+                self._count_skipped(transcript, end - start)
+                break
+            await anyio.sleep(FULL_S)
         if kind == "speech" and not transcript.gap_id:
             await self._listener.segment_heard(transcript.stream_id, transcript.engine, values)

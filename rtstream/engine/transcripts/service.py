@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.backfill import TranscriptBackfill
-from rtstream.engine.transcripts.runner import RunningTranscript, TranscriptRunner
+from rtstream.engine.transcripts.runner import TranscriptRunner
+from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, Page, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.model_policy import engine_name
@@ -30,6 +31,7 @@ from rtstream.store.transcripts import TranscriptJobRow, TranscriptSegmentRow
 NO_AUDIO_S = 10.0
 """Seconds without audio after which the status gives a reason."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+STOPPED = "the transcript was stopped before this part was transcribed"
 DEFAULT_NAMES = ("", "default")
 """Engine names of the published API that mean the engine in the settings (reference 6, row 16)."""
 
@@ -191,7 +193,11 @@ class TranscriptService:
         wanted = job is not None and job.status == "running"
         if wanted or needed:
             return
+        transcript = self._running(stream_id, engine)
         await self._runner.stop(stream_id, engine)
+        if transcript is not None:
+            for gap in await self._db.read(gap_rows.of_transcript, stream_id, engine):
+                await self._runner.give_up(transcript, gap.reached, gap.end or time.time(), STOPPED)
         await self._db.write(_forget, stream_id, engine)
         await self._set_audio(stream_id, bool(self._runner.of_stream(stream_id)))
 
@@ -298,11 +304,12 @@ class TranscriptService:
 def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
     """Begin a gap behind a transcript that was running when the engine ended. Returns whether there is one."""
     now = time.time()
-    start = rows.heard_until(conn, stream_id, engine, now)
+    start = rows.heard_until(conn, stream_id, engine)
     if start is not None:
         # An earlier gap may not be transcribed yet. This one begins behind it, so that no sentence is there twice.
-        before = [gap.end for gap in gap_rows.of_transcript(conn, stream_id, engine) if gap.end is not None]
-        start = max([start, *before])
+        # The end of one from before the clock was set back says nothing.
+        ends = [gap.end for gap in gap_rows.of_transcript(conn, stream_id, engine) if gap.end is not None]
+        start = max([start, *(end for end in ends if end <= now)])
         gap_rows.begin(conn, stream_id, None, engine, start, GapReason.ENGINE_ENDED, now)
     return start is not None
 

@@ -182,7 +182,7 @@ class WebhookService:
             Whether all of them were delivered.
         """
         for row in rows:
-            pause = wait_s(row.next_at, time.time(), self._delays_s)
+            pause = wait_s(row.next_at, time.time(), row.attempted_at)
             if pause > 0:
                 with anyio.move_on_after(pause):
                     await lane.wake.wait()

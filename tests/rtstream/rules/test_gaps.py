@@ -114,10 +114,21 @@ def test_the_newest_gap_is_first_and_the_oldest_beyond_the_limit_are_given_up(en
 
 def test_footage_is_complete_up_to_the_end_of_an_open_recording_but_not_for_ever() -> None:
     now = 1000.0
-    assert gaps.settled_until(now, (998.0, False)) == 998.0
-    assert gaps.settled_until(now, (998.0, True)) == now - gaps.SETTLED_S
-    assert gaps.settled_until(now, (100.0, False)) == now - gaps.FINAL_S
-    assert gaps.settled_until(now, None) == now - gaps.SETTLED_S
+    assert gaps.settled_until(now, (998.0, False), 900.0) == 998.0
+    assert gaps.settled_until(now, (998.0, True), 900.0) == now - gaps.SETTLED_S
+    assert gaps.settled_until(now, (100.0, False), 900.0) == now - gaps.FINAL_S
+    assert gaps.settled_until(now, None, 900.0) == now - gaps.SETTLED_S
+
+
+def test_footage_of_the_future_is_complete_because_the_clock_was_set_back() -> None:
+    assert gaps.settled_until(1000.0, (999.0, False), 1100.0) == math.inf
+    assert gaps.settled_until(1000.0, (999.0, False), 1001.0) == 999.0
+
+
+def test_after_a_request_or_a_step_of_the_clock_a_gap_begins_there_whenever_the_index_was_created() -> None:
+    assert gaps.gap_start(2.0, 5000.0, 1001.0, None) == 1000.0
+    assert gaps.gap_start(2.0, 5000.0, 1001.0, 1010.0) == 1010.0
+    assert gaps.gap_start(2.0, 5001.0, None, None) == 5000.0
 
 
 @pytest.mark.parametrize(
@@ -144,3 +155,32 @@ def test_whether_gaps_join_does_not_depend_on_their_order(a: float, a_s: float, 
     one, other = (a, a + a_s), (b, b + b_s)
     assert gaps.joins(*one, other) == gaps.joins(*other, one)
     assert gaps.joins(*one, one)
+
+
+def test_what_is_missing_at_the_beginning_of_a_recording_did_not_arrive() -> None:
+    arrivals = gaps.Arrivals()
+    assert arrivals.add(100.0, 100.1) is None
+    assert arrivals.add(100.1, 100.2) is None
+    arrivals.cut()
+    assert arrivals.add(102.0, 102.1) == (100.2, 102.0)
+    assert arrivals.add(103.0, 103.1) is None
+
+
+def test_a_long_pause_within_a_recording_may_be_footage_that_did_not_arrive() -> None:
+    arrivals = gaps.Arrivals()
+    arrivals.add(100.0, 100.0)
+    for second in range(1, 31):  # a still picture, but the recorder reports how far it has come
+        arrivals.reach(100.0 + second)
+    assert arrivals.add(131.0, 131.0) is None
+    arrivals.reach(140.0)
+    assert arrivals.add(140.5, 140.5) == (131.0, 140.5)
+
+
+def test_a_clock_that_is_set_back_is_not_something_that_arrived_before() -> None:
+    arrivals = gaps.Arrivals()
+    arrivals.reach(50.0)
+    assert arrivals.add(100.0, 101.0) is None
+    assert arrivals.add(99.0, 100.0) is None
+    arrivals.cut()
+    arrivals.reach(105.0)
+    assert arrivals.add(40.0, 41.0) == (100.0, 40.0)

@@ -87,3 +87,18 @@ def test_a_clock_that_is_set_back_after_the_first_window_is_followed() -> None:
     assert [window.start for window in windows.flush()] == [10.0]
     windows.add(Shot(3.5))
     assert [window.start for window in windows.flush()] == [3.0]
+
+
+def test_a_clock_that_is_set_back_within_a_window_completes_it_and_is_followed() -> None:
+    windows = Windows[Shot](2.0, 5)
+    windows.add(Shot(100.5))
+    assert windows.add(Shot(91.0)) == [Window(100.0, 102.0, (Shot(100.5),))]
+    assert windows.add(Shot(92.0)) == [Window(90.0, 92.0, (Shot(91.0),))]
+
+
+def test_a_clock_that_is_set_back_before_the_first_window_is_followed() -> None:
+    windows = Windows[Shot](2.0, 5)
+    windows.begin_with(51)
+    assert windows.add(Shot(100.5)) == []
+    windows.add(Shot(40.5))
+    assert windows.flush() == [Window(40.0, 42.0, (Shot(40.5),))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from rtstream.states import GapReason
-from rtstream.store import gaps, indexes
+from rtstream.store import gaps, indexes, recordings
 from rtstream.store.gaps import DroppedWindows
 
 
@@ -64,11 +64,107 @@ def test_progress_only_grows_and_waiting_windows_are_those_without_a_scene(conn:
     assert gaps.get(conn, gap.id) is None
 
 
-def test_the_newest_live_window_is_neither_late_nor_in_the_future(conn: Connection) -> None:
-    assert gaps.looked_until(conn, "one", 500.0) is None
-    for start in (100.0, 102.0, 900.0):
+def test_the_newest_live_window_is_not_a_late_one(conn: Connection) -> None:
+    assert gaps.looked_until(conn, "one") is None
+    for start in (100.0, 102.0, 104.0):
         scene(conn, start)
-    scene(conn, 104.0, 7)
-    assert gaps.looked_until(conn, "one", 500.0) == 104.0
-    assert gaps.looked_at(conn, "one", 102.0, 900.0) == [102.0, 104.0]
-    assert [row.start for row in indexes.scenes_after(conn, "one", 0, 10)] == [100.0, 102.0, 900.0]
+    scene(conn, 120.0, 7)
+    assert gaps.looked_until(conn, "one") == 106.0
+    assert gaps.looked_at(conn, "one", 102.0, 900.0, None) == [102.0, 104.0, 120.0]
+    assert [row.start for row in indexes.scenes_after(conn, "one", 0, 10)] == [100.0, 102.0, 104.0]
+
+
+def recorded(conn: Connection, name: str, start: float, end: float, media_start: float) -> None:
+    values = {"stream_id": "rts-1", "init": b"", "codecs": "avc1", "media_start": media_start}
+    recordings.insert(conn, recording_id=name, started_at=start, **values)
+    place = {"path": f"{name}/a.m4s", "offset": 0, "length": 1, "recording_id": name}
+    recordings.add_segment(conn, "rts-1", start=start, duration=end - start, **place)
+
+
+def spans(conn: Connection) -> list[tuple[float, float | None]]:
+    return sorted((gap.start, gap.end) for gap in gaps.of_index(conn, "one"))
+
+
+def begin(conn: Connection, now: float) -> None:
+    start = gaps.looked_until(conn, "one") or 0.0
+    gaps.begin(conn, "rts-1", "one", "", start, GapReason.ENGINE_ENDED, now)
+
+
+def footage(conn: Connection) -> list[list[str]]:
+    """The recordings in which each gap is looked for, by the start of the gap."""
+    found = []
+    for gap in sorted(gaps.of_index(conn, "one"), key=lambda gap: gap.start):
+        everything = recordings.segments_between(conn, "rts-1", 0.0, 9000.0)
+        found.append(
+            [one.recording_id for one in recordings.without_others(conn, "rts-1", gap.after_media, everything)]
+        )
+    return found
+
+
+def test_scenes_from_before_the_clock_was_set_back_are_not_those_of_a_later_gap(conn: Connection) -> None:
+    for start in (100.0, 102.0, 104.0):
+        scene(conn, start)
+    gaps.note_set_back(conn, "one", 101.0)
+    scene(conn, 102.0)
+    assert gaps.looked_until(conn, "one") == 104.0
+    begin(conn, 110.0)
+    [gap] = gaps.of_index(conn, "one")
+    assert (gap.start, gaps.looked_at(conn, "one", 100.0, 110.0, gap.after_scene)) == (104.0, [102.0])
+    assert indexes.get(conn, "one").looked_from == 101.0
+
+
+def test_a_clock_that_is_set_back_while_no_engine_runs_makes_two_gaps(conn: Connection) -> None:
+    scene(conn, 1000.0)
+    recorded(conn, "rec-1", 990.0, 1010.0, 990.0)
+    recorded(conn, "rec-2", 1011.0, 1020.0, 1011.0)
+    recorded(conn, "rec-3", 400.0, 410.0, 1020.0)
+    recorded(conn, "rec-4", 412.0, 415.0, 1030.0)
+    begin(conn, 420.0)
+    gaps.finish_open(conn, "rts-1", "one", "", 422.0)
+    assert spans(conn) == [(400.0, 422.0), (1002.0, 1020.0)]
+    assert footage(conn) == [["rec-3", "rec-4"], ["rec-1", "rec-2"]]
+    assert gaps.looked_until(conn, "one") is None
+
+
+def test_a_clock_that_is_set_back_before_the_first_live_window_makes_two_gaps(conn: Connection) -> None:
+    scene(conn, 1000.0)
+    recorded(conn, "rec-1", 990.0, 1010.0, 990.0)
+    begin(conn, 1012.0)
+    recorded(conn, "rec-2", 400.0, 410.0, 1010.0)
+    gaps.finish_open(conn, "rts-1", "one", "", 404.0)
+    assert spans(conn) == [(400.0, 404.0), (1002.0, 1010.0)]
+
+
+def test_a_gap_without_footage_before_the_clock_was_set_back_is_removed(conn: Connection) -> None:
+    scene(conn, 1000.0)
+    recorded(conn, "rec-1", 990.0, 1002.0, 990.0)
+    begin(conn, 1012.0)
+    gaps.finish_open(conn, "rts-1", "one", "", 404.0)
+    assert spans(conn) == []
+
+
+def test_windows_dropped_after_the_clock_was_set_back_do_not_join_a_gap_from_before(conn: Connection) -> None:
+    drop(conn, 100.0)
+    scene(conn, 102.0)
+    gaps.note_set_back(conn, "one", 90.0)
+    drop(conn, 92.0)
+    assert spans(conn) == [(92.0, 94.0), (100.0, 102.0)]
+
+
+def test_footage_that_did_not_arrive_becomes_a_gap_unless_one_has_not_ended(conn: Connection) -> None:
+    gaps.add_hole(conn, "rts-1", "one", "", 100.0, 104.0)
+    assert spans(conn) == [(100.0, 104.0)]
+    gaps.begin(conn, "rts-1", "one", "", 200.0, GapReason.ENGINE_ENDED, 210.0)
+    gaps.add_hole(conn, "rts-1", "one", "", 220.0, 230.0)
+    gaps.finish_open(conn, "rts-1", "one", "", 240.0)
+    assert spans(conn) == [(100.0, 104.0), (200.0, 240.0)]
+
+
+def test_footage_that_did_not_arrive_around_a_step_of_the_clock_becomes_two_gaps(conn: Connection) -> None:
+    recorded(conn, "rec-1", 990.0, 1010.0, 990.0)
+    recorded(conn, "rec-2", 400.0, 410.0, 1010.0)
+    gaps.add_hole(conn, "rts-1", "one", "", 1002.0, 404.0)
+    assert spans(conn) == [(400.0, 404.0), (1002.0, 1010.0)]
+    assert footage(conn) == [["rec-2"], ["rec-1"]]
+    gaps.add_hole(conn, "rts-1", "one", "", 404.0, 408.0)
+    assert footage(conn) == [["rec-2"], ["rec-2"], ["rec-1"]]

@@ -86,22 +86,22 @@ async def reader(tmp_path: Path, clip: Path) -> AsyncIterator[FootageReader]:
 async def test_a_range_of_any_length_has_a_picture_of_each_cell_that_was_recorded(
     reader: FootageReader, begin: float, end: float, interval_s: float, wanted: list[int]
 ) -> None:
-    found = await reader.pictures("rts-1", START + begin, START + end, interval_s, 320)
+    found = await reader.pictures("rts-1", START + begin, START + end, interval_s, 320, None)
     assert [number(picture) for picture in found] == wanted
     assert [picture.time for picture in found] == sorted(picture.time for picture in found)
 
 
 async def test_audio_is_read_to_the_edges_of_a_range(reader: FootageReader) -> None:
-    heard = await reader.audio("rts-1", START + 1, START + 4)
+    heard = await reader.audio("rts-1", START + 1, START + 4, None)
     assert heard[0].time == pytest.approx(START + 1, abs=1e-3)
     assert sum(len(block.samples) for block in heard) == pytest.approx(3 * 32_000, abs=64)
-    assert await reader.audio("rts-1", START + 100, START + 110) == []
+    assert await reader.audio("rts-1", START + 100, START + 110, None) == []
 
 
 async def test_recorded_ranges_and_their_end_are_known(reader: FootageReader) -> None:
     db = reader._db
-    assert await db.read(reader.recorded, "rts-1", START + 2, START + 14) == [
+    assert await db.read(reader.recorded, "rts-1", START + 2, START + 14, None) == [
         (START + 2, START + 6),
         (START + 12, START + 14),
     ]
-    assert await db.read(reader.settled, "rts-1") == pytest.approx(max(START + 18, time.time() - 150), abs=5)
+    assert await db.read(reader.settled, "rts-1", 0.0) == pytest.approx(max(START + 18, time.time() - 150), abs=5)

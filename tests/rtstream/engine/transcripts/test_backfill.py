@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.transcripts import TranscriptRunner, backfill, service
 from rtstream.engine.transcripts.backfill import TranscriptBackfill
-from rtstream.engine.transcripts.runner import RunningTranscript
+from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.models import Page
 from rtstream.perception.protocols import ProviderError, Utterance
 from rtstream.states import GapReason
@@ -101,8 +102,8 @@ class Listener:
 class Rig:
     """12 s of footage of a stream in two recordings, which end 20 s after ``start``."""
 
-    def __init__(self, db: Database, footage: FootageReader, start: float) -> None:
-        self.db, self.footage, self.start = db, footage, start
+    def __init__(self, path: Path, db: Database, footage: FootageReader, start: float) -> None:
+        self.path, self.db, self.footage, self.start = path, db, footage, start
         self.provider, self.listener = Provider(), Listener()
 
     @asynccontextmanager
@@ -163,7 +164,7 @@ async def rig(tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> As
     for at, name in ((start, "rec-1"), (start + 14, "rec-2")):
         await db.write(enter, name, record(clip, tmp_path / "media" / "rts-1" / name, start=at, audio=True))
     footage = FootageReader(db, media)
-    yield Rig(db, footage, start)
+    yield Rig(tmp_path, db, footage, start)
     await footage.aclose()
     await db.aclose()
 
@@ -225,3 +226,65 @@ async def test_a_gap_begins_behind_an_earlier_one_that_is_not_transcribed_yet(ri
     assert await rig.db.write(service._resume, "rts-1", "fake")
     found = await rig.db.read(gaps.of_transcript, "rts-1", "fake")
     assert sorted((gap.start - rig.start, gap.end is None) for gap in found) == [(2.0, False), (5.0, True)]
+
+
+async def play(runner: TranscriptRunner, start: float, seconds: float) -> None:
+    for block in range(round(seconds * 5)):
+        await runner.audio("rts-1", m.AudioTaken(start + block * 0.2, payload=bytes(6400)))
+
+
+async def test_audio_that_did_not_arrive_at_the_beginning_of_a_recording_is_transcribed_from_it(rig: Rig) -> None:
+    async with rig.running() as runner:
+        await play(runner, rig.start + 4, 2)
+        runner.recording_ended("rts-1")
+        await play(runner, rig.start + 16, 2)
+        found = await eventually(rig.heard, lambda found: len(found) >= 6, what="live and late speech")
+        await rig.done()
+    assert [start for start, _ in found] == pytest.approx([4, 5, 14, 15, 16, 17], abs=0.15)
+
+
+async def test_audio_that_a_busy_recogniser_skips_is_transcribed_from_the_recording(rig: Rig) -> None:
+    async with rig.running() as runner:
+        runner._max_waiting = 2 * SECOND
+        await play(runner, rig.start, 5)
+        await play(runner, rig.start + 30, 5)  # is not recorded
+        await eventually(lambda: runner.skipped_s("rts-1"), lambda seconds: seconds >= 1, what="skipped audio")
+        await rig.done()
+        assert runner.skipped_s("rts-1") <= 4
+    found = await rig.heard()
+    assert all(later[0] >= one[1] - 0.05 for one, later in pairwise(found))
+    assert sum(end - start for start, end in found if end < 6) > 3.9
+    page = await rig.db.read(
+        lambda conn: rows.list_segments(conn, "rts-1", None, start=None, end=None, since=None, page=Page(page_size=500))
+    )
+    missing = [one for one in page[0] if one.kind == "gap"]
+    assert {one.detail["reason"] for one in missing} == {backfill.NOT_RECORDED}
+    assert sum(one.end - one.start for one in missing) == pytest.approx(runner.skipped_s("rts-1"))
+    assert min(one.start for one in missing) >= rig.start + 30
+
+
+async def test_a_gap_is_transcribed_once_even_if_the_database_is_locked_at_its_end(rig: Rig) -> None:
+    await rig.gap(0.0, 6.0)
+    async with rig.running():
+        await eventually(rig.heard, lambda found: len(found) >= 3, what="three sentences")
+        with closing(sqlite3.connect(rig.path / "rtstream.db", isolation_level=None, timeout=20)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            await eventually(lambda: rig.provider.told, lambda told: told >= 6, what="the last sentence")
+            with suppress(AssertionError):
+                await eventually(lambda: rig.provider.told > 6, limit_s=1.0, what="another look at the same audio")
+            other.execute("ROLLBACK")
+        await rig.done()
+    assert rig.provider.told == len(await rig.heard()) == 6
+
+
+async def test_progress_from_before_the_clock_was_set_back_says_nothing_about_the_time_since(rig: Rig) -> None:
+    def write(conn: Connection) -> None:
+        speech = {"stream_id": "rts-1", "engine": "fake", "text": "t", "kind": "speech", "created_at": 0.0}
+        for start in (rig.start, rig.start + 90):
+            rows.add(conn, start=start, end=start + 1, detail={}, **speech)
+        rows.note_heard(conn, "rts-1", "fake", rig.start + 10)
+        rows.add(conn, start=rig.start + 11, end=rig.start + 12, detail={}, **speech)
+        rows.add(conn, start=rig.start + 50, end=rig.start + 51, detail={"late": True}, **speech)
+
+    await rig.db.write(write)
+    assert await rig.db.read(rows.heard_until, "rts-1", "fake") == rig.start + 12

@@ -186,6 +186,23 @@ async def test_what_was_not_delivered_before_a_restart_is_delivered_after_it(
         await again.aclose()
 
 
+@pytest.mark.parametrize("step_s", [30.0, 3600.0, 86400.0 * 400])
+@pytest.mark.parametrize("tried", [False, True])
+async def test_a_clock_that_was_set_back_delays_no_webhook(
+    db: Database, receiver: Receiver, step_s: float, tried: bool
+) -> None:
+    await put(db, 1, receiver.url)
+    later = time.time() + step_s
+    values = {"next_at": later + 2, "attempts": int(tried)}
+    await db.write(lambda conn: conn.execute(update(deliveries).values(values)))
+    if tried:
+        [row] = await db.read(lambda conn: conn.execute(select(deliveries.c.id)).all())
+        attempt = {"delivery_id": row.id, "at": later, "status": 500, "latency_s": 0.1, "error": "e"}
+        await db.write(lambda conn: conn.execute(delivery_attempts.insert().values(attempt)))
+    async with delivering(db):
+        await settled(db, [(1, "delivered", 1 + tried)])
+
+
 async def until_state(db: Database, wanted: str, count: int) -> None:
     await eventually(
         lambda: states(db), lambda found: [state for _, state, _ in found].count(wanted) >= count, limit_s=10
