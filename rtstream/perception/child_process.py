@@ -103,18 +103,27 @@ class ChildProcess:
 
     async def _submit(self, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         pool = self._pool or await self._start()
-        return await wrap_future(pool.submit(function, *args))
+        return await self._result(pool, function, *args)
 
     async def _start(self) -> ProcessPoolExecutor:
         # Not fork, because the engine has threads, and the child must not inherit its sockets and memory.
         self._pool = pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
         try:
-            self._pid = await wrap_future(pool.submit(os.getpid))
-            await wrap_future(pool.submit(self._initialise, *self._args))
+            self._pid = await self._result(pool, os.getpid)
+            await self._result(pool, self._initialise, *self._args)
         except BaseException:  # includes cancellation, because a half-started child is useless
             await self._end()
             raise
         return pool
+
+    async def _result(self, pool: ProcessPoolExecutor, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        try:
+            future = pool.submit(function, *args)
+        except BrokenProcessPool:
+            raise
+        except RuntimeError:  # closed while the child was starting
+            raise ProviderError(f"{self._name} has been stopped.") from None
+        return await wrap_future(future)
 
     async def _end(self) -> None:
         pool, self._pool = self._pool, None

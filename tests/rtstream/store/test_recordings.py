@@ -49,7 +49,7 @@ def test_a_window_has_the_segments_that_overlap_it(conn: Connection) -> None:
     assert starts(conn, 112.0, 200.0) == []
     across = recordings.segments_across(conn, STREAM, 102.0, 108.0)
     assert [(row.start, init) for row, init in across] == [(100.0, b"a")]  # a segment begins at 108, none is cut
-    at = recordings.segment_at(conn, STREAM, "a", 109.0)
+    at = recordings.segment_at(conn, STREAM, "a", 109.0, 109.0)
     assert at is not None
     assert at.start == 108.0
 
