@@ -21,7 +21,7 @@ SECONDS = 8
 
 @pytest.fixture(scope="session")
 def recorded(clip_of: Callable[[ClipSpec], Path], tmp_path_factory: pytest.TempPathFactory) -> StoredRecording:
-    """Eight seconds with a keyframe every second and sound. Pictures are decoded in another order than shown."""
+    """Eight seconds with a keyframe every second, and audio. Pictures are decoded in another order than shown."""
     from rtstream.testsource import ClipSpec
 
     clip = clip_of(ClipSpec(width=320, height=180, seconds=SECONDS, gop=FPS, bframes=2, bitrate=300_000, voice="tones"))

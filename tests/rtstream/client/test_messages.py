@@ -1,0 +1,54 @@
+"""Journal messages become events that keep our facts apart from untrusted text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rtstream.client.messages import JOURNAL_CHANNEL, LIVE_CHANNELS, MAX_TEXT, live_event
+from rtstream.models import Message
+
+
+def message(channel: str, **data: Any) -> Message:
+    return Message.model_validate(
+        {"seq": 7, "channel": channel, "rtstream_id": "rts-1", "rtstream_name": "Door", "data": data, "timestamp": ""}
+    )
+
+
+def test_each_live_channel_has_a_journal_channel() -> None:
+    assert set(JOURNAL_CHANNEL) == set(LIVE_CHANNELS)
+    for live, journal in JOURNAL_CHANNEL.items():
+        event = live_event(message(journal))
+        assert event is not None
+        assert (event.channel, event.seq, event.stream_id, event.stream_name) == (live, 7, "rts-1", "Door")
+    assert live_event(message("catalogue")) is None
+
+
+def test_an_alert_has_its_clip_and_its_explanation_as_untrusted_text() -> None:
+    data = {"start": 1.23456, "end": 2, "label": "door", "confidence": 0.98765, "explanation": "It opened."}
+    event = live_event(message("alert", **data, player_url="http://h/watch?v=1"))
+    assert event is not None
+    assert (event.start, event.end, event.confidence) == (1.235, 2.0, 0.988)
+    assert (event.label, event.player_url, event.untrusted_text) == ("door", "http://h/watch?v=1", "It opened.")
+
+
+def test_the_reason_of_a_change_in_health_is_ours() -> None:
+    event = live_event(message("health", state="error", reason="no such stream", since=5.0, text="x"))
+    assert event is not None
+    assert (event.health, event.reason, event.start, event.untrusted_text) == ("error", "no such stream", 5.0, None)
+
+
+@pytest.mark.parametrize("text", ["x" * 9999, "\x1b[31mred\x00\u202e" + "y" * 3000])
+def test_text_of_a_stream_is_cleaned_and_bounded(text: str) -> None:
+    event = live_event(message("scene_index", text=text))
+    assert event is not None
+    assert event.untrusted_text is not None
+    assert len(event.untrusted_text) <= MAX_TEXT
+    assert "\x1b" not in event.untrusted_text
+
+
+def test_values_of_another_type_are_left_out() -> None:
+    event = live_event(message("scene_index", start="soon", confidence=None, unchanged="yes"))
+    assert event is not None
+    assert (event.start, event.confidence, event.unchanged) == (None, None, None)

@@ -1,0 +1,86 @@
+"""Audio indexes summarise batches of the transcript of their engine."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from rtstream.engine.indexes.audio import AudioIndexes, RunningAudioIndex
+from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
+from rtstream.perception.protocols import LanguageProvider, VisionAnswer
+
+pytestmark = pytest.mark.anyio
+
+
+class Runner:
+    """Takes the windows that a real runner would analyse."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, WindowJob]] = []
+
+    def start(self, index: RunningIndex) -> None:
+        """A real one would begin to work."""
+
+    async def put(self, index: RunningIndex, job: WindowJob) -> None:
+        self.jobs.append((index.id, job))
+
+
+class Summariser:
+    """Returns the prompt and the text as the summary."""
+
+    async def summarise(self, prompt: str, text: str, *, json_schema: Any = None) -> VisionAnswer:
+        return VisionAnswer(text=f"{prompt}: {text}", model="m")
+
+
+def index(index_id: str, engine: str = "local", **options: Any) -> RunningAudioIndex:
+    given = {"segmenter": "word", "value": 3, "prompt": "Sum up"} | options
+    provider = cast(LanguageProvider, Summariser())
+    return RunningAudioIndex(
+        id=index_id,
+        stream_id="rts-1",
+        stream_name="",
+        name="",
+        channel="audio_index",
+        provider=provider,
+        engine=engine,
+        **given,
+    )
+
+
+def spoken(text: str, start: float) -> dict[str, Any]:
+    return {"text": text, "start": start, "end": start + 1.0, "detail": {}}
+
+
+async def test_batches_are_summarised_with_the_prompt_of_their_index() -> None:
+    runner = Runner()
+    indexes = AudioIndexes(cast(IndexRunner, runner))
+    for one in (index("words"), index("other engine", "assemblyai"), index("time", segmenter="time", value=60)):
+        await indexes.start(one)
+    await indexes.segment_heard("rts-1", "local", spoken("one two three four", 100.0))
+    await indexes.segment_heard("rts-2", "local", spoken("one two three", 100.0))
+    [(name, job)] = runner.jobs
+    assert (name, job.detail.words, job.detail.transcript) == ("words", 3, "one two three")
+    assert job.ask is not None
+    assert (await job.ask()).text == "Sum up: one two three"
+    await indexes.clock("rts-1", "local", 200.0)  # a minute has passed in silence
+    assert [name for name, _ in runner.jobs] == ["words", "time"]
+    await indexes.transcript_ended("rts-1", "local")
+    assert [(name, job.detail.transcript) for name, job in runner.jobs[2:]] == [("words", "four")]
+
+
+async def test_a_stopped_or_restarted_index_drops_what_it_has_collected() -> None:
+    runner = Runner()
+    indexes = AudioIndexes(cast(IndexRunner, runner))
+    first = index("words")
+    await indexes.start(first)
+    await indexes.segment_heard("rts-1", "local", spoken("one two", 100.0))
+    await indexes.start(index("words", prompt="Other"))
+    assert first.scope.cancel_called
+    await indexes.segment_heard("rts-1", "local", spoken("three", 102.0))
+    assert runner.jobs == []
+    await indexes.stop("words")
+    assert indexes.of_stream("rts-1") == []
+    with anyio.fail_after(1):
+        await indexes.stop("words")
