@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: lists the measurements; each is a module to run by itself."""
+"""List the measurements. Each is a module that is run by itself."""
 
 from __future__ import annotations
 

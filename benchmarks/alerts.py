@@ -97,7 +97,7 @@ async def run(folder: Path, alerts: int, seconds: float) -> list[tuple[float, di
 
 @contextmanager
 def program(command: list[str], **environment: str) -> Iterator[str]:
-    """A running program; gives its first line."""
+    """Run a program. Yields its first line."""
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
@@ -111,7 +111,7 @@ def program(command: list[str], **environment: str) -> Iterator[str]:
 
 @contextmanager
 def receiver(log: Path) -> Iterator[int]:
-    """Writes what it gets to ``log``; gives its port."""
+    """Run a receiver that writes each request to ``log``. Yields its port."""
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=file)
     try:
@@ -124,7 +124,7 @@ def receiver(log: Path) -> Iterator[int]:
 
 @contextmanager
 def engine(data_dir: Path) -> Iterator[str]:
-    """A running engine; gives its address."""
+    """Run an engine. Yields its URL."""
     settings = {
         "RTSTREAM_DATA_DIR": str(data_dir),
         "RTSTREAM_API_KEY": KEY,

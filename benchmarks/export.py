@@ -46,10 +46,10 @@ def main() -> None:
 
 def compare(folder: Path, spec: ClipSpec, seconds: float, rounds: int) -> None:
     """Export in turns, each time to a fresh file."""
-    run, source = record(folder, spec, seconds)
-    size = sum(piece.length for piece in run.pieces) / 1e6
+    recording, source = record(folder, spec, seconds)
+    size = sum(piece.length for piece in recording.pieces) / 1e6
     files, draft = LocalFiles(str(folder)), Draft(str(folder / "ours"))
-    job = ExportJob(files, [run], "avc1", START, START + seconds, draft, 0)
+    job = ExportJob(files, [recording], "avc1", START, START + seconds, draft, 0)
     theirs = folder / "theirs.mp4"
     copy = ["ffmpeg", "-v", "error", "-y", *HLS, "-i", str(source), "-c", "copy"]
     ways: dict[str, Callable[[], Path]] = {
@@ -72,7 +72,7 @@ def compare(folder: Path, spec: ClipSpec, seconds: float, rounds: int) -> None:
                 (made.parent / "index.json").unlink()
                 made.parent.rmdir()
             os.sync()
-    print(f"\n{seconds / 60:.0f} minutes, {len(run.pieces)} segments, {size:.0f} MB; median of {rounds} rounds\n")
+    print(f"\n{seconds / 60:.0f} minutes, {len(recording.pieces)} segments, {size:.0f} MB; median of {rounds} rounds\n")
     print("| | seconds | CPU seconds | MB/s | of ffmpeg's faststart |")
     print("|---|---|---|---|---|")
     base = statistics.median(wall for wall, _ in times["ffmpeg -c copy -movflags +faststart"])
@@ -90,7 +90,7 @@ def ours(job: ExportJob) -> Path:
 
 
 def unsynced(job: ExportJob) -> Path:
-    """As the others do it: what is in the page cache is done."""
+    """Export without waiting for the disk, as the other programs do."""
     with mock.patch("os.fsync"):
         return ours(job)
 

@@ -1,4 +1,4 @@
-"""What MCP costs here: tool calls beside a no-op tool on a bare server, cues, and a thousand WebSocket subscribers.
+"""The cost of MCP: tool calls beside a no-op tool on a bare server, cues, and a thousand WebSocket subscribers.
 
 ``python -m benchmarks.mcp [--calls 400] [--entries 40]``. Servers and engine are processes of
 their own. Compared calls alternate, so that a busy machine slows both.
@@ -55,7 +55,7 @@ PERCENTILES = (0.5, 0.95, 1.0)
 
 
 async def engine(folder: Path) -> None:
-    """Be an engine that appends an entry for each line on its input, and says when it was committed."""
+    """Run an engine that appends an entry for each line on its input, and prints the time of the commit."""
     from rtstream import ids
     from rtstream.engine.engine import Engine
     from rtstream.store import streams as stream_rows
@@ -107,7 +107,7 @@ class Engine:
             return json.loads(await self._answers.receive_until(b"\n", 10_000))
 
     async def append(self, channel: str, stream_id: str, data: dict[str, Any], count: int = 1) -> tuple[int, float]:
-        """Append so many entries; gives the number of the last and when it was committed (``perf_counter``)."""
+        """Append ``count`` entries. Returns the number of the last one and its commit time (``perf_counter``)."""
         await self._commands.send(json.dumps([channel, stream_id, data, count]).encode() + b"\n")
         seq, at = await self.answer()
         return seq, at

@@ -68,7 +68,7 @@ def main() -> None:
 
 
 class Load:
-    """What one side cost: CPU in percent of a core, and PSS in MB, a stream."""
+    """The cost of one side per stream: CPU in percent of a core, and PSS in MB."""
 
     def __init__(self, cpu: float, pss: float, lag: str = "", lost: str = "") -> None:
         self.cpu, self.pss, self.lag, self.lost = cpu, pss, lag, lost
@@ -107,7 +107,7 @@ async def ours(url: str, streams: int, seconds: float) -> tuple[Load, Load]:
 
 
 def ffmpeg(url: str, streams: int, seconds: float) -> Load:
-    """The same with one ffmpeg a stream."""
+    """The same with one ffmpeg per stream."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         pids = []
         for number in range(streams):

@@ -3,7 +3,7 @@
     python -m benchmarks.search --data DATA_DIR [--quality] [--speed] [--million] [--peers]
 
 DATA_DIR is a data folder with the embeddings weights (``rtstream-mcp install-embeddings``). Speed runs use made-up
-scenes: words drawn by Zipf's law and clustered random vectors; queries are embedded by the real model.
+scenes with words drawn by Zipf's law and clustered random vectors. The real model embeds the queries.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLUSTERS = 500
 QUERIES = 200
 CONCURRENT = 10
 PAUSE_S = 1.0
-"""Between two searches of a user who reads what was found."""
+"""Seconds between two searches of a user who reads the hits."""
 
 
 def add_streams(conn: Connection, count: int) -> None:
@@ -359,7 +359,7 @@ def random_weights(data_dir: Path) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Measure what was asked for and print it."""
+    """Run the chosen measurements and print them."""
     if given.quality:
         print(json.dumps(asyncio.run(quality(given.data)), indent=2))
     sizes = [200] if given.tiny else [10_000, 100_000] if given.speed else []

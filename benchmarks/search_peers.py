@@ -50,7 +50,7 @@ def fts5(folder: Path, texts: Sequence[str]) -> Find:
 
 
 def tantivy(folder: Path, texts: Sequence[str]) -> Callable[[str, int], list[int]]:
-    """Any of the words by BM25, stemmed; gives row numbers."""
+    """Search for any of the words by BM25, stemmed. Returns row numbers."""
     import tantivy as engine  # pyright: ignore[reportMissingImports]
 
     (folder / "tantivy").mkdir()
@@ -115,7 +115,7 @@ def measure(find: Find, queries: Sequence[str], at_once: int) -> str:
 
 
 def compare(data_dir: Path, texts: Sequence[str], vectors: Any, queries: Sequence[str], at_once: int) -> dict[str, Any]:
-    """What each takes, alone and ``at_once``."""
+    """The times of each program, alone and with ``at_once`` searches."""
     from rtstream.perception.embeddings.minilm import weights
     from rtstream.perception.embeddings.minilm.encoder import Encoder
 

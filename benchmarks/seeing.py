@@ -93,7 +93,7 @@ def source() -> Iterator[str]:
 
 @contextmanager
 def seeing(*, local: bool) -> Iterator[tuple[str, int]]:
-    """An engine that sees with a model server, or with the embedded default: its address and process."""
+    """Run an engine with a model server, or with the built-in model. Yields its URL and process."""
     with tempfile.TemporaryDirectory() as folder, program([sys.executable, "-c", MODEL, str(MODEL_S)]) as port:
         model = {} if local else {"VISION_MODEL": "openai:eye", "MODEL_BASE_URL": f"http://127.0.0.1:{port.strip()}"}
         os.environ.update({f"RTSTREAM_{name}": value for name, value in model.items()})

@@ -2,9 +2,9 @@
 
 python -m benchmarks.speech [--engine local] [--streams 1 2 4] [--quick]
 
-A real engine is given sound in real time, block by block, as a recorder gives it; what it writes into the journal
-is timed and compared with what was said. The sentences are known: espeak-ng speaks them, if it is installed, and the
-human reading is a passage of a book (it comes with the package of the embedded recogniser).
+A real engine receives audio in real time, block by block, as from a recorder. Its journal entries are timed and
+compared with the spoken sentences, which are known. espeak-ng speaks them if it is installed, and the human reading is
+a passage of a book that comes with the package of the built-in recogniser.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ _ME = int(Path("/proc/self").resolve().name) if Path("/proc/self").exists() else
 
 
 class Run:
-    """One stream: what was fed when, and what came back when."""
+    """One stream, with the times at which audio was fed and text came back."""
 
     def __init__(self, engine: Engine, stream_id: str, sound: Any) -> None:
         self.engine, self.stream_id = engine, stream_id

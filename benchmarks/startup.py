@@ -1,4 +1,4 @@
-"""How long until ``rtstream-mcp`` over stdio answers its first request, beside a bare ``MCPServer`` with one tool.
+"""Time to the first response of ``rtstream-mcp`` over stdio, beside a bare ``MCPServer`` with one tool.
 
 ``python -m benchmarks.startup [--runs 9]``. Both are started alternately, so that a busy machine slows both.
 """

@@ -14,7 +14,7 @@ _ATOI = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 
 
 class Split(NamedTuple):
-    """Where FFmpeg connects to. ``port`` is -1 when the URL names none."""
+    """The place to which FFmpeg connects. ``port`` is -1 if the URL has no port."""
 
     scheme: str
     login: str
@@ -26,8 +26,8 @@ class Split(NamedTuple):
 def model(url: str) -> Split:
     """``av_url_split`` in Python: the authority ends at the first of ``/?#``, and its last ``@`` ends the login.
 
-    Of a host in brackets only what is between them counts, and only a ``:`` right behind them begins a port. Any other
-    host ends at its first ``:``, and what follows is read as ``atoi`` does, so that text behind the digits is ignored.
+    Of a host in brackets, only the text between them counts, and only a ``:`` directly after them begins a port. Any
+    other host ends at its first ``:``. The rest is read as by ``atoi``, which ignores text after the digits.
     """
     scheme, colon, rest = url.partition(":")
     if not colon:

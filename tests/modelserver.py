@@ -24,7 +24,7 @@ KEY = "sk-secret-1234567890abcdef"
 
 @dataclass
 class Answer:
-    """What the server does with one call."""
+    """The reaction of the server to one call."""
 
     body: str
     status: int = 200

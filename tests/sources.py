@@ -181,11 +181,11 @@ def record(
     for fragment in sink.fragments:
         delay(fragment, track_runs(fragment), later)
     folder.mkdir(exist_ok=True)
-    path = folder / "run.m4s"
+    path = folder / "recording.m4s"
     path.write_bytes(b"".join(sink.fragments))
     pieces, offset = [], 0
     for index in range(0, len(keyframes), gops):
-        # What comes after the last keyframe's fragment is its sound.
+        # The fragment of the last keyframe is followed by its audio.
         last = index + gops >= len(keyframes)
         length = sum(len(fragment) for fragment in sink.fragments[index : None if last else index + gops])
         pieces.append(StoredSegment(key_of(path), offset, length, start + keyframes[index] - keyframes[0]))
@@ -221,7 +221,7 @@ def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 def _read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read the program's output until a line contains ``text``, then go on reading so that it never blocks."""
+    """Read the program's output until a line contains ``text``, then continue to read, so that it never blocks."""
     assert process.stdout is not None
     for line in process.stdout:
         if text in line:

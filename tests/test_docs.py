@@ -1,4 +1,4 @@
-"""What is not documented does not exist."""
+"""The pages document every setting, command, tool, resource, prompt and route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the architecture: what may import what, where SQL is, and what touches recorded files."""
+"""The rules of the architecture about imports, SQL and access to recorded files."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ MAY_TOUCH_FILES = {
 
 
 def file_accesses(path: Path) -> Iterator[tuple[str, int]]:
-    """What in a module may touch files, with its line."""
+    """The calls in a module that may touch files, with their lines."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
@@ -288,7 +288,7 @@ def test_no_exception_for_files_is_out_of_date() -> None:
     assert set(MAY_TOUCH_FILES) - used == set()
 
 
-# --- what is loaded
+# --- loaded libraries
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the conformance suite wants to find on a server, put onto the product for the test only.
+"""Objects that the conformance suite expects of a server, added to the product for the test only.
 
 Names, texts and behaviour are the suite's own requirements (``conformance list``, and its scenarios' descriptions).
 """

@@ -40,7 +40,7 @@ RUN_S = 120
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """Where the suite and the Inspector are, installed once a version. Skips without npm, except in CI."""
+    """The folder of the suite and the Inspector, installed once per version. Skips without npm, except in CI."""
     CACHE.mkdir(parents=True, exist_ok=True)
     installed = CACHE / "installed.json"
     with FileLock(CACHE / "install.lock"):
@@ -59,7 +59,7 @@ def node_modules() -> Path:
 
 @pytest.fixture
 async def run(node_modules: Path, tmp_path: Path) -> Run:
-    """Runs a program of the packages with their own Node, in a folder of its own; gives what it printed."""
+    """Run a program of the packages with their own Node, in a folder of its own. Returns its output."""
     home = tmp_path / "home"
     home.mkdir()
     binaries = node_modules / ".bin"

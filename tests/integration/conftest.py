@@ -1,4 +1,4 @@
-"""What the tests with the official SDK share."""
+"""Fixtures of the tests with the official SDK."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from rtstream.engine.engine import Engine
 
 KEY = "sk-key-of-the-sdk-test"
 START_S = 30.0
-"""What a busy machine may need for a recorder to start and a first result to come."""
+"""Seconds that a busy machine may need to start a recorder and to produce a first result."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""An engine that is killed with its recorders, at any moment: what was recorded plays, and table and disk agree."""
+"""An engine is killed with its recorders at any moment. The recording plays, and the table matches the disk."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_engine_killed_with_its_recorders_loses_no_more_than_what_they_were_w
             if not stream_id:
                 body = {"url": live_source.http_url, "media_types": ["video", "audio"], "store": True}
                 stream_id = client.post("/rtstream", json=body).json()["data"]["id"]
-            # It goes on by itself after a restart.
+            # It resumes by itself after a restart.
             until(lambda: len(recorded(client, stream_id)) > known, "recording")  # noqa: B023
             until(lambda: duration(recorded(client, stream_id)[-1]) > wait_s, "seconds recorded")  # noqa: B023
             recorders = recorders_of(process.pid)
@@ -110,11 +110,11 @@ def test_an_engine_killed_with_its_recorders_loses_no_more_than_what_they_were_w
         until(lambda: not any(alive(pid) for pid in recorders), "the processes end")  # noqa: B023
     with engine(tmp_path) as (client, _):
         client.patch(f"/rtstream/{stream_id}/status", json={"action": "stop"})
-        runs = recorded(client, stream_id)[: len(killed)]
-        for (start, end), at in zip(runs, killed, strict=True):
+        recordings = recorded(client, stream_id)[: len(killed)]
+        for (start, end), at in zip(recordings, killed, strict=True):
             assert at - end < LOSS_S
             plays(client, stream_id, start, end)
-        plays_in_ffmpeg(client, stream_id, runs)
+        plays_in_ffmpeg(client, stream_id, recordings)
         agree(tmp_path, stream_id)
 
 
@@ -142,12 +142,12 @@ def plays(client: httpx.Client, stream_id: str, start: float, end: float) -> Non
     assert {(after - before) % 180 for before, after in pairwise(numbers)} == {1}
 
 
-def plays_in_ffmpeg(client: httpx.Client, stream_id: str, runs: list[list[float]]) -> None:
-    """ffmpeg, which heeds no discontinuity, shows every picture of all runs with the gaps between them."""
+def plays_in_ffmpeg(client: httpx.Client, stream_id: str, recordings: list[list[float]]) -> None:
+    """ffmpeg, which ignores discontinuities, shows every picture of all recordings with the gaps between them."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         return
-    params = {"start": runs[0][0], "end": runs[-1][1]}
+    params = {"start": recordings[0][0], "end": recordings[-1][1]}
     url = client.get(f"/rtstream/{stream_id}/stream", params=params).json()["data"]["stream_url"]
     read = [ffmpeg, "-v", "error", "-nostdin", "-copyts", "-i", url, "-map", "0:v", "-vsync", "passthrough"]
     found = subprocess.run([*read, "-f", "framecrc", "-"], check=True, capture_output=True, text=True, timeout=LIMIT_S)
@@ -155,9 +155,9 @@ def plays_in_ffmpeg(client: httpx.Client, stream_id: str, runs: list[list[float]
     (base,) = (line.split()[-1].split("/") for line in lines if line.startswith("#tb 0:"))
     ticks = [int(line.split(",")[2]) for line in lines if not line.startswith("#")]
     times = [tick * int(base[0]) / int(base[1]) for tick in ticks]
-    assert len(times) == pytest.approx(sum((end - start) * 30 for start, end in runs), abs=2 * len(runs))
+    assert len(times) == pytest.approx(sum((end - start) * 30 for start, end in recordings), abs=2 * len(recordings))
     gaps = [(before, after) for before, after in pairwise(times) if after - before > 0.1]
-    missing = [(before[1], after[0]) for before, after in pairwise(runs)]
+    missing = [(before[1], after[0]) for before, after in pairwise(recordings)]
     assert gaps == [(pytest.approx(end, abs=0.2), pytest.approx(start, abs=0.2)) for end, start in missing]
     assert times == sorted(set(times))
 

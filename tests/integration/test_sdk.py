@@ -143,7 +143,7 @@ def test_a_time_range_plays_with_the_right_pictures(conn: Connection, stream: RT
     assert 2.0 - 0.1 <= length <= 2.0 + 2 * 1.5  # whole segments, so a little more on both sides
     numbers = [read_barcode(frame.to_ndarray(format="rgb24")) for _, frame in frames]
     assert all((b - a) % 300 == 1 for a, b in itertools.pairwise(numbers))
-    # The wanted moment is among the pictures: the source itself says which one it showed then.
+    # The wanted moment is among the pictures. The source itself knows the picture of that moment.
     assert source.frame_number(start + 1.5) in numbers
 
 

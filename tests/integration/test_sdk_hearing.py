@@ -208,7 +208,7 @@ def test_a_killed_engine_lost_nothing_it_delivered_and_goes_on(tmp_path: Path, s
         journal = httpx.get(f"{url}/rtstream/journal", headers=headers, params={"since": 0, "channels": "transcript"})
         stored = {entry["seq"]: entry["data"] for entry in journal.json()["data"]["entries"]}
         assert all(stored[m["seq"]] == m["data"] for m in delivered)
-        # It goes on by itself.
+        # It resumes by itself.
         last = max(record["end"] for record in records)
         wait_until(
             lambda: stream.get_transcript(since=last)["transcription_records"], "something said after the restart"

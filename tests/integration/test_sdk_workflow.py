@@ -89,7 +89,7 @@ def conn(service: Service) -> Connection:
 
 
 def run(service: Service, source: LiveSource, record_s: float = 4.0, **changes: str) -> tuple[str, dict[str, Any]]:
-    """Run the script with our addresses and a shorter meeting; gives what it printed and its variables."""
+    """Run the script with our URLs and a shorter meeting. Returns its output and its variables."""
     script = SCRIPT
     changes = {
         "videodb.connect()": f"videodb.connect(api_key={KEY!r}, base_url={service.url!r})",
@@ -108,7 +108,7 @@ def run(service: Service, source: LiveSource, record_s: float = 4.0, **changes: 
 
 @pytest.fixture(scope="module")
 def spoken(service: Service, source: LiveSource) -> tuple[str, dict[str, Any]]:
-    """The script on a stream with sound, asking for something that is said."""
+    """Run the script on a stream with audio, with a query for spoken words."""
     return run(
         service,
         source,

@@ -21,7 +21,7 @@ from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.testsource import read_barcode
 from tests.rtstream.api.test_player_page import CHROMIUM, FLAGS, Shown
-from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_run, add_stream
+from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_recording, add_stream
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -59,8 +59,8 @@ async def test_an_exported_video_plays_in_a_browser(source: Path, tmp_path: Path
 
     async with Engine(config) as engine, anyio.create_task_group() as tasks:
         await add_stream(engine)
-        await add_run(engine, source, 1, START)
-        await add_run(engine, source, 2, START + 60)
+        await add_recording(engine, source, 1, START)
+        await add_recording(engine, source, 2, START + 60)
         tasks.start_soon(listen, engine)
         with anyio.fail_after(10):
             await ready.wait()
@@ -86,7 +86,7 @@ def watch(made: dict[str, Any], compiled_url: str) -> None:
 
 
 def on_the_page(page: Any, url: str) -> None:
-    """Both runs, across the gap, with the wall clock of each."""
+    """Both recordings, across the gap, with the wall clock of each."""
     shown = Shown(page)
     page.goto(url)
     shown.until_state("playing")

@@ -90,7 +90,7 @@ class Way:
                 self._open |= {near, far}
                 tasks.start_soon(self._copy, near, far, tasks)
                 tasks.start_soon(self._copy, far, near, tasks)
-        except OSError:  # nobody there
+        except OSError:  # nothing listens
             pass
         finally:
             self._open.discard(near)

@@ -50,7 +50,7 @@ class Served:
     """Set once the server has ended after ``stop``."""
 
     async def add_stream(self, name: str = "Door") -> str:
-        """Store a stopped stream; gives its id."""
+        """Store a stopped stream. Returns its id."""
         stream_id = ids.stream_id()
         values: dict[str, Any] = {
             "id": stream_id,
@@ -69,7 +69,7 @@ class Served:
         return stream_id
 
     async def add_index(self, stream_id: str, *texts: str) -> str:
-        """Store a stopped scene index with these scenes; gives its id."""
+        """Store a stopped scene index with these scenes. Returns its id."""
         index_id = ids.index_id()
         index = {"id": index_id, "stream_id": stream_id, "name": "scene", "extraction_type": "time", "counters": {}}
         config = {"extraction_config": {"time": 2, "frame_count": 5}, "model_config": {}, "model_name": None}
@@ -85,7 +85,7 @@ class Served:
         return index_id
 
     async def happen(self, channel: str, stream_id: str, **data: Any) -> int:
-        """Write a journal entry as the engine does; gives its number."""
+        """Write a journal entry as the engine does. Returns its number."""
         return (await self.engine.journal.append(Entry(channel, data, stream_id, "Door")))[0]
 
 
@@ -123,7 +123,7 @@ async def serving(folder: Path, create_server: Any = create_mcp_server, **settin
 
 @dataclass
 class Heard:
-    """What a client was told without asking."""
+    """The notifications that a client received."""
 
     uris: list[str] = field(default_factory=list)
     lists: int = 0
@@ -147,7 +147,7 @@ class Heard:
         something.set()
 
     async def until_more(self, count: int) -> None:
-        """Wait for more updates than so many."""
+        """Wait for more than ``count`` updates."""
         while len(self.uris) <= count:
             await self.something.wait()
 
@@ -159,7 +159,7 @@ class Heard:
 
 
 def program(*arguments: str, **environment: str) -> StdioServerParameters:
-    """How a host starts the program over stdio."""
+    """The command by which a host starts the program over stdio."""
     env = {"RTSTREAM_API_KEY": KEY, **environment}
     return StdioServerParameters(command=str(SCRIPT), args=list(arguments), env=env)
 

@@ -1,4 +1,4 @@
-"""Who may call /mcp: the key, the Host and Origin headers, the size of a request."""
+"""Access to /mcp: the key, the Host and Origin headers, and the size of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries to clients of both eras: slow ones, stalled ones, and what is relied on inside the SDK."""
+"""Deliveries to slow and stalled clients of both eras, and the parts of the SDK on which they rely."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_an_older_client_is_told_that_it_may_subscribe_and_that_lists_chan
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_only_what_was_subscribed_to_is_told_and_only_as_long_as_it_is(era: str) -> None:
     heard = Heard()
-    handler = heard if era == "legacy" else None  # a listener gets its events on the subscription, too
+    handler = heard if era == "legacy" else None  # a listener also gets its events on the subscription
     async with server() as (mcp, notifier), Client(mcp, mode=era, message_handler=handler) as client:
         async with subscribed(client, era, heard, "test://a"):  # pyright: ignore[reportArgumentType]
             assert notifier.subscribed() == {"test://a"}

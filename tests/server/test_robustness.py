@@ -1,4 +1,4 @@
-"""What must not be lost and whom nobody may hold up: real processes, cut connections, readers that stopped reading."""
+"""Nothing is lost or delayed by killed processes, cut connections and readers that stopped reading."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EVENTS = 30_000
 
 
 class Followed:
-    """The numbers of the entries somebody has seen, in the order they came."""
+    """The numbers of the entries that a client has seen, in the order of their arrival."""
 
     def __init__(self) -> None:
         self.seqs: list[int] = []
@@ -41,7 +41,7 @@ class Followed:
         self._grown = anyio.Event()
 
     def take(self, page: dict[str, Any]) -> bool:
-        """Remember a page; gives whether there is more."""
+        """Remember a page. Returns whether more entries follow."""
         self.seqs += [event["seq"] for event in page["events"]]
         self.cursor = page["cursor"]
         grown, self._grown = self._grown, anyio.Event()

@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture
 def update() -> bool:
-    """UPDATE_SNAPSHOTS=1 writes the snapshots anew."""
+    """UPDATE_SNAPSHOTS=1 regenerates the snapshots."""
     return os.environ.get("UPDATE_SNAPSHOTS") == "1"

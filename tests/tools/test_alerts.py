@@ -1,4 +1,4 @@
-"""Events and alerts through the tools: try out, watch, explain, mend, remove; hostile text stays where it belongs."""
+"""Events and alerts through the tools. Hostile text stays in the fields for untrusted text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str) 
 
 
 async def explained(client: Client, alert: dict[str, str], scenes: int) -> dict[str, Any]:
-    """The explanation of an alert once it has judged so many scenes."""
+    """The explanation of an alert once it has evaluated ``scenes`` scenes."""
     return await eventually(
         lambda: call(client, "explain_alert", **alert),
         lambda found: sum(episode["scenes"] for episode in found["decisions"]) >= scenes,

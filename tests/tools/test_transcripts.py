@@ -1,4 +1,4 @@
-"""What a model reads of transcripts, and what it is told when there can be none."""
+"""A model reads transcripts, and gets a reason when there can be none."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from rtstream.client import RTStreamClient
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from server.mcp_server import create_endpoint
-from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_run, add_stream, pictures
+from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_recording, add_stream, pictures
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -74,8 +74,8 @@ def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
 
 async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Path) -> None:
     await add_stream(desk.engine)
-    await add_run(desk.engine, source, 1, START)
-    await add_run(desk.engine, source, 2, START + 60)
+    await add_recording(desk.engine, source, 1, START)
+    await add_recording(desk.engine, source, 2, START + 60)
     made = await desk.call("export_stream", stream_id=STREAM, name="Visit")
     assert made["shows"] == [[START, START + 8], [START + 60, START + 68]]
     assert made["note"].startswith("Not recorded, and skipped when played: 52.0 s, from 2026-09-21")
@@ -92,7 +92,7 @@ async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Pat
 
 async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk, source: Path) -> None:
     await add_stream(desk.engine)
-    await add_run(desk.engine, source, 1, START)
+    await add_recording(desk.engine, source, 1, START)
     # Every turn is taken: the export waits, as a long one does.
     turn = desk.engine.exports._turn
     await turn.acquire()
@@ -122,7 +122,7 @@ async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk,
 
 async def test_a_stream_is_changed_and_after_a_question_deleted(desk: Desk, source: Path) -> None:
     await add_stream(desk.engine)
-    await add_run(desk.engine, source, 1, START)
+    await add_recording(desk.engine, source, 1, START)
     made = await desk.call("export_stream", stream_id=STREAM)
     changed = await desk.call("update_stream", stream_id=STREAM, name="Gate", keep_days=7)
     assert (changed["name"], changed["keep_days"]) == ("Gate", 7)
@@ -137,8 +137,8 @@ async def test_a_stream_is_changed_and_after_a_question_deleted(desk: Desk, sour
 
 async def test_a_playback_link_says_its_gaps_in_words(desk: Desk, source: Path) -> None:
     await add_stream(desk.engine)
-    await add_run(desk.engine, source, 1, START)
-    await add_run(desk.engine, source, 2, START + 60)
+    await add_recording(desk.engine, source, 1, START)
+    await add_recording(desk.engine, source, 2, START + 60)
     clip = await desk.call("generate_stream", stream_id=STREAM, start=START + 1, end=START + 62)
     assert clip["note"].startswith("Not recorded, and skipped when played: 52.0 s, from 2026-09-21 14:13:28")
     assert "nearest recorded ranges" in await desk.refused(

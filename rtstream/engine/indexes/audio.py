@@ -103,7 +103,7 @@ def audio_index(row: IndexRow, stream_name: str, provider: LanguageProvider, eng
         name=row.name or "",
         channel="audio_index",
         provider=provider,
-        prompt=row.prompt or "Summarize what is being said",
+        prompt=row.prompt or "Summarize the speech",
         segmenter=config["segmenter"],
         value=config["segmentation_value"],
         json_schema=(row.model_config or {}).get("json_schema"),

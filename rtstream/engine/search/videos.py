@@ -43,7 +43,7 @@ class VideoSearchService:
 
         Args:
             video_id: Id of the video.
-            query: Words or a description of what is said.
+            query: Words, or a description of the speech.
             options: Further arguments of ``SearchService.search``.
 
         Raises:
@@ -65,7 +65,7 @@ class VideoSearchService:
 
         Args:
             collection_id: Id of the collection.
-            query: Words or a description of what is said.
+            query: Words, or a description of the speech.
             options: Further arguments of ``SearchService.search``.
 
         Raises:

@@ -98,7 +98,7 @@ AddStream = Callable[..., Any]
 
 @pytest.fixture
 def add_stream(engine: Engine) -> AddStream:
-    """Store a stopped stream; gives its id."""
+    """Store a stopped stream. Returns its id."""
 
     async def add(name: str = "Door", *, created_at: float | None = None) -> str:
         stream_id = ids.stream_id()
@@ -123,7 +123,7 @@ def add_stream(engine: Engine) -> AddStream:
 
 @pytest.fixture
 def add_index(engine: Engine) -> AddStream:
-    """Store a stopped scene index with ``scenes`` scenes of one second each from time 1000; gives its id."""
+    """Store a stopped scene index with ``scenes`` scenes of one second each from time 1000. Returns its id."""
 
     async def add(stream_id: str, *, scenes: int = 0) -> str:
         index_id = ids.index_id()

@@ -1,4 +1,4 @@
-"""What holds for every path: the key, the envelope, methods, spellings, bodies, errors."""
+"""Rules for every path, such as the key, the envelope and the errors."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_hostile_ids_are_no_server_error(api: httpx.AsyncClient, hostile: 
         ("GET", "/playback.json?v={}", None),
     ]:
         answer = await api.request(method, path.format(hostile), json=body)
-        # Some ids make another path; whatever that is, it is answered, and not with a crash.
+        # Some ids make another path. The request still gets a response, and nothing crashes.
         assert answer.status_code < 500, (method, path, answer.text)
         assert answer.json()["success"] is (answer.status_code < 400)
         if answer.status_code >= 400:

@@ -1,4 +1,4 @@
-"""The shared memory of the newest messages: everybody gets all of them, in order, each once, whatever their pace."""
+"""The shared memory of the newest messages. Each reader gets all of them in order and once, at its own pace."""
 
 from __future__ import annotations
 

@@ -102,16 +102,18 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-def fragments(run: StoredRecording, recording: str, end: float) -> list[Segment]:
-    ends = [piece.start for piece in run.pieces[1:]] + [end]
+def fragments(recording: StoredRecording, recording_id: str, end: float) -> list[Segment]:
+    ends = [piece.start for piece in recording.pieces[1:]] + [end]
     return [
-        Segment(piece.start, until - piece.start, recording, path_of(piece.key).parent.name, piece.offset, piece.length)
-        for piece, until in zip(run.pieces, ends, strict=True)
+        Segment(
+            piece.start, until - piece.start, recording_id, path_of(piece.key).parent.name, piece.offset, piece.length
+        )
+        for piece, until in zip(recording.pieces, ends, strict=True)
     ]
 
 
-def window(segments: list[Segment], start: float, end: float, runs: dict[str, StoredRecording]) -> dict[str, Any]:
-    """What the page is told of a window."""
+def window(segments: list[Segment], start: float, end: float, recordings: dict[str, StoredRecording]) -> dict[str, Any]:
+    """The data of a window for the page."""
     covered, gaps = coverage(segments, start, end)
     return {
         "title": "Desk <b>camera</b>",
@@ -131,7 +133,7 @@ def window(segments: list[Segment], start: float, end: float, runs: dict[str, St
                 "url": f"/media/{s.path}",
                 "offset": s.offset,
                 "length": s.length,
-                "mime": f'video/mp4; codecs="{codecs(runs[s.recording_id[0]].init)}"',
+                "mime": f'video/mp4; codecs="{codecs(recordings[s.recording_id[0]].init)}"',
             }
             for s in segments
         ],
@@ -160,29 +162,29 @@ def base_url(request: pytest.FixtureRequest, clip_of: Callable[[ClipSpec], Path]
     starts = {"a": T0, "b": GAP[1]}
     # Recordings of before there were media times begin at zero.
     old = {"a": 0} if getattr(request, "param", 2) == 0 else {}
-    runs = {
+    recordings = {
         name: record(clip, tmp_path / name, start=start, audio=True, media_time=old.get(name))
         for name, start in starts.items()
     }
-    segments = [s for name, run in runs.items() for s in fragments(run, name, starts[name] + 6.0)]
+    segments = [s for name, recording in recordings.items() for s in fragments(recording, name, starts[name] + 6.0)]
     segments = [s for s in segments if s.start < END and s.end > START]
     # The same recording over and over: 20 recordings, one after the other without a gap.
     many = [
         s._replace(start=s.start + 6 * n, recording_id=f"a{n}")
         for n in range(20)
-        for s in fragments(runs["a"], "a", T0 + 6)
+        for s in fragments(recordings["a"], "a", T0 + 6)
     ]
     windows = {
-        "good": window(segments, START, END, runs),
-        "long": window(many, T0, T0 + 120, runs),
+        "good": window(segments, START, END, recordings),
+        "long": window(many, T0, T0 + 120, recordings),
     }
     assert windows["good"]["gaps"] == [GAP]
-    with serving(Starlette(routes=routes(windows, segments, runs, tmp_path))) as url:
+    with serving(Starlette(routes=routes(windows, segments, recordings, tmp_path))) as url:
         yield url
 
 
 def routes(
-    windows: dict[str, dict[str, Any]], segments: list[Segment], runs: dict[str, StoredRecording], folder: Path
+    windows: dict[str, dict[str, Any]], segments: list[Segment], recordings: dict[str, StoredRecording], folder: Path
 ) -> list[BaseRoute]:
     """The page, the windows by their tokens, and the recordings in a folder."""
 
@@ -192,10 +194,10 @@ def routes(
         return JSONResponse({"success": False, "message": "This playback link has expired."}, 410)
 
     async def media(request: Request) -> Response:
-        return FileResponse(folder / request.path_params["name"] / "run.m4s")
+        return FileResponse(folder / request.path_params["name"] / "recording.m4s")
 
     async def init(request: Request) -> Response:
-        return Response(runs[request.path_params["name"][0]].init)
+        return Response(recordings[request.path_params["name"][0]].init)
 
     async def manifest(_: Request) -> Response:
         made = playlist(segments, START, init_url="/init/{}".format, segment_url="/media/{}".format)

@@ -49,7 +49,7 @@ def recorded(folder: Path, name: str, start: float, *audio: str) -> Recorded:
     closed = segments_of(sent)
     [path] = {each.path for each in closed}
     (folder / name).mkdir()
-    (folder / path).rename(folder / name / "run.m4s")
+    (folder / path).rename(folder / name / "recording.m4s")
     segments = [Segment(each.start, each.duration, name, name, each.offset, each.length) for each in closed]
     return Recorded(StoredRecording(opened.payload, []), segments, opened.codecs)
 
@@ -64,13 +64,13 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Opener]:
 
     def visit(*audio: list[str], codecs: str = "") -> page_tests.Shown:
         found = [recorded(tmp_path, chr(97 + n), T0 + n * SECONDS, *each) for n, each in enumerate(audio)]
-        runs = {chr(97 + n): each.stored for n, each in enumerate(found)}
+        recordings = {chr(97 + n): each.stored for n, each in enumerate(found)}
         segments = [segment for each in found for segment in each.segments]
-        window = page_tests.window(segments, T0, T0 + len(audio) * SECONDS, runs)
+        window = page_tests.window(segments, T0, T0 + len(audio) * SECONDS, recordings)
         for fragment in window["fragments"]:
             own = codecs or found[ord(fragment["recording_id"]) - 97].codecs
             fragment["mime"] = f'video/mp4; codecs="{own}"'
-        serving = page_tests.serving(Starlette(routes=page_tests.routes({"x": window}, segments, runs, tmp_path)))
+        serving = page_tests.serving(Starlette(routes=page_tests.routes({"x": window}, segments, recordings, tmp_path)))
         url = serving.__enter__()
         context = browser.new_context(viewport={"width": 1000, "height": 900}, bypass_csp=True)
         closing.extend((serving, context))

@@ -1,4 +1,4 @@
-"""Transcripts over the API: what is refused, what is read, and partial texts on the WebSocket."""
+"""Transcripts over the API: refusals, pages of text, and partial texts on the WebSocket."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_transcript_is_read_by_time_and_engine(
 
     assert await texts(engine="local", since=1001.0) == ["two", "three"]
     assert await texts(engine="default", start=1001.2, end=1001.8) == ["two"]
-    # What an engine said can be read also where it cannot run.
+    # The text of an engine can be read even where the engine cannot run.
     assert await texts(engine="whisper") == ["uno"]
     assert len(await texts()) == 4
 

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 @dataclass
 class Hosted:
-    """What the service was asked, and its open connection."""
+    """The requests that the service received, and its open connection."""
 
     url: str = ""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)

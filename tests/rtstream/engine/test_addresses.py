@@ -1,4 +1,4 @@
-"""What the engine lets a source URL lead to, with the names resolved."""
+"""The addresses to which the engine lets a source URL lead, with the names resolved."""
 
 from pathlib import Path
 

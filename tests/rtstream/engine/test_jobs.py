@@ -10,7 +10,7 @@ import pytest
 
 from rtstream.engine.engine import Engine
 from tests.rtstream.engine.recordings.conftest import api, engine, source
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, relative
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream, relative
 from tests.waiting import eventually
 
 __all__ = ["api", "engine", "source"]
@@ -22,7 +22,7 @@ async def test_a_long_export_is_asked_after_and_can_be_cancelled(
     engine: Engine, api: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     answer = (await api.post(f"/rtstream/{STREAM}/export", json={"wait_s": 0})).json()
     assert (answer["status"], answer["request_type"]) == ("processing", "sync")
     url = answer["data"]["output_url"]

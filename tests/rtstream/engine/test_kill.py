@@ -114,7 +114,7 @@ async def test_a_killed_engine_loses_no_alert_and_no_webhook(tmp_path: Path, rec
     def kill_again_and_again() -> None:
         for _ in range(4):
             process = run_engine(tmp_path, url, wanted)
-            time.sleep(chance.uniform(0.02, 0.4))  # any moment will do: between match and delivery, too
+            time.sleep(chance.uniform(0.02, 0.4))  # any moment, even between match and delivery
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             assert process.stdout is not None

@@ -13,31 +13,31 @@ from rtstream.extract.export import ExportJob, export
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.storage import Draft
 from rtstream.storage.keys import DRAFT
-from tests.rtstream.mp4.test_progressive import START, b_frames, run
+from tests.rtstream.mp4.test_progressive import START, b_frames, recording
 from tests.sources import FILES, path_of
 
-__all__ = ["b_frames", "run"]
+__all__ = ["b_frames", "recording"]
 
 
-def job(run: StoredRecording, folder: Path, *, room: int = 0) -> ExportJob:
-    return ExportJob(FILES, [run], "avc1", START, START + 8, Draft(str(folder)), room)
+def job(recording: StoredRecording, folder: Path, *, room: int = 0) -> ExportJob:
+    return ExportJob(FILES, [recording], "avc1", START, START + 8, Draft(str(folder)), room)
 
 
-def test_an_export_is_there_whole_or_not_at_all(run: StoredRecording, tmp_path: Path) -> None:
+def test_an_export_is_there_whole_or_not_at_all(recording: StoredRecording, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
-    index = export(job(run, tmp_path / "m-1"), lambda done, total: heard.append((done, total)))
+    index = export(job(recording, tmp_path / "m-1"), lambda done, total: heard.append((done, total)))
     assert heard[-1] == (index["size"], index["size"])
     assert sorted(path.name for path in (tmp_path / "m-1").iterdir()) == ["index.json", "video.mp4"]
     with pytest.raises(OSError, match="not enough free space"):
-        export(job(run, tmp_path / "m-3", room=1 << 60), lambda *_: None)
-    path_of(run.pieces[-1].key).write_bytes(b"")
+        export(job(recording, tmp_path / "m-3", room=1 << 60), lambda *_: None)
+    path_of(recording.pieces[-1].key).write_bytes(b"")
     with pytest.raises(ValueError, match="truncated"):
-        export(job(run, tmp_path / "m-2"), lambda done, total: None)
+        export(job(recording, tmp_path / "m-2"), lambda done, total: None)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("m-")] == ["m-1"]
 
 
 def test_an_export_gets_its_name_when_the_disk_has_it_all(
-    run: StoredRecording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: StoredRecording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not Path("/proc/self/fd").exists():
         pytest.skip("what a descriptor stands for is only told by Linux")
@@ -50,7 +50,7 @@ def test_an_export_gets_its_name_when_the_disk_has_it_all(
         synced.append((path.name, path.stat().st_size, (tmp_path / "m-1").exists()))
 
     monkeypatch.setattr(os, "fsync", spy)
-    index = export(job(run, tmp_path / "m-1"), lambda *_: None)
+    index = export(job(recording, tmp_path / "m-1"), lambda *_: None)
     assert ("video.mp4", index["size"], False) in synced
     names = [(name, named) for name, _, named in synced]
     assert names[-3:] == [("index.json", False), (f"m-1{DRAFT}", False), (tmp_path.name, True)]
@@ -68,9 +68,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up_while_writing_keeps_nothing(run: StoredRecording, small_disk: Path) -> None:
+def test_a_disk_that_fills_up_while_writing_keeps_nothing(recording: StoredRecording, small_disk: Path) -> None:
     # The check before writing passes, because other programs also write.
     with pytest.raises(OSError, match="No space"):
-        export(job(run, small_disk / "m-1", room=-(1 << 40)), lambda *_: None)
+        export(job(recording, small_disk / "m-1", room=-(1 << 40)), lambda *_: None)
     assert list(small_disk.iterdir()) == []
     assert not (small_disk / f"m-1{DRAFT}").exists()

@@ -43,24 +43,24 @@ def test_the_picture_is_the_one_shown_at_that_time(
     clip_of: Callable[[ClipSpec], Path], tmp_path: Path, bframes: int
 ) -> None:
     clip = clip_of(ClipSpec(width=320, height=180, seconds=3, gop=15, bframes=bframes, bitrate=300_000, audio=False))
-    run = record(clip, tmp_path, start=START)
+    recording = record(clip, tmp_path, start=START)
     for wanted in (0, 1, 14, 15, 29, 30, 44, 45, 61, 89):
         exactly = START + wanted / FPS
         for at in (exactly, exactly + 0.016, exactly + 0.032):
-            frame = frame_at(FILES, run.init, run.pieces, at, 320)
+            frame = frame_at(FILES, recording.init, recording.pieces, at, 320)
             assert number(frame) == wanted
             assert frame.time == pytest.approx(exactly, abs=1e-4)
 
 
 def test_before_the_recording_the_first_picture_is_shown_and_after_it_the_last(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path, start=START)
-    assert number(frame_at(FILES, run.init, run.pieces, START - 5, 320)) == 0
-    assert number(frame_at(FILES, run.init, run.pieces, START + 99, 320)) == 179
+    recording = record(clip, tmp_path, start=START)
+    assert number(frame_at(FILES, recording.init, recording.pieces, START - 5, 320)) == 0
+    assert number(frame_at(FILES, recording.init, recording.pieces, START + 99, 320)) == 179
 
 
 def test_a_picture_is_made_smaller_and_never_larger(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path, start=START)
-    small, whole = (frame_at(FILES, run.init, run.pieces, START + 1, side) for side in (160, 4000))
+    recording = record(clip, tmp_path, start=START)
+    small, whole = (frame_at(FILES, recording.init, recording.pieces, START + 1, side) for side in (160, 4000))
     assert (small.width, small.height) == (160, 90)
     assert simplejpeg.decode_jpeg_header(small.jpeg)[:2] == (90, 160)
     assert (whole.width, whole.height) == (320, 180)
@@ -74,17 +74,17 @@ def test_pixels_that_are_not_square_are_shown_in_their_proportion(
     sar = f"h264_metadata=sample_aspect_ratio={ratio}"
     command = ["ffmpeg", "-v", "error", "-i", str(clip), "-c", "copy", "-bsf:v", sar, str(other)]
     subprocess.run(command, check=True, timeout=20)
-    run = record(other, tmp_path / "run", start=START)
-    frame = frame_at(FILES, run.init, run.pieces, START + 1, 2000)
-    sheet = contact_sheet(FILES, [run], [START + 1], 2000)
+    recording = record(other, tmp_path / "run", start=START)
+    frame = frame_at(FILES, recording.init, recording.pieces, START + 1, 2000)
+    sheet = contact_sheet(FILES, [recording], [START + 1], 2000)
     assert (frame.width, frame.height) == (sheet.width, sheet.height) == shown
 
 
 def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_library(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path, start=START)
+    recording = record(clip, tmp_path, start=START)
     with ProcessPoolExecutor(1, mp_context=context()) as pool:
-        frame = pool.submit(frame_at, FILES, run.init, run.pieces, START + 1, 320).result(30)
-        refused = pool.submit(frame_at, FILES, run.init, [], START, 320)
+        frame = pool.submit(frame_at, FILES, recording.init, recording.pieces, START + 1, 320).result(30)
+        refused = pool.submit(frame_at, FILES, recording.init, [], START, 320)
         with pytest.raises(ValueError, match="nothing is recorded"):
             refused.result(30)
     assert number(frame) == 30
@@ -93,19 +93,19 @@ def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_librar
 
 
 def test_damage_is_shown_around_and_what_cannot_be_read_is_one_sentence(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path, start=START)
-    path = path_of(run.pieces[0].key)
+    recording = record(clip, tmp_path, start=START)
+    path = path_of(recording.pieces[0].key)
     good = path.read_bytes()
     bad = bytearray(good)
     bad[5000:5400] = bytes(400)
     path.write_bytes(bad)
-    assert frame_at(FILES, run.init, run.pieces, START + 0.9, 320).width == 320
+    assert frame_at(FILES, recording.init, recording.pieces, START + 0.9, 320).width == 320
     path.write_bytes(bytes(len(good)))
     with pytest.raises(ValueError, match=r"cannot be decoded|no video"):
-        frame_at(FILES, run.init, run.pieces, START, 320)
+        frame_at(FILES, recording.init, recording.pieces, START, 320)
     path.unlink()
     with pytest.raises(ValueError, match="no longer exists on disk"):
-        frame_at(FILES, run.init, run.pieces, START, 320)
+        frame_at(FILES, recording.init, recording.pieces, START, 320)
 
 
 def test_sound_alone_has_no_picture(clip: Path, tmp_path: Path) -> None:
@@ -138,12 +138,14 @@ def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: P
 
 
 def test_a_contact_sheet_leaves_out_what_cannot_be_decoded(clip: Path, tmp_path: Path) -> None:
-    run = record(clip, tmp_path, start=START)
-    lost = StoredRecording(run.init, [replace(run.pieces[0], key=key_of(tmp_path / "gone"), start=START + 50)])
-    sheet = contact_sheet(FILES, [run, lost], [START + 1, START + 50], 640)
+    recording = record(clip, tmp_path, start=START)
+    lost = StoredRecording(
+        recording.init, [replace(recording.pieces[0], key=key_of(tmp_path / "gone"), start=START + 50)]
+    )
+    sheet = contact_sheet(FILES, [recording, lost], [START + 1, START + 50], 640)
     assert isinstance(sheet, ContactSheet)
     assert len(sheet.times) == 1
     with pytest.raises(ValueError, match="none of the pictures"):
         contact_sheet(FILES, [lost], [START + 50], 640)
     with pytest.raises(ValueError, match="1 to 64"):
-        contact_sheet(FILES, [run], [], 640)
+        contact_sheet(FILES, [recording], [], 640)

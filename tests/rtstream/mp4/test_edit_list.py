@@ -10,7 +10,7 @@ import pytest
 from rtstream.mp4.edit_list import with_edit_list, without_edit_list
 from rtstream.mp4.fragments import codecs, find, track_scales
 from rtstream.mp4.recovery import header_length
-from tests.rtstream.recorder.test_writer import picture_file, record, run_of, segments_of
+from tests.rtstream.recorder.test_writer import picture_file, record, recording_of, segments_of
 
 
 def test_each_recorded_file_is_shown_from_0_and_has_a_dated_name(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_each_recorded_file_is_shown_from_0_and_has_a_dated_name(tmp_path: Path)
 
 def test_the_header_differs_from_the_init_segment_by_the_edit_list_only(tmp_path: Path) -> None:
     sent = record(picture_file(tmp_path / "short.mkv", [n * 100 for n in range(50)], 10), tmp_path, segment_s=4.0)
-    init = run_of(sent).payload
+    init = recording_of(sent).payload
     data = (tmp_path / segments_of(sent)[0].path).read_bytes()
     header = data[: header_length(data)]
     assert find(init, [b"moov", b"trak", b"edts"]) is None

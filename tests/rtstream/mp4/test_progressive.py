@@ -25,14 +25,14 @@ FPS = 30
 
 @pytest.fixture(scope="module")
 def b_frames(clip_of: Callable[[ClipSpec], Path]) -> Path:
-    """8 s with pictures that are decoded in another order than shown, a keyframe every second, and sound."""
+    """8 s with pictures that are decoded in another order than shown, a keyframe every second, and audio."""
     from rtstream.testsource import ClipSpec
 
     return clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
 
 
 @pytest.fixture
-def run(b_frames: Path, tmp_path: Path) -> StoredRecording:
+def recording(b_frames: Path, tmp_path: Path) -> StoredRecording:
     return record(b_frames, tmp_path / "run", start=START, audio=True)
 
 
@@ -58,8 +58,10 @@ def payload(path: Path) -> dict[str, list[bytes]]:
     return found
 
 
-def flattened(runs: list[StoredRecording], start: float, end: float, folder: Path) -> tuple[ProgressiveFile, Path]:
-    flat = plan(runs, start, end, FILES.open)
+def flattened(
+    recordings: list[StoredRecording], start: float, end: float, folder: Path
+) -> tuple[ProgressiveFile, Path]:
+    flat = plan(recordings, start, end, FILES.open)
     path = folder / "flat.mp4"
     with Draft(str(folder / "flat")) as draft:
         write(flat, FILES, draft)
@@ -69,14 +71,14 @@ def flattened(runs: list[StoredRecording], start: float, end: float, folder: Pat
     return flat, path
 
 
-def split(run: StoredRecording, *, keep: Callable[[int], bool]) -> StoredRecording:
-    return StoredRecording(run.init, [piece for number, piece in enumerate(run.pieces) if keep(number)])
+def split(recording: StoredRecording, *, keep: Callable[[int], bool]) -> StoredRecording:
+    return StoredRecording(recording.init, [piece for number, piece in enumerate(recording.pieces) if keep(number)])
 
 
 def test_the_whole_recording_has_every_packet_of_the_source_untouched(
-    run: StoredRecording, b_frames: Path, tmp_path: Path
+    recording: StoredRecording, b_frames: Path, tmp_path: Path
 ) -> None:
-    flat, path = flattened([run], START, START + 8, tmp_path)
+    flat, path = flattened([recording], START, START + 8, tmp_path)
     source, copy = payload(b_frames), payload(path)
     assert copy["video"] == source["video"]
     first = source["audio"].index(copy["audio"][0])
@@ -90,18 +92,18 @@ def test_the_whole_recording_has_every_packet_of_the_source_untouched(
     ("begin", "end", "first", "last"), [(1.37, 4.9, 41, 146), (2.0, 3.0, 60, 89), (0.0, 0.5, 0, 14)]
 )
 def test_a_window_shows_exactly_its_pictures(
-    run: StoredRecording, tmp_path: Path, begin: float, end: float, first: int, last: int
+    recording: StoredRecording, tmp_path: Path, begin: float, end: float, first: int, last: int
 ) -> None:
-    flat, path = flattened([run], START + begin, START + end, tmp_path)
+    flat, path = flattened([recording], START + begin, START + end, tmp_path)
     assert shown(path) == list(range(first, last + 1))
     assert flat.parts[0].start == pytest.approx(START + first / FPS, abs=1e-4)
     assert flat.duration == pytest.approx((last + 1 - first) / FPS, abs=1e-4)
 
 
-def test_sound_and_pictures_stay_together_after_a_cut(run: StoredRecording, tmp_path: Path) -> None:
+def test_sound_and_pictures_stay_together_after_a_cut(recording: StoredRecording, tmp_path: Path) -> None:
     import av
 
-    _, path = flattened([run], START + 2.5, START + 6.2, tmp_path)
+    _, path = flattened([recording], START + 2.5, START + 6.2, tmp_path)
     for kind in ("video", "audio"):
         with av.open(str(path)) as container:
             frames: list[Any] = [frame.time for frame in container.decode(getattr(container.streams, kind)[0])]
@@ -109,7 +111,7 @@ def test_sound_and_pictures_stay_together_after_a_cut(run: StoredRecording, tmp_
         assert frames[-1] == pytest.approx(3.7, abs=0.06)
 
 
-def test_runs_of_one_format_follow_each_other_without_their_gap(b_frames: Path, tmp_path: Path) -> None:
+def test_recordings_of_one_format_follow_each_other_without_their_gap(b_frames: Path, tmp_path: Path) -> None:
     import av
 
     first = record(b_frames, tmp_path / "one", start=START, audio=True, media_time=0)  # as it once was
@@ -127,33 +129,33 @@ def test_runs_of_one_format_follow_each_other_without_their_gap(b_frames: Path, 
     assert times[60] == pytest.approx(flat.parts[1].at, abs=0.01)
 
 
-def test_a_hole_inside_a_run_is_closed_too(run: StoredRecording, tmp_path: Path) -> None:
-    flat, path = flattened([split(run, keep=lambda n: n != 1)], START, START + 8, tmp_path)
+def test_a_gap_inside_a_recording_is_closed(recording: StoredRecording, tmp_path: Path) -> None:
+    flat, path = flattened([split(recording, keep=lambda n: n != 1)], START, START + 8, tmp_path)
     assert shown(path) == [*range(60), *range(120, 240)]
     assert len(flat.parts) == 2
     assert flat.parts[1].start == pytest.approx(START + 4)
 
 
-def test_another_format_is_refused_and_the_runs_that_fit_are_named(
-    run: StoredRecording, clip: Path, tmp_path: Path
+def test_another_format_is_refused_and_the_recordings_that_fit_are_named(
+    recording: StoredRecording, clip: Path, tmp_path: Path
 ) -> None:
     other = record(clip, tmp_path / "other", start=START + 50)
     with pytest.raises(FormatMismatch) as error:
-        plan([run, other], START, START + 60, FILES.open)
+        plan([recording, other], START, START + 60, FILES.open)
     assert error.value.recording == 1
-    assert same_format([other.init, run.init, run.init]) == [False, True, True]
+    assert same_format([other.init, recording.init, recording.init]) == [False, True, True]
 
 
-def test_guessed_bit_rates_do_not_make_another_format(run: StoredRecording) -> None:
-    at = run.init.index(b"btrt") + 8
-    louder = run.init[:at] + b"\0\1\2\3\4\5\6\7" + run.init[at + 8 :]
-    assert same_format([louder, run.init]) == [True, True]
+def test_guessed_bit_rates_do_not_make_another_format(recording: StoredRecording) -> None:
+    at = recording.init.index(b"btrt") + 8
+    louder = recording.init[:at] + b"\0\1\2\3\4\5\6\7" + recording.init[at + 8 :]
+    assert same_format([louder, recording.init]) == [True, True]
 
 
-def test_the_fragments_inside_the_file_play_as_hls(run: StoredRecording, tmp_path: Path) -> None:
+def test_the_fragments_inside_the_file_play_as_hls(recording: StoredRecording, tmp_path: Path) -> None:
     import av
 
-    flat, path = flattened([run], START + 1.37, START + 4.9, tmp_path)
+    flat, path = flattened([recording], START + 1.37, START + 4.9, tmp_path)
     data = path.read_bytes()
     (tmp_path / "init.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length])
     segments = [Segment(f.start, f.duration, "init", "flat.mp4", f.offset, f.length) for f in flat.fragments]
@@ -165,15 +167,17 @@ def test_the_fragments_inside_the_file_play_as_hls(run: StoredRecording, tmp_pat
         assert sum(1 for _ in container.decode(video=0)) == 4 * FPS
 
 
-def test_runs_play_as_hls_one_after_the_other_also_where_discontinuities_are_not_minded(
+def test_recordings_play_as_hls_one_after_the_other_even_where_discontinuities_are_ignored(
     b_frames: Path, tmp_path: Path
 ) -> None:
     import av
 
     from rtstream.testsource import read_barcode
 
-    runs = [record(b_frames, tmp_path / name, start=START + at, audio=True) for name, at in (("one", 0), ("two", 100))]
-    flat, path = flattened(runs, START + 6, START + 102, tmp_path)
+    recordings = [
+        record(b_frames, tmp_path / name, start=START + at, audio=True) for name, at in (("one", 0), ("two", 100))
+    ]
+    flat, path = flattened(recordings, START + 6, START + 102, tmp_path)
     data = path.read_bytes()
     media = b"".join(data[f.offset : f.offset + f.length] for f in flat.fragments)
     (tmp_path / "all.mp4").write_bytes(data[flat.init_at : flat.init_at + flat.init_length] + media)
@@ -185,10 +189,10 @@ def test_runs_play_as_hls_one_after_the_other_also_where_discontinuities_are_not
     assert sorted({pts for pts, _ in frames}) == [pts for pts, _ in frames]
 
 
-def test_a_fragment_is_moved_to_another_time_with_its_sound(run: StoredRecording, tmp_path: Path) -> None:
+def test_a_fragment_is_moved_to_another_time_with_its_sound(recording: StoredRecording, tmp_path: Path) -> None:
     import av
 
-    flat, path = flattened([run], START, START + 8, tmp_path)
+    flat, path = flattened([recording], START, START + 8, tmp_path)
     data = path.read_bytes()
     init, fragment = data[flat.init_at : flat.init_at + flat.init_length], flat.fragments[5]
     moved = retime(init, data[fragment.offset : fragment.offset + fragment.length], 100.0)
@@ -221,8 +225,8 @@ def test_sound_alone_becomes_a_file_too(b_frames: Path, tmp_path: Path) -> None:
                 muxer.mux(packet)
     stored = tmp_path / "sound.m4s"
     stored.write_bytes(b"".join(sink.fragments))
-    run = StoredRecording(sink.init, [StoredSegment(key_of(stored), 0, stored.stat().st_size, START)])
-    flat, path = flattened([run], START + 1.5, START + 4.0, tmp_path)
+    recording = StoredRecording(sink.init, [StoredSegment(key_of(stored), 0, stored.stat().st_size, START)])
+    flat, path = flattened([recording], START + 1.5, START + 4.0, tmp_path)
     with av.open(str(path)) as container:
         seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     assert seconds == pytest.approx(2.5, abs=0.05)

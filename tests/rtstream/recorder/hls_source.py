@@ -89,7 +89,7 @@ class HlsSource:
         return "\n".join(lines) + "\n"
 
     def body(self, path: str) -> bytes | None:
-        """What is at a path; fetching the newest segment publishes the next one."""
+        """Return the file at a path. Fetching the newest segment publishes the next one."""
         self.asked[path] += 1
         if path == "/live.m3u8":
             return self.playlist().encode()
@@ -110,7 +110,7 @@ class HlsSource:
 
     @contextmanager
     def served(self) -> Iterator[str]:
-        """A server of it. Gives its URL without a path."""
+        """Serve it. Yields the URL without a path."""
         source = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -109,13 +109,13 @@ class RecorderClient:
 
     # recordings
 
-    def recorded(self, run: RecordingStarted | None = None) -> bytes:
-        """A run (the first) as one fragmented MP4: its initialisation segment and all its segments."""
-        run = run or self.of(RecordingStarted)[0]
-        return run.payload + b"".join(self.segment_bytes(s) for s in self.segments(run))
+    def recorded(self, recording: RecordingStarted | None = None) -> bytes:
+        """A recording, by default the first, as one fragmented MP4: its init segment and all its segments."""
+        recording = recording or self.of(RecordingStarted)[0]
+        return recording.payload + b"".join(self.segment_bytes(s) for s in self.segments(recording))
 
-    def segments(self, run: RecordingStarted) -> list[SegmentClosed]:
-        return [segment for segment in self.of(SegmentClosed) if segment.recording_id == run.recording_id]
+    def segments(self, recording: RecordingStarted) -> list[SegmentClosed]:
+        return [segment for segment in self.of(SegmentClosed) if segment.recording_id == recording.recording_id]
 
     def segment_bytes(self, segment: SegmentClosed) -> bytes:
         data = (Path(self.spec.folder) / segment.path).read_bytes()
@@ -124,8 +124,10 @@ class RecorderClient:
 
     def shown(self, segment: SegmentClosed) -> list[Shown]:
         """The pictures of one segment, decoded from its own bytes alone, at the times the segment's start implies."""
-        run = next(run for run in self.of(RecordingStarted) if run.recording_id == segment.recording_id)
-        pictures = decoded(run.payload + self.segment_bytes(segment))
+        recording = next(
+            recording for recording in self.of(RecordingStarted) if recording.recording_id == segment.recording_id
+        )
+        pictures = decoded(recording.payload + self.segment_bytes(segment))
         first = pictures[0][0]
         return [Shown(segment.start + at - first, number) for at, number in pictures]
 

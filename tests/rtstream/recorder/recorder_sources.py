@@ -73,7 +73,7 @@ def _tone(sound: Any, seconds: int) -> list[Any]:
 
 @contextmanager
 def served(*parts: tuple[bytes, float]) -> Iterator[str]:
-    """A TCP server that sends these bytes, each part spread over its seconds, then closes. Gives the URL."""
+    """Run a TCP server that sends these bytes, each part spread over its seconds, then closes. Yields the URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ended = threading.Event()
 
@@ -111,7 +111,7 @@ def _send(client: socket.socket, parts: tuple[tuple[bytes, float], ...], ended: 
 
 @contextmanager
 def served_folder(folder: Path) -> Iterator[str]:
-    """The files of a folder over HTTP. Gives the URL."""
+    """Serve the files of a folder over HTTP. Yields the URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietFiles, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -127,6 +127,6 @@ class _QuietFiles(SimpleHTTPRequestHandler):
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """A TCP server that takes connections and never says a word. Gives the URL."""
+    """Run a TCP server that accepts connections and sends nothing. Yields the URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"tcp://127.0.0.1:{server.getsockname()[1]}"

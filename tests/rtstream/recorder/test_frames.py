@@ -1,4 +1,4 @@
-"""Pictures and sound the recorder takes for the engine."""
+"""Pictures and audio that the recorder takes for the engine."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_sound_is_continuous_and_at_its_time(live_source: LiveSource, tmp_path: 
         assert after.time - before.time == pytest.approx(0.1, abs=0.002)
     samples = np.frombuffer(b"".join(block.payload for block in blocks), "<i2")
     assert np.abs(samples).max() > 500
-    run = client.of(RecordingStarted)[0]
-    assert blocks[0].time == pytest.approx(run.started_at, abs=3.0)
+    recording = client.of(RecordingStarted)[0]
+    assert blocks[0].time == pytest.approx(recording.started_at, abs=3.0)
 
 
 @pytest.mark.parametrize("record", [True, False])

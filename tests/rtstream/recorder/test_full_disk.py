@@ -1,4 +1,4 @@
-"""A full disk pauses the recording, which says so, harms nothing that is there, and goes on when there is room."""
+"""A full disk pauses the recording, is reported, and damages nothing. Recording resumes when there is room."""
 
 from __future__ import annotations
 

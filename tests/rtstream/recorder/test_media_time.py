@@ -1,4 +1,4 @@
-"""Times inside recorded files grow from run to run: players that heed no discontinuity show all there is."""
+"""Times inside files grow from recording to recording, so that players that ignore discontinuities show everything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HLS = {"allowed_extensions": "ALL"}
 
 
 class Recording:
-    """One run of a clip, as the recorder writes it."""
+    """One recording of a clip, as the recorder writes it."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Recording:
         with av.open(str(clip)) as container:
             streams: dict[str, Any] = {stream.type: stream for stream in container.streams if stream.type in kinds}
             rates = {"video": VIDEO_RATE, "audio": container.streams.audio[0].sample_rate}
-            self.run = RecordingWriter(
+            self.writer = RecordingWriter(
                 folder, segment_s, self.clock, self._hear, streams.get("video"), streams.get("audio")
             )
             for packet in container.demux(list(streams.values())):
@@ -56,7 +56,7 @@ class Recording:
                 packet.time_base = Fraction(1, rate)
                 # Decode times of reordered pictures begin below zero.
                 dts, pts = round(packet.dts * scale) + rate, round(packet.pts * scale) + rate
-                self.run.add(packet, packet.stream.type == "video", dts, pts)
+                self.writer.add(packet, packet.stream.type == "video", dts, pts)
 
     def _hear(self, message: object) -> None:
         if isinstance(message, RecordingStarted):
@@ -67,7 +67,7 @@ class Recording:
             self.segments.append(Segment(*found, message.length))
 
     def finish(self) -> Recording:
-        self.run.finish()
+        self.writer.finish()
         return self
 
     def spans(self) -> list[tuple[str, Fraction, Fraction]]:
@@ -86,10 +86,10 @@ def recorded(clip: Path, folder: Path, start: float, *, kinds: tuple[str, ...] =
     return Recording(clip, folder, start, kinds=kinds).finish()
 
 
-def listed(runs: list[Recording]) -> Path:
-    """The playlist of whole runs."""
-    segments = [segment for run in runs for segment in run.segments]
-    path = runs[0].folder / "all.m3u8"
+def listed(recordings: list[Recording]) -> Path:
+    """The playlist of whole recordings."""
+    segments = [segment for recording in recordings for segment in recording.segments]
+    path = recordings[0].folder / "all.m3u8"
     path.write_text(playlist(segments, 0.0, init_url="{}.mp4".format, segment_url=lambda file: file))
     return path
 
@@ -117,46 +117,44 @@ def shown_by_ffmpeg(path: Path) -> tuple[list[int], list[float]]:
     return [read_barcode(picture) for picture in raw], times
 
 
-def test_ffmpeg_shows_every_picture_of_several_runs_with_the_true_gaps(clip: Path, tmp_path: Path) -> None:
+def test_ffmpeg_shows_every_picture_of_several_recordings_with_the_true_gaps(clip: Path, tmp_path: Path) -> None:
     begins = [START, START + 16.0, START + 23.5]
-    runs = [recorded(clip, tmp_path / "stream", begin) for begin in begins]
-    numbers, times = shown_by_ffmpeg(listed(runs))
+    recordings = [recorded(clip, tmp_path / "stream", begin) for begin in begins]
+    numbers, times = shown_by_ffmpeg(listed(recordings))
     assert numbers == [*range(PICTURES)] * 3
-    first = runs[0].segments[0].start
+    first = recordings[0].segments[0].start
     wanted = [begin - START + number / 30 for begin in begins for number in range(PICTURES)]
     assert [at - times[0] for at in times] == pytest.approx(wanted, abs=0.01)
     assert times[0] == pytest.approx(first, abs=0.15)  # decoded, not shown, at Unix time
 
 
-def test_libav_reads_pictures_and_sound_of_several_runs(clip: Path, tmp_path: Path) -> None:
-    runs = [recorded(clip, tmp_path / "stream", START + later) for later in (0.0, 16.0)]
+def test_libav_reads_pictures_and_audio_of_several_recordings(clip: Path, tmp_path: Path) -> None:
+    recordings = [recorded(clip, tmp_path / "stream", START + later) for later in (0.0, 16.0)]
     options = HLS | {"extension_picky": "0", "allowed_segment_extensions": "ALL"}
-    with av.open(str(listed(runs)), options=options) as container:
+    with av.open(str(listed(recordings)), options=options) as container:
         seen = [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
     assert seen == [*range(PICTURES)] * 2
-    with av.open(str(listed(runs)), options=options) as container:
+    with av.open(str(listed(recordings)), options=options) as container:
         heard = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     assert heard == pytest.approx(12.0, abs=0.3)
 
 
 @pytest.mark.parametrize("back", [0.0, 2.5, 3600.0], ids=["at its end", "within it", "long before"])
-def test_a_run_begins_after_all_earlier_ones_also_when_the_clock_went_back(
+def test_a_recording_begins_after_all_earlier_ones_even_when_the_clock_went_back(
     clip: Path, tmp_path: Path, back: float
 ) -> None:
     folder = tmp_path / "stream"
-    runs = [recorded(clip, folder, START)]
+    recordings = [recorded(clip, folder, START)]
     for number in range(3):  # each a process of its own: nothing but the folder knows of the earlier ones
-        runs.append(recorded(clip, folder, START + 6.0 - back + number))
-    for before, after in pairwise(runs):
+        recordings.append(recorded(clip, folder, START + 6.0 - back + number))
+    for before, after in pairwise(recordings):
         ends, begins = (max(end for *_, end in before.spans()), min(begin for _, begin, _ in after.spans()))
         assert 0 <= begins - ends < 0.2
-    # What is said about the time to others stays what the clock said.
-    assert runs[1].segments[0].start == pytest.approx(START + 7.0 - back, abs=0.001)
+    # The time of the segment is still that of the clock.
+    assert recordings[1].segments[0].start == pytest.approx(START + 7.0 - back, abs=0.001)
 
 
-def test_a_run_that_was_killed_does_not_make_the_next_forget_how_far_earlier_ones_got(
-    clip: Path, tmp_path: Path
-) -> None:
+def test_a_killed_recording_does_not_make_the_next_forget_how_far_earlier_ones_got(clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stream"
     first = recorded(clip, folder, START + 3600.0)
     killed = Recording(clip, folder, START, segment_s=60.0)  # the clock has gone back; no segment is closed
@@ -174,10 +172,10 @@ def test_pictures_and_sound_are_moved_by_exactly_the_same(clip: Path, tmp_path: 
 
 
 def test_sound_alone_has_growing_times_too(clip: Path, tmp_path: Path) -> None:
-    runs = [recorded(clip, tmp_path / "stream", START + later, kinds=("audio",)) for later in (0.0, 30.0)]
-    spans = [span for run in runs for span in run.spans()]
+    recordings = [recorded(clip, tmp_path / "stream", START + later, kinds=("audio",)) for later in (0.0, 30.0)]
+    spans = [span for recording in recordings for span in recording.spans()]
     assert all(before[2] <= after[1] for before, after in pairwise(spans))
-    assert float(runs[1].spans()[0][1] - runs[0].spans()[0][1]) == pytest.approx(30.0, abs=0.001)
+    assert float(recordings[1].spans()[0][1] - recordings[0].spans()[0][1]) == pytest.approx(30.0, abs=0.001)
 
 
 def test_older_recordings_whose_times_begin_at_zero_are_shown_before_newer_ones(clip: Path, tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ def test_what_was_recorded_before_the_damage_stays_and_what_follows_it_is_record
     whole: Path, codec: str, tmp_path: Path, damage: str
 ) -> None:
     client = record(damaged(whole, codec, DAMAGES[damage], {3, 4}), tmp_path / "out")
-    recorded = [decoded(client.recorded(run)) for run in client.of(RecordingStarted) if client.segments(run)]
+    recorded = [
+        decoded(client.recorded(recording)) for recording in client.of(RecordingStarted) if client.segments(recording)
+    ]
     numbers = {number for pictures in recorded for _, number in pictures}
     assert set(range(40)) <= numbers, "the recording before the damage"
     assert len(client.of(RecordingEnded)) == len(client.of(RecordingStarted))
@@ -114,14 +116,14 @@ def test_a_source_whose_first_parameter_sets_are_damaged_is_recorded_from_the_fi
     whole: Path, codec: str, tmp_path: Path, damage: str
 ) -> None:
     client = record(damaged(whole, codec, DAMAGES[damage], {0, 1}), tmp_path / "out")
-    assert all(codecs(run.payload).startswith(("hvc1.", "avc1.")) for run in client.of(RecordingStarted))
-    pictures = [number for run in client.of(RecordingStarted) for _, number in _pictures(client, run)]
+    assert all(codecs(recording.payload).startswith(("hvc1.", "avc1.")) for recording in client.of(RecordingStarted))
+    pictures = [number for recording in client.of(RecordingStarted) for _, number in _pictures(client, recording)]
     assert pictures, [health.reason for health in client.of(RecorderHealth)]
 
 
-def _pictures(client: RecorderClient, run: RecordingStarted) -> list[tuple[float, int]]:
+def _pictures(client: RecorderClient, recording: RecordingStarted) -> list[tuple[float, int]]:
     try:
-        return decoded(client.recorded(run)) if client.segments(run) else []
+        return decoded(client.recorded(recording)) if client.segments(recording) else []
     except FFmpegError:  # a set that can be read, but has wrong values
         return []
 

@@ -1,4 +1,4 @@
-"""What the recorder does when the source, the engine or the recorder itself fails."""
+"""Failures of the source, of the engine and of the recorder itself."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_pause_of_an_rtsp_source_costs_no_keyframe(
         before = len(client.of(SegmentClosed))
         client.wait_for(SegmentClosed, before + 3)
         client.stop()
-    shown = [picture for run in client.of(RecordingStarted) for picture in decoded(client.recorded(run))]
+    shown = [picture for recording in client.of(RecordingStarted) for picture in decoded(client.recorded(recording))]
     assert [at for at, _ in shown] == sorted(at for at, _ in shown)
     steps = [(after - before) % 180 for (_, before), (_, after) in pairwise(shown)]
     pause = max(steps)
@@ -93,8 +93,8 @@ def test_a_recorder_that_stood_still_continues_without_a_loss(live_source: LiveS
         client.wait_for(SegmentClosed, before + 10)
         client.stop()
     assert client.process.exitcode == 0
-    (run,) = client.of(RecordingStarted)
-    numbers = [number for _, number in decoded(client.recorded(run))]
+    (recording,) = client.of(RecordingStarted)
+    numbers = [number for _, number in decoded(client.recorded(recording))]
     assert {(after - number) % 180 for number, after in pairwise(numbers)} == {1}
 
 
@@ -127,8 +127,8 @@ def test_garbage_in_the_middle_of_a_stream_is_survived(clip: Path, tmp_path: Pat
         client.wait_for(SegmentClosed, 5)
         client.stop()
     assert client.process.exitcode == 0
-    for run in client.of(RecordingStarted):
-        with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+    for recording in client.of(RecordingStarted):
+        with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
             assert sum(1 for packet in container.demux(video=0) if packet.size) > 10
 
 

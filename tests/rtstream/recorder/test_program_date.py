@@ -42,7 +42,7 @@ def shown(client: RecorderClient) -> list[tuple[float, int]]:
 
 
 def asked_of(source: HlsSource, folder: Path, path: str = "/live.m3u8", variant: int = 0) -> ProgramDate | None:
-    """What the playlist of a source says, asked in this process while this variant is played."""
+    """The dates in the playlist of a source, read in this process while this variant is played."""
     with source.served() as url:
         if source.auth:
             url = url.replace("//", f"//{quote(source.auth, safe=':')}@")
@@ -131,13 +131,13 @@ def assert_dated_by_arrival(source: HlsSource, folder: Path, began: float, url: 
     with recorder(f"{url}/live.m3u8", folder) as client:
         client.wait_for(SegmentClosed, 2)
         client.stop()
-    run = client.of(RecordingStarted)[0]
-    assert began - 2.0 <= run.started_at <= time.time()  # a segment may hold two seconds
+    recording = client.of(RecordingStarted)[0]
+    assert began - 2.0 <= recording.started_at <= time.time()  # a segment may hold two seconds
     return None
 
 
 def test_after_a_discontinuity_the_playlist_is_asked_anew(clip: Path, tmp_path: Path) -> None:
-    # The sender was away for 4 s; its timestamps and its picture numbers begin anew.
+    # The sender was away for 4 s. Its timestamps and its picture numbers begin again.
     epoch = time.time() - LATE_S
     _, before = hls_segments(clip, tmp_path / "before", offset_s=100.0)
     source = made(clip, tmp_path / "after", epoch, offset_s=10.0)
@@ -149,10 +149,10 @@ def test_after_a_discontinuity_the_playlist_is_asked_anew(clip: Path, tmp_path: 
         second = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, 2, lambda segment: segment.recording_id == second.recording_id)
         client.stop()
-    runs = client.of(RecordingStarted)
-    assert len(runs) == 2
-    for run, zero in zip(runs, epochs, strict=True):
-        pictures = [picture for segment in client.segments(run) for picture in client.shown(segment)]
+    recordings = client.of(RecordingStarted)
+    assert len(recordings) == 2
+    for recording, zero in zip(recordings, epochs, strict=True):
+        pictures = [picture for segment in client.segments(recording) for picture in client.shown(segment)]
         assert pictures
         assert all(abs(picture.time - zero - picture.number * FRAME_S) <= TOLERANCE_S for picture in pictures)
 

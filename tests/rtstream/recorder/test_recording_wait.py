@@ -60,10 +60,10 @@ def test_video_is_recorded_while_a_declared_audio_track_is_silent(clip: Path, tm
         assert silent.state == "connected"
         client.wait_for(RecordingEnded)
         client.stop()
-    (run,) = client.of(RecordingStarted)[:1]
-    assert run.codecs.startswith("avc1.")
-    assert "mp4a" not in run.codecs
-    recorded_s = sum(segment.duration for segment in client.segments(run))
+    (recording,) = client.of(RecordingStarted)[:1]
+    assert recording.codecs.startswith("avc1.")
+    assert "mp4a" not in recording.codecs
+    recorded_s = sum(segment.duration for segment in client.segments(recording))
     assert recorded_s == pytest.approx(6, abs=0.6)
 
 
@@ -87,9 +87,9 @@ def test_audio_that_pauses_stays_in_the_recording(clip: Path, tmp_path: Path) ->
     with served(*media) as url, recorder(url, tmp_path, segment_s=1.0) as client:
         client.wait_for(RecordingEnded)
         client.stop()
-    run = client.of(RecordingStarted)[0]
-    assert run.codecs.endswith(",mp4a.40.2")
-    assert sum(segment.duration for segment in client.segments(run)) == pytest.approx(8, abs=0.6)
+    recording = client.of(RecordingStarted)[0]
+    assert recording.codecs.endswith(",mp4a.40.2")
+    assert sum(segment.duration for segment in client.segments(recording)) == pytest.approx(8, abs=0.6)
 
 
 def test_a_connection_shorter_than_the_wait_is_recorded(clip: Path, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_connection_shorter_than_the_wait_is_recorded(clip: Path, tmp_path: Pa
     with recorder(str(path), tmp_path) as client:
         client.wait_for(RecordingEnded)
         client.wait_end()
-    run = client.of(RecordingStarted)[0]
-    assert sum(segment.duration for segment in client.segments(run)) == pytest.approx(1, abs=0.1)
+    recording = client.of(RecordingStarted)[0]
+    assert sum(segment.duration for segment in client.segments(recording)) == pytest.approx(1, abs=0.1)
 
 
 def waiting(size: int, dts: int, is_video: bool = True) -> WaitingPacket:

@@ -1,4 +1,4 @@
-"""What the recorder records, read back by demuxing it: the right pictures, at the right times."""
+"""The recorded media has the right pictures at the right times, as a demuxer reads it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_segments_hold_every_picture_at_the_time_it_happened(
         with recorder(getattr(source, transport), tmp_path, segment_s=0.5) as client:
             client.wait_for(SegmentClosed, 5)
             client.stop()
-        run = client.of(RecordingStarted)[0]
-        segments = client.segments(run)
-        assert run.codecs.startswith("avc1.")
-        assert run.codecs.endswith(",mp4a.40.2")
-        assert abs(run.started_at - segments[0].start) < 0.001
+        recording = client.of(RecordingStarted)[0]
+        segments = client.segments(recording)
+        assert recording.codecs.startswith("avc1.")
+        assert recording.codecs.endswith(",mp4a.40.2")
+        assert abs(recording.started_at - segments[0].start) < 0.001
         for segment in segments:
             shown = client.shown(segment)
             missing = round(segment.duration / FRAME_S) - len(shown)

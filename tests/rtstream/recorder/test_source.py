@@ -141,7 +141,7 @@ def test_a_change_of_codec_is_noticed_and_no_garbage_is_recorded(clip: Path, tmp
     assert len(client.of(RecordingStarted)) == 1
 
 
-def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp_path: Path) -> None:
+def test_a_jump_of_timestamps_begins_a_recording_at_the_right_time(clip: Path, tmp_path: Path) -> None:
     parts = (transport_stream(clip, 10, 3), 3.0), (transport_stream(clip, 500, 4), 4.0)
     with served(*parts) as url, recorder(url, tmp_path, segment_s=0.5) as client:
         second = client.wait_for(RecordingStarted, 2)
@@ -152,7 +152,7 @@ def test_a_jump_of_timestamps_begins_a_new_run_at_the_right_time(clip: Path, tmp
         assert decoded(client.recorded(second))[0][1] == 0
 
 
-def test_a_counter_that_wraps_stays_in_the_same_run(clip: Path, tmp_path: Path) -> None:
+def test_a_counter_that_wraps_continues_the_recording(clip: Path, tmp_path: Path) -> None:
     wrap_s = 2**33 / 90000
     with served((transport_stream(clip, wrap_s - 2.0, 4), 4.0)) as url, recorder(url, tmp_path) as client:
         client.wait_for_state("reconnecting")  # the server closes at the end

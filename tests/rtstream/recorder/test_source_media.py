@@ -26,9 +26,9 @@ def programme(path: Path, *options: str, offset_s: float = 0.0, size: str = "160
     return path
 
 
-def audio_of(client: RecorderClient, run: RecordingStarted) -> tuple[int, int, int]:
+def audio_of(client: RecorderClient, recording: RecordingStarted) -> tuple[int, int, int]:
     """Rate and channels that a recording declares, and the samples that decode without an error."""
-    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+    with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
         track = container.streams.audio[0]
         samples = sum(frame.samples for frame in container.decode(track))
         return track.codec_context.sample_rate, track.codec_context.channels, samples
@@ -100,8 +100,8 @@ def test_another_video_size_begins_a_recording_without_a_reconnect(kind: str, tm
         client.wait_for(RecordingStarted, 3)
         client.stop()
     widths = []
-    for run in client.of(RecordingStarted)[:3]:
-        with av.open(io.BytesIO(client.recorded(run) or run.payload), "r") as container:
+    for recording in client.of(RecordingStarted)[:3]:
+        with av.open(io.BytesIO(client.recorded(recording) or recording.payload), "r") as container:
             widths.append(container.streams.video[0].width)
     assert widths == [160, 320, 160]
     assert not [health for health in client.of(RecorderHealth) if health.state == "reconnecting"]

@@ -32,11 +32,11 @@ def test_other_pids_in_the_middle_are_recorded_without_a_reconnect(tmp_path: Pat
         tmp_path / "b.ts", "-c:a", "aac", "-mpegts_start_pid", "400", offset_s=3.0, size="320x90", seconds=8
     )
     with served((first.read_bytes(), 3.0), (second.read_bytes(), 8.0)) as url, recorder(url, tmp_path) as client:
-        run = client.wait_for(RecordingStarted, 2)
-        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        recording = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
         client.stop()
     ended = client.of(RecordingEnded)[0]
-    assert run.started_at - ended.ended_at < 0.7  # one group of pictures
+    assert recording.started_at - ended.ended_at < 0.7  # one group of pictures
     assert not reconnects(client)
     noted = next(health for health in client.of(RecorderHealth) if health.reasons)
     assert noted.reasons[0].code == "format_changed"
@@ -65,10 +65,10 @@ def late(path: Path, kind: int, from_ms: int) -> bytes:
 def test_a_track_that_begins_late_is_recorded_from_then_on(kind: int, tmp_path: Path) -> None:
     media = late(programme(tmp_path / "a.flv", "-c:a", "aac", seconds=10), kind, 5000)
     with served((media, 10.0)) as url, recorder(url, tmp_path) as client:
-        run = client.wait_for(RecordingStarted, 2)
-        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        recording = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
         client.stop()
-    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+    with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
         assert {stream.type for stream in container.streams} == {"video", "audio"}
     assert not reconnects(client)
     texts = {reason.text for health in client.of(RecorderHealth) for reason in health.reasons}
@@ -93,18 +93,18 @@ def test_another_init_segment_of_hls_begins_a_recording(live: bool, tmp_path: Pa
         client.wait_for_state("connected")
         if live:
             playlist.write_text("\n".join([*whole, ""]))
-        run = client.wait_for(RecordingStarted, 2)
-        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == run.recording_id)
+        recording = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
         client.stop()
     first = client.of(RecordingStarted)[0]
     sizes = []
-    for each in (first, run):
+    for each in (first, recording):
         with av.open(io.BytesIO(client.recorded(each)), "r") as container:
             assert sum(1 for _ in container.decode(video=0)) > 5
             sizes.append((container.streams.video[0].width, container.streams.audio[0].codec_context.sample_rate))
     assert sizes == [(160, 48000), (320, 44100)]
     ended = client.of(RecordingEnded)[0]
-    assert -0.1 < run.started_at - ended.ended_at < (15.0 if live else 0.5)
+    assert -0.1 < recording.started_at - ended.ended_at < (15.0 if live else 0.5)
     assert not reconnects(client)
 
 
@@ -135,10 +135,10 @@ def test_the_audio_behind_a_long_segment_of_hls_is_recorded(tmp_path: Path) -> N
     playlist = fragmented(tmp_path / "a.m3u8", False, *hls)
     playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))  # live
     with served_folder(tmp_path) as base, recorder(f"{base}/a.m3u8", tmp_path) as client:
-        run = client.wait_for(RecordingStarted)
+        recording = client.wait_for(RecordingStarted)
         client.stop()
-    assert len(run.codecs.split(",")) == 2
-    with av.open(io.BytesIO(client.recorded(run)), "r") as container:
+    assert len(recording.codecs.split(",")) == 2
+    with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) > 1.5 * 48000
 
 
@@ -168,7 +168,7 @@ def test_a_still_picture_with_audio_is_no_failure(tmp_path: Path) -> None:
         client.stop()
     first, ended = client.of(RecordingStarted)[0], client.of(RecordingEnded)[0]
     assert 12 < ended.ended_at - first.started_at < 14  # with the audio of the time in which the picture stood still
-    codecs = [run.codecs for run in client.of(RecordingStarted)]
+    codecs = [recording.codecs for recording in client.of(RecordingStarted)]
     assert [len(each.split(",")) for each in codecs] == [2, 1, 2]
     assert not reconnects(client)
     texts = list(dict.fromkeys(reason.text for health in client.of(RecorderHealth) for reason in health.reasons))

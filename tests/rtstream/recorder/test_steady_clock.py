@@ -111,7 +111,10 @@ def test_every_picture_is_recorded_while_the_clock_is_set(
         client.stop()
     first, second = client.of(RecordingStarted)
     numbers = [
-        shown.number for run in (first, second) for segment in client.segments(run) for shown in client.shown(segment)
+        shown.number
+        for recording in (first, second)
+        for segment in client.segments(recording)
+        for shown in client.shown(segment)
     ]
     assert [pair for pair in pairwise(numbers) if pair[1] != (pair[0] + 1) % CLIP_FRAMES] == []
     ended = client.segments(first)[-1]

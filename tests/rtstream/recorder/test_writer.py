@@ -57,12 +57,12 @@ def record(
     with av.open(str(source)) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
-        run = RecordingWriter(folder, segment_s, clock, sent.append, video, audio, name="Door", url="rtsp://h/x")
+        writer = RecordingWriter(folder, segment_s, clock, sent.append, video, audio, name="Door", url="rtsp://h/x")
         for number, packet in enumerate(container.demux()):
             if packet.dts is None or packet.pts is None:
                 continue
             if number == abandon_at:
-                run.abandon()
+                writer.abandon()
                 return sent
             is_video = packet.stream is video
             rate = VIDEO_RATE if is_video else audio.codec_context.sample_rate  # pyright: ignore[reportOptionalMemberAccess]
@@ -70,8 +70,8 @@ def record(
             # Decode times of reordered pictures begin below zero.
             dts, pts = round(packet.dts * scale) + rate, round(packet.pts * scale) + rate
             packet.time_base = Fraction(1, rate)
-            run.add(packet, is_video, dts, pts)
-        run.finish()
+            writer.add(packet, is_video, dts, pts)
+        writer.finish()
     return sent
 
 
@@ -79,7 +79,7 @@ def segments_of(sent: list[Message]) -> list[SegmentClosed]:
     return [message for message in sent if isinstance(message, SegmentClosed)]
 
 
-def run_of(sent: list[Message]) -> RecordingStarted:
+def recording_of(sent: list[Message]) -> RecordingStarted:
     assert isinstance(sent[0], RecordingStarted)
     return sent[0]
 
@@ -106,7 +106,7 @@ def test_pictures_at_irregular_times_keep_them(bframes: int, tmp_path: Path) -> 
     sent = record(picture_file(tmp_path / "vfr.mkv", pts, 10, bframes), tmp_path)
     check_contiguous(sent)
     for segment in segments_of(sent):
-        shown = decoded(run_of(sent).payload + bytes_of(segment, tmp_path))
+        shown = decoded(recording_of(sent).payload + bytes_of(segment, tmp_path))
         assert segment.start == pytest.approx(START + 1 + pts[shown[0][1]] / 1000, abs=0.002)
         for at, number in shown:
             assert segment.start + at - shown[0][0] == pytest.approx(START + 1 + pts[number] / 1000, abs=0.002)
@@ -123,7 +123,7 @@ def test_a_source_that_sends_one_keyframe_for_ever_is_cut_all_the_same(tmp_path:
     assert [segment.duration for segment in segments] == pytest.approx([60.0, 20.0], abs=10.1)
     check_contiguous(sent)
     assert len({segment.path for segment in segments}) == 1  # its readers look for the keyframe there
-    everything = run_of(sent).payload + b"".join(bytes_of(segment, tmp_path) for segment in segments)
+    everything = recording_of(sent).payload + b"".join(bytes_of(segment, tmp_path) for segment in segments)
     assert [number for _, number in decoded(everything)] == list(range(160))
     # Each fragment is small, however long the GOP.
     runs = [track_runs(everything[start - 8 :])[0] for kind, start, _ in boxes(everything) if kind == b"moof"]
@@ -142,14 +142,14 @@ def test_pictures_that_are_all_keyframes_share_fragments(tmp_path: Path) -> None
 def test_a_file_spans_about_a_minute(tmp_path: Path) -> None:
     sent = record(picture_file(tmp_path / "minutes.mkv", [n * 500 for n in range(280)], 4), tmp_path, segment_s=4.0)
     paths = [segment.path for segment in segments_of(sent)]
-    recording = run_of(sent).recording_id
+    recording = recording_of(sent).recording_id
     names = sorted(set(paths))
     assert [name[: len(recording) + 8] for name in names] == [f"{recording}/{n:06d}_" for n in range(3)]
     assert paths.count(names[0]) == 15
     for path in set(paths):
         data = (tmp_path / path).read_bytes()
         mine = [segment for segment in segments_of(sent) if segment.path == path]
-        header = len(run_of(sent).payload) + 44  # the edit list of its one track
+        header = len(recording_of(sent).payload) + 44  # the edit list of its one track
         offsets = [header + sum(s.length for s in mine[:n]) for n in range(len(mine))]
         assert [segment.offset for segment in mine] == offsets
         assert header + sum(segment.length for segment in mine) == len(data)
@@ -163,8 +163,8 @@ def test_each_file_opens_by_itself(tmp_path: Path) -> None:
 
 
 def log_of(sent: list[Message], folder: Path) -> list[LogLine]:
-    lines, end = decode_log((folder / run_of(sent).recording_id / LOG_FILE).read_bytes())
-    assert end == (folder / run_of(sent).recording_id / LOG_FILE).stat().st_size
+    lines, end = decode_log((folder / recording_of(sent).recording_id / LOG_FILE).read_bytes())
+    assert end == (folder / recording_of(sent).recording_id / LOG_FILE).stat().st_size
     return lines
 
 
@@ -179,7 +179,7 @@ def test_the_log_says_what_was_announced_and_comes_first(tmp_path: Path) -> None
 
     record(picture_file(tmp_path / "short.mkv", [n * 100 for n in range(50)], 10), tmp_path, sent=Announced())
     opened, *segments, closed = log_of(sent, tmp_path)
-    began = run_of(sent)
+    began = recording_of(sent)
     assert opened == RecordingOpened(
         began.recording_id,
         tmp_path.name,
@@ -202,7 +202,7 @@ def test_the_log_says_what_was_announced_and_comes_first(tmp_path: Path) -> None
 def test_a_recording_given_up_keeps_the_fragments_that_were_written(tmp_path: Path) -> None:
     path = picture_file(tmp_path / "cut.mkv", [n * 100 for n in range(100)], 10)
     sent = record(path, tmp_path, segment_s=4.0, abandon_at=65)
-    shown = decoded(run_of(sent).payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent)))
+    shown = decoded(recording_of(sent).payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent)))
     assert [number for _, number in shown] == list(range(len(shown)))
     assert len(shown) >= 50, "at most the keyframe interval that the muxer still held is missing"
     assert isinstance(log_of(sent, tmp_path)[-1], RecordingClosed)
@@ -211,7 +211,7 @@ def test_a_recording_given_up_keeps_the_fragments_that_were_written(tmp_path: Pa
 def test_every_segment_plays_by_itself(clip: Path, tmp_path: Path) -> None:
     sent = record(clip, tmp_path)
     for number, segment in enumerate(segments_of(sent)):
-        data = run_of(sent).payload + bytes_of(segment, tmp_path)
+        data = recording_of(sent).payload + bytes_of(segment, tmp_path)
         assert decoded(data)[0][1] == number * 30
         with av.open(io.BytesIO(data), "r") as container:
             assert sum(frame.samples for frame in container.decode(audio=0)) / 48000 == pytest.approx(1.0, abs=0.1)
@@ -222,17 +222,17 @@ def test_nothing_is_said_before_the_clock_has_settled(clip: Path, tmp_path: Path
     clock = WallClock()
     with av.open(str(clip)) as container:
         video = container.streams.video[0]
-        run = RecordingWriter(tmp_path, 1.0, clock, sent.append, video, None)
+        writer = RecordingWriter(tmp_path, 1.0, clock, sent.append, video, None)
         for packet in container.demux(video):
             if packet.dts is None or packet.pts is None:
                 continue
             ticks = packet.dts, packet.pts
             packet.time_base = Fraction(1, VIDEO_RATE)
-            run.add(packet, True, *ticks)
+            writer.add(packet, True, *ticks)
             if packet.pts == 3 * VIDEO_RATE:
                 assert not sent
                 clock.offset = START
-        run.finish()
+        writer.finish()
     assert [segment.start for segment in segments_of(sent)] == pytest.approx([START + n for n in range(6)], abs=0.001)
 
 
@@ -256,9 +256,9 @@ def test_what_mp4_can_hold_is_recorded_under_its_name(
 ) -> None:
     source = video_file(tmp_path / f"source.{suffix}", codec, audio, **options)
     sent = record(source, tmp_path)
-    run = run_of(sent)
-    assert named in run.codecs
-    assert run.codecs == codecs(run.payload)
-    assert len(track_scales(run.payload)) == (1 if audio is None else 2)
-    whole = run.payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent))
+    recording = recording_of(sent)
+    assert named in recording.codecs
+    assert recording.codecs == codecs(recording.payload)
+    assert len(track_scales(recording.payload)) == (1 if audio is None else 2)
+    whole = recording.payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent))
     assert [number for _, number in decoded(whole)] == list(range(60))

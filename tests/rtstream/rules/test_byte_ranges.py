@@ -1,4 +1,4 @@
-"""Range headers: what is valid is exact, what is not is ignored, what does not exist is refused."""
+"""Valid Range headers are followed exactly, invalid ones are ignored, and ranges beyond the end are refused."""
 
 from __future__ import annotations
 

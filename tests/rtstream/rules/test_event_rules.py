@@ -1,4 +1,4 @@
-"""Which events are decided by rule, and how the rules decide."""
+"""Prompts and structured rules become rules, or need a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries: what is looked up for any text a user may give."""
+"""Any text of a user becomes a query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a recording: what is read is what was written, whatever a crash did to the last line."""
+"""The lines of a recording's log are read as they were written, even when a crash damaged the last one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recorded files go."""
+"""The oldest files that nothing protects are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pictures a tap takes."""
+"""A tap takes the pictures on its grid."""
 
 from __future__ import annotations
 

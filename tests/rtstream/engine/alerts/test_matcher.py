@@ -1,4 +1,4 @@
-"""Events decided by a language model: one call a scene, within bounds, and never in the way of rules."""
+"""Events decided by a language model, with one call per scene, within bounds, and without delaying rules."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def add_scene(engine: Engine, text: str, *lines: str) -> None:
 
 
 async def watch(engine: Engine, prompt: str, **more: Any) -> str:
-    """An alert on a new event; gives its id."""
+    """Create an alert on a new event. Returns its id."""
     event = await engine.alerts.create_event(CreateEvent(event_prompt=prompt, label="x", rule=more.pop("rule", None)))
     return (await engine.alerts.create_alert(STREAM, INDEX, CreateAlert(event_id=event.event_id, **more))).alert_id
 

@@ -52,7 +52,7 @@ async def watch(engine: Engine, **rule: Any) -> str:
 
 
 async def say(engine: Engine, late_s: float = 0.0) -> None:
-    """Somebody said something just now, or so many seconds ago on a stream that is that late."""
+    """Store speech of just now, or of ``late_s`` seconds ago on a stream that is that late."""
     now = time.time() - late_s
     data = {"text": "hello", "is_final": True, "start": now - 0.1, "end": now, "engine": "local", "kind": "speech"}
     await engine.journal.append(Entry("transcript", data, STREAM, "s"))

@@ -51,12 +51,12 @@ async def add_stream(engine: Engine, *, desired: str = "stopped", store: bool = 
     await engine.db.write(lambda conn: stream_rows.insert(conn, **values))
 
 
-async def add_run(engine: Engine, clip: Path, number: int, start: float, *, seconds: float = 8.0) -> None:
+async def add_recording(engine: Engine, clip: Path, number: int, start: float, *, seconds: float = 8.0) -> None:
     """The clip as a closed run of the stream, in segments of two seconds."""
     folder = Path(engine.config.data_dir) / "media" / STREAM
     folder.mkdir(parents=True, exist_ok=True)
-    run = record(clip, folder / f"rec-{number}", start=start, audio=True)
-    fps_gops = run.pieces
+    recording = record(clip, folder / f"rec-{number}", start=start, audio=True)
+    fps_gops = recording.pieces
 
     def write(conn: Any) -> None:
         recording_rows.insert(
@@ -64,8 +64,8 @@ async def add_run(engine: Engine, clip: Path, number: int, start: float, *, seco
             recording_id=f"rec-{number}",
             stream_id=STREAM,
             started_at=start,
-            init=run.init,
-            codecs=codecs(run.init),
+            init=recording.init,
+            codecs=codecs(recording.init),
         )
         for piece, following in zip(fps_gops, [*fps_gops[1:], None], strict=True):
             end = following.start if following else start + seconds
@@ -75,7 +75,7 @@ async def add_run(engine: Engine, clip: Path, number: int, start: float, *, seco
                 recording_id=f"rec-{number}",
                 start=piece.start,
                 duration=end - piece.start,
-                path=f"rec-{number}/run.m4s",
+                path=f"rec-{number}/recording.m4s",
                 offset=piece.offset,
                 length=piece.length,
             )
@@ -109,16 +109,16 @@ def pictures(data: bytes) -> list[int]:
         return [read_barcode(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 
-async def test_the_latest_recording_is_exported_once_with_all_its_runs(
+async def test_the_latest_session_is_exported_once_with_all_its_recordings(
     engine: Engine, api: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     await engine.db.write(
         append, Entry("health", {"state": "stopped"}, stream_id=STREAM, at=START + 9)
-    )  # what was before the stop is another recording
-    await add_run(engine, source, 2, START + 100)
-    await add_run(engine, source, 3, START + 120)
+    )  # the recordings before the stop are another session
+    await add_recording(engine, source, 2, START + 100)
+    await add_recording(engine, source, 3, START + 120)
     made = await export(api)
     assert made["name"] == "Door - Recording"
     assert made["duration"] == pytest.approx(16, abs=0.3)
@@ -140,7 +140,7 @@ async def test_what_cannot_be_exported_says_why(engine: Engine, api: httpx.Async
     assert "store=false" in await refusal(api)
     await engine.db.write(lambda conn: stream_rows.update_stream(conn, STREAM, store=True))
     assert "There are no recordings" in await refusal(api)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     await engine.db.write(lambda conn: stream_rows.update_stream(conn, STREAM, desired="running"))
     assert "Stop it first, or pass start and end" in await refusal(api)
     assert "nearest recorded ranges" in await refusal(api, start=START + 100, end=START + 110)
@@ -151,7 +151,7 @@ async def test_a_window_is_exported_to_the_picture_while_the_stream_runs(
     engine: Engine, api: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine, desired="running")
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     made = await export(api, name="Visit", start=START + 1.37, end=START + 4.9)
     assert made["name"] == "Visit"
     assert pictures((await api.get(relative(made["download_url"]))).content) == list(range(41, 147))
@@ -163,8 +163,8 @@ async def test_another_format_begins_another_video(
     engine: Engine, api: httpx.AsyncClient, source: Path, clip: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, clip, 1, START, seconds=6)
-    await add_run(engine, source, 2, START + 20)
+    await add_recording(engine, clip, 1, START, seconds=6)
+    await add_recording(engine, source, 2, START + 20)
     # The two differ in their profile and in how they are coded.
     sentence = await refusal(api, start=START, end=START + 28)
     assert sentence.startswith("The format of the stream changes in this window. Export its parts one by one:")
@@ -176,7 +176,7 @@ async def test_an_export_waits_for_room_on_the_disk(tmp_path: Path, source: Path
     config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=10**9)
     async with Engine(config) as engine:
         await add_stream(engine)
-        await add_run(engine, source, 1, START)
+        await add_recording(engine, source, 1, START)
         job = await engine.exports.start(STREAM, None, None, None)
         await job.wait(20)
         assert job.error is not None
@@ -188,7 +188,7 @@ async def test_a_recording_is_kept_for_its_export_and_then_let_go(
     engine: Engine, api: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     job = await engine.exports.start(STREAM, None, None, None)
     with anyio.fail_after(20):
         while not (kept := await engine.db.read(recording_rows.pinned, STREAM, time.time())):
@@ -229,7 +229,7 @@ async def test_what_was_found_on_a_deleted_stream_is_found_no_more(
 async def test_without_a_window_the_last_minute_is_played(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine, desired="running")
     recent = time.time() - 30
-    await add_run(engine, source, 1, recent)
+    await add_recording(engine, source, 1, recent)
     playback = (await api.get(f"/rtstream/{STREAM}/stream")).json()["data"]
     assert playback["end"] - playback["start"] == pytest.approx(60)
     assert playback["covered"] == [[pytest.approx(recent), pytest.approx(recent + 8)]]

@@ -19,7 +19,7 @@ from rtstream.engine.recordings import extractor as module
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.errors import NotFound, Unavailable
 from tests.integration.recorder_processes import alive
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ async def test_downloads_of_link_holders_do_not_delay_the_owner(
     engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     links = [(await engine.generate_stream(STREAM, START + n, START + n + 2)).player_url[-22:] for n in range(4)]
     frame = f"/rtstream/{STREAM}/frame"
     assert (await api.get(frame, params={"at": START + 1})).status_code == 200

@@ -47,7 +47,7 @@ def enter(conn: Connection, stream_id: str, recording_id: str, footage: StoredRe
         media_start=begin,
     )
     for piece in footage.pieces:
-        path = f"{recording_id}/run.m4s"
+        path = f"{recording_id}/recording.m4s"
         place = {"path": path, "offset": piece.offset, "length": piece.length}
         recordings.add_segment(
             conn, stream_id, start=piece.start, duration=length_s, recording_id=recording_id, **place

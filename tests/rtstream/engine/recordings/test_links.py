@@ -18,7 +18,7 @@ from rtstream.engine.engine import Engine
 from rtstream.models import Slice
 from rtstream.store.tables import scene_indexes, scenes
 from tests.rtstream.engine.recordings.conftest import KEY
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream, export, pictures
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ async def test_a_link_opens_no_other_time_of_its_stream(
 ) -> None:
     await add_stream(engine)
     for number in (1, 2, 3):
-        await add_run(engine, source, number, START + 100 * number)
+        await add_recording(engine, source, number, START + 100 * number)
     link_id = await window_link(engine, START + 203, START + 205)
     for number, at in ((1, 103), (2, 201), (2, 206.5), (3, 303)):
         micros = round((START + at) * 1e6)
@@ -127,7 +127,7 @@ CLAIMS = {
 
 async def test_no_header_widens_a_link(engine: Engine, holder: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     link_id = await window_link(engine, START + 2.5, START + 2.7)
     page = (await holder.get("/playback.json", params={"v": link_id})).json()
     urls = {fragment[name] for fragment in page["fragments"] for name in ("url", "init_url")}
@@ -160,14 +160,14 @@ async def test_no_header_widens_a_link(engine: Engine, holder: httpx.AsyncClient
 async def test_what_is_recorded_later_is_not_served(engine: Engine, holder: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine, desired="running")
     now = time.time()
-    await add_run(engine, source, 1, now - 8)
+    await add_recording(engine, source, 1, now - 8)
     link_id = await window_link(engine, now - 4, now + 3600)
     [link] = (await engine.links.list("", Slice(), stream_id=STREAM)).links
     assert link.end is not None
     assert link.end <= time.time() + 0.1
     before = await by_playlist(holder, link_id)
-    await add_run(engine, source, 2, now + 1)
-    await add_run(engine, source, 3, now + 10)
+    await add_recording(engine, source, 2, now + 1)
+    await add_recording(engine, source, 3, now + 10)
     after = await by_playlist(holder, link_id)
     assert after[: len(before)] == before
     assert len(after) - len(before) <= GOP
@@ -178,8 +178,8 @@ async def test_a_range_of_a_video_does_not_open_the_rest_of_its_file(
     engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
-    await add_run(engine, source, 2, START + 50)
+    await add_recording(engine, source, 1, START)
+    await add_recording(engine, source, 2, START + 50)
     video_id = (await export(api, start=START, end=START + 58))["video_id"]
     other_id = (await export(api, start=START + 1, end=START + 3))["video_id"]
 
@@ -212,7 +212,7 @@ async def test_the_page_has_no_scene_from_between_or_outside_the_ranges_of_its_l
     engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     video_id = (await export(api, start=START, end=START + 8))["video_id"]
 
     def add_scenes(conn: Connection) -> None:
@@ -237,7 +237,7 @@ async def test_a_link_to_a_whole_video_opens_that_video_only(
     engine: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     made = await export(api, start=START + 2.5, end=START + 4.5)
     other = await export(api, start=START + 6, end=START + 7)
     link_id = made["player_url"].partition("v=")[2]
@@ -254,7 +254,7 @@ async def test_links_to_videos_outlive_a_restart_another_key_and_any_time(
     config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
     async with Engine(config) as engine, client_of(engine, KEY) as api:
         await add_stream(engine)
-        await add_run(engine, source, 1, START)
+        await add_recording(engine, source, 1, START)
         made = await export(api)
         window = (await engine.generate_stream(STREAM, START, START + 2)).player_url.partition("v=")[2]
     video = made["player_url"].partition("v=")[2]

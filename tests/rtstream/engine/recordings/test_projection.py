@@ -22,7 +22,7 @@ from rtstream.storage.folder import FolderStorage
 from rtstream.store import recording_logs
 from rtstream.store import recordings as recording_rows
 from rtstream.store.database import Database
-from tests.rtstream.recorder.test_writer import START, picture_file, record, run_of, segments_of
+from tests.rtstream.recorder.test_writer import START, picture_file, record, recording_of, segments_of
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def recorded(pictures: Path, tmp_path: Path) -> tuple[Path, RecordingStarted, li
     folder = tmp_path / "data" / "media" / STREAM
     folder.mkdir(parents=True)
     sent = record(pictures, folder, segment_s=4.0)
-    return tmp_path / "data", run_of(sent), segments_of(sent)
+    return tmp_path / "data", recording_of(sent), segments_of(sent)
 
 
 async def rows_of(engine: Engine) -> list[tuple[float, float, str, int, int]]:
@@ -268,7 +268,7 @@ async def test_of_two_recordings_of_one_moment_the_later_one_is_played(
     data, first, _ = recorded
     folder = data / "media" / STREAM
     sent = record(pictures, folder, segment_s=4.0, start=START + 10.0)
-    second = run_of(sent)
+    second = recording_of(sent)
     start = second.started_at
     async with Engine(config(data)) as engine:
         used = await engine.db.read(recording_rows.segments_between, STREAM, start + 1.0, start + 20.0)
@@ -279,7 +279,7 @@ async def test_of_two_recordings_of_one_moment_the_later_one_is_played(
         newest = await engine.db.read(recording_rows.last_segment, STREAM)
         assert newest is not None
         assert newest.recording_id == second.recording_id
-        third = run_of(record(pictures, folder, segment_s=4.0, start=START - 100.0))
+        third = recording_of(record(pictures, folder, segment_s=4.0, start=START - 100.0))
         await engine.projection.scan()
         newest = await engine.db.read(recording_rows.last_segment, STREAM)
         assert newest is not None

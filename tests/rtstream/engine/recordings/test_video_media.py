@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from rtstream.engine.engine import Engine
-from tests.rtstream.engine.recordings.test_exports import START, add_run, add_stream, export, pictures, relative
+from tests.rtstream.engine.recordings.test_exports import START, add_recording, add_stream, export, pictures, relative
 
 pytestmark = pytest.mark.anyio
 
@@ -17,8 +17,8 @@ async def test_a_video_plays_as_hls_and_on_the_player_page(
     engine: Engine, api: httpx.AsyncClient, source: Path, tmp_path: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
-    await add_run(engine, source, 2, START + 50)
+    await add_recording(engine, source, 1, START)
+    await add_recording(engine, source, 2, START + 50)
     made = await export(api, start=START + 3.5, end=START + 52)
     manifest = await api.get(relative(made["stream_url"]))
     assert manifest.text.count("#EXT-X-DISCONTINUITY") == 1
@@ -48,7 +48,7 @@ async def test_a_video_plays_as_hls_and_on_the_player_page(
 
 async def test_parts_of_videos_play_one_after_the_other(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     first = (await export(api, start=START, end=START + 8))["video_id"]
     second = (await export(api, start=START + 2, end=START + 6))["video_id"]
     parts = (await api.post(f"/video/{first}/stream", json={"timeline": [[5, 6], [1, 2]], "length": 8})).json()["data"]

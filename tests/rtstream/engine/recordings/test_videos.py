@@ -8,14 +8,22 @@ import httpx
 import pytest
 
 from rtstream.engine.engine import Engine
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, export, pictures, relative
+from tests.rtstream.engine.recordings.test_exports import (
+    START,
+    STREAM,
+    add_recording,
+    add_stream,
+    export,
+    pictures,
+    relative,
+)
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_video_is_found_renamed_and_deleted(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     made = await export(api)
     before = (await api.get("/rtstream/journal")).json()["data"]["cursor"]
     [listed] = (await api.get("/video", params={"collection_id": "default"})).json()["data"]["videos"]
@@ -35,7 +43,7 @@ async def test_a_video_is_found_renamed_and_deleted(engine: Engine, api: httpx.A
 
 async def test_a_video_outlives_its_stream(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     made = await export(api)
     assert (await api.delete(f"/rtstream/{STREAM}")).json()["success"]
     assert not (Path(engine.config.data_dir) / "media" / STREAM).exists()

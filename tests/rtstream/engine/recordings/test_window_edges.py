@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from rtstream.engine.engine import Engine
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream
 from tests.rtstream.engine.recordings.test_links import by_download, by_page, by_playlist, window_link
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def test_every_route_serves_the_fragments_of_the_window_and_nothing_else(
     engine: Engine, holder: httpx.AsyncClient, source: Path, start: float, end: float, served: range
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     link_id = await window_link(engine, START + start, START + end)
     assert await by_playlist(holder, link_id) == list(served)
     assert await by_playlist(holder, link_id, whole_files=True) == list(served)
@@ -44,8 +44,8 @@ async def test_a_segment_that_cannot_be_read_at_the_end_of_a_window_is_not_serve
     engine: Engine, holder: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
-    file = Path(engine.config.data_dir) / "media" / STREAM / "rec-1" / "run.m4s"
+    await add_recording(engine, source, 1, START)
+    file = Path(engine.config.data_dir) / "media" / STREAM / "rec-1" / "recording.m4s"
     damaged = bytearray(file.read_bytes())
     damaged[:8] = b"\xff" * 8
     file.write_bytes(damaged)

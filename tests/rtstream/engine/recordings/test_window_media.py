@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from rtstream.engine.engine import Engine
-from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_run, add_stream, pictures
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream, pictures
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ async def test_a_recorded_window_is_downloaded_without_an_export(
     engine: Engine, api: httpx.AsyncClient, source: Path
 ) -> None:
     await add_stream(engine)
-    await add_run(engine, source, 1, START)
+    await add_recording(engine, source, 1, START)
     playback = await engine.generate_stream(STREAM, START + 2, START + 3)
     token = playback.player_url.partition("v=")[2]
     page = (await api.get("/playback.json", params={"v": token})).json()

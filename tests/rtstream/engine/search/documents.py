@@ -1,4 +1,4 @@
-"""What tests of search store and ask: streams with results, and a server of embeddings."""
+"""Data for tests of search: streams with results, and a server of embeddings."""
 
 from __future__ import annotations
 

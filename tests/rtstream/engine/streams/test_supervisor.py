@@ -17,7 +17,7 @@ __all__ = ["engine"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_source_that_stalls_and_comes_back_is_recorded_in_two_runs_with_a_gap(
+async def test_a_source_that_stalls_and_comes_back_becomes_two_recordings_with_a_gap(
     engine: Engine, live_source: LiveSource
 ) -> None:
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))

@@ -144,7 +144,7 @@ def enter(conn: Connection, name: str, footage: Any) -> None:
     values = {"stream_id": "rts-1", "init": footage.init, "codecs": "avc1", "media_start": begin}
     recordings.insert(conn, recording_id=name, started_at=begin, **values)
     for piece in footage.pieces:
-        place = {"path": f"{name}/run.m4s", "offset": piece.offset, "length": piece.length}
+        place = {"path": f"{name}/recording.m4s", "offset": piece.offset, "length": piece.length}
         recordings.add_segment(conn, "rts-1", start=piece.start, duration=1.0, recording_id=name, **place)
     recordings.close(conn, name)
 

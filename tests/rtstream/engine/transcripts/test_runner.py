@@ -1,4 +1,4 @@
-"""What has to hold of transcripts: cuts, lag, failures and restarts, with sound handed to a real engine."""
+"""Transcripts with cuts, lag, failures and restarts, from audio that is passed to a real engine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Engine]:
 
 
 async def add_stream(engine: Engine, *, media: dict[str, Any] | None = None) -> str:
-    """A stopped stream with sound; gives its id."""
+    """Store a stopped stream with audio. Returns its id."""
     stream_id = ids.stream_id()
     values: dict[str, Any] = {
         "id": stream_id,
@@ -60,7 +60,7 @@ async def add_stream(engine: Engine, *, media: dict[str, Any] | None = None) -> 
 async def play(
     engine: Engine, stream_id: str, sound: bytes, start: float = BEGIN, *, pace: float | None = None
 ) -> float:
-    """Hand sound over in blocks as a recorder does, ``pace`` times real time; gives the Unix time of its end."""
+    """Pass audio on in blocks as a recorder does, ``pace`` times real time. Returns the Unix time of its end."""
     size, at = RATE // 5, start
     for begin in range(0, len(sound), size):
         block = sound[begin : begin + size]
@@ -162,7 +162,7 @@ async def test_an_engine_that_fails_says_why_and_what_it_did_not_hear_is_one_gap
             )
             assert "rejected the key" in status.reason
             end = BEGIN + seconds
-            for _ in range(3):  # it goes on by itself
+            for _ in range(3):  # it resumes by itself
                 end = await play(engine, stream_id, voice, end)
             found = await entries(engine, lambda found: any(entry.data["text"] for entry in found))
             assert (await engine.transcripts.status(stream_id, None)).state == "running"
@@ -262,7 +262,7 @@ async def test_a_batch_by_time_is_given_after_the_cut_and_what_is_left_when_it_s
             )
             index = await engine.indexes.create(stream_id, request)
             await play(engine, stream_id, voice)
-            await play(engine, stream_id, voice, BEGIN + 60)  # the cut ends what was said before
+            await play(engine, stream_id, voice, BEGIN + 60)  # the cut ends the sentence before it
             found = await entries(engine, lambda found: len(found) >= 2, "audio_index")
             await engine.indexes.stop(stream_id, index.rtstream_index_id)
     first, second = (entry.data["text"] for entry in found[:2])

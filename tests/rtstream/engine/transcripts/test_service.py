@@ -1,4 +1,4 @@
-"""Transcripts and audio indexes on the sound of a real live stream."""
+"""Transcripts and audio indexes on the audio of a real live stream."""
 
 from __future__ import annotations
 

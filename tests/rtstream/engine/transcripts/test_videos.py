@@ -1,4 +1,4 @@
-"""What is said in a video: transcribed from its file faster than it plays, cut, searched, gone with the video."""
+"""The speech of a video is transcribed faster than it plays, can be searched, and is deleted with the video."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_a_video_is_heard_faster_than_it_plays_and_every_word_has_its_time
     assert [word.text for word in middle.word_timestamps][:1] == [words[3].text]
     assert middle.text.split()[-1] in (words[5].text, words[6].text)
 
-    # What a word's time says is true: the sound around the hit is the sound of these words.
+    # The time of a word is right, because the audio around the hit is that of these words.
     [hits] = await said.videos.search_video("m-1", "the age of wisdom")
     assert (hits.video_id, hits.collection_id, hits.title, hits.length) == (
         "m-1",

@@ -1,4 +1,4 @@
-"""Webhooks: at least once, in order per alert, signed, and nobody waits for a slow receiver."""
+"""Webhooks are sent at least once, signed and in order per alert, and a slow receiver delays no other."""
 
 # Pyright counts a name that is bound in an "async with" of anyio as possibly unbound.
 # pyright: reportPossiblyUnboundVariable=false

@@ -19,7 +19,7 @@ REFERENCE = (
     "it was the best of times it was the worst of times it was the age of wisdom it was the age of foolishness "
     "it was the epoch of belief it was the epoch of incredulity"
 )
-"""What is said in the first 13 s of the reading."""
+"""The words of the first 13 s of the reading."""
 
 
 def reading(seconds: float) -> Any:

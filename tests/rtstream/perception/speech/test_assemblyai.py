@@ -25,12 +25,12 @@ KEY = "aai-secret-key"
 
 @dataclass
 class Service:
-    """What it was sent."""
+    """The messages that it received."""
 
     query: dict[str, list[str]] = field(default_factory=dict)
     key: str = ""
     chunks: list[float] = field(default_factory=list)
-    """Seconds of each message with sound."""
+    """Seconds of each message with audio."""
     terminated: bool = False
     script: Callable[[ServerConnection, Service], Awaitable[None]] | None = None
 
@@ -56,7 +56,7 @@ def turn(number: int, *words: str, end: bool = False, formatted: bool = False, t
 
 @asynccontextmanager
 async def service(monkeypatch: pytest.MonkeyPatch, script: Any = None) -> AsyncIterator[Service]:
-    """The service; ``script`` says what it does after the first sound, the default are two turns."""
+    """Run the service. After the first audio, it follows ``script``, which is two turns by default."""
     state = Service(script=script)
 
     async def talk(socket: ServerConnection) -> None:

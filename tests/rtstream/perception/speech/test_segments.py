@@ -1,4 +1,4 @@
-"""Which sounds are taken for speech, and where they are cut."""
+"""Speech is told from other sounds, and cut at its pauses."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Answer = Callable[[dict[str, Any], float], Response]
 
 @dataclass
 class Server:
-    """What it was sent: form fields without the file, seconds of sound, authorization."""
+    """A request: its form fields without the file, the seconds of audio, and its authorization."""
 
     url: str = ""
     forms: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +64,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
 
     async def serve() -> None:
-        with anyio.CancelScope(shield=True):  # a failed test, too, ends it in order
+        with anyio.CancelScope(shield=True):  # even a failed test ends it in order
             await running.serve()
 
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""A vision model over the chat-completions protocol: what it is sent, what comes back, what can go wrong."""
+"""A vision model over the chat-completions protocol, with its requests, responses and failures."""
 
 from __future__ import annotations
 
