@@ -47,6 +47,8 @@ class LiveEvent(BaseModel):
     unchanged: bool | None = Field(
         default=None, description="Scenes: the picture had not changed, this is the last answer."
     )
+    late: bool | None = None
+    """Whether it was found in the recording afterwards."""
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
 
 
@@ -73,6 +75,7 @@ def live_event(message: Message) -> LiveEvent | None:
         health=_short(data.get("state")),
         reason=_short(data.get("reason") or data.get("failure"), 300),
         unchanged=True if data.get("unchanged") is True else None,
+        late=True if data.get("late") is True else None,
         untrusted_text=clean(str(text), MAX_TEXT) if text and channel != "health" else None,
     )
 

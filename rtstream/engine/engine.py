@@ -228,9 +228,9 @@ class Engine:
         gaps = GapLog(self.queue)
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
-        backfill = IndexBackfill(self.db, self.footage, gaps, visual, indexing)
+        audio = AudioIndexes(indexing, gaps)
+        backfill = IndexBackfill(self.db, self.footage, gaps, visual, audio, indexing)
         tasks.start_soon(backfill.run)
-        audio = AudioIndexes(indexing)
         transcribers = TranscriptRunner(
             tasks, self.queue, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
         )

@@ -7,11 +7,13 @@ when the transcript stops.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from rtstream.json_types import JsonObject
+from rtstream.rules.playlist import Range
 
 Segmenter = Literal["word", "sentence", "time"]
 
@@ -96,6 +98,25 @@ class Batches:
 
     def _window(self, time: float) -> int:
         return math.floor(time / self.value)
+
+
+def uncovered(words: Sequence[Word], covered: Sequence[Range]) -> list[list[Word]]:
+    """Return the words that are in none of some ranges, divided where a word in between is in one.
+
+    Args:
+        words: Words, oldest first.
+        covered: Ranges of Unix time, sorted by start, such as those of batches.
+    """
+    runs: list[list[Word]] = [[]]
+    begins = [start for start, _ in covered]
+    for word in words:
+        middle = (word.start + word.end) / 2
+        place = bisect_right(begins, middle) - 1
+        if place >= 0 and middle < covered[place][1]:
+            runs.append([])
+        else:
+            runs[-1].append(word)
+    return [run for run in runs if run]
 
 
 def words_of(text: str, start: float, end: float, timed: Sequence[JsonObject] = ()) -> list[Word]:

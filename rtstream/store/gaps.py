@@ -14,6 +14,9 @@ from rtstream.store import recordings
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import gaps, scene_indexes, scenes
 
+LONGEST_BATCH_S = 3600.0
+"""Longest scene of an audio index in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
@@ -256,6 +259,20 @@ def looked_at(conn: Connection, index_id: str, start: float, end: float, after_s
         scenes.c.id > (after_scene or 0),
     )
     return list(conn.execute(query).scalars())
+
+
+def scene_ranges(
+    conn: Connection, index_id: str, start: float, end: float, after_scene: int | None
+) -> list[tuple[float, float]]:
+    """Return start and end of the scenes of an index that overlap [start, end), since the scene ``after_scene``."""
+    query = select(scenes.c.start, scenes.c.end).where(
+        scenes.c.index_id == index_id,
+        scenes.c.start < end,
+        scenes.c.start >= start - LONGEST_BATCH_S,
+        scenes.c.end > start,
+        scenes.c.id > (after_scene or 0),
+    )
+    return [(row.start, row.end) for row in conn.execute(query.order_by(scenes.c.start))]
 
 
 def note_set_back(conn: Connection, index_id: str, at: float) -> None:

@@ -119,6 +119,20 @@ def add(conn: Connection, **values: object) -> int:
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
 
 
+def speech_between(
+    conn: Connection, stream_id: str, engine: str, start: float, end: float
+) -> list[TranscriptSegmentRow]:
+    """Return the speech of a transcript that overlaps [start, end), oldest first."""
+    query = _SEGMENTS.select().where(
+        transcript_segments.c.stream_id == stream_id,
+        transcript_segments.c.engine == engine,
+        transcript_segments.c.kind == "speech",
+        transcript_segments.c.start < end,
+        transcript_segments.c.end > start,
+    )
+    return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.start, transcript_segments.c.id))
+
+
 def list_segments(
     conn: Connection,
     stream_id: str,

@@ -62,6 +62,15 @@ async def test_filters_leave_out_the_rest_and_the_cursor_moves_past_it(served: S
     assert await seen(text="PORCH") == ["an empty porch"]
 
 
+async def test_events_that_were_found_in_the_recording_are_late_and_others_do_not_say_so(
+    served: Served, client: Client
+) -> None:
+    await served.happen("alert", "rts-1", label="door", start=100.0, end=102.0, late=True)
+    await served.happen("alert", "rts-1", label="door", start=200.0, end=202.0)
+    found = await call(client, "wait_for_events", since=0, timeout_s=0)
+    assert [(event["start"], event.get("late")) for event in found["events"]] == [(100.0, True), (200.0, None)]
+
+
 async def test_many_wait_at_once_and_a_cancelled_wait_holds_nobody_up(served: Served, client: Client) -> None:
     results: list[int] = []
 

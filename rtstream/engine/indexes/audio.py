@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import LanguageProvider, VisionAnswer
@@ -34,10 +35,15 @@ class AudioIndexes:
     """The running audio indexes.
 
     They summarise final transcript segments. ``TranscriptService`` runs the transcripts they need.
+
+    Args:
+        runner: Runs the indexes.
+        gaps: Stores the gaps of the indexes.
     """
 
-    def __init__(self, runner: IndexRunner) -> None:
+    def __init__(self, runner: IndexRunner, gaps: GapLog) -> None:
         self._runner = runner
+        self._gaps = gaps
         self._running: dict[str, RunningAudioIndex] = {}
 
     async def start(self, index: RunningAudioIndex) -> None:
@@ -52,6 +58,10 @@ class AudioIndexes:
         if index is not None:
             index.scope.cancel()
 
+    def get(self, index_id: str) -> RunningAudioIndex | None:
+        """Return a running audio index, or None if it is not running."""
+        return self._running.get(index_id)
+
     def of_stream(self, stream_id: str) -> list[RunningAudioIndex]:
         """Return the running audio indexes of a stream."""
         return [index for index in self._running.values() if index.stream_id == stream_id]
@@ -61,6 +71,16 @@ class AudioIndexes:
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.add(words))
+
+    def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
+        """End the open gaps, because live speech begins at the Unix time ``at``."""
+        for index in self._listening(stream_id, engine):
+            self._gaps.end(stream_id, index.id, at)
+
+    def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None:
+        """Begin a gap for speech of [start, end), which is transcribed later."""
+        for index in self._listening(stream_id, engine):
+            self._gaps.add_hole(stream_id, index.id, start, end)
 
     async def clock(self, stream_id: str, engine: str, reached: float) -> None:
         """Complete the batches by time that end before the Unix time ``reached``, even in silence.
@@ -80,8 +100,13 @@ class AudioIndexes:
 
     async def _complete(self, index: RunningAudioIndex, batches: list[Batch]) -> None:
         for batch in batches:
-            detail = SceneDetail(words=len(batch.words), transcript=batch.text)
-            await self._runner.put(index, WindowJob(batch.start, batch.end, _summary_call(index, batch), detail))
+            await self._runner.put(index, job_of(index, batch))
+
+
+def job_of(index: RunningAudioIndex, batch: Batch) -> WindowJob:
+    """Return the job of summarising a batch."""
+    detail = SceneDetail(words=len(batch.words), transcript=batch.text)
+    return WindowJob(batch.start, batch.end, _summary_call(index, batch), detail)
 
 
 def _summary_call(index: RunningAudioIndex, batch: Batch) -> Callable[[], Awaitable[VisionAnswer]]:

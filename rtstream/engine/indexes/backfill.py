@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import anyio
 from sqlalchemy import Connection
 
 from rtstream.concurrency import log_failure
-from rtstream.engine.indexes.gaps import GapLog
+from rtstream.engine.indexes.audio import AudioIndexes
+from rtstream.engine.indexes.audio_backfill import AudioBackfill
+from rtstream.engine.indexes.gaps import GapLog, persist
 from rtstream.engine.indexes.runner import IndexRunner, skipped
 from rtstream.engine.indexes.visual import RunningVisualIndex, VisualIndexes, job_of, past_of
 from rtstream.engine.model_calls import Capped
@@ -73,20 +74,28 @@ class _Prefetch:
 
 
 class IndexBackfill:
-    """Analyses the gaps of visual indexes.
+    """Analyses the gaps of indexes.
 
     Args:
         db: The database.
         footage: Reads recorded footage.
         gaps: Announces gaps.
         visual: The running visual indexes.
+        audio: The running audio indexes.
         runner: Looks at windows.
     """
 
     def __init__(
-        self, db: Database, footage: FootageReader, gaps: GapLog, visual: VisualIndexes, runner: IndexRunner
+        self,
+        db: Database,
+        footage: FootageReader,
+        gaps: GapLog,
+        visual: VisualIndexes,
+        audio: AudioIndexes,
+        runner: IndexRunner,
     ) -> None:
         self._db = db
+        self._speech = AudioBackfill(db, gaps, audio, runner)
         self._footage = footage
         self._gaps = gaps
         self._visual = visual
@@ -98,6 +107,11 @@ class IndexBackfill:
 
     async def run(self) -> None:
         """Analyse gaps until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._speech.run)
+            await self._follow()
+
+    async def _follow(self) -> None:
         while True:
             try:
                 pause_s = await self._step()
@@ -113,6 +127,7 @@ class IndexBackfill:
     async def drop(self, row: IndexRow) -> None:
         """Count the windows in the gaps of an index that is stopped as skipped."""
         if row.extraction_type != "time":
+            await self._speech.drop(row.id)
             return
         for gap in await self._db.read(rows.of_index, row.id):
             await self._give_up(row.id, float(row.extraction_config["time"]), gap, SkipReason.STOPPED)
@@ -159,7 +174,7 @@ class IndexBackfill:
             index_rows.count(conn, index_id, **skipped(count, reason))
             rows.remove(conn, [gap.id])
 
-        await self._persist(write)
+        await persist(self._db, write)
 
     def _end_waiting(self, pending: list[GapRow]) -> None:
         """End gaps whose streams have not sent a picture since the engine started."""
@@ -228,7 +243,7 @@ class IndexBackfill:
         finally:
             took_s = time.monotonic() - began
             self._look_s = max(took_s, (took_s + self._look_s) / 2)
-        await self._persist(store)
+        await persist(self._db, store)
         self._runner.announce_gap()
 
     async def _window(self, step: _Step) -> Window[Picture] | None:
@@ -287,7 +302,7 @@ class IndexBackfill:
             index_rows.count(conn, step.index.id, **skipped(count, reason))
             rows.skip(conn, step.gap.id, count, until)
 
-        await self._persist(write)
+        await persist(self._db, write)
 
     async def _finish(self, step: _Step) -> None:
         """End the analysis of a gap. Windows that were dropped live and not recorded are counted as skipped."""
@@ -303,14 +318,5 @@ class IndexBackfill:
                 index_rows.count(conn, step.index.id, **skipped(lost, SkipReason.NOT_RECORDED))
             rows.finish(conn, gap.id)
 
-        await self._persist(write)
+        await persist(self._db, write)
         self._runner.announce_gap()
-
-    async def _persist(self, write: Callable[[Connection], None]) -> None:
-        """Write a result, however long the database is unavailable. The gap is not continued meanwhile."""
-        while True:
-            try:
-                await self._db.write(write)
-                return
-            except DatabaseUnavailable:
-                await anyio.sleep(RETRY_S)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
 import anyio
 from sqlalchemy import Connection
 
+from rtstream.errors import DatabaseUnavailable
 from rtstream.rules.gaps import JOIN_S, gap_start
 from rtstream.states import GapReason
 from rtstream.store import gaps as rows
+from rtstream.store.database import Database
 from rtstream.store.gaps import DroppedWindows
 from rtstream.store.indexes import IndexRow
 from rtstream.store.queue import WriteQueue
 
 _Key: TypeAlias = tuple[str, GapReason, int]
+
+
+RETRY_S = 2.0
+INSTANT_S = 0.001
+"""Length of a window of speech, which begins anywhere, for the calculation of its gap."""
 
 
 class GapLog:
@@ -36,8 +44,8 @@ class GapLog:
         return self._queue.waiting > 0
 
     async def begin(self, row: IndexRow) -> None:
-        """Begin a gap after the last window of a visual index that was running when its engine ended."""
-        length = float(row.extraction_config["time"])
+        """Begin a gap after the last window of an index that was running when its engine ended."""
+        length = float(row.extraction_config.get("time", INSTANT_S))
         now = time.time()
 
         def write(conn: Connection) -> None:
@@ -100,3 +108,13 @@ class GapLog:
     def wake(self) -> None:
         """Announce that there may be more to analyse."""
         self.changed.set()
+
+
+async def persist(db: Database, write: Callable[[Connection], None]) -> None:
+    """Write a result of a gap, however long the database is unavailable. The gap is not continued meanwhile."""
+    while True:
+        try:
+            await db.write(write)
+            return
+        except DatabaseUnavailable:
+            await anyio.sleep(RETRY_S)

@@ -80,7 +80,7 @@ class IndexService:
             if row.status is IndexStatus.STOPPED:
                 continue
             # Windows that the cap of model calls would have skipped are not a gap.
-            resuming = row.extraction_type == "time" and row.status is IndexStatus.RUNNING and stream.store
+            resuming = row.status is IndexStatus.RUNNING and stream.store
             if resuming:
                 await self._gaps.begin(row)
             await self._run(row, stream, resuming=resuming)
@@ -153,6 +153,8 @@ class IndexService:
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
         """Stop an index, unless it is stopped. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
+        if row.extraction_type == "transcript":  # its batches can be counted while it runs
+            await self._backfill.drop(row)
         await self._stop(row)
         await self._backfill.drop(row)
         return self._index(await self._update(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
@@ -229,7 +231,9 @@ class IndexService:
             index.recorded, index.resuming = stream.store, resuming
             await self._visual.start(index)
         else:
-            await self._audio.start(audio_index(row, stream.name, cast(LanguageProvider, provider), engine))
+            audio = audio_index(row, stream.name, cast(LanguageProvider, provider), engine)
+            audio.recorded = True  # its transcript is stored
+            await self._audio.start(audio)
             await self._transcripts.need(row.stream_id, engine, row.id)
 
     async def _stop(self, row: IndexRow) -> None:

@@ -72,6 +72,14 @@ class UtteranceListener(Protocol):
         """Handle that no more segments follow for now."""
         ...
 
+    def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
+        """Handle that live audio begins at the Unix time ``at``. Speech before it is transcribed later."""
+        ...
+
+    def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None:
+        """Handle that speech of [start, end) is transcribed later."""
+        ...
+
 
 class TranscriptRunner:
     """Runs transcripts, at most one per stream and engine.
@@ -154,6 +162,7 @@ class TranscriptRunner:
         transcript.resuming = False
         stream_id, engine = transcript.stream_id, transcript.engine
         self._queue.put(lambda conn: gap_rows.finish_open(conn, stream_id, None, engine, at))
+        self._listener.gap_ended(stream_id, engine, at)
 
     def recording_ended(self, stream_id: str) -> None:
         """Note that the next audio of a stream belongs to another recording."""
@@ -165,6 +174,7 @@ class TranscriptRunner:
         owner = (transcript.stream_id, None, transcript.engine)
         if hole[1] < hole[0] or hole[1] - hole[0] > CUT_S:
             self._queue.put(lambda conn: gap_rows.add_hole(conn, *owner, *hole))
+            self._listener.speech_missed(transcript.stream_id, transcript.engine, *hole)
 
     async def transcribe_gap(self, transcript: RunningTranscript) -> None:
         """Transcribe a gap. Its audio is added to ``blocks`` until it is ``stopping``. Raises ProviderError."""
@@ -226,6 +236,7 @@ class TranscriptRunner:
             values = {"stream_id": transcript.stream_id, "engine": transcript.engine, "start": start, "end": end}
             more = {"reason": GapReason.OVERLOADED, "now": time.time()}
             if await self._queue.write_then(lambda conn: gap_rows.insert(conn, **values, **more)):
+                self._listener.speech_missed(transcript.stream_id, transcript.engine, start, end)
                 return
             self._count_skipped(transcript, end - start)
         await self._store(transcript, "gap", start, end, "", {"reason": reason})

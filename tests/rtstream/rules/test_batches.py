@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.batches import Batches, Segmenter, Word, config, words_of
+from rtstream.rules.batches import Batches, Segmenter, Word, config, uncovered, words_of
 
 word = st.text("abcdefgh'", min_size=1, max_size=8)
 marks = st.sampled_from(["", "", "", ".", "!", "?", '."'])
@@ -86,3 +87,22 @@ def test_an_utterance_without_marks_is_one_sentence_and_quotes_do_not_hide_a_mar
 def test_a_batch_that_makes_no_sense_is_refused_with_a_sentence(given_: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         config(given_)
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 20)), max_size=8), st.integers(0, 60))
+def test_words_outside_of_batches_are_found_once_and_divided_where_one_is_inside(
+    ranges: list[tuple[int, int]], count: int
+) -> None:
+    covered = sorted((float(start), float(start + length)) for start, length in ranges)
+    apart = [
+        one for number, one in enumerate(covered) if not number or one[0] >= max(end for _, end in covered[:number])
+    ]
+    words = [Word(str(number), 3.0 * number, 3.0 * number + 2) for number in range(count)]
+    runs = uncovered(words, apart)
+
+    def inside(word: Word) -> bool:
+        return any(start <= word.start + 1 < end for start, end in apart)
+
+    assert [word for run in runs for word in run] == [word for word in words if not inside(word)]
+    assert all(int(after.text) == int(before.text) + 1 for run in runs for before, after in pairwise(run))
+    assert all(inside(words[int(run[0].text) - 1]) for run in runs[1:])

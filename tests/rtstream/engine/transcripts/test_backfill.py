@@ -98,6 +98,10 @@ class Listener:
 
     async def transcript_ended(self, stream_id: str, engine: str) -> None: ...
 
+    def gap_ended(self, stream_id: str, engine: str, at: float) -> None: ...
+
+    def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None: ...
+
 
 class Rig:
     """12 s of footage of a stream in two recordings, which end 20 s after ``start``."""
