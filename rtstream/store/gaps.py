@@ -14,6 +14,8 @@ from rtstream.store import recordings
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import gaps, scene_indexes, scenes
 
+ENTERED_S = 60.0
+"""Seconds within which a recording is entered, unless the database is unavailable for longer."""
 LONGEST_BATCH_S = 3600.0
 """Longest scene of an audio index in seconds."""
 
@@ -91,7 +93,7 @@ def begin(
         if step.until > start:
             before = _last_step(conn, stream_id, step.media)
             insert(conn, start=start, end=step.until, reason=reason, now=now, after_media=before, **owner)
-        start = min(step.since, now)
+        start = step.begins(now)
         if index_id is not None:
             note_set_back(conn, index_id, start)
         insert(conn, start=start, end=None, reason=reason, now=now, after_media=step.media, **owner)
@@ -116,14 +118,14 @@ def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: 
     if end < gap.start - SET_BACK_S:
         step = _around_step(conn, stream_id, gap.start)
         if index_id is not None:
-            note_set_back(conn, index_id, min(step.since, end))
-        if step.since < end:
+            note_set_back(conn, index_id, step.begins(end))
+        if step.begins(end) < end:
             insert(
                 conn,
                 stream_id=stream_id,
                 index_id=index_id,
                 engine=engine,
-                start=step.since,
+                start=step.begins(end),
                 end=end,
                 reason=gap.reason,
                 now=gap.created_at,
@@ -292,6 +294,14 @@ class _Step:
     since: float
     until: float
     media: float | None
+
+    def begins(self, now: float) -> float:
+        """Return a time before which the footage after the step does not begin.
+
+        The recording since the step may be entered only after its first picture has arrived. An earlier time does no
+        harm, because only recordings after ``media`` are in the gap.
+        """
+        return now - ENTERED_S if self.since == math.inf else self.since
 
 
 def _around_step(conn: Connection, stream_id: str, before: float) -> _Step:

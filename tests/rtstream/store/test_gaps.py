@@ -139,8 +139,19 @@ def test_a_gap_without_footage_before_the_clock_was_set_back_is_removed(conn: Co
     scene(conn, 1000.0)
     recorded(conn, "rec-1", 990.0, 1002.0, 990.0)
     begin(conn, 1012.0)
+    recorded(conn, "rec-2", 402.0, 410.0, 1002.0)
     gaps.finish_open(conn, "rts-1", "one", "", 404.0)
-    assert spans(conn) == []
+    assert spans(conn) == [(402.0, 404.0)]
+
+
+def test_a_recording_that_is_entered_after_its_first_picture_is_in_the_gap(conn: Connection) -> None:
+    scene(conn, 1000.0)
+    recorded(conn, "rec-1", 990.0, 1010.0, 990.0)
+    begin(conn, 1012.0)
+    gaps.finish_open(conn, "rts-1", "one", "", 404.0)
+    recorded(conn, "rec-2", 401.0, 410.0, 1010.0)
+    assert spans(conn) == [(404.0 - gaps.ENTERED_S, 404.0), (1002.0, 1010.0)]
+    assert footage(conn) == [["rec-2"], ["rec-1"]]
 
 
 def test_windows_dropped_after_the_clock_was_set_back_do_not_join_a_gap_from_before(conn: Connection) -> None:

@@ -64,7 +64,7 @@ async def summarised(engine: Engine, index: SceneIndex, count: int) -> list[str]
             return []
         page = Page(page_size=100)
         found, _ = await engine.db.read(indexes.scene_page, index.rtstream_index_id, None, None, page)
-        return [row.detail.transcript for row in found[::-1]]
+        return [row.detail.transcript or "" for row in found[::-1]]
 
     return await eventually(read, lambda found: len(found) == count, what=f"{count} scenes")
 
