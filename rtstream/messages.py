@@ -148,8 +148,8 @@ class RecorderStats:
     """Statistics of the recorder, sent every 30 s, or after 5 s if something has changed."""
 
     lag_s: float
-    packets: int
     dropped: dict[str, float] = field(default_factory=dict)  # by kind: packets or seconds not processed
+    tracks: dict[str, JsonObject] = field(default_factory=dict)  # fields of TrackPackets for video and audio
     kind: ClassVar[str] = "stats"
 
 

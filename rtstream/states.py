@@ -38,10 +38,24 @@ class HealthState(ApiState):
 class HealthCode(ApiState):
     """Code of a reason in the health of a stream or of the engine."""
 
+    SOURCE_UNREACHABLE = "source_unreachable"
+    LOGIN_REFUSED = "login_refused"
+    SOURCE_ENDED = "source_ended"
+    NOT_MEDIA = "not_media"
+    NO_KEYFRAME = "no_keyframe"
+    TRACK_SILENT = "track_silent"
+    TIMES_UNUSABLE = "times_unusable"
+    FORMAT_NOT_RECORDABLE = "format_not_recordable"
+    FORMAT_CHANGED = "format_changed"
+    RECORDING_STALLED = "recording_stalled"
+    INDEX_STALLED = "index_stalled"
+    TRANSCRIPT_STALLED = "transcript_stalled"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    BUDGET_SPENT = "budget_spent"
     DATABASE_UNAVAILABLE = "database_unavailable"
     DISK_FULL = "disk_full"
     DISK_ERROR = "disk_error"
-    FORMAT_CHANGED = "format_changed"
+    CLOCK_STEPPED = "clock_stepped"
 
 
 class HealthLevel(ApiState):

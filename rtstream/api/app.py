@@ -35,7 +35,7 @@ from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.cors import AllowedOrigins
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
-from rtstream.api.routing import NormalPaths, check_key, link_path, open_path, path
+from rtstream.api.routing import NormalPaths, check_key, link_path, monitoring_path, open_path, path
 from rtstream.errors import NotFound, RTStreamError
 from rtstream.rules.identity import PATH
 
@@ -67,6 +67,7 @@ def _collections_and_journal() -> list[BaseRoute]:
         path("/rtstream/links", GET=links.list_links, DELETE=links.revoke_links),
         path("/rtstream/links/{link_id}", DELETE=links.revoke_link),
         path("/rtstream/journal", GET=journal.read_journal),
+        monitoring_path("/metrics", GET=journal.get_metrics),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The journal over HTTP with a cursor and a bounded wait, and the state of the engine."""
+"""The journal over HTTP with a cursor and a bounded wait, and the state and the metrics of the engine."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ async def read_journal(request: Request) -> Response:
         page = await journal.read(wanted.since, which, wanted.limit, wait_s=wanted.wait_s)
         waiting.cancel_scope.cancel()
     return ok(page or await journal.read(wanted.since, which, wanted.limit))
+
+
+async def get_metrics(request: Request) -> Response:
+    """Return the metrics of the engine in the text format of Prometheus."""
+    return Response(await engine_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def get_engine_info(request: Request) -> Response:

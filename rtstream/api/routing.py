@@ -41,6 +41,11 @@ def path(address: str, **operations: Operation) -> Route:
     return Route(address, _Path(operations, key_needed=True))
 
 
+def monitoring_path(address: str, **operations: Operation) -> Route:
+    """A path that needs the API key, and whose requests do not count as use of the engine."""
+    return Route(address, _Path(operations, key_needed=True, is_use=False))
+
+
 def open_path(address: str, **operations: Operation) -> Route:
     """A path without API key. Pages of any origin may read it."""
     return Route(address, _Path(operations, key_needed=False))
@@ -57,10 +62,13 @@ def link_path(address: str, **operations: Operation) -> Route:
 class _Path:
     """The operations of one path by HTTP method, as an ASGI application."""
 
-    def __init__(self, operations: Mapping[str, Operation], *, key_needed: bool, of_link: bool = False) -> None:
+    def __init__(
+        self, operations: Mapping[str, Operation], *, key_needed: bool, of_link: bool = False, is_use: bool = True
+    ) -> None:
         self._operations = operations
         self._key_needed = key_needed
         self._of_link = of_link
+        self._is_use = is_use
         self.methods = ", ".join(operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,13 +98,15 @@ class _Path:
             message = f"{request.method} is not offered on {request.url.path}. Use {self.methods}."
             return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self.methods})
         response = await operation(request)
-        engine_of(request).mark_used()
+        if self._is_use:
+            engine_of(request).mark_used()
         return response
 
 
 def check_key(request: Request) -> None:
-    """Check the API key in the header ``x-access-token``. Raises Unauthorized or TooManyAttempts."""
-    given = request.headers.get("x-access-token")
+    """Check the API key, in ``x-access-token`` or as a bearer token. Raises Unauthorized or TooManyAttempts."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.get("x-access-token") or (token.strip() if scheme.lower() == "bearer" else "")
     if not given:
         raise Unauthorized("The API key is missing. Send it in the header x-access-token.")
     request.app.state.keys.check(given.encode(), client_of(request.scope))

@@ -44,10 +44,12 @@ from rtstream.engine.recordings import (
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
 from rtstream.engine.streams import (
     HealthLog,
+    Metrics,
     PipeLauncher,
     RecorderEvents,
     RecorderLauncher,
     SocketLauncher,
+    StallWatch,
     StorageHealth,
     StreamService,
     Supervisor,
@@ -58,13 +60,7 @@ from rtstream.engine.webhooks import WebhookService
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
 from rtstream.ipc.epoch import next_epoch
 from rtstream.ipc.sockets import SUPPORTED, run_folder
-from rtstream.messages import Message
-from rtstream.models import (
-    ConnectStream,
-    EngineInfo,
-    Playback,
-    Stream,
-)
+from rtstream.models import ConnectStream, EngineInfo, Playback, Stream
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
 from rtstream.rules.link_targets import LinkOrigin, LinkTarget
@@ -182,6 +178,7 @@ class Engine:
         tasks.start_soon(self.queue.run)
         # Recorders are stopped or detached before the other services, so that their last segments are stored.
         self.health = HealthLog(self.queue, self.journal)
+        self.metrics = Metrics(self.db, self.health, self.queue)
         self._storage = StorageHealth(tasks, self.db, self.queue, self.health)
         self.projection = RecordingProjection(self.db, media, self._storage.files_failed)
         self._open_alerts(tasks)
@@ -224,7 +221,12 @@ class Engine:
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
         """Create the services for streams, indexes and transcripts, and route the recorders' messages to them."""
         config = self.config
-        self._supervisor = Supervisor(tasks, self._handle, self._recorder_taken_over, self._launcher())
+        self._supervisor = Supervisor(
+            tasks,
+            lambda stream_id, message: self.recorder_events.handle(stream_id, message),
+            lambda stream_id: self.recorder_events.taken_over(stream_id),
+            self._launcher(),
+        )
         gaps = GapLog(self.queue)
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
@@ -247,6 +249,7 @@ class Engine:
             self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls, gaps, backfill
         )
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
+        tasks.start_soon(StallWatch(self.health, visual, transcribers).run)
         self.streams = StreamService(
             config,
             self.db,
@@ -337,12 +340,6 @@ class Engine:
                 await self._supervisor.release_all(self._release_s)
             else:
                 await self._supervisor.stop_all()
-
-    async def _recorder_taken_over(self, stream_id: str) -> None:
-        await self.recorder_events.taken_over(stream_id)
-
-    async def _handle(self, stream_id: str, message: Message) -> None:
-        await self.recorder_events.handle(stream_id, message)
 
     def _evidence(self, conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
         return [

@@ -35,6 +35,7 @@ from rtstream.models.streams import (
     RetentionLimits,
     StorageForecast,
     Stream,
+    TrackPackets,
 )
 from rtstream.models.transcripts import TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.models.videos import (
@@ -114,6 +115,7 @@ __all__ = [
     "StorageForecast",
     "Stream",
     "StreamStatus",
+    "TrackPackets",
     "TranscriptPage",
     "TranscriptSegment",
     "TranscriptStatus",

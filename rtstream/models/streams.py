@@ -28,6 +28,15 @@ class HealthReason(ApiModel):
     next_step: str = Field(default="", description="Plain sentence about what to do.")
 
 
+class TrackPackets(ApiModel):
+    """Packets of the video or audio of a stream since its recorder started (extension)."""
+
+    received: int = 0
+    stored: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict, description="Packets that were not stored, by reason.")
+    still: bool = Field(default=False, description="Whether the source sends none at present because nothing changes.")
+
+
 class Health(ApiModel):
     """State of a stream's connection to its source (extension)."""
 
@@ -44,6 +53,9 @@ class Health(ApiModel):
     skipped: dict[str, float] = Field(
         default_factory=dict,
         description="Amounts skipped to keep up with live, by kind, since the stream started.",
+    )
+    packets: dict[str, TrackPackets] = Field(
+        default_factory=dict, description="Packets by kind of track, video or audio. Updated every 30 s."
     )
 
 

@@ -8,6 +8,7 @@ from av import error as averror
 
 from rtstream.states import HealthCode
 
+LOGIN, NOT_MEDIA = HealthCode.LOGIN_REFUSED, HealthCode.NOT_MEDIA
 _STATUSES = (
     (averror.HTTPUnauthorizedError, 401),
     (averror.HTTPForbiddenError, 403),
@@ -23,11 +24,12 @@ class SourceFailed(Exception):
     Args:
         reason: The reason as a sentence without a URL.
         lasting: Whether a retry is unlikely to help.
+        code: Code of the reason in the health of the stream.
     """
 
-    def __init__(self, reason: str, lasting: bool = False) -> None:
+    def __init__(self, reason: str, lasting: bool = False, code: HealthCode = HealthCode.SOURCE_UNREACHABLE) -> None:
         super().__init__(reason)
-        self.reason, self.lasting = reason, lasting
+        self.reason, self.lasting, self.code = reason, lasting, code
 
 
 def failure_code(exc: Exception) -> str:
@@ -43,9 +45,13 @@ def failure_code(exc: Exception) -> str:
 def explain_status(status: int) -> SourceFailed:
     """Return the reason for an HTTP status other than success."""
     if status == 401:
-        return SourceFailed("the source wants a user name and password, or does not accept those in the URL", True)
+        return SourceFailed(
+            "the source wants a user name and password, or does not accept those in the URL", True, LOGIN
+        )
     if status == 403:
-        return SourceFailed("the source refuses access (403); check the user name, its rights and the path", True)
+        return SourceFailed(
+            "the source refuses access (403); check the user name, its rights and the path", True, LOGIN
+        )
     if status == 404:
         return SourceFailed("there is no stream at this path (404); check the path, and that the sender is live")
     if status >= 500:
@@ -80,11 +86,11 @@ def explain(exc: Exception, stall_timeout_s: float, scheme: str = "") -> SourceF
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return SourceFailed("the host cannot be reached from this machine")
     if isinstance(exc, averror.InvalidDataError):
-        return SourceFailed("the source does not send a supported media stream", scheme == "file")
+        return SourceFailed("the source does not send a supported media stream", scheme == "file", NOT_MEDIA)
     if isinstance(exc, averror.ProtocolNotFoundError | averror.DemuxerNotFoundError | ValueError):
-        return SourceFailed("this kind of source is not supported", True)
+        return SourceFailed("this kind of source is not supported", True, NOT_MEDIA)
     if isinstance(exc, EOFError):
-        return SourceFailed("the source ended before it sent video or audio")
+        return SourceFailed("the source ended before it sent video or audio", code=HealthCode.SOURCE_ENDED)
     if number == errno.EIO:
         return SourceFailed(
             "the source cannot be reached or stopped responding; check the host name, and that it is live"

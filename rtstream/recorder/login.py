@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rtstream.recorder.failures import SourceFailed
+from rtstream.states import HealthCode
 
 MAX_CHALLENGES = 16
 MAX_NAMED = 6  # schemes in a sentence
@@ -128,7 +129,7 @@ def login_failed(offered: Sequence[LoginChallenge], given: bool, elsewhere: bool
         reason = f"the source wants a user name and password{listed}; add them to the URL"
     else:
         reason = f"the source does not accept the user name and password in the URL{listed}; check both"
-    return SourceFailed(reason, True)
+    return SourceFailed(reason, True, HealthCode.LOGIN_REFUSED)
 
 
 def parameters(header: str) -> dict[str, str]:

@@ -27,11 +27,9 @@ from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import OTHER, STALE, Refused
 from rtstream.ipc.lock import ProcessLock
 from rtstream.ipc.sockets import SOCKET_SUFFIX
-from rtstream.json_types import JsonObject
 from rtstream.messages import (
     RecorderHealth,
     RecorderSpec,
-    RecorderStats,
     ReleaseRecorder,
     SetTaps,
     SnapshotTaken,
@@ -48,8 +46,10 @@ from rtstream.recorder.server import RecorderServer
 from rtstream.recorder.session import FormatChanged, Session
 from rtstream.recorder.source import Source, open_source
 from rtstream.recorder.source_tracks import TracksChanged, TrackWatch, read_again
+from rtstream.recorder.statistics import Statistics
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.rules.backoff import delay
+from rtstream.rules.track_flow import TrackFlow
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,7 @@ MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process 
 SPARSE_S = 120.0  # the same for sources that are read by the codec library, whose pictures may be minutes apart
 TICK_S = 2.5  # interval at which the recorder checks itself
 FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
-STATS_TICKS = 2  # interval between statistics, if something has changed
-STATS_TICKS_AT_MOST = 12
-LAG_CHANGE_S = 0.5
+STATS_TICKS = 2  # interval between statistics
 STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 TRIM_S = 5.0  # after this time of a connection, memory that only opening it needed is returned
@@ -126,7 +124,7 @@ class Recorder:
         self._processing = threading.Lock()  # held while packets are processed, not while waiting for them
         self._deadline = math.inf  # monotonic time by which the codec library must have returned
         self._trim_at = math.inf  # monotonic
-        self._packets = 0
+        self._flows = {kind: TrackFlow(kind, time.monotonic()) for kind in ("video", "audio")}
         self._next_try: dict[str, tuple[float, float]] = {}  # by kind of track
         self._encoder = JpegEncoder()
 
@@ -220,12 +218,14 @@ class Recorder:
                 self._connect_and_read()
                 break
             except FormatChanged as changed:
-                self._health("reconnecting", str(changed) or "the format of the stream changed")
+                reason = str(changed) or "the format of the stream changed"
+                self._health("reconnecting", reason, code=HealthCode.FORMAT_CHANGED)
             except SourceFailed as failed:
                 if self.stopping.is_set():
                     break
                 attempt = 1 if time.monotonic() - began > self.spec.open_timeout_s + STEADY_S else attempt + 1
-                self._health("error" if failed.lasting else "reconnecting", failed.reason, attempt)
+                state = "error" if failed.lasting else "reconnecting"
+                self._health(state, failed.reason, attempt, code=failed.code)
                 longest = self.spec.reconnect_max_s
                 self.stopping.wait(longest if failed.lasting else delay(attempt, longest, random.random()))  # noqa: S311
         self._health("stopped", "" if self.stopping.is_set() else "end of file")
@@ -248,7 +248,7 @@ class Recorder:
                 break
             source, change = again
         if not source.paced and not self.stopping.is_set():
-            raise SourceFailed("the source ended the stream")
+            raise SourceFailed("the source ended the stream", code=HealthCode.SOURCE_ENDED)
 
     def _read_tracks(self, source: Source, change: str) -> tuple[Source, str] | None:
         """Read a source until it ends (None), or until its tracks change. Then, return it opened again, and the change.
@@ -256,7 +256,7 @@ class Recorder:
         ``change`` is the one that led to this reading.
         """
         self._deadline = math.inf
-        session = Session(self.spec, source, self.outbox, self._sync, self._steady)
+        session = Session(self.spec, source, self.outbox, self._sync, self._flows, self._steady)
         with self._processing:
             self._session = session
             session.set_taps(self._taps)
@@ -270,7 +270,8 @@ class Recorder:
             log.info("%s", changed)
             if not source.rereadable:
                 self._close(session)
-                raise SourceFailed(f"{changed}, so it is connected again") from None
+                reason = f"{changed}, so it is connected again"
+                raise SourceFailed(reason, code=HealthCode.FORMAT_CHANGED) from None
             source.resumes_at = session.reached
             self._finish(session)
             self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
@@ -319,7 +320,6 @@ class Recorder:
                 self._deadline = math.inf
             if not packet.size:
                 continue
-            self._packets += 1
             ended = time.monotonic()
             if watch.is_simple and ended < watch.next_look:
                 watch.arrivals[packet.stream_index] = ended
@@ -332,8 +332,8 @@ class Recorder:
             if wait > 0:
                 self.stopping.wait(wait)
 
-    def _health(self, state: str, reason: str = "", attempts: int = 0, media: JsonObject | None = None) -> None:
-        self.outbox.send(RecorderHealth(state, reason, attempts, media))
+    def _health(self, state: str, reason: str = "", attempts: int = 0, code: str = "") -> None:
+        self.outbox.send(RecorderHealth(state, reason, attempts, None, code))
 
     def _obey(self, connection: MessageSource) -> None:
         """Carry out the engine's requests until its connection ends."""
@@ -376,14 +376,20 @@ class Recorder:
         self._engine_came.set()  # nothing waits for one any more
         if self._ended.wait(STOP_WITHIN_S):
             return
-        if self._processing.acquire(timeout=STOP_WITHIN_S):
-            # Never released, because the reading thread must not use the session that is closed here.
-            if self._session is not None:
-                self._session.finish()
+        if self._close_recording():
             self._health("stopped")
         self.outbox.drain(STOP_WITHIN_S)
         self._sync.drain(STOP_WITHIN_S)
         self.exit(0)
+
+    def _close_recording(self) -> bool:
+        """Close the open recording before the process ends. Returns False if a packet is being processed for long."""
+        if not self._processing.acquire(timeout=STOP_WITHIN_S):
+            return False
+        # Never released, because the reading thread must not use the session that is closed here.
+        if self._session is not None:
+            self._session.finish()
+        return True
 
     def _watch(self) -> None:
         """Report statistics, in a thread, and end the process if the codec library does not return.
@@ -393,7 +399,7 @@ class Recorder:
         more time, because data may be waiting.
         """
         ticks = 0
-        told = RecorderStats(-LAG_CHANGE_S, 0)
+        statistics = Statistics(self.outbox, self._flows)
         resumed = -math.inf
         while True:
             if ticks % HANG_TICKS == 0:
@@ -405,7 +411,8 @@ class Recorder:
             if now - began > TICK_S + FROZEN_S:
                 resumed = now  # the process stood still, and the codec library with it
             if now > max(self._deadline, resumed + MARGIN_S):
-                self._health("reconnecting", "the source stopped answering")
+                self._close_recording()
+                self._health("reconnecting", "the source stopped answering", code=HealthCode.SOURCE_UNREACHABLE)
                 self.outbox.drain(1.0)
                 self.exit(EXIT_HUNG)
             if time.monotonic() > self._trim_at:
@@ -414,15 +421,9 @@ class Recorder:
             self._check_engine()
             session = self._session
             if session is not None:
-                session.health.expire()
+                session.check()
             if ticks % STATS_TICKS == 0:
-                lag = 0.0 if session is None else session.lag_s
-                stats = RecorderStats(round(lag, 3), self._packets, dict(self.outbox.dropped))
-                # Healthy streams stay silent, because each message wakes the engine.
-                quiet = stats.dropped == told.dropped and abs(stats.lag_s - told.lag_s) < LAG_CHANGE_S
-                if not quiet or ticks % STATS_TICKS_AT_MOST == 0:
-                    told = stats
-                    self.outbox.send(stats)
+                statistics.report(0.0 if session is None else session.lag_s)
 
     def _check_engine(self) -> None:
         """End the process when no engine has been there for too long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from av.error import FFmpegError
@@ -20,6 +21,8 @@ from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
 from rtstream.rules.redaction import show_url
 from rtstream.rules.timestamps import Placed, WallClock
+from rtstream.rules.track_flow import Lack, TrackFlow
+from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +44,13 @@ class RecordingSequence:
         sync: DiskSync,
         clock: WallClock,
         health: SourceHealth,
+        flows: Mapping[bool, TrackFlow],
     ) -> None:
+        """Create an empty sequence. ``flows`` counts the packets of the video (True) and the audio (False)."""
         self.clock = clock
         """The clock of the timeline. Another one is set only after ``finish``."""
         self._spec, self._media, self._outbox, self._sync, self._health = spec, media, outbox, sync, health
+        self._flows = flows
         self._recording: RecordingWriter | None = None
         self._formats = media.formats  # of the recording that is open or about to begin
         self._ends = False  # the recording ends before the next keyframe, because a format has changed
@@ -76,10 +82,11 @@ class RecordingSequence:
         if not self._wait.has_audio:
             self._wait.note_audio()
 
-    def show_until_stored(self, reason: str) -> None:
-        """Show a reason in health until the next segment is stored."""
-        self._unstored = True
-        self._health.pause(reason)
+    @property
+    def audio_is_silent(self) -> bool:
+        """Whether the video is recorded alone because the declared audio track sends nothing."""
+        video, audio = self._media.recordable
+        return video is not None and audio is not None and not self._wait.has_audio
 
     def add(self, packet: Packet, is_video: bool, placed: Placed, at: float) -> None:
         """Record a packet.
@@ -91,6 +98,7 @@ class RecordingSequence:
             at: Its decode time in seconds on the timeline.
         """
         if self._ends and not self._belongs(packet, is_video):
+            self._flows[is_video].drop("before_keyframe")
             return
         if self._recording is not None:
             if not (is_video and packet.is_keyframe and self._wait.joins()):
@@ -99,10 +107,12 @@ class RecordingSequence:
             log.info("new recording: the audio track sends")
             self._close_recording()
         if time.monotonic() < self._paused_until or self._media.recordable == (None, None):
+            self._flows[is_video].drop("not_recording")
             return
         if self._wait.configuration is None:
             configuration = self._configuration(packet, is_video)
             if configuration is None:
+                self._flows[is_video].drop("before_keyframe")
                 return
             self._formats = self._media.formats
             self._wait.audio_rate = self._audio_rate
@@ -133,9 +143,8 @@ class RecordingSequence:
 
     def _show_silent_audio(self) -> None:
         """Say in health that the recording has no audio, and no longer once it has."""
-        video, audio = self._media.recordable
-        silent = video is not None and audio is not None and not self._wait.has_audio
-        self._health.say("audio", SILENT if silent else "")
+        if self._media.recordable[1] is not None:
+            self._health.problem("audio", Lack(HealthCode.TRACK_SILENT, SILENT) if self.audio_is_silent else None)
 
     def _store(self, packet: Packet, is_video: bool, dts: int, pts: int) -> None:
         if self._recording is None:
@@ -143,12 +152,14 @@ class RecordingSequence:
         try:
             self._recording.add(packet, is_video, dts, pts)
             self._refused = 0
+            self._flows[is_video].accept(time.monotonic())
             if self._unstored and self._recording.closed_segments:
                 self._unstored = False
                 self._health.resume()
         except FFmpegError as exc:  # first, because some of them are also OSErrors
             self._refused += 1
             self._outbox.count("packets_unstorable")
+            self._flows[is_video].drop("unstorable")
             if self._refused > MOST_REFUSED:
                 self._recording_failed(exc, RETRY_S)
         except DamagedMedia as exc:
@@ -193,6 +204,7 @@ class RecordingSequence:
             name=spec.stream_name,
             url=show_url(spec.url),
             sync=self._sync,
+            on_written=lambda is_video: self._flows[is_video].write(time.monotonic()),
             formats=formats._replace(configuration=configuration or formats.configuration),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from fractions import Fraction
 
 from av.packet import Packet
@@ -22,7 +23,8 @@ from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.arrival_clock import ArrivalClock
-from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
+from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
+from rtstream.rules.track_flow import TIMES, Lack, TrackFlow
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,6 @@ BEHIND_S = 2.0
 BURST_S = 30.0  # a source that starts this far ahead of real time is read at real-time pace
 AHEAD_S = 0.5
 UNDATED = 16  # packets, at the beginning of an RTSP source and after a pause of it
-LONGEST_REORDER_S = 1.0
 PAUSE_S = 1.0  # while nothing arrives for longer, or this process stands still, pictures are not missing
 HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a wrong date
 MOST_EMPTY = 3
@@ -41,12 +42,6 @@ STILL_S = 10.0  # without video, the audio is recorded alone after this time
 FIRST_STILL_S = 2.0  # the same if no video has come yet
 ARRIVAL_BASE = Fraction(1, VIDEO_RATE)
 MEASURED, REMEASURED = 20, 1000  # pictures after which the rate of a source without a clock is shown
-
-
-def _rate(track: Track) -> tuple[int, Fraction | None]:
-    """Return the ticks per second, and the time base for the packets, or None if they have it already."""
-    base = Fraction(1, track.rate)
-    return track.rate, base if track.time_base != base else None
 
 
 class FormatChanged(Exception):
@@ -57,7 +52,13 @@ class Session:
     """State of one connection. Calls are serialised by the recorder, except :meth:`snapshot`."""
 
     def __init__(
-        self, spec: RecorderSpec, source: Source, outbox: Outbox, sync: DiskSync, steady: SteadyClock | None = None
+        self,
+        spec: RecorderSpec,
+        source: Source,
+        outbox: Outbox,
+        sync: DiskSync,
+        flows: Mapping[str, TrackFlow],
+        steady: SteadyClock | None = None,
     ) -> None:
         self.source = source
         self._spec, self._outbox = spec, outbox
@@ -80,7 +81,7 @@ class Session:
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
         self._paced, self._buffered = source.paced, source.buffered
-        self._rates = {index: _rate(track) for index, track in tracks.items()}
+        self._rates = {index: track.output for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
         self._still = False  # the source sends audio and no video, as a screen that does not change
@@ -93,8 +94,13 @@ class Session:
         self._opened = time.monotonic()
         self._arrivals = ArrivalClock() if source.clockless else None
         self._undated: list[Packet] = []
-        self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health)
-        self.health.say("tracks", "; ".join(source.notes))
+        by_kind = {True: flows["video"], False: flows["audio"]}
+        self._flows = {index: by_kind[index == self._video] for index in tracks}
+        for flow in self._flows.values():
+            flow.connect(self._opened)
+        self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health, by_kind)
+        for kind, text in source.unrecordable.items():
+            self.health.problem(kind, Lack(HealthCode.FORMAT_NOT_RECORDABLE, text))
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -138,6 +144,7 @@ class Session:
             FormatChanged: The source has to be opened again.
         """
         index = packet.stream_index
+        self._flows[index].arrive(time.monotonic(), packet.is_keyframe)
         self._live = False
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
@@ -166,7 +173,9 @@ class Session:
                 self._restart("the source's clock moved")
         if index == self._video:
             dts = packet.dts
-            if (dts is None or (self._undated and _is_stale(packet))) and len(self._undated) < UNDATED:
+            if (dts is None or (self._undated and is_stale(dts, packet.pts, packet.time_base))) and len(
+                self._undated
+            ) < UNDATED:
                 self._undated.append(packet)
                 return
             if dts is not None and self._undated:
@@ -175,7 +184,7 @@ class Session:
         if isinstance(placed, Placed):
             if self._held is not None and index == self._lead:
                 self._held = None
-                self._outbox.count("timestamps_wild")
+                self._drop(index, TIMES)
             self._place(packet, index, placed, arrival)
         elif placed is PacketVerdict.JUMP:
             held, self._held = self._held, None
@@ -186,7 +195,13 @@ class Session:
         elif placed is PacketVerdict.HOLD:
             self._held = packet
         elif placed is PacketVerdict.DROP:
-            self._outbox.count("timestamps_wild")
+            self._drop(index, TIMES)
+        elif placed is PacketVerdict.EARLY:
+            self._flows[index].drop("before_video")
+
+    def _drop(self, index: int, reason: str) -> None:
+        self._outbox.count(reason)
+        self._flows[index].drop(reason)
 
     def _change_lead(self, index: int, packet: Packet, arrival: float) -> bool:
         """Record the audio alone while the source sends no video, and both once it does again.
@@ -226,7 +241,7 @@ class Session:
         self._last_lead = self._last_arrival = arrival + step
         reason = f"the clock of this computer was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s"
         self._restart(reason)
-        self._recordings.show_until_stored(reason)
+        self.health.note(HealthCode.CLOCK_STEPPED, f"{reason}, so a new recording began")
         return arrival + step
 
     def _date(self, packet: Packet, dts: int, arrival: float) -> None:
@@ -351,13 +366,13 @@ class Session:
         """Follow a change of the audio's format. Returns whether ``packet`` can be processed."""
         change = self.media.audio_changed(packet)
         if change == UNCERTAIN:
-            self._outbox.count("audio_uncertain")
+            self._drop(self._audio, "audio_uncertain")
             return False
         if change is not None:
             assert self.source.audio is not None
             rate = self.media.audio_format.rate
             track = Track(self._timeline.tracks[self._audio].time_base, rate)
-            self._rates[self._audio] = _rate(track)
+            self._rates[self._audio] = track.output
             self._recordings.format_changed()
             if self._video < 0:
                 self._restart(change)  # the new track is the one that leads
@@ -393,6 +408,22 @@ class Session:
         if self._sound is not None:
             self._sound.restart()
 
+    def check(self) -> None:
+        """Show in health which tracks are not stored although they should be. May run concurrently with the others."""
+        self.health.expire()
+        if not self._spec.record or self.health.paused:
+            return
+        now = time.monotonic()
+        for index, flow in self._flows.items():
+            flow.still = index == self._video and self._still
+            lack = None if flow.still else flow.lack(now)
+            # A silent track that is not in the recording is shown already.
+            shown = index == self._audio and self._recordings.audio_is_silent
+            if shown and not (lack and lack.code == HealthCode.TIMES_UNUSABLE):
+                continue
+            if flow.kind not in self.source.unrecordable:
+                self.health.problem(flow.kind, lack)
+
     @property
     def reached(self) -> float:
         """Unix seconds at which the newest packet ends, or 0."""
@@ -417,9 +448,3 @@ class Session:
         frame, time_s, aspect = found
         jpeg, width, height = encoder.encode(frame, max_side, aspect)
         return SnapshotTaken(request, time_s, width, height, "", jpeg)
-
-
-def _is_stale(packet: Packet) -> bool:
-    """Whether the decode time of a packet is from before a pause, as libavformat computes it for reordered pictures."""
-    dts, pts, base = packet.dts, packet.pts, packet.time_base
-    return dts is not None and pts is not None and base is not None and float((pts - dts) * base) > LONGEST_REORDER_S

@@ -22,9 +22,11 @@ from rtstream.recorder.inputs import Input, prepare
 from rtstream.recorder.web_input import WebInput
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
 from rtstream.rules.interleaver import Interleaver
+from rtstream.states import HealthCode
 
 CLOCKLESS = {"mpjpeg", "mjpeg", "h264", "hevc"}
 """Formats without timestamps."""
+NOT_RECORDABLE = "cannot be stored in MP4, so the {} is analysed but not recorded"
 FRAGMENT_S = 12.0  # longest fragment of MP4 that is sent as one stream
 
 
@@ -40,7 +42,8 @@ class Source:
     hls: bool
     media: JsonObject
     clockless: bool = False  # the demuxer invents the times, so the pictures are timed by their arrival
-    notes: list[str] = field(default_factory=list)
+    unrecordable: dict[str, str] = field(default_factory=dict)
+    """Reasons for which tracks are not recorded although that is wanted, by their kind."""
     input: Input | None = None
     unknown: list[Stream] = field(default_factory=list)
     """Tracks of which nothing was known at opening, because they sent nothing yet."""
@@ -195,14 +198,14 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
         audio = None
     if video is None and audio is None:
         wanted = " or ".join(spec.media_types)
-        raise SourceFailed(f"the source has no {wanted} in a format that can be read", True)
+        raise SourceFailed(f"the source has no {wanted} in a format that can be read", True, HealthCode.NOT_MEDIA)
     unknown = [] if scheme == "file" or container.format.name == "hls" else _unknown(container, spec, video, audio)
     for stream in container.streams:
         # For an HLS source, this also prevents the download of the other variants.
         if stream is not video and stream is not audio and stream not in unknown:
             stream.discard = Discard.all
     media: JsonObject = {}
-    notes = []
+    unrecordable: dict[str, str] = {}
     if video is not None:
         rate = video.average_rate or video.guessed_rate
         # A transport stream may announce its size only with the next keyframe.
@@ -210,15 +213,15 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
         media |= {"video_codec": codec_of(video), "width": size[0], "height": size[1]}
         media["fps"] = round(float(rate), 3) if rate else None
         if spec.record and codec_of(video) not in RECORDABLE_VIDEO:
-            notes.append(f"{codec_of(video)} video cannot be stored in MP4, so the video is analysed but not recorded")
+            unrecordable["video"] = f"{codec_of(video)} video {NOT_RECORDABLE.format('video')}"
     if audio is not None:
         media |= {"audio_codec": codec_of(audio), "audio_rate": audio.codec_context.sample_rate}
         if spec.record and codec_of(audio) not in RECORDABLE_AUDIO:
-            notes.append(f"{codec_of(audio)} audio cannot be stored in MP4, so the audio is analysed but not recorded")
+            unrecordable["audio"] = f"{codec_of(audio)} audio {NOT_RECORDABLE.format('audio')}"
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)
     clockless = container.format.name in CLOCKLESS and not paced
     media["timing"] = "arrival" if clockless else "source"
     if clockless:
         media["fps"] = None  # measured later
-    return Source(container, video, audio, scheme, paced, hls, media, clockless, notes, unknown=unknown)
+    return Source(container, video, audio, scheme, paced, hls, media, clockless, unrecordable, unknown=unknown)

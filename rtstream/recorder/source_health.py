@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rtstream.json_types import JsonObject
 from rtstream.messages import HealthNote, Message, RecorderHealth
+from rtstream.rules.track_flow import Lack
 from rtstream.states import HealthCode, HealthLevel
 
 NOTE_S = 60.0
@@ -25,24 +26,19 @@ class SourceHealth:
     def __init__(self, send: Callable[[Message], None], media: Callable[[], JsonObject]) -> None:
         self._send, self._media = send, media
         self._lock = threading.Lock()
-        self._texts: dict[str, str] = {}  # reasons without a code, by their topic
-        self._pause: tuple[str, str] | None = None  # reason and code of a recording that is paused
-        self._problems: dict[HealthCode, str] = {}
+        self._pause: Lack | None = None
+        self._problems: dict[str, Lack] = {}  # by topic
         self._notes: dict[HealthCode, tuple[str, float]] = {}  # with the monotonic time at which they disappear
 
-    def say(self, topic: str, text: str) -> None:
-        """Show a sentence about a topic, or none if ``text`` is empty."""
-        with self._lock:
-            if self._texts.get(topic, "") != text:
-                self._texts.pop(topic, None)
-                if text:
-                    self._texts[topic] = text
-                self._show()
+    @property
+    def paused(self) -> bool:
+        """Whether health shows why nothing is recorded at present."""
+        return self._pause is not None
 
     def pause(self, text: str, code: str = "") -> None:
-        """Show why nothing is recorded at present. Hides the other sentences."""
+        """Show why nothing is recorded at present. Hides the problems."""
         with self._lock:
-            self._pause = text, code
+            self._pause = Lack(code or HealthCode.RECORDING_STALLED, text)
             self._show()
 
     def resume(self) -> None:
@@ -52,13 +48,13 @@ class SourceHealth:
                 self._pause = None
                 self._show()
 
-    def problem(self, code: HealthCode, text: str) -> None:
-        """Show a problem until it is solved; an empty text solves it."""
+    def problem(self, topic: str, found: Lack | None) -> None:
+        """Show a problem of a topic (such as ``audio``) until it is solved, which is None."""
         with self._lock:
-            if self._problems.get(code, "") != text:
-                self._problems.pop(code, None)
-                if text:
-                    self._problems[code] = text
+            if self._problems.get(topic) != found:
+                self._problems.pop(topic, None)
+                if found:
+                    self._problems[topic] = found
                 self._show()
 
     def note(self, code: HealthCode, text: str) -> None:
@@ -83,7 +79,8 @@ class SourceHealth:
                 self._show()
 
     def _show(self) -> None:
-        reasons = [HealthNote(code, HealthLevel.PROBLEM, text) for code, text in self._problems.items()]
+        problems = list(self._problems.values()) if self._pause is None else [self._pause]
+        first = problems.pop(0) if problems else Lack("", "")
+        reasons = [HealthNote(code, HealthLevel.PROBLEM, text) for code, text in problems]
         reasons += [HealthNote(code, HealthLevel.NOTE, text) for code, (text, _) in self._notes.items()]
-        reason, code = self._pause or ("; ".join(self._texts.values()), "")
-        self._send(RecorderHealth("connected", reason, 0, self._media(), code, reasons))
+        self._send(RecorderHealth("connected", first.text, 0, self._media(), first.code, reasons))

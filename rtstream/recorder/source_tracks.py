@@ -16,6 +16,7 @@ from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.rules.flv import flv_beginning
+from rtstream.states import HealthCode
 
 SILENT_S = 1.0
 """A track without packets for this long may have been replaced by another one."""
@@ -121,7 +122,7 @@ class TrackWatch:
             self._next_try[kind] = now + wait_s, wait_s
             changed = self._changed(kind)
             if self._source.hls:  # its newest segments cannot be read again
-                raise SourceFailed(f"{changed}, so it is connected again")
+                raise SourceFailed(f"{changed}, so it is connected again", code=HealthCode.FORMAT_CHANGED)
             raise changed
 
     def _changed(self, kind: str) -> TracksChanged:

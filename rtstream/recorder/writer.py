@@ -148,13 +148,19 @@ class RecordingWriter:
         url: str = "",
         sync: DiskSync | None = None,
         formats: TrackFormats | None = None,
+        on_written: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """Create a recording. ``formats`` are those of the tracks now; by default, those at opening."""
+        """Create a recording.
+
+        ``formats`` are those of the tracks now; by default, those at opening. ``on_written(is_video)`` is called when
+        a fragment of a track has been written.
+        """
         self.min_free_bytes = min_free_bytes
         self._name, self._url = name, url  # of the stream, for its log; the URL contains no credentials
         _require_room(folder, min_free_bytes)
         self.id = recording_id()
         self._sync = sync or DiskSync()
+        self._on_written = on_written
         self._log = RecordingLog(folder / self.id, self._sync)
         self._folder, self._segment_s, self._clock, self._send = folder, segment_s, clock, send
         self._origin: float | None = None  # seconds on the time line
@@ -295,6 +301,7 @@ class RecordingWriter:
         for run in runs:
             end = (max(run.end_dts, run.end_pts) + self._delays[run.track_id]) / self._scales[run.track_id]
             self._media_end = max(self._media_end, end)
+            self._on_written(self._video is not None and run.track_id == self._lead_id)
         times = next((run for run in runs if run.track_id == self._lead_id), None)
         if times is None:
             # Audio alone at the end of a recording belongs to the current segment.

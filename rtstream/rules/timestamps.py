@@ -12,6 +12,7 @@ LONGEST_STEP_S = 10  # a larger forward step of the leading track is a jump, unl
 BACK_STEP_S = 1  # a larger backward step is a jump, a smaller one a late packet
 REPAIRABLE_S = 0.1  # a decode time at most this late is moved just after the previous one; a later packet is dropped
 LONGEST_REORDER_S = 5  # presentation time minus decode time
+STALE_S = 1.0
 LARGEST_SKEW_S = 10  # between a track and the leading one
 FIRST_SKEW_S = 3  # the same for the first packet of a track
 LONGEST_RUN_S = 10_000_000
@@ -57,6 +58,12 @@ class Track:
         self._same = self._scale == 2 * self._den
         # Input ticks after which the counter wraps: 33 bits at 90 kHz (MPEG-TS), 32 bits of milliseconds (RTMP).
         self.wrap = {90000: 1 << 33, 1000: 1 << 32}.get(self._den, 0)
+
+    @property
+    def output(self) -> tuple[int, Fraction | None]:
+        """The output ticks per second, and the time base for the packets, or None if they have it already."""
+        base = Fraction(1, self.rate)
+        return self.rate, base if self.time_base != base else None
 
     def ticks(self, stamp: int) -> int:
         """Return ``stamp`` in output ticks, rounded."""
@@ -165,6 +172,11 @@ class Timeline:
             pts += track.wrap  # a reordered picture, presented after the wrap and decoded before it
         shown = max(at, track.ticks(pts + track.wrapped) - track.base)
         return Placed(at, shown if shown - at <= LONGEST_REORDER_S * track.rate else at)
+
+
+def is_stale(dts: int | None, pts: int | None, base: Fraction | None) -> bool:
+    """Return whether a decode time is from before a pause, as libavformat computes it for reordered pictures."""
+    return dts is not None and pts is not None and base is not None and float((pts - dts) * base) > STALE_S
 
 
 def backdate(pts: list[int | None], first_dts: int, step: int) -> list[tuple[int, int]]:

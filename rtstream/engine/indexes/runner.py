@@ -80,6 +80,10 @@ class RunningIndex:
     """Start of the last window that was looked at, in Unix seconds."""
     put_at: float = -inf
     """Monotonic time at which the last window arrived."""
+    since: float = field(default_factory=time.monotonic)
+    """Monotonic time of the last result, or of the start."""
+    failure: str = ""
+    """Reason for which the last window failed, or empty."""
     recorded: bool = False
     """Whether windows that are not looked at live can be looked at later."""
     paused: bool = False
@@ -244,6 +248,9 @@ class IndexRunner:
     async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
         values, counts = await self._answer(index, job)
         failed = values["status"] is SceneStatus.FAILED
+        index.failure = values["detail"].get("failure", "")
+        if not failed:
+            index.since = time.monotonic()
         changed = failed or index.failing
         index.failing = failed
         set_back = job.start < index.looked_at - SET_BACK_S

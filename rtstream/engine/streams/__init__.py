@@ -2,18 +2,22 @@
 
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.launcher import PipeLauncher, RecorderLauncher, RecorderLink, SocketLauncher
+from rtstream.engine.streams.metrics import Metrics
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
+from rtstream.engine.streams.stall_watch import StallWatch
 from rtstream.engine.streams.storage_health import StorageHealth
 from rtstream.engine.streams.supervisor import Supervisor
 
 __all__ = [
     "HealthLog",
+    "Metrics",
     "PipeLauncher",
     "RecorderEvents",
     "RecorderLauncher",
     "RecorderLink",
     "SocketLauncher",
+    "StallWatch",
     "StorageHealth",
     "StreamService",
     "Supervisor",

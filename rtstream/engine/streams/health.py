@@ -20,9 +20,23 @@ from rtstream.store.queue import WriteQueue
 
 MAX_REASON = 500
 NEXT_STEPS = {
+    HealthCode.SOURCE_UNREACHABLE: "Check that the source is live and can be reached. It is tried again by itself.",
+    HealthCode.LOGIN_REFUSED: "Set the right user name and password in the URL of the stream.",
+    HealthCode.SOURCE_ENDED: "Nothing has to be done if the source comes back. It is tried again by itself.",
+    HealthCode.NOT_MEDIA: "Check the path of the URL in a player.",
+    HealthCode.NO_KEYFRAME: "Set a shorter keyframe interval in the camera or encoder, such as two seconds.",
+    HealthCode.TRACK_SILENT: "Check the camera or encoder. If it is meant to send none, nothing has to be done.",
+    HealthCode.TIMES_UNUSABLE: "Restart the camera or encoder, and check its clock.",
+    HealthCode.FORMAT_NOT_RECORDABLE: "Set another codec in the camera or encoder, such as H.264 and AAC.",
+    HealthCode.FORMAT_CHANGED: "Nothing has to be done. Export the parts before and after the change separately.",
+    HealthCode.RECORDING_STALLED: "Look at the log of the engine. Stop and start the stream if this does not end.",
+    HealthCode.INDEX_STALLED: "Look at the status of the index. A faster model or longer windows may help.",
+    HealthCode.TRANSCRIPT_STALLED: "Look at the status of the transcript. A faster speech engine may help.",
+    HealthCode.MODEL_UNAVAILABLE: "Check the model with `rtstream-mcp doctor`. It is tried again by itself.",
+    HealthCode.BUDGET_SPENT: "Raise the cap of model calls, or wait until it allows further calls.",
     HealthCode.DISK_FULL: "Free some space, or lower keep_days or keep_gb of a stream. Recording then continues.",
     HealthCode.DISK_ERROR: "Check the disk of the data folder. Recording continues as soon as it can be written.",
-    HealthCode.FORMAT_CHANGED: "Nothing has to be done. Export the parts before and after the change separately.",
+    HealthCode.CLOCK_STEPPED: "Nothing has to be done. Times before and after the step may overlap or leave a hole.",
 }
 
 
@@ -34,6 +48,7 @@ class HealthLog:
         self._journal = journal
         self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
         self._own: dict[str, list[HealthReason]] = {}  # of the recorders
+        self._stalls: dict[str, list[HealthReason]] = {}  # of indexes and transcripts
         self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
@@ -65,6 +80,10 @@ class HealthLog:
     def get(self, stream_id: str) -> Health | None:
         """Return the health of a stream, or None when it has not run since the engine started."""
         return self._health.get(stream_id)
+
+    def streams(self) -> list[str]:
+        """Return the ids of all streams that have run since the engine started."""
+        return list(self._health)
 
     def changed(self, stream_id: str) -> Broadcast:
         """Return the broadcast that is notified of each change of a stream's health."""
@@ -109,11 +128,27 @@ class HealthLog:
             for each, level, text in listed
         ]
         health = Health(state=HealthState(state), reason=reason, since=now, attempts=attempts)
-        if before is not None and before.state == state:
-            health.since = before.since
+        if before is not None:
+            health.packets = before.packets
+            if before.state == state:
+                health.since = before.since
         self._health[stream_id] = health
         self._connection[stream_id] = reason
         await self._publish(stream_id, before)
+
+    async def set_stalls(self, stream_id: str, found: Sequence[tuple[HealthCode, str]]) -> None:
+        """Set the problems of a stream's indexes and transcripts, each with its code and text."""
+        before, health = self._stalls.get(stream_id, []), self._health.get(stream_id)
+        texts = [(code, self._clean(stream_id, text)) for code, text in found]
+        if health is None or texts == [(each.code, each.text) for each in before]:
+            return
+        known = {(each.code, each.text): each for each in before}
+        now = time.time()
+        self._stalls[stream_id] = [
+            known.get((code, text)) or HealthReason(code=code, since=now, text=text, next_step=NEXT_STEPS.get(code, ""))
+            for code, text in texts
+        ]
+        await self._publish(stream_id, health.model_copy())
 
     def _clean(self, stream_id: str, text: str) -> str:
         return clean(redact(text, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
@@ -144,7 +179,7 @@ class HealthLog:
     async def _publish(self, stream_id: str, before: Health | None) -> None:
         """Complete the health of a stream by its reasons, store it and write a journal entry if it has changed."""
         health = self._health[stream_id]
-        own = self._own.get(stream_id, [])
+        own = self._own.get(stream_id, []) + self._stalls.get(stream_id, [])
         shared = [] if health.state is HealthState.STOPPED else self.problems
         codes = {reason.code for reason in own}
         health.reasons = own + [reason for reason in shared if reason.code not in codes]
@@ -164,7 +199,7 @@ class HealthLog:
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that was removed."""
-        for table in (self._health, self._changed, self._names, self._urls, self._own, self._connection):
+        for table in (self._health, self._changed, self._names, self._urls, self._own, self._stalls, self._connection):
             table.pop(stream_id, None)
         self._trial.discard(stream_id)
 

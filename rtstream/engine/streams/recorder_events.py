@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
+from pydantic import ValidationError
+
 from rtstream import messages as m
 from rtstream.engine.indexes import VisualIndexes
 from rtstream.engine.recordings import RecordingProjection
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import DatabaseUnavailable
+from rtstream.models import TrackPackets
 from rtstream.states import DesiredState, HealthCode, HealthLevel
 from rtstream.store import streams as rows
 from rtstream.store.queue import WriteQueue
@@ -98,3 +101,5 @@ class RecorderEvents:
         if health is not None:
             health.lag_s = round(message.lag_s, 3)
             health.skipped = message.dropped
+            with suppress(ValidationError):  # a damaged recorder stops nothing here
+                health.packets = {kind: TrackPackets.model_validate(counts) for kind, counts in message.tracks.items()}

@@ -146,11 +146,12 @@ async def test_bad_times_get_a_sentence(api: httpx.AsyncClient, value: str) -> N
     assert "at: " in refusal(await api.get(f"/rtstream/rts-1/frame?at={value}"), 400)
 
 
-async def test_a_call_with_the_key_counts_as_use_and_a_health_check_does_not(
+async def test_a_call_with_the_key_counts_as_use_and_monitoring_does_not(
     engine: Engine, api: httpx.AsyncClient
 ) -> None:
     engine._last_used = 0.0
     await api.get("/health")
+    await api.get("/metrics")
     await api.get("/rtstream", headers={"x-access-token": "wrong"})
     assert engine._last_used == 0.0
     await api.get("/rtstream")

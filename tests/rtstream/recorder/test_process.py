@@ -107,6 +107,7 @@ def test_a_source_that_hangs_up_is_connected_again(live_source: LiveSource, tmp_
         client.stop()
     assert health.attempts == 1
     assert "source" in health.reason
+    assert health.code in ("source_unreachable", "source_ended")
 
 
 def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
@@ -118,6 +119,7 @@ def test_garbage_is_not_a_media_stream(tmp_path: Path) -> None:
         "the source does not send a supported media stream",
         "the source has no video or audio in a format that can be read",
     )
+    assert health.code == "not_media"
 
 
 def test_garbage_in_the_middle_of_a_stream_is_survived(clip: Path, tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_a_source_that_never_answers_ends_the_process_in_time(tmp_path: Path) ->
     with silent() as url, recorder(url, tmp_path, open_timeout_s=0.5, stall_timeout_s=30.0) as client:
         health = client.wait_for_state("reconnecting")
         client.wait_end()
-    assert health.reason == "the source stopped answering"
+    assert (health.reason, health.code) == ("the source stopped answering", "source_unreachable")
     assert client.process.exitcode == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -22,6 +23,7 @@ from rtstream.recorder.source_health import SourceHealth
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.timestamps import Placed, WallClock
+from rtstream.rules.track_flow import TrackFlow
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -45,6 +47,7 @@ class Recorded(NamedTuple):
     sequence: RecordingSequence
     sent: Sent
     spec: RecorderSpec
+    flows: dict[bool, TrackFlow]
 
 
 @pytest.fixture
@@ -53,8 +56,10 @@ def recorded(clip: Path, tmp_path: Path) -> Recorded:
     source, sent, clock = open_source(spec), Sent(), WallClock()
     clock.offset = 1_800_000_000.0
     media = SourceMedia(source.video, source.audio, source.media)
-    sequence = RecordingSequence(spec, media, sent, DiskSync(), clock, SourceHealth(sent.send, lambda: media.shown))
-    return Recorded(source, sequence, sent, spec)
+    health = SourceHealth(sent.send, lambda: media.shown)
+    flows = {True: TrackFlow("video", time.monotonic()), False: TrackFlow("audio", time.monotonic())}
+    sequence = RecordingSequence(spec, media, sent, DiskSync(), clock, health, flows)
+    return Recorded(source, sequence, sent, spec, flows)
 
 
 def play(recorded: Recorded, *, keyframes_until_pause: int = 0) -> int:
@@ -99,13 +104,18 @@ def test_a_full_disk_pauses_the_recording_which_begins_again_once_there_is_room(
     assert recorded.sent.of(RecorderHealth)[-1].reason == ""  # shown once a segment is stored
 
 
-def test_a_reason_is_shown_until_a_segment_is_stored(recorded: Recorded) -> None:
-    recorded.sequence.show_until_stored("the clock was set")
-    assert [health.reason for health in recorded.sent.of(RecorderHealth)] == ["the clock was set"]
+def test_packets_are_counted_as_stored_and_written_or_dropped_by_reason(recorded: Recorded) -> None:
     play(recorded)
-    assert [health.reason for health in recorded.sent.of(RecorderHealth)] == ["the clock was set", ""]
-    order = [type(message) for message in recorded.sent.messages]
-    assert order.index(SegmentClosed) < len(order) - 1 - order[::-1].index(RecorderHealth)
+    recorded.sequence.finish()
+    video = recorded.flows[True]
+    assert video.counts["stored"] > 100
+    assert video.counts["dropped"] == {}
+    assert video.lack(time.monotonic() + 5) is None
+    recorded.sequence.format_changed()
+    recorded.source.container.seek(0)
+    undecodable = next(packet for packet in recorded.source.container.demux(video=0) if not packet.is_keyframe)
+    recorded.sequence.add(undecodable, True, Placed(0, 0), 0.0)
+    assert video.counts["dropped"] == {"before_keyframe": 1}
 
 
 def test_a_damaged_packet_is_counted_and_does_not_end_the_recording(recorded: Recorded) -> None:

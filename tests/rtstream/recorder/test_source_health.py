@@ -7,6 +7,7 @@ import pytest
 from rtstream.messages import HealthNote, Message, RecorderHealth
 from rtstream.recorder import source_health
 from rtstream.recorder.source_health import SourceHealth
+from rtstream.rules.track_flow import Lack
 from rtstream.states import HealthCode
 
 
@@ -43,24 +44,33 @@ def test_a_note_is_shown_for_a_minute(health: SourceHealth, sent: list[RecorderH
 
 
 def test_a_problem_is_shown_until_it_is_solved(health: SourceHealth, sent: list[RecorderHealth]) -> None:
-    health.problem(HealthCode.DISK_ERROR, "it is broken")
-    health.problem(HealthCode.DISK_ERROR, "it is broken")
-    health.problem(HealthCode.DISK_ERROR, "")
-    assert [[(reason.level, reason.text) for reason in message.reasons] for message in sent] == [
-        [("problem", "it is broken")],
-        [],
-    ]
+    silent = Lack(HealthCode.TRACK_SILENT, "no audio")
+    health.problem("audio", silent)
+    health.problem("audio", silent)
+    health.problem("audio", None)
+    assert [(message.code, message.reason) for message in sent] == [("track_silent", "no audio"), ("", "")]
+
+
+def test_the_first_problem_is_the_reason_and_the_others_are_listed(
+    health: SourceHealth, sent: list[RecorderHealth]
+) -> None:
+    health.problem("video", Lack(HealthCode.NO_KEYFRAME, "no keyframe"))
+    health.problem("audio", Lack(HealthCode.TRACK_SILENT, "no audio"))
+    assert (sent[-1].code, sent[-1].reason) == ("no_keyframe", "no keyframe")
+    assert sent[-1].reasons == [HealthNote("track_silent", "problem", "no audio")]
 
 
 def test_a_paused_recording_hides_the_other_sentences(health: SourceHealth, sent: list[RecorderHealth]) -> None:
-    health.say("audio", "no audio")
+    health.problem("audio", Lack(HealthCode.TRACK_SILENT, "no audio"))
     health.pause("recording is paused", "disk_full")
-    health.say("audio", "")
+    health.problem("audio", None)
     health.resume()
     health.resume()
-    assert [(message.reason, message.code) for message in sent] == [
-        ("no audio", ""),
-        ("recording is paused", "disk_full"),
-        ("recording is paused", "disk_full"),
-        ("", ""),
+    health.pause("recording is paused")
+    assert [(message.reason, message.code, message.reasons) for message in sent] == [
+        ("no audio", "track_silent", []),
+        ("recording is paused", "disk_full", []),
+        ("recording is paused", "disk_full", []),
+        ("", "", []),
+        ("recording is paused", "recording_stalled", []),
     ]

@@ -82,6 +82,10 @@ def started(spec: RecorderSpec, offset: Path) -> tuple[BaseProcess, Connection]:
     return child, ours
 
 
+def stepped(health: RecorderHealth) -> bool:
+    return any(note.code == "clock_stepped" and "clock of this computer" in note.text for note in health.reasons)
+
+
 @pytest.mark.parametrize(
     ("url", "step"),
     [
@@ -104,7 +108,7 @@ def test_every_picture_is_recorded_while_the_clock_is_set(
     with LiveSource(clip) as source, recorder(getattr(source, url), folder, segment_s=0.5) as client:
         client.wait_for(SegmentClosed, 4)
         set_clock(offset, step)
-        client.wait_for(RecorderHealth, where=lambda health: "clock of this computer" in health.reason)
+        client.wait_for(RecorderHealth, where=stepped)
         client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, len(client.of(SegmentClosed)) + 4)
         client.wait_for(RecorderHealth, 2, where=lambda health: health.state == "connected" and not health.reason)

@@ -1,0 +1,73 @@
+"""Watches over the indexes and transcripts of connected streams, and shows in health which of them stand still."""
+
+from __future__ import annotations
+
+import time
+
+from rtstream.concurrency import every
+from rtstream.engine.indexes import VisualIndexes
+from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.transcripts import TranscriptRunner
+from rtstream.models import Health
+from rtstream.rules.stalls import WatchedIndex, index_stall, transcript_stall
+from rtstream.states import HealthCode, HealthState, TranscriptState
+
+LOOK_EVERY_S = 2.5
+BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
+
+
+class StallWatch:
+    """Compares the wanted indexes and transcripts of each stream with their results.
+
+    An index of audio has results only while there is speech, so it stands still only if its transcript does.
+    """
+
+    def __init__(self, health: HealthLog, visual: VisualIndexes, transcribers: TranscriptRunner) -> None:
+        self._health = health
+        self._visual = visual
+        self._transcribers = transcribers
+        self._connected: dict[str, float] = {}  # monotonic time since which each stream is connected
+        self._worked: dict[tuple[str, str], float] = {}  # monotonic time at which each transcript last worked
+
+    async def run(self) -> None:
+        """Look every few seconds until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "the progress of indexes could not be checked")
+
+    async def look(self) -> None:
+        """Update the health of all streams."""
+        now = time.monotonic()
+        for stream_id in self._health.streams():
+            health = self._health.get(stream_id)
+            if health is None or health.state is not HealthState.CONNECTED:
+                self._connected.pop(stream_id, None)
+                await self._health.set_stalls(stream_id, [])
+                continue
+            since = self._connected.setdefault(stream_id, now)
+            found = [*self._indexes(stream_id, health, since, now), *self._transcripts(stream_id, since, now)]
+            await self._health.set_stalls(stream_id, found)
+        self._connected = {key: at for key, at in self._connected.items() if self._health.get(key) is not None}
+        self._worked = {key: at for key, at in self._worked.items() if key[0] in self._connected}
+
+    def _indexes(self, stream_id: str, health: Health, since: float, now: float) -> list[tuple[HealthCode, str]]:
+        if "video" in health.packets and health.packets["video"].still:
+            return []  # a picture that does not change completes no window
+        found: list[tuple[HealthCode, str]] = []
+        for index in self._visual.of_stream(stream_id):
+            progress = WatchedIndex(
+                index.name, index.length, max(since, index.since), failure=index.failure, paused=index.paused
+            )
+            if stall := index_stall(progress, now):
+                found.append(stall)
+        return found
+
+    def _transcripts(self, stream_id: str, since: float, now: float) -> list[tuple[HealthCode, str]]:
+        found: list[tuple[HealthCode, str]] = []
+        for transcript in self._transcribers.of_stream(stream_id):
+            key = (stream_id, transcript.engine)
+            if transcript.state is not TranscriptState.ERROR:
+                self._worked[key] = now
+            failing_s = now - max(since, self._worked.setdefault(key, now))
+            failure = transcript.reason if transcript.state is TranscriptState.ERROR else ""
+            if stall := transcript_stall(failure, transcript.waiting / BYTES_PER_S, failing_s):
+                found.append(stall)
+        return found

@@ -1,0 +1,55 @@
+"""A track that is wanted and not stored is named in health, with the reason, and its packets are counted."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+import pytest
+
+from rtstream.messages import RecorderHealth, RecorderStats, SegmentClosed
+from tests.rtstream.recorder.recorder_client import recorder
+from tests.rtstream.recorder.recorder_sources import served, video_file
+
+
+def muxed(file: Path, *, audio_later_s: float = 0.0, without_first_s: float = 0.0) -> bytes:
+    """A file as a transport stream, whose audio has other times or whose beginning is missing."""
+    sink = io.BytesIO()
+    with av.open(str(file)) as source, av.open(sink, "w", format="mpegts") as out:
+        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None or packet.dts * packet.time_base < without_first_s:
+                continue
+            if packet.stream.type == "audio":
+                later = round(audio_later_s / packet.time_base)
+                packet.dts, packet.pts = packet.dts + later, packet.pts + later
+            packet.stream = copies[packet.stream]
+            out.mux_one(packet)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("skew_s", [3600.0, pytest.param(40.0, marks=pytest.mark.long)])
+def test_audio_with_unfitting_times_is_named_while_the_video_is_recorded(skew_s: float, tmp_path: Path) -> None:
+    file = video_file(tmp_path / "both.mkv", "libx264", "aac", seconds=12, preset="ultrafast", tune="zerolatency")
+    with served((muxed(file, audio_later_s=skew_s), 12.0)) as url, recorder(url, tmp_path, segment_s=1.0) as client:
+        health = client.wait_for(RecorderHealth, where=lambda health: health.code == "times_unusable")
+        stats = client.wait_for(RecorderStats, where=lambda stats: bool(stats.tracks.get("audio", {}).get("dropped")))
+        client.wait_for(SegmentClosed)
+        client.stop()
+    assert health.state == "connected"
+    assert "audio" in health.reason
+    assert stats.tracks["audio"]["stored"] == 0
+    assert stats.tracks["audio"]["dropped"]["timestamps_wild"] > 10
+    assert stats.tracks["video"]["stored"] > 0
+
+
+@pytest.mark.long
+def test_video_without_keyframes_says_so(tmp_path: Path) -> None:
+    file = video_file(
+        tmp_path / "long.mkv", "libx264", seconds=25, gop=2000, preset="ultrafast", x264_params="repeat-headers=1"
+    )
+    with served((muxed(file, without_first_s=1.0), 24.0)) as url, recorder(url, tmp_path) as client:
+        health = client.wait_for(RecorderHealth, where=lambda health: health.code == "no_keyframe")
+        client.stop()
+    assert "keyframe" in health.reason
