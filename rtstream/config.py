@@ -19,7 +19,7 @@ class EngineConfig(BaseModel):
         description="Folder for the database, recordings and the API key.",
     )
     api_key: str | None = Field(
-        default=None, description="API key. When unset, one is made and kept in the data folder (mode 0600)."
+        default=None, description="API key. Unset: one is created in the data folder (mode 0600)."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8740, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -73,7 +73,7 @@ class EngineConfig(BaseModel):
     )
     segment_s: float = Field(default=4.0, gt=0, le=60, description="Target length of a recorded segment, in seconds.")
     retain_days: float | None = Field(
-        default=None, gt=0, description="Days recordings are kept. Unset: as long as there is room."
+        default=None, gt=0, description="Days for which recordings are retained. Unset: as long as there is room."
     )
     retain_gb: float | None = Field(
         default=None, gt=0, description="Gigabytes (10^9 bytes) all recordings together may take."

@@ -240,7 +240,7 @@ def write_engine_file(data_dir: Path, url: str, identity: EngineIdentity) -> Non
 
 
 def remove_engine_file(data_dir: Path) -> None:
-    """This process is the engine no longer."""
+    """This process is no longer the engine."""
     if read_engine_file(data_dir).get("pid") == os.getpid():
         (data_dir / ENGINE_FILE).unlink(missing_ok=True)
 

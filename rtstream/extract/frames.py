@@ -53,7 +53,7 @@ class ContactSheet:
 def frame_at(
     files: LocalFiles, init: bytes, pieces: Sequence[StoredSegment], at: float, max_side: int
 ) -> ExtractedFrame:
-    """Return the picture shown at the Unix time ``at``, which is the last one not after it, else the first of all.
+    """Return the picture shown at the Unix time ``at``: the last one that is not later, or else the first one.
 
     Args:
         files: The storage of the segments.

@@ -99,7 +99,7 @@ class Channel:
         return values
 
     def close(self) -> None:
-        """End the connection. A thread that sends or receives at the moment gets an error."""
+        """End the connection. A thread that is sending or receiving gets an error."""
         if not self._closed:
             self._closed = True
             with suppress(OSError):

@@ -69,7 +69,7 @@ def living(run_folder: Path) -> list[str]:
 
 
 def stop(run_folder: Path, stream_id: str, timeout_s: float = STOP_S) -> bool:
-    """End the recorder of a stream, of whatever version: it finishes its segment, or is killed after ``timeout_s``.
+    """End the recorder of a stream, of any version. It finishes its segment, or is killed after ``timeout_s``.
 
     Returns:
         Whether there was one.

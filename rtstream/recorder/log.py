@@ -29,8 +29,8 @@ class RecordingLog:
     def append(self, line: LogLine) -> None:
         """Write a line. Once this returns, a killed process does not lose it.
 
-        A power cut may take the lines of the last segments. They are not synced, because the segments are: the engine
-        finds them behind the last line. A sync per line would double what syncing costs.
+        A power cut may take the lines of the last segments. Lines are not synced, because the engine finds the
+        segments, which are synced, after the last line. A sync per line would double the cost.
         """
         if self._file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)

@@ -78,7 +78,7 @@ def main_surviving(listener: socket.socket, lock: ProcessLock, spec: RecorderSpe
     """Run a recorder that outlives the engine, until it is stopped or one of its limits is reached.
 
     Args:
-        listener: Its socket in ``spec.run_folder``, on which it listens already.
+        listener: Its listening socket in ``spec.run_folder``.
         lock: Its lock in the same folder. Both are removed at the end.
         spec: The stream.
     """

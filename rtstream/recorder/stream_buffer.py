@@ -27,7 +27,7 @@ class StreamBuffer:
         self._marks = (0, 0)
         self._fed_at, self._fed_end = time.monotonic(), 0
         self._patience_s = STARVED_S
-        self._watched = False  # packets have been read, so the demuxer is not being opened
+        self._watched = False  # whether packets have been read, so that the demuxer is open
         self.base = 0
         """Position of the first byte that the present demuxer has read, less the bytes of its prefix."""
         self.starved = False

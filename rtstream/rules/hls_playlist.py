@@ -1,8 +1,8 @@
 """Filter of HLS playlists: only known tags, only HTTP(S) addresses, and not too many of them.
 
-A playlist comes from a stranger and names addresses that the engine then asks for. The codec library sees the text
-that is rebuilt here: every address in it is absolute and was parsed by ``rtstream.rules.source_urls``. Whether the
-engine may connect to that address is decided when it is asked for.
+A playlist is untrusted, and contains addresses that the engine then requests. The codec library sees the text
+that is rebuilt here: every address in it is absolute and was parsed by ``rtstream.rules.source_urls``. The check
+whether the engine may connect to an address follows when it is requested.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FilteredPlaylist:
 
 
 def is_playlist(beginning: bytes) -> bool:
-    """Whether a resource that begins like this is read as a playlist by the codec library."""
+    """Return whether the codec library reads a resource with this beginning as a playlist."""
     return beginning.startswith(b"#EXTM3U")
 
 
@@ -87,7 +87,7 @@ def filter_playlist(data: bytes, base: str) -> FilteredPlaylist:
 
 
 def _attributes(tag: str, text: str, base: str, found: FilteredPlaylist) -> str:
-    """The attributes of a tag with absolute addresses. What does not look like an attribute ends the list."""
+    """Return the attributes of a tag with absolute addresses, up to the first text that is not an attribute."""
     attributes, at = [], 0
     while at < len(text) and (match := _ATTRIBUTE.match(text, at)):
         at = match.end()

@@ -108,7 +108,7 @@ def overlap(recordings: Sequence[tuple[str, float, float]]) -> bool:
     """Return whether a recording begins before an earlier one has ended, because the clock was set back.
 
     Args:
-        recordings: Id, start and end of each recording, in the order in which they were made.
+        recordings: Id, start and end of each recording, in the order of their creation.
     """
     return any(later[1] < earlier[2] - HOLE_S for earlier, later in pairwise(recordings))
 
@@ -122,7 +122,7 @@ def last_recorded(
 
     Args:
         segments: Segments sorted by start.
-        recordings: Id, start and end of each recording, in the order in which they were made.
+        recordings: Id, start and end of each recording, in the order of their creation.
     """
     later = {recording[0]: recordings[number + 1 :] for number, recording in enumerate(recordings)}
     for segment in segments:

@@ -51,7 +51,7 @@ class SegmentWritten:
 
 @dataclass(frozen=True, slots=True)
 class FilesRemoved:
-    """These files were deleted on purpose. Written before they are, so that they never come back."""
+    """These files were deleted on purpose. The line is written first, so that no scan restores them."""
 
     paths: tuple[str, ...]
     kind: ClassVar[str] = "removed"

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def origin(address: str | None) -> str:
-    """The part of a client's address that one client cannot vary: an IPv4 address or an IPv6 /64 network."""
+    """Return the part of an address that one client cannot vary: an IPv4 address or an IPv6 /64 network."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -23,7 +23,7 @@ def origin(address: str | None) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """The host name or address, without port, is this machine."""
+    """Return whether a host name or address, without a port, is this machine."""
     try:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
 
 
 def forwarded_client(header: str) -> str | None:
-    """The client in ``X-Forwarded-For`` as the nearest proxy saw it: the last entry, the only one it vouches for."""
+    """Return the last entry of ``X-Forwarded-For``, which is the client that the nearest proxy saw."""
     last = header.rpartition(",")[2].strip().strip('"')
     if last.startswith("["):  # [2001:db8::1]:4711
         last = last[1:].partition("]")[0]
@@ -45,7 +45,7 @@ def forwarded_client(header: str) -> str | None:
 
 @dataclass(eq=False)
 class Slot:
-    """One connection. ``abort`` ends it at once; ``waiting``: it is the client's turn, so it may make room."""
+    """One connection. ``abort`` ends it at once. One that waits for its client may be ended to make room."""
 
     origin: str
     abort: Callable[[], None]
@@ -53,7 +53,7 @@ class Slot:
 
 
 class Connections:
-    """The open connections: bounded in all and per origin. A new one takes the place of the one that idled longest."""
+    """The open connections, bounded in total and per origin. A new one replaces the one that has idled longest."""
 
     def __init__(self, limit: int, per_origin: int) -> None:
         self.limit = limit
@@ -66,7 +66,7 @@ class Connections:
         return self._count
 
     def admit(self, client: str, abort: Callable[[], None]) -> Slot | None:
-        """Register a connection from ``client`` (see ``origin``). None: it must be refused, all others are at work."""
+        """Register a connection from ``client`` (see ``origin``). Returns None if it must be refused."""
         room = True
         if len(self._open.get(client, ())) >= self.per_origin:
             room = self.make_room(client)
@@ -81,7 +81,7 @@ class Connections:
         return slot
 
     def make_room(self, client: str | None = None) -> bool:
-        """End the connection that has waited longest for its client: of this origin, or of the one with the most."""
+        """End the connection that has waited longest, of this origin or of the one with the most waiting ones."""
         if client is None and self._waiting:
             client = max(self._waiting, key=lambda name: len(self._waiting[name]))
         slots = self._waiting.get(client or "")
@@ -93,7 +93,7 @@ class Connections:
         return True
 
     def set_waiting(self, slot: Slot, waiting: bool) -> None:
-        """Say whose turn it is on this connection."""
+        """Record whether the connection waits for its client."""
         if waiting == slot.waiting or slot not in self._open.get(slot.origin, ()):
             return
         slot.waiting = waiting
@@ -103,7 +103,7 @@ class Connections:
             self._forget_waiting(slot)
 
     def release(self, slot: Slot) -> None:
-        """The connection is closed."""
+        """Remove a closed connection."""
         slots = self._open.get(slot.origin, set())
         if slot not in slots:
             return
@@ -122,14 +122,14 @@ class Connections:
 
 
 def connection_limit(open_files: int | None) -> int:
-    """Connections the server may hold: half of the files it may open, since streams and the database need theirs."""
+    """Return the bound of connections. It is half of the open files, because streams and the database need some."""
     return max(16, min(4096, (open_files or 2048) // 2))
 
 
 class WrongKeys:
-    """Counts wrong keys per origin in a sliding window; an origin with too many has to wait.
+    """Counts wrong keys per origin in a sliding window. An origin with too many has to wait.
 
-    Bounded: the origins that failed longest ago are forgotten first.
+    The number of origins is bounded. Those that failed longest ago are forgotten first.
     """
 
     def __init__(self, most: int = 20, per_s: float = 60.0, origins: int = 10_000) -> None:
@@ -137,7 +137,7 @@ class WrongKeys:
         self._failed: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait_s(self, client: str, now: float) -> float:
-        """Seconds until ``client`` may try a key again; 0 when it may now. ``now`` is monotonic."""
+        """Return the seconds until ``client`` may try a key again, or 0. ``now`` is monotonic."""
         times = self._failed.get(client)
         if not times or len(times) < self._most:
             return 0.0

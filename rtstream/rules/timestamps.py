@@ -206,7 +206,7 @@ class WallClock:
 
     A picture cannot arrive before it was captured, and the fastest packet of the first ``settle_s`` seconds was delayed
     the least. The offset is therefore the arrival time of that packet minus its presentation time. A burst of older
-    pictures on connection has larger values and does no harm.
+    pictures on connection has larger values and is harmless.
 
     The sender's own clock (RTCP, RFC 3550 6.4.1; EXT-X-PROGRAM-DATE-TIME, RFC 8216 4.3.2.6) takes precedence if it is
     plausible compared with ours.

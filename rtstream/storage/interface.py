@@ -79,7 +79,7 @@ class Storage(Protocol):
         """List the files below a folder.
 
         Returns:
-            The size in bytes by key; empty when the folder does not exist.
+            The size in bytes by key. Empty if the folder does not exist.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Brings the database file to the newest schema before the engine uses it.
+"""Upgrades the database file to the newest schema before the engine uses it.
 
 Every start runs one cheap query. Alembic is imported only when an older database has to be upgraded.
 """

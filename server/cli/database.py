@@ -152,7 +152,7 @@ async def _enter_recordings(data_dir: Path) -> None:
         await db.aclose()
     say(
         f"{found.segments} segments were entered from the logs of recordings, and {found.streams} streams were found "
-        f"again. {found.missing} segments have no file any more."
+        f"again. {found.missing} segments no longer have a file."
     )
 
 

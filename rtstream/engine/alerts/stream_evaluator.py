@@ -130,7 +130,7 @@ class StreamEvaluator:
         return following
 
     def _heard(self, alert_id: str, spoken: float, now: float) -> float:
-        """Return when the last speech ended. If the clock was set back since, that is the moment at which we notice."""
+        """Return when the last speech ended, or the present time when the clock is found to be set back since."""
         if spoken <= now + CLOCK_SET_BACK_S:
             self._set_back.pop(alert_id, None)
             return spoken

@@ -45,9 +45,9 @@ MAX_LINES = 500
 SCENE_BYTES = 4000
 """Memory of a scene that waits for the database, besides its text."""
 RESUME_SLACK_S = 0.1
+"""Seconds added to a pause for the cap. Clocks and timers are inexact, and an early call would pause again."""
 RESUME_MAX_S = 3600.0
 """Longest pause before the cap is checked again. It would last longer if the clock was set back."""
-"""Seconds added to a pause for the cap. Clocks and timers are inexact, and an early call would pause again."""
 
 
 @dataclass

@@ -65,7 +65,7 @@ class WindowEdges:
     async def _parts(
         self, stream_id: str, across: Mapping[float, tuple[Segment, bytes]], start: float, end: float
     ) -> Edges:
-        """Cut segments to the window [start, end]. None stands for one that is empty then, or that cannot be read."""
+        """Cut segments to the window [start, end]. An entry is None if nothing is left or it cannot be read."""
         fragments = await self._fragments(stream_id, list(across.values()))
         parts: dict[float, Segment | None] = {}
         for (at, (segment, _)), own in zip(across.items(), fragments, strict=True):

@@ -69,7 +69,7 @@ class UtteranceListener(Protocol):
         ...
 
     async def transcript_ended(self, stream_id: str, engine: str) -> None:
-        """Handle that no more segments follow for now."""
+        """Handle the end of a transcript, after which no more segments follow for now."""
         ...
 
     def gap_ended(self, stream_id: str, engine: str, at: float) -> None:

@@ -124,7 +124,7 @@ def provider_name(spelling: str) -> str:
 
 
 def target(config: EngineConfig, role: Role, name: str) -> Target:
-    """Return how to reach a model returned by ``choose`` (other than ``local``)."""
+    """Return the server, the model and the key for a name that ``choose`` returned (other than ``local``)."""
     provider, _, model = name.partition(":")
     provider = provider_name(provider)
     base_url = _base_url(config, role, provider)
