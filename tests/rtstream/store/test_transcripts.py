@@ -8,9 +8,10 @@ from rtstream.models import Page
 from rtstream.store import transcripts
 
 
-def say(conn: Connection, start: float, engine: str = "local") -> int:
+def say(conn: Connection, start: float, engine: str = "local", *, late: bool = False) -> int:
     times = {"start": start, "end": start + 2, "created_at": start}
-    return transcripts.add(conn, stream_id="rts-1", engine=engine, text="x", kind="speech", detail={}, **times)
+    detail = {"late": True} if late else {}
+    return transcripts.add(conn, stream_id="rts-1", engine=engine, text="x", kind="speech", detail=detail, **times)
 
 
 def test_a_job_that_runs_is_not_started_again_except_in_another_language(conn: Connection) -> None:
@@ -25,16 +26,17 @@ def test_a_job_that_runs_is_not_started_again_except_in_another_language(conn: C
     assert transcripts.jobs(conn, "rts-2") == []
 
 
-def test_a_transcript_is_complete_up_to_the_noted_time_or_its_newest_segment(conn: Connection) -> None:
-    assert transcripts.heard_until(conn, "rts-1", "local", 99.0) is None
+def test_a_transcript_is_complete_up_to_the_noted_time_or_its_newest_live_segment(conn: Connection) -> None:
+    assert transcripts.heard_until(conn, "rts-1", "local") is None
+    say(conn, 500.0)  # from before the clock was set back
     for until in (10.0, 20.0):
         transcripts.note_heard(conn, "rts-1", "local", until)
-    assert transcripts.heard_until(conn, "rts-1", "local", 99.0) == 20.0
+    assert transcripts.heard_until(conn, "rts-1", "local") == 20.0
     say(conn, 30.0)
-    say(conn, 500.0)  # from before the clock was set back
-    assert transcripts.heard_until(conn, "rts-1", "local", 99.0) == 32.0
+    say(conn, 40.0, late=True)
+    assert transcripts.heard_until(conn, "rts-1", "local") == 32.0
     transcripts.forget_heard(conn, "rts-1", "local")
-    assert transcripts.heard_until(conn, "rts-1", "local", 99.0) is None
+    assert transcripts.heard_until(conn, "rts-1", "local") is None
 
 
 def test_segments_are_read_by_page_range_and_engine(conn: Connection) -> None:
