@@ -51,11 +51,13 @@ class HealthCode(ApiState):
     INDEX_STALLED = "index_stalled"
     TRANSCRIPT_STALLED = "transcript_stalled"
     MODEL_UNAVAILABLE = "model_unavailable"
+    OVERLOADED = "overloaded"
     BUDGET_SPENT = "budget_spent"
     DATABASE_UNAVAILABLE = "database_unavailable"
     DISK_FULL = "disk_full"
     DISK_ERROR = "disk_error"
     CLOCK_STEPPED = "clock_stepped"
+    ENGINE_RESTARTED = "engine_restarted"
 
 
 class HealthLevel(ApiState):

@@ -46,7 +46,9 @@ def test_an_engine_that_ends_and_comes_back_loses_no_picture(
         with program(tmp_path) as second:
             until(lambda: second.recorded(stream_id)[-1][1] > ended + 2, "what was recorded meanwhile is there")
             assert recorder_of(tmp_path, stream_id) == recorder
-            assert second.stream(stream_id)["health"]["state"] == "connected"
+            health = second.stream(stream_id)["health"]
+            assert health["state"] == "connected"
+            assert ("engine_restarted", "note") in [(each["code"], each["level"]) for each in health["reasons"]]
             second.set_running(stream_id, "stop")
             assert not alive(recorder)
             assert gaps(tmp_path, stream_id) == []

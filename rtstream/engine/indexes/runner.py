@@ -82,6 +82,8 @@ class RunningIndex:
     """Monotonic time at which the last window arrived."""
     since: float = field(default_factory=time.monotonic)
     """Monotonic time of the last result, or of the start."""
+    missed_at: float = -inf
+    """Monotonic time at which a window was last left because too many waited."""
     failure: str = ""
     """Reason for which the last window failed, or empty."""
     recorded: bool = False
@@ -165,6 +167,7 @@ class IndexRunner:
             if index.paused or dropped.start <= index.paused_through:
                 self._count(index, capped=1)
             else:
+                index.missed_at = time.monotonic()
                 self._miss(index, dropped, GapReason.OVERLOADED)
 
     def _miss(self, index: RunningIndex, job: WindowJob, reason: GapReason) -> None:

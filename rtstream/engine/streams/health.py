@@ -19,6 +19,8 @@ from rtstream.store.journal import Entry
 from rtstream.store.queue import WriteQueue
 
 MAX_REASON = 500
+NOTE_S = 60.0
+"""Seconds after which a note disappears."""
 NEXT_STEPS = {
     HealthCode.SOURCE_UNREACHABLE: "Check that the source is live and can be reached. It is tried again by itself.",
     HealthCode.LOGIN_REFUSED: "Set the right user name and password in the URL of the stream.",
@@ -33,10 +35,12 @@ NEXT_STEPS = {
     HealthCode.INDEX_STALLED: "Look at the status of the index. A faster model or longer windows may help.",
     HealthCode.TRANSCRIPT_STALLED: "Look at the status of the transcript. A faster speech engine may help.",
     HealthCode.MODEL_UNAVAILABLE: "Check the model with `rtstream-mcp doctor`. It is tried again by itself.",
+    HealthCode.OVERLOADED: "A faster model, longer windows or fewer streams help if this continues.",
     HealthCode.BUDGET_SPENT: "Raise the cap of model calls, or wait until it allows further calls.",
     HealthCode.DISK_FULL: "Free some space, or lower keep_days or keep_gb of a stream. Recording then continues.",
     HealthCode.DISK_ERROR: "Check the disk of the data folder. Recording continues as soon as it can be written.",
     HealthCode.CLOCK_STEPPED: "Nothing has to be done. Times before and after the step may overlap or leave a hole.",
+    HealthCode.ENGINE_RESTARTED: "Nothing has to be done. Windows and speech of the meantime are analysed afterwards.",
 }
 
 
@@ -49,6 +53,7 @@ class HealthLog:
         self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
         self._own: dict[str, list[HealthReason]] = {}  # of the recorders
         self._stalls: dict[str, list[HealthReason]] = {}  # of indexes and transcripts
+        self._notes: dict[str, dict[HealthCode, HealthReason]] = {}  # of the engine's part in a stream
         self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
@@ -150,6 +155,28 @@ class HealthLog:
         ]
         await self._publish(stream_id, health.model_copy())
 
+    async def note(self, stream_id: str, code: HealthCode, text: str) -> None:
+        """Show a note of the engine about a stream for a minute. One that is shown already lasts longer."""
+        notes = self._notes.setdefault(stream_id, {})
+        step = NEXT_STEPS.get(code, "")
+        reason = HealthReason(code=code, level=HealthLevel.NOTE, since=time.time(), text=text, next_step=step)
+        known, notes[code] = notes.get(code), reason
+        health = self._health.get(stream_id)
+        if health is not None and (known is None or known.text != text):
+            await self._publish(stream_id, health.model_copy())
+
+    async def expire_notes(self) -> None:
+        """Remove the notes whose time is over. To be called every few seconds."""
+        now = time.time()
+        for stream_id, notes in list(self._notes.items()):
+            over = [code for code, reason in notes.items() if not 0 <= now - reason.since < NOTE_S]
+            for code in over:
+                del notes[code]
+            if over and (health := self._health.get(stream_id)) is not None:
+                await self._publish(stream_id, health.model_copy())
+            if not notes:
+                self._notes.pop(stream_id, None)
+
     def _clean(self, stream_id: str, text: str) -> str:
         return clean(redact(text, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
 
@@ -179,7 +206,8 @@ class HealthLog:
     async def _publish(self, stream_id: str, before: Health | None) -> None:
         """Complete the health of a stream by its reasons, store it and write a journal entry if it has changed."""
         health = self._health[stream_id]
-        own = self._own.get(stream_id, []) + self._stalls.get(stream_id, [])
+        own = [*self._own.get(stream_id, ()), *self._stalls.get(stream_id, ())]
+        own += self._notes.get(stream_id, {}).values()
         shared = [] if health.state is HealthState.STOPPED else self.problems
         codes = {reason.code for reason in own}
         health.reasons = own + [reason for reason in shared if reason.code not in codes]
@@ -199,7 +227,8 @@ class HealthLog:
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that was removed."""
-        for table in (self._health, self._changed, self._names, self._urls, self._own, self._stalls, self._connection):
+        reasons = (self._own, self._stalls, self._notes, self._connection)
+        for table in (self._health, self._changed, self._names, self._urls, *reasons):
             table.pop(stream_id, None)
         self._trial.discard(stream_id)
 

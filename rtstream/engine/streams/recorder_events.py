@@ -20,6 +20,7 @@ from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
 
+RESTARTED = "the engine was restarted, and the recording continued"
 CODES = frozenset(code.value for code in HealthCode)
 
 
@@ -63,7 +64,8 @@ class RecorderEvents:
                 log.debug("unexpected message %s of stream %s", message.kind, stream_id)
 
     async def taken_over(self, stream_id: str) -> None:
-        """Enter the footage that a recorder recorded before this engine attached to it."""
+        """Enter the footage that a recorder recorded before this engine attached to it, and note that it did."""
+        await self._health.note(stream_id, HealthCode.ENGINE_RESTARTED, RESTARTED)
         with suppress(DatabaseUnavailable, OSError):  # the projection tries again
             await self._projection.settle(stream_id)
 

@@ -36,6 +36,7 @@ class StallWatch:
     async def look(self) -> None:
         """Update the health of all streams."""
         now = time.monotonic()
+        await self._health.expire_notes()
         for stream_id in self._health.streams():
             health = self._health.get(stream_id)
             if health is None or health.state is not HealthState.CONNECTED:
@@ -45,6 +46,7 @@ class StallWatch:
             since = self._connected.setdefault(stream_id, now)
             found = [*self._indexes(stream_id, health, since, now), *self._transcripts(stream_id, since, now)]
             await self._health.set_stalls(stream_id, found)
+            await self._overloads(stream_id, now)
         self._connected = {key: at for key, at in self._connected.items() if self._health.get(key) is not None}
         self._worked = {key: at for key, at in self._worked.items() if key[0] in self._connected}
 
@@ -59,6 +61,12 @@ class StallWatch:
             if stall := index_stall(progress, now):
                 found.append(stall)
         return found
+
+    async def _overloads(self, stream_id: str, now: float) -> None:
+        for index in self._visual.of_stream(stream_id):
+            if now - index.missed_at < LOOK_EVERY_S:
+                text = f"index '{index.name}' is slower than the stream, so some windows are looked at later or skipped"
+                await self._health.note(stream_id, HealthCode.OVERLOADED, text)
 
     def _transcripts(self, stream_id: str, since: float, now: float) -> list[tuple[HealthCode, str]]:
         found: list[tuple[HealthCode, str]] = []

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
+from rtstream.engine.streams import health as streams_health
 from rtstream.messages import HealthNote, RecorderHealth, decode, encode
+from rtstream.states import HealthCode
+from rtstream.store.journal import Filter
 
 pytestmark = pytest.mark.anyio
 
@@ -12,3 +19,21 @@ pytestmark = pytest.mark.anyio
 def test_the_reasons_of_a_recorder_arrive_as_they_were_sent() -> None:
     sent = RecorderHealth("connected", reasons=[HealthNote("format_changed", "note", "the video changed")])
     assert decode(encode(sent)) == sent
+
+
+async def test_a_note_of_the_engine_disappears_after_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Engine(EngineConfig(data_dir=tmp_path / "data", local_vision=False)) as engine:
+        log = engine.health
+        log.add("rts-1", "Door", "rtsp://h/x")
+        await log.note("rts-1", HealthCode.ENGINE_RESTARTED, "the engine was restarted")
+        await log.set("rts-1", "connected", "")
+        health = log.get("rts-1")
+        assert health is not None
+        assert (health.reason, [each.level for each in health.reasons]) == ("the engine was restarted", ["note"])
+        await log.expire_notes()
+        assert log.get("rts-1") is health
+        monkeypatch.setattr(streams_health, "NOTE_S", 0.0)
+        await log.expire_notes()
+        assert (health.reason, health.reasons) == ("", [])
+        entries = (await engine.journal.read(0, Filter(channels=["health"]))).entries
+        assert [entry.data["reason"] for entry in entries] == ["the engine was restarted", ""]

@@ -44,3 +44,18 @@ async def test_an_index_whose_model_fails_is_a_problem_until_the_model_works(
             return not await problems()
 
         await until(solved)
+
+
+async def test_an_index_that_is_slower_than_its_stream_is_noted(
+    tmp_path: Path, vision_server: ModelServer, live_source: LiveSource
+) -> None:
+    vision_server.answers[0] = Answer(chat_completion("a door"), delay_s=1.5)
+    async with seeing(tmp_path, vision_server) as engine:
+        stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
+        await watch(engine, stream.id)
+
+        async def noted() -> bool:
+            reasons = (await engine.streams.get(stream.id)).health.reasons
+            return [(each.code, each.level) for each in reasons] == [("overloaded", "note")]
+
+        await until(noted)
