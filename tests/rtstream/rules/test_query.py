@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import string
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -46,27 +47,23 @@ def test_a_query_without_words_gets_a_sentence(text: str) -> None:
     st.text(alphabet=st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("\"*()^:-+{}'ANDORNOT ä日🎥")))
 )
 def test_any_text_gives_expressions_that_the_word_index_takes(text: str) -> None:
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE VIRTUAL TABLE words USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")
     try:
         query = parse(text)
     except InvalidRequest:
         return
-    finally:
-        found = "SELECT rowid FROM words WHERE words MATCH ?"
-    for term in query.terms:
-        assert db.execute(found, (term.match,)).fetchall() == []
-    db.close()
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE VIRTUAL TABLE words USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")
+        for term in query.terms:
+            assert db.execute("SELECT rowid FROM words WHERE words MATCH ?", (term.match,)).fetchall() == []
 
 
 @given(st.lists(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12), min_size=1))
 def test_every_word_of_a_text_finds_that_text(words: list[str]) -> None:
     text = " ".join(words)
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE VIRTUAL TABLE words USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")
-    db.execute("INSERT INTO words VALUES (?)", (text,))
     query = parse(text)
     assert len(query.terms) <= MAX_TERMS
-    for term in query.terms:
-        assert db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (term.match,)).fetchone() == (1,)
-    db.close()
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE VIRTUAL TABLE words USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")
+        db.execute("INSERT INTO words VALUES (?)", (text,))
+        for term in query.terms:
+            assert db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (term.match,)).fetchone() == (1,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, create_engine
@@ -17,10 +18,20 @@ STREAM = {
 INDEX = {"extraction_type": "time", "extraction_config": {"time": 2}, "model_config": {}, "status": "running"}
 
 
+@contextmanager
+def in_memory() -> Iterator[Connection]:
+    """An empty database in memory."""
+    engine = create_engine("sqlite://")
+    try:
+        with engine.connect() as conn:
+            yield conn
+    finally:
+        engine.dispose()
+
+
 @pytest.fixture
 def conn() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
+    with in_memory() as conn:
         conn.exec_driver_sql("PRAGMA foreign_keys=ON")
         metadata.create_all(conn)
         search_tables.create(conn)
@@ -33,4 +44,3 @@ def conn() -> Iterator[Connection]:
         for alert_id in ("alert-1", "alert-2"):
             alerts.insert_alert(conn, id=alert_id, created_at=0.0, judged_scene=0, fired=0, **kind)
         yield conn
-    engine.dispose()

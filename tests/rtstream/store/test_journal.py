@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from rtstream.store import journal
 from rtstream.store.journal import Entry
 from rtstream.store.tables import journal as table
 from rtstream.store.tables import metadata
+from tests.rtstream.store.conftest import in_memory
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 700])
 def test_entries_written_together_are_numbered_in_their_order(count: int) -> None:
-    with create_engine("sqlite://").connect() as conn:
+    with in_memory() as conn:
         metadata.create_all(conn)
         first = journal.append(conn, Entry("alert", {"number": -1}))
         seqs = journal.append_all(conn, [Entry("alert", {"number": number}) for number in range(count)])

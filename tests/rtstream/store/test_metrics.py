@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import create_engine
-
 from rtstream.store import alerts, deliveries, indexes, journal, metrics, streams
 from rtstream.store.journal import Entry
 from rtstream.store.metrics import IndexTotals, StreamTotals
 from rtstream.store.tables import metadata
+from tests.rtstream.store.conftest import in_memory
 
 STREAM = {"media_types": ["video"], "sample_rate": 30.0, "store": True, "enable_transcript": False}
 INDEX = {"extraction_type": "time", "extraction_config": {"time": 2}, "model_config": {}, "status": "running"}
 
 
 def test_totals_count_webhooks_by_state_and_name_what_has_no_name() -> None:
-    with create_engine("sqlite://").connect() as conn:
+    with in_memory() as conn:
         metadata.create_all(conn)
         assert metrics.totals(conn) == metrics.Totals([], [], {}, 0)
         streams.ensure_default_collection(conn, 0.0)

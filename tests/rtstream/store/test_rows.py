@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, create_engine
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table
 
 from rtstream.json_types import JsonObject
 from rtstream.store.rows import RowReader
+from tests.rtstream.store.conftest import in_memory
 
 METADATA = MetaData()
 DOORS = Table(
@@ -53,7 +54,7 @@ READER = RowReader(DoorRow, DOORS, owner=OWNERS.c.name)
 
 
 def test_states_details_and_columns_of_other_tables_are_read() -> None:
-    with create_engine("sqlite://").connect() as conn:
+    with in_memory() as conn:
         METADATA.create_all(conn)
         conn.execute(OWNERS.insert().values(id=1, name="Ann"))
         for number, before in ((1, None), (2, "shut")):

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from rtstream.errors import Conflict
 from rtstream.store.migrations.history import baseline, present
+from tests.rtstream.store.conftest import in_memory
 
 
 @pytest.fixture
 def conn() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
+    with in_memory() as conn:
         for table in ("streams", "recordings", "segments", "journal", "alerts", "deliveries"):
             conn.exec_driver_sql(f"CREATE TABLE {table} (id)")
         yield conn
-    engine.dispose()
 
 
 def grow(conn: Connection, *columns: str) -> None:
