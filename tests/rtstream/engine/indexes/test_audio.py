@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from rtstream.engine.indexes.audio import AudioIndexes, RunningAudioIndex
+from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.perception.protocols import LanguageProvider, VisionAnswer
 
@@ -25,6 +26,20 @@ class Runner:
 
     async def put(self, index: RunningIndex, job: WindowJob) -> None:
         self.jobs.append((index.id, job))
+
+
+class Gaps:
+    """Takes the gaps that a real log would store."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str, float]] = []
+        self.holes: list[tuple[str, str, float, float]] = []
+
+    def end(self, stream_id: str, index_id: str, at: float) -> None:
+        self.ended.append((stream_id, index_id, at))
+
+    def add_hole(self, stream_id: str, index_id: str, start: float, end: float) -> None:
+        self.holes.append((stream_id, index_id, start, end))
 
 
 class Summariser:
@@ -55,7 +70,7 @@ def spoken(text: str, start: float) -> dict[str, Any]:
 
 async def test_batches_are_summarised_with_the_prompt_of_their_index() -> None:
     runner = Runner()
-    indexes = AudioIndexes(cast(IndexRunner, runner))
+    indexes = AudioIndexes(cast(IndexRunner, runner), cast(GapLog, Gaps()))
     for one in (index("words"), index("other engine", "assemblyai"), index("time", segmenter="time", value=60)):
         await indexes.start(one)
     await indexes.segment_heard("rts-1", "local", spoken("one two three four", 100.0))
@@ -72,7 +87,7 @@ async def test_batches_are_summarised_with_the_prompt_of_their_index() -> None:
 
 async def test_a_stopped_or_restarted_index_drops_what_it_has_collected() -> None:
     runner = Runner()
-    indexes = AudioIndexes(cast(IndexRunner, runner))
+    indexes = AudioIndexes(cast(IndexRunner, runner), cast(GapLog, Gaps()))
     first = index("words")
     await indexes.start(first)
     await indexes.segment_heard("rts-1", "local", spoken("one two", 100.0))
@@ -84,3 +99,15 @@ async def test_a_stopped_or_restarted_index_drops_what_it_has_collected() -> Non
     assert indexes.of_stream("rts-1") == []
     with anyio.fail_after(1):
         await indexes.stop("words")
+
+
+async def test_missed_speech_becomes_a_gap_of_the_indexes_that_listen() -> None:
+    gaps = Gaps()
+    indexes = AudioIndexes(cast(IndexRunner, Runner()), cast(GapLog, gaps))
+    for one in (index("a"), index("b", "assemblyai")):
+        await indexes.start(one)
+    indexes.speech_missed("rts-1", "local", 100.0, 105.0)
+    indexes.gap_ended("rts-1", "local", 110.0)
+    indexes.gap_ended("rts-2", "local", 120.0)
+    assert gaps.holes == [("rts-1", "a", 100.0, 105.0)]
+    assert gaps.ended == [("rts-1", "a", 110.0)]
