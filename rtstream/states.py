@@ -56,6 +56,7 @@ class HealthCode(ApiState):
     DATABASE_UNAVAILABLE = "database_unavailable"
     DISK_FULL = "disk_full"
     DISK_ERROR = "disk_error"
+    DELIVERY_FAILING = "delivery_failing"
     CLOCK_STEPPED = "clock_stepped"
     ENGINE_RESTARTED = "engine_restarted"
 

@@ -249,7 +249,7 @@ class Engine:
             self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls, gaps, backfill
         )
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
-        tasks.start_soon(StallWatch(self.health, visual, transcribers).run)
+        tasks.start_soon(StallWatch(self.health, visual, transcribers, self.webhooks).run)
         self.streams = StreamService(
             config,
             self.db,

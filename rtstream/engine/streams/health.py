@@ -39,6 +39,7 @@ NEXT_STEPS = {
     HealthCode.BUDGET_SPENT: "Raise the cap of model calls, or wait until it allows further calls.",
     HealthCode.DISK_FULL: "Free some space, or lower keep_days or keep_gb of a stream. Recording then continues.",
     HealthCode.DISK_ERROR: "Check the disk of the data folder. Recording continues as soon as it can be written.",
+    HealthCode.DELIVERY_FAILING: "Check the receiver and the URL. Failed webhooks are sent again for hours.",
     HealthCode.CLOCK_STEPPED: "Nothing has to be done. Times before and after the step may overlap or leave a hole.",
     HealthCode.ENGINE_RESTARTED: "Nothing has to be done. Windows and speech of the meantime are analysed afterwards.",
 }

@@ -8,11 +8,14 @@ from rtstream.concurrency import every
 from rtstream.engine.indexes import VisualIndexes
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
+from rtstream.engine.webhooks import WebhookService
 from rtstream.models import Health
 from rtstream.rules.stalls import WatchedIndex, index_stall, transcript_stall
 from rtstream.states import HealthCode, HealthState, TranscriptState
 
 LOOK_EVERY_S = 2.5
+FAILURES = 2
+"""Consecutive failures of a receiver that are a problem. A single one may be a restart of it."""
 BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
 
 
@@ -22,10 +25,13 @@ class StallWatch:
     An index of audio has results only while there is speech, so it stands still only if its transcript does.
     """
 
-    def __init__(self, health: HealthLog, visual: VisualIndexes, transcribers: TranscriptRunner) -> None:
+    def __init__(
+        self, health: HealthLog, visual: VisualIndexes, transcribers: TranscriptRunner, webhooks: WebhookService
+    ) -> None:
         self._health = health
         self._visual = visual
         self._transcribers = transcribers
+        self._webhooks = webhooks
         self._connected: dict[str, float] = {}  # monotonic time since which each stream is connected
         self._worked: dict[tuple[str, str], float] = {}  # monotonic time at which each transcript last worked
 
@@ -39,12 +45,13 @@ class StallWatch:
         await self._health.expire_notes()
         for stream_id in self._health.streams():
             health = self._health.get(stream_id)
+            failing = self._receivers(stream_id)
             if health is None or health.state is not HealthState.CONNECTED:
                 self._connected.pop(stream_id, None)
-                await self._health.set_stalls(stream_id, [])
+                await self._health.set_stalls(stream_id, failing)
                 continue
             since = self._connected.setdefault(stream_id, now)
-            found = [*self._indexes(stream_id, health, since, now), *self._transcripts(stream_id, since, now)]
+            found = [*self._indexes(stream_id, health, since, now), *self._transcripts(stream_id, since, now), *failing]
             await self._health.set_stalls(stream_id, found)
             await self._overloads(stream_id, now)
         self._connected = {key: at for key, at in self._connected.items() if self._health.get(key) is not None}
@@ -61,6 +68,13 @@ class StallWatch:
             if stall := index_stall(progress, now):
                 found.append(stall)
         return found
+
+    def _receivers(self, stream_id: str) -> list[tuple[HealthCode, str]]:
+        return [
+            (HealthCode.DELIVERY_FAILING, f"webhooks of alert '{each.label}' are not delivered: {each.error}")
+            for each in self._webhooks.failing
+            if each.stream_id == stream_id and each.attempts >= FAILURES
+        ]
 
     async def _overloads(self, stream_id: str, now: float) -> None:
         for index in self._visual.of_stream(stream_id):

@@ -47,6 +47,7 @@ KEEP_S = 30 * 86400.0
 MAX_PENDING = 10_000
 """Maximum number of pending webhooks per alert. The oldest ones beyond it become dead letters."""
 TRIM_EVERY_S = 600.0
+MAX_FAILING = 1000
 
 Check = Callable[[str], Awaitable[Sequence[str]]]
 """Resolves the host of a URL, checks its addresses, and returns those to connect to. Raises RTStreamError."""
@@ -63,6 +64,18 @@ class AttemptResult:
     error: str
     state: DeliveryState
     next_at: float
+
+
+@dataclass(frozen=True)
+class FailingReceiver:
+    """A receiver that did not accept the last webhook of an alert."""
+
+    stream_id: str
+    label: str
+    """Label of the alert's event."""
+    error: str
+    attempts: int
+    """Number of consecutive failures."""
 
 
 @dataclass
@@ -103,10 +116,16 @@ class WebhookService:
         self._timeout_s = timeout_s
         self._delays_s = delays_s
         self._lanes: dict[str, _Lane] = {}
+        self._failing: dict[str, FailingReceiver] = {}
         self._parallel = anyio.CapacityLimiter(PARALLEL)
         self._hosts: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
         self._finished: list[tuple[AttemptResult, anyio.Event]] = []
         self._ended = anyio.Event()
+
+    @property
+    def failing(self) -> list[FailingReceiver]:
+        """The alerts whose last webhook was not accepted."""
+        return list(self._failing.values())
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -239,6 +258,7 @@ class WebhookService:
         except Exception as exc:  # noqa: BLE001 - logged
             log_failure(log, f"webhook {row.id} could not be sent", exc)
             error = "internal error"
+        self._note_result(row, error)
         status, retry_after = (response.status, response.retry_after_s) if response else (None, None)
         now = time.time()
         state, next_at = DeliveryState.DELIVERED, now
@@ -249,6 +269,13 @@ class WebhookService:
                 retry_at = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
             state, next_at = (DeliveryState.DEAD, now) if retry_at is None else (DeliveryState.PENDING, retry_at)
         return AttemptResult(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
+
+    def _note_result(self, row: DeliveryRow, error: str) -> None:
+        before = self._failing.pop(row.alert_id, None)
+        if error and len(self._failing) < MAX_FAILING:
+            stream_id, label = str(row.payload.get("rtstream_id", "")), str(row.payload.get("label", ""))
+            attempts = before.attempts + 1 if before else row.attempts + 1
+            self._failing[row.alert_id] = FailingReceiver(stream_id, label, error, attempts)
 
     async def _post(self, row: DeliveryRow) -> PostResponse:
         addresses = await self._check(row.url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +18,7 @@ from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.webhooks.service import WebhookService
+from rtstream.rules.delivery import DELAYS_S
 from rtstream.store import deliveries as outbox
 from rtstream.store.database import Database
 from rtstream.store.tables import deliveries
@@ -103,10 +104,12 @@ async def put(db: Database, seq: int, url: str, alert_id: str = "alert-a") -> No
 
 
 @asynccontextmanager
-async def delivering(db: Database, networks: str = "loopback", timeout_s: float = 5.0) -> AsyncIterator[WebhookService]:
+async def delivering(
+    db: Database, networks: str = "loopback", timeout_s: float = 5.0, delays_s: Sequence[float] = DELAYS_S
+) -> AsyncIterator[WebhookService]:
     async with anyio.create_task_group() as tasks:
         check = Addresses(EngineConfig(webhook_allow_networks=networks)).webhook
-        delivery = WebhookService(tasks, db, check, SECRET, timeout_s)
+        delivery = WebhookService(tasks, db, check, SECRET, timeout_s, delays_s)
         delivery.start()
         yield delivery
         tasks.cancel_scope.cancel()

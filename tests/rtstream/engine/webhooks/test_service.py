@@ -18,6 +18,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
+from rtstream import ids
 from rtstream.engine.webhooks.service import WebhookService
 from rtstream.rules.delivery import DELAYS_S, failure, next_attempt
 from rtstream.store import deliveries as outbox
@@ -69,6 +70,25 @@ async def test_a_receiver_that_hangs_delays_no_other_alert(db: Database, receive
         await receiver.wait_for(lambda: receiver.seqs() == [2])
         receiver.block.set()
         await receiver.wait_for(lambda: receiver.seqs() == [2, 1])
+
+
+async def test_a_receiver_counts_as_failing_until_it_accepts_a_webhook(db: Database, receiver: Receiver) -> None:
+    receiver.answers = [500, 500]
+    now = time.time()
+    known = {"rtstream_id": "rts-1", "label": "door", "seq": 1}
+    webhook = {"id": ids.delivery_id(), "alert_id": "alert-a", "seq": 1, "url": receiver.url, "payload": known}
+    standing = {"state": "pending", "attempts": 0, "next_at": now, "created_at": now}
+    await db.write(outbox.insert, webhook | standing)
+    async with delivering(db, delays_s=[0.5] * 9) as service:
+        assert service.failing == []
+        await settled(db, [(1, "pending", 1)])
+        [failing] = service.failing
+        assert (failing.stream_id, failing.label, failing.attempts) == ("rts-1", "door", 1)
+        assert "500" in failing.error
+        await settled(db, [(1, "pending", 2)])
+        assert [each.attempts for each in service.failing] == [2]
+        await settled(db, [(1, "delivered", 3)])
+        assert service.failing == []
 
 
 async def test_a_receiver_that_says_gone_gets_no_more_of_it(db: Database, receiver: Receiver) -> None:
