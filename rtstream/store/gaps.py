@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,10 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, select, up
 
 from rtstream.rules.gaps import SET_BACK_S, joins
 from rtstream.states import GapReason
-from rtstream.store import recordings
+from rtstream.store.recording_clock import around_step, last_step
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import gaps, scene_indexes, scenes
 
-ENTERED_S = 60.0
-"""Seconds within which a recording is entered, unless the database is unavailable for longer."""
 LONGEST_BATCH_S = 3600.0
 """Longest scene of an audio index in seconds."""
 
@@ -71,7 +68,7 @@ def insert(
         "analysed": False,
         "created_at": now,
         "after_scene": _after_scene(conn, index_id),
-        "after_media": _last_step(conn, stream_id) if after_media is None else after_media,
+        "after_media": last_step(conn, stream_id) if after_media is None else after_media,
     }
     key = conn.execute(gaps.insert().values(**values)).inserted_primary_key
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
@@ -89,9 +86,9 @@ def begin(
         return
     owner = {"stream_id": stream_id, "index_id": index_id, "engine": engine}
     if start > now + SET_BACK_S:
-        step = _around_step(conn, stream_id, start)
+        step = around_step(conn, stream_id, start)
         if step.until > start:
-            before = _last_step(conn, stream_id, step.media)
+            before = last_step(conn, stream_id, step.media)
             insert(conn, start=start, end=step.until, reason=reason, now=now, after_media=before, **owner)
         start = step.begins(now)
         if index_id is not None:
@@ -116,7 +113,7 @@ def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: 
     if gap is None:
         return
     if end < gap.start - SET_BACK_S:
-        step = _around_step(conn, stream_id, gap.start)
+        step = around_step(conn, stream_id, gap.start)
         if index_id is not None:
             note_set_back(conn, index_id, step.begins(end))
         if step.begins(end) < end:
@@ -131,7 +128,7 @@ def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: 
                 now=gap.created_at,
                 after_media=step.media,
             )
-        end, after_media = step.until, _last_step(conn, stream_id, step.media)
+        end, after_media = step.until, last_step(conn, stream_id, step.media)
     else:
         after_media = gap.after_media
     if end <= gap.start:
@@ -281,47 +278,6 @@ def note_set_back(conn: Connection, index_id: str, at: float) -> None:
     """Store that the scenes of an index so far are from before the clock was set back, to the Unix time ``at``."""
     last = select(func.max(scenes.c.id)).where(scenes.c.index_id == index_id).scalar_subquery()
     conn.execute(update(scene_indexes).where(_is(index_id)).values(after_scene=last, looked_from=at))
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A step of the clock, back in time, in the footage of a stream.
-
-    ``since`` and ``until`` are the start of the footage after it and the end of the footage before it, in Unix seconds.
-    Without footage after it, ``since`` is infinite. ``media`` is the media time of the last recording before it.
-    """
-
-    since: float
-    until: float
-    media: float | None
-
-    def begins(self, now: float) -> float:
-        """Return a time before which the footage after the step does not begin.
-
-        The recording since the step may be entered only after its first picture has arrived. An earlier time does no
-        harm, because only recordings after ``media`` are in the gap.
-        """
-        return now - ENTERED_S if self.since == math.inf else self.since
-
-
-def _around_step(conn: Connection, stream_id: str, before: float) -> _Step:
-    """Return the step after ``before``, which is a Unix time on the clock as it was before the step."""
-    since = math.inf
-    for take in recordings.newest_takes(conn, stream_id):
-        if take.ended_at >= before - SET_BACK_S or take.ended_at > since + SET_BACK_S:
-            return _Step(since, take.ended_at, take.media_start)
-        since = take.started_at
-    return _Step(since, before, None)
-
-
-def _last_step(conn: Connection, stream_id: str, until_media: float | None = None) -> float:
-    """Return the media time of the last recording before the last step of the clock, or 0 without one."""
-    since = math.inf
-    for take in recordings.newest_takes(conn, stream_id, until_media):
-        if take.ended_at > since + SET_BACK_S:
-            return take.media_start
-        since = take.started_at
-    return 0.0
 
 
 def _is(index_id: str | None) -> ColumnElement[bool]:

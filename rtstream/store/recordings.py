@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from rtstream.rules.gaps import SET_BACK_S
 from rtstream.rules.playlist import CUT_GOP_S, last_recorded, overlap, whole_gops
 from rtstream.rules.playlist import SegmentRow as PlainSegment
 from rtstream.states import PinKind
 from rtstream.store.rows import Query, RowReader
 from rtstream.store.tables import journal, pins, recordings, segments, streams
 
-MOST_TAKES = 2000
-"""Number of recordings in which steps of the clock are looked for."""
 LONGEST_SEGMENT_S = 130.0
 """Length in seconds of the two longest possible segments, which limits how far before a window its first segment and
 the one before that can begin."""
@@ -51,7 +47,7 @@ class RecordingRow:
 
 
 _RECORDINGS = RowReader(RecordingRow, recordings)
-_RECORDED = func.coalesce(recordings.c.media_start, recordings.c.started_at)
+RECORDED = func.coalesce(recordings.c.media_start, recordings.c.started_at)
 """Grows with every recording of a stream."""
 
 
@@ -109,8 +105,8 @@ def add_segment(
 ) -> None:
     """Add a segment, which is on the disk. It replaces an older one with the same start."""
     segment = SegmentRow(start, duration, recording_id, path, offset, length)
+    conn.execute(_COUNT_SEGMENT, {"stream": stream_id, "at": segment.start, "by": segment.length})
     conn.execute(_ADD_SEGMENT, {"stream_id": stream_id, **segment._asdict()})
-    grow(conn, stream_id, segment.length)
     conn.execute(_EXTEND_RECORDING, {"recording": segment.recording_id, "until": segment.start + segment.duration})
 
 
@@ -130,6 +126,14 @@ _GROW_STREAM = (
     update(streams)
     .where(streams.c.id == bindparam("stream"))
     .values(recorded_bytes=streams.c.recorded_bytes + bindparam("by"))
+)
+_REPLACED = select(segments.c.length).where(
+    segments.c.stream_id == bindparam("stream"), segments.c.start == bindparam("at")
+)
+_COUNT_SEGMENT = (
+    update(streams)
+    .where(streams.c.id == bindparam("stream"))
+    .values(recorded_bytes=streams.c.recorded_bytes + bindparam("by") - func.coalesce(_REPLACED.scalar_subquery(), 0))
 )
 
 
@@ -257,7 +261,7 @@ def _in_order(conn: Connection, stream_id: str, start: float, end: float) -> lis
     query = select(recordings.c.id, recordings.c.started_at, recordings.c.ended_at).where(
         recordings.c.stream_id == stream_id, recordings.c.started_at < end, recordings.c.ended_at > start
     )
-    rows = conn.execute(query.order_by(_RECORDED, recordings.c.started_at))
+    rows = conn.execute(query.order_by(RECORDED, recordings.c.started_at))
     return [(row.id, row.started_at, row.ended_at) for row in rows]
 
 
@@ -355,7 +359,7 @@ def last_segment(conn: Connection, stream_id: str) -> SegmentRow | None:
     last = select(recordings.c.id).where(
         recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at
     )
-    last = last.order_by(_RECORDED.desc(), recordings.c.started_at.desc()).limit(1)
+    last = last.order_by(RECORDED.desc(), recordings.c.started_at.desc()).limit(1)
     recording_id = conn.execute(last).scalar()
     query = select(*_SEGMENT_COLUMNS).where(segments.c.stream_id == stream_id, segments.c.recording_id == recording_id)
     row = conn.execute(query.order_by(segments.c.start.desc()).limit(1)).first()
@@ -365,57 +369,8 @@ def last_segment(conn: Connection, stream_id: str) -> SegmentRow | None:
 def newest_end(conn: Connection, stream_id: str) -> tuple[float, bool] | None:
     """Return the end of the newest recording, and whether it is closed. None if there is no recording."""
     query = select(recordings.c.ended_at, recordings.c.closed).where(recordings.c.stream_id == stream_id)
-    row = conn.execute(query.order_by(_RECORDED.desc(), recordings.c.started_at.desc()).limit(1)).first()
+    row = conn.execute(query.order_by(RECORDED.desc(), recordings.c.started_at.desc()).limit(1)).first()
     return None if row is None else (row.ended_at, row.closed)
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A recording on the clock of the computer and in media time, which grows from recording to recording."""
-
-    id: str
-    started_at: float
-    ended_at: float
-    media_start: float
-
-
-def newest_takes(conn: Connection, stream_id: str, until_media: float | None = None) -> list[Take]:
-    """Return the recordings of a stream, at most ``MOST_TAKES``, beginning with the one made last.
-
-    Args:
-        conn: The connection.
-        stream_id: The stream.
-        until_media: Only recordings up to this media time.
-    """
-    columns = recordings.c.id, recordings.c.started_at, recordings.c.ended_at, _RECORDED.label("media_start")
-    query = select(*columns).where(recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at)
-    if until_media is not None:
-        query = query.where(until_media >= _RECORDED)
-    newest = query.order_by(_RECORDED.desc(), recordings.c.started_at.desc()).limit(MOST_TAKES)
-    return [Take(*row) for row in conn.execute(newest)]
-
-
-def without_others(
-    conn: Connection, stream_id: str, after_media: float | None, found: Iterable[SegmentRow]
-) -> list[SegmentRow]:
-    """Return the segments of recordings made between the steps of the clock before and after a media time.
-
-    Args:
-        conn: The connection.
-        stream_id: The stream.
-        after_media: Media time of the last recording from before the step. None: there was none.
-        found: Segments.
-    """
-    others: set[str] = set()
-    reached, later = -math.inf, False
-    for take in reversed(newest_takes(conn, stream_id)):
-        before = after_media is not None and take.media_start <= after_media
-        later = later or (not before and take.started_at < reached - SET_BACK_S)
-        if before or later:
-            others.add(take.id)
-        else:
-            reached = take.ended_at
-    return [one for one in found if one.recording_id not in others]
 
 
 def inits(conn: Connection, recording_ids: Collection[str]) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from rtstream.rules.sample_grid import grid_cell
 from rtstream.storage import Storage
 from rtstream.store import recordings as rows
 from rtstream.store.database import Database
+from rtstream.store.recording_clock import without_others
 
 CALL_S = 8.0
 """Footage in seconds that is decoded in one call, which bounds the time and the memory of the call."""
@@ -43,7 +44,7 @@ class FootageReader:
     ) -> list[Range]:
         """Return the recorded ranges in [start, end), of the recordings between two steps of the clock."""
         found = rows.segments_between(conn, stream_id, start, end)
-        return coverage(iter(rows.without_others(conn, stream_id, after_media, found)), start, end)[0]
+        return coverage(iter(without_others(conn, stream_id, after_media, found)), start, end)[0]
 
     async def pictures(
         self, stream_id: str, start: float, end: float, interval_s: float, max_side: int, after_media: float | None
@@ -102,7 +103,7 @@ class FootageReader:
     ) -> list[StoredRecording]:
         pieces: dict[str, list[StoredSegment]] = {}
         found = rows.segments_between(conn, stream_id, start, end)
-        for row in rows.without_others(conn, stream_id, after_media, found):
+        for row in without_others(conn, stream_id, after_media, found):
             pieces.setdefault(row.recording_id, []).append(stored_segment(stream_id, row))
         inits = rows.inits(conn, pieces)
         return [StoredRecording(inits[recording], own) for recording, own in pieces.items() if recording in inits]

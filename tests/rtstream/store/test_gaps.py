@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from rtstream.states import GapReason
-from rtstream.store import gaps, indexes, recordings
+from rtstream.store import gaps, indexes, recording_clock, recordings
 from rtstream.store.gaps import DroppedWindows
 
 
@@ -96,7 +96,7 @@ def footage(conn: Connection) -> list[list[str]]:
     for gap in sorted(gaps.of_index(conn, "one"), key=lambda gap: gap.start):
         everything = recordings.segments_between(conn, "rts-1", 0.0, 9000.0)
         found.append(
-            [one.recording_id for one in recordings.without_others(conn, "rts-1", gap.after_media, everything)]
+            [one.recording_id for one in recording_clock.without_others(conn, "rts-1", gap.after_media, everything)]
         )
     return found
 
@@ -150,7 +150,7 @@ def test_a_recording_that_is_entered_after_its_first_picture_is_in_the_gap(conn:
     begin(conn, 1012.0)
     gaps.finish_open(conn, "rts-1", "one", "", 404.0)
     recorded(conn, "rec-2", 401.0, 410.0, 1010.0)
-    assert spans(conn) == [(404.0 - gaps.ENTERED_S, 404.0), (1002.0, 1010.0)]
+    assert spans(conn) == [(404.0 - recording_clock.ENTERED_S, 404.0), (1002.0, 1010.0)]
     assert footage(conn) == [["rec-2"], ["rec-1"]]
 
 
