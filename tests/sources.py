@@ -101,6 +101,13 @@ def live_source(clip: Path) -> Iterator[LiveSource]:
 @pytest.fixture
 def nginx_rtmp(tmp_path: Path, clip: Path) -> Iterator[str]:
     """The address of the small clip, looped, on nginx's RTMP server."""
+    with on_nginx(tmp_path, "-stream_loop", "-1", "-i", str(clip), "-c", "copy") as url:
+        yield url
+
+
+@contextmanager
+def on_nginx(tmp_path: Path, *options: str) -> Iterator[str]:
+    """The address of a stream that ffmpeg publishes, with these options, to nginx's RTMP server."""
     nginx, ffmpeg = _need("nginx"), _need("ffmpeg")
     if not NGINX_RTMP_MODULE.exists():
         _missing(f"nginx has no RTMP module ({NGINX_RTMP_MODULE})")
@@ -108,7 +115,7 @@ def nginx_rtmp(tmp_path: Path, clip: Path) -> Iterator[str]:
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX_CONFIG.format(module=NGINX_RTMP_MODULE, folder=tmp_path, port=port))
     url = f"rtmp://127.0.0.1:{port}/live/cam1"
-    publish = [ffmpeg, "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy"]
+    publish = [ffmpeg, "-v", "error", "-re", *options]
     with _process([nginx, "-c", str(config), "-p", str(tmp_path), "-e", str(tmp_path / "nginx.log")]):
         wait_for_port(port)
         with _process([*publish, "-f", "flv", "-progress", "pipe:1", url]) as publisher:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import av
 import pytest
 
+from rtstream.messages import RecordingStarted, SegmentClosed
 from rtstream.testsource import read_barcode
+from tests.rtstream.recorder.recorder_client import recorder
+from tests.sources import on_nginx
 
 
 @pytest.mark.rtmp_server
@@ -15,3 +21,22 @@ def test_the_clip_comes_out_of_nginx_as_it_went_in(nginx_rtmp: str) -> None:
         numbers = [read_barcode(frame.to_ndarray(format="rgb24")) for frame, _ in frames]
         assert container.streams.audio[0].codec_context.name == "aac"
     assert numbers == [(numbers[0] + n) % 180 for n in range(30)]
+
+
+@pytest.mark.rtmp_server
+def test_a_stream_that_declares_a_silent_audio_track_is_recorded_from_its_first_keyframe(
+    clip: Path, tmp_path: Path
+) -> None:
+    silent = ("-bsf:a", "noise=drop=1", "-max_interleave_delta", "100000", "-flush_packets", "1")
+    with on_nginx(tmp_path, "-stream_loop", "-1", "-i", str(clip), "-c", "copy", *silent) as url:
+        began = time.time()
+        with recorder(url, tmp_path, segment_s=1.0) as client:
+            client.wait_for_state("connected")
+            opened_s = time.time() - began
+            run = client.wait_for(RecordingStarted)
+            client.wait_for(SegmentClosed)
+            client.stop()
+    assert opened_s < 8  # it examines 2 s of media from the first keyframe on
+    assert run.codecs.startswith("avc1.")
+    assert "mp4a" not in run.codecs
+    assert run.started_at - began < 3
