@@ -64,6 +64,11 @@ class EngineConfig(BaseModel):
     )
     tls_verify: bool = Field(default=True, description="Check TLS certificates of stream sources.")
     max_streams: int = Field(default=128, ge=1, description="Streams that may run at the same time.")
+    max_height: int | None = Field(
+        default=None,
+        ge=16,
+        description="Largest height in pixels of the HLS variant or video track that is read. Unset: no limit.",
+    )
     stall_timeout_s: float = Field(
         default=10.0, gt=0, description="Seconds without data after which a source counts as stalled."
     )

@@ -35,6 +35,9 @@ class RecorderSpec:
     allow_networks: str = ""  # setting ``allow_networks``, checked at every connection
     listen_ports: str = ""  # setting ``listen_ports``, on which a source may wait for a sender
     stream_name: str = ""  # for the log of each recording
+    tracks: str = ""  # wish of the user, as rules.track_choice reads it
+    max_height: int = 0  # setting ``max_height``; 0 if there is no limit
+    language: str = ""  # setting ``speech_language``
     run_folder: str = ""  # absolute; the socket and the lock of the recorder. Empty: it ends with its engine
 
     def records_the_same(self, other: RecorderSpec) -> bool:

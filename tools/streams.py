@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from rtstream.client.markdown import quoted
 from rtstream.json_types import JsonObject
-from rtstream.models import ConnectStream, Stream
+from rtstream.models import ConnectStream, MediaTrack, Stream
 from tools._framework.confirmation import listed
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, name, note, ranges
@@ -17,6 +17,7 @@ from tools.indexes import IndexState, index_state
 
 MAX_RANGES = 5
 MAX_ASKED_INDEXES = 20
+MAX_TRACKS = 30
 
 
 class StreamState(BaseModel):
@@ -82,16 +83,17 @@ async def connect_stream(
     ctx: ToolContext,
     url: Annotated[
         str,
-        Field(description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// URL. Credentials stay hidden."),
+        Field(description="rtsp://, rtmp://, http(s)://, srt://, tcp:// or udp://. Credentials stay hidden."),
     ],
     name: Annotated[str | None, Field(description="Short name.")] = None,
     audio: Annotated[bool, Field(description="Include the audio.")] = False,
     record: Annotated[bool, Field(description="Keep the recording.")] = True,
+    tracks: Annotated[str | None, Field(description="Such as v2,a1 or de or 720p.")] = None,
 ) -> ConnectedStream:
-    """Connect a live video source (camera, broadcast, screen) and start recording it.
+    """Connect a live video source (camera, broadcast) and start recording it.
 
-    Use this when list_streams does not show the user's URL. Returns once the source responds, or explains why it
-    could not be opened. Call look or index_visuals next.
+    Use this when list_streams does not show the URL. Returns once the source responds.
+    Call look or index_visuals next.
     """
     request = ConnectStream(
         url=url,
@@ -100,6 +102,7 @@ async def connect_stream(
         sample_rate=None,
         store=record,
         ws_connection_id=await live(ctx).feed.connection_id(),
+        tracks=tracks,
     )
     stream = await live(ctx).client.connect_stream(request)
     cursor = await live(ctx).feed.cursor()
@@ -132,7 +135,10 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
     Use this when a stream has a problem or before choosing a range. Call generate_stream or look next.
     """
     stream = await live(ctx).client.get_stream(stream_id)
-    return StreamResult(**_fields(stream), indexes=[index_state(index) for index in stream.indexes], now=_now())
+    fields = _fields(stream)
+    if tracks := _tracks(stream):
+        fields["media"] = f"{fields['media']}; tracks (* is read): {', '.join(tracks)}"
+    return StreamResult(**fields, indexes=[index_state(index) for index in stream.indexes], now=_now())
 
 
 @tool("Start a stream", read_only=False, idempotent=True, open_world=True, default=True)
@@ -164,10 +170,11 @@ async def update_stream(
     keep_gb: Annotated[
         float | None, Field(ge=0, description="Gigabytes of its newest recordings to keep; 0 as above.")
     ] = None,
+    tracks: Annotated[str | None, Field(description="As in connect_stream; reconnects.")] = None,
 ) -> StreamLimits:
-    """Rename a stream, or limit how long its recordings are kept.
+    """Rename a stream, limit how long its recordings are kept, or read other tracks.
 
-    Use this when the user wants another name or other limits. The oldest recordings are removed first; exported
+    Use this when the user wants to change one of these. The oldest recordings are removed first; exported
     videos and the evidence of alerts are kept. Omitted fields stay as they are. Call get_stream next to see the
     recorded ranges.
     """
@@ -179,7 +186,7 @@ async def update_stream(
             retention.max_age_s = keep_days * 86400 or None
         if keep_gb is not None:
             retention.max_bytes = round(keep_gb * 1e9) or None
-    return _limits(await client.update_stream(stream_id, name=name, retention=retention))
+    return _limits(await client.update_stream(stream_id, name=name, retention=retention, tracks=tracks))
 
 
 async def deletion(ctx: ToolContext, stream_id: str) -> str:
@@ -246,6 +253,18 @@ def _media(stream: Stream) -> str | None:
     rate = f" {media.fps:.3g} fps" if video and media.fps else ""
     sound = f"{media.audio_codec} {media.audio_rate} Hz" if media.audio_codec else ""
     return name(", ".join(part for part in (video + rate, sound) if part)) or None
+
+
+def _tracks(stream: Stream) -> list[str]:
+    found = stream.media.tracks[:MAX_TRACKS] if stream.media is not None else []
+    return [name(_track(each)) for each in found]
+
+
+def _track(track: MediaTrack) -> str:
+    size = f"{track.width}x{track.height}" if track.width else ""
+    rate = f"{track.bit_rate / 1000:.0f} kbit/s" if track.bit_rate else ""
+    parts = (track.id, track.codec, size, rate, track.language, track.name)
+    return ("* " if track.chosen else "") + " ".join(part for part in parts if part)
 
 
 def _now() -> float:

@@ -27,10 +27,11 @@ class ListStreams(Slice):
 
 
 class UpdateStream(BaseModel):
-    """Body of ``PATCH rtstream/{id}``. ``retention`` replaces all limits of the stream."""
+    """Body of ``PATCH rtstream/{id}``. ``retention`` replaces all limits of the stream, ``tracks`` its preference."""
 
     name: str | None = Field(None, min_length=1, max_length=200)
     retention: RetentionLimits | None = None
+    tracks: str | None = Field(None, max_length=100)
 
 
 class Action(BaseModel):
@@ -75,12 +76,12 @@ async def get_stream(request: Request) -> Response:
 
 
 async def update_stream(request: Request) -> Response:
-    """Update the name, or the limits of recordings."""
+    """Update the name, the limits of recordings, or the preferred tracks."""
     change = await body(request, UpdateStream)
-    if change.name is None and change.retention is None:
-        raise InvalidRequest("Nothing to update. Send a name, or limits of retention.")
-    stream_id = request.path_params["stream_id"]
-    return ok(await engine_of(request).streams.update(stream_id, name=change.name, retention=change.retention))
+    if change.name is None and change.retention is None and change.tracks is None:
+        raise InvalidRequest("Nothing to update. Send a name, limits of retention, or tracks.")
+    streams, stream_id = engine_of(request).streams, request.path_params["stream_id"]
+    return ok(await streams.update(stream_id, name=change.name, retention=change.retention, tracks=change.tracks))
 
 
 async def delete_stream(request: Request) -> Response:

@@ -16,7 +16,7 @@ from rtstream import __version__
 from rtstream.ipc.channel import Channel
 from rtstream.json_types import JsonObject
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the messages between engine, recorder and fork server. Increase it with any change of them."""
 TIMEOUT_S = 3.0
 """Seconds that each message of a handshake may take. A listener cuts a connection that is slower."""

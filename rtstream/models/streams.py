@@ -59,6 +59,20 @@ class Health(ApiModel):
     )
 
 
+class MediaTrack(ApiModel):
+    """A track of a source that has several of its kind (extension)."""
+
+    id: str = Field(description="v1 for the first video track or HLS variant, a1 for the first audio track.")
+    kind: MediaType
+    codec: str | None = None
+    width: int | None = Field(default=None, description="pixels")
+    height: int | None = Field(default=None, description="pixels")
+    bit_rate: int | None = Field(default=None, description="per second")
+    language: str | None = None
+    name: str | None = Field(default=None, description="Untrusted, because the source chooses it.")
+    chosen: bool | None = Field(default=None, description="Whether it is read.")
+
+
 class MediaInfo(ApiModel):
     """The media that the source carries (extension)."""
 
@@ -69,6 +83,9 @@ class MediaInfo(ApiModel):
     audio_codec: str | None = None
     audio_rate: int | None = Field(default=None, description="Hz")
     timing: str | None = Field(default=None, description="source, or arrival if the source states no times.")
+    tracks: list[MediaTrack] = Field(
+        default_factory=list, description="The tracks from which a choice was made. Empty if there was none."
+    )
 
 
 class RetentionLimits(ApiModel):
@@ -112,6 +129,7 @@ class Stream(ApiModel):
     indexes: list[IndexProgress] = Field(
         default_factory=list, description="Progress of its indexes. Present only when a single stream is requested."
     )
+    tracks: str | None = Field(default=None, description="Preferred tracks. None: the default.")
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
     recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
     storage: StorageForecast | None = Field(
@@ -130,6 +148,9 @@ class ConnectStream(ApiModel):
     store: bool = False
     enable_transcript: bool | None = None
     ws_connection_id: str | None = None
+    tracks: str | None = Field(
+        default=None, description="Preferred tracks: ids (v2, a1), a language (de) or a largest height (720p)."
+    )
 
 
 class Playback(ApiModel):

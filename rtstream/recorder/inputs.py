@@ -26,6 +26,7 @@ from rtstream.recorder.stream_buffer import StreamBuffer
 from rtstream.recorder.web import WebClient
 from rtstream.recorder.web_input import WebFile, WebInput
 from rtstream.rules.addresses import parse_allowed
+from rtstream.rules.hls_variants import choose_variant
 from rtstream.rules.rtmp import tc_url
 from rtstream.rules.source_options import (
     LEAST_BEGINNING,
@@ -37,6 +38,7 @@ from rtstream.rules.source_options import (
     rtsp_transport,
 )
 from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, parse_source
+from rtstream.rules.track_choice import parse_tracks
 
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
 CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg,mjpeg"
@@ -112,8 +114,11 @@ def _file(url: str) -> Input:
 
 def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
     client = WebClient(source, dialer_of(spec))
+    wish = parse_tracks(spec.tracks, spec.max_height, spec.language)
     try:
-        opener = WebInput(client, source.bare)
+        opener = WebInput(
+            client, source.bare, lambda text, failed: choose_variant(text, wish, spec.media_types, failed)
+        )
     except BaseException:
         client.close()
         raise

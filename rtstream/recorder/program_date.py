@@ -64,11 +64,13 @@ def program_date(spec: RecorderSpec, source: Source) -> ProgramDate | None:
     deadline = time.monotonic() + min(ASK_S, spec.open_timeout_s)
     stream = source.video or source.audio
     bandwidth = stream.metadata.get("variant_bitrate", "") if stream is not None else ""
+    opener = source.input.io_open if source.input is not None else None
+    variant = opener.variant.url if opener is not None else ""
 
     def ask() -> None:
         try:
             with closing(_Origin(spec, deadline)) as origin:
-                answers.append(_ask(origin, origin.url, bandwidth))
+                answers.append(_ask(origin, variant or origin.url, bandwidth))
         except Exception as exc:  # noqa: BLE001 (a thread's edge)
             # No traceback: its text may contain the URL, and a playlist may be anything.
             log.debug("the playlist of %s has no usable date: %s", spec.stream_id, type(exc).__name__)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import urlsplit
 
 import av
@@ -19,9 +18,12 @@ from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
+from rtstream.recorder.stream_listing import programs
 from rtstream.recorder.web_input import WebInput
 from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
+from rtstream.rules.hls_variants import ChosenVariant
 from rtstream.rules.interleaver import Interleaver
+from rtstream.rules.track_choice import OfferedTrack, TrackWish, choose_audio, choose_video, parse_tracks
 from rtstream.states import HealthCode
 
 CLOCKLESS = {"mpjpeg", "mjpeg", "h264", "hevc"}
@@ -108,8 +110,22 @@ def open_source(spec: RecorderSpec) -> Source:
         raise explain(exc, spec.stall_timeout_s, scheme) from None
     container = None
     try:
-        container = av.open(opened.file, "r", format=opened.format, options=opened.options, io_open=opened.io_open)
-        source = _described(container, spec, scheme)
+        while True:
+            container = None
+            try:
+                container = av.open(
+                    opened.file, "r", format=opened.format, options=opened.options, io_open=opened.io_open
+                )
+                source = _described(container, spec, scheme, opened)
+            except (SourceFailed, averror.FFmpegError, OSError, ValueError):
+                if not _other_variant(opened):
+                    raise
+            else:
+                height = source.video.height if source.video is not None else 0
+                if not (0 < spec.max_height < height) or _variant(opened).has_size or not _other_variant(opened):
+                    break
+            if container is not None:
+                container.close()
     except SourceFailed as failed:
         _close(container, opened)
         # A playlist whose variants were all refused can be opened, but is empty.
@@ -121,6 +137,15 @@ def open_source(spec: RecorderSpec) -> Source:
     return source
 
 
+def _variant(opened: Input) -> ChosenVariant:
+    return opened.io_open.variant if opened.io_open is not None else ChosenVariant("")
+
+
+def _other_variant(opened: Input) -> bool:
+    """Go to another variant of an HLS source. Returns whether there is one."""
+    return opened.io_open is not None and opened.io_open.next_variant()
+
+
 def reopen(source: Source, spec: RecorderSpec) -> Source:
     """Open another demuxer on the connection of a source. Raises SourceFailed, and the source is closed then."""
     opened, form = source.input, source.container.format.name
@@ -130,7 +155,7 @@ def reopen(source: Source, spec: RecorderSpec) -> Source:
     try:
         opened.begin_again()
         container = av.open(opened.file, "r", format=form, options=opened.options, io_open=opened.io_open)
-        again = _described(container, spec, source.scheme)
+        again = _described(container, spec, source.scheme, opened)
     except (SourceFailed, averror.FFmpegError, OSError, ValueError) as exc:
         _close(container, opened)
         raise opened.failure() or explain(exc, spec.stall_timeout_s, source.scheme) from None
@@ -158,17 +183,74 @@ def _interleaved(demuxed: Iterator[Packet], streams: Sequence[Stream], longest_s
     yield from order.rest()
 
 
-def _largest(tracks: Sequence[VideoStream]) -> VideoStream | None:
-    """Return the marked default or else the largest video track, of equal ones the one with the highest bit rate."""
+def _offered(kind: str, number: int, track: VideoStream | AudioStream) -> OfferedTrack:
+    rate = track.metadata.get("variant_bitrate", "")
+    picture = isinstance(track, VideoStream)
+    return OfferedTrack(
+        f"{kind[0]}{number}",
+        kind,
+        codec="" if track.codec_context is None else codec_of(track),
+        width=track.width if picture else 0,
+        height=track.height if picture else 0,
+        bit_rate=int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 12 else 0,
+        language=track.metadata.get("language", "")[:20],
+        name=track.metadata.get("title", "")[:100],
+        is_default=bool(track.disposition & Disposition.default),
+    )
 
-    def rank(track: VideoStream) -> tuple[bool, bool, int, int]:
-        pictures = track.codec_context is not None and not track.disposition & Disposition.attached_pic
-        rate = track.metadata.get("variant_bitrate", "")
-        bits = int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 12 else 0
-        pixels = track.width * track.height if pictures else 0
-        return pictures, bool(track.disposition & Disposition.default), pixels, bits
 
+def _chosen(
+    container: InputContainer, spec: RecorderSpec, variant: ChosenVariant
+) -> tuple[VideoStream | None, AudioStream | None, list[OfferedTrack]]:
+    """Choose a video and an audio track. Also returns all tracks, for people to choose from."""
+    wish = parse_tracks(spec.tracks, spec.max_height, spec.language)
+    if variant.url:  # the choice was made in the playlist
+        wish = replace(wish, video=0)
+        if any(track.kind == "audio" for track in variant.tracks):
+            wish = TrackWish(language=variant.language)
+    pictures = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+    ]
+    sounds = list(container.streams.audio)
+    offered = {stream.index: _offered("video", number, stream) for number, stream in enumerate(pictures, 1)}
+    offered |= {stream.index: _offered("audio", number, stream) for number, stream in enumerate(sounds, 1)}
+    video = audio = None
+    if "video" in spec.media_types:
+        video = choose_video(pictures, wish, lambda stream: offered[stream.index])
+    if "audio" in spec.media_types:
+        usual = _usual_audio(container, video)
+        audio = choose_audio(sounds, wish, lambda stream: offered[stream.index], usual)
+    taken = [stream.index for stream in (video, audio) if stream is not None]
+    tracks = [replace(track, chosen=index in taken) for index, track in offered.items()]
+    for kind in {track.kind for track in variant.tracks}:
+        tracks = [track for track in tracks if track.kind != kind]
+    return video, audio, [*variant.tracks, *tracks]
+
+
+def _usual_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
+    """Return the default or else the first audio track of the program of the video.
+
+    A program is a channel of a transport stream, or a variant of an HLS source.
+    """
+    own = next((each for each in programs(container) if video is not None and video.index in each), None)
+
+    def rank(track: AudioStream) -> tuple[bool, bool, bool]:
+        marks = track.disposition
+        impaired = marks & (Disposition.visual_impaired | Disposition.hearing_impaired)
+        known = track.codec_context is not None and track.codec_context.sample_rate > 0
+        return known, not impaired, bool(marks & Disposition.default)
+
+    tracks = [track for track in container.streams.audio if own is None or track.index in own]
     return max(tracks, key=rank, default=None)
+
+
+def _listed(tracks: Sequence[OfferedTrack]) -> list[JsonObject]:
+    """Return the kinds of tracks of which there is a choice, in the form of ``MediaInfo.tracks``."""
+    kinds = [track.kind for track in tracks]
+    several = [track for track in tracks if kinds.count(track.kind) > 1]
+    return [{name: value or None for name, value in asdict(track).items() if name != "is_default"} for track in several]
 
 
 def _unknown(
@@ -186,14 +268,9 @@ def _unknown(
     ]
 
 
-def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> Source:
+def _described(container: InputContainer, spec: RecorderSpec, scheme: str, opened: Input) -> Source:
     """Choose the streams to read and describe them."""
-    video = _largest(container.streams.video) if "video" in spec.media_types else None
-    audio = None
-    if "audio" in spec.media_types:  # of the same program, which is a channel of a TS or a variant of an HLS source
-        audio = cast("AudioStream | None", container.streams.best("audio", related=video))
-    if video is not None and (video.codec_context is None or video.disposition & Disposition.attached_pic):
-        video = None
+    video, audio, tracks = _chosen(container, spec, _variant(opened))
     if audio is not None and (audio.codec_context is None or not audio.codec_context.sample_rate):
         audio = None
     if video is None and audio is None:
@@ -204,7 +281,7 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str) -> So
         # For an HLS source, this also prevents the download of the other variants.
         if stream is not video and stream is not audio and stream not in unknown:
             stream.discard = Discard.all
-    media: JsonObject = {}
+    media: JsonObject = {"tracks": _listed(tracks)}
     unrecordable: dict[str, str] = {}
     if video is not None:
         rate = video.average_rate or video.guessed_rate

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 
-import av.logging
-from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
@@ -15,6 +12,7 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
+from rtstream.recorder.stream_listing import track_kinds
 from rtstream.rules.flv import flv_beginning
 from rtstream.states import HealthCode
 
@@ -22,25 +20,10 @@ SILENT_S = 1.0
 """A track without packets for this long may have been replaced by another one."""
 LOOK_S = 1.0
 TRY_AGAIN_S, LONGEST_TRY_S = 1.0, 60.0  # doubled each time
-_STREAM = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (Video|Audio): ", re.MULTILINE)
 
 
 class TracksChanged(Exception):
     """The source has other tracks than when it was opened. The argument is the change as words for people."""
-
-
-def track_kinds(container: InputContainer) -> dict[int, str]:
-    """Return the kind ("video" or "audio") of each track that the demuxer has found so far, by its index.
-
-    The codec library's binding lists only those found at opening, and passes on no packet of the others.
-    """
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)
-    try:
-        listed: str = getattr(container, "dumps_format")()  # noqa: B009 (its stubs do not have it)
-        return {int(index): kind.lower() for index, kind in _STREAM.findall(listed)}
-    finally:
-        av.logging.set_level(before)
 
 
 class TrackWatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from rtstream.errors import InvalidRequest
@@ -11,6 +12,7 @@ from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.web import Resource, WebClient
 from rtstream.rules.hls_periods import period_of
 from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, fragment_s, is_playlist
+from rtstream.rules.hls_variants import ChosenVariant
 
 BEGINNING = 7  # bytes that tell a playlist from media
 SHORT_SEEK = 64 * 1024  # bytes that are read over instead of asked for again
@@ -133,9 +135,29 @@ class WebInput:
     Its first request is for the source itself, which is open already.
     """
 
-    def __init__(self, client: WebClient, url: str) -> None:
-        """Request the source itself. Raises SourceFailed or OSError."""
+    def __init__(
+        self,
+        client: WebClient,
+        url: str,
+        choose: Callable[[str, Collection[str]], ChosenVariant] = lambda text, failed: ChosenVariant(text),
+    ) -> None:
+        """Request the source itself.
+
+        Args:
+            client: Fetches everything.
+            url: Address of the source.
+            choose: Returns a playlist with one variant alone. Its second argument are the addresses of variants that
+                could not be read.
+
+        Raises:
+            SourceFailed: The source cannot be read.
+            OSError: The connection failed.
+        """
         self._client, self._url = client, url
+        self._choose = choose
+        self.variant = ChosenVariant("")
+        """The variant that is read, if there are several."""
+        self._failed: set[str] = set()  # addresses of variants
         self._begins: dict[str, int] = {}  # of the period that is read, by the URL of its playlist
         self._following: dict[str, int] = {}  # of the period that follows it
         self._depths = {url: 1}  # of the playlists that are known
@@ -155,6 +177,18 @@ class WebInput:
             return False
         self._begins |= self._following
         self._following = {}
+        self.first = self._open(self._url, {})
+        return True
+
+    def next_variant(self) -> bool:
+        """Go to the next best variant, if there is one. Returns whether there is.
+
+        Raises SourceFailed or OSError.
+        """
+        if not self.variant.others:
+            return False
+        self._failed.add(self.variant.url)
+        self._failures = 0
         self.first = self._open(self._url, {})
         return True
 
@@ -224,6 +258,9 @@ class WebInput:
             self._depths.setdefault(each, depth + 1)
         if len(self._depths) > MAX_VARIANTS + 1:
             raise SourceFailed(f"the playlist lists more than {MAX_VARIANTS} variants", True)
+        if "#EXT-X-STREAM-INF" in filtered.text:
+            self.variant = self._choose(filtered.text, self._failed)
+            return io.BytesIO(self.variant.text.encode())
         self.fragment_s = max(self.fragment_s, fragment_s(filtered.text))
         period = period_of(filtered.text, self._begins.get(url))
         if period.following is not None:

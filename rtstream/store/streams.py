@@ -51,6 +51,7 @@ class StreamRow:
     health: JsonObject
     media: JsonObject | None
     retention: JsonObject | None
+    tracks: str | None
     recorded_bytes: int
 
 

@@ -50,6 +50,8 @@ streams = Table(
     Column("media", JSON),
     # Limits of this stream, {"max_age_s", "max_bytes"}. For absent ones, those of the engine apply.
     Column("retention", JSON, nullable=False, default=dict),
+    # The tracks that the user prefers, as rules.track_choice reads them.
+    Column("tracks", String),
     # Bytes of all its segments, updated with them, because summing millions of rows would take seconds.
     Column("recorded_bytes", Integer, nullable=False, default=0),
 )

@@ -37,6 +37,7 @@ from rtstream.models import (
 from rtstream.rules.redaction import show_url
 from rtstream.rules.storage_forecast import ExpectedMedia
 from rtstream.rules.text_safety import clean
+from rtstream.rules.track_choice import parse_tracks
 from rtstream.states import DesiredState, HealthState
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
@@ -133,6 +134,7 @@ class StreamService:
     async def _insert(self, stream_id: str, url: str, request: ConnectStream) -> StreamRow:
         """Store a new stream that should run."""
         now = time.time()
+        parse_tracks(request.tracks or "")
         media_types = list(dict.fromkeys(request.media_types or ["video"]))
         values: JsonObject = {
             "id": stream_id,
@@ -145,6 +147,7 @@ class StreamService:
             "store": request.store,
             "enable_transcript": bool(request.enable_transcript),
             "desired": DesiredState.RUNNING,
+            "tracks": request.tracks or None,
             "health": Health(state=HealthState.CONNECTING, since=now).model_dump(),
         }
 
@@ -223,12 +226,23 @@ class StreamService:
         await self._media.delete_folder(stream_id)
 
     async def update(
-        self, stream_id: str, *, name: str | None = None, retention: RetentionLimits | None = None
+        self,
+        stream_id: str,
+        *,
+        name: str | None = None,
+        retention: RetentionLimits | None = None,
+        tracks: str | None = None,
     ) -> Stream:
-        """Update the name or the limits of retention of a stream. Arguments that are None change nothing.
+        """Update a stream. Arguments that are None change nothing.
+
+        Args:
+            stream_id: Id of the stream.
+            name: Its name.
+            retention: Its limits of retention.
+            tracks: Its preferred tracks; empty for the default. If it runs, it is connected again.
 
         Raises:
-            InvalidRequest: The name is empty.
+            InvalidRequest: The name is empty, or the tracks cannot be read.
             NotFound: There is no such stream.
         """
         values: JsonObject = {}
@@ -238,13 +252,21 @@ class StreamService:
                 raise InvalidRequest("The name is empty. Choose a name.")
         if retention is not None:
             values["retention"] = retention.model_dump(exclude_none=True)
+        if tracks is not None:
+            parse_tracks(tracks)
+            values["tracks"] = tracks.strip() or None
 
-        def write(conn: Connection) -> None:
-            rows.get(conn, stream_id)
+        def write(conn: Connection) -> tuple[str | None, StreamRow]:
+            before = rows.get(conn, stream_id).tracks
             if values:
                 rows.update_stream(conn, stream_id, **values)
+            return before, rows.get(conn, stream_id)
 
-        await self._db.write(write)
+        before, row = await self._db.write(write)
+        if row.tracks != before and stream_id in self._supervisor.running:
+            await self._supervisor.stop(stream_id)
+            await self._events.recording_ended(stream_id)
+            await self._run(row)
         if "name" in values:
             self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
@@ -270,6 +292,9 @@ class StreamService:
                 allow_networks=config.allow_networks,
                 listen_ports=config.listen_ports,
                 min_free_bytes=int(config.min_free_gb * 1e9),
+                tracks=row.tracks or "",
+                max_height=config.max_height or 0,
+                language=config.speech_language,
                 stream_name=row.name,
                 run_folder=self._run_folder,
             )
@@ -304,6 +329,7 @@ class StreamService:
             health=health,
             media=MediaInfo.model_validate(row.media) if row.media else None,
             recorded=ranges,
+            tracks=row.tracks,
             retention=RetentionLimits.model_validate(row.retention or {}),
             recorded_bytes=row.recorded_bytes,
         )

@@ -65,7 +65,7 @@ async def test_a_stream_is_renamed(api: httpx.AsyncClient, add_stream: AddStream
     stream_id = await add_stream("Door")
     assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"name": "Gate"})))["name"] == "Gate"
     refused = await api.patch(f"/rtstream/{stream_id}", json={})
-    assert refused.json()["message"] == "Nothing to update. Send a name, or limits of retention."
+    assert refused.json()["message"] == "Nothing to update. Send a name, limits of retention, or tracks."
 
 
 async def test_a_stream_gets_limits_of_its_own_and_loses_them_again(

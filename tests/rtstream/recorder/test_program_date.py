@@ -41,14 +41,14 @@ def shown(client: RecorderClient) -> list[tuple[float, int]]:
     return [(picture.time, picture.number) for segment in client.of(SegmentClosed) for picture in client.shown(segment)]
 
 
-def asked_of(source: HlsSource, folder: Path, path: str = "/live.m3u8", variant: int = 0) -> ProgramDate | None:
-    """The dates in the playlist of a source, read in this process while this variant is played."""
+def asked_of(source: HlsSource, folder: Path, path: str = "/live.m3u8", tracks: str = "") -> ProgramDate | None:
+    """The dates in the playlist of a source, read in this process while these tracks are played."""
     with source.served() as url:
         if source.auth:
             url = url.replace("//", f"//{quote(source.auth, safe=':')}@")
-        spec = RecorderSpec("rts-test", url + path, ["video"], True, str(folder), allow_networks="loopback")
+        settings: dict[str, Any] = {"allow_networks": "loopback", "tracks": tracks}
+        spec = RecorderSpec("rts-test", url + path, ["video"], True, str(folder), **settings)
         opened = open_source(spec)
-        opened.video = opened.container.streams.video[variant]
         source.asked.clear()
         try:
             return program_date(spec, opened)
@@ -178,7 +178,7 @@ def test_the_segment_is_found_where_the_playlist_says(how: dict[str, Any], clip:
 @pytest.mark.parametrize("played", [0, 1])
 def test_of_several_variants_the_one_that_is_played_is_asked(played: int, clip: Path, tmp_path: Path) -> None:
     source = made(clip, tmp_path / "hls", time.time() - LATE_S)
-    known = asked_of(source, tmp_path, "/master.m3u8", played)
+    known = asked_of(source, tmp_path, "/master.m3u8", f"v{played + 1}")
     assert (known is not None) == (played == 1)
     assert (source.asked["/none.m3u8"], source.asked["/live.m3u8"]) == (1 - played, played)
 

@@ -70,7 +70,9 @@ def segments(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes
 
 
 def spec(url: str, folder: Path, **settings: object) -> RecorderSpec:
-    return RecorderSpec("rts-test", url, ["video"], True, str(folder), 4.0, 2.0, 4.0, **(ONLY_ALLOWED | settings))  # type: ignore[arg-type]
+    return RecorderSpec(
+        "rts-test", url, ["video", "audio"], True, str(folder), 4.0, 2.0, 4.0, **(ONLY_ALLOWED | settings)
+    )  # type: ignore[arg-type]
 
 
 def read_all(url: str, folder: Path) -> int:
