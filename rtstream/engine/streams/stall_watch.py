@@ -62,9 +62,8 @@ class StallWatch:
             return []  # a picture that does not change completes no window
         found: list[tuple[HealthCode, str]] = []
         for index in self._visual.of_stream(stream_id):
-            progress = WatchedIndex(
-                index.name, index.length, max(since, index.since), failure=index.failure, paused=index.paused
-            )
+            name, began = index.name or index.id, max(since, index.since)
+            progress = WatchedIndex(name, index.length, began, failure=index.failure, paused=index.paused)
             if stall := index_stall(progress, now):
                 found.append(stall)
         return found
@@ -79,7 +78,8 @@ class StallWatch:
     async def _overloads(self, stream_id: str, now: float) -> None:
         for index in self._visual.of_stream(stream_id):
             if now - index.missed_at < LOOK_EVERY_S:
-                text = f"index '{index.name}' is slower than the stream, so some windows are looked at later or skipped"
+                name = index.name or index.id
+                text = f"index '{name}' is slower than the stream, so some windows are looked at later or skipped"
                 await self._health.note(stream_id, HealthCode.OVERLOADED, text)
 
     def _transcripts(self, stream_id: str, since: float, now: float) -> list[tuple[HealthCode, str]]:
