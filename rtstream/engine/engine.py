@@ -19,7 +19,7 @@ from rtstream import __version__, keys
 from rtstream.concurrency import every
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
-from rtstream.engine.alerts import AlertService, EventMatcher, FiringWriter, SceneEvaluator
+from rtstream.engine.alerts import AlertService, EventMatcher, Firings, FiringWriter, SceneEvaluator
 from rtstream.engine.collections import Collections
 from rtstream.engine.indexes import AudioIndexes, GapLog, IndexBackfill, IndexRunner, IndexService, VisualIndexes
 from rtstream.engine.jobs import Jobs
@@ -214,8 +214,9 @@ class Engine:
         secret = keys.webhook_secret(self.api_key)
         self.webhooks = WebhookService(tasks, self.db, check, secret, config.webhook_timeout_s)
         matcher = EventMatcher(self.model_calls.language, self.model_calls.call, config.model_similarity)
-        firings = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
-        self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings, self.webhooks.wake)
+        writer = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
+        firings = Firings(self.db, self.journal, writer, self.webhooks.wake)
+        self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings)
         self.alerts = AlertService(self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake)
 
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:

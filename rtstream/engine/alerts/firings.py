@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from rtstream import ids
 from rtstream.engine.alerts.matcher import MatchResult
 from rtstream.engine.alerts.state import advanced
+from rtstream.engine.journal import Journal
 from rtstream.json_types import JsonObject
 from rtstream.rules import alert_policy
 from rtstream.rules.alert_policy import AlertState, JournalEvidence
@@ -25,6 +26,7 @@ from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow
+from rtstream.store.database import Database
 from rtstream.store.journal import Entry
 
 Links = Callable[[Connection, Sequence[LinkTarget]], list[dict[str, str]]]
@@ -170,6 +172,32 @@ class FiringWriter:
                 webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, result, now) | urls | about))
         outbox.insert(conn, *webhooks)
         return [webhook["alert_id"] for webhook in webhooks]
+
+
+class Firings:
+    """Stores evaluated moments, and announces the firings among them.
+
+    Args:
+        db: The database.
+        journal: Journal that is notified of firings.
+        writer: Stores decisions and firings.
+        on_webhooks: Called with the ids of alerts that have a webhook to send.
+    """
+
+    def __init__(
+        self, db: Database, journal: Journal, writer: FiringWriter, on_webhooks: Callable[[list[str]], None]
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._writer = writer
+        self._on_webhooks = on_webhooks
+
+    async def store(self, moment: EvaluatedMoment, evaluations: Sequence[Evaluation]) -> None:
+        """Store the evaluations of a moment. Raises DatabaseUnavailable."""
+        sent = await self._db.write(self._writer.store, moment, evaluations)
+        if sent is not None:
+            self._on_webhooks(sent)
+            self._journal.wake()
 
 
 def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> tuple[JsonObject, AlertState, bool]:

@@ -15,8 +15,7 @@ import anyio
 from sqlalchemy import Connection
 
 from rtstream.concurrency import log_failure
-from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
-from rtstream.engine.journal import Journal
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.store import alerts as alert_rows
 from rtstream.store import gap_alerts as rows
 from rtstream.store import gaps as gap_rows
@@ -48,9 +47,7 @@ class GapEvaluator:
 
     Args:
         db: The database.
-        journal: Journal that is notified of firings.
-        writer: Stores decisions and firings.
-        on_webhooks: Called with the ids of alerts that have a webhook to send.
+        firings: Stores decisions and firings.
         concerned: Returns whether an alert is evaluated on scenes.
         evaluate: Evaluates alerts on a scene.
     """
@@ -58,16 +55,12 @@ class GapEvaluator:
     def __init__(
         self,
         db: Database,
-        journal: Journal,
-        writer: FiringWriter,
-        on_webhooks: Callable[[list[str]], None],
+        firings: Firings,
         concerned: Callable[[AlertRow], bool],
         evaluate: Callable[[list[AlertRow], SceneRow], Awaitable[list[Evaluation]]],
     ) -> None:
         self._db = db
-        self._journal = journal
-        self._writer = writer
-        self._on_webhooks = on_webhooks
+        self._firings = firings
         self._concerned = concerned
         self._evaluate = evaluate
         self._changed = anyio.Event()
@@ -134,7 +127,4 @@ class GapEvaluator:
             Evaluation(alert, None, BEFORE, suppressed=True) for alert in late.alerts if alert.created_at >= scene.end
         ]
         evaluations: Sequence[Evaluation] = [*before, *(await self._evaluate(due, scene) if due else [])]
-        sent = await self._db.write(self._writer.store, moment, evaluations)
-        if sent is not None:
-            self._on_webhooks(sent)
-            self._journal.wake()
+        await self._firings.store(moment, evaluations)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +16,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.concurrency import every, log_failure
-from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.gap_evaluator import GapEvaluator
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
@@ -64,10 +63,9 @@ class SceneEvaluator:
     Args:
         tasks: Task group in which the evaluation runs.
         db: The database.
-        journal: Journal that is notified of firings.
+        journal: Journal whose entries are evaluated by alerts on streams.
         matcher: Decides events.
-        writer: Stores decisions and firings.
-        on_webhooks: Called with the ids of alerts that have a webhook to send.
+        firings: Stores decisions and firings.
     """
 
     def __init__(
@@ -76,19 +74,16 @@ class SceneEvaluator:
         db: Database,
         journal: Journal,
         matcher: EventMatcher,
-        writer: FiringWriter,
-        on_webhooks: Callable[[list[str]], None],
+        firings: Firings,
     ) -> None:
         self._tasks = tasks
         self._db = db
-        self._journal = journal
         self._matcher = matcher
-        self._writer = writer
-        self._on_webhooks = on_webhooks
+        self._firings = firings
         self._lanes: dict[tuple[str, Way], _Lane] = {}
-        self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, writer, on_webhooks)
+        self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, firings)
         self._gap_evaluator = GapEvaluator(
-            db, journal, writer, on_webhooks, lambda alert: self._way(alert) is not None, self._late_evaluations
+            db, firings, lambda alert: self._way(alert) is not None, self._late_evaluations
         )
 
     async def start(self) -> None:
@@ -160,10 +155,7 @@ class SceneEvaluator:
     async def _evaluate_scene(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> None:
         evaluations = await self._evaluations(due, scene, skip=skip)
         moment = EvaluatedMoment(scene.start, scene.end, scene.id)
-        sent = await self._db.write(self._writer.store, moment, evaluations)
-        if sent is not None:
-            self._on_webhooks(sent)
-            self._journal.wake()
+        await self._firings.store(moment, evaluations)
 
     async def _late_evaluations(self, due: list[AlertRow], scene: SceneRow) -> list[Evaluation]:
         """Evaluate alerts on a late scene. A model is not asked for alerts that would not fire on it."""

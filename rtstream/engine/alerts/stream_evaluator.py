@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.concurrency import log_failure
-from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, FiringWriter
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated
 from rtstream.engine.journal import Journal
@@ -49,15 +49,13 @@ class StreamEvaluator:
         db: Database,
         journal: Journal,
         matcher: EventMatcher,
-        writer: FiringWriter,
-        on_webhooks: Callable[[list[str]], None],
+        firings: Firings,
     ) -> None:
         self._tasks = tasks
         self._db = db
         self._journal = journal
         self._matcher = matcher
-        self._writer = writer
-        self._on_webhooks = on_webhooks
+        self._firings = firings
         self._running = False
         self._asked = False
         self._set_back: dict[str, float] = {}  # by alert: Unix seconds at which the clock was found to be set back
@@ -141,10 +139,7 @@ class StreamEvaluator:
             Evaluation(alert, self._matcher.match_rule(_rule(alert), facts, alert.state.present)) for alert in alerts
         ]
         for _, of_index in groupby(evaluations, key=lambda evaluation: evaluation.alert.index_id):
-            sent = await self._db.write(self._writer.store, moment, list(of_index))
-            if sent is not None:
-                self._on_webhooks(sent)
-                self._journal.wake()
+            await self._firings.store(moment, list(of_index))
 
 
 def _alerts_on_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
