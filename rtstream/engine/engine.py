@@ -428,7 +428,8 @@ class Engine:
             taken = await self._supervisor.snapshot(stream_id, side)
         except RTStreamError:
             return await self._newest_or_raise(stream_id, side)
-        return Picture(taken.time, taken.payload, taken.width, taken.height)
+        live = Picture(taken.time, taken.payload, taken.width, taken.height)
+        return await self.playback.newer(stream_id, live, side)
 
     async def sheet(
         self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None

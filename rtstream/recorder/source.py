@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import urlsplit
@@ -109,6 +110,7 @@ def open_source(spec: RecorderSpec) -> Source:
     except OSError as exc:
         raise explain(exc, spec.stall_timeout_s, scheme) from None
     container = None
+    until = time.monotonic() + spec.open_timeout_s / 2
     try:
         while True:
             container = None
@@ -118,7 +120,7 @@ def open_source(spec: RecorderSpec) -> Source:
                 )
                 source = _described(container, spec, scheme, opened)
             except (SourceFailed, averror.FFmpegError, OSError, ValueError):
-                if not _other_variant(opened):
+                if time.monotonic() > until or not _other_variant(opened):
                     raise
             else:
                 height = source.video.height if source.video is not None else 0

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.links import LinkService, player_url, stream_url
-from rtstream.errors import InvalidRequest, NotFound
+from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.extract.frames import MAX_SHEET_PICTURES, contact_sheet, frame_at
 from rtstream.models import Playback
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
@@ -28,6 +28,8 @@ from rtstream.store.database import Database
 MAX_WINDOW_S = 31 * 86400.0
 LAST_S = 60.0
 LONG_S = 3600.0
+STALE_S = 10.0
+"""A current picture that is older in seconds may not be the newest one."""
 PROCESSES = 2
 WAITING = 64
 
@@ -157,6 +159,21 @@ class PlaybackService:
         if last is None:
             raise NotFound("The stream has no recordings.")
         return await self.frame(stream_id, last.start + max(0.0, last.duration - 0.001), max_side)
+
+    async def newer(self, stream_id: str, live: Picture, max_side: int) -> Picture:
+        """Return the last recorded picture if it is much newer than the one of a recorder, else that one.
+
+        A recorder does not store the packets of a very long GOP in memory, and returns its keyframe.
+        """
+        if time.time() - live.time <= STALE_S:
+            return live
+        newest = await self._db.read(rows.newest_end, stream_id)
+        if newest is None or newest[1] or newest[0] <= live.time + STALE_S:  # a closed recording is an earlier one
+            return live
+        try:
+            return await self.newest(stream_id, max_side)
+        except RTStreamError:
+            return live
 
     async def aclose(self) -> None:
         """End the media processes."""

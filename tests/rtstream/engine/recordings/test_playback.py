@@ -19,6 +19,7 @@ from PIL import Image
 
 from rtstream.engine.engine import Engine
 from rtstream.messages import RecordingStarted
+from rtstream.perception.protocols import Picture
 from rtstream.rules.playlist import CUT_GOP_S
 from rtstream.store import recordings as recording_rows
 from tests.rtstream.engine.recordings.test_exports import STREAM, add_stream, export
@@ -52,7 +53,7 @@ def seconds(media: bytes) -> list[float]:
         return [float(frame.to_ndarray()[:64].mean()) - 40 for frame in container.decode(video=0)]
 
 
-async def add_recording(engine: Engine, path: Path) -> None:
+async def add_recording(engine: Engine, path: Path, *, closed: bool = True) -> str:
     folder = Path(engine.config.data_dir) / "media" / STREAM
     folder.mkdir(parents=True, exist_ok=True)
     sent = record(path, folder, 4.0, start=START - 1)  # its timeline begins a second later
@@ -70,9 +71,11 @@ async def add_recording(engine: Engine, path: Path) -> None:
             recording_rows.add_segment(
                 conn, STREAM, recording_id=one, start=each.start, duration=each.duration, **place
             )
-        recording_rows.close(conn, one)
+        if closed:
+            recording_rows.close(conn, one)
 
     await engine.db.write(write)
+    return opened.recording_id
 
 
 async def test_a_gop_longer_than_a_segment_is_covered_and_shown_everywhere(
@@ -104,6 +107,18 @@ async def test_a_gop_longer_than_a_segment_is_covered_and_shown_everywhere(
     assert len(exported) == 20
     sheet = (await api.get(f"/rtstream/{STREAM}/sheet", params={"start": start, "end": start + 60, "count": 4})).content
     assert Image.open(io.BytesIO(sheet)).width > 64
+
+
+async def test_the_current_picture_of_a_very_long_gop_is_the_last_recorded_one(engine: Engine, tmp_path: Path) -> None:
+    await add_stream(engine)
+    recording = await add_recording(engine, brightness(tmp_path / "a.mp4"), closed=False)
+    keyframe, current = Picture(START, b"", 64, 64), Picture(START + SECONDS - 1, b"", 64, 64)
+    newest = await engine.playback.newer(STREAM, keyframe, 64)
+    assert newest.time > START + SECONDS - 1
+    assert second(newest.jpeg) == pytest.approx(SECONDS - 1, abs=2.0)
+    assert await engine.playback.newer(STREAM, current, 64) is current
+    await engine.db.write(recording_rows.close, recording)  # another one has begun, perhaps at an earlier time
+    assert await engine.playback.newer(STREAM, keyframe, 64) is keyframe
 
 
 async def test_of_two_recordings_of_one_second_the_later_one_is_shown(engine: Engine) -> None:
