@@ -54,7 +54,8 @@ class HealthLog:
         self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
         self._own: dict[str, list[HealthReason]] = {}  # of the recorders
         self._stalls: dict[str, list[HealthReason]] = {}  # of indexes and transcripts
-        self._notes: dict[str, dict[HealthCode, HealthReason]] = {}  # of the engine's part in a stream
+        # Notes of the engine about a stream, with the monotonic time at which each disappears.
+        self._notes: dict[str, dict[HealthCode, tuple[HealthReason, float]]] = {}
         self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
@@ -159,24 +160,27 @@ class HealthLog:
     async def note(self, stream_id: str, code: HealthCode, text: str) -> None:
         """Show a note of the engine about a stream for a minute. One that is shown already lasts longer."""
         notes = self._notes.setdefault(stream_id, {})
+        until = time.monotonic() + NOTE_S
+        if code in notes and notes[code][0].text == text:
+            notes[code] = notes[code][0], until
+            return
         step = NEXT_STEPS.get(code, "")
         reason = HealthReason(code=code, level=HealthLevel.NOTE, since=time.time(), text=text, next_step=step)
-        known, notes[code] = notes.get(code), reason
-        health = self._health.get(stream_id)
-        if health is not None and (known is None or known.text != text):
+        notes[code] = reason, until
+        if (health := self._health.get(stream_id)) is not None:
             await self._publish(stream_id, health.model_copy())
 
     async def expire_notes(self) -> None:
         """Remove the notes whose time is over. To be called every few seconds."""
-        now = time.time()
+        now = time.monotonic()
         for stream_id, notes in list(self._notes.items()):
-            over = [code for code, reason in notes.items() if not 0 <= now - reason.since < NOTE_S]
-            for code in over:
-                del notes[code]
-            if over and (health := self._health.get(stream_id)) is not None:
+            left = {code: (reason, until) for code, (reason, until) in notes.items() if now < until}
+            if left:
+                self._notes[stream_id] = left
+            else:
+                del self._notes[stream_id]
+            if len(left) < len(notes) and (health := self._health.get(stream_id)) is not None:
                 await self._publish(stream_id, health.model_copy())
-            if not notes:
-                self._notes.pop(stream_id, None)
 
     def _clean(self, stream_id: str, text: str) -> str:
         return clean(redact(text, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
@@ -208,7 +212,7 @@ class HealthLog:
         """Complete the health of a stream by its reasons, store it and write a journal entry if it has changed."""
         health = self._health[stream_id]
         own = [*self._own.get(stream_id, ()), *self._stalls.get(stream_id, ())]
-        own += self._notes.get(stream_id, {}).values()
+        own += [reason for reason, _ in self._notes.get(stream_id, {}).values()]
         shared = [] if health.state is HealthState.STOPPED else self.problems
         codes = {reason.code for reason in own}
         health.reasons = own + [reason for reason in shared if reason.code not in codes]

@@ -21,19 +21,24 @@ def test_the_reasons_of_a_recorder_arrive_as_they_were_sent() -> None:
     assert decode(encode(sent)) == sent
 
 
-async def test_a_note_of_the_engine_disappears_after_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_note_of_the_engine_disappears_once_it_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Engine(EngineConfig(data_dir=tmp_path / "data", local_vision=False)) as engine:
-        log = engine.health
+        log, text = engine.health, "the engine was restarted"
         log.add("rts-1", "Door", "rtsp://h/x")
-        await log.note("rts-1", HealthCode.ENGINE_RESTARTED, "the engine was restarted")
+        await log.note("rts-1", HealthCode.ENGINE_RESTARTED, text)
         await log.set("rts-1", "connected", "")
         health = log.get("rts-1")
         assert health is not None
-        assert (health.reason, [each.level for each in health.reasons]) == ("the engine was restarted", ["note"])
+        [note] = health.reasons
+        assert (health.reason, note.level) == (text, "note")
+        await log.note("rts-1", HealthCode.ENGINE_RESTARTED, text)
         await log.expire_notes()
-        assert log.get("rts-1") is health
+        assert (log.get("rts-1"), health.reasons) == (health, [note])
         monkeypatch.setattr(streams_health, "NOTE_S", 0.0)
+        await log.note("rts-1", HealthCode.ENGINE_RESTARTED, text)
         await log.expire_notes()
         assert (health.reason, health.reasons) == ("", [])
         entries = (await engine.journal.read(0, Filter(channels=["health"]))).entries
-        assert [entry.data["reason"] for entry in entries] == ["the engine was restarted", ""]
+        assert [entry.data["reason"] for entry in entries] == [text, ""]
