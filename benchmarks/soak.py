@@ -36,6 +36,8 @@ from tests.integration.recorder_processes import KEY, recorder_of
 
 EVERY_S = 2.0
 GOAL = 0.03
+POOLED = 2
+"""Threads and descriptors by which the pools of a process may differ at two moments. One thread of 17 is 6 %."""
 OVER_STDIO = 2
 """Number of MCP clients that start a server of their own."""
 
@@ -156,7 +158,7 @@ def show(load: Load, report: Report, written: list[int], options: argparse.Names
         f"\n{options.minutes:g} minutes, {options.streams} streams, {options.readers} WebSocket readers, "
         f"{options.clients} MCP clients; medians of the first and last quarter after {options.warm:g} minutes\n"
     )
-    print("| | first | last | change | goal: within 3 % |\n|---|---|---|---|---|")
+    print("| | first | last | change | goal: within 3 % (or 2 threads or descriptors) |\n|---|---|---|---|---|")
     for name, samples in (("engine", load.engine), ("recorders", load.recorders)):
         after = samples[round(60 * options.warm / EVERY_S) :] or samples
         quarter = max(1, len(after) // 4)
@@ -165,7 +167,8 @@ def show(load: Load, report: Report, written: list[int], options: argparse.Names
             first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
             change = last / first - 1
             unit = " MB" if what == "memory" else ""
-            met = "met" if abs(change) <= GOAL else "missed"
+            pooled = what != "memory" and abs(last - first) <= POOLED
+            met = "met" if abs(change) <= GOAL or pooled else "missed"
             print(f"| {name}: {what} | {first:.4g}{unit} | {last:.4g}{unit} | {100 * change:+.1f} % | {met} |")
     footage = report.footage.values()
     expected = [sum(got[0] <= seq <= got[-1] for seq in written) if got else 1 for got in load.readers]

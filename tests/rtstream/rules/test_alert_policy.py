@@ -77,6 +77,9 @@ def test_quiet_hours_reach_over_midnight_and_follow_the_clock_of_their_place() -
     assert not night.covers(1_753_387_000)  # 21:56 in Berlin
     assert night.covers(1_753_419_540)  # 06:59
     assert not night.covers(1_753_419_600)  # 07:00
+    assert night.covers(1_753_387_200)  # 22:00
+    day = QuietHours(time(9), time(17))
+    assert [day.covers(hour * 3600) for hour in (8, 9, 16, 17)] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(

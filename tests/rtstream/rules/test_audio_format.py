@@ -44,3 +44,18 @@ def test_frames_with_the_same_masked_header_have_the_same_format(codec: str, res
     number = int.from_bytes(SYNC[codec] + rest, "big")
     other = number ^ (1 << bit & ~MASKS[codec])
     assert audio_format(codec, other.to_bytes(8, "big")) == audio_format(codec, SYNC[codec] + rest)
+
+
+@pytest.mark.parametrize("lfe", [0, 1])
+@pytest.mark.parametrize("mix", ["00", "01", "10", "11"])
+@pytest.mark.parametrize(("mode", "channels"), list(enumerate([2, 1, 2, 3, 3, 4, 4, 5])))
+def test_every_arrangement_of_ac3_is_counted_with_its_bass_channel(
+    mode: int, channels: int, mix: str, lfe: int
+) -> None:
+    bits = f"{mode:03b}"
+    bits += mix if mode & 1 and mode != 1 else ""  # level of the centre
+    bits += mix if mode & 4 else ""  # level of the surrounds
+    bits += mix if mode == 2 else ""  # Dolby Surround
+    tail = int(f"{bits}{lfe}".ljust(16, "0"), 2).to_bytes(2, "big")
+    head = bytes.fromhex("0b77a5df0040") + tail
+    assert audio_format("ac3", head.ljust(HEADER_BYTES, b"\0")) == AudioFormat(48000, channels + lfe)

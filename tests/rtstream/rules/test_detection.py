@@ -78,3 +78,27 @@ def test_a_short_pause_is_no_end_of_speech() -> None:
     assert observe(stopped, Facts(speech=False, silence_s=9)) is None
     assert said(stopped, Facts(speech=False, silence_s=10), True)[0] == "match"
     assert said(stopped, Facts(speech=True), True)[0] == "no_match"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"text": ["ring", "door"]}, 'phrase only. Matches when "ring" and "door" is present.'),
+        ({"text": ["ring", "door"], "join": "any"}, 'phrase only. Matches when "ring" or "door" is present.'),
+        ({"text": "ring"}, 'phrase only. Matches when "ring" is present.'),
+    ],
+)
+def test_a_rule_says_how_its_conditions_are_joined(rule: dict[str, Any], sentence: str) -> None:
+    made = from_json(rule)
+    assert made is not None
+    assert made.describe().endswith(sentence), made.describe()
+
+
+def test_a_phrase_is_searched_in_the_texts_that_were_read() -> None:
+    rule = Rule((Phrase("Invoice 4711"),))
+    assert said(rule, Facts(texts=["a", "Invoice 4711 is due"])) == (
+        "match",
+        '"Invoice 4711" was found in the line: Invoice 4711 is due.',
+    )
+    assert said(rule, Facts(texts=["Invoice 4712"]))[0] == "no_match"
+    assert observe(rule, Facts()) is None

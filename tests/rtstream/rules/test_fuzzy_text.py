@@ -160,3 +160,9 @@ def test_one_misread_letter_in_a_long_word_is_tolerated(data: st.DataObject) -> 
 def test_any_phrase_and_text_can_be_given(phrase: str, text: str) -> None:
     finding = find(phrase, fold(text))
     assert finding is None or finding.line in text
+
+
+@pytest.mark.parametrize("mark", ["-", ".", "  ", "$ ", "('"])
+def test_marks_before_the_first_letter_or_digit_do_not_count(mark: str) -> None:
+    assert fold(f"{mark}5 or 7").chars == fold("5 or 7").chars
+    assert fold(f"{mark}door").chars == "door"

@@ -184,3 +184,11 @@ def test_a_clock_that_is_set_back_is_not_something_that_arrived_before() -> None
     arrivals.cut()
     arrivals.reach(105.0)
     assert arrivals.add(40.0, 41.0) == (100.0, 40.0)
+
+
+@pytest.mark.parametrize(
+    ("ended", "open_ones", "given_up"), [(64, 0, 0), (65, 0, 1), (64, 1, 1), (63, 1, 0), (70, 2, 8)]
+)
+def test_gaps_that_have_not_ended_count_towards_the_limit(ended: int, open_ones: int, given_up: int) -> None:
+    stretches = [Stretch(float(number)) for number in range(ended)] + [Stretch(None)] * open_ones
+    assert [gap.end for gap in gaps.too_many(stretches)] == [float(number) for number in range(given_up)][::-1]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
 
-from rtstream.rules.remote_clients import WrongKeys, forwarded_client, origin
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.remote_clients import Connections, Slot, WrongKeys, forwarded_client, origin
 
 
 def test_the_window_slides_and_the_memory_is_bounded() -> None:
@@ -42,3 +46,71 @@ def test_an_origin_is_what_one_client_cannot_vary() -> None:
     assert origin("fe80::1%eth0") == origin("fe80::2%eth0")
     assert origin("::ffff:192.0.2.1") == origin("192.0.2.1")
     assert origin(None) == origin("") == "unknown"
+
+
+class Plain:
+    """Connections as lists: each open one by its origin, and the waiting ones in the order in which they began to."""
+
+    def __init__(self, limit: int, per_origin: int) -> None:
+        self.limit, self.per_origin = limit, per_origin
+        self.open: list[Slot] = []
+        self.waiting: list[Slot] = []
+
+    def victim(self, client: str) -> Slot | None:
+        """The connection that ends for a new one of a client. None if that is refused, or if there is room."""
+        own = [one for one in self.waiting if one.origin == client]
+        if sum(one.origin == client for one in self.open) < self.per_origin:
+            counts = Counter(one.origin for one in self.waiting)
+            most = max(counts.values(), default=0)
+            own = [one for one in self.waiting if counts[one.origin] == most]
+        return own[0] if own else None
+
+    def full(self, client: str) -> bool:
+        return len(self.open) >= self.limit or sum(one.origin == client for one in self.open) >= self.per_origin
+
+    def close(self, slot: Slot) -> None:
+        self.open.remove(slot)
+        if slot in self.waiting:
+            self.waiting.remove(slot)
+
+
+@given(
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["new", "new", "busy", "idle", "close"])), max_size=40),
+)
+def test_connections_are_bounded_in_total_and_per_origin_and_the_idle_ones_make_room(
+    limit: int, per_origin: int, steps: list[tuple[str, str]]
+) -> None:
+    connections, plain = Connections(limit, per_origin), Plain(limit, per_origin)
+    for client, step in steps:
+        if step == "new":
+            full, waits = plain.full(client), list(plain.waiting)
+            slot = connections.admit(client, lambda: None)
+            assert (slot is None) == (full and plain.victim(client) is None)
+            gone = [one for one in waits if one not in connections._open.get(one.origin, ())]
+            if full and slot is not None:
+                assert len(gone) == 1
+                counts = Counter(one.origin for one in waits)
+                assert gone[0].origin == client or counts[gone[0].origin] == max(counts.values())
+                assert gone[0] is next(one for one in waits if one.origin == gone[0].origin)
+            else:
+                assert gone == []
+            for one in gone:
+                plain.close(one)
+            if slot is not None:
+                plain.open.append(slot)
+                plain.waiting.append(slot)
+        elif own := [one for one in plain.open if one.origin == client]:
+            slot = own[0]
+            if step == "close":
+                connections.release(slot)
+                plain.close(slot)
+            else:
+                connections.set_waiting(slot, step == "idle")
+                if slot in plain.waiting and step == "busy":
+                    plain.waiting.remove(slot)
+                elif slot not in plain.waiting and step == "idle":
+                    plain.waiting.append(slot)
+        assert len(connections) == len(plain.open) <= limit
+        assert all(count <= per_origin for count in Counter(one.origin for one in plain.open).values())
