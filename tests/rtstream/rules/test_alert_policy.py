@@ -125,3 +125,16 @@ def test_an_alert_that_skips_late_scenes_fires_only_on_live_ones() -> None:
     for wrong in ("later", 1, True, []):
         with pytest.raises(ValueError, match="late must be 'fire' or 'skip'"):
             options({"late": wrong or "no"})
+
+
+def test_quiet_hours_are_read_with_and_without_a_place() -> None:
+    entries = [{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}, {"start": "12:00", "end": "13:30"}]
+    berlin, utc = options({"quiet_hours": entries}).quiet
+    assert (berlin.start, berlin.end, berlin.timezone) == (time(22), time(7), "Europe/Berlin")
+    assert (utc.start, utc.end, utc.timezone) == (time(12), time(13, 30), "UTC")
+
+
+@pytest.mark.parametrize("entry", [{"start": "22:00+01:00", "end": "07:00"}, {"start": "22:00", "end": "07:00Z"}])
+def test_quiet_hours_with_an_offset_are_refused(entry: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="must not carry a time zone"):
+        options({"quiet_hours": [entry]})

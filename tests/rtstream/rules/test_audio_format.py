@@ -59,3 +59,10 @@ def test_every_arrangement_of_ac3_is_counted_with_its_bass_channel(
     tail = int(f"{bits}{lfe}".ljust(16, "0"), 2).to_bytes(2, "big")
     head = bytes.fromhex("0b77a5df0040") + tail
     assert audio_format("ac3", head.ljust(HEADER_BYTES, b"\0")) == AudioFormat(48000, channels + lfe)
+
+
+@pytest.mark.parametrize("version", range(32))
+def test_the_version_of_a_stream_tells_ac3_and_eac3_apart(version: int) -> None:
+    head = bytes.fromhex("0b7702ff") + b"\x3f" + bytes([version << 3 | 7]) + b"\xff\x00"
+    assert (audio_format("ac3", head.ljust(HEADER_BYTES, b"\0")) is not None) == (version <= 10)
+    assert (audio_format("eac3", head.ljust(HEADER_BYTES, b"\0")) is not None) == (version > 10)

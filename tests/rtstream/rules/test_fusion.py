@@ -78,3 +78,17 @@ def test_joining_loses_no_time_and_never_the_best_score(parts: list[tuple[str, i
         assert any(hit.place == part.place and hit.start <= part.start and part.end <= hit.end for hit in hits)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     assert max((hit.score for hit in hits), default=0) == max((part.score for part in moments), default=0)
+
+
+@pytest.mark.parametrize(("cosine", "share"), [(0.4, 0.5), (0.0, 1.0), (0.9, 0.0), (1.0, 1.0)])
+def test_a_score_is_the_weighted_mean_of_meaning_and_words(cosine: float, share: float) -> None:
+    mean = (cosine * 1 + share * fusion.WORD_WEIGHT) / (1 + fusion.WORD_WEIGHT)
+    assert fusion.score(cosine, share, by_meaning=True) == pytest.approx(mean)
+    assert fusion.score(None, share, by_meaning=True) <= fusion.score(1.0, share, by_meaning=True)
+
+
+def test_a_search_is_weak_below_a_score_that_words_alone_do_not_reach() -> None:
+    border = fusion.WEAK / (1 + fusion.WORD_WEIGHT)
+    assert fusion.is_weak(border - 0.01)
+    assert not fusion.is_weak(border)
+    assert not fusion.is_weak(1.0)

@@ -166,3 +166,9 @@ def test_any_phrase_and_text_can_be_given(phrase: str, text: str) -> None:
 def test_marks_before_the_first_letter_or_digit_do_not_count(mark: str) -> None:
     assert fold(f"{mark}5 or 7").chars == fold("5 or 7").chars
     assert fold(f"{mark}door").chars == "door"
+
+
+@pytest.mark.parametrize("text", ["30cm", "a b 30cm", "a, b-c 7 of 30cm each"])
+def test_letters_that_touch_a_number_are_a_word_anywhere_in_a_text(text: str) -> None:
+    assert find("cm", fold(text)) is not None
+    assert find("30", fold(text)) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtstream.errors import InvalidRequest
-from rtstream.rules.source_options import check_listening, parse_ports, rtsp_transport
+from rtstream.rules.source_options import check_listening, invents_times, parse_ports, rtsp_transport
 from rtstream.rules.source_urls import parse_source
 
 
@@ -96,3 +96,8 @@ def test_a_setting_that_names_no_port_is_refused(setting: str) -> None:
 )
 def test_the_transport_of_rtsp_is_taken_from_the_query(query: str, split: tuple[str, str]) -> None:
     assert rtsp_transport(query) == split
+
+
+@pytest.mark.parametrize(("code", "invents"), [(0xB3, False), (0xBA, False), (0xBB, False), (0xB2, True), (0x09, True)])
+def test_raw_video_invents_its_times_and_a_program_stream_does_not(code: int, invents: bool) -> None:
+    assert invents_times(bytes([0, 0, 1, code, 0])) == invents
