@@ -64,8 +64,13 @@ async def scenes(engine: Engine, stream_id: str, index_id: str) -> list[Scene]:
     return sorted(found, key=lambda scene: scene.start)
 
 
+STORAGE = ("database_unavailable", "disk_full", "disk_error")
+
+
 async def codes(engine: Engine, stream_id: str) -> list[str]:
-    return [reason.code for reason in (await engine.streams.get(stream_id)).health.reasons]
+    """The codes of the storage in the health of a stream. A busy machine may add others."""
+    health = (await engine.streams.get(stream_id)).health
+    return [reason.code for reason in health.reasons if reason.code in STORAGE]
 
 
 async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_database(
@@ -88,8 +93,9 @@ async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_datab
         assert reasons == ["database_unavailable"]
         stream = await engine.streams.get(stream.id)
         assert (stream.health.state, stream.status) == ("connected", "connected")
-        assert "locked by another program" in stream.health.reason
-        assert stream.health.reasons[0].next_step
+        found = next(reason for reason in stream.health.reasons if reason.code in STORAGE)
+        assert "locked by another program" in found.text
+        assert found.next_step
         assert [reason.code for reason in (await engine.info()).reasons] == ["database_unavailable"]
         with pytest.raises(DatabaseUnavailable):
             await engine.streams.update(stream.id, name="Other")
@@ -97,7 +103,7 @@ async def test_nothing_is_lost_while_another_program_holds_the_lock_of_the_datab
         assert len(await scenes(engine, stream.id, index_id)) == before
 
     await eventually(lambda: codes(engine, stream.id), lambda seen: not seen, what="the end of the problem")
-    assert (await engine.streams.get(stream.id)).health.reason == ""
+    assert "locked" not in (await engine.streams.get(stream.id)).health.reason
     await eventually(lambda: engine.queue.waiting, lambda count: not count)
     after = await scenes(engine, stream.id, index_id)
     assert len(after) >= before + 4
