@@ -68,7 +68,9 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--warm", type=float, default=2.0, help="minutes that are not compared")
+    parser.add_argument(
+        "--warm", type=float, default=4.0, help="minutes in which pools and caches fill, which are not compared"
+    )
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--clients", type=int, default=10)
