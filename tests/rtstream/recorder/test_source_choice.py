@@ -67,7 +67,7 @@ def variants(folder: Path, order: Sequence[int], sized: bool) -> set[str]:
     ("order", "max_height", "read"),
     [((160, 320, 240), 0, 320), ((320, 240, 160), 150, 240), ((240, 160, 320), 20, 160)],
 )
-@pytest.mark.parametrize("sized", [True, False], ids=["sizes", "bandwidths"])
+@pytest.mark.parametrize("sized", [True, pytest.param(False, marks=pytest.mark.long)], ids=["sizes", "bandwidths"])
 def test_the_best_variant_that_fits_is_read(
     order: tuple[int, ...], max_height: int, read: int, sized: bool, tmp_path: Path
 ) -> None:
