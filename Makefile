@@ -5,21 +5,25 @@ BIN := $(VENV)/bin
 # Most tests wait for something most of the time, so more of them run at once than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
 # Each worker begins with tests that follow each other, which share fixtures, and takes over others when it is done.
-# Types are checked in as many processes as there are cores.
-PYRIGHT := $(BIN)/pyright --threads $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)') --pythonpath $(BIN)/python
+PYRIGHT := $(BIN)/pyright --pythonpath $(BIN)/python
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # Where it is set, each program that a test starts would compile the whole project again.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo check test test-long lint style docs migration bench setup clean
+.PHONY: demo check types units test test-long lint style docs migration bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
 
 check: $(VENV)/.dev style  ## lint, types of the product and the unit tests: the fast check before each commit
+	@$(MAKE) -j2 --output-sync types units ARGS='$(ARGS)'
+
+types: $(VENV)/.dev
 	$(PYRIGHT) server tools resources rtstream
-	$(PYTEST) -m "unit and not long" $(ARGS)
+
+units: $(VENV)/.dev
+	$(BIN)/pytest -n auto --dist worksteal -m "unit and not long" $(ARGS)
 
 test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.py -k name" runs only these tests
 	$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PYTEST))

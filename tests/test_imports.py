@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.syntax import parsed
+
 ROOT = Path(__file__).parents[1]
 OURS = ("server", "tools", "resources", "rtstream")
 FOUNDATION = (
@@ -82,7 +84,7 @@ def shown(path: Path) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -173,7 +175,7 @@ def engine_imports() -> Iterator[tuple[Path, str, str, str]]:
     """Path, own unit, imported module and imported name of every import of one engine unit by another."""
     for path in modules_of("rtstream/engine"):
         own = path.relative_to(ENGINE).parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Import):
                 wrong = [alias.name for alias in node.names if alias.name.startswith("rtstream.engine")]
                 assert wrong == [], f"{shown(path)} imports {wrong} as a module"
@@ -202,7 +204,7 @@ def test_packages_of_the_engine_reach_each_other_only_through_what_they_export()
 
 def exports(init: Path) -> set[str]:
     """The names in ``__all__``."""
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+    for node in parsed(init).body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             return set(ast.literal_eval(node.value))
     return set()
@@ -255,7 +257,7 @@ MAY_TOUCH_FILES = {
 
 def file_accesses(path: Path) -> Iterator[tuple[str, int]]:
     """The calls in a module that may touch files, with their lines."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             if called in FILE_CALLS:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.syntax import parsed
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PACKAGES = ("server", "tools", "resources", "rtstream")
@@ -40,7 +42,7 @@ def has_logic(path: Path) -> bool:
 
     Modules of types are exempt: their classes have fields, methods without a body, and an ``__init__`` at most.
     """
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             body = [one for one in node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
             if body:
@@ -89,7 +91,7 @@ def test_every_function_fits_a_screen() -> None:
         f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
         for folder in (*PACKAGES, "tests", "benchmarks", "scripts")
         for path in (ROOT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := length(node)) > MAX_BODY
     ]
     assert not long
@@ -128,7 +130,7 @@ def test_no_test_sleeps_to_wait() -> None:
     for path in TESTS.rglob("*.py"):
         name = path.relative_to(TESTS).as_posix()
         if name not in SLEEPS:
-            found = list(sleeps(ast.parse(path.read_text(encoding="utf-8"))))
+            found = list(sleeps(parsed(path)))
             assert not found, f"{name}:{found}: wait for the event, or use tests.waiting.eventually"
 
 
@@ -137,7 +139,7 @@ def test_every_long_test_is_documented() -> None:
     long = {
         node.name
         for path in TESTS.rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and any("pytest.mark.long" in ast.unparse(one) for one in node.decorator_list)
     }

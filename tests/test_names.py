@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import syntax
+
 ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "docs" / "developers" / "style.md"
 PACKAGES = ("rtstream", "server", "tools", "resources")
@@ -68,7 +70,7 @@ def test_the_nouns_are_in_order() -> None:
 
 @cache
 def parsed() -> list[tuple[str, ast.Module]]:
-    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in modules()]
+    return [(path.relative_to(ROOT).as_posix(), syntax.parsed(path)) for path in modules()]
 
 
 def defined(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -155,7 +157,7 @@ NAMED_OTHERWISE = {"db"}
 
 
 def test_the_attributes_of_the_engine_are_named_after_their_classes() -> None:
-    tree = ast.parse((ROOT / "rtstream" / "engine" / "engine.py").read_text(encoding="utf-8"))
+    tree = syntax.parsed(ROOT / "rtstream" / "engine" / "engine.py")
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):

@@ -30,7 +30,7 @@ from rtstream.messages import (
         RecorderHealth("error", "no stream", 3, {"width": 1}, "no_source", [HealthNote("a", "note", "b")]),
         RecordingStarted("rec-1", 1.5, "avc1", b"\n\x00binary\n"),
         FrameTaken(1.0, ["a", "b"], 320, 180, b""),
-        RecorderStats(0.5, 10, {"frames": 2.0}),
+        RecorderStats(0.5, {"frames": 2.0}, {"video": {"received": 10, "stored": 8, "dropped": {"early": 2}}}),
         SetTaps({"a": {"interval_s": 0.5, "max_side": 640}}, audio=True),
         ReleaseRecorder(60),
         StopRecorder(),

@@ -55,7 +55,7 @@ def test_searches_and_the_journal_have_bounds_of_their_own() -> None:
         for number in (0, MAX_HITS + 1):
             with pytest.raises(ValidationError):
                 body.model_validate({"query": "door", field: number})
-    ReadJournal(limit=MAX_ENTRIES)
+    ReadJournal.model_validate({"limit": MAX_ENTRIES})
     for number in (0, MAX_ENTRIES + 1):
         with pytest.raises(ValidationError):
-            ReadJournal(limit=number)
+            ReadJournal.model_validate({"limit": number})

@@ -69,10 +69,10 @@ def segments(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes
     return hls_segments(clip, tmp_path_factory.mktemp("hls") / "cut")[1][:4]
 
 
-def spec(url: str, folder: Path, **settings: object) -> RecorderSpec:
+def spec(url: str, folder: Path, **settings: Any) -> RecorderSpec:
     return RecorderSpec(
         "rts-test", url, ["video", "audio"], True, str(folder), 4.0, 2.0, 4.0, **(ONLY_ALLOWED | settings)
-    )  # type: ignore[arg-type]
+    )
 
 
 def read_all(url: str, folder: Path) -> int:

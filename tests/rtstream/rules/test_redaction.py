@@ -122,8 +122,8 @@ def test_redacting_never_fails_and_settles(text: str) -> None:
     assert redact(once) == once
 
 
-def test_redacting_a_megabyte_is_quick() -> None:
-    for text in ("a." * 500_000, "key=" * 250_000, "://" * 300_000, "a:b" * 300_000, "rtsp://" + "a:b@" * 250_000):
+def test_redacting_a_long_text_takes_linear_time() -> None:
+    for text in ("a." * 100_000, "key=" * 50_000, "://" * 60_000, "a:b" * 60_000, "rtsp://" + "a:b@" * 50_000):
         began = time.perf_counter()
         redact(text)
         assert time.perf_counter() - began < 5  # quadratic work would take minutes

@@ -175,7 +175,7 @@ def test_no_mixture_of_markup_becomes_a_link(text: str) -> None:
 def test_a_long_text_is_neutralised_in_linear_time() -> None:
     for part in ("]", "] ", "]\\", "<", "&", "www", "http:", "a@", "tcp://", "\\/", "a.\\", "tcp://_www.", "é.é"):
         began = time.monotonic()
-        neutralise_markdown(part * 200_000)
+        neutralise_markdown(part * 40_000)
         assert time.monotonic() - began < 10
 
 
