@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from rtstream.client.markdown import quoted
 from rtstream.json_types import JsonObject
-from rtstream.models import ConnectStream, MediaTrack, Stream
+from rtstream.models import ConnectStream, MediaTrack, Stream, TrackPackets
 from tools._framework.confirmation import listed
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import Range, StreamId, name, note, ranges
@@ -42,6 +42,8 @@ class StreamResult(StreamInfo):
     """A live stream with the progress of its indexes."""
 
     indexes: list[IndexState]
+    problems: list[str] | None = Field(None, description="Problems and notes of the stream, with their codes.")
+    packets: list[str] | None = Field(None, description="Packets of each track: received, stored and dropped.")
     now: float = Field(description="Current time, Unix seconds.")
 
 
@@ -83,17 +85,20 @@ async def connect_stream(
     ctx: ToolContext,
     url: Annotated[
         str,
-        Field(description="rtsp://, rtmp://, http(s)://, srt://, tcp:// or udp://. Credentials stay hidden."),
+        Field(description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// URL. Credentials stay hidden."),
     ],
     name: Annotated[str | None, Field(description="Short name.")] = None,
     audio: Annotated[bool, Field(description="Include the audio.")] = False,
     record: Annotated[bool, Field(description="Keep the recording.")] = True,
-    tracks: Annotated[str | None, Field(description="Such as v2,a1 or de or 720p.")] = None,
+    tracks: Annotated[
+        str | None,
+        Field(description="Tracks to read, such as v2,a1 or de or 720p. Default: the best video and the main audio."),
+    ] = None,
 ) -> ConnectedStream:
-    """Connect a live video source (camera, broadcast) and start recording it.
+    """Connect a live video source (camera, broadcast, screen) and start recording it.
 
-    Use this when list_streams does not show the URL. Returns once the source responds.
-    Call look or index_visuals next.
+    Use this when list_streams does not show the user's URL. Returns once the source responds, or explains why it
+    could not be opened. Call look or index_visuals next.
     """
     request = ConnectStream(
         url=url,
@@ -138,6 +143,8 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
     fields = _fields(stream)
     if tracks := _tracks(stream):
         fields["media"] = f"{fields['media']}; tracks (* is read): {', '.join(tracks)}"
+    fields["problems"] = [_shown(f"{each.code}: {each.text}") for each in stream.health.reasons] or None
+    fields["packets"] = [_packets(*each) for each in stream.health.packets.items()] or None
     return StreamResult(**fields, indexes=[index_state(index) for index in stream.indexes], now=_now())
 
 
@@ -265,6 +272,15 @@ def _track(track: MediaTrack) -> str:
     rate = f"{track.bit_rate / 1000:.0f} kbit/s" if track.bit_rate else ""
     parts = (track.id, track.codec, size, rate, track.language, track.name)
     return ("* " if track.chosen else "") + " ".join(part for part in parts if part)
+
+
+def _packets(kind: str, counts: TrackPackets) -> str:
+    dropped = "".join(f", {count} dropped ({reason})" for reason, count in counts.dropped.items())
+    return _shown(f"{kind}: {counts.received} received, {counts.stored} stored{dropped}")
+
+
+def _shown(text: str) -> str:
+    return note(text) or ""
 
 
 def _now() -> float:

@@ -173,9 +173,8 @@ class Session:
                 self._restart("the source's clock moved")
         if index == self._video:
             dts = packet.dts
-            if (dts is None or (self._undated and is_stale(dts, packet.pts, packet.time_base))) and len(
-                self._undated
-            ) < UNDATED:
+            undated = dts is None or (bool(self._undated) and is_stale(dts, packet.pts, packet.time_base))
+            if undated and len(self._undated) < UNDATED:
                 self._undated.append(packet)
                 return
             if dts is not None and self._undated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mcp import Client
 
+from rtstream.messages import RecorderHealth, RecorderStats
 from tests.server.mcp_servers import Served, call, refusal
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +20,20 @@ async def test_streams_are_listed_and_shown_without_their_credentials(served: Se
     assert (shown["status"], shown["health"], shown["recorded"]) == ("stopped", "stopped", [])
     assert "secret" not in str(shown)
     assert (await call(client, "stop_stream", stream_id=yard))["status"] == "stopped"
+
+
+async def test_a_stream_is_shown_with_its_problems_and_the_packets_of_its_tracks(
+    served: Served, client: Client
+) -> None:
+    stream_id = await served.add_stream("Front door")
+    served.engine.health.add(stream_id, "Front door", "rtsp://h/x")
+    silent = RecorderHealth("connected", "the source sends no audio at present", code="track_silent")
+    await served.engine.recorder_events.handle(stream_id, silent)
+    tracks = {"video": {"received": 90, "stored": 80, "dropped": {"before_keyframe": 10}}}
+    await served.engine.recorder_events.handle(stream_id, RecorderStats(0.25, {}, tracks))
+    shown = await call(client, "get_stream", stream_id=stream_id)
+    assert shown["problems"] == ["track_silent: the source sends no audio at present"]
+    assert shown["packets"] == ["video: 90 received, 80 stored, 10 dropped (before_keyframe)"]
 
 
 async def test_a_limit_is_set_changed_and_removed_by_itself(served: Served, client: Client) -> None:
