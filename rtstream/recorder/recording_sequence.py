@@ -152,7 +152,7 @@ class RecordingSequence:
         try:
             self._recording.add(packet, is_video, dts, pts)
             self._refused = 0
-            self._flows[is_video].accept(time.monotonic())
+            self._flows[is_video].stored += 1
             if self._unstored and self._recording.closed_segments:
                 self._unstored = False
                 self._health.resume()
@@ -204,9 +204,12 @@ class RecordingSequence:
             name=spec.stream_name,
             url=show_url(spec.url),
             sync=self._sync,
-            on_written=lambda is_video: self._flows[is_video].write(time.monotonic()),
+            on_written=self._note_written,
             formats=formats._replace(configuration=configuration or formats.configuration),
         )
+
+    def _note_written(self, is_video: bool) -> None:
+        self._flows[is_video].fragments += 1
 
     def _recording_failed(self, exc: Exception, retry_s: float) -> None:
         recording, self._recording = self._recording, None

@@ -144,7 +144,7 @@ class Session:
             FormatChanged: The source has to be opened again.
         """
         index = packet.stream_index
-        self._flows[index].arrive(time.monotonic(), packet.is_keyframe)
+        self._flows[index].received += 1
         self._live = False
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
@@ -264,6 +264,7 @@ class Session:
         is_video = index == self._video
         if is_video and self._sampler is not None and self._gop is not None:
             if packet.is_keyframe:
+                self._flows[index].keyframes += 1
                 self._check_format(packet)
             elif reason := self._sampler.keyframes_missing(at):
                 raise FormatChanged(reason)
@@ -415,13 +416,13 @@ class Session:
         now = time.monotonic()
         for index, flow in self._flows.items():
             flow.still = index == self._video and self._still
-            lack = None if flow.still else flow.lack(now)
+            lack = flow.look(now)
             # A silent track that is not in the recording is shown already.
             shown = index == self._audio and self._recordings.audio_is_silent
             if shown and not (lack and lack.code == HealthCode.TIMES_UNUSABLE):
                 continue
             if flow.kind not in self.source.unrecordable:
-                self.health.problem(flow.kind, lack)
+                self.health.problem(flow.kind, None if flow.still else lack)
 
     @property
     def reached(self) -> float:

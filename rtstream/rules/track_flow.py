@@ -28,10 +28,21 @@ class Lack(NamedTuple):
     """A sentence for people."""
 
 
+class Counts(NamedTuple):
+    """The counters of a track at one moment."""
+
+    received: int
+    stored: int
+    keyframes: int
+    fragments: int
+    unfit: int
+
+
 class TrackFlow:
     """Counts the packets of a track over all connections, and watches over the storage of the present one.
 
-    Times are monotonic seconds.
+    The counters are plain numbers, because they change with each packet. ``look`` compares them with those of its last
+    call. Times are monotonic seconds.
 
     Args:
         kind: ``video`` or ``audio``.
@@ -42,46 +53,31 @@ class TrackFlow:
         self.kind = kind
         self.received = 0
         self.stored = 0
+        """Packets that were added to a recording."""
+        self.keyframes = 0
+        self.fragments = 0
+        """Written fragments with packets of the track."""
         self.dropped: dict[str, int] = {}
         """Packets that were not stored, by reason."""
         self.still = False
         """Whether the source sends none at present because nothing changes, as a shared screen does."""
-        self._gaps: deque[tuple[float, float]] = deque(maxlen=BUCKETS)  # start of each bucket, and its longest gap
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=BUCKETS)  # end of each bucket, and its longest gap
         self.connect(now)
 
     def connect(self, now: float) -> None:
-        """Begin with a new connection or recording. Nothing is overdue yet."""
-        self._arrived_at = self._accepted_at = self._written_at = self._keyframe_at = now
-        self._keyframes = self._accepted = 0
+        """Begin with a new connection. Nothing is overdue yet."""
+        self._before = self._counts()
+        self._arrived_at = self._stored_at = self._written_at = now
+        self._first_stored = self.stored
+        self._first_keyframe = self.keyframes
         self._bucket_ends, self._longest = now + BUCKET_S, 0.0
-
-    def arrive(self, now: float, is_keyframe: bool) -> None:
-        """Count a packet that arrived."""
-        self.received += 1
-        gap = now - self._arrived_at
-        if gap > self._longest:
-            self._longest = gap
-        self._arrived_at = now
-        if is_keyframe:
-            self._keyframe_at = now
-            self._keyframes += 1
-        if now > self._bucket_ends:
-            self._gaps.append((self._bucket_ends, self._longest))
-            self._bucket_ends, self._longest = now + BUCKET_S, 0.0
-
-    def accept(self, now: float) -> None:
-        """Count a packet that was added to a recording."""
-        self.stored += 1
-        self._accepted += 1
-        self._accepted_at = now
 
     def drop(self, reason: str) -> None:
         """Count a packet that was not stored."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    def write(self, now: float) -> None:
-        """Note that a fragment of the track was written."""
-        self._written_at = now
+    def _counts(self) -> Counts:
+        return Counts(self.received, self.stored, self.keyframes, self.fragments, self.dropped.get(TIMES, 0))
 
     @property
     def counts(self) -> JsonObject:
@@ -94,23 +90,40 @@ class TrackFlow:
         }
 
     def longest_gap_s(self, now: float) -> float:
-        """Return the longest time between two packets in the last ten minutes, in seconds."""
+        """Return the longest time without a packet in the last ten minutes, in seconds, as exact as the looks."""
         since = now - BUCKET_S * BUCKETS
-        return max([self._longest, *(gap for at, gap in tuple(self._gaps) if at >= since)])
+        return max([self._longest, *(gap for at, gap in self._gaps if at >= since)])
 
-    def lack(self, now: float) -> Lack | None:
-        """Return why the track is not stored at present, or None if it is, or is not overdue yet."""
-        silent_s, rejected_s = now - self._arrived_at, now - self._accepted_at
-        unusable = self.dropped.get(TIMES, 0) > 0 and rejected_s > UNUSABLE_S and silent_s < UNUSABLE_S
-        if unusable and self._keyframes:
+    def look(self, now: float) -> Lack | None:
+        """Return why the track is not stored at present, or None if it is, or is not overdue yet.
+
+        To be called every few seconds.
+        """
+        counts, before = self._counts(), self._before
+        self._before = counts
+        if counts.received > before.received:
+            self._note_gap(now)
+        if counts.stored > before.stored:
+            self._stored_at = now
+        if counts.fragments > before.fragments:
+            self._written_at = now
+        unfit = counts.unfit - before.unfit
+        if now - self._stored_at > UNUSABLE_S and 2 * unfit > counts.received - before.received:
             text = f"the times of the source's {self.kind} do not fit together, so it cannot be stored"
             return Lack(HealthCode.TIMES_UNUSABLE, text)
         allowed_s = max(PROMISE_S, 2 * self.longest_gap_s(now))
         if now - self._written_at <= allowed_s:
             return None
-        if silent_s > allowed_s:
+        if now - self._arrived_at > allowed_s:
             return Lack(HealthCode.TRACK_SILENT, f"the source sends no {self.kind} at present")
-        if self.kind == "video" and now - self._keyframe_at > allowed_s and not self._accepted:
+        if self.kind == "video" and counts.keyframes == self._first_keyframe and counts.stored == self._first_stored:
             text = "the source has sent no keyframe yet, and a recording can only begin with one"
             return Lack(HealthCode.NO_KEYFRAME, text)
         return Lack(HealthCode.RECORDING_STALLED, f"{self.kind} arrives but is not stored")
+
+    def _note_gap(self, now: float) -> None:
+        self._longest = max(self._longest, now - self._arrived_at)
+        self._arrived_at = now
+        if now > self._bucket_ends:
+            self._gaps.append((self._bucket_ends, self._longest))
+            self._bucket_ends, self._longest = now + BUCKET_S, 0.0

@@ -22,7 +22,7 @@ class Sent(Outbox):
 def test_changes_are_reported_at_once_and_a_healthy_stream_now_and_then() -> None:
     sent, flows = Sent(), {kind: TrackFlow(kind, 0.0) for kind in ("video", "audio")}
     statistics = Statistics(sent, flows)
-    flows["video"].arrive(1.0, is_keyframe=True)
+    flows["video"].received += 1
     for _ in range(2 * QUIET_TICKS):
         statistics.report(0.1)
     assert len(sent.messages) == 3  # the first, and two later ones
