@@ -54,6 +54,12 @@ def memory() -> Connection:
     return opened(_empty())
 
 
+def close(conn: Connection) -> None:
+    """Close a database in memory, whose pool would otherwise keep it open."""
+    conn.close()
+    conn.engine.dispose()
+
+
 def content(conn: Connection) -> bytes:
     """The content of a database in memory, as a backup."""
     plain = conn.connection.driver_connection

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rtstream.store import journal
 from rtstream.store.journal import Entry, Filter
-from tests.machines import LONG, memory, run
+from tests.machines import LONG, close, memory, run
 
 CHANNELS = ["alert", "health", "scene_index"]
 entries = st.builds(
@@ -30,7 +30,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.cursors = [0, 0]
 
     def teardown(self) -> None:
-        self.conn.close()
+        close(self.conn)
 
     def note(self, numbers: list[int], some: list[Entry]) -> None:
         last = self.written[-1][0] if self.written else 0

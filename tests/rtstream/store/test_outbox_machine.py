@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rtstream.rules.delivery import DELAYS_S, next_attempt, wait_s
 from rtstream.store import deliveries
-from tests.machines import LONG, add_alerts, memory, run
+from tests.machines import LONG, add_alerts, close, memory, run
 
 ALERTS = ["alert-1", "alert-2"]
 
@@ -41,7 +41,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.now = 1e9
 
     def teardown(self) -> None:
-        self.conn.close()
+        close(self.conn)
 
     def pending(self, alert_id: str) -> list[str]:
         own = [(one.seq, key) for key, one in self.known.items() if one.alert_id == alert_id]

@@ -20,7 +20,7 @@ from rtstream.rules.recording_log import (
 from rtstream.store import recording_logs, recordings
 from rtstream.store.recording_logs import LogPiece
 from rtstream.store.tables import segments, streams
-from tests.machines import LONG, add_stream, content, memory, opened, run
+from tests.machines import LONG, add_stream, close, content, memory, opened, run
 
 STREAM = "rts-1"
 FILE_S = 3
@@ -63,7 +63,7 @@ class ProjectionMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.all_lines_once_are_the_model()
-        self.conn.close()
+        close(self.conn)
 
     @rule()
     def open(self) -> None:
@@ -121,7 +121,7 @@ class ProjectionMachine(RuleBasedStateMachine):
     @rule(empty=st.booleans())
     def lose_the_database(self, empty: bool) -> None:
         """An old or an empty database takes the place of the current one."""
-        self.conn.close()
+        close(self.conn)
         self.conn = memory() if empty else opened(self.backup)
         if empty:
             add_stream(self.conn, STREAM)
@@ -183,4 +183,4 @@ def test_the_rows_of_a_recording_are_removed_and_entered_again() -> None:
     assert conn.execute(streams.select()).one().recorded_bytes == 5
     recording_logs.start_over(conn, STREAM, "rec")
     assert conn.execute(streams.select()).one().recorded_bytes == 0
-    conn.close()
+    close(conn)

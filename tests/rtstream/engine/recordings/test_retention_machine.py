@@ -20,7 +20,7 @@ from rtstream.states import PinKind
 from rtstream.store import recordings, streams
 from rtstream.store.tables import segments
 from rtstream.store.tables import streams as stream_table
-from tests.machines import LONG, add_stream, memory, run
+from tests.machines import LONG, add_stream, close, memory, run
 
 STREAMS = ["rts-1", "rts-2"]
 FILE_S = 60.0
@@ -60,7 +60,7 @@ class RetentionMachine(RuleBasedStateMachine):
         self.conn.commit()
 
     def teardown(self) -> None:
-        self.conn.close()
+        close(self.conn)
 
     @rule(stream_id=st.sampled_from(STREAMS), size=st.integers(1, 50), pause_s=st.sampled_from([0.0, 0.0, 300.0]))
     def record(self, stream_id: str, size: int, pause_s: float) -> None:
