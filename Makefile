@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo check types units test test-long lint style docs migration bench setup clean
+.PHONY: demo check types units test all-types all-tests test-long lint style docs migration bench setup clean
 
 demo: $(VENV)/.local  ## a live stream, watched and alerted on, driven by a real MCP client
 	@$(BIN)/rtstream-mcp demo $(ARGS) || [ $$? -eq 130 ]  # Ctrl-C is how it ends
@@ -25,8 +25,14 @@ types: $(VENV)/.dev
 units: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist worksteal -m "unit and not long" $(ARGS)
 
-test: $(VENV)/.dev $(if $(ARGS),,lint)  ## lint, then all tests; ARGS="tests/x.py -k name" runs only these tests
-	$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PYTEST))
+test: $(VENV)/.dev $(if $(ARGS),,style)  ## lint, types and all tests; ARGS="tests/x.py -k name" runs only these tests
+	$(if $(ARGS),$(BIN)/pytest $(ARGS),@$(MAKE) -j2 all-types all-tests)
+
+all-types: $(VENV)/.dev
+	nice $(PYRIGHT)
+
+all-tests: $(VENV)/.dev
+	$(PYTEST)
 
 test-long: $(VENV)/.dev  ## the tests that take minutes; see docs/developers/testing.md
 	$(BIN)/pytest -n auto -m long $(ARGS)
