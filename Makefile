@@ -29,7 +29,7 @@ test: $(VENV)/.dev $(if $(ARGS),,style)  ## lint, types and all tests; ARGS="tes
 	$(if $(ARGS),$(BIN)/pytest $(ARGS),@$(MAKE) -j2 all-types all-tests)
 
 all-types: $(VENV)/.dev
-	nice $(PYRIGHT)
+	nice -n 19 $(PYRIGHT)
 
 all-tests: $(VENV)/.dev
 	$(PYTEST)
