@@ -124,6 +124,10 @@ class ClockReached:
     kind: ClassVar[str] = "clock"
 
 
+AUDIO_BYTES_PER_S = 32_000
+"""Bytes of the payload of ``AudioTaken`` for each second: 16 kHz mono, 16 bit."""
+
+
 @dataclass
 class AudioTaken:
     """Decoded audio. The payload is 16 kHz mono, signed 16-bit little-endian samples that begin at ``time``."""

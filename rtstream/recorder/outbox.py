@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from rtstream.messages import (
+    AUDIO_BYTES_PER_S,
     AudioTaken,
     ClockReached,
     FrameTaken,
@@ -22,7 +23,6 @@ from rtstream.messages import (
 SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio; the oldest are dropped first
 SAMPLES = 512
 CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is cut off
-AUDIO_BYTES_PER_S = 32_000
 _IN_ORDER = (FrameTaken, AudioTaken, ClockReached, RecorderStats, RecordingEnded)
 
 

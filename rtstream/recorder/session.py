@@ -411,12 +411,12 @@ class Session:
     def check(self) -> None:
         """Show in health which tracks are not stored although they should be. May run concurrently with the others."""
         self.health.expire()
-        if not self._spec.record or self.health.paused:
-            return
         now = time.monotonic()
         for index, flow in self._flows.items():
             flow.still = index == self._video and self._still
-            lack = flow.look(now)
+            lack = flow.look(now)  # also during a pause, which would otherwise count as one of the source
+            if not self._spec.record or self.health.paused:
+                continue
             # A silent track that is not in the recording is shown already.
             shown = index == self._audio and self._recordings.audio_is_silent
             if shown and not (lack and lack.code == HealthCode.TIMES_UNUSABLE):

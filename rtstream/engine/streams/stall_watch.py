@@ -16,7 +16,6 @@ from rtstream.states import HealthCode, HealthState, TranscriptState
 LOOK_EVERY_S = 2.5
 FAILURES = 2
 """Consecutive failures of a receiver that are a problem. A single one may be a restart of it."""
-BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
 
 
 class StallWatch:
@@ -32,6 +31,7 @@ class StallWatch:
         self._visual = visual
         self._transcribers = transcribers
         self._webhooks = webhooks
+        self._looked_at = time.monotonic()
         self._connected: dict[str, float] = {}  # monotonic time since which each stream is connected
         self._worked: dict[tuple[str, str], float] = {}  # monotonic time at which each transcript last worked
 
@@ -53,9 +53,10 @@ class StallWatch:
             since = self._connected.setdefault(stream_id, now)
             found = [*self._indexes(stream_id, health, since, now), *self._transcripts(stream_id, since, now), *failing]
             await self._health.set_stalls(stream_id, found)
-            await self._overloads(stream_id, now)
+            await self._overloads(stream_id)
         self._connected = {key: at for key, at in self._connected.items() if self._health.get(key) is not None}
         self._worked = {key: at for key, at in self._worked.items() if key[0] in self._connected}
+        self._looked_at = now
 
     def _indexes(self, stream_id: str, health: Health, since: float, now: float) -> list[tuple[HealthCode, str]]:
         if "video" in health.packets and health.packets["video"].still:
@@ -75,9 +76,9 @@ class StallWatch:
             if each.stream_id == stream_id and each.attempts >= FAILURES
         ]
 
-    async def _overloads(self, stream_id: str, now: float) -> None:
+    async def _overloads(self, stream_id: str) -> None:
         for index in self._visual.of_stream(stream_id):
-            if now - index.missed_at < LOOK_EVERY_S:
+            if index.missed_at >= self._looked_at:
                 name = index.name or index.id
                 text = f"index '{name}' is slower than the stream, so some windows are looked at later or skipped"
                 await self._health.note(stream_id, HealthCode.OVERLOADED, text)
@@ -90,6 +91,6 @@ class StallWatch:
                 self._worked[key] = now
             failing_s = now - max(since, self._worked.setdefault(key, now))
             failure = transcript.reason if transcript.state is TranscriptState.ERROR else ""
-            if stall := transcript_stall(failure, transcript.waiting / BYTES_PER_S, failing_s):
+            if stall := transcript_stall(failure, transcript.waiting_s, failing_s):
                 found.append(stall)
         return found

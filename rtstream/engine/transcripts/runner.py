@@ -35,7 +35,7 @@ from rtstream.store.queue import WriteQueue
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_S = 32_000  # 16 kHz mono, 16 bit
+BYTES_PER_S = m.AUDIO_BYTES_PER_S
 FINISH_TIMEOUT_S = 20.0
 REOPEN_S = 5.0
 REOPEN_MAX_S = 60.0

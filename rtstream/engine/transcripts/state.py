@@ -47,3 +47,8 @@ class RunningTranscript:
     audio_at: float = field(default_factory=time.monotonic)
     """Monotonic time of the last audio."""
     arrivals: Arrivals = field(default_factory=Arrivals)
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of audio that wait for the speech engine."""
+        return self.waiting / m.AUDIO_BYTES_PER_S

@@ -53,7 +53,7 @@ def test_a_folder_of_a_model_may_only_be_named_by_the_settings(tmp_path: Any) ->
         registry.speech(named, config(allow_models=named))
 
 
-@pytest.mark.parametrize("engine", ["nobody", "anthropic:claude", "local:large"])
+@pytest.mark.parametrize("engine", ["unknown", "anthropic:claude", "local:large"])
 def test_another_speech_engine_is_refused_for_good(engine: str) -> None:
     with pytest.raises(ProviderError) as refused:
         registry.speech(None, config(speech_engine=engine))

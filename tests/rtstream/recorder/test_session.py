@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from rtstream.messages import RecordingEnded, RecordingStarted, SegmentClosed
+from rtstream.messages import RecorderSpec, RecordingEnded, RecordingStarted, SegmentClosed
+from rtstream.recorder import session
+from rtstream.recorder.disk_sync import DiskSync
+from rtstream.recorder.outbox import Outbox
+from rtstream.recorder.source import open_source
+from rtstream.rules.track_flow import TrackFlow
 from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.recorder.recorder_client import Shown, recorder
 
@@ -54,3 +60,23 @@ def test_segments_hold_every_picture_at_the_time_it_happened(
             assert abs(before.start + before.duration - after.start) < 0.001
         ended = client.of(RecordingEnded)[0]
         assert abs(ended.ended_at - segments[-1].start - segments[-1].duration) < 0.001
+
+
+def test_a_pause_of_the_recording_does_not_count_as_a_pause_of_the_source(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RecorderSpec("rts-1", clip.as_uri(), ["video"], True, str(tmp_path))
+    flow = TrackFlow("video", time.monotonic())
+    source = open_source(spec)
+    checked = session.Session(spec, source, Outbox(), DiskSync(), {"video": flow, "audio": TrackFlow("audio", 0.0)})
+    began = time.monotonic()
+    checked.health.pause("the disk is full", "disk_full")
+    for later in range(0, 602, 2):
+        flow.received += 50
+        if later == 600:
+            checked.health.resume()
+        monkeypatch.setattr(session.time, "monotonic", lambda at=began + later: at)
+        checked.check()
+    monkeypatch.undo()
+    assert flow.longest_gap_s(began + 602) < 5
+    source.close()
