@@ -15,14 +15,14 @@ from rtstream.rules.gaps import SET_BACK_S
 from rtstream.store.recordings import RECORDED, SegmentRow
 from rtstream.store.tables import recordings
 
-MOST_TAKES = 2000
+MOST_RECORDINGS = 2000
 """Number of recordings in which steps of the clock are looked for."""
 ENTERED_S = 60.0
 """Seconds within which a recording is entered, unless the database is unavailable for longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class ClockedRecording:
     """A recording on the clock of the computer and in media time, which grows from recording to recording."""
 
     id: str
@@ -31,8 +31,8 @@ class Take:
     media_start: float
 
 
-def newest_takes(conn: Connection, stream_id: str, until_media: float | None = None) -> list[Take]:
-    """Return the recordings of a stream, at most ``MOST_TAKES``, beginning with the one made last.
+def newest_recordings(conn: Connection, stream_id: str, until_media: float | None = None) -> list[ClockedRecording]:
+    """Return the recordings of a stream, at most ``MOST_RECORDINGS``, beginning with the one made last.
 
     Args:
         conn: The connection.
@@ -43,8 +43,8 @@ def newest_takes(conn: Connection, stream_id: str, until_media: float | None = N
     query = select(*columns).where(recordings.c.stream_id == stream_id, recordings.c.ended_at > recordings.c.started_at)
     if until_media is not None:
         query = query.where(until_media >= RECORDED)
-    newest = query.order_by(RECORDED.desc(), recordings.c.started_at.desc()).limit(MOST_TAKES)
-    return [Take(*row) for row in conn.execute(newest)]
+    newest = query.order_by(RECORDED.desc(), recordings.c.started_at.desc()).limit(MOST_RECORDINGS)
+    return [ClockedRecording(*row) for row in conn.execute(newest)]
 
 
 def without_others(
@@ -60,13 +60,13 @@ def without_others(
     """
     others: set[str] = set()
     reached, later = -math.inf, False
-    for take in reversed(newest_takes(conn, stream_id)):
-        before = after_media is not None and take.media_start <= after_media
-        later = later or (not before and take.started_at < reached - SET_BACK_S)
+    for one in reversed(newest_recordings(conn, stream_id)):
+        before = after_media is not None and one.media_start <= after_media
+        later = later or (not before and one.started_at < reached - SET_BACK_S)
         if before or later:
-            others.add(take.id)
+            others.add(one.id)
         else:
-            reached = take.ended_at
+            reached = one.ended_at
     return [one for one in found if one.recording_id not in others]
 
 
@@ -94,18 +94,18 @@ class ClockStep:
 def around_step(conn: Connection, stream_id: str, before: float) -> ClockStep:
     """Return the step after ``before``, which is a Unix time on the clock as it was before the step."""
     since = math.inf
-    for take in newest_takes(conn, stream_id):
-        if take.ended_at >= before - SET_BACK_S or take.ended_at > since + SET_BACK_S:
-            return ClockStep(since, take.ended_at, take.media_start)
-        since = take.started_at
+    for one in newest_recordings(conn, stream_id):
+        if one.ended_at >= before - SET_BACK_S or one.ended_at > since + SET_BACK_S:
+            return ClockStep(since, one.ended_at, one.media_start)
+        since = one.started_at
     return ClockStep(since, before, None)
 
 
 def last_step(conn: Connection, stream_id: str, until_media: float | None = None) -> float:
     """Return the media time of the last recording before the last step of the clock, or 0 without one."""
     since = math.inf
-    for take in newest_takes(conn, stream_id, until_media):
-        if take.ended_at > since + SET_BACK_S:
-            return take.media_start
-        since = take.started_at
+    for one in newest_recordings(conn, stream_id, until_media):
+        if one.ended_at > since + SET_BACK_S:
+            return one.media_start
+        since = one.started_at
     return 0.0

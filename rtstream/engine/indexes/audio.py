@@ -58,6 +58,11 @@ class AudioIndexes:
         if index is not None:
             index.scope.cancel()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no audio index is running."""
+        return not self._running
+
     def get(self, index_id: str) -> RunningAudioIndex | None:
         """Return a running audio index, or None if it is not running."""
         return self._running.get(index_id)

@@ -58,7 +58,7 @@ class AudioBackfill:
         while True:
             pause_s = POLL_S
             try:
-                gap = None if self._gaps.writing else await self._next()
+                gap = None if self._gaps.writing or self._audio.idle else await self._next()
                 if gap is not None:
                     await self._analyse(gap)
                     continue

@@ -66,7 +66,7 @@ class TranscriptBackfill:
         """Transcribe gaps until cancelled."""
         while True:
             try:
-                if not self._runner.writing:
+                if not self._runner.writing and not self._runner.idle:
                     gap, excess = await self._db.read(self._next)
                     for one in excess:
                         await self._give_up(one, one.end or one.reached, TOO_MANY)

@@ -194,6 +194,11 @@ class TranscriptRunner:
         return self._queue.waiting > 0
 
     @property
+    def idle(self) -> bool:
+        """Whether no transcript is running."""
+        return not self._running
+
+    @property
     def behind_s(self) -> float:
         """Seconds of audio that wait in the live transcript that is behind most."""
         return max((transcript.waiting for transcript in self._running.values()), default=0) / BYTES_PER_S
