@@ -10,6 +10,9 @@ from pathlib import Path
 from platformdirs import user_data_path
 from pydantic import BaseModel, Field, field_validator
 
+from rtstream.errors import InvalidRequest
+from rtstream.rules.source_urls import parse_webhook
+
 
 class EngineConfig(BaseModel):
     """The engine's settings."""
@@ -216,6 +219,14 @@ class EngineConfig(BaseModel):
     webhook_timeout_s: float = Field(
         default=10.0, gt=0, le=60, description="Seconds a webhook receiver may take to respond."
     )
+    health_webhook_url: str = Field(
+        default="",
+        repr=False,
+        description=(
+            "URL that every change of a stream's health is posted to, such as a track that is no longer recorded. "
+            "Empty: none."
+        ),
+    )
     webhook_allow_networks: str = Field(
         default="",
         description=(
@@ -243,6 +254,16 @@ class EngineConfig(BaseModel):
     @classmethod
     def _names_an_embeddings_model(cls, name: str) -> str:
         return name.strip() if name.strip() == "none" else cls._names_a_model(name)
+
+    @field_validator("health_webhook_url")
+    @classmethod
+    def _is_a_receiver(cls, url: str) -> str:
+        if not url.strip():
+            return ""
+        try:
+            return parse_webhook(url).url
+        except InvalidRequest as exc:
+            raise ValueError(exc.message) from None
 
     @field_validator("model_base_url", "vision_base_url", "language_base_url", "speech_base_url", "embedding_base_url")
     @classmethod

@@ -56,7 +56,7 @@ from rtstream.engine.streams import (
 )
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
-from rtstream.engine.webhooks import WebhookService
+from rtstream.engine.webhooks import HealthWebhook, WebhookSender, WebhookService
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
 from rtstream.ipc.epoch import next_epoch
 from rtstream.ipc.sockets import SUPPORTED, run_folder
@@ -189,7 +189,7 @@ class Engine:
         room = int(self.config.min_free_gb * 1e9)
         tasks.start_soon(BackupSchedule(self.db, data_dir, self.config.keep_backups, room).run)
         reserve = DiskReserve(data_dir / "reserve")
-        self._storage.watch_disk(media, reserve, room, self.retention.make_room)
+        self._storage.watch_disk(media, exported, reserve, room, self.retention.make_room)
         stack.push_async_callback(self._end_recorders)
         await self._start(tasks)
 
@@ -211,8 +211,9 @@ class Engine:
 
     def _open_alerts(self, tasks: TaskGroup) -> None:
         config, check = self.config, self._addresses.webhook
-        secret = keys.webhook_secret(self.api_key)
-        self.webhooks = WebhookService(tasks, self.db, check, secret, config.webhook_timeout_s)
+        sender = WebhookSender(check, keys.webhook_secret(self.api_key), config.webhook_timeout_s)
+        self.webhooks = WebhookService(tasks, self.db, sender)
+        tasks.start_soon(HealthWebhook(config.health_webhook_url, self.db, self.journal, self.health, sender).run)
         matcher = EventMatcher(self.model_calls.language, self.model_calls.call, config.model_similarity)
         writer = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
         firings = Firings(self.db, self.journal, writer, self.webhooks.wake)

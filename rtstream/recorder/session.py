@@ -21,10 +21,11 @@ from rtstream.recorder.source import Source
 from rtstream.recorder.source_health import SourceHealth
 from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
+from rtstream.recorder.track_health import TrackHealth
 from rtstream.recorder.writer import VIDEO_RATE
 from rtstream.rules.arrival_clock import ArrivalClock
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
-from rtstream.rules.track_flow import TIMES, Lack, TrackFlow
+from rtstream.rules.track_flow import TIMES, TrackFlow
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
@@ -99,8 +100,7 @@ class Session:
         for flow in self._flows.values():
             flow.connect(self._opened)
         self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health, by_kind)
-        for kind, text in source.unrecordable.items():
-            self.health.problem(kind, Lack(HealthCode.FORMAT_NOT_RECORDABLE, text))
+        self._track_health = TrackHealth(spec, source, flows, self.health)
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -121,7 +121,7 @@ class Session:
 
     def set_taps(self, taps: SetTaps) -> None:
         """Set the pictures to sample, and whether to send audio."""
-        self._bundle_s = bundle_s(taps)
+        self._bundle_s, self._track_health.taps = bundle_s(taps), taps
         if self._sampler is not None:
             self._sampler.set_taps(taps.taps)
         if self._sound is not None:
@@ -410,19 +410,7 @@ class Session:
 
     def check(self) -> None:
         """Show in health which tracks are not stored although they should be. May run concurrently with the others."""
-        self.health.expire()
-        now = time.monotonic()
-        for index, flow in self._flows.items():
-            flow.still = index == self._video and self._still
-            lack = flow.look(now)  # also during a pause, which would otherwise count as one of the source
-            if not self._spec.record or self.health.paused:
-                continue
-            # A silent track that is not in the recording is shown already.
-            shown = index == self._audio and self._recordings.audio_is_silent
-            if shown and not (lack and lack.code == HealthCode.TIMES_UNUSABLE):
-                continue
-            if flow.kind not in self.source.unrecordable:
-                self.health.problem(flow.kind, None if flow.still else lack)
+        self._track_health.check(still=self._still, silent=self._recordings.audio_is_silent)
 
     @property
     def reached(self) -> float:

@@ -24,6 +24,8 @@ class WatchedIndex:
     """Reason for which the last window failed, or empty."""
     paused: bool = False
     """Whether the cap of model calls is reached."""
+    built_in: bool = False
+    """Whether it is described by the built-in reader of text on screen, not by a model."""
 
 
 def index_stall(index: WatchedIndex, now: float) -> tuple[HealthCode, str] | None:
@@ -33,7 +35,8 @@ def index_stall(index: WatchedIndex, now: float) -> tuple[HealthCode, str] | Non
     if now - index.since <= max(2 * index.window_s, LEAST_S):
         return None
     if index.failure:
-        return HealthCode.MODEL_UNAVAILABLE, f"index '{index.name}' describes nothing: {index.failure}"
+        code = HealthCode.READER_UNAVAILABLE if index.built_in else HealthCode.MODEL_UNAVAILABLE
+        return code, f"index '{index.name}' describes nothing: {index.failure}"
     return HealthCode.INDEX_STALLED, f"index '{index.name}' returns no results"
 
 

@@ -38,6 +38,12 @@ class Counts(NamedTuple):
     unfit: int
 
 
+def missing_track(kind: str, *, had: bool) -> Lack:
+    """Return why nothing of a kind of track is stored: the source has none. ``had``: it did have one before."""
+    code = HealthCode.NO_VIDEO_TRACK if kind == "video" else HealthCode.NO_AUDIO_TRACK
+    return Lack(code, f"the source no longer has {kind}" if had else f"the source has no {kind}")
+
+
 class TrackFlow:
     """Counts the packets of a track over all connections, and watches over the storage of the present one.
 
@@ -61,11 +67,14 @@ class TrackFlow:
         """Packets that were not stored, by reason."""
         self.still = False
         """Whether the source sends none at present because nothing changes, as a shared screen does."""
+        self.absent = False
+        """Whether the source has no such track, and health has shown it."""
         self._gaps: deque[tuple[float, float]] = deque(maxlen=BUCKETS)  # end of each bucket, and its longest gap
         self.connect(now)
 
     def connect(self, now: float) -> None:
-        """Begin with a new connection. Nothing is overdue yet."""
+        """Begin with a new connection that has the track. Nothing is overdue yet."""
+        self.absent = False
         self._before = self._counts()
         self._arrived_at = self._stored_at = self._written_at = now
         self._first_stored = self.stored

@@ -6,6 +6,7 @@ import time
 
 from rtstream.concurrency import every
 from rtstream.engine.indexes import VisualIndexes
+from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.engine.webhooks import WebhookService
@@ -64,7 +65,8 @@ class StallWatch:
         found: list[tuple[HealthCode, str]] = []
         for index in self._visual.of_stream(stream_id):
             name, began = index.name or index.id, max(since, index.since)
-            progress = WatchedIndex(name, index.length, began, failure=index.failure, paused=index.paused)
+            built_in = ModelCalls.free(index.provider)
+            progress = WatchedIndex(name, index.length, began, index.failure, index.paused, built_in)
             if stall := index_stall(progress, now):
                 found.append(stall)
         return found

@@ -20,6 +20,41 @@ from rtstream.store.queue import WriteQueue
 log = logging.getLogger(__name__)
 
 DISK_EVERY_S = 5.0
+RESPONSE_S = 10.0
+"""Seconds within which a storage responds. A network mount may block without end."""
+
+
+class _Probe:
+    """Asks a storage for its free bytes, with at most one question open, because each may occupy a thread."""
+
+    def __init__(self, tasks: TaskGroup, storage: Storage) -> None:
+        self._tasks, self._storage = tasks, storage
+        self._answered: anyio.Event | None = None
+        self._free: int | OSError = 0
+        self.hangs = False
+        """Whether the last question is still open."""
+
+    async def free(self) -> int:
+        """Return the free bytes. Raises OSError, and TimeoutError if the storage does not respond."""
+        if self._answered is None or self._answered.is_set():
+            self._answered = anyio.Event()
+            self._tasks.start_soon(self._ask, self._answered)
+        with anyio.move_on_after(RESPONSE_S):
+            await self._answered.wait()
+        self.hangs = not self._answered.is_set()
+        if self.hangs:
+            raise TimeoutError
+        if isinstance(self._free, OSError):
+            raise self._free
+        return self._free
+
+    async def _ask(self, answered: anyio.Event) -> None:
+        try:
+            self._free = await self._storage.free()
+        except OSError as exc:
+            self._free = exc
+        finally:
+            answered.set()
 
 
 class StorageHealth:
@@ -56,31 +91,59 @@ class StorageHealth:
             await self._look()
 
     def watch_disk(
-        self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
+        self,
+        media: Storage,
+        exported: Storage,
+        reserve: DiskReserve,
+        min_free: int,
+        make_room: Callable[[], Awaitable[None]],
     ) -> None:
-        """Start checking the disk every few seconds.
+        """Start checking the disk and the storages every few seconds.
 
         Args:
             media: Storage of the recordings.
+            exported: Storage of the exported videos.
             reserve: Space that is released while the disk is full.
             min_free: Free bytes below which recording pauses.
             make_room: Removes recordings as far as retention allows.
         """
         turn = anyio.Lock()
+        recordings, videos = _Probe(self._tasks, media), _Probe(self._tasks, exported)
 
         async def look() -> None:
             async with turn:
-                await self._disk(media, reserve, min_free, make_room)
+                await self._disk(recordings, reserve, min_free, make_room)
+                await self._storages(recordings, videos)
 
         self._look = look
         self._tasks.start_soon(every, DISK_EVERY_S, look, "checking the disk failed")
 
+    async def _storages(self, recordings: _Probe, videos: _Probe) -> None:
+        """Show a storage that does not respond, and one of exported videos that cannot be read."""
+        found = []
+        if recordings.hangs:
+            found.append(f"The storage of the recordings has not responded for {RESPONSE_S:g} s.")
+        try:
+            await videos.free()
+        except TimeoutError:
+            found.append(f"The storage of exported videos has not responded for {RESPONSE_S:g} s.")
+        except OSError as exc:
+            found.append(f"The storage of exported videos cannot be read: {exc.strerror}.")
+        async with self._turn:
+            if found:
+                code = HealthCode.STORAGE_UNAVAILABLE
+                await self._health.set_problem(code, " ".join(found), NEXT_STEPS[code])
+            else:
+                await self._health.clear_problem(HealthCode.STORAGE_UNAVAILABLE)
+
     async def _disk(
-        self, media: Storage, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
+        self, media: _Probe, reserve: DiskReserve, min_free: int, make_room: Callable[[], Awaitable[None]]
     ) -> None:
         await self._db.examine()
         try:
             free = await media.free()
+        except TimeoutError:  # first, because it is an OSError
+            return
         except OSError as exc:
             await self.files_failed(f"The disk of the data folder cannot be read: {exc.strerror}.")
             return

@@ -5,26 +5,21 @@ Each alert with pending webhooks has its own lane, so a slow or unreachable rece
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
 from itertools import groupby
 from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
-from standardwebhooks import Webhook
 
 from rtstream.concurrency import every, log_failure
-from rtstream.engine.webhooks.transport import PostFailed, PostResponse, post
+from rtstream.engine.webhooks.sender import WebhookSender
 from rtstream.errors import RTStreamError
-from rtstream.rules.delivery import DELAYS_S, GONE, failure, next_attempt, wait_s
+from rtstream.rules.delivery import DELAYS_S, GONE, next_attempt, wait_s
 from rtstream.rules.source_urls import parse_webhook
 from rtstream.states import DeliveryState
 from rtstream.store import deliveries as outbox
@@ -48,9 +43,6 @@ MAX_PENDING = 10_000
 """Maximum number of pending webhooks per alert. The oldest ones beyond it become dead letters."""
 TRIM_EVERY_S = 600.0
 MAX_FAILING = 1000
-
-Check = Callable[[str], Awaitable[Sequence[str]]]
-"""Resolves the host of a URL, checks its addresses, and returns those to connect to. Raises RTStreamError."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +86,7 @@ class WebhookService:
     Args:
         tasks: Task group in which webhooks are sent.
         db: The database.
-        check: Checks the URL of a receiver before each attempt.
-        secret: Standard Webhooks secret that signs the bodies.
-        timeout_s: Time limit of an attempt in seconds.
+        sender: Makes the attempts.
         delays_s: Delays before the retries in seconds.
     """
 
@@ -104,16 +94,12 @@ class WebhookService:
         self,
         tasks: TaskGroup,
         db: Database,
-        check: Check,
-        secret: str,
-        timeout_s: float,
+        sender: WebhookSender,
         delays_s: Sequence[float] = DELAYS_S,
     ) -> None:
         self._tasks = tasks
         self._db = db
-        self._check = check
-        self._webhook = Webhook(secret)
-        self._timeout_s = timeout_s
+        self._sender = sender
         self._delays_s = delays_s
         self._lanes: dict[str, _Lane] = {}
         self._failing: dict[str, FailingReceiver] = {}
@@ -126,10 +112,6 @@ class WebhookService:
     def failing(self) -> list[FailingReceiver]:
         """The alerts whose last webhook was not accepted."""
         return list(self._failing.values())
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
 
     def start(self) -> None:
         """Start sending, beginning with webhooks left from an earlier run."""
@@ -242,33 +224,18 @@ class WebhookService:
 
     async def _attempt(self, row: DeliveryRow) -> AttemptResult:
         began = time.monotonic()
-        response: PostResponse | None = None
-        error = ""
-        try:
-            with anyio.fail_after(self._timeout_s):
-                response = await self._post(row)
-            if not 200 <= response.status < 300:
-                error = failure(response.status)
-        except RTStreamError as exc:
-            error = exc.message
-        except TimeoutError:
-            error = f"the receiver did not respond within {self._timeout_s:g} s"
-        except PostFailed as exc:
-            error = f"the receiver could not be reached ({exc})"
-        except Exception as exc:  # noqa: BLE001 - logged
-            log_failure(log, f"webhook {row.id} could not be sent", exc)
-            error = "internal error"
-        self._note_result(row, error)
-        status, retry_after = (response.status, response.retry_after_s) if response else (None, None)
+        result = await self._sender.send(row.id, row.url, row.payload)
+        self._note_result(row, result.error)
         now = time.time()
         state, next_at = DeliveryState.DELIVERED, now
-        if error:
+        if result.error:
             jitter = random.random()  # noqa: S311 - only spreads load
             retry_at = None
-            if status != GONE:
-                retry_at = next_attempt(row.attempts + 1, now, jitter, retry_after, self._delays_s)
+            if result.status != GONE:
+                retry_at = next_attempt(row.attempts + 1, now, jitter, result.retry_after_s, self._delays_s)
             state, next_at = (DeliveryState.DEAD, now) if retry_at is None else (DeliveryState.PENDING, retry_at)
-        return AttemptResult(row.id, now, round(time.monotonic() - began, 4), status, error, state, next_at)
+        latency_s = round(time.monotonic() - began, 4)
+        return AttemptResult(row.id, now, latency_s, result.status, result.error, state, next_at)
 
     def _note_result(self, row: DeliveryRow, error: str) -> None:
         before = self._failing.pop(row.alert_id, None)
@@ -276,20 +243,6 @@ class WebhookService:
             stream_id, label = str(row.payload.get("rtstream_id", "")), str(row.payload.get("label", ""))
             attempts = before.attempts + 1 if before else row.attempts + 1
             self._failing[row.alert_id] = FailingReceiver(stream_id, label, error, attempts)
-
-    async def _post(self, row: DeliveryRow) -> PostResponse:
-        addresses = await self._check(row.url)
-        body = json.dumps(row.payload, separators=(",", ":"))
-        at = datetime.now(UTC)
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "rtstream-webhooks/1",
-            "webhook-id": row.id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": self._webhook.sign(row.id, at, body),
-        }
-        # Connect to the checked addresses, because the name may resolve to others a moment later.
-        return await post(row.url, addresses, headers, body.encode(), self._tls, self._timeout_s)
 
 
 def _host(url: str) -> str:

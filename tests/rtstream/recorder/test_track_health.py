@@ -13,12 +13,12 @@ from tests.rtstream.recorder.recorder_client import recorder
 from tests.rtstream.recorder.recorder_sources import served, video_file
 
 
-def muxed(file: Path, *, audio_later_s: float = 0.0, without_first_s: float = 0.0) -> bytes:
-    """A file as a transport stream, whose audio has other times or whose beginning is missing."""
+def muxed(file: Path, *, audio_later_s: float = 0.0, without_first_s: float = 0.0, without: str = "") -> bytes:
+    """A file as a transport stream, whose audio has other times or whose beginning or one kind of track is missing."""
     sink = io.BytesIO()
     with av.open(str(file)) as source, av.open(sink, "w", format="mpegts") as out:
-        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams}
-        for packet in source.demux():
+        copies = {stream: out.add_stream_from_template(stream) for stream in source.streams if stream.type != without}
+        for packet in source.demux(*copies):
             if packet.dts is None or packet.pts is None or packet.dts * packet.time_base < without_first_s:
                 continue
             if packet.stream.type == "audio":
@@ -53,3 +53,44 @@ def test_video_without_keyframes_says_so(tmp_path: Path) -> None:
         health = client.wait_for(RecorderHealth, where=lambda health: health.code == "no_keyframe")
         client.stop()
     assert "keyframe" in health.reason
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_track_that_the_source_lacks_is_noted_and_a_problem_once_something_needs_it(
+    kind: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.mkv"
+    video_file(file, "libx264", None if kind == "audio" else "aac", seconds=9, preset="ultrafast")
+    with served((muxed(file, without=kind), 9.0)) as url, recorder(url, tmp_path) as client:
+        note = client.wait_for(RecorderHealth, where=lambda health: bool(health.reasons))
+        assert [(each.code, each.level) for each in note.reasons] == [(f"no_{kind}_track", "note")]
+        assert (note.state, note.code) == ("connected", "")
+        if kind == "audio":
+            client.set_taps(audio=True)
+        else:
+            client.set_taps(index=(0.5, 320))
+        health = client.wait_for(RecorderHealth, where=lambda health: health.code == f"no_{kind}_track")
+        assert f"no {kind}" in health.reason
+        known = len(client.of(RecorderHealth))
+        client.set_taps()
+        assert client.wait_for(RecorderHealth, known + 1).code == ""
+        client.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "tracks"),
+    [
+        ("audio", "a1"),
+        pytest.param("video", "v2", marks=pytest.mark.long),
+        pytest.param("audio", "de", marks=pytest.mark.long),
+    ],
+)
+def test_a_track_that_is_asked_for_by_its_id_is_a_problem_if_the_source_has_none(
+    kind: str, tracks: str, tmp_path: Path
+) -> None:
+    file = video_file(tmp_path / "one.mkv", "libx264", None if kind == "audio" else "aac", seconds=5)
+    with served((muxed(file, without=kind), 5.0)) as url, recorder(url, tmp_path, tracks=tracks) as client:
+        health = client.wait_for(RecorderHealth, where=lambda health: bool(health.reasons or health.code))
+        client.stop()
+    assert health.code == ("" if tracks == "de" else f"no_{kind}_track")

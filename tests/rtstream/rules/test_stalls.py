@@ -24,6 +24,11 @@ def test_an_index_whose_model_fails_names_the_failure() -> None:
     assert found == (HealthCode.MODEL_UNAVAILABLE, "index 'door' describes nothing: the model did not respond")
 
 
+def test_the_built_in_reader_has_a_code_of_its_own() -> None:
+    found = index_stall(WatchedIndex("door", 2.0, since=0.0, failure="it crashed", built_in=True), 20.0)
+    assert found == (HealthCode.READER_UNAVAILABLE, "index 'door' describes nothing: it crashed")
+
+
 def test_one_failed_window_among_others_is_no_problem() -> None:
     assert index_stall(WatchedIndex("door", 2.0, since=16.0, failure="busy"), 20.0) is None
 

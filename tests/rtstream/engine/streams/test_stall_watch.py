@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rtstream.config import EngineConfig
+from rtstream.engine.engine import Engine
 from rtstream.models import ConnectStream, HealthReason
 from rtstream.rules import stalls
 from tests.modelserver import Answer, ModelServer, chat_completion, failure
 from tests.rtstream.engine.vision_engine import seeing, until, watch
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from rtstream.testsource import LiveSource
@@ -44,6 +47,29 @@ async def test_an_index_whose_model_fails_is_a_problem_until_the_model_works(
             return not await problems()
 
         await until(solved)
+
+
+@pytest.mark.long
+async def test_a_built_in_reader_that_cannot_be_loaded_is_a_problem_until_it_can(
+    tmp_path: Path, live_source: LiveSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalls, "LEAST_S", 1.0)
+    broken = tmp_path / "packages" / "rapidocr.py"  # found by the child process before the installed one
+    broken.parent.mkdir()
+    broken.write_text("raise OSError('no such library')")
+    monkeypatch.syspath_prepend(str(broken.parent))
+    config = EngineConfig(data_dir=tmp_path / "data", allow_networks="loopback", vision_model="local")
+    async with Engine(config) as engine:
+        stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
+        await watch(engine, stream.id)
+
+        async def codes() -> list[str]:
+            health = (await engine.streams.get(stream.id)).health
+            return [each.code for each in health.reasons if each.level == "problem" and each.next_step]
+
+        await eventually(codes, lambda found: "reader_unavailable" in found, what="the problem")
+        broken.unlink()
+        await eventually(codes, lambda found: not found, what="the end of the problem")
 
 
 async def test_an_index_that_is_slower_than_its_stream_is_noted(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
@@ -219,6 +221,42 @@ async def test_a_file_system_that_becomes_read_only_stops_nothing_else(live_sour
             with pytest.raises(DatabaseUnavailable):
                 await engine.streams.update(stream.id, name="Other")
             assert (await engine.frame(stream.id, None)).jpeg
+
+
+async def test_a_storage_of_videos_that_disappears_is_a_problem_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtstream.engine.streams.storage_health.DISK_EVERY_S", 0.1)
+    async with running(tmp_path) as engine:
+        (tmp_path / "videos").rename(tmp_path / "elsewhere")
+        await eventually(lambda: problems(engine), lambda seen: seen == ["storage_unavailable"])
+        assert "exported videos" in engine.health.problems[0].text
+        assert engine.health.problems[0].next_step
+        (tmp_path / "elsewhere").rename(tmp_path / "videos")
+        await eventually(lambda: problems(engine), lambda seen: not seen)
+
+
+async def test_a_mount_that_never_responds_is_a_problem_and_occupies_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtstream.engine.streams.storage_health.DISK_EVERY_S", 0.05)
+    monkeypatch.setattr("rtstream.engine.streams.storage_health.RESPONSE_S", 0.1)
+    asked, released = [], threading.Event()
+    usage = shutil.disk_usage
+
+    def stuck(path: Path) -> object:
+        if Path(path).name in ("media", "videos") and not released.is_set():
+            asked.append(Path(path).name)
+            assert released.wait(30)
+        return usage(path)
+
+    async with running(tmp_path) as engine:
+        monkeypatch.setattr(shutil, "disk_usage", stuck)
+        await eventually(lambda: engine.health.problems, lambda seen: any("recordings" in each.text for each in seen))
+        await eventually(lambda: engine.health.problems, lambda seen: any("videos" in each.text for each in seen))
+        released.set()
+        await eventually(lambda: problems(engine), lambda seen: not seen)
+    assert asked.count("videos") == 1  # the storage of recordings is also asked by retention
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "removed", "replaced"])

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from rtstream import ids
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
+from rtstream.engine.webhooks.sender import WebhookSender
 from rtstream.engine.webhooks.service import WebhookService
 from rtstream.rules.delivery import DELAYS_S
 from rtstream.store import deliveries as outbox
@@ -109,7 +110,7 @@ async def delivering(
 ) -> AsyncIterator[WebhookService]:
     async with anyio.create_task_group() as tasks:
         check = Addresses(EngineConfig(webhook_allow_networks=networks)).webhook
-        delivery = WebhookService(tasks, db, check, SECRET, timeout_s, delays_s)
+        delivery = WebhookService(tasks, db, WebhookSender(check, SECRET, timeout_s), delays_s)
         delivery.start()
         yield delivery
         tasks.cancel_scope.cancel()

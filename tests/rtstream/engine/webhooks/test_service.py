@@ -19,6 +19,7 @@ from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
 from rtstream import ids
+from rtstream.engine.webhooks.sender import WebhookSender
 from rtstream.engine.webhooks.service import WebhookService
 from rtstream.rules.delivery import DELAYS_S, failure, next_attempt
 from rtstream.store import deliveries as outbox
@@ -143,7 +144,7 @@ async def test_the_host_that_is_named_is_the_one_that_was_checked(db: Database, 
 
     await put(db, 1, f"http://faß.example:{port}/")
     async with anyio.create_task_group() as tasks:
-        WebhookService(tasks, db, check, SECRET, 5.0).start()
+        WebhookService(tasks, db, WebhookSender(check, SECRET, 5.0)).start()
         await settled(db, [(1, "delivered", 1)])
         tasks.cancel_scope.cancel()
     assert receiver.got[0][0]["host"] == f"xn--fa-hia.example:{port}"
@@ -237,7 +238,7 @@ async def test_a_receiver_that_was_down_gets_every_alert_afterwards_in_order(db:
     for seq in range(1, 41):
         await put(db, seq, f"http://127.0.0.1:{port}/hook", "alert-a" if seq % 2 else "alert-b")
     async with anyio.create_task_group() as tasks:
-        WebhookService(tasks, db, CHECK, SECRET, 5.0, compressed).start()
+        WebhookService(tasks, db, WebhookSender(CHECK, SECRET, 5.0), compressed).start()
         # Until each alert's first webhook has been tried often enough to stand for ten minutes.
         found = await eventually(
             lambda: states(db), lambda found: all(tries > 5 for seq, _, tries in found if seq <= 2), limit_s=10
@@ -271,7 +272,7 @@ async def test_a_webhook_that_is_given_up_is_shown_and_can_be_sent_again(db: Dat
     receiver.answers = [500, 500]
     await put(db, 1, receiver.url)
     async with anyio.create_task_group() as tasks:
-        delivery = WebhookService(tasks, db, CHECK, SECRET, 5.0, [0.01])
+        delivery = WebhookService(tasks, db, WebhookSender(CHECK, SECRET, 5.0), [0.01])
         delivery.start()
         await settled(db, [(1, "dead", 2)])
         assert await db.read(outbox.states, ["alert-a"]) == {"alert-a": {"dead": 1}}
@@ -294,7 +295,7 @@ async def test_a_host_is_tried_at_each_of_its_addresses(db: Database, receiver: 
 
     await put(db, 1, f"http://hooks.example:{port}/a%20b?q=ü")
     async with anyio.create_task_group() as tasks:
-        WebhookService(tasks, db, check, SECRET, 5.0).start()
+        WebhookService(tasks, db, WebhookSender(check, SECRET, 5.0)).start()
         await settled(db, [(1, "delivered", 1)])
         tasks.cancel_scope.cancel()
     headers, _ = receiver.got[0]
@@ -335,7 +336,7 @@ async def test_a_receiver_that_answers_nonsense_or_never_ends_is_a_failed_attemp
         tasks.start_soon(listener.serve, serve)
         port = listener.extra(SocketAttribute.local_port)
         await put(db, 1, f"http://127.0.0.1:{port}/")
-        WebhookService(tasks, db, CHECK, SECRET, 0.5).start()
+        WebhookService(tasks, db, WebhookSender(CHECK, SECRET, 0.5)).start()
         await settled(db, [(1, "pending", 1)])
         tasks.cancel_scope.cancel()
     await listener.aclose()
@@ -356,7 +357,7 @@ async def test_an_answer_without_end_is_not_waited_for(db: Database) -> None:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
         tasks.start_soon(listener.serve, serve)
         await put(db, 1, f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/")
-        WebhookService(tasks, db, CHECK, SECRET, 5.0).start()
+        WebhookService(tasks, db, WebhookSender(CHECK, SECRET, 5.0)).start()
         await settled(db, [(1, "delivered", 1)])
         tasks.cancel_scope.cancel()
     await listener.aclose()
