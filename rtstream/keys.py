@@ -9,6 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
+from rtstream import disk
 from rtstream.errors import Unavailable
 
 FILE_NAME = "api-key"
@@ -68,6 +69,8 @@ def _create(path: Path) -> str:
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"sk-{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            disk.sync_file(file.fileno())
         try:
             # Unlike a rename, a hard link fails when the name exists, so the first process wins with a complete file.
             os.link(draft, path)
@@ -76,4 +79,5 @@ def _create(path: Path) -> str:
                 draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+    disk.sync_folder(path.parent)  # before anything is signed with the key
     return read(path.parent)

@@ -16,6 +16,7 @@ from tests.syntax import parsed
 ROOT = Path(__file__).parents[1]
 OURS = ("server", "tools", "resources", "rtstream")
 FOUNDATION = (
+    "rtstream.disk",
     "rtstream.errors",
     "rtstream.ids",
     "rtstream.keys",
@@ -23,7 +24,7 @@ FOUNDATION = (
     "rtstream.states",
     "rtstream.__version__",
 )
-"""Modules without state or I/O, or that only hold a secret: any package may import them."""
+"""Modules without state, or that only hold a secret: any package may import them."""
 CLIENT_SIDE = ("rtstream.client", "rtstream.models", "rtstream.rules", "rtstream.concurrency")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {

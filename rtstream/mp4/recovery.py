@@ -7,6 +7,24 @@ from dataclasses import dataclass
 
 from rtstream.mp4.fragments import find, track_runs, track_scales
 
+PAGE = 4096
+"""Bytes that a system writes to a disk at once, at the least."""
+ZEROS_ARE_MEDIA = ("mp4v", "jpeg")
+"""Codecs (RFC 6381) that are padded with zeros: MPEG-2, MPEG-4 and Motion JPEG."""
+
+
+def written_length(data: bytes) -> int:
+    """Return the bytes before the first page of zeros, which was never written. ``data`` begins with a page."""
+    zeros = bytes(PAGE)
+    at = data.find(zeros)
+    while at >= 0:
+        page = -(-at // PAGE) * PAGE
+        if data.startswith(zeros, page):
+            return page
+        at = data.find(zeros, at + 1)
+    last = len(data) // PAGE * PAGE
+    return len(data) if any(data[last:]) else last
+
 
 @dataclass(frozen=True, slots=True)
 class FoundFragments:

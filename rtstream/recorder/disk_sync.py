@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from pathlib import Path
+
+from rtstream import disk
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 64
-"""Files that may wait to be synced. More means that the disk is stuck. Further files then wait for the next sync."""
-
-
-def flush(file: int) -> None:
-    """Flush the data of an open file to the disk. Blocks. Raises OSError."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # fsync only reaches the cache of the drive
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(file)
-    else:
-        os.fsync(file)
+"""Files that may wait to be synced. More means that the disk is stuck. Further files then wait for their next sync."""
 
 
 class DiskSync:
@@ -33,18 +22,20 @@ class DiskSync:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[int] = []  # duplicated, so that the caller may close the original
+        # By device and inode; duplicated, so that the caller may close the original.
+        self._waiting: dict[tuple[int, int], int] = {}
         self._changed = threading.Condition()
         self._busy = False
         self._started = False
         self.failed = 0
 
     def soon(self, file: int) -> None:
-        """Sync an open file as soon as the disk allows."""
+        """Sync an open file as soon as the disk allows. A file that waits already is synced once for both."""
+        found = os.fstat(file)
         with self._changed:
-            if len(self._waiting) >= MAX_WAITING:
+            if (found.st_dev, found.st_ino) in self._waiting or len(self._waiting) >= MAX_WAITING:
                 return
-            self._waiting.append(os.dup(file))
+            self._waiting[found.st_dev, found.st_ino] = os.dup(file)
             if not self._started:
                 self._started = True
                 threading.Thread(target=self._run, name="disk-sync", daemon=True).start()
@@ -70,10 +61,10 @@ class DiskSync:
                 self._busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._waiting))
-                file = self._waiting.pop(0)
+                file = self._waiting.pop(next(iter(self._waiting)))
                 self._busy = True
             try:
-                flush(file)
+                disk.sync_file(file)
             except OSError as exc:
                 self.failed += 1
                 if self.failed == 1:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO
 
+from rtstream import disk
+
 COPY_BYTES = 32 << 20
 READ_BYTES = 1 << 20
 REPORT_EVERY_S = 0.2
@@ -38,7 +40,7 @@ def assemble(
         OSError: A file cannot be read or written.
         ValueError: A file is shorter than its range.
     """
-    with open(path, "xb", buffering=0) as out, ThreadPoolExecutor(1) as disk:
+    with open(path, "xb", buffering=0) as out, ThreadPoolExecutor(1) as syncs:
         done = _write_all(out, header)
         syncing: Future[None] | None = None
         for key, offset, length in ranges:
@@ -48,11 +50,11 @@ def assemble(
                     progress(done)
             if syncing is None or syncing.done():
                 # The disk writes the copied bytes while more are copied. Errors are raised at the end.
-                syncing = disk.submit(os.fsync, out.fileno())
+                syncing = syncs.submit(disk.sync_file, out.fileno())
         for at, data in patches:
             out.seek(at)
             _write_all(out, data)
-        last = disk.submit(os.fsync, out.fileno())
+        last = syncs.submit(disk.sync_file, out.fileno())
         while wait([last], REPORT_EVERY_S).not_done:
             progress(done)  # a process without messages counts as hung
         if syncing is not None:

@@ -14,10 +14,11 @@ from uuid import uuid4
 import anyio
 import anyio.to_thread
 
+from rtstream import disk
 from rtstream.errors import NotFound
 from rtstream.storage.interface import StoredFile
 from rtstream.storage.keys import DRAFT, RETIRED, checked
-from rtstream.storage.local import Draft, LocalFiles, is_locked, sync_folder
+from rtstream.storage.local import Draft, LocalFiles, is_locked
 
 CHUNK = 64 * 1024
 """Bytes read at a time; a slow reader keeps one chunk in memory."""
@@ -35,7 +36,7 @@ class FolderStorage:
     def create(cls, root: Path) -> FolderStorage:
         """Create the folder for this user only, unless it exists. Blocks. Raises OSError."""
         created = not root.exists()
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _create_folder(root)
         storage = cls(root)
         storage.created = created
         return storage
@@ -57,17 +58,27 @@ class FolderStorage:
 
     def _put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _create_folder(path.parent)
         draft = path.with_name(f".{uuid4().hex}{DRAFT}")
         try:
             with open(draft, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                disk.sync_file(file.fileno())
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        disk.sync_folder(path.parent)
+
+    async def truncate(self, key: str, size: int) -> None:
+        """Cut a file to ``size`` bytes so that this survives a power cut. A file that does not exist is ignored."""
+
+        def truncate() -> None:
+            with suppress(FileNotFoundError, NotFound), open(self._path(key), "r+b") as file:
+                file.truncate(size)
+                disk.sync_file(file.fileno())
+
+        await anyio.to_thread.run_sync(truncate)
 
     async def append(self, key: str, data: bytes) -> None:
         """Add to the end of a file so that it survives a power cut. Another process may add to it meanwhile."""
@@ -76,7 +87,7 @@ class FolderStorage:
             with open(self._path(key), "ab") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                disk.sync_file(file.fileno())
 
         await anyio.to_thread.run_sync(append)
 
@@ -143,12 +154,18 @@ class FolderStorage:
                 yield chunk
 
     async def delete(self, keys: Collection[str]) -> None:
-        """Delete files. Those that do not exist are ignored."""
+        """Delete files so that a power cut does not bring them back. Those that do not exist are ignored."""
 
         def delete() -> None:
+            folders: set[Path] = set()
             for key in keys:
                 with suppress(FileNotFoundError, NotFound):
-                    self._path(key).unlink()
+                    path = self._path(key)
+                    path.unlink()
+                    folders.add(path.parent)
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    disk.sync_folder(folder)
 
         await anyio.to_thread.run_sync(delete)
 
@@ -161,7 +178,7 @@ class FolderStorage:
                 shutil.rmtree(retired, ignore_errors=True)  # of an earlier attempt
                 with suppress(FileNotFoundError):
                     self._path(folder).rename(retired)
-                    sync_folder(self._root)
+                    disk.sync_folder(self._root)
 
         await anyio.to_thread.run_sync(retire)
 
@@ -210,11 +227,11 @@ class FolderStorage:
         yield LocalFiles(str(self._root))
 
     async def spool(self, folder: str) -> str:
-        """Create the folder in which a recorder writes. Returns its path."""
+        """Create the folder in which a recorder writes, so that it survives a power cut. Returns its path."""
 
         def create() -> str:
             path = self._path(folder)
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _create_folder(path)
             return os.path.abspath(path)
 
         return await anyio.to_thread.run_sync(create)
@@ -222,6 +239,14 @@ class FolderStorage:
     def draft(self, folder: str) -> Draft:
         """Return a draft of a new folder."""
         return Draft(str(self._root / checked(folder)))
+
+
+def _create_folder(path: Path) -> None:
+    """Create a folder and those above it, so that their names survive a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in missing:
+        disk.sync_folder(folder.parent)
 
 
 def _scan(folder: Path, waiting: list[Path], found: dict[str, int]) -> None:

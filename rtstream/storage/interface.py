@@ -43,6 +43,10 @@ class Storage(Protocol):
         """Whether another process holds the file open to add to it, and has locked it for that."""
         ...
 
+    async def truncate(self, key: str, size: int) -> None:
+        """Cut a file to ``size`` bytes so that this survives a power cut. A file that does not exist is ignored."""
+        ...
+
     async def get(self, key: str) -> StoredFile:
         """Look a file up."""
         ...
@@ -64,7 +68,7 @@ class Storage(Protocol):
         ...
 
     async def delete(self, keys: Collection[str]) -> None:
-        """Delete files. Those that do not exist are ignored."""
+        """Delete files so that a power cut does not bring them back. Those that do not exist are ignored."""
         ...
 
     async def retire_folder(self, folder: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from rtstream import disk
 from rtstream.storage import assembly
 from rtstream.storage.keys import DRAFT, checked
 
@@ -66,7 +67,7 @@ class Draft:
         with open(self._path / checked(name), "xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            disk.sync_file(file.fileno())
 
     def assemble(
         self,
@@ -82,20 +83,9 @@ class Draft:
 
     def publish(self) -> None:
         """Rename the folder to its final name. Its name and content then survive a power cut."""
-        sync_folder(self._path)
+        disk.sync_folder(self._path)
         self._path.rename(self.folder)
-        sync_folder(self._path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut. Windows writes them at once and cannot open folders."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        disk.sync_folder(self._path.parent)
 
 
 def is_locked(path: Path) -> bool:

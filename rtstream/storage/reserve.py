@@ -7,6 +7,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from rtstream import disk
+
 RESERVE_BYTES = 32 << 20
 MIN_RESERVE_BYTES = 1 << 20
 CHUNK = 1 << 20
@@ -43,7 +45,7 @@ class DiskReserve:
                 else:
                     for _ in range(0, self.size, CHUNK):
                         file.write(bytes(CHUNK))
-                os.fsync(file.fileno())
+                disk.sync_file(file.fileno())
         except OSError:
             self.release()
             return False

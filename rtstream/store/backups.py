@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from rtstream import disk
 from rtstream.errors import Unavailable
 from rtstream.store.integrity import quick_check
 
@@ -87,9 +88,10 @@ def backup(database: Path, target: Path | None = None, *, room: int = 0, pause_s
         if problem := quick_check(part, CHECK_S):
             raise Unavailable(f"The database is damaged ({problem}), so no backup of it was stored. {REPAIR}")
         with part.open("rb+") as file:
-            os.fsync(file.fileno())
+            disk.sync_file(file.fileno())
         os.utime(part, (began, began))
         part.replace(target)
+        disk.sync_folder(target.parent)  # before an older copy is removed
     except sqlite3.Error as exc:
         raise Unavailable(f"The database could not be copied: {exc}.") from exc
     finally:

@@ -21,6 +21,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from rtstream import disk
 from rtstream.errors import Conflict, DatabaseUnavailable, Unavailable
 from rtstream.store.integrity import quick_check
 from rtstream.store.schema import failure, prepare
@@ -84,6 +85,7 @@ def open_engine(url: str | URL) -> Engine:
             cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA fullfsync=ON")  # on macOS, where a sync would only reach the cache of the drive
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA wal_autocheckpoint={MAX_WAL_PAGES}")
             cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
@@ -246,6 +248,9 @@ class Database:
         with suppress(OSError):
             marker.touch(mode=0o600)
             opened.marker = marker
+            disk.sync_folder(data_dir)
+            if created:
+                disk.sync_folder(data_dir.parent)
         return opened
 
     def _refuse_another_file(self, opened: sqlite3.Connection | None = None, _record: object = None) -> None:

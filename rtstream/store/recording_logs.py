@@ -85,7 +85,38 @@ def start_over(conn: Connection, stream_id: str, recording_id: str) -> None:
     length = conn.execute(select(func.sum(segments.c.length)).where(where)).scalar()
     conn.execute(delete(segments).where(where))
     rows.grow(conn, stream_id, -(length or 0))
-    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(log_position=0, closed=False))
+    again = {"log_position": 0, "closed": False, "ended_at": recordings.c.started_at}
+    conn.execute(update(recordings).where(recordings.c.id == recording_id).values(**again))
+
+
+def newest(conn: Connection, stream_id: str, count: int) -> list[tuple[str, str]]:
+    """Return the ids and the codecs of the recordings of a stream that were begun last."""
+    query = select(recordings.c.id, recordings.c.codecs).where(recordings.c.stream_id == stream_id)
+    found = conn.execute(query.order_by(recordings.c.media_start.desc()).limit(count)).all()
+    return [(row.id, row.codecs) for row in found]
+
+
+def logged(conn: Connection, stream_id: str) -> set[str]:
+    """Return the recordings that have a log, or had one. Those of early versions never had."""
+    where = (recordings.c.stream_id == stream_id) & recordings.c.log_position.is_not(None)
+    return set(conn.execute(select(recordings.c.id).where(where)).scalars())
+
+
+def lines(conn: Connection, stream_id: str, recording_id: str) -> list[LogLine]:
+    """Return the lines that would result in the rows of a recording. Empty if it has none."""
+    row = conn.execute(select(recordings).where(recordings.c.id == recording_id)).one_or_none()
+    if row is None:
+        return []
+    opened = RecordingOpened(recording_id, stream_id, row.started_at, row.codecs, row.init, media_start=row.media_start)
+    where = (segments.c.stream_id == stream_id) & (segments.c.recording_id == recording_id)
+    found = conn.execute(select(segments).where(where).order_by(segments.c.path, segments.c.offset))
+    return [opened, *(SegmentWritten(one.start, one.duration, one.path, one.offset, one.length) for one in found)]
+
+
+def forget(conn: Connection, stream_id: str, recording_id: str) -> None:
+    """Remove a recording of which no file is left."""
+    start_over(conn, stream_id, recording_id)
+    conn.execute(delete(recordings).where(recordings.c.id == recording_id))
 
 
 def _open(conn: Connection, stream_id: str, recording_id: str, line: RecordingOpened) -> None:

@@ -6,13 +6,14 @@ A recorder that was killed leaves a log without its last lines. A log that was l
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 
 from rtstream.mp4.edit_list import without_edit_list
 from rtstream.mp4.fragments import codecs
-from rtstream.mp4.recovery import find_fragments, header_length
+from rtstream.mp4.recovery import FoundFragments, find_fragments, header_length
 from rtstream.rules.recording_log import (
     LOG_FILE,
     FilesRemoved,
@@ -54,44 +55,47 @@ class LogRecovery:
         opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
         if opened is None or any(isinstance(line, RecordingClosed) for line in lines):
             return
-        added = await self._tail(stream_id, recording_id, opened, lines, sizes)
+        added = await self._unlogged(stream_id, recording_id, opened, lines, sizes)
         written = [line for line in [*lines, *added] if isinstance(line, SegmentWritten)]
         end = max((line.start + line.duration for line in written), default=opened.started_at)
-        added.append(RecordingClosed(end, "the recorder ended before it could close the recording"))
+        closed = RecordingClosed(end, "the recorder ended before it could close the recording")
         torn = b"\n" if whole < len(raw) else b""
         key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-        await self._media.append(key, torn + b"".join(map(encode, added)))
+        await self._media.append(key, torn + b"".join(map(encode, [*added, closed])))
 
-    async def rebuild(self, stream_id: str, sizes: dict[str, int], known: Collection[str]) -> dict[str, int]:
-        """Write the logs of recordings that have neither a log nor a row, from their files.
+    async def rebuild(
+        self, stream_id: str, recording_id: str, sizes: dict[str, int], known: Sequence[LogLine], raw: bytes = b""
+    ) -> int:
+        """Write a log that was lost or has no beginning again, from the rows of its recording, else from its files.
 
         Args:
             stream_id: Id of the stream.
+            recording_id: Id of the recording.
             sizes: Sizes in bytes of the files of the stream.
-            known: Ids of the recordings that have a row.
+            known: Lines that stand for the rows of the recording; empty if there are none.
+            raw: The rest of the log, of which removals still count.
 
         Returns:
-            The sizes in bytes of the new logs.
+            The size of the log in bytes; 0 if the recording has no media and its log was not written.
         """
-        recordings: dict[str, dict[str, int]] = {}
-        for key, size in sizes.items():
-            _, recording_id, *rest = key.split("/")
-            if rest and recording_id not in known:
-                recordings.setdefault(recording_id, {})[key] = size
-        written: dict[str, int] = {}
-        for recording_id, files in recordings.items():
-            key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
-            if key in files:
-                continue
-            lines = await self._lines_of_files(stream_id, recording_id, files)
-            if lines:
-                raw = b"".join(map(encode, lines))
-                await self._media.put(key, raw)
-                written[key] = len(raw)
-                log.warning("the log of recording %s was missing and was rebuilt from its files", recording_id)
-        return written
+        folder = joined(stream_id, recording_id)
+        key = f"{folder}/{LOG_FILE}"
+        files = {one: size for one, size in sizes.items() if one.startswith(f"{folder}/") and one != key}
+        removed = [line for line in decode(raw)[0] if isinstance(line, FilesRemoved)]
+        gone = {joined(stream_id, path) for line in removed for path in line.paths}
+        if not files.keys() - gone:
+            return 0
+        lines = [*known, *removed] if known else await self._lines_of_files(stream_id, recording_id, files, removed)
+        if not lines:
+            return 0
+        content = b"".join(map(encode, lines))
+        await self._media.put(key, content)
+        log.warning("the log of recording %s was missing and was written again", recording_id)
+        return len(content)
 
-    async def _lines_of_files(self, stream_id: str, recording_id: str, files: dict[str, int]) -> list[LogLine]:
+    async def _lines_of_files(
+        self, stream_id: str, recording_id: str, files: dict[str, int], removed: list[FilesRemoved]
+    ) -> list[LogLine]:
         for key in sorted(files):
             head = await self._media.read(key, 0, HEADER_BYTES)
             length = header_length(head)
@@ -101,39 +105,52 @@ class LogRecovery:
             if found is not None:
                 first, init = found.first_time, without_edit_list(head[:length])
                 opened = RecordingOpened(recording_id, stream_id, first, codecs(init), init, media_start=first)
-                segments = await self._tail(stream_id, recording_id, opened, [], files)
-                return [opened, *segments] if segments else []
+                segments = await self._unlogged(stream_id, recording_id, opened, removed, files)
+                return [opened, *removed, *segments] if segments else []
         return []
 
-    async def _tail(
-        self, stream_id: str, recording_id: str, opened: RecordingOpened, lines: list[LogLine], sizes: dict[str, int]
-    ) -> list[LogLine]:
-        """Return segments of the complete fragments after the last line of a log."""
-        ends: dict[str, int] = {}
-        removed: set[str] = set()
-        until = opened.started_at
+    async def _unlogged(
+        self,
+        stream_id: str,
+        recording_id: str,
+        opened: RecordingOpened,
+        lines: Sequence[LogLine],
+        sizes: dict[str, int],
+    ) -> list[SegmentWritten]:
+        """Return segments of the whole fragments that no line of a log names.
+
+        They are at the end, or in between if a power cut took a page of the log.
+        """
+        removed = {path for line in lines if isinstance(line, FilesRemoved) for path in line.paths}
+        logged: dict[str, list[SegmentWritten]] = {}
         for line in lines:
             if isinstance(line, SegmentWritten):
-                ends[line.path] = max(ends.get(line.path, 0), line.offset + line.length)
-                until = max(until, line.start + line.duration)
-            elif isinstance(line, FilesRemoved):
-                removed.update(line.paths)
-        added: list[LogLine] = []
-        prefix = f"{stream_id}/"
-        newest = max(ends, default="")
-        for key in sorted(sizes):
-            path = key.removeprefix(prefix)
-            if not path.startswith(f"{recording_id}/") or path.endswith(LOG_FILE) or path in removed or path < newest:
-                continue
-            start = ends.get(path, 0)
-            if not 0 < sizes[key] - start <= MAX_TAIL:
-                continue
-            data = await self._media.read(key, start)
-            skipped = 0 if path in ends else header_length(data)
-            found = await anyio.to_thread.run_sync(find_fragments, data[skipped:], opened.init)
-            if found is None:
-                continue
-            duration = found.end_time - found.first_time
-            added.append(SegmentWritten(until, duration, path, start + skipped + found.offset, found.length))
-            until += duration
+                logged.setdefault(line.path, []).append(line)
+        keys = {key.removeprefix(f"{stream_id}/"): key for key in sizes}
+        paths = {path for path in keys if path.startswith(f"{recording_id}/") and not path.endswith(LOG_FILE)}
+        added: list[SegmentWritten] = []
+        until = opened.started_at
+        for path in sorted(paths.union(logged)):
+            reached = 0
+            for known in sorted(logged.get(path, []), key=lambda one: one.offset):
+                if path in paths - removed and known.offset > reached:
+                    found = await self._search(keys[path], reached, known.offset, opened.init)
+                    if found is not None and known.start > until:
+                        added.append(SegmentWritten(until, known.start - until, path, found.offset, found.length))
+                reached, until = known.offset + known.length, max(until, known.start + known.duration)
+            if path in paths - removed:
+                found = await self._search(keys[path], reached, sizes[keys[path]], opened.init)
+                if found is not None:
+                    duration = found.end_time - found.first_time
+                    added.append(SegmentWritten(until, duration, path, found.offset, found.length))
+                    until += duration
         return added
+
+    async def _search(self, key: str, begin: int, end: int, init: bytes) -> FoundFragments | None:
+        """Find the whole fragments in a part of a file. Their offset is that in the file."""
+        if not 0 < end - begin <= MAX_TAIL:
+            return None
+        data = await self._media.read(key, begin, end - begin)
+        skipped = header_length(data) if begin == 0 else 0
+        found = await anyio.to_thread.run_sync(find_fragments, data[skipped:], init)
+        return found and replace(found, offset=begin + skipped + found.offset)

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 
 import anyio
 
+from rtstream import disk
 from rtstream.engine.recordings.log_recovery import LogRecovery
+from rtstream.engine.recordings.media_recovery import MediaRecovery
 from rtstream.errors import DatabaseUnavailable, NotFound
+from rtstream.mp4.recovery import ZEROS_ARE_MEDIA
 from rtstream.rules.backoff import delay
 from rtstream.rules.recording_log import (
     LOG_FILE,
@@ -30,6 +33,7 @@ from rtstream.rules.recording_log import (
 from rtstream.storage import Storage, joined
 from rtstream.store import recording_logs as rows
 from rtstream.store import recordings as recording_rows
+from rtstream.store import values
 from rtstream.store.database import Database
 from rtstream.store.recording_logs import LogPiece
 
@@ -42,6 +46,12 @@ GATHER_S = 0.1
 """Seconds within which cues are applied in one transaction, because the cost is per transaction, not per line."""
 LOGS_AT_ONCE = 32
 """Logs in one transaction, so that a write of another part of the engine does not wait for hundreds of them."""
+
+
+BOOT_ID = "boot_id"
+"""Key of the run of the operating system in which the files were last compared with the rows."""
+NEWEST = 3
+"""Recordings of a stream that may have been written when the power was cut, besides those without an end."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +199,29 @@ class RecordingProjection:
         if await self._media.is_written(key):  # by a recorder that outlived its engine and will close it
             return await self.catch_up([(stream_id, recording_id)])
         raw = await self._media.read(key)
-        if position and raw[position - 1 : position] != b"\n":
+        if not any(isinstance(line, RecordingOpened) for line in decode(raw)[0]):
+            raw = await self._rebuild(stream_id, recording_id, sizes, raw)
+        elif position and raw[position - 1 : position] != b"\n":
             # A power cut lost lines that were already applied. The media is intact and is found again.
             log.warning("the end of the log of recording %s was lost, applying the log again", recording_id)
             self._positions.pop((stream_id, recording_id), None)
             await self._db.write(rows.start_over, stream_id, recording_id)
         await self._recovery.finish(stream_id, recording_id, sizes, raw)
         return await self.catch_up([(stream_id, recording_id)])
+
+    async def _rebuild(self, stream_id: str, recording_id: str, sizes: dict[str, int], raw: bytes = b"") -> bytes:
+        """Write the log of a recording again, and let it be applied from the beginning. Returns its content."""
+        known = await self._db.read(rows.lines, stream_id, recording_id)
+        size = await self._recovery.rebuild(stream_id, recording_id, sizes, known, raw)
+        self._positions.pop((stream_id, recording_id), None)
+        if known:
+            again = rows.start_over if size else rows.forget
+            await self._db.write(again, stream_id, recording_id)
+        if not size:
+            return raw
+        key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
+        sizes[key] = size
+        return await self._media.read(key)
 
     async def remove(self, stream_id: str, paths: Collection[str]) -> None:
         """Delete files of a stream. The removal is logged first, so that no later scan restores them."""
@@ -254,10 +280,15 @@ class RecordingProjection:
         """
         streams = found = missing = 0
         known = await self._db.read(rows.known_streams)
+        boot = disk.boot_id()
+        rebooted = not running and (not boot or await self._db.read(values.get, BOOT_ID) != boot)
         for stream_id in sorted(known.union(await self._media.folders())):
-            sizes = await self._media.list(stream_id)
+            sizes = dict(await self._media.list(stream_id))
+            if rebooted:
+                await self._cut(stream_id, sizes)
+            if stream_id not in running:
+                await self._rebuild_lost(stream_id, sizes)
             positions = await self._db.read(rows.positions, stream_id)
-            sizes |= await self._recovery.rebuild(stream_id, sizes, positions)
             logs = _logs(stream_id, sizes)
             if stream_id not in known:
                 if not await self._add_stream(stream_id, logs):
@@ -277,7 +308,31 @@ class RecordingProjection:
             if lost:
                 log.warning("%d recorded segments of %s are missing from the disk", lost, stream_id)
             missing += lost
+        if rebooted and boot:
+            await self._db.write(values.put, BOOT_ID, boot)
         return ScanResult(streams, found, missing)
+
+    async def _cut(self, stream_id: str, sizes: dict[str, int]) -> None:
+        """Cut files whose end was not on the disk when the computer lost its power."""
+        positions = await self._db.read(rows.positions, stream_id)
+        newest = dict(await self._db.read(rows.newest, stream_id, NEWEST))
+        wanted = [
+            joined(stream_id, recording_id)
+            for recording_id in {key.split("/")[1] for key in sizes if key.count("/") == 2}
+            if not newest.get(recording_id, "").startswith(ZEROS_ARE_MEDIA)
+            and (recording_id in newest or not positions.get(recording_id, (0, False))[1])
+        ]
+        sizes.update(await MediaRecovery(self._media).cut(wanted, sizes))
+
+    async def _rebuild_lost(self, stream_id: str, sizes: dict[str, int]) -> None:
+        """Write the logs again that are missing, of recordings with files or with rows that came from a log."""
+        logs = _logs(stream_id, sizes)
+        known = await self._db.read(rows.positions, stream_id)
+        found = {key.split("/")[1] for key in sizes if key.count("/") == 2}
+        lost = found - logs.keys() - known.keys()
+        lost |= await self._db.read(rows.logged, stream_id) - logs.keys()
+        for recording_id in sorted(lost):
+            await self._rebuild(stream_id, recording_id, sizes)
 
     async def _add_stream(self, stream_id: str, logs: dict[str, int]) -> bool:
         for recording_id in logs:

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from rtstream import disk
 from rtstream.errors import Unavailable
 
 MAX_COPIES = 3
@@ -46,14 +47,14 @@ def copy(path: Path, revision: str) -> Path:
             with closing(sqlite3.connect(part)) as copied:
                 source.backup(copied)
             with part.open("rb+") as file:
-                os.fsync(file.fileno())
+                disk.sync_file(file.fileno())
             part.replace(target)
         except BaseException as exc:
             _remove(part)
             if isinstance(exc, sqlite3.Error) and exc.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise _no_room(path, needed, shutil.disk_usage(path.parent).free) from exc
             raise
-    _sync(path.parent)
+    disk.sync_folder(path.parent)
     return target
 
 
@@ -80,14 +81,3 @@ def _no_room(path: Path, needed: int, free: int) -> Unavailable:
 def _remove(part: Path) -> None:
     for suffix in ("", "-journal", "-wal", "-shm"):
         part.with_name(part.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make sure that the name of a new file survives a power failure."""
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

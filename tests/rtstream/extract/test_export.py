@@ -50,6 +50,7 @@ def test_an_export_gets_its_name_when_the_disk_has_it_all(
         synced.append((path.name, path.stat().st_size, (tmp_path / "m-1").exists()))
 
     monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(os, "fdatasync", spy, raising=False)
     index = export(job(recording, tmp_path / "m-1"), lambda *_: None)
     assert ("video.mp4", index["size"], False) in synced
     names = [(name, named) for name, _, named in synced]

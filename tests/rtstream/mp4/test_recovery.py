@@ -6,7 +6,7 @@ import pytest
 
 from rtstream.mp4.moov import box
 from rtstream.mp4.recordings import StoredRecording
-from rtstream.mp4.recovery import find_fragments, header_length, lead_track
+from rtstream.mp4.recovery import PAGE, find_fragments, header_length, lead_track, written_length
 from tests.rtstream.mp4.conftest import SECONDS, START
 
 
@@ -48,3 +48,20 @@ def test_video_leads_and_without_tracks_nothing_does(recorded: StoredRecording) 
     assert lead_track(recorded.init)[0] == 1
     with pytest.raises(ValueError, match="no video and no audio"):
         lead_track(box(b"moov"))
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b"", 0),
+        (b"x" * 5000, 5000),
+        (b"x" * PAGE + bytes(PAGE) + b"x", PAGE),
+        (b"x" * (PAGE - 1) + bytes(PAGE + 1) + b"x", PAGE),
+        (b"x" + bytes(2 * PAGE - 2) + b"x", 2 * PAGE),  # many zeros, but in pages that have been written
+        (b"x" + bytes(2 * PAGE - 2) + b"x" + bytes(PAGE) + b"x", 2 * PAGE),
+        (b"x" * PAGE + bytes(10), PAGE),
+        (b"x" * PAGE + bytes(9) + b"x", PAGE + 10),
+    ],
+)
+def test_only_whole_pages_of_zeros_were_never_written(data: bytes, wanted: int) -> None:
+    assert written_length(data) == wanted

@@ -180,6 +180,7 @@ async def test_a_stored_file_is_on_the_disk_before_it_has_its_name(
         synced.append((tmp_path / "media" / "a" / "b").exists())
 
     monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(os, "fdatasync", spy, raising=False)
     await storage.put("a/b", b"data")
     assert synced[0] is False
     assert os.name != "posix" or synced[-1] is True

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtstream.errors import NotFound
-from rtstream.storage.local import Draft, LocalFiles, is_locked, sync_folder
+from rtstream.storage.local import Draft, LocalFiles, is_locked
 
 
 def test_files_are_read_below_their_folder_only(tmp_path: Path) -> None:
@@ -65,4 +65,3 @@ def test_the_lock_of_a_recorder_is_seen_and_not_taken(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert is_locked(path)
     assert not is_locked(path)
-    sync_folder(tmp_path)

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from rtstream.engine.recordings.log_recovery import LogRecovery
-from rtstream.rules.recording_log import LOG_FILE, LogLine, RecordingClosed, RecordingOpened, SegmentWritten, decode
+from rtstream.rules.recording_log import (
+    LOG_FILE,
+    FilesRemoved,
+    LogLine,
+    RecordingClosed,
+    RecordingOpened,
+    SegmentWritten,
+    decode,
+    encode,
+)
 from rtstream.storage.folder import FolderStorage
 from tests.rtstream.recorder.test_writer import picture_file, record
 
@@ -75,25 +84,53 @@ async def test_a_log_with_an_end_or_without_a_beginning_is_not_changed(log: Path
     assert log.read_bytes() == b""
 
 
-async def test_a_lost_log_is_written_again_from_the_files(log: Path) -> None:
+@pytest.mark.parametrize("from_rows", [False, True], ids=["files", "rows"])
+async def test_a_lost_log_is_written_again(log: Path, from_rows: bool) -> None:
     complete = read(log)
     log.unlink()
     storage = FolderStorage(log.parents[2])
-    written = await LogRecovery(storage).rebuild(STREAM, await sizes_of(storage), [])
-    assert written == {f"{STREAM}/{log.parent.name}/{LOG_FILE}": log.stat().st_size}
+    known = complete[:-1] if from_rows else []
+    size = await LogRecovery(storage).rebuild(STREAM, log.parent.name, await sizes_of(storage), known)
+    assert size == log.stat().st_size
     found = read(log)
     assert isinstance(found[0], RecordingOpened)
     assert isinstance(complete[0], RecordingOpened)
     assert found[0].init == complete[0].init
     assert sum(one.length for one in segments(found)) == sum(one.length for one in segments(complete))
+    assert found == known or not from_rows
 
 
-async def test_a_recording_with_a_row_or_without_media_gets_no_log(log: Path) -> None:
+async def test_a_recording_without_media_gets_no_log(log: Path) -> None:
     log.unlink()
     storage = FolderStorage(log.parents[2])
     recovery = LogRecovery(storage)
-    assert await recovery.rebuild(STREAM, await sizes_of(storage), [log.parent.name]) == {}
     for file in log.parent.iterdir():
         file.write_bytes(b"\x00" * 4096)
-    assert await recovery.rebuild(STREAM, await sizes_of(storage), []) == {}
+    assert await recovery.rebuild(STREAM, log.parent.name, await sizes_of(storage), []) == 0
+    assert await recovery.rebuild(STREAM, log.parent.name, {}, []) == 0
     assert not log.exists()
+
+
+@pytest.mark.parametrize("removes", [False, True])
+async def test_removals_in_a_log_without_a_beginning_still_count(log: Path, removes: bool) -> None:
+    first = segments(read(log))[0].path
+    log.write_bytes(encode(FilesRemoved((first if removes else "rec-other/1.m4s",))))
+    storage = FolderStorage(log.parents[2])
+    size = await LogRecovery(storage).rebuild(STREAM, log.parent.name, await sizes_of(storage), [], log.read_bytes())
+    assert bool(size) != removes
+    assert sum(isinstance(line, FilesRemoved) for line in read(log)) == 1
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_fragments_of_a_line_that_was_lost_in_between_are_added(log: Path, lost: int) -> None:
+    complete = segments(read(log))
+    lines = log.read_bytes().splitlines(keepends=True)
+    lines[lost] = bytes(len(lines[lost]) - 1) + b"\n"
+    log.write_bytes(b"".join(lines[:-1]))
+    await finish(log)
+    found = sorted(segments(read(log)), key=lambda one: one.offset)
+    assert [(one.path, one.offset, one.length) for one in found] == [
+        (one.path, one.offset, one.length) for one in complete
+    ]
+    for one, wanted in zip(found, complete, strict=True):
+        assert (one.start, one.duration) == pytest.approx((wanted.start, wanted.duration), abs=0.1)

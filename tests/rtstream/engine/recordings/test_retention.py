@@ -57,7 +57,7 @@ async def record(db: Database, media: Path, files: int, *, age_s: float, size: i
     for n in range(files):
         path = media / STREAM / "rec-1" / f"{n:06}.m4s"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(bytes(size))
+        path.write_bytes(b"\x01" * size)
         paths.append(path)
         for part in range(2):
             await db.write(
@@ -117,7 +117,7 @@ async def test_evidence_of_an_alert_outlives_all_limits(db: Database, tmp_path: 
 async def test_segments_without_bytes_are_forgotten_and_no_file_is_deleted(db: Database, tmp_path: Path) -> None:
     paths = await record(db, tmp_path, 3, age_s=600)
     paths[0].unlink()
-    paths[1].write_bytes(bytes(700))
+    paths[1].write_bytes(b"\x01" * 700)
     stray = tmp_path / STREAM / "rec-0" / "000000.m4s"
     stray.parent.mkdir()
     stray.write_bytes(b"half a segment")
