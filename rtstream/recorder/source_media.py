@@ -139,8 +139,8 @@ class SourceMedia:
     def audio_changes(self, packet: Packet) -> bool:
         """Return whether a packet of the audio seems to be of another format than the ones before. Cheap."""
         if self._mask:
-            head = bytes(memoryview(packet)[:HEADER_BYTES])
-            if len(head) == HEADER_BYTES and int.from_bytes(head, "big") & self._mask != self._key:
+            head = memoryview(packet)[:HEADER_BYTES]
+            if int.from_bytes(head, "big") & self._mask != self._key and len(head) == HEADER_BYTES:
                 return True
         if self._in_flv:
             for side in packet.iter_sidedata():  # ``has_sidedata`` takes four times as long, here for every packet

@@ -65,6 +65,29 @@ class Track:
         base = Fraction(1, self.rate)
         return self.rate, base if self.time_base != base else None
 
+    def followed(self, dts: int, pts: int, leader: Track) -> Placed | None:
+        """Place a packet that shortly follows the previous one of the track, as nearly all do. None for any other."""
+        last = self.last
+        if last is None or pts < dts or leader.last is None:
+            return None
+        rate, wrapped, base = self.rate, self.wrapped, self.base
+        if self._same:
+            at, shown = dts + wrapped - base, pts + wrapped - base
+        else:
+            scale, den = self._scale, self._den
+            at = ((dts + wrapped) * scale + den) // (2 * den) - base
+            shown = at if pts == dts else ((pts + wrapped) * scale + den) // (2 * den) - base
+        if not (last < at <= last + rate and shown - at <= LONGEST_REORDER_S * rate):
+            return None
+        if self is leader:
+            if at > LONGEST_RUN_S * rate:
+                return None
+            self.suspect = None
+        elif leader.last * rate // leader.rate - at > LARGEST_SKEW_S * rate:
+            return None
+        self.last = at
+        return Placed(at, shown)
+
     def ticks(self, stamp: int) -> int:
         """Return ``stamp`` in output ticks, rounded."""
         return stamp if self._same else (stamp * self._scale + self._den) // (2 * self._den)
@@ -113,9 +136,11 @@ class Timeline:
         if dts is None:
             return PacketVerdict.DROP
         track = self.tracks[index]
-        if index == self.lead:
-            return self._place_lead(track, dts, pts, waited_s)
         leader = self.tracks[self.lead]
+        if (placed := track.followed(dts, dts if pts is None else pts, leader)) is not None:
+            return placed
+        if track is leader:
+            return self._place_lead(track, dts, pts, waited_s)
         if not self.begun or leader.last is None:
             return PacketVerdict.EARLY
         # While the picture stands still, the other track continues by itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
@@ -61,6 +61,44 @@ def test_whatever_comes_in_a_muxer_can_trust_what_comes_out(make: object, packet
                 reached = max(last[AUDIO] / rate, last.get(VIDEO, 0) / 90000)
                 assert abs(placed.dts / rate - reached) <= 10.1
         last[index] = placed.dts
+
+
+class Examined(Track):
+    """A track whose packets are all examined in detail."""
+
+    def followed(self, dts: int, pts: int, leader: Track) -> None:
+        pass
+
+
+steps = st.one_of(
+    st.integers(-5000, 500_000), st.sampled_from([-1, 0, 1, 1000, 90000, 90001, -(2**32), 2**32, -(2**33), 2**33])
+)
+
+
+@given(
+    st.sampled_from([1000, 90000, 48000]),
+    st.integers(0, 2**33),
+    st.lists(
+        st.tuples(st.sampled_from([VIDEO, VIDEO, AUDIO]), steps, st.one_of(st.none(), st.just(0), steps)), max_size=60
+    ),
+)
+@example(1000, 0, [(VIDEO, 0, 0), (AUDIO, 0, 0), (VIDEO, 6000, 0), (VIDEO, 6000, 0), (AUDIO, 500, 0)])
+def test_a_packet_that_follows_the_previous_one_is_placed_like_any_other(
+    ticks: int, at: int, packets: list[tuple[int, int, int | None]]
+) -> None:
+    quick, slow = (
+        Timeline({VIDEO: kind(Fraction(1, ticks), 90000), AUDIO: kind(Fraction(1, ticks), 44100)}, VIDEO)
+        for kind in (Track, Examined)
+    )
+    reached = {VIDEO: at, AUDIO: at}
+    for index, step, later in packets:
+        reached[index] += step
+        dts, pts = reached[index], None if later is None else reached[index] + later
+        placed = quick.place(index, dts, pts)
+        assert placed == slow.place(index, dts, pts)
+        if placed is PacketVerdict.JUMP:
+            quick.restart()
+            slow.restart()
 
 
 @given(st.integers(0, 2**33), st.integers(1, 200))
