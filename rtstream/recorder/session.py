@@ -226,7 +226,7 @@ class Session:
         later = 0.0  # pictures
         if packet.pts is not None and packet.dts is not None and packet.duration:
             later = (packet.pts - packet.dts) / packet.duration
-        packet.time_base = ARRIVAL_BASE
+        packet.time_base, packet.duration = ARRIVAL_BASE, round(arrivals.interval_s * VIDEO_RATE)
         packet.dts = round((arrivals.place(time.monotonic()) - self._opened) * VIDEO_RATE)
         packet.pts = packet.dts + round(later * arrivals.interval_s * VIDEO_RATE)
         if arrivals.pictures == MEASURED or arrivals.pictures % REMEASURED == 0:
@@ -252,7 +252,7 @@ class Session:
             self._proceed(earlier, earlier.stream_index, arrival)
 
     def _place(self, packet: Packet, index: int, placed: Placed, arrival: float) -> None:
-        rate, base = self._rates[index]
+        rate, base, scale = self._rates[index]
         at, shown_at = placed.dts / rate, placed.pts / rate
         if index == self._lead:
             if self._clock.offset is None:
@@ -260,7 +260,7 @@ class Session:
             self._keep_time(at, shown_at, arrival)
         packet.dts, packet.pts = placed.dts, placed.pts
         if base is not None:
-            packet.time_base = base
+            packet.time_base, packet.duration = base, round((packet.duration or 0) * scale)
         is_video = index == self._video
         if is_video and self._sampler is not None and self._gop is not None:
             if packet.is_keyframe:

@@ -60,10 +60,13 @@ class Track:
         self.wrap = {90000: 1 << 33, 1000: 1 << 32}.get(self._den, 0)
 
     @property
-    def output(self) -> tuple[int, Fraction | None]:
-        """The output ticks per second, and the time base for the packets, or None if they have it already."""
+    def output(self) -> tuple[int, Fraction | None, float]:
+        """The output ticks per second, the time base for the packets, and the output ticks per input tick.
+
+        The time base is None if the packets have it already.
+        """
         base = Fraction(1, self.rate)
-        return self.rate, base if self.time_base != base else None
+        return self.rate, base if self.time_base != base else None, float(self.time_base / base)
 
     def followed(self, dts: int, pts: int, leader: Track) -> Placed | None:
         """Place a packet that shortly follows the previous one of the track, as nearly all do. None for any other."""

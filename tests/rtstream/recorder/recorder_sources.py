@@ -62,6 +62,16 @@ def video_file(
     return path
 
 
+def audio_file(path: Path, codec: str, seconds: int = 2, rate: int = 48000) -> Path:
+    """A file of a tone; the end of its name decides the format."""
+    with av.open(str(path), "w") as out:
+        sound: Any = out.add_stream(codec, rate=rate)
+        sound.layout = "mono"
+        out.mux(_tone(sound, seconds))
+        out.mux(sound.encode())
+    return path
+
+
 def _tone(sound: Any, seconds: int) -> list[Any]:
     rate = sound.codec_context.sample_rate
     times = np.arange(rate * seconds) / rate

@@ -17,6 +17,7 @@ from rtstream.recorder.source import open_source
 from rtstream.rules.track_flow import TrackFlow
 from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.recorder.recorder_client import Shown, recorder
+from tests.rtstream.recorder.recorder_sources import audio_file, served
 
 FRAME_S = 1 / 30
 TOLERANCE_S = FRAME_S + 0.05
@@ -60,6 +61,21 @@ def test_segments_hold_every_picture_at_the_time_it_happened(
             assert abs(before.start + before.duration - after.start) < 0.001
         ended = client.of(RecordingEnded)[0]
         assert abs(ended.ended_at - segments[-1].start - segments[-1].duration) < 0.001
+
+
+@pytest.mark.parametrize(("form", "codec"), [("mp3", "libmp3lame"), ("aac", "aac")])
+def test_the_last_segment_of_a_source_with_fine_ticks_ends_with_its_media(
+    form: str, codec: str, tmp_path: Path
+) -> None:
+    path = audio_file(tmp_path / f"radio.{form}", codec)
+    with served((path.read_bytes(), 1.5)) as url, recorder(url, tmp_path, segment_s=0.5) as client:
+        client.wait_for(SegmentClosed, 3)
+        client.stop()
+    (recording,) = client.of(RecordingStarted)
+    segments = client.segments(recording)
+    assert sum(segment.duration for segment in segments) < 2.2
+    ended = client.of(RecordingEnded)[0]
+    assert abs(ended.ended_at - segments[-1].start - segments[-1].duration) < 0.001
 
 
 def test_a_pause_of_the_recording_does_not_count_as_a_pause_of_the_source(
