@@ -15,6 +15,7 @@ KIND_OF_FOLDER = {
     "conformance": "integration",
     "faults": "integration",
     "integration": "integration",
+    "matrix": "integration",
     "resources": "engine",
     "rtstream/api": "engine",
     "rtstream/client": "engine",
