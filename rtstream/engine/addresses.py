@@ -74,7 +74,9 @@ def _has_address(source: SourceUrl) -> bool:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host."""
+    """Return all addresses of a host. An address needs no resolver, which would occupy a thread."""
+    if is_address(host):
+        return [host]
     try:
         with anyio.fail_after(RESOLVE_TIMEOUT_S):
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -99,6 +100,7 @@ def parse_source(url: str) -> SourceUrl:
     return _parse(url, "source URL", SOURCE_SCHEMES)
 
 
+@lru_cache(maxsize=1024)  # each attempt to send a webhook needs it several times
 def parse_webhook(url: str) -> SourceUrl:
     """Read the URL of a webhook receiver. Raises InvalidRequest."""
     return _parse(_plain(url, "webhook URL", MAX_URL), "webhook URL", WEB_SCHEMES)

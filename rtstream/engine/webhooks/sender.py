@@ -89,4 +89,4 @@ class WebhookSender:
             "webhook-signature": self._webhook.sign(webhook_id, at, body),
         }
         # Connect to the checked addresses, because the name may resolve to others a moment later.
-        return await post(url, addresses, headers, body.encode(), self._tls, self._timeout_s)
+        return await post(url, addresses, headers, body.encode(), self._tls)

@@ -65,7 +65,8 @@ async def attempt(url: str, timeout_s: float) -> tuple[object, float, float]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
-            result = await post(url, ["127.0.0.1"], {}, b"{}", ssl.create_default_context(), timeout_s)
+            with anyio.fail_after(timeout_s):
+                result = await post(url, ["127.0.0.1"], {}, b"{}", ssl.create_default_context())
         except (PostFailed, TimeoutError) as exc:
             result = exc
         took = time.monotonic() - began
@@ -125,7 +126,8 @@ async def test_a_receiver_that_reads_nothing_ends_with_the_time_of_the_attempt()
     with listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         with pytest.raises(TimeoutError):
-            await post(url, ["127.0.0.1"], {}, b"x" * 20_000_000, ssl.create_default_context(), 0.5)
+            with anyio.fail_after(0.5):
+                await post(url, ["127.0.0.1"], {}, b"x" * 20_000_000, ssl.create_default_context())
 
 
 async def test_a_few_informational_responses_before_the_final_one_are_fine() -> None:
