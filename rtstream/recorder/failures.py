@@ -32,6 +32,10 @@ class SourceFailed(Exception):
         self.reason, self.lasting, self.code = reason, lasting, code
 
 
+class FormatChanged(Exception):
+    """The format or the tracks of the source have changed, so it has to be opened again, at once."""
+
+
 def failure_code(exc: Exception) -> str:
     """Return the health code of a failure to write to the disk, or an empty string."""
     number = exc.errno if isinstance(exc, OSError) else None

@@ -38,12 +38,12 @@ from rtstream.messages import (
     decode,
 )
 from rtstream.recorder.disk_sync import DiskSync
-from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.failures import FormatChanged, SourceFailed
 from rtstream.recorder.frames import JpegEncoder
 from rtstream.recorder.limits import Attendance, limit_log, limit_memory, trim_memory
 from rtstream.recorder.outbox import MessageSource, Outbox
 from rtstream.recorder.server import RecorderServer
-from rtstream.recorder.session import FormatChanged, Session
+from rtstream.recorder.session import Session
 from rtstream.recorder.source import Source, open_source
 from rtstream.recorder.source_tracks import TracksChanged, TrackWatch, read_again
 from rtstream.recorder.statistics import Statistics
@@ -270,8 +270,7 @@ class Recorder:
             log.info("%s", changed)
             if not source.rereadable:
                 self._close(session)
-                reason = f"{changed}, so it is connected again"
-                raise SourceFailed(reason, code=HealthCode.FORMAT_CHANGED) from None
+                raise FormatChanged(f"{changed}, so it is connected again") from None
             source.resumes_at = session.reached
             self._finish(session)
             self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S

@@ -12,6 +12,7 @@ from av.packet import Packet
 from rtstream.messages import RecorderSpec, SetTaps, SnapshotTaken
 from rtstream.recorder.audio import AudioTap
 from rtstream.recorder.disk_sync import DiskSync
+from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture
@@ -43,10 +44,6 @@ STILL_S = 10.0  # without video, the audio is recorded alone after this time
 FIRST_STILL_S = 2.0  # the same if no video has come yet
 ARRIVAL_BASE = Fraction(1, VIDEO_RATE)
 MEASURED, REMEASURED = 20, 1000  # pictures after which the rate of a source without a clock is shown
-
-
-class FormatChanged(Exception):
-    """The format of the video or audio has changed, so the source has to be opened again."""
 
 
 class Session:

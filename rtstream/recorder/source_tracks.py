@@ -9,12 +9,11 @@ from av.packet import Packet
 from av.stream import Stream
 
 from rtstream.messages import RecorderSpec
-from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.stream_listing import track_kinds
 from rtstream.rules.flv import flv_beginning
-from rtstream.states import HealthCode
 
 SILENT_S = 1.0
 """A track without packets for this long may have been replaced by another one."""
@@ -51,6 +50,7 @@ class TrackWatch:
         self.is_simple = self.buffer is None and not self._unknown
         """Whether nothing has to be done for a packet before ``next_look`` except to note its arrival."""
         self.next_look = 0.0
+        self._joining = ""  # kind of the track that will be read from the next keyframe on
 
     def passes_over(self, packet: Packet, now: float) -> bool:
         """Note a packet at the monotonic time ``now``. Returns whether it was processed before.
@@ -63,6 +63,8 @@ class TrackWatch:
             self._try(self._unknown[index], now)
             return True
         self.arrivals[index] = now
+        if self._joining and packet.is_keyframe and self._kinds[index] == "video":
+            raise self._changed(self._joining)
         if self.buffer is not None:
             position = packet.pos
             if position is not None and position >= 0:
@@ -88,8 +90,7 @@ class TrackWatch:
     def _look(self, now: float) -> None:
         if self.buffer is not None:
             self.buffer.fed(max(self._positions.values()))
-        sending = {kind for index, kind in self._kinds.items() if now - self.arrivals[index] < SILENT_S}
-        missing = [kind for kind in self._wanted if kind not in sending]
+        missing = [kind for kind in self._wanted if not self._sends(kind, now)]
         if not missing:
             return
         known = len(self._source.container.streams)
@@ -98,14 +99,20 @@ class TrackWatch:
             if kind in new:
                 self._try(kind, now)
 
+    def _sends(self, kind: str, now: float) -> bool:
+        return any(now - self.arrivals[index] < SILENT_S for index, each in self._kinds.items() if each == kind)
+
     def _try(self, kind: str, now: float) -> None:
         at, wait_s = self._next_try.get(kind, (now, TRY_AGAIN_S))
         if now >= at:
             wait_s = TRY_AGAIN_S if now > at + LONGEST_TRY_S else min(2 * wait_s, LONGEST_TRY_S)
             self._next_try[kind] = now + wait_s, wait_s
+            if self.buffer is not None and kind == "audio" and self._sends("video", now):
+                self._joining = kind  # only then, because the video before a keyframe would be lost
+                return
             changed = self._changed(kind)
             if self._source.hls:  # its newest segments cannot be read again
-                raise SourceFailed(f"{changed}, so it is connected again", code=HealthCode.FORMAT_CHANGED)
+                raise FormatChanged(f"{changed}, so it is connected again")
             raise changed
 
     def _changed(self, kind: str) -> TracksChanged:

@@ -10,6 +10,7 @@ MOST_BYTES = 16 << 20
 STARVED_S = 1.5
 STARVED_BYTES = 64 * 1024
 LONGEST_STARVED_S = 60.0
+LONGEST_READ_S = 0.25
 
 
 class StreamBuffer:
@@ -25,7 +26,7 @@ class StreamBuffer:
         self._begin = self._end = self._at = 0
         self._prefix = b""
         self._marks = (0, 0)
-        self._fed_at, self._fed_end = time.monotonic(), 0
+        self._unfed_s, self._read_at, self._fed_end = 0.0, time.monotonic(), 0
         self._patience_s = STARVED_S
         self._watched = False  # whether packets have been read, so that the demuxer is open
         self.base = 0
@@ -54,11 +55,11 @@ class StreamBuffer:
             return data
         if self._at < self._end:
             return self._again(size)
-        if (
-            self._end - self._fed_end > STARVED_BYTES
-            and self._watched
-            and time.monotonic() - self._fed_at > self._patience_s
-        ):
+        now = time.monotonic()
+        # A process that stands still, as on a busy machine, finds many bytes and has not looked for packets in them.
+        self._unfed_s += min(now - self._read_at, LONGEST_READ_S)
+        self._read_at = now
+        if self._end - self._fed_end > STARVED_BYTES and self._watched and self._unfed_s > self._patience_s:
             self.starved = True
             return b""
         data = self._read(size)
@@ -79,7 +80,7 @@ class StreamBuffer:
         Args:
             position: Position of the newest packet. ``rewind`` returns to that of the call before this one.
         """
-        self._fed_at, self._fed_end, self._watched = time.monotonic(), self._end, True
+        self._unfed_s, self._fed_end, self._watched = 0.0, self._end, True
         if position <= self._marks[1]:
             return
         self._marks = self._marks[1], position

@@ -198,6 +198,7 @@ class RecordingWriter:
         self._cut_gop = False  # the last segment was closed in the middle of a GOP
         self._next_start: float | None = None  # consecutive segments of a recording leave no hole
         self._end = 0.0
+        self._still = False  # only audio arrives
         self.closed_segments = 0
         self._file: int | None = None
         self._file_name, self._file_count, self._file_start, self._file_size = "", 0, 0.0, 0
@@ -308,10 +309,10 @@ class RecordingWriter:
             if self._segment is not None:
                 self._append(fragment)
                 reached = max(run.end_dts / self._scales[run.track_id] for run in runs)
-                if reached > self._end + STILL_S:
-                    self._end = reached
+                if reached > self._end + STILL_S or self._still:
+                    self._end, self._still = reached, True
             return
-        first_pts = times.first_dts
+        first_pts, self._still = times.first_dts, False
         while self._keyframes and self._keyframes[0][0] <= times.last_dts:
             dts, pts = self._keyframes.popleft()
             if dts <= times.first_dts:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.messages import RecordingStarted, SegmentClosed
+from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.testsource import read_barcode
 from tests.rtstream.recorder.recorder_client import recorder
 from tests.sources import on_nginx
@@ -40,3 +40,37 @@ def test_a_stream_that_declares_a_silent_audio_track_is_recorded_from_its_first_
     assert run.codecs.startswith("avc1.")
     assert "mp4a" not in run.codecs
     assert run.started_at - began < 3
+
+
+@pytest.mark.long
+@pytest.mark.rtmp_server
+def test_a_stream_that_declares_a_silent_video_track_is_recorded_as_audio(clip: Path, tmp_path: Path) -> None:
+    silent = ("-bsf:v", "noise=drop=1", "-max_interleave_delta", "100000", "-flush_packets", "1")
+    looped = ("-stream_loop", "-1", "-i", str(clip), "-c", "copy")
+    with on_nginx(tmp_path, *looped, *silent) as url, recorder(url, tmp_path, segment_s=1.0) as client:
+        recording = client.wait_for(RecordingStarted)
+        client.wait_for(SegmentClosed)
+        client.stop()
+    assert recording.codecs.startswith("mp4a.40")
+    assert {health.state for health in client.of(RecorderHealth)} <= {"connecting", "connected", "stopped"}
+
+
+@pytest.mark.long
+@pytest.mark.rtmp_server
+@pytest.mark.parametrize("late", ["video", "audio"])
+def test_a_track_that_begins_late_over_rtmp_is_recorded_after_a_group_of_pictures(
+    late: str, clip: Path, tmp_path: Path
+) -> None:
+    loop = ("-stream_loop", "-1")
+    inputs = (*loop, "-i", str(clip), "-re", "-itsoffset", "6", *loop, "-i", str(clip))
+    tracks = ("-map", f"0:{'a' if late == 'video' else 'v'}", "-map", f"1:{late[0]}")
+    sent = ("-c", "copy", "-max_interleave_delta", "100000", "-flush_packets", "1")
+    with on_nginx(tmp_path, *inputs, *tracks, *sent) as url, recorder(url, tmp_path, segment_s=0.5) as client:
+        recording = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
+        client.stop()
+    assert len(recording.codecs.split(",")) == 2
+    assert recording.started_at - client.of(RecordingEnded)[0].ended_at < 0.5 + 0.7  # a group of pictures, and opening
+    reasons = {health.reason for health in client.of(RecorderHealth) if health.code == "format_changed"}
+    assert all(reason.startswith(f"the source now sends {late}") for reason in reasons)
+    assert client.of(RecorderHealth)[-2].media is not None

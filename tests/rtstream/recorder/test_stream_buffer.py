@@ -51,6 +51,22 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert buffer.base >= len(DATA) - 1100
 
 
+@pytest.mark.parametrize(("reads", "starved"), [(3, False), (20, True)])
+def test_a_process_that_stood_still_is_not_a_stream_without_packets(
+    reads: int, starved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_buffer, "STARVED_BYTES", 100)
+    now = 0.0
+    monkeypatch.setattr(stream_buffer.time, "monotonic", lambda: now)
+    buffer = StreamBuffer(io.BytesIO(DATA).read)
+    buffer.read(200)
+    buffer.fed(200)
+    for _ in range(reads):
+        now += 5.0
+        buffer.read(200)
+    assert buffer.starved is starved
+
+
 def test_a_stream_without_packets_ends_but_not_while_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_buffer, "STARVED_BYTES", 100)
     monkeypatch.setattr(stream_buffer, "STARVED_S", 0.0)
