@@ -28,6 +28,7 @@ from rtstream.ipc.sockets import FORKSERVER, LOCK_SUFFIX, SOCKET_SUFFIX, listen,
 from rtstream.json_types import JsonObject
 from rtstream.logs import log_to_stderr
 from rtstream.messages import RecorderSpec
+from rtstream.recorder.heartbeat import LOOK_S, Heartbeat, HeartbeatWatch
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: None)  # noticed by the loop below
         self._children: set[int] = set()
+        self._heartbeats = HeartbeatWatch()
         self._last_used = time.monotonic()
 
     def run(self) -> None:
@@ -91,7 +93,9 @@ class ForkServer:
             left_s = self._last_used + IDLE_S - time.monotonic()
             if not self._children and (self._listener is None or left_s <= 0):
                 break
-            ready, _, _ = select.select(self._watched(), [], [], None if self._children else left_s)
+            ready, _, _ = select.select(self._watched(), [], [], LOOK_S if self._children else left_s)
+            for pid in self._heartbeats.end_hung(time.monotonic()):
+                log.error("the recorder in process %d hangs and is ended", pid)
             if self._wake_up in ready:
                 with suppress(BlockingIOError):
                     if signal.SIGTERM in os.read(self._wake_up, 4096):
@@ -109,6 +113,7 @@ class ForkServer:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
                 if pid:
                     self._children.discard(pid)
+                    self._heartbeats.remove(pid)
                     self._last_used = time.monotonic()
                     continue
                 return
@@ -151,6 +156,7 @@ class ForkServer:
                 channel.send_json({"refused": "unknown request"})
 
     def _fork(self, channel: Channel, request: JsonObject) -> None:
+        heartbeat = Heartbeat()
         try:
             pid = os.fork()
         except OSError as exc:
@@ -158,15 +164,16 @@ class ForkServer:
             return
         if pid:
             self._children.add(pid)
+            self._heartbeats.add(pid, heartbeat)
         else:
-            self._become_recorder(channel, request)
+            self._become_recorder(channel, request, heartbeat)
 
-    def _become_recorder(self, channel: Channel, request: JsonObject) -> NoReturn:
+    def _become_recorder(self, channel: Channel, request: JsonObject, heartbeat: Heartbeat) -> NoReturn:
         """Run a recorder in the forked process. Never returns."""
         status = 1
         try:
             self._let_go()
-            _record(self._folder, channel, request)
+            _record(self._folder, channel, request, heartbeat)
             status = 0
         except BaseException:
             log.exception("a recorder could not be started")
@@ -187,7 +194,7 @@ class ForkServer:
             self._lock.forget()
 
 
-def _record(folder: Path, channel: Channel, request: JsonObject) -> None:
+def _record(folder: Path, channel: Channel, request: JsonObject, heartbeat: Heartbeat) -> None:
     """Take the lock of the stream, listen, and only then tell the engine that the recorder is there."""
     from rtstream.recorder.process import main_surviving
 
@@ -202,7 +209,7 @@ def _record(folder: Path, channel: Channel, request: JsonObject) -> None:
     with suppress(OSError):  # an engine that is gone meanwhile, or its successor, connects all the same
         channel.send_json({"started": os.getpid()})
     channel.close()
-    main_surviving(listener, lock, spec)
+    main_surviving(listener, lock, spec, heartbeat)
 
 
 def _requested(request: JsonObject) -> tuple[RecorderSpec, float]:

@@ -60,6 +60,8 @@ class Input:
     """The newest bytes, of a source that is read here as one stream of bytes."""
     failure: Callable[[], SourceFailed | None] = lambda: None
     """Return the reason of a failed read if it is known here in more detail than in the codec library."""
+    silent_s: Callable[[], float] = lambda: 0.0
+    """Return the seconds since the source last sent anything, or 0 if that is not known."""
     resources: ExitStack = field(default_factory=ExitStack)
 
     def begin_again(self) -> None:
@@ -147,11 +149,15 @@ def _rtsp(spec: RecorderSpec, source: SourceUrl) -> Input:
     relay = RtspRelay(source, query, transport, dialer_of(spec))
     options = {
         "rtsp_transport": transport,
-        "timeout": _microseconds(spec),
+        # After a timeout, the codec library first returns the last picture and waits once more. Over TCP, the relay
+        # knows how long the source is silent.
+        "timeout": _microseconds(spec, 0.5 if transport == "udp" else 1.0),
         "allowed_media_types": "video+audio",
         "protocol_whitelist": "rtp,udp,tcp" if transport == "udp" else "rtp,tcp",
     }
     result = Input(relay.url, options, datagrams=transport == "udp", failure=lambda: relay.failure)
+    if transport == "tcp":
+        result.silent_s = relay.silent_s
     result.resources.callback(relay.close)
     return result
 
@@ -239,5 +245,5 @@ def _place(address: str, port: int) -> str:
     return f"[{quote(address, safe=':')}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _microseconds(spec: RecorderSpec) -> str:
-    return str(int(spec.stall_timeout_s * 1e6))
+def _microseconds(spec: RecorderSpec, share: float = 1.0) -> str:
+    return str(int(share * spec.stall_timeout_s * 1e6))

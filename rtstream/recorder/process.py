@@ -40,6 +40,7 @@ from rtstream.messages import (
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.failures import FormatChanged, SourceFailed
 from rtstream.recorder.frames import JpegEncoder
+from rtstream.recorder.heartbeat import Heartbeat
 from rtstream.recorder.limits import Attendance, limit_log, limit_memory, trim_memory
 from rtstream.recorder.outbox import MessageSource, Outbox
 from rtstream.recorder.server import RecorderServer
@@ -62,8 +63,6 @@ STATS_TICKS = 2  # interval between statistics
 STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 TRIM_S = 5.0  # after this time of a connection, memory that only opening it needed is returned
-HANG_S = 60.0
-HANG_TICKS = 6
 EXIT_HUNG = 3
 
 
@@ -74,15 +73,16 @@ def main(connection: Connection, spec: RecorderSpec) -> None:
     _run(recorder)
 
 
-def main_surviving(listener: socket.socket, lock: ProcessLock, spec: RecorderSpec) -> None:
+def main_surviving(listener: socket.socket, lock: ProcessLock, spec: RecorderSpec, heartbeat: Heartbeat) -> None:
     """Run a recorder that outlives the engine, until it is stopped or one of its limits is reached.
 
     Args:
         listener: Its listening socket in ``spec.run_folder``.
         lock: Its lock in the same folder. Both are removed at the end.
         spec: The stream.
+        heartbeat: Shows the fork server that it lives.
     """
-    recorder = Recorder(spec)
+    recorder = Recorder(spec, heartbeat)
     recorder.outlive_engines(listener, lock)
     _run(recorder)
 
@@ -104,8 +104,9 @@ def _run(recorder: Recorder) -> None:
 class Recorder:
     """The threads of the process. The main thread reads the source; others receive, send and watch for hangs."""
 
-    def __init__(self, spec: RecorderSpec) -> None:
+    def __init__(self, spec: RecorderSpec, heartbeat: Heartbeat | None = None) -> None:
         self.spec = spec
+        self._heartbeat = heartbeat or Heartbeat()
         self.outbox = Outbox()
         self._sync = DiskSync()
         self._steady = SteadyClock()
@@ -298,7 +299,7 @@ class Recorder:
         source = session.source
         # An HLS read lasts as long as the server takes to publish the next segment.
         patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
-        watch = TrackWatch(source, self.spec.media_types, self._next_try)
+        watch = TrackWatch(source, self.spec, self._next_try)
         if watch.buffer is None:
             patience = patience if source.hls else max(patience, SPARSE_S)
         else:
@@ -393,16 +394,14 @@ class Recorder:
     def _watch(self) -> None:
         """Report statistics, in a thread, and end the process if the codec library does not return.
 
-        A call that hangs while it holds the interpreter lock stops this thread as well. faulthandler, which needs no
-        lock, then ends the process. After a process stood still as a whole, as in a paused container, the library gets
-        more time, because data may be waiting.
+        A call that hangs while it holds the interpreter lock stops this thread as well; see ``Heartbeat``. After the
+        process stood still as a whole, as in a paused container, the library gets more time: data may be waiting.
         """
         ticks = 0
         statistics = Statistics(self.outbox, self._flows)
         resumed = -math.inf
         while True:
-            if ticks % HANG_TICKS == 0:
-                faulthandler.dump_traceback_later(HANG_S, exit=True)
+            self._heartbeat.beat()
             ticks += 1
             began = time.monotonic()
             time.sleep(TICK_S)

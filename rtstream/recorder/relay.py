@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import stat
+import sys
 import threading
 import time
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 BUNDLE_S = 0.05  # data within this time is passed on together, because each wake-up is expensive
 BLOCK = 256 * 1024
 LAST_WORDS_S = 0.5
+LAST_RECEIVED = 52
+"""Place of ``tcpi_last_data_recv``, in milliseconds, in the ``tcp_info`` of Linux."""
 
 
 class Relay:
@@ -54,6 +57,12 @@ class Relay:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
+
+    def _silence_s(self) -> float:
+        """Return the seconds since the source last sent anything, or 0 if that is not known."""
+        with contextlib.suppress(OSError, ValueError):
+            return silence_of(self._upstream.fileno())
+        return 0.0
 
     def _dial(self, source: SourceUrl) -> socket.socket:
         return self._dialer.connect(source.host, source.port, source.scheme in ("rtsps", "rtmps"))
@@ -126,6 +135,19 @@ def receive(connection: socket.socket) -> bytes | None:
     finally:
         connection.settimeout(patience)
     return bytes(data)
+
+
+def silence_of(descriptor: int) -> float:
+    """Return the seconds since a TCP connection last received data.
+
+    Linux knows it even for a time in which this process stood still. Elsewhere, and while there is data to read, it
+    is 0.
+    """
+    if sys.platform != "linux" or select.select([descriptor], [], [], 0)[0]:
+        return 0.0
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAST_RECEIVED + 4)
+    return int.from_bytes(info[LAST_RECEIVED:], sys.byteorder) / 1000 if len(info) == LAST_RECEIVED + 4 else 0.0
 
 
 def can_find_descriptors() -> bool:

@@ -25,7 +25,7 @@ from urllib.parse import urljoin
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed
-from rtstream.recorder.relay import BUNDLE_S, Relay, can_find_descriptors, descriptor_of, receive
+from rtstream.recorder.relay import BUNDLE_S, Relay, can_find_descriptors, descriptor_of, receive, silence_of
 from rtstream.recorder.rtsp_login import RtspLogin
 from rtstream.rules.source_urls import SourceUrl, parse_source
 
@@ -78,6 +78,7 @@ class RtspRelay(Relay):
         self._asked: _Message | None = None  # the request that waits for its response
         self._login = RtspLogin(source)
         self._playing = False
+        self._handed_over: int | None = None
         super().__init__(source, dialer)
 
     @property
@@ -88,6 +89,12 @@ class RtspRelay(Relay):
     @property
     def _base(self) -> str:
         return f"rtsp://127.0.0.1:{self._port}/{self._secret}"
+
+    def silent_s(self) -> float:
+        """Return the seconds since the source last sent anything over TCP, or 0 if that is not known."""
+        if self._handed_over is not None:
+            return silence_of(self._handed_over)
+        return 0.0 if self._closed else self._silence_s()
 
     def _serve(self, local: socket.socket) -> None:
         requests, responses = bytearray(), bytearray()
@@ -219,6 +226,7 @@ class RtspRelay(Relay):
             if not unread:
                 self._upstream.setblocking(False)
                 os.dup2(self._upstream.fileno(), theirs)
+                self._handed_over = theirs
                 with contextlib.suppress(OSError):
                     local.setblocking(False)
                     if late := local.recv(65536):

@@ -76,6 +76,11 @@ class Source:
             return opener.fragment_s + 1.0 if isinstance(opener, WebInput) and opener.fragment_s else 0.0
         return FRAGMENT_S if "mp4" in self.container.format.name and self.scheme != "file" else 0.0
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the source last sent anything, where that is known, else 0."""
+        return self.input.silent_s() if self.input is not None else 0.0
+
     def packets(self, streams: Sequence[Stream]) -> Iterator[Packet]:
         """Return the packets of tracks as they are read, in the order of their times."""
         demuxed = self.container.demux(*streams)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from av.packet import Packet
 from av.stream import Stream
@@ -28,16 +27,17 @@ class TracksChanged(Exception):
 class TrackWatch:
     """Watches which tracks of a source send packets, and looks for new ones when a wanted one does not."""
 
-    def __init__(self, source: Source, wanted: Sequence[str], next_try: dict[str, tuple[float, float]]) -> None:
+    def __init__(self, source: Source, spec: RecorderSpec, next_try: dict[str, tuple[float, float]]) -> None:
         """Watch a source.
 
         Args:
             source: The open source.
-            wanted: Kinds of tracks to read ("video", "audio").
+            spec: The kinds of tracks to read, and the longest silence of the source.
             next_try: By kind, the monotonic time before which a new track is not tried again because it could not be
                 read, and the wait in seconds. Updated.
         """
-        self._source, self._wanted, self._next_try = source, wanted, next_try
+        self._source, self._wanted, self._next_try = source, spec.media_types, next_try
+        self._stall_s = spec.stall_timeout_s
         self.buffer = source.input.buffer if source.rereadable and source.input is not None else None
         chosen = [stream for stream in (source.video, source.audio) if stream is not None]
         self.streams: list[Stream] = [*chosen, *source.unknown]
@@ -57,6 +57,7 @@ class TrackWatch:
 
         Raises:
             TracksChanged: The source now sends a track that was not known at opening.
+            SourceFailed: The source is silent. The codec library returns a last picture then, and would wait once more.
         """
         index = packet.stream_index
         if index in self._unknown:
@@ -75,6 +76,8 @@ class TrackWatch:
             if self._skipped[index] >= 0:
                 return True
         if now >= self.next_look:
+            if now - self.next_look > self._stall_s - 2 * LOOK_S and self._source.silent_s > self._stall_s:
+                raise self._source.failed(TimeoutError(), self._stall_s)
             self.next_look = now + LOOK_S
             self._look(now)
         return False

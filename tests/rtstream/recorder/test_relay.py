@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.relay import silence_of
 from rtstream.recorder.source import open_source
 from rtstream.rules.rtmp import application
 from rtstream.testsource.live import LiveSource
 from tests.rtstream.recorder.hostile import ALLOWED_HOST
 from tests.rtstream.recorder.test_rtsp_relay import attempt, packets, spec
+from tests.waiting import eventually_sync
 
 
 @contextmanager
@@ -134,3 +137,18 @@ def test_rtmp_connects_to_the_checked_address_and_announces_the_name(
     text = re.sub(rb"(?s)\xc3", b"", bytes(said)).decode("latin-1")
     assert f"{scheme}://localhost:{port}/{application(target)}" in text
     assert re.search(rf"app\x02\x00.{re.escape(application(target))}\x00", text, re.S) or not application(target)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows when a connection last received data")
+def test_the_silence_of_a_connection_is_that_of_its_peer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        peer, _ = server.accept()
+        with peer:
+            assert eventually_sync(lambda: silence_of(ours.fileno()), lambda found: found > 0.2) < 10
+            ours.sendall(b"our own data does not count")
+            assert silence_of(ours.fileno()) > 0.2
+            peer.sendall(b"data")
+            assert eventually_sync(lambda: silence_of(ours.fileno()), lambda found: found == 0.0) == 0.0
+            ours.recv(100)
+            assert silence_of(ours.fileno()) < 5
+            assert eventually_sync(lambda: silence_of(ours.fileno()), lambda found: found > 0.2) > 0.2
