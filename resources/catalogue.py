@@ -76,7 +76,8 @@ async def subscribable(client: RTStreamClient, uri: str) -> bool:
 
 
 def _described(stream: Stream) -> JsonObject:
-    described = stream.model_dump(mode="json", exclude_none=True, exclude={"player_url", "stream_url", "channel_id"})
+    left_out = {"player_url", "stream_url", "channel_id", "publish_urls"}
+    described = stream.model_dump(mode="json", exclude_none=True, exclude=left_out)
     return described | {"name": clean(stream.name, 100), "uri": uris.stream(stream.id)}
 
 

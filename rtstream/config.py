@@ -61,6 +61,13 @@ class EngineConfig(BaseModel):
             "comma-separated ports and ranges such as 5000,9000-9010. Empty: none."
         ),
     )
+    listen: str = Field(
+        default="",
+        description=(
+            "URLs at which publishers such as OBS may send RTMP, comma-separated, for example rtmp://0.0.0.0:1935. "
+            "Each needs the stream key of a stream push://NAME. Empty: none. Linux only."
+        ),
+    )
     media_folders: str = Field(
         default="",
         description="Folders below which local media files may be opened, separated like PATH. Empty: no local files.",

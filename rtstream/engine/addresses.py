@@ -13,7 +13,7 @@ from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest
 from rtstream.rules.addresses import check_addresses, check_local_path, parse_allowed
 from rtstream.rules.source_options import check_listening, parse_ports
-from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, is_address, parse_source, parse_webhook
+from rtstream.rules.source_urls import ANY_ADDRESS, PUSH, SourceUrl, is_address, parse_source, parse_webhook
 
 RESOLVE_TIMEOUT_S = 5.0
 
@@ -69,8 +69,11 @@ class Addresses:
 
 
 def _has_address(source: SourceUrl) -> bool:
-    """Return whether the source names a host. Files do not, and a listener may accept senders on all addresses."""
-    return source.scheme != "file" and not (source.listens and source.host == ANY_ADDRESS)
+    """Return whether the source names a host.
+
+    Files and publishers do not, and a listener may accept senders on all addresses.
+    """
+    return source.scheme not in ("file", PUSH) and not (source.listens and source.host == ANY_ADDRESS)
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -292,7 +292,7 @@ class Engine:
         await self.indexes.resume()
         await self.transcripts.resume()
         self.transcripts.analyse_gaps(tasks, self.footage)
-        await self.streams.resume()
+        await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
         self.search.start(tasks)
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
         tasks.start_soon(self.retention.run)

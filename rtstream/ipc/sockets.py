@@ -19,6 +19,7 @@ RUN_FOLDER = "run"
 SOCKET_SUFFIX = ".sock"
 LOCK_SUFFIX = ".lock"
 FORKSERVER = "forkserver"
+PUBLISHER_SUFFIX = ".publisher"
 BACKLOG = 16
 CONNECT_TIMEOUT_S = 3.0
 POLL_S = 0.02
@@ -27,6 +28,11 @@ POLL_S = 0.02
 def run_folder(data_dir: Path) -> Path:
     """Return the folder of sockets and locks of a data folder, for processes with any working folder."""
     return Path(os.path.abspath(data_dir), RUN_FOLDER)
+
+
+def publisher_socket(stream_id: str) -> str:
+    """Return the name of the socket on which a recorder receives the connections of publishers."""
+    return f"{stream_id}{PUBLISHER_SUFFIX}"
 
 
 def private_folder(folder: Path) -> None:

@@ -132,6 +132,13 @@ class Stream(ApiModel):
     tracks: str | None = Field(default=None, description="Preferred tracks. None: the default.")
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
     recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
+    publish_urls: list[str] = Field(
+        default_factory=list,
+        description=(
+            "URLs to which the publisher of a stream push://NAME sends. The last part is its stream key. Present only "
+            "when a single stream is requested."
+        ),
+    )
     storage: StorageForecast | None = Field(
         default=None, description="Expected disk space. Present only when a single, recorded stream is requested."
     )

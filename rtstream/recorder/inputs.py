@@ -20,6 +20,7 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge
 from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.publisher import publishers
 from rtstream.recorder.relay import TlsRelay
 from rtstream.recorder.rtsp_relay import RtspRelay
 from rtstream.recorder.stream_buffer import StreamBuffer
@@ -96,7 +97,7 @@ def prepare(spec: RecorderSpec) -> Input:
         raise SourceFailed(exc.message[:1].lower() + exc.message[1:].removesuffix("."), True) from None
     if source.scheme == "file":
         return _file(source.file)
-    openers = {"http": _web, "rtsp": _rtsp, "rtmp": _rtmp, "tcp": _tcp, "udp": _udp, "srt": _srt}
+    openers = {"http": _web, "rtsp": _rtsp, "rtmp": _rtmp, "tcp": _tcp, "udp": _udp, "srt": _srt, "push": _push}
     name = source.scheme if source.scheme in openers else source.scheme.removesuffix("s")
     opened = openers[name](spec, source)
     opened.options |= probing(name)
@@ -209,6 +210,19 @@ def _accepted(dialer: Dialer, source: SourceUrl, wait_s: float) -> socket.socket
         raise SourceFailed(f"no sender connected to port {source.port} within {wait_s:g} s") from None
     except OSError:
         raise SourceFailed(f"the engine cannot listen on port {source.port} of that address") from None
+
+
+def _push(spec: RecorderSpec, source: SourceUrl) -> Input:
+    """Read a publisher that the engine has accepted."""
+    if not spec.run_folder:
+        raise SourceFailed("publishers are accepted on Linux only", True)
+    publisher = publishers(spec.run_folder, spec.stream_id).wait(spec.open_timeout_s / 2)
+    publisher.set_patience(spec.stall_timeout_s)
+    buffer = StreamBuffer(publisher.read)
+    options = {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": "flv,live_flv"}
+    result = Input(buffer, options, "live_flv", buffer=buffer)
+    result.resources.callback(publisher.close)
+    return result
 
 
 def _udp(spec: RecorderSpec, source: SourceUrl) -> Input:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_HEADER = b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)
+FLV_HEADER = b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)
+"""Header of an FLV stream with video and audio."""
 _VIDEO, _AUDIO = 9, 8
 _FOURCC = {"hevc": b"hvc1", "av1": b"av01", "vp9": b"vp09"}
 
@@ -16,7 +17,7 @@ def flv_beginning(video_codec: str, video_configuration: bytes, audio_codec: str
         audio_codec: Name of the codec, empty if there is no audio.
         audio_configuration: AudioSpecificConfig of AAC.
     """
-    found = _HEADER
+    found = FLV_HEADER
     if video_configuration and video_codec == "h264":
         found += _tag(_VIDEO, b"\x17\0\0\0\0" + video_configuration)
     elif video_configuration and video_codec in _FOURCC:
@@ -26,6 +27,12 @@ def flv_beginning(video_codec: str, video_configuration: bytes, audio_codec: str
     return found
 
 
-def _tag(kind: int, body: bytes) -> bytes:
-    head = bytes([kind]) + len(body).to_bytes(3, "big") + bytes(7)
+def flv_tag(kind: int, timestamp: int, body: bytes) -> bytes:
+    """Return a tag of audio (8) or video (9) with the size that follows it; ``timestamp`` in ms has 32 bits."""
+    time = (timestamp & 0xFFFFFF).to_bytes(3, "big") + bytes([timestamp >> 24 & 0xFF])
+    head = bytes([kind]) + len(body).to_bytes(3, "big") + time + bytes(3)
     return head + body + (len(head) + len(body)).to_bytes(4, "big")
+
+
+def _tag(kind: int, body: bytes) -> bytes:
+    return flv_tag(kind, 0, body)

@@ -44,7 +44,7 @@ _VALUE = re.compile(r"[!-%'-~]*")
 
 TRANSPORT_OPTION = "rtstream_transport"
 
-PROBE_S = {"rtsp": 3.0, "rtmp": 2.0, "http": 3.0, "tcp": 3.0, "udp": 3.0, "srt": 3.0}
+PROBE_S = {"rtsp": 3.0, "rtmp": 2.0, "push": 2.0, "http": 3.0, "tcp": 3.0, "udp": 3.0, "srt": 3.0}
 """Seconds of media that opening a source examines at most. Formats that are unknown then are learnt later.
 
 The codec library's own limits are up to 90 s, in which it waits for a track that is announced but sends nothing.

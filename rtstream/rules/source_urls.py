@@ -19,8 +19,10 @@ import idna
 from rtstream.errors import InvalidRequest
 from rtstream.rules.source_options import check_options
 
-SOURCE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt", "tcp", "udp", "file")
+SOURCE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt", "tcp", "udp", "push", "file")
 WEB_SCHEMES = ("http", "https")
+PUSH = "push"
+"""Scheme of a source that connects to the engine, by a name of its own."""
 MAX_URL = 2048  # characters
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (written for a source that waits for a sender and names no address)
 
@@ -60,7 +62,7 @@ class SourceUrl:
     def authority(self) -> str:
         """Host and port as they are written in a URL or a Host header; a default port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
+        return host if not self.port or self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property
     def target(self) -> str:
@@ -143,6 +145,8 @@ def _parse(url: str, what: str, schemes: Sequence[str]) -> SourceUrl:
             "(for example %23 for #, %40 for @, %2F for /)."
         )
     path, _, query = tail.partition("?")
+    if scheme == PUSH:
+        return _pushed(authority, path + query, what)
     user, password, place = _login(authority, what, scheme)
     host, port = _place(place, what)
     query, listens = check_options(scheme, _encoded(query))
@@ -154,6 +158,15 @@ def _parse(url: str, what: str, schemes: Sequence[str]) -> SourceUrl:
     if not 0 < port < 65536:
         raise InvalidRequest(f"The {what} needs a port from 1 to 65535, as in {scheme}://host:5000.")
     return SourceUrl(scheme, host, port, user, password, _encoded(path), query, listens=listens)
+
+
+def _pushed(name: str, rest: str, what: str) -> SourceUrl:
+    """The name of a publisher, which selects its stream key."""
+    if rest not in ("", "/") or not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"The {what} of a publisher is push:// and a name of letters, digits, dashes and dots, as in push://phone."
+        )
+    return SourceUrl(PUSH, name.lower())
 
 
 def _login(authority: str, what: str, scheme: str) -> tuple[str | None, str, str]:

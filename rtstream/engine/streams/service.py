@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import anyio
+from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream import ids
@@ -18,6 +20,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import DiskBound
 from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
+from rtstream.engine.streams.publishers import Publishers
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
@@ -35,6 +38,7 @@ from rtstream.models import (
     StreamStatus,
 )
 from rtstream.rules.redaction import show_url
+from rtstream.rules.source_urls import PUSH
 from rtstream.rules.storage_forecast import ExpectedMedia
 from rtstream.rules.text_safety import clean
 from rtstream.rules.track_choice import parse_tracks
@@ -54,6 +58,8 @@ log = logging.getLogger(__name__)
 FIRST_ANSWER_S = 20.0
 """Longest wait for a new source in seconds. API clients give up after 30 s."""
 MAX_NAME = 200
+PUSHED = f"{PUSH}://"
+PUBLISHER_WAIT_S = 1.0
 
 
 class StreamService:
@@ -74,7 +80,8 @@ class StreamService:
         bound: DiskBound,
     ) -> None:
         self._config = config
-        self._run_folder = str(run_folder(config.data_dir)) if supervisor.outlives else ""
+        sockets = run_folder(config.data_dir) if supervisor.outlives else None
+        self._run_folder = str(sockets or "")
         self._db = db
         self._journal = journal
         self._supervisor = supervisor
@@ -85,14 +92,17 @@ class StreamService:
         self._media = media
         self._progress = progress
         self._bound = bound
+        self._publishers = Publishers(config.listen, sockets, self._publisher_names)
+        self._base_url: Callable[[], str] = lambda: ""
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
-    async def resume(self) -> None:
+    async def resume(self, tasks: TaskGroup, api_key: str, base_url: Callable[[], str]) -> None:
         """Resume the streams that ran when the engine ended, up to the limit on running streams.
 
         Recorders that are still running are taken over first. The other streams follow, oldest first. Recorders of
-        streams that should not run are stopped.
+        streams that should not run are stopped. Then, publishers are accepted, whose stream keys depend on the API key.
         """
+        self._base_url = base_url
         living = await self._supervisor.living()
         for row in sorted(await self._db.read(rows.list_to_run), key=lambda row: row.id not in living):
             self._health.add(row.id, row.name, row.url)
@@ -103,6 +113,12 @@ class StreamService:
             except Conflict as exc:
                 await self._health.set(row.id, "error", exc.message)
         await self._supervisor.stop_unwanted()
+        self._publishers.start(tasks, api_key)
+
+    async def _publisher_names(self) -> dict[str, str]:
+        """Return the ids of the running streams with a publisher, by its name."""
+        found = await self._db.read(rows.list_to_run)
+        return {row.url.removeprefix(PUSHED): row.id for row in found if row.url.startswith(PUSHED)}
 
     async def _resume(self, row: StreamRow) -> None:
         try:
@@ -117,10 +133,12 @@ class StreamService:
         stream_id = ids.stream_id()
         with self._capacity.claim(stream_id):
             url = await self._addresses.source(request.url.strip())
+            if url.startswith(PUSHED):
+                await self._check_publisher(url)
             row = await self._insert(stream_id, url, request)
             try:
                 await self._run(row, trial=True)
-                refused = await self._first_answer(row.id)
+                refused = "" if url.startswith(PUSHED) else await self._first_answer(row.id)
             except Exception:
                 await self._discard(row.id)
                 raise
@@ -130,6 +148,12 @@ class StreamService:
         await self._journal.append(self._catalogue("added", row.id, row.name))
         await self._health.accept(row.id)
         return await self.get(row.id)
+
+    async def _check_publisher(self, url: str) -> None:
+        """Raise an error unless publishers are accepted and this name is free."""
+        self._publishers.check()
+        if url in {row.url for row in await self._db.read(rows.all_streams)}:
+            raise Conflict("Another stream has a publisher of this name. Choose another name, or use that stream.")
 
     async def _insert(self, stream_id: str, url: str, request: ConnectStream) -> StreamRow:
         """Store a new stream that should run."""
@@ -185,6 +209,8 @@ class StreamService:
 
         row, ranges = await self._db.read(query)
         stream = self._stream(row, ranges).model_copy(update={"indexes": await self._progress(stream_id)})
+        if row.url.startswith(PUSHED):
+            stream.publish_urls = self._publishers.urls(row.url.removeprefix(PUSHED), self._base_url())
         if row.store:
             stream.storage = await self._bound.forecast(row, _expected(stream.media))
         return stream
@@ -277,6 +303,8 @@ class StreamService:
         config = self._config
         if not living:
             await self._health.set(row.id, "connecting", "")
+        # A publisher decides itself when it comes back.
+        longest = PUBLISHER_WAIT_S if row.url.startswith(PUSHED) else math.inf
         self._supervisor.start(
             m.RecorderSpec(
                 stream_id=row.id,
@@ -287,7 +315,7 @@ class StreamService:
                 segment_s=config.segment_s,
                 stall_timeout_s=config.stall_timeout_s,
                 open_timeout_s=config.open_timeout_s,
-                reconnect_max_s=config.reconnect_max_s,
+                reconnect_max_s=min(config.reconnect_max_s, longest),
                 tls_verify=config.tls_verify,
                 allow_networks=config.allow_networks,
                 listen_ports=config.listen_ports,

@@ -77,3 +77,12 @@ async def test_a_source_that_may_no_longer_be_opened_is_an_error_and_other_strea
                 return (await engine.streams.get(one)).health.state
 
             await eventually(state, lambda found: found == "connected")
+
+
+@pytest.mark.anyio
+async def test_a_publisher_needs_an_engine_that_listens(tmp_path: Path) -> None:
+    async with Engine(settings(tmp_path)) as engine:
+        with pytest.raises(InvalidRequest, match="--listen"):
+            await engine.connect_stream(ConnectStream(url="push://phone"))
+        with pytest.raises(InvalidRequest, match=r"push://phone\.$"):
+            await engine.connect_stream(ConnectStream(url="push://phone/live"))

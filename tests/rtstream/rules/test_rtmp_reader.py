@@ -1,0 +1,85 @@
+"""Messages come out of chunks as they went in, however the bytes are cut, and memory is bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.rtmp_reader import MAX_CHUNK_STREAMS, RtmpChunkReader, RtmpError, RtmpMessage
+from tests.rtstream.rules.rtmp_client import VIDEO, chunks
+
+BODIES = st.lists(
+    st.tuples(st.binary(max_size=700), st.integers(0, 0xFFFFFFFF), st.sampled_from([2, 3, 63, 6])), max_size=6
+)
+
+
+def messages(reader: RtmpChunkReader) -> list[RtmpMessage]:
+    return list(iter(reader.next, None))
+
+
+@given(BODIES, st.integers(1, 400))
+def test_messages_are_joined_however_the_bytes_are_cut(bodies: list[tuple[bytes, int, int]], cut: int) -> None:
+    reader, found = RtmpChunkReader(1 << 20), []
+    data = b"".join(chunks(VIDEO, body, timestamp=at, number=number) for body, at, number in bodies)
+    for begin in range(0, len(data), cut):
+        reader.feed(data[begin : begin + cut])
+        found += messages(reader)
+    assert [(one.body, one.timestamp) for one in found] == [(body, at) for body, at, _ in bodies]
+
+
+def test_short_headers_continue_the_times_of_their_chunk_stream() -> None:
+    reader = RtmpChunkReader(1000)
+    reader.feed(chunks(VIDEO, b"a", timestamp=1000))
+    reader.feed(b"\x44" + (40).to_bytes(3, "big") + (2).to_bytes(3, "big") + bytes([VIDEO]) + b"bb")  # another length
+    reader.feed(b"\x84" + (33).to_bytes(3, "big") + b"cc")  # the same length
+    reader.feed(b"\xc4" + b"dd")  # the same step
+    assert [(one.timestamp, one.body) for one in messages(reader)] == [
+        (1000, b"a"),
+        (1040, b"bb"),
+        (1073, b"cc"),
+        (1106, b"dd"),
+    ]
+
+
+def test_messages_of_two_chunk_streams_may_be_mixed() -> None:
+    reader = RtmpChunkReader(1000)
+    first, second = chunks(VIDEO, b"x" * 200, number=4), chunks(VIDEO, b"y" * 200, number=5)
+    reader.feed(first[:140] + second[:140] + first[140:] + second[140:])
+    assert [one.body[:1] for one in messages(reader)] == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("number", [64, 319, 320, 65599])
+def test_chunk_streams_with_long_numbers_are_read(number: int) -> None:
+    reader = RtmpChunkReader(1000)
+    rest = chunks(VIDEO, b"a")[1:]
+    head = bytes([0, number - 64]) if number < 320 else b"\x01" + (number - 64).to_bytes(2, "little")
+    reader.feed(head + rest)
+    assert messages(reader)[0].body == b"a"
+
+
+def test_an_unfinished_message_can_be_aborted() -> None:
+    reader = RtmpChunkReader(1000)
+    reader.feed(chunks(VIDEO, b"x" * 200)[:140])
+    assert messages(reader) == []
+    reader.abort(4)
+    reader.feed(chunks(VIDEO, b"y"))
+    assert messages(reader)[0].body == b"y"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        chunks(VIDEO, b"x" * 1001),
+        b"".join(chunks(VIDEO, b"x" * 900, number=number)[:140] for number in range(3, 12)),
+        b"".join(chunks(VIDEO, b"", number=number) for number in range(2, MAX_CHUNK_STREAMS + 3)),
+        b"\xc4",
+        chunks(VIDEO, b"x" * 200)[:140] + chunks(VIDEO, b"y"),
+    ],
+    ids=["long message", "long messages together", "many chunk streams", "no first header", "message in a message"],
+)
+def test_what_would_need_too_much_memory_or_cannot_be_read_is_refused(data: bytes) -> None:
+    reader = RtmpChunkReader(1000)
+    reader.feed(data)
+    with pytest.raises(RtmpError):
+        messages(reader)
