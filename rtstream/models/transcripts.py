@@ -24,6 +24,7 @@ class TranscriptSegment(ApiModel):
     low_confidence: bool = Field(
         default=False, description="The engine considers this text unreliable (for example, another language)."
     )
+    late: bool = Field(default=False, description="It was transcribed later, from the recording.")
     word_timestamps: list[JsonObject] = Field(default_factory=list)
 
 
@@ -51,4 +52,9 @@ class TranscriptStatus(ApiModel):
     state: TranscriptState = TranscriptState.STOPPED
     reason: str = Field(default="", description="Why the engine cannot transcribe now.")
     note: str = Field(default="", description="Set when another engine than the requested one is used.")
-    skipped_s: float = Field(default=0.0, description="Seconds skipped to keep up with live.")
+    skipped_s: float = Field(
+        default=0.0, description="Seconds of audio that are not transcribed, neither live nor later."
+    )
+    waiting: dict[str, float] = Field(
+        default_factory=dict, description="Seconds of recorded audio that are transcribed later, by reason."
+    )

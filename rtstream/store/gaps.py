@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
 
 from rtstream.rules.gaps import SET_BACK_S, joins
+from rtstream.rules.speech_clock import CUT_S
 from rtstream.states import GapReason
 from rtstream.store.recording_clock import around_step, last_step
 from rtstream.store.rows import RowReader
@@ -146,6 +147,27 @@ def add_hole(conn: Connection, stream_id: str, index_id: str | None, engine: str
         owner = {"stream_id": stream_id, "index_id": index_id, "engine": engine}
         insert(conn, start=start, end=None, reason=GapReason.NOT_RECEIVED, now=end, **owner)
         finish_open(conn, stream_id, index_id, engine, end)
+
+
+def add_skipped(
+    conn: Connection, stream_id: str, engine: str, start: float, end: float, reason: GapReason, now: float
+) -> None:
+    """Add audio that a transcript skipped to the newest gap of the same reason if it continues that, else add a gap."""
+    where = (*_owner(stream_id, None, engine), gaps.c.reason == reason, gaps.c.end.is_not(None))
+    found = _GAPS.first(conn, _GAPS.select().where(*where).order_by(gaps.c.id.desc()).limit(1))
+    if found is not None and found.end is not None and found.start <= start and abs(start - found.end) <= CUT_S:
+        conn.execute(update(gaps).where(gaps.c.id == found.id).values(end=max(end, found.end)))
+        return
+    insert(conn, stream_id=stream_id, engine=engine, start=start, end=end, reason=reason, now=now)
+
+
+def finish_until(conn: Connection, gap_id: int, end: float | None) -> None:
+    """Remove a gap of a transcript that is done up to ``end``, or store that if it has grown meanwhile."""
+    found = get(conn, gap_id)
+    if found is not None and found.end is not None and end is not None and found.end > end:
+        reach(conn, gap_id, end)
+    else:
+        remove(conn, [gap_id])
 
 
 @dataclass(frozen=True)
@@ -294,6 +316,16 @@ def count_scenes(conn: Connection, index_id: str, gap_id: int, start: float, end
         scenes.c.index_id == index_id, scenes.c.gap_id == gap_id, scenes.c.start >= start - 1e-3, scenes.c.start < end
     )
     return conn.execute(query).scalar_one()
+
+
+def waiting_s(conn: Connection, stream_id: str, engine: str, now: float) -> dict[str, float]:
+    """Return the seconds of recorded audio that are still to be transcribed, by the reason of their gaps."""
+    found: dict[str, float] = {}
+    for gap in of_transcript(conn, stream_id, engine):
+        seconds = (now if gap.end is None else gap.end) - gap.reached
+        if seconds > 0:
+            found[gap.reason] = round(found.get(gap.reason, 0.0) + seconds, 1)
+    return found
 
 
 def count_waiting(conn: Connection, index_id: str, length: float | None, now: float) -> int:

@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from rtstream import messages as m
 from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.recordings import FootageReader
-from rtstream.engine.transcripts.runner import BYTES_PER_S, TranscriptRunner
+from rtstream.engine.transcripts.runner import BYTES_PER_S, REOPEN_MAX_S, TranscriptRunner
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.errors import RTStreamError
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules.gaps import MAX_AGE_S, newest_first, too_many
 from rtstream.rules.speech_clock import CUT_S
-from rtstream.states import GapReason
+from rtstream.states import GapReason, TranscriptState
 from rtstream.store import gaps as rows
 from rtstream.store.database import Database
 from rtstream.store.gaps import GapRow
@@ -39,6 +39,8 @@ SPEED = 4.0
 BEHIND_S = 1.5
 """A gap waits while more live audio than this waits, in seconds."""
 ATTEMPTS = 3
+SKIPPED = (GapReason.OVERLOADED, GapReason.READER_UNAVAILABLE)
+"""Reasons of gaps whose audio arrived live."""
 PATIENCE_S = 30.0
 """Seconds after a start at which a gap ends even if the stream has not sent audio."""
 TOO_MANY = "too many parts wait to be transcribed"
@@ -60,6 +62,7 @@ class TranscriptBackfill:
         self._footage = footage
         self._runner = runner
         self._failures: dict[int, int] = {}
+        self._next_try: dict[int, float] = {}  # monotonic, while the engine fails
         self._began = time.monotonic()
 
     async def run(self) -> None:
@@ -70,7 +73,7 @@ class TranscriptBackfill:
                     gap, excess = await self._db.read(self._next)
                     for one in excess:
                         await self._give_up(one, one.end or one.reached, TOO_MANY)
-                        await self._runner.finish_gap(one.id)
+                        await self._runner.finish_gap(one.id, one.end)
                     if gap is not None:
                         await self._transcribe(gap)
                         continue
@@ -94,9 +97,21 @@ class TranscriptBackfill:
             owners.setdefault((gap.stream_id, gap.engine), []).append(gap)
         excess = [gap for gaps in owners.values() for gap in too_many(gaps)]
         for gap in newest_first(pending):
-            if gap.end is not None and self._footage.settled(conn, gap.stream_id, gap.reached) >= gap.end:
+            if (
+                gap.end is not None
+                and self._may_try(gap)
+                and self._footage.settled(conn, gap.stream_id, gap.reached) >= gap.end
+            ):
                 return gap, excess
         return None, excess
+
+    def _may_try(self, gap: GapRow) -> bool:
+        """Return whether the speech engine may work. Live audio shows that; without any, it is tried now and then."""
+        live = self._live(gap)
+        if live is None or live.state is not TranscriptState.ERROR:
+            return True
+        now = time.monotonic()
+        return now - live.audio_at > REOPEN_MAX_S and now >= self._next_try.get(gap.id, 0.0)
 
     async def _transcribe(self, gap: GapRow) -> None:
         live = self._live(gap)
@@ -121,6 +136,9 @@ class TranscriptBackfill:
         except* ProviderError as group:
             failures = self._failures.get(gap.id, 0) + 1
             reason = str(first_error(group))
+        if failures and live.state is TranscriptState.ERROR:  # the engine fails, whatever the audio is
+            self._next_try[gap.id] = time.monotonic() + REOPEN_MAX_S
+            return
         if failures and failures < ATTEMPTS:
             self._failures[gap.id] = failures
             await anyio.sleep(POLL_S * failures)
@@ -129,7 +147,8 @@ class TranscriptBackfill:
             found = await self._db.read(rows.get, gap.id)
             await self._give_up(found or gap, gap.end or gap.reached, reason)
         self._failures.pop(gap.id, None)
-        await self._runner.finish_gap(gap.id)
+        self._next_try.pop(gap.id, None)
+        await self._runner.finish_gap(gap.id, gap.end)
 
     async def _give_up(self, gap: GapRow, end: float, reason: str) -> None:
         """Count the rest of a gap before ``end`` as not transcribed."""
@@ -164,7 +183,7 @@ class TranscriptBackfill:
 
     async def _hole(self, gap: GapRow, start: float, end: float) -> None:
         """Count audio that was skipped live and is not in the recording."""
-        if gap.reason is GapReason.OVERLOADED and end - start > CUT_S:
+        if gap.reason in SKIPPED and end - start > CUT_S:
             await self._give_up(replace(gap, reached=start), end, NOT_RECORDED)
 
     async def _wait(self, past: RunningTranscript, seconds: float) -> None:

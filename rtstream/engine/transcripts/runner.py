@@ -181,10 +181,10 @@ class TranscriptRunner:
         while await self._wait_for_audio(transcript):
             await self._session(transcript)
 
-    async def finish_gap(self, gap_id: int) -> None:
-        """Remove a gap behind its results, and wait until both are stored."""
+    async def finish_gap(self, gap_id: int, end: float | None) -> None:
+        """Remove a gap that ended at ``end`` behind its results, and wait until both are stored."""
         stored = anyio.Event()
-        while not self._queue.put(lambda conn: gap_rows.remove(conn, [gap_id]), stored.set):  # noqa: ASYNC110
+        while not self._queue.put(lambda conn: gap_rows.finish_until(conn, gap_id, end), stored.set):  # noqa: ASYNC110
             await anyio.sleep(FULL_S)
         await stored.wait()
 
@@ -222,7 +222,7 @@ class TranscriptRunner:
             transcript.waiting -= len(block.payload)
             seconds += len(block.payload) / BYTES_PER_S
             end = block.time + len(block.payload) / BYTES_PER_S
-        if not self._later(transcript, reason):
+        if not self._later(transcript):
             self._count_skipped(transcript, seconds)
         if transcript.gap is not None and 0 <= begin - transcript.gap[1] <= CUT_S and reason == transcript.gap[2]:
             transcript.gap = (transcript.gap[0], end, transcript.gap[2])
@@ -237,19 +237,21 @@ class TranscriptRunner:
         if gap is None:
             return
         start, end, reason = gap
-        if self._later(transcript, reason):
-            values = {"stream_id": transcript.stream_id, "engine": transcript.engine, "start": start, "end": end}
-            more = {"reason": GapReason.OVERLOADED, "now": time.time()}
-            if await self._queue.write_then(lambda conn: gap_rows.insert(conn, **values, **more)):
+        if self._later(transcript):
+            kind = GapReason.OVERLOADED if reason == OVERLOADED else GapReason.READER_UNAVAILABLE
+            owner = transcript.stream_id, transcript.engine
+            if await self._queue.write_then(
+                lambda conn: gap_rows.add_skipped(conn, *owner, start, end, kind, time.time())
+            ):
                 self._listener.speech_missed(transcript.stream_id, transcript.engine, start, end)
                 return
             self._count_skipped(transcript, end - start)
         await self._store(transcript, "gap", start, end, "", {"reason": reason})
 
     @staticmethod
-    def _later(transcript: RunningTranscript, reason: str) -> bool:
+    def _later(transcript: RunningTranscript) -> bool:
         """Return whether skipped audio is transcribed later, from the recording."""
-        return transcript.recorded and not transcript.gap_id and reason == OVERLOADED
+        return transcript.recorded and not transcript.gap_id
 
     async def _work(self, transcript: RunningTranscript) -> None:
         try:
@@ -335,7 +337,8 @@ class TranscriptRunner:
         """Count the audio that a broken session did not transcribe as a gap."""
         begin, end = max(clock.begin, clock.final_until, clock.reached - MAX_LOST_S), clock.reached
         if end > begin:
-            self._count_skipped(transcript, end - begin)
+            if not self._later(transcript):
+                self._count_skipped(transcript, end - begin)
             later = transcript.gap
             transcript.gap = (begin, max(end, later[1]) if later else end, reason)
 

@@ -219,6 +219,7 @@ class TranscriptService:
             reason=self._reason(stream, name, job, running),
             note=self._engine_note(engine),
             skipped_s=round(running.skipped_s, 1) if running else 0.0,
+            waiting=await self._db.read(gap_rows.waiting_s, stream_id, name, time.time()),
         )
 
     def _reason(
@@ -330,5 +331,6 @@ def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:
         kind=row.kind,
         confidence=detail.get("confidence"),
         low_confidence=bool(detail.get("low_confidence")),
+        late=bool(detail.get("late")),
         word_timestamps=detail.get("words") or [],
     )

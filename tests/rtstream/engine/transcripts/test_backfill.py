@@ -19,11 +19,12 @@ from rtstream.concurrency import Broadcast
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.transcripts import TranscriptRunner, backfill, service
+from rtstream.engine.transcripts import runner as runners
 from rtstream.engine.transcripts.backfill import TranscriptBackfill
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.models import Page
 from rtstream.perception.protocols import ProviderError, Utterance
-from rtstream.states import GapReason
+from rtstream.states import GapReason, TranscriptState
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import gaps, recordings, streams
 from rtstream.store import transcripts as rows
@@ -292,3 +293,85 @@ async def test_progress_from_before_the_clock_was_set_back_says_nothing_about_th
 
     await rig.db.write(write)
     assert await rig.db.read(rows.heard_until, "rts-1", "fake") == rig.start + 12
+
+
+async def test_speech_while_the_engine_fails_is_transcribed_once_it_works(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "REOPEN_S", 0.1)
+    monkeypatch.setattr(runners, "REOPEN_MAX_S", 0.1)
+    rig.provider.failures = 1_000_000
+
+    async def waiting(seconds: float) -> dict[str, float]:
+        found = await eventually(
+            lambda: rig.db.read(gaps.waiting_s, "rts-1", "fake", time.time()),
+            lambda found: sum(found.values()) >= seconds,
+            what="speech that waits",
+        )
+        assert set(found) == {"reader_unavailable"}
+        return found
+
+    async with rig.running() as runner:
+        (live,) = runner.of_stream("rts-1")
+        for second in range(5):
+            failed = rig.provider.failures
+            await play(runner, rig.start + second, 1.2)
+            await eventually(lambda: rig.provider.failures, lambda left: left < failed, what="a failure")  # noqa: B023
+        await waiting(3.0)
+        assert len(await rig.db.read(gaps.all_gaps)) == 1  # one failure after the other is one gap
+        assert live.state == "error"
+        assert rig.provider.told == 0
+        rig.provider.failures = 0
+        await play(runner, rig.start + 14, 4)
+        await rig.done()
+        assert runner.skipped_s("rts-1") == 0
+        assert live.state == "running"
+    found = await rig.heard()
+    assert all(later[0] >= one[1] - 0.05 for one, later in pairwise(found))
+    assert sum(end - start for start, end in found if end < 7) == pytest.approx(5, abs=1.1)
+    assert sum(end - start for start, end in found if start > 13) == pytest.approx(4, abs=0.1)
+
+
+async def test_a_gap_that_grows_while_it_is_transcribed_keeps_its_rest(rig: Rig) -> None:
+    await rig.gap(0.0, 3.0)
+    (gap,) = await rig.db.read(gaps.all_gaps)
+
+    def write(conn: Connection) -> list[gaps.GapRow]:
+        end = rig.start + 5
+        gaps.add_skipped(conn, "rts-1", "fake", rig.start + 3, end, GapReason.ENGINE_ENDED, time.time())
+        gaps.finish_until(conn, gap.id, gap.end)
+        return gaps.all_gaps(conn)
+
+    (left,) = await rig.db.write(write)
+    assert (left.reached, left.end) == (rig.start + 3, rig.start + 5)
+    await rig.db.write(gaps.finish_until, left.id, left.end)
+    assert await rig.db.read(gaps.all_gaps) == []
+
+
+@pytest.mark.parametrize(("audio_s_ago", "tried"), [(0.0, False), (3600.0, True)])
+async def test_a_failing_engine_is_tried_with_gaps_only_if_no_live_audio_shows_whether_it_works(
+    rig: Rig, audio_s_ago: float, tried: bool
+) -> None:
+    async with rig.running() as runner:
+        (live,) = runner.of_stream("rts-1")
+        live.state, live.audio_at = TranscriptState.ERROR, time.monotonic() - audio_s_ago
+        found = TranscriptBackfill(rig.db, rig.footage, runner)
+        await rig.db.write(
+            lambda conn: gaps.insert(
+                conn,
+                stream_id="rts-1",
+                start=rig.start + 15,
+                end=rig.start + 17,
+                engine="fake",
+                reason=GapReason.READER_UNAVAILABLE,
+                now=time.time(),
+            )
+        )
+        gap, excess = await rig.db.read(found._next)
+        assert (gap is not None, excess) == (tried, [])
+        if gap is not None:
+            rig.provider.failures = 1_000_000
+            await found._transcribe(gap)
+            again, _ = await rig.db.read(found._next)
+            assert again is None  # for a minute
+            assert runner.skipped_s("rts-1") == 0

@@ -10,11 +10,13 @@ from rtstream import messages as m
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.perception.protocols import SpeechProvider
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.mark.parametrize(
     ("waiting", "seconds"), [(0, 0.0), (m.AUDIO_BYTES_PER_S, 1.0), (m.AUDIO_BYTES_PER_S // 4, 0.25)]
 )
-def test_bytes_that_wait_are_seconds_of_audio(waiting: int, seconds: float) -> None:
+async def test_bytes_that_wait_are_seconds_of_audio(waiting: int, seconds: float) -> None:
     transcript = RunningTranscript("rts-1", "Door", "local", create_autospec(SpeechProvider), None)
     transcript.waiting = waiting
     assert transcript.waiting_s == pytest.approx(seconds)
