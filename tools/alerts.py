@@ -52,6 +52,7 @@ class AlertInfo(BaseModel):
     status: str = Field(description="enabled or disabled")
     matching: str = Field(description="rule, model or needs_model")
     fired: int
+    fired_late: int | None = Field(None, description="Firings among them that were found after a gap.")
     options: JsonObject | None = None
     webhook: str | None = Field(None, description="Receiver, without its path, which may be secret.")
     webhooks: dict[str, int] | None = Field(None, description="Deliveries by state: pending, delivered, dead.")
@@ -261,6 +262,7 @@ def _fields(alert: Alert) -> JsonObject:
         "status": alert.status,
         "matching": alert.matching,
         "fired": alert.fired,
+        "fired_late": alert.fired_late or None,
         "options": alert.options or None,
         "webhook": _shown(alert.callback_url),
         "webhooks": alert.deliveries or None,

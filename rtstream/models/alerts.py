@@ -36,6 +36,7 @@ class Alert(ApiModel):
     matching: Matching = Matching.NEEDS_MODEL
     note: str = Field(default="", description="A note for the user, for example that this event needs a model.")
     fired: int = 0
+    fired_late: int = Field(default=0, description="Firings among them on scenes that were looked at after a gap.")
     options: JsonObject = Field(default_factory=dict, description="cooldown_s, consecutive, ... as set.")
     deliveries: dict[str, int] = Field(default_factory=dict, description="Webhooks by state: pending, delivered, dead.")
     last_delivery_error: str = Field(default="", description="Why the newest attempt failed. Empty if it succeeded.")
@@ -53,6 +54,7 @@ class Decision(ApiModel):
     explanation: str = Field(default="", description="Untrusted, because it quotes the stream.")
     text: str = Field(default="", description="The scene's text. Untrusted.")
     seq: int | None = Field(default=None, description="Journal number of the alert, if it fired.")
+    late: bool = Field(default=False, description="The scene was looked at later, after a gap.")
 
 
 class DeliveryAttempt(ApiModel):

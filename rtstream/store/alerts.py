@@ -59,13 +59,15 @@ class DecisionRow:
     start: float | None
     end: float | None
     text: str | None
+    late: bool
 
 
 _EVENTS = RowReader(EventRow, events)
 _ALERTS = RowReader(
     AlertRow, alerts, event_prompt=events.c.prompt, event_label=events.c.label, event_rule=events.c.rule
 )
-_DECISIONS = RowReader(DecisionRow, decisions, start=scenes.c.start, end=scenes.c.end, text=scenes.c.text)
+_LATE = scenes.c.gap_id.is_not(None)
+_DECISIONS = RowReader(DecisionRow, decisions, start=scenes.c.start, end=scenes.c.end, text=scenes.c.text, late=_LATE)
 
 
 def insert_event(conn: Connection, **values: object) -> None:
@@ -176,6 +178,13 @@ def add_decisions(conn: Connection, logged: Sequence[JsonObject]) -> None:
     """Add decisions, which must all have the same columns."""
     if logged:
         conn.execute(decisions.insert(), logged)
+
+
+def late_firings(conn: Connection, alert_ids: Sequence[str]) -> dict[str, int]:
+    """Return how often alerts fired on late scenes, by id. Alerts that did not are missing."""
+    query = select(decisions.c.alert_id, func.count()).join(scenes, scenes.c.id == decisions.c.scene_id)
+    wanted = decisions.c.alert_id.in_(alert_ids) & (decisions.c.outcome == Outcome.FIRED) & _LATE
+    return {alert_id: count for alert_id, count in conn.execute(query.where(wanted).group_by(decisions.c.alert_id))}
 
 
 def trim_decisions(conn: Connection, before: float, limit: int) -> int:

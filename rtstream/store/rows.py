@@ -26,10 +26,10 @@ class RowReader(Generic[T]):
     Args:
         row_type: The dataclass. A state (``StrEnum``) and a type with ``from_json`` are converted.
         table: Table of the fields.
-        other: Columns of other tables, by the name of their field.
+        other: Columns of other tables, of any type, by the name of their field.
     """
 
-    def __init__(self, row_type: type[T], table: Table, **other: ColumnElement[object]) -> None:
+    def __init__(self, row_type: type[T], table: Table, **other: ColumnElement[object] | ColumnElement[bool]) -> None:
         hints = get_type_hints(row_type)
         names = [field.name for field in fields(row_type)]  # pyright: ignore[reportArgumentType]
         self._row_type = row_type

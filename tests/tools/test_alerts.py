@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from rtstream.states import GapReason
+from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as index_rows
 from tests.server.mcp_servers import Served, call, refusal
 from tests.waiting import eventually
@@ -31,12 +33,12 @@ HOSTILE = [
 ]
 
 
-async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str) -> None:
+async def add_scene(served: Served, stream_id: str, index_id: str, *lines: str, gap_id: int | None = None) -> None:
     now = time.time()
     values = {"start": now - 1, "end": now, "text": "\n".join(lines), "status": "ok", "model": "local", "data": None}
     detail = {"lines": list(lines), "changes": {"text_read": True}}
-    scene = {"index_id": index_id, "stream_id": stream_id, "detail": detail, "created_at": now, **values}
-    await served.engine.db.write(lambda conn: index_rows.add_scene(conn, **scene))
+    scene = {"index_id": index_id, "stream_id": stream_id, "detail": detail, "created_at": now, "gap_id": gap_id}
+    await served.engine.db.write(lambda conn: index_rows.add_scene(conn, **scene, **values))
     served.engine.evaluator.scene_stored(index_id)
 
 
@@ -102,6 +104,30 @@ async def test_an_alert_is_tried_out_made_explained_and_removed(served: Served, 
     assert (await call(client, "list_alerts", stream_id=stream_id, index_id=index_id))["alerts"] == []
     await call(client, "delete_event", event_id=event["event_id"], confirm=True)
     assert (await call(client, "list_events"))["events"] == []
+
+
+async def test_firings_that_were_found_after_a_gap_are_marked(served: Served, client: Client) -> None:
+    stream_id = await served.add_stream()
+    index_id = await served.add_index(stream_id)
+    event = await call(client, "create_event", event_prompt='"OPEN" is there', label="open")
+    wanted = {"event_id": event["event_id"], "options": {"dedupe": False}}
+    made = await call(client, "create_alert", stream_id=stream_id, index_id=index_id, **wanted)
+    alert = {"stream_id": stream_id, "index_id": index_id, "alert_id": made["alert_id"]}
+    await add_scene(served, stream_id, index_id, "OPEN")
+    await explained(client, alert, 1)
+    now = time.time()
+    kind = {"stream_id": stream_id, "index_id": index_id, "reason": GapReason.ENGINE_ENDED, "now": now}
+    gap_id = await served.engine.db.write(lambda conn: gap_rows.insert(conn, start=now - 2, end=now, **kind))
+    await add_scene(served, stream_id, index_id, "OPEN", gap_id=gap_id)
+    await served.engine.db.write(gap_rows.finish, gap_id)
+    served.engine.evaluator.gap_changed()
+    found = await explained(client, alert, 2)
+    assert [(one["outcome"], one.get("late")) for one in found["decisions"]] == [("fired", True), ("fired", None)]
+    assert "1 of them were looked at later" in found["summary"]
+    [listed] = (await call(client, "list_alerts", stream_id=stream_id, index_id=index_id))["alerts"]
+    assert (listed["fired"], listed["fired_late"]) == (2, 1)
+    events = await call(client, "wait_for_events", streams=[stream_id], channels=["alerts"], since=0, timeout_s=1)
+    assert sorted(bool(one.get("late")) for one in events["events"]) == [False, True]
 
 
 async def test_an_event_nobody_can_decide_shows_candidates_only(served: Served, client: Client) -> None:

@@ -31,6 +31,7 @@ class Episode(BaseModel):
     end: float
     scenes: int
     outcome: str
+    late: bool | None = Field(None, description="Looked at later, after a gap in the analysis.")
     reason: str | None = Field(None, description="Reason why a match did not fire, or why there is no decision.")
     confidence: float | None = None
     untrusted_text: str | None = Field(None, description=UNTRUSTED)
@@ -56,13 +57,15 @@ def summary(decisions: Sequence[Decision]) -> str:
         why = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5))
         if outcomes[outcome]:
             parts.append(f"{outcomes[outcome]} {words}" + (f" ({why})" if why else ""))
-    return f"{len(decisions)} scenes were evaluated: {', '.join(parts)}."
+    late = sum(decision.late for decision in decisions)
+    after = f" {late} of them were looked at later, after a gap in the analysis." if late else ""
+    return f"{len(decisions)} scenes were evaluated: {', '.join(parts)}.{after}"
 
 
 def episodes(decisions: Sequence[Decision]) -> list[Episode]:
     """Decisions (newest first), with equal consecutive ones grouped, each group with its newest explanation."""
     found = []
-    for (outcome, reason), group in groupby(decisions, key=lambda decision: (decision.outcome, decision.reason)):
+    for (outcome, reason, late), group in groupby(decisions, key=lambda one: (one.outcome, one.reason, one.late)):
         alike = list(group)
         newest = alike[0]
         found.append(
@@ -71,6 +74,7 @@ def episodes(decisions: Sequence[Decision]) -> list[Episode]:
                 end=round(max(d.end or d.at for d in alike), 3),
                 scenes=len(alike),
                 outcome=outcome,
+                late=late or None,
                 reason=note(reason),
                 confidence=newest.confidence,
                 untrusted_text=clean(newest.explanation, MAX_TEXT) or None,

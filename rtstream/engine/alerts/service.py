@@ -221,14 +221,18 @@ class AlertService:
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
         """Return the alerts of an index, oldest first. Raises NotFound."""
 
-        def query(conn: Connection) -> tuple[list[AlertRow], dict[str, dict[str, int]], dict[str, str]]:
+        def query(conn: Connection) -> list[Alert]:
             index_rows.get(conn, index_id, stream_id)
             found = rows.of_index(conn, index_id)
             alert_ids = [row.id for row in found]
-            return found, outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
+            sent, errors = outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
+            late = rows.late_firings(conn, alert_ids)
+            return [
+                self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, ""), late.get(row.id, 0))
+                for row in found
+            ]
 
-        found, sent, errors = await self._db.read(query)
-        return [self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, "")) for row in found]
+        return await self._db.read(query)
 
     async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
         """Allow an alert to fire again. Raises NotFound."""
@@ -288,6 +292,7 @@ class AlertService:
                 explanation=row.explanation,
                 text=row.text or "",
                 seq=row.seq,
+                late=row.late,
             )
             for row in found
         ], more
@@ -340,7 +345,9 @@ class AlertService:
             event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
         )
 
-    def _alert(self, row: AlertRow, stream_id: str, sent: dict[str, int] | None = None, last_error: str = "") -> Alert:
+    def _alert(
+        self, row: AlertRow, stream_id: str, sent: dict[str, int] | None = None, last_error: str = "", late: int = 0
+    ) -> Alert:
         matching, note = self._matcher.matching(row.event_prompt, row.event_rule)
         return Alert(
             alert_id=row.id,
@@ -354,6 +361,7 @@ class AlertService:
             matching=matching,
             note=note,
             fired=row.fired,
+            fired_late=late,
             options=row.options,
             deliveries=sent or {},
             last_delivery_error=last_error,

@@ -44,6 +44,12 @@ def test_equal_consecutive_decisions_are_one_episode_with_the_newest_explanation
     assert "\x1b" not in (found[1].untrusted_text or "")
 
 
+def test_late_decisions_are_counted_and_are_episodes_of_their_own() -> None:
+    found = [decision(4, "fired"), decision(3, "fired", late=True), decision(2, "fired", late=True)]
+    assert summary(found).endswith("3 fired. 2 of them were looked at later, after a gap in the analysis.")
+    assert [(one.scenes, one.late) for one in episodes(found)] == [(1, None), (2, True)]
+
+
 def test_candidates_are_the_most_similar_scenes_that_need_a_model() -> None:
     found = [decision(n, "needs_model", confidence=n / 10, text=f"scene {n}") for n in range(9)]
     shown = candidates([*found, decision(9, "match", confidence=1.0)])

@@ -126,6 +126,9 @@ async def test_late_scenes_fire_with_their_own_times_and_leave_the_live_state_as
     await past.analysed(gap_id)
     decisions = await past.decided(alert_id, 5)
     assert outcomes(decisions) == ["no_match", "fired", "no_match", "fired", "no_match"]
+    assert [decision.late for decision in decisions] == [False, True, True, True, False]
+    (listed,) = await past.engine.alerts.list_alerts("rts-1", "idx")
+    assert (listed.fired, listed.fired_late) == (2, 2)
     assert await past.told() == [(1.0, True), (3.0, True)]
     row = await past.row(alert_id)
     assert (row.state, row.fired) == (live, 2)
