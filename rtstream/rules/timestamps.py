@@ -280,6 +280,11 @@ class WallClock:
         assert self.settled is not None
         return abs(smallest - self.settled) <= self.tolerance_s
 
+    def settle(self, arrival: float) -> None:
+        """Settle without a further packet of the leading track, which has stopped. ``arrival``: that of another one."""
+        if self.offset is None and arrival >= self._window_end:
+            self.offset = self._earliest
+
     def believe(self, source_time: float, at: float, now: float, oldest_s: float = PLAUSIBLE_S) -> bool:
         """Use the sender's clock if it is plausible.
 

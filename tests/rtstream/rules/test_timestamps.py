@@ -225,6 +225,18 @@ def test_reordered_pictures_do_not_shift_the_clock() -> None:
     assert clock.offset == pytest.approx(NOW, abs=0.001)
 
 
+def test_the_clock_settles_also_while_only_another_track_sends() -> None:
+    clock = WallClock()
+    clock.settle(NOW)
+    assert clock.offset is None
+    for n in range(10):
+        clock.observe(NOW + n / 30, n / 30, n / 30)
+    clock.settle(NOW + 1.9)
+    assert clock.offset is None
+    clock.settle(NOW + 2.1)
+    assert clock.offset == pytest.approx(NOW)
+
+
 def test_a_source_that_paused_or_drifts_is_noticed() -> None:
     clock = WallClock()
     steady = [clock.observe(NOW + n / 10, n / 10, n / 10) for n in range(600)]
