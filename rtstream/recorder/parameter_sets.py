@@ -28,14 +28,14 @@ def parameter_sets(packet: Packet, codec: str) -> frozenset[bytes]:
         return frozenset([bytes(packet.get_sidedata("new_extradata"))])
     # A set, because encoders repeat them, some even twice in every other keyframe.
     return frozenset(
-        unit.rstrip(b"\0") for kind, unit in _units(packet, codec) if kind == (7 if codec == "h264" else 33)
+        unit.rstrip(b"\0") for kind, unit in units_of(packet, codec) if kind == (7 if codec == "h264" else 33)
     )
 
 
 def decoder_configuration(packet: Packet, codec: str) -> bytes:
     """Return all parameter sets at the beginning of an Annex B keyframe, as extradata. Empty if one kind is missing."""
     wanted = PARAMETER_SETS.get(codec, ())
-    units = [(kind, unit) for kind, unit in _units(packet, codec) if kind in wanted]
+    units = [(kind, unit) for kind, unit in units_of(packet, codec) if kind in wanted]
     if not units or {kind for kind, _ in units} != set(wanted):
         return b""
     return b"".join(b"\0\0\0\1" + unit.rstrip(b"\0") for _, unit in units)
@@ -46,7 +46,7 @@ def decodes(packet: Packet, codec: str, configuration: bytes) -> bool:
 
     The result is True for packets that cannot be examined.
     """
-    units = _units(packet, codec, None)
+    units = units_of(packet, codec, None)
     if not units:
         return True
     own = PARAMETER_SETS[codec]
@@ -99,7 +99,7 @@ def holds_picture(packet: Packet, codec: str) -> bool:
 
     MPEG-TS keeps the name under which the stream was opened. The result is True for packets that cannot be examined.
     """
-    kinds = [kind for kind, _ in _units(packet, codec)]
+    kinds = [kind for kind, _ in units_of(packet, codec)]
     return not kinds or any(kind in (1, 5) if codec == "h264" else kind <= 21 for kind in kinds)
 
 
@@ -114,7 +114,7 @@ def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
     return frozenset([extradata])
 
 
-def _units(packet: Packet, codec: str, limit: int | None = SCANNED_BYTES) -> list[tuple[int, bytes]]:
+def units_of(packet: Packet, codec: str, limit: int | None = SCANNED_BYTES) -> list[tuple[int, bytes]]:
     """Return the units at the beginning of an Annex B packet.
 
     Each has a type (H.264 table 7-1, H.265 table 7-1) and its bytes.

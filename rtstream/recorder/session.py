@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from fractions import Fraction
 
 from av.packet import Packet
 
@@ -16,6 +15,7 @@ from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.frames import PACE_S, CurrentGop, JpegEncoder, Sampler, bundle_s, current_picture
 from rtstream.recorder.outbox import Outbox
 from rtstream.recorder.parameter_sets import holds_picture
+from rtstream.recorder.picture_clock import ARRIVAL_BASE, PictureClock
 from rtstream.recorder.program_date import ProgramDate, program_date
 from rtstream.recorder.recording_sequence import RecordingSequence
 from rtstream.recorder.source import Source
@@ -24,7 +24,6 @@ from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.track_health import TrackHealth
 from rtstream.recorder.writer import VIDEO_RATE
-from rtstream.rules.arrival_clock import ArrivalClock
 from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
 from rtstream.rules.track_flow import TIMES, TrackFlow
 from rtstream.states import HealthCode
@@ -42,8 +41,6 @@ HLS_OLDEST_S = 120.0  # an HLS picture that is older than this on arrival has a 
 MOST_EMPTY = 3
 STILL_S = 10.0  # without video, the audio is recorded alone after this time
 FIRST_STILL_S = 2.0  # the same if no video has come yet
-ARRIVAL_BASE = Fraction(1, VIDEO_RATE)
-MEASURED, REMEASURED = 20, 1000  # pictures after which the rate of a source without a clock is shown
 
 
 class Session:
@@ -90,7 +87,10 @@ class Session:
         self._clock_moved = False
         self._first_arrival: float | None = None
         self._opened = time.monotonic()
-        self._arrivals = ArrivalClock() if source.clockless else None
+        self._arrivals = None
+        if source.video is not None and source.clockless:
+            known = source.video.codec_context.extradata or b""
+            self._arrivals = PictureClock(self.media.video_codec, self._opened, known)
         self._undated: list[Packet] = []
         by_kind = {True: flows["video"], False: flows["audio"]}
         self._flows = {index: by_kind[index == self._video] for index in tracks}
@@ -147,9 +147,12 @@ class Session:
             self._last_idle = time.monotonic()
         if index == self._audio and self.media.audio_changes(packet) and not self._take_audio(packet):
             return
-        if self._arrivals is not None:
-            self._time_by_arrival(packet, self._arrivals)
+        if self._arrivals is not None and (fps := self._arrivals.set(packet)) is not None:
+            self.media.measured(fps)
+            self.health.publish()
         if index != self._lead:
+            if self._clock.offset is None:
+                self._clock.settle(arrival)
             if arrival - self._last_arrival > PAUSE_S:
                 self._last_lead += arrival - self._last_arrival
             late = self._still or arrival - self._last_lead > self._still_s
@@ -217,18 +220,6 @@ class Session:
         self.media.still = self._still
         self._tell_change(change)
         return True
-
-    def _time_by_arrival(self, packet: Packet, arrivals: ArrivalClock) -> None:
-        """Replace the times that the demuxer has invented, except for the order of reordered pictures."""
-        later = 0.0  # pictures
-        if packet.pts is not None and packet.dts is not None and packet.duration:
-            later = (packet.pts - packet.dts) / packet.duration
-        packet.time_base, packet.duration = ARRIVAL_BASE, round(arrivals.interval_s * VIDEO_RATE)
-        packet.dts = round((arrivals.place(time.monotonic()) - self._opened) * VIDEO_RATE)
-        packet.pts = packet.dts + round(later * arrivals.interval_s * VIDEO_RATE)
-        if arrivals.pictures == MEASURED or arrivals.pictures % REMEASURED == 0:
-            self.media.measured(1 / max(arrivals.interval_s, 0.001))
-            self.health.publish()
 
     def _follow_clock(self, arrival: float) -> float:
         """Begin a recording at the time to which the computer's clock was set. Returns ``arrival`` on that clock."""

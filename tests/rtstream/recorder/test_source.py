@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 
-from rtstream.messages import AudioTaken, RecorderHealth, RecorderSpec, RecordingStarted, SegmentClosed
+from rtstream.messages import (
+    AudioTaken,
+    RecorderHealth,
+    RecorderSpec,
+    RecordingEnded,
+    RecordingStarted,
+    SegmentClosed,
+)
 from rtstream.recorder.source import SourceFailed, open_source
 from rtstream.testsource import LiveSource
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, forbidden
@@ -104,6 +114,49 @@ def test_h265_is_recorded_as_browsers_expect_it(tmp_path: Path) -> None:
         client.wait_end()
     assert client.of(RecordingStarted)[0].codecs.startswith("hvc1.1.6.L")
     assert [number for _, number in decoded(client.recorded())] == list(range(60))
+
+
+def raw(file: Path, form: str) -> list[bytes]:
+    """The video of a file as its bare units, in a piece per picture."""
+    sink, ends = io.BytesIO(), [0]
+    with av.open(str(file)) as source, av.open(sink, "w", format=form) as out:
+        copy = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                out.mux(packet)
+                ends.append(sink.tell())
+    return [sink.getvalue()[begin:end] for begin, end in pairwise([*ends, len(sink.getvalue())])]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("codec", "form", "bframes", "without_first"),
+    [("libx264", "h264", 2, 0), ("libx264", "h264", 0, 10), ("libx265", "hevc", 0, 0), ("libx265", "hevc", 3, 10)],
+)
+def test_raw_video_over_tcp_is_recorded_in_order_at_the_times_of_its_arrival(
+    codec: str, form: str, bframes: int, without_first: int, tmp_path: Path
+) -> None:
+    closed: dict[str, Any] = {"x265_params": "log-level=none:open-gop=0"} if codec == "libx265" else {}
+    file = video_file(tmp_path / "a.mp4", codec, seconds=3, preset="ultrafast", bf=bframes, **closed)
+    began = time.time()
+    parts = [(picture, 1 / 30) for picture in raw(file, form)[without_first:]]
+    with served(*parts) as url, recorder(url, tmp_path, segment_s=1.0) as client:
+        recording = client.wait_for(RecordingStarted)
+        client.wait_for(RecordingEnded)
+        took_s = time.time() - began
+        client.stop()
+    pictures = [picture for segment in client.segments(recording) for picture in client.shown(segment)]
+    numbers = [picture.number for picture in pictures]
+    assert numbers == list(range(0 if not without_first else 15, 90))
+    times = [picture.time for picture in pictures]
+    assert times == sorted(set(times))
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert max(steps) < 0.3
+    assert times[-1] - times[0] < took_s
+    assert began - 0.5 < times[0]
+    shown = next(health.media for health in client.of(RecorderHealth) if health.media is not None)
+    assert shown["timing"] == "arrival"
 
 
 def test_sound_that_mp4_cannot_hold_is_heard_and_not_recorded(tmp_path: Path) -> None:

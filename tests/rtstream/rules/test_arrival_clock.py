@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.arrival_clock import ADRIFT_S, LEAST_S, ArrivalClock
+from rtstream.rules.arrival_clock import ADRIFT_S, LEAST_S, ArrivalClock, ShownTimes
 
 NOW = 1_800_000_000.0
 
@@ -38,3 +38,49 @@ def test_times_increase_and_stay_near_the_arrival(steps: list[float]) -> None:
         assert at > last
         assert -ADRIFT_S <= at - arrival <= ADRIFT_S + number * LEAST_S
         last = at
+
+
+GROUPS = st.lists(st.sampled_from([(1,), (2, 1), (3, 1, 2), (4, 2, 1, 3), (8, 4, 2, 1, 3, 6, 5, 7), (0,)]), max_size=40)
+"""Groups of pictures in the order of decoding, as their places in the order of display; 0 begins again."""
+
+
+@given(GROUPS, st.sampled_from([1, 2]), st.lists(st.floats(0, 0.4), min_size=320, max_size=320))
+def test_pictures_are_shown_in_their_order_however_they_arrive(
+    groups: list[tuple[int, ...]], step: int, pauses: list[float]
+) -> None:
+    clock, shown = ArrivalClock(), ShownTimes(step=2)
+    shown.step = step
+    arrival, last, count, placed = 0.0, -1.0, 0, list[tuple[int, int, float]]()
+    counts, period = [(0, 0)], 0
+    for group in groups:
+        if group == (0,):
+            period, count = period + 1, 0
+            counts.append((period, 0))
+            continue
+        counts += [(period, count + place) for place in group]
+        count += max(group)
+    for (period, number), pause in zip(counts, pauses, strict=False):
+        arrival += pause
+        dts, pts = shown.place(clock.place(arrival), number * step, clock.interval_s)
+        assert dts > last
+        assert pts >= dts
+        last = dts
+        placed.append((period, number, pts))
+    times = [at for _, _, at in sorted(placed)]
+    assert all(later > earlier for earlier, later in pairwise(times))
+
+
+def test_a_steady_source_that_reorders_is_shown_at_a_steady_rate() -> None:
+    clock, shown, times = ArrivalClock(), ShownTimes(step=2), dict[int, float]()
+    order = [0] + [first + place for first in range(0, 297, 3) for place in (3, 1, 2)]
+    for number, count in enumerate(order):
+        dts, times[count] = shown.place(clock.place(number / 25), 2 * count, clock.interval_s)
+        assert dts <= number / 25 + ADRIFT_S
+    steps = [times[count + 1] - times[count] for count in range(150, 290)]
+    assert min(steps) == pytest.approx(0.04, abs=0.01)
+    assert max(steps) == pytest.approx(0.04, abs=0.01)
+
+
+def test_pictures_without_a_count_are_shown_as_they_are_decoded() -> None:
+    shown = ShownTimes()
+    assert [shown.place(at, None, 0.04) for at in (1.0, 2.0)] == [(1.0, 1.0), (2.0, 2.0)]
