@@ -22,6 +22,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from rtstream import disk
+from rtstream.concurrency import Broadcast
 from rtstream.errors import Conflict, DatabaseUnavailable, Unavailable
 from rtstream.store.integrity import quick_check
 from rtstream.store.schema import failure, prepare
@@ -198,8 +199,8 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="db-checkpoint")
         self._writes = 0
-        self.committed = 0
-        """Number of writes that have been committed, from which a reader sees that nothing has changed."""
+        self.committed = Broadcast()
+        """Notified after each write that was committed."""
         self._file = _OpenFile(Path(self._engine.url.database or "")) if self._engine.dialect.name == "sqlite" else None
         self._failure: DatabaseUnavailable | None = None
         self._damage: DatabaseUnavailable | None = None
@@ -305,7 +306,7 @@ class Database:
         except DatabaseUnavailable as exc:
             self._note(exc)
             raise
-        self.committed += 1
+        self.committed.notify()
         if self._failure is not None:
             self._note(None)
         return result

@@ -330,7 +330,7 @@ class SearchService:
                     await self._indexer.load(self._model)
                     self._loaded.set()
                 # Taken before reading, so that rows written in between are not missed.
-                arrived, committed = self._journal.grown, self._db.committed
+                arrived, committed = self._journal.grown, self._db.committed.next
                 self._reads += 1
                 more = await self._indexer.tick()
                 if self._documents.waiting:
@@ -338,9 +338,9 @@ class SearchService:
                 if not more:
                     self._settled = self._reads
                     self._read_all.notify()
-                    while not arrived.is_set() and self._db.committed == committed:
-                        with anyio.move_on_after(POLL_S):
-                            await arrived.wait()
+                    await committed.wait()
+                    with anyio.move_on_after(POLL_S):  # rows without an entry in the journal are less urgent
+                        await arrived.wait()
                     await anyio.sleep(PAUSE_S)
             except Exception as exc:  # noqa: BLE001 - logged
                 log_failure(log, "results could not be indexed for search", exc)
