@@ -17,11 +17,12 @@ from av.video.stream import VideoStream
 
 from rtstream.json_types import JsonObject
 from rtstream.messages import RecorderSpec
+from rtstream.recorder.audio_encoder import is_recordable
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
 from rtstream.recorder.stream_listing import programs
 from rtstream.recorder.web_input import WebInput
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, codec_of
+from rtstream.recorder.writer import RECORDABLE_VIDEO, codec_of
 from rtstream.rules.hls_variants import ChosenVariant
 from rtstream.rules.interleaver import Interleaver
 from rtstream.rules.track_choice import OfferedTrack, TrackWish, choose_audio, choose_video, parse_tracks
@@ -300,7 +301,7 @@ def _described(container: InputContainer, spec: RecorderSpec, scheme: str, opene
             unrecordable["video"] = f"{codec_of(video)} video {NOT_RECORDABLE.format('video')}"
     if audio is not None:
         media |= {"audio_codec": codec_of(audio), "audio_rate": audio.codec_context.sample_rate}
-        if spec.record and codec_of(audio) not in RECORDABLE_AUDIO:
+        if spec.record and not is_recordable(codec_of(audio), audio.codec_context.sample_rate):
             unrecordable["audio"] = f"{codec_of(audio)} audio {NOT_RECORDABLE.format('audio')}"
     hls = container.format.name == "hls"
     paced = scheme == "file" or (scheme in ("http", "https") and (container.duration or 0) > 0)

@@ -13,13 +13,14 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from rtstream.json_types import JsonObject
+from rtstream.recorder.audio_encoder import is_recordable
 from rtstream.recorder.parameter_sets import (
     decoder_configuration,
     known_at_opening,
     parameter_sets,
     video_format,
 )
-from rtstream.recorder.writer import RECORDABLE_AUDIO, RECORDABLE_VIDEO, TrackFormats, codec_of
+from rtstream.recorder.writer import RECORDABLE_VIDEO, TrackFormats, codec_of
 from rtstream.rules.audio_format import HEADER_BYTES, MASKS, AudioFormat, audio_format
 
 QUICK_S = 10.0
@@ -91,7 +92,7 @@ class SourceMedia:
         video, audio = self.video, self.audio
         if self.still or self.video_codec not in RECORDABLE_VIDEO:
             video = None
-        if self.audio_codec not in RECORDABLE_AUDIO or not self.audio_format.rate:
+        if not self.audio_format.rate or not is_recordable(self.audio_codec, self.audio_format.rate):
             audio = None
         return video, audio
 

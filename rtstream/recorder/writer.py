@@ -11,7 +11,7 @@ import shutil
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,7 @@ from rtstream.ids import recording_id
 from rtstream.messages import Message, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.edit_list import with_edit_list
 from rtstream.mp4.fragments import FragmentSplitter, codecs, delay, track_runs, track_scales
+from rtstream.recorder.audio_encoder import ENCODED_AUDIO, AudioEncoder
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
 from rtstream.rules.audio_format import AudioFormat
@@ -36,9 +37,8 @@ log = logging.getLogger(__name__)
 
 VIDEO_RATE = 90_000  # ticks per second of recorded video
 
-# The codecs that MP4 supports and this muxer writes. Everything else is analysed but not recorded.
+# The video codecs that MP4 supports and this muxer writes. Everything else is analysed but not recorded.
 RECORDABLE_VIDEO = {"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video"}
-RECORDABLE_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 
 # One fragment per GOP. GOPs under half a second are joined, longer ones are split after ``LONGEST_FRAGMENT_S``.
 # Decode times are absolute (frag_discont, no edit lists): a fragment's times are those of the recording.
@@ -93,6 +93,10 @@ def _describe_audio(stream: AudioStream, formats: TrackFormats) -> None:
     if found.rate and (context.sample_rate, context.layout.nb_channels) != found:
         context.sample_rate = found.rate
         context.layout = LAYOUTS.get(found.channels, f"{found.channels} channels")
+
+
+def _format_of(audio: AudioStream) -> AudioFormat:
+    return AudioFormat(audio.codec_context.sample_rate, audio.codec_context.layout.nb_channels)
 
 
 @dataclass
@@ -178,10 +182,15 @@ class RecordingWriter:
                 _describe_video(self._video, formats)
             if codec_of(video) == "hevc":
                 self._video.codec_context.codec_tag = "hvc1"  # hev1, the default, does not play in Safari
+        self._encoder: AudioEncoder | None = None
         if audio is not None:
-            self._audio = self._muxer.add_stream_from_template(audio)
-            if formats is not None:
-                _describe_audio(self._audio, formats)
+            if codec_of(audio) in ENCODED_AUDIO:
+                self._encoder = AudioEncoder(self._muxer, audio, formats.audio_format if formats else _format_of(audio))
+                self._audio = self._encoder.stream
+            else:
+                self._audio = self._muxer.add_stream_from_template(audio)
+                if formats is not None:
+                    _describe_audio(self._audio, formats)
             self._audio_rate = self._audio.codec_context.sample_rate
             self._audio.time_base = self._audio_base = Fraction(1, self._audio_rate)
             if codec_of(audio) == "aac" and not self._audio.codec_context.extradata:
@@ -225,6 +234,9 @@ class RecordingWriter:
         base, stream = self._bases[is_video], self._video if is_video else self._audio
         if dts < base or stream is None:
             return
+        if self._encoder is not None and not is_video:
+            self._mux_encoded(self._encoder.encode(packet, base))
+            return
         packets = (packet,) if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
         for ready in packets:
             if ready is not packet:
@@ -236,9 +248,16 @@ class RecordingWriter:
         if self._sink.fragments and self._clock.offset is not None:
             self._write_fragments()
 
+    def _mux_encoded(self, packets: Iterable[av.Packet]) -> None:
+        for ready in packets:
+            if ready.dts is not None and ready.dts >= 0:  # the first one only starts the decoder
+                self._muxer.mux_one(ready)
+
     def finish(self) -> None:
         """Write what the muxer still holds, then close the last segment and the recording."""
         try:
+            if self._encoder is not None and self._origin is not None:
+                self._mux_encoded(self._encoder.finish())
             self._muxer.close()
             if self._clock.offset is None:
                 self._clock.offset = self._clock.estimate()

@@ -244,6 +244,7 @@ def test_nothing_is_said_before_the_clock_has_settled(clip: Path, tmp_path: Path
         ("libx264", "libmp3lame", "mkv", {"preset": "ultrafast"}, ",mp4a.6B"),
         ("libx264", "ac3", "mkv", {"preset": "ultrafast"}, ",ac-3"),
         ("libx264", "mp2", "mkv", {"preset": "ultrafast"}, ",mp4a.40.33"),
+        ("libx264", "pcm_alaw", "mov", {"preset": "ultrafast"}, ",mp4a.40.2"),
         ("libx265", None, "mp4", {"x265_params": "log-level=none", "preset": "ultrafast"}, "hvc1.1.6.L"),
         ("libsvtav1", None, "mkv", {"preset": 13}, "av01.0.0"),
         ("libvpx-vp9", None, "mkv", {"deadline": "realtime", "cpu_used": 8}, "vp09.00.1"),
