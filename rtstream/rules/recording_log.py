@@ -96,6 +96,12 @@ def decode(raw: bytes) -> tuple[list[LogLine], int]:
     return list(_lines(raw[:end])), end
 
 
+def is_whole(raw: bytes) -> bool:
+    """Return whether a piece of a log ends with a line and each of its lines passes its check."""
+    *lines, rest = raw.split(b"\n")
+    return not rest and all(_decoded(line) is not None for line in lines if line)
+
+
 def _lines(raw: bytes) -> Iterator[LogLine]:
     for text in raw.split(b"\n"):
         line = _decoded(text)

@@ -29,6 +29,7 @@ from rtstream.rules.recording_log import (
     SegmentWritten,
     decode,
     encode,
+    is_whole,
 )
 from rtstream.storage import Storage, joined
 from rtstream.store import recording_logs as rows
@@ -201,9 +202,9 @@ class RecordingProjection:
         raw = await self._media.read(key)
         if not any(isinstance(line, RecordingOpened) for line in decode(raw)[0]):
             raw = await self._rebuild(stream_id, recording_id, sizes, raw)
-        elif position and raw[position - 1 : position] != b"\n":
+        elif position > len(raw) or not is_whole(raw[:position]):
             # A power cut lost lines that were already applied. The media is intact and is found again.
-            log.warning("the end of the log of recording %s was lost, applying the log again", recording_id)
+            log.warning("lines of the log of recording %s were lost, applying the log again", recording_id)
             self._positions.pop((stream_id, recording_id), None)
             await self._db.write(rows.start_over, stream_id, recording_id)
         await self._recovery.finish(stream_id, recording_id, sizes, raw)

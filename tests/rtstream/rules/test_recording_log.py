@@ -13,6 +13,7 @@ from rtstream.rules.recording_log import (
     SegmentWritten,
     decode,
     encode,
+    is_whole,
 )
 
 TEXTS = st.text(max_size=30)
@@ -86,3 +87,15 @@ def test_a_line_of_wrong_types_is_damage() -> None:
     for values in ({"kind": "segment", "start": "x"}, {"kind": "closed", "ended_at": 1e300}, [1], {"kind": "removed"}):
         body = json.dumps(values).encode()
         assert decode(b"%08x %s\n" % (zlib.crc32(body), body))[0] == []
+
+
+@given(st.lists(LINES, max_size=4), st.data())
+def test_a_log_is_whole_unless_a_byte_is_missing_or_changed(lines: list[LogLine], data: st.DataObject) -> None:
+    raw = b"".join(map(encode, lines))
+    assert is_whole(raw)
+    assert is_whole(raw + b"\n")  # behind a line that was written again
+    if raw:
+        at = data.draw(st.integers(0, len(raw) - 1))
+        assert not is_whole(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        end = data.draw(st.integers(0, len(raw)))
+        assert is_whole(raw[:end]) == (not end or raw[end - 1 : end] == b"\n")
