@@ -398,6 +398,11 @@ class Session:
 
     def check(self) -> None:
         """Show in health which tracks are not stored although they should be. May run concurrently with the others."""
+        if self._timeline.aligned is not None:
+            (index, skew_s), self._timeline.aligned = self._timeline.aligned, None
+            kinds = ("video", "audio") if index == self._video else ("audio", "video")
+            text = "the times of the {} are {:.0f} s off those of the {}, so it is aligned by its arrival"
+            self.health.note(HealthCode.TIMES_UNUSABLE, text.format(kinds[0], skew_s, kinds[1]))
         self._track_health.check(still=self._still, silent=self._recordings.audio_is_silent)
 
     @property

@@ -16,6 +16,9 @@ STALE_S = 1.0
 LARGEST_SKEW_S = 10  # between a track and the leading one
 FIRST_SKEW_S = 3  # the same for the first packet of a track
 LONGEST_RUN_S = 10_000_000
+ALIGNED_SKEW_S = 20  # a track that is at least this far from the leading one has another clock, and is aligned to it
+ALIGNED_AFTER_S = 2  # of media during which the distance stays the same
+STEADY_SKEW_S = 1
 PLAUSIBLE_S = 5.0  # between the sender's clock and ours, in addition to the transport delay of the pictures
 
 
@@ -48,6 +51,8 @@ class Track:
     wrapped: int = 0  # input ticks added to undo counter wraps
     last: int | None = None
     suspect: int | None = None
+    shift: int = 0  # output ticks by which the track was aligned to the leading one
+    stray: tuple[int, int] | None = None  # time and distance of the first packet in a row that is far away
     wrap: int = field(init=False)
     _scale: int = field(init=False)
     _den: int = field(init=False)
@@ -101,25 +106,30 @@ class Timeline:
     """Places packets of several tracks on one time line, which begins at 0 with the first packet of the leading track.
 
     The placed packets are safe to mux. The decode times of a track strictly increase, those of the leading track by at
-    most 10 s per step, and presentation follows decoding by 0 to 5 s. Counter wraps are undone.
+    most 10 s per step, and presentation follows decoding by 0 to 5 s. Counter wraps are undone. A track whose times are
+    far from those of the leading one, by the same distance for two seconds, is aligned to it by arrival.
     """
 
     # Integers only, because this runs for every packet of every stream.
     tracks: dict[int, Track]
     lead: int
     begun: bool = False
+    aligned: tuple[int, float] | None = None
+    """The track that was aligned last, and the distance in seconds."""
 
     def restart(self) -> None:
         """Reset the time line. The next packet of the leading track is at 0."""
         self.begun = False
         for track in self.tracks.values():
-            track.wrapped, track.last, track.suspect = 0, None, None
+            track.wrapped, track.last, track.suspect, track.stray = 0, None, None, None
 
     def replace(self, index: int, track: Track) -> None:
         """Replace a track, whose ticks have another length from now on. The time line continues."""
         leader = self.tracks[self.lead]
         before = self.tracks[index]
-        track.base, track.wrapped = round(Fraction(leader.base, leader.rate) * track.rate), before.wrapped
+        track.shift = before.shift * track.rate // before.rate
+        track.base = round(Fraction(leader.base - leader.shift, leader.rate) * track.rate) + track.shift
+        track.wrapped = before.wrapped
         if before.last is not None:
             track.last = before.last * track.rate // before.rate
         self.tracks[index] = track
@@ -149,18 +159,34 @@ class Timeline:
         # While the picture stands still, the other track continues by itself.
         expected = max(leader.last * track.rate // leader.rate, track.last or 0)
         at = self._unwrapped(track, dts, expected)
-        if at < 0:
-            return PacketVerdict.EARLY
-        if abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
-            return PacketVerdict.DROP
+        if at < 0 or abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
+            far = self._verdict(index, track, at, expected)
+            if far is not None:
+                return far
+            at = expected
         return self._settle(track, dts, pts, at)
+
+    def _verdict(self, index: int, track: Track, at: int, expected: int) -> PacketVerdict | None:
+        """Return the action for a packet that is far from the leading track, or None if its track is aligned now."""
+        skew, rate = at - expected, track.rate
+        if abs(skew) < ALIGNED_SKEW_S * rate:
+            track.stray = None
+            return PacketVerdict.EARLY if at < 0 else PacketVerdict.DROP
+        if track.stray is None or abs(skew - track.stray[1]) > STEADY_SKEW_S * rate:
+            track.stray = at, skew
+        if at - track.stray[0] < ALIGNED_AFTER_S * rate:
+            return PacketVerdict.DROP
+        self.aligned, track.stray = (index, (track.shift + skew) / rate), None
+        track.base += skew
+        track.shift += skew
+        return None
 
     def _place_lead(self, track: Track, dts: int, pts: int | None, waited_s: float) -> Placed | PacketVerdict:
         if not self.begun:
             self.begun = True
             origin = dts * track.time_base
             for each in self.tracks.values():
-                each.base = round(origin * each.rate)
+                each.base = round(origin * each.rate) + (each.shift if each is not track else 0)
         last = 0 if track.last is None else track.last
         at = self._unwrapped(track, dts, last)
         rate = track.rate

@@ -8,15 +8,17 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.messages import RecorderHealth, RecorderStats, SegmentClosed
-from tests.rtstream.recorder.recorder_client import recorder
+from rtstream.messages import RecorderHealth, RecorderStats, RecordingStarted, SegmentClosed
+from rtstream.testsource import LiveSource, rtp
+from tests.rtstream.recorder.recorder_client import RecorderClient, recorder
 from tests.rtstream.recorder.recorder_sources import served, video_file
 
 
 def muxed(file: Path, *, audio_later_s: float = 0.0, without_first_s: float = 0.0, without: str = "") -> bytes:
     """A file as a transport stream, whose audio has other times or whose beginning or one kind of track is missing."""
     sink = io.BytesIO()
-    with av.open(str(file)) as source, av.open(sink, "w", format="mpegts") as out:
+    in_order = {"max_interleave_delta": "1000"}  # of the arrival, not of the times
+    with av.open(str(file)) as source, av.open(sink, "w", format="mpegts", options=in_order) as out:
         copies = {stream: out.add_stream_from_template(stream) for stream in source.streams if stream.type != without}
         for packet in source.demux(*copies):
             if packet.dts is None or packet.pts is None or packet.dts * packet.time_base < without_first_s:
@@ -29,7 +31,8 @@ def muxed(file: Path, *, audio_later_s: float = 0.0, without_first_s: float = 0.
     return sink.getvalue()
 
 
-@pytest.mark.parametrize("skew_s", [3600.0, pytest.param(40.0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("skew_s", [14.0, 18.0])
 def test_audio_with_unfitting_times_is_named_while_the_video_is_recorded(skew_s: float, tmp_path: Path) -> None:
     file = video_file(tmp_path / "both.mkv", "libx264", "aac", seconds=12, preset="ultrafast", tune="zerolatency")
     with served((muxed(file, audio_later_s=skew_s), 12.0)) as url, recorder(url, tmp_path, segment_s=1.0) as client:
@@ -42,6 +45,47 @@ def test_audio_with_unfitting_times_is_named_while_the_video_is_recorded(skew_s:
     assert stats.tracks["audio"]["stored"] == 0
     assert stats.tracks["audio"]["dropped"]["timestamps_wild"] > 10
     assert stats.tracks["video"]["stored"] > 0
+
+
+def in_step(client: RecorderClient) -> None:
+    """The last recording has audio of the same seconds as its video."""
+    with av.open(io.BytesIO(client.recorded(client.of(RecordingStarted)[-1]))) as container:
+        ends = {stream.type: 0.0 for stream in container.streams}
+        for packet in container.demux():
+            if packet.dts is not None:
+                ends[packet.stream.type] = float(packet.dts * packet.time_base)
+    assert ends["audio"] == pytest.approx(ends["video"], abs=1.5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("skew_s", [25.0, 3600.0, -7200.0])
+def test_audio_whose_times_are_far_off_is_aligned_to_the_video_and_recorded(skew_s: float, tmp_path: Path) -> None:
+    file = video_file(tmp_path / "both.mkv", "libx264", "aac", seconds=12, preset="ultrafast", tune="zerolatency")
+    with served((muxed(file, audio_later_s=skew_s), 12.0)) as url, recorder(url, tmp_path, segment_s=1.0) as client:
+        client.wait_for(RecorderHealth, where=lambda health: health.state == "reconnecting")
+        client.stop()
+    notes = [each for health in client.of(RecorderHealth) for each in health.reasons if each.level == "note"]
+    assert any(each.code == "times_unusable" and "audio" in each.text for each in notes)
+    in_step(client)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("track", "hours"), [("audio", -3), ("audio", 200), ("video", 5)])
+def test_a_camera_whose_tracks_have_clocks_of_their_own_is_recorded_with_both(
+    track: str, hours: int, live_source: LiveSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported = rtp.RtpTrack.sender_report
+
+    def wrong(self: rtp.RtpTrack, seconds: float, epoch: float) -> bytes:
+        off = 3600 * hours if (self.track == 0) == (track == "video") else 0
+        return reported(self, seconds, epoch + off)
+
+    monkeypatch.setattr(rtp.RtpTrack, "sender_report", wrong)
+    with recorder(live_source.rtsp_url, tmp_path, segment_s=1.0) as client:
+        client.wait_for(SegmentClosed, 14)
+        client.stop()
+    assert "mp4a" in client.of(RecordingStarted)[-1].codecs
+    in_step(client)
 
 
 @pytest.mark.long

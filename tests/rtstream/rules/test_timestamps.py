@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -179,6 +180,102 @@ def test_sound_before_the_first_picture_is_early_and_sound_far_away_is_dropped()
         PacketVerdict.EARLY,
         PacketVerdict.DROP,
     ]
+
+
+SKEWS = st.one_of(st.floats(21, 30 * 86400), st.floats(-30 * 86400, -21))
+
+
+@given(st.sampled_from([mpegts, rtmp]), st.integers(0, 2**33), SKEWS, st.sampled_from([0.2, 1.0, 10.0, 25.0]))
+def test_audio_with_a_clock_of_its_own_is_aligned_to_the_video(
+    make: Callable[[], Timeline], start: int, skew_s: float, fps: float
+) -> None:
+    timeline = make()
+    ticks = timeline.tracks[VIDEO].time_base.denominator
+    video = [(number / fps, VIDEO) for number in range(max(20, int(15 * fps)))]
+    sound = [(number / 40, AUDIO) for number in range(int(40 * video[-1][0]))]
+    placed: list[tuple[float, float]] = []
+    reached = 0.0
+    for at, index in sorted(video + sound):
+        stamp = start + round((at + (skew_s if index == AUDIO else 0.0)) * ticks)
+        found = timeline.place(index, stamp, stamp)
+        if index == VIDEO:
+            assert isinstance(found, Placed)
+        elif isinstance(found, Placed):
+            placed.append((at, found.dts / timeline.tracks[AUDIO].rate))
+        reached = at
+    if fps < 1:  # the pictures are too far apart to tell the two clocks
+        return
+    assert placed
+    assert placed[0][0] < 5
+    assert len(placed) > 40 * (reached - 6)
+    assert all(abs(at - shown) < 1.5 for at, shown in placed)
+    assert timeline.aligned is not None or abs(skew_s) > 2**32 / 1000
+
+
+@given(st.sampled_from([mpegts, rtmp]), SKEWS)
+def test_audio_that_was_aligned_stays_so_in_the_next_recording(make: Callable[[], Timeline], skew_s: float) -> None:
+    timeline = make()
+    ticks = timeline.tracks[VIDEO].time_base.denominator
+
+    def play(begin_s: float, seconds: float) -> list[bool]:
+        kept = []
+        for number in range(int(seconds * 25)):
+            at = begin_s + number / 25
+            timeline.place(VIDEO, round((40 * 86400 + at) * ticks), None)
+            sound = timeline.place(AUDIO, round((40 * 86400 + at + skew_s) * ticks), None)
+            kept.append(isinstance(sound, Placed))
+        return kept
+
+    assert not play(0.0, 1.0)[0]
+    assert play(1.0, 5.0)[-1]
+    timeline.restart()
+    assert all(play(6.0, 2.0))
+
+
+def test_audio_that_catches_up_with_the_video_is_not_taken_for_another_clock() -> None:
+    timeline = mpegts()
+    timeline.place(VIDEO, 100 * 90_000, 100 * 90_000)
+    for number in range(60 * 40):  # a minute of older audio, which arrives at once
+        at = 40 * 90_000 + number * 2250
+        assert timeline.place(AUDIO, at, at) is not PacketVerdict.JUMP
+    assert timeline.aligned is None
+    assert isinstance(timeline.place(AUDIO, 100 * 90_000 + 1, None), Placed)
+
+
+@given(
+    st.sampled_from([mpegts, rtmp]),
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("steady"), st.floats(0.01, 5)),
+            st.tuples(st.just("apart"), st.floats(5, 300)),
+            st.tuples(st.just("again"), st.just(0.0)),
+            st.tuples(st.just("jump"), st.floats(20, 10**6)),
+            st.tuples(st.just("jump"), st.floats(-(10**6), -2)),
+        ),
+        max_size=40,
+    ),
+)
+def test_every_picture_but_one_per_jump_is_recorded(
+    make: Callable[[], Timeline], steps: list[tuple[str, float]]
+) -> None:
+    timeline = make()
+    ticks = timeline.tracks[VIDEO].time_base.denominator
+    at, lost = 40 * 86400.0, 0
+    timeline.place(VIDEO, round(at * ticks), None)
+    for kind, step in steps:
+        at = max(at + step, 0.0)
+        waited = step if kind in ("steady", "apart") else 0.04
+        for number in range(3):  # a picture, and two that follow it
+            stamp = round((at + number * 0.04) * ticks)
+            found = timeline.place(VIDEO, stamp, stamp, waited if number == 0 else 0.04)
+            if found is PacketVerdict.JUMP:
+                timeline.restart()
+                assert kind == "jump"
+                assert isinstance(timeline.place(VIDEO, stamp, stamp), Placed)
+            elif not isinstance(found, Placed):
+                lost += kind != "jump"
+        at += 0.08
+    assert lost == 0
 
 
 def test_sound_goes_on_after_a_long_silence() -> None:
