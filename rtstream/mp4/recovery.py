@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from rtstream.mp4.fragments import find, track_runs, track_scales
+from rtstream.mp4.fragments import boxes, find, track_runs, track_scales
 
 PAGE = 4096
 """Bytes that a system writes to a disk at once, at the least."""
@@ -82,6 +82,41 @@ def find_fragments(data: bytes, init: bytes) -> FoundFragments | None:
             end, pending = at + size, None
         at += size
     return None if first is None else FoundFragments(first[0], end - first[0], first[1], end_time)
+
+
+def has_layer_2(media: bytes, init: bytes) -> bool:
+    """Return whether the audio of fragments is of layer 2 (MP2), which an init segment describes as it does MP3.
+
+    Args:
+        media: Bytes that begin with a fragment and hold some audio.
+        init: Init segment of the recording.
+    """
+    audio = {track for track, (kind, _) in track_scales(init).items() if kind == b"soun"}
+    at = begin = 0
+    try:
+        while (size := _box(media, at)) is not None:
+            if media[at + 4 : at + 8] == b"moof":
+                begin = at
+                for kind, body, stop in boxes(media, at + 8, at + size):
+                    head = _first_sample(media, begin, body, stop, audio) if kind == b"traf" else b""
+                    if len(head) == 2 and head[0] == 0xFF and head[1] >= 0xE0:
+                        return head[1] >> 1 & 3 == 2  # ISO/IEC 11172-3, 2.4.2.3
+            at += size
+    except (ValueError, struct.error):  # damaged
+        pass
+    return False
+
+
+def _first_sample(media: bytes, begin: int, body: int, stop: int, tracks: set[int]) -> bytes:
+    """Return the first two bytes of the samples of a traf box if it belongs to one of the tracks."""
+    tfhd, trun = find(media, [b"tfhd"], body, stop), find(media, [b"trun"], body, stop)
+    if tfhd is None or trun is None:
+        return b""
+    (track,) = struct.unpack_from(">I", media, tfhd[0] + 4)
+    flags, _, offset = struct.unpack_from(">IIi", media, trun[0])
+    if track not in tracks or not flags & 1:
+        return b""
+    return media[begin + offset : begin + offset + 2]
 
 
 def _box(data: bytes, at: int) -> int | None:

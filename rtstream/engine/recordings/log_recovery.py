@@ -13,7 +13,7 @@ import anyio
 
 from rtstream.mp4.edit_list import without_edit_list
 from rtstream.mp4.fragments import codecs
-from rtstream.mp4.recovery import FoundFragments, find_fragments, header_length
+from rtstream.mp4.recovery import FoundFragments, find_fragments, has_layer_2, header_length
 from rtstream.rules.recording_log import (
     LOG_FILE,
     FilesRemoved,
@@ -99,12 +99,15 @@ class LogRecovery:
         for key in sorted(files):
             head = await self._media.read(key, 0, HEADER_BYTES)
             length = header_length(head)
-            found = find_fragments(head[length:], head[:length]) if length else None
+            media = head[length:]
+            found = find_fragments(media, head[:length]) if length else None
             if found is None and length:
-                found = find_fragments(await self._media.read(key, length, MAX_TAIL), head[:length])
+                media = await self._media.read(key, length, MAX_TAIL)
+                found = find_fragments(media, head[:length])
             if found is not None:
                 first, init = found.first_time, without_edit_list(head[:length])
-                opened = RecordingOpened(recording_id, stream_id, first, codecs(init), init, media_start=first)
+                names = codecs(init, layer_2=has_layer_2(media[found.offset :], init))
+                opened = RecordingOpened(recording_id, stream_id, first, names, init, media_start=first)
                 segments = await self._unlogged(stream_id, recording_id, opened, removed, files)
                 return [opened, *removed, *segments] if segments else []
         return []

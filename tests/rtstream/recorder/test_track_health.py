@@ -49,7 +49,7 @@ def test_audio_with_unfitting_times_is_named_while_the_video_is_recorded(skew_s:
 
 def in_step(client: RecorderClient) -> None:
     """The last recording has audio of the same seconds as its video."""
-    with av.open(io.BytesIO(client.recorded(client.of(RecordingStarted)[-1]))) as container:
+    with av.open(io.BytesIO(client.recorded(client.of(RecordingStarted)[-1])), "r") as container:
         ends = {stream.type: 0.0 for stream in container.streams}
         for packet in container.demux():
             if packet.dts is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from rtstream.engine.recordings.log_recovery import LogRecovery
@@ -18,6 +19,7 @@ from rtstream.rules.recording_log import (
     encode,
 )
 from rtstream.storage.folder import FolderStorage
+from tests.rtstream.recorder.recorder_sources import video_file
 from tests.rtstream.recorder.test_writer import picture_file, record
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +100,36 @@ async def test_a_lost_log_is_written_again(log: Path, from_rows: bool) -> None:
     assert found[0].init == complete[0].init
     assert sum(one.length for one in segments(found)) == sum(one.length for one in segments(complete))
     assert found == known or not from_rows
+
+
+@pytest.mark.parametrize("with_video", [True, False], ids=["with-video", "alone"])
+@pytest.mark.parametrize("codec", ["mp2", "libmp3lame", "aac", "ac3", "flac"])
+async def test_a_log_that_is_written_from_files_names_the_codec_of_the_audio(
+    codec: str, with_video: bool, tmp_path: Path
+) -> None:
+    source = video_file(tmp_path / "a.mkv", "libx264", codec, preset="ultrafast", tune="zerolatency")
+    if not with_video:
+        with av.open(str(source)) as both, av.open(str(tmp_path / "sound.mkv"), "w") as out:
+            copy = out.add_stream_from_template(both.streams.audio[0])
+            for packet in both.demux(audio=0):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+        source = tmp_path / "sound.mkv"
+    folder = tmp_path / STREAM
+    folder.mkdir()
+    record(source, folder)
+    (log,) = folder.glob(f"*/{LOG_FILE}")
+    opened = read(log)[0]
+    log.unlink()
+    storage = FolderStorage(tmp_path)
+    assert await LogRecovery(storage).rebuild(STREAM, log.parent.name, await sizes_of(storage), [])
+    again = read(log)[0]
+    assert isinstance(opened, RecordingOpened)
+    assert isinstance(again, RecordingOpened)
+    assert again.codecs == opened.codecs
+    expected = {"mp2": "mp4a.40.33", "libmp3lame": "mp4a.6B", "aac": "mp4a.40.2", "ac3": "ac-3", "flac": "fLaC"}
+    assert again.codecs.split(",")[-1] == expected[codec]
 
 
 async def test_a_recording_without_media_gets_no_log(log: Path) -> None:
