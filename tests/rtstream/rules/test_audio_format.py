@@ -66,3 +66,9 @@ def test_the_version_of_a_stream_tells_ac3_and_eac3_apart(version: int) -> None:
     head = bytes.fromhex("0b7702ff") + b"\x3f" + bytes([version << 3 | 7]) + b"\xff\x00"
     assert (audio_format("ac3", head.ljust(HEADER_BYTES, b"\0")) is not None) == (version <= 10)
     assert (audio_format("eac3", head.ljust(HEADER_BYTES, b"\0")) is not None) == (version > 10)
+
+
+def test_the_length_of_a_frame_and_its_media_are_not_part_of_its_format() -> None:
+    frames = [int.from_bytes(bytes.fromhex(head), "big") for head in ("fff14c40213ffcde", "fff14c401a9ffc21")]
+    assert frames[0] & MASKS["aac"] == frames[1] & MASKS["aac"]
+    assert not any(mask & 0xFF for mask in MASKS.values())

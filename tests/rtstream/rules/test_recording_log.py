@@ -84,9 +84,18 @@ def test_a_line_of_wrong_types_is_damage() -> None:
     import json
     import zlib
 
-    for values in ({"kind": "segment", "start": "x"}, {"kind": "closed", "ended_at": 1e300}, [1], {"kind": "removed"}):
+    for values in (
+        {"kind": "segment", "start": "x"},
+        {"kind": "closed", "ended_at": 1e300},
+        {"kind": "closed", "ended_at": 1e12},
+        {"kind": "closed", "ended_at": -1e12},
+        [1],
+        {"kind": "removed"},
+    ):
         body = json.dumps(values).encode()
         assert decode(b"%08x %s\n" % (zlib.crc32(body), body))[0] == []
+    for media_start in (1e12, -1e12):
+        assert decode(encode(RecordingOpened("rec", "rts", 0.0, "", b"", media_start=media_start)))[0] == []
 
 
 @given(st.lists(LINES, max_size=4), st.data())

@@ -32,3 +32,4 @@ def test_a_file_is_as_long_as_all_its_segments_and_the_one_being_written_is_left
 def test_a_file_with_the_evidence_of_an_alert_stays() -> None:
     found = [File("rts-1", str(n), n * 60.0, n * 60.0 + 60, 1) for n in range(4)]
     assert [file.path for file in unpinned(found, [(119.0, 121.0)])] == ["0", "3"]
+    assert [file.path for file in unpinned(found, [(60.0, 120.0)])] == ["0", "2", "3"]

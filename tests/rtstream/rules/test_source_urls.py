@@ -220,3 +220,11 @@ def test_a_login_cannot_hold_control_characters(login: str) -> None:
 def test_a_playlist_names_http_only(url: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_web(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [("http://h", "/"), ("http://h/a/b", "/a/b"), ("http://h/a?x=1&y=2", "/a?x=1&y=2"), ("http://h?x=1", "/?x=1")],
+)
+def test_a_request_asks_for_the_path_and_the_query(url: str, target: str) -> None:
+    assert parse_source(url).target == target

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate
+from rtstream.rules.timestamps import STALE_S, PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
 
 VIDEO, AUDIO = 0, 1
 NOW = 1_800_000_000.0
@@ -394,3 +394,12 @@ def test_a_track_of_another_sample_rate_continues_at_the_same_time() -> None:
     timeline.replace(AUDIO, Track(Fraction(1, 90000), 44_100))
     assert timeline.place(AUDIO, 270_000, None) == Placed(88_200, 88_200)
     assert timeline.place(AUDIO, 270_000 + 2090, None) == Placed(89_224, 89_224)
+
+
+def test_a_picture_that_is_shown_much_later_than_it_is_decoded_has_the_time_of_before_a_pause() -> None:
+    base = Fraction(1, 90000)
+    ticks = round(STALE_S / base)
+    assert [is_stale(500, 500 + later, base) for later in (-ticks, 0, ticks, ticks + 1)] == [False, False, False, True]
+    assert not is_stale(None, 10 * ticks, base)
+    assert not is_stale(0, None, base)
+    assert not is_stale(0, 10 * ticks, None)

@@ -59,5 +59,6 @@ def test_a_stream_that_is_found_on_the_disk_is_stopped_and_says_why(conn: Connec
     recording_logs.add_found_stream(conn, "rts-9", found)
     stream = streams.get(conn, "rts-9")
     assert (stream.name, stream.url, stream.desired) == ("Yard", "rtsp://h/x", "stopped")
+    assert (stream.store, stream.media_types, stream.created_at) == (True, ["video", "audio"], 50.0)
     assert "found on the disk" in stream.health["reason"]
     assert recording_logs.known_streams(conn) == {STREAM, "rts-9"}

@@ -73,6 +73,7 @@ async def test_fragments_after_the_last_line_are_added_with_an_end(log: Path, li
     found = read(log)
     assert isinstance(found[-1], RecordingClosed)
     added = segments(found)
+    assert found[-1].ended_at == added[-1].start + added[-1].duration
     assert sum(one.length for one in added) == sum(one.length for one in complete)
     assert added[-1].start + added[-1].duration == pytest.approx(complete[-1].start + complete[-1].duration, abs=0.1)
 

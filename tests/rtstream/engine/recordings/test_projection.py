@@ -12,16 +12,19 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from rtstream import disk
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from rtstream.engine.recordings import RecordingProjection
 from rtstream.errors import DatabaseUnavailable
 from rtstream.messages import RecordingStarted, SegmentClosed
+from rtstream.mp4.recovery import PAGE
 from rtstream.rules.recording_log import LOG_FILE, RecordingOpened, decode
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import recording_logs
 from rtstream.store import recordings as recording_rows
 from rtstream.store.database import Database
+from rtstream.store.tables import recordings
 from tests.rtstream.recorder.test_writer import START, picture_file, record, recording_of, segments_of
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +168,62 @@ async def test_a_missing_log_is_rebuilt_from_the_files(
         assert rows[0][0] == pytest.approx(segments[0].start, abs=0.2)
         assert sum(row[4] for row in rows) == sum(segment.length for segment in segments)
     assert opened_line(data, began.recording_id).init == began.payload  # without the edit list of a file
+
+
+async def test_a_lost_log_of_a_known_recording_is_written_again_from_its_rows(known: Path) -> None:
+    (log,) = known.glob(f"media/{STREAM}/*/{LOG_FILE}")
+    async with Engine(config(known)) as engine:
+        before = await rows_of(engine)
+        kept = (await engine.streams.get(STREAM)).recorded_bytes
+    log.unlink()
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == before
+        assert (await engine.streams.get(STREAM)).recorded_bytes == kept
+        assert await engine.db.read(recording_logs.positions, STREAM) == {log.parent.name: (log.stat().st_size, True)}
+    for path in known.glob("rtstream.db*"):
+        path.unlink()
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == before
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_recording_of_which_nothing_is_left_is_forgotten(known: Path, closed: bool) -> None:
+    (log,) = known.glob(f"media/{STREAM}/*/{LOG_FILE}")
+    shutil.rmtree(log.parent)
+    with closing(sqlite3.connect(known / "rtstream.db")) as db, db:
+        db.execute("UPDATE recordings SET closed = ?", [closed])
+    async with Engine(config(known)) as engine:
+        assert await rows_of(engine) == []
+        assert await engine.db.read(recording_logs.positions, STREAM) == {}
+        assert (await engine.streams.get(STREAM)).recorded_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("boot", "codecs", "left"),
+    [("another", "avc1.640028", 2), ("same", "avc1.640028", 5), ("another", "mp4v.61", 5), ("", "avc1.640028", 2)],
+    ids=["a reboot", "no reboot", "a codec with zeros", "a system without an id"],
+)
+async def test_pages_that_never_reached_the_disk_are_no_media_after_a_reboot(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]],
+    monkeypatch: pytest.MonkeyPatch,
+    boot: str,
+    codecs: str,
+    left: int,
+) -> None:
+    data, _, segments = recorded
+    monkeypatch.setattr(disk, "boot_id", lambda: "same")
+    async with Engine(config(data)) as engine:
+        await engine.db.write(lambda conn: conn.execute(recordings.update().values(codecs=codecs)))
+    (file,) = data.glob(f"media/{STREAM}/*/*.m4s")
+    page = -(-segments[2].offset // PAGE) * PAGE
+    with file.open("r+b") as damaged:
+        damaged.seek(page)
+        damaged.write(bytes(PAGE))
+    monkeypatch.setattr(disk, "boot_id", lambda: boot)
+    for _ in range(2):
+        async with Engine(config(data)) as engine:
+            assert len(await rows_of(engine)) == left
+    assert (file.stat().st_size == page) == (left == 2)
 
 
 async def fail(*_: Any) -> None:
