@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +94,8 @@ def test_a_search_is_weak_below_a_score_that_words_alone_do_not_reach() -> None:
     assert fusion.is_weak(border - 0.01)
     assert not fusion.is_weak(border)
     assert not fusion.is_weak(1.0)
+
+
+def test_the_weight_of_a_word_is_its_inverse_document_frequency() -> None:
+    rare, common = math.log(1 + 11 / 1.5), math.log(1 + 11 / 10.5)
+    assert fusion.weights([1, 10], 10) == pytest.approx([rare / (rare + common), common / (rare + common)])

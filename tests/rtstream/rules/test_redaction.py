@@ -140,3 +140,8 @@ def test_redacting_a_long_text_takes_linear_time() -> None:
 )
 def test_a_url_is_shown_without_its_login_and_otherwise_unchanged(url: str, shown: str) -> None:
     assert without_login(url) == shown
+
+
+@pytest.mark.parametrize(("part", "secret"), [("abcdefghij0123456789", True), ("abcdefghij012345678", False)])
+def test_a_part_of_a_path_is_a_secret_from_twenty_letters_and_digits_on(part: str, secret: bool) -> None:
+    assert (part in show_url(f"http://host/live/{part}")) != secret
