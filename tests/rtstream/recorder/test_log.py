@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rtstream.recorder import disk_sync
+from rtstream import disk
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
 from rtstream.rules.recording_log import LOG_FILE, RecordingOpened
@@ -34,7 +34,7 @@ def test_a_log_stays_locked_until_it_is_closed(tmp_path: Path, mode: str) -> Non
 
 def test_a_slow_disk_does_not_keep_a_closed_log_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = threading.Event()
-    monkeypatch.setattr(disk_sync, "flush", lambda _: synced.wait(10))
+    monkeypatch.setattr(disk, "sync_file", lambda _: synced.wait(10))
     sync = DiskSync()
     log = RecordingLog(tmp_path, sync)
     log.append(RecordingOpened("rec-1", "rts-1", 1.0, "avc1.42C00D", b"init"))
