@@ -27,6 +27,7 @@ from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.relay import BUNDLE_S, Relay, can_find_descriptors, descriptor_of, receive, silence_of
 from rtstream.recorder.rtsp_login import RtspLogin
+from rtstream.rules.sdp import without_backchannels
 from rtstream.rules.source_urls import SourceUrl, parse_source
 
 MAX_HEAD = 64 * 1024
@@ -58,6 +59,12 @@ class _Message:
 
     def without(self, name: str) -> _Message:
         return replace(self, headers=tuple(each for each in self.headers if each[0].lower() != name))
+
+    def with_length(self, length: int) -> _Message:
+        """Return this message with another length of its body, if it states one."""
+        name = "Content-Length"
+        pairs = ((each, str(length) if each.lower() == name.lower() else value) for each, value in self.headers)
+        return replace(self, headers=tuple(pairs))
 
     def encode(self) -> bytes:
         if not self.start:
@@ -170,11 +177,15 @@ class RtspRelay(Relay):
         else:
             self._login.accepted()
         method = self._asked.start.partition(" ")[0]
+        body = message.body
+        if method == "DESCRIBE":
+            body = without_backchannels(body)
+            message = message.with_length(len(body))
         headers = [(name, self._value(name, value)) for name, value in message.headers if name.lower() in _HEADERS]
         if method == "DESCRIBE" and status == 200 and not message.get("content-base"):
             headers.append(("Content-Base", self._uri))
         self._playing |= method == "PLAY" and status == 200
-        return _Message(_CONTROL.sub("", message.start), tuple(headers), message.body)
+        return _Message(_CONTROL.sub("", message.start), tuple(headers), body)
 
     def _value(self, name: str, value: str) -> str:
         if name.lower() != "transport":
