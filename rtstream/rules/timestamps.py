@@ -93,6 +93,8 @@ class Track:
             self.suspect = None
         elif leader.last * rate // leader.rate - at > LARGEST_SKEW_S * rate:
             return None
+        else:
+            self.stray = None
         self.last = at
         return Placed(at, shown)
 
@@ -164,6 +166,7 @@ class Timeline:
             if far is not None:
                 return far
             at = expected
+        track.stray = None
         return self._settle(track, dts, pts, at)
 
     def _verdict(self, index: int, track: Track, at: int, expected: int) -> PacketVerdict | None:

@@ -232,6 +232,19 @@ def test_audio_that_was_aligned_stays_so_in_the_next_recording(make: Callable[[]
     assert all(play(6.0, 2.0))
 
 
+@pytest.mark.parametrize("pts_later", [0, 100], ids=["followed", "examined"])
+def test_single_packets_that_are_far_off_do_not_move_their_track(pts_later: int) -> None:
+    timeline = rtmp()
+    for number in range(20 * 25):
+        at = 1000 + number * 40
+        assert isinstance(timeline.place(VIDEO, at, at), Placed)
+        # Presentation before decoding takes the way of unusual packets.
+        assert isinstance(timeline.place(AUDIO, at, at - pts_later), Placed)
+        if number % 75 == 0:
+            assert timeline.place(AUDIO, at + 3_600_000, None) is PacketVerdict.DROP
+    assert timeline.aligned is None
+
+
 def test_audio_that_catches_up_with_the_video_is_not_taken_for_another_clock() -> None:
     timeline = mpegts()
     timeline.place(VIDEO, 100 * 90_000, 100 * 90_000)
