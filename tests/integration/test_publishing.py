@@ -57,7 +57,7 @@ def test_four_publishers_are_told_apart_and_a_cut_costs_less_than_two_seconds(
         recorded(engine, stream_id, 2)
     began = time.monotonic()
     second = publish(running, clip, publish_url(engine, ids[0]))
-    wrong = publish(running, clip, publish_url(engine, ids[0])[:-4] + "wron")
+    wrong = publish(running, clip, publish_url(engine, ids[0])[:-4] + "none")
     for refused, text in ((second, "Another publisher is sending"), (wrong, "key is unknown")):
         assert refused.wait(20)
         assert refused.stderr is not None
