@@ -26,7 +26,7 @@ from rtstream.ipc import restart
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import OTHER, STALE, Refused
 from rtstream.ipc.lock import ProcessLock
-from rtstream.ipc.sockets import SOCKET_SUFFIX
+from rtstream.ipc.sockets import SOCKET_SUFFIX, publisher_socket
 from rtstream.messages import (
     RecorderHealth,
     RecorderSpec,
@@ -143,12 +143,12 @@ class Recorder:
     def outlive_engines(self, listener: socket.socket, lock: ProcessLock) -> None:
         """Serve any engine that connects to the socket, one after the other."""
         self._attendance = Attendance(Path(self.spec.run_folder), lock)
-        path = Path(self.spec.run_folder, f"{self.spec.stream_id}{SOCKET_SUFFIX}")
+        names = f"{self.spec.stream_id}{SOCKET_SUFFIX}", publisher_socket(self.spec.stream_id)
 
         def clean_up() -> None:
-            if not lock.lost:
+            for name in names if not lock.lost else ():
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    Path(self.spec.run_folder, name).unlink()
             lock.release()
 
         self._clean_up = clean_up

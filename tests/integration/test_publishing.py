@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rtstream.ipc.sockets import publisher_socket
 from tests.integration.recorder_processes import LIMIT_S, Program, nothing_left, pictures, program, rows, until
 
 LISTEN = {"RTSTREAM_LISTEN": "rtmp://127.0.0.1:0"}
@@ -73,6 +74,10 @@ def test_four_publishers_are_told_apart_and_a_cut_costs_less_than_two_seconds(
     for stream_id in (ids[0], ids[2], ids[3]):
         assert engine.stream(stream_id)["health"]["state"] == "connected"
         assert len(pictures(data_dir, stream_id)) == 1
+    engine.client.delete(f"/rtstream/{ids[3]}").raise_for_status()
+    sockets = {stream_id: data_dir / "run" / publisher_socket(stream_id) for stream_id in ids}
+    until(lambda: not sockets[ids[3]].exists(), "the socket of the deleted stream is removed")
+    assert sockets[ids[0]].exists()
 
 
 @pytest.mark.long
