@@ -140,6 +140,12 @@ async def test_what_comes_within_a_second_is_one_answer_but_never_more_than_aske
     assert results == [["n0", "n1"], ["n0", "n1", "n2", "n3"]]
 
 
+@pytest.fixture(autouse=True)
+def brief_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the search not wait for the journal, so that its readers can be counted."""
+    monkeypatch.setattr("rtstream.engine.search.service.POLL_S", 0.0)
+
+
 async def waiting(served: Served, count: int, idle: int = 0) -> None:
     """Until so many calls wait in the engine, beside the ``idle`` readers it has of its own."""
     await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting >= idle + count)
@@ -161,7 +167,7 @@ async def test_so_many_may_wait_and_those_that_were_cancelled_leave_nothing_behi
             await waiting(served, MAX_WAITING, idle)
             assert "64 calls are already waiting" in await refusal(client, "wait_for_events", timeout_s=1)
             tasks.cancel_scope.cancel()
-        # The search waits for the journal as well, except for moments.
+        # The search waits for the journal as well, for moments.
         await eventually(lambda: served.engine.journal.grown.statistics().tasks_waiting <= idle + 1)
     seq = await served.happen("alert", "rts-1", label="door")
     assert (await call(client, "wait_for_events", since=0, timeout_s=5))["cursor"] == seq

@@ -61,6 +61,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                 "tracks": None,
                 "retention": {"max_age_s": None, "max_bytes": None},
                 "recorded_bytes": 0,
+                "publish_urls": [],
             },
         }
     )
@@ -99,6 +100,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                         "tracks": None,
                         "retention": {"max_age_s": None, "max_bytes": None},
                         "recorded_bytes": 0,
+                        "publish_urls": [],
                         "storage": None,
                     }
                 ],
@@ -215,6 +217,7 @@ async def test_an_event_and_an_alert(api: httpx.AsyncClient, add_stream: AddStre
                 "matching": "rule",
                 "note": "<sentence>",
                 "fired": 0,
+                "fired_late": 0,
                 "options": {},
                 "deliveries": {},
                 "last_delivery_error": "",
@@ -238,6 +241,7 @@ async def test_an_event_and_an_alert(api: httpx.AsyncClient, add_stream: AddStre
                         "matching": "rule",
                         "note": "<sentence>",
                         "fired": 0,
+                        "fired_late": 0,
                         "options": {},
                         "deliveries": {},
                         "last_delivery_error": "",
@@ -270,6 +274,7 @@ async def test_a_transcript(api: httpx.AsyncClient, engine: Engine, add_stream: 
                         "kind": "speech",
                         "confidence": None,
                         "low_confidence": False,
+                        "late": False,
                         "word_timestamps": [],
                     }
                 ],
