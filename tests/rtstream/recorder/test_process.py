@@ -32,7 +32,7 @@ from tests.rtstream.recorder.recorder_sources import served, silent
 from tests.waiting import eventually_sync
 
 
-@pytest.mark.parametrize("transport", ["http_url", "rtsp_url", "rtsp_url?udp"])
+@pytest.mark.parametrize("transport", ["http_url", "rtsp_url", pytest.param("rtsp_url?udp", marks=pytest.mark.long)])
 def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
     transport: str, live_source: LiveSource, tmp_path: Path
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
     assert second.started_at > ended.ended_at
 
 
-@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("bframes", [0, pytest.param(2, marks=pytest.mark.long)])
 def test_a_pause_of_an_rtsp_source_costs_no_keyframe(
     clip_of: Callable[[ClipSpec], Path], tmp_path: Path, bframes: int
 ) -> None:

@@ -262,7 +262,7 @@ async def test_a_mount_that_never_responds_is_a_problem_and_occupies_one_thread(
     assert asked.count("videos") == 1  # the storage of recordings is also asked by retention
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut", "removed", "replaced"])
+@pytest.mark.parametrize("damage", ["garbage", pytest.param("cut", marks=pytest.mark.long), "removed", "replaced"])
 async def test_a_database_that_another_program_destroys_stops_nothing_else(
     live_source: LiveSource, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
