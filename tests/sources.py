@@ -49,11 +49,7 @@ server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service("0")
 factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(
-    f"( filesrc location={sys.argv[1]} ! qtdemux name=d"
-    "  d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1"
-    "  d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
-)
+factory.set_launch(sys.argv[1])
 factory.set_shared(True)
 server.get_mount_points().add_factory("/live", factory)
 server.attach(None)
@@ -133,7 +129,12 @@ def gst_rtsp(tmp_path: Path, clip: Path) -> Iterator[str]:
     longer = tmp_path / "longer.mp4"
     loop = ["-stream_loop", "-1", "-i", str(clip), "-t", "600", "-c", "copy", str(longer)]
     subprocess.run([ffmpeg, "-v", "error", *loop], check=True, timeout=60)
-    with _process([SYSTEM_PYTHON, "-c", GST_SERVER, str(longer)]) as server:
+    launch = (
+        f"( filesrc location={longer} ! qtdemux name=d"
+        "  d. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1"
+        "  d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
+    )
+    with _process([SYSTEM_PYTHON, "-c", GST_SERVER, launch]) as server:
         assert server.stdout is not None
         yield f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
 

@@ -27,7 +27,7 @@ from tests.matrix.cells import (
     SRT,
     Cell,
 )
-from tests.sources import NGINX_RTMP_MODULE, SYSTEM_PYTHON, free_port, wait_for_port
+from tests.sources import GST_SERVER, NGINX_RTMP_MODULE, SYSTEM_PYTHON, free_port, wait_for_port
 from tests.waiting import eventually_sync
 
 NODE_PACKAGE = "node-media-server@4.4.3"
@@ -51,24 +51,6 @@ http {{
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{ listen 127.0.0.1:{http}; root {folder}/www; }}
 }}
-"""
-GST_SERVER = """
-import sys
-import gi
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer
-Gst.init(None)
-server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
-server.set_service("0")
-factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(sys.argv[1])
-factory.set_shared(True)
-server.get_mount_points().add_factory("/live", factory)
-server.attach(None)
-print(server.get_bound_port(), flush=True)
-GLib.MainLoop().run()
 """
 NODE_SERVER = """
 import NodeMediaServer from "node-media-server";
