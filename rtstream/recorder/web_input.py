@@ -263,11 +263,10 @@ class WebInput:
             return io.BytesIO(self.variant.text.encode())
         self.fragment_s = max(self.fragment_s, fragment_s(filtered.text))
         period = period_of(filtered.text, self._begins.get(url))
+        if period.start is not None:  # a later period is not read with the init segment of this one
+            self._begins.setdefault(url, period.start)
         if period.following is not None:
-            self._begins.setdefault(url, period.start)
             self._following[url] = period.following
-        elif period.start:
-            self._begins.setdefault(url, period.start)
         return io.BytesIO(period.text.encode())
 
 

@@ -18,8 +18,8 @@ class Period:
 
     text: str
     """A playlist of the period alone, which is ended if another one follows."""
-    start: int = 0
-    """Media sequence number of its first segment that is listed."""
+    start: int | None = None
+    """Media sequence number of its first segment that is listed. None if the playlist has no init segments."""
     following: int | None = None
     """Media sequence number at which the next period begins, or None if it is the last one."""
 
@@ -40,9 +40,11 @@ def period_of(text: str, begin: int | None) -> Period:
         begin: Media sequence number from which to read. By default, the newest period of a live playlist is returned,
             and the first one of a playlist that has ended.
     """
-    if "#EXTINF" not in text or (begin is None and text.count("#EXT-X-MAP") < 2):
+    if "#EXTINF" not in text or (begin is None and "#EXT-X-MAP" not in text):
         return Period(text)
     segments, headers = _parsed(text)
+    if begin is None and text.count("#EXT-X-MAP") < 2:
+        return Period(text, segments[0].number if segments else None)
     periods = [list(group) for _, group in groupby(segments, key=lambda segment: segment.init)]
     ended = "#EXT-X-ENDLIST" in text
     if begin is None:

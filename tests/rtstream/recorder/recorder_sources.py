@@ -6,7 +6,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -120,19 +120,23 @@ def _send(client: socket.socket, parts: tuple[tuple[bytes, float], ...], ended: 
 
 
 @contextmanager
-def served_folder(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder over HTTP. Yields the URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietFiles, directory=str(folder))) as server:
+def served_folder(folder: Path, served: Callable[[str], None] = lambda path: None) -> Iterator[str]:
+    """Serve the files of a folder over HTTP, and call ``served`` after each with its path. Yields the URL."""
+
+    class Files(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            super().do_GET()
+            served(self.path)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
-
-
-class _QuietFiles(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @contextmanager

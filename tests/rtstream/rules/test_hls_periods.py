@@ -37,6 +37,14 @@ def test_a_live_playlist_is_read_from_its_newest_period() -> None:
     assert period.text.count("#EXT-X-MAP") == 1
 
 
+def test_a_live_playlist_that_gets_another_init_segment_ends_with_the_one_it_began_with() -> None:
+    begin = period_of(playlist("aa", 7), None).start
+    period = period_of(playlist("aab", 7), begin)
+    assert listed(period.text) == ["7", "8"]
+    assert period.following == 9
+    assert "#EXT-X-ENDLIST" in period.text
+
+
 def test_a_period_that_is_over_ends_and_names_the_next_one() -> None:
     period = period_of(playlist("aabbbaa", 7), 9)
     assert listed(period.text) == ["9", "10", "11"]
