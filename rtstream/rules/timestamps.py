@@ -74,7 +74,16 @@ class Track:
         return self.rate, base if self.time_base != base else None, float(self.time_base / base)
 
     def followed(self, dts: int, pts: int, leader: Track) -> Placed | None:
-        """Place a packet that shortly follows the previous one of the track, as nearly all do. None for any other."""
+        """Place a packet that shortly follows the previous one of the track, as nearly all do.
+
+        Args:
+            dts: Decode time in input ticks.
+            pts: Presentation time in input ticks.
+            leader: The leading track.
+
+        Returns:
+            The times in output ticks, or None for a packet that has to be examined.
+        """
         last = self.last
         if last is None or pts < dts or leader.last is None:
             return None
