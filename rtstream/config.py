@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, Field, field_validator
 
 from rtstream.errors import InvalidRequest
+from rtstream.rules.audio_choice import AudioSetting
 from rtstream.rules.source_urls import parse_webhook
 
 
@@ -74,6 +75,13 @@ class EngineConfig(BaseModel):
     )
     tls_verify: bool = Field(default=True, description="Check TLS certificates of stream sources.")
     max_streams: int = Field(default=128, ge=1, description="Streams that may run at the same time.")
+    record_audio: AudioSetting = Field(
+        default="always",
+        description=(
+            "Whether the audio of streams is recorded: 'always', or 'never'. Without it, nothing can be transcribed. A "
+            "stream may also be connected without its audio."
+        ),
+    )
     max_height: int | None = Field(
         default=None,
         ge=16,

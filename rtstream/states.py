@@ -81,11 +81,24 @@ class StreamStatus(ApiState):
 
 
 class IndexStatus(ApiState):
-    """Status of an index."""
+    """Status of an index, in the words of the published API."""
+
+    CONNECTED = "connected"
+    STOPPED = "stopped"
+
+
+class AnalysisState(ApiState):
+    """State of an index: ``paused`` by a limit on model calls, or in ``error`` because its model cannot be used."""
 
     RUNNING = "running"
-    STOPPED = "stopped"
     PAUSED = "paused"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+    @property
+    def status(self) -> IndexStatus:
+        """The status that the published API has for this state."""
+        return IndexStatus.CONNECTED if self in (AnalysisState.RUNNING, AnalysisState.PAUSED) else IndexStatus.STOPPED
 
 
 class GapReason(ApiState):

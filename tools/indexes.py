@@ -34,7 +34,7 @@ class IndexStatusResult(BaseModel):
 
     index_id: str
     name: str | None = None
-    status: str = Field(description="running, stopped or paused")
+    status: str = Field(description="running, paused, stopped or error")
     note: str | None = None
 
 
@@ -238,7 +238,7 @@ def _state(index: IndexProgress) -> JsonObject:
     return {
         "index_id": index.rtstream_index_id,
         "name": name(index.name or "") or None,
-        "status": index.status,
+        "status": index.state or index.status,
         "done": index.windows_done,
         "skipped": index.windows_skipped,
         "failed": index.windows_failed,

@@ -88,7 +88,7 @@ async def connect_stream(
         Field(description="rtsp://, rtmp://, http(s)://….m3u8, srt://, tcp:// or udp:// URL. Credentials stay hidden."),
     ],
     name: Annotated[str | None, Field(description="Short name.")] = None,
-    audio: Annotated[bool, Field(description="Include the audio.")] = False,
+    audio: Annotated[bool, Field(description="Record the audio.")] = True,
     record: Annotated[bool, Field(description="Keep the recording.")] = True,
     tracks: Annotated[
         str | None,
@@ -104,6 +104,7 @@ async def connect_stream(
         url=url,
         name=name,
         media_types=["video", "audio"] if audio else ["video"],
+        audio=audio,
         sample_rate=None,
         store=record,
         ws_connection_id=await live(ctx).feed.connection_id(),

@@ -168,7 +168,7 @@ async def index_audio(
     return AudioIndex(
         index_id=index.rtstream_index_id,
         stream_id=stream_id,
-        status=index.status,
+        status=index.state or index.status,
         model=clean(index.model, 100) or None,
         note=note(" ".join(part for part in (index.status_reason, index.note) if part)),
         cursor=cursor,

@@ -44,6 +44,9 @@ def item(message: Message, *, index_id: str = "", alert_id: str = "") -> Item:
     targets = {("stream", message.rtstream_id), ("index", index_id), ("alert", alert_id)}
     if message.channel == "transcript":
         targets.add(("transcript", message.rtstream_id))
+    if message.channel == "alert" and isinstance(at := message.data.get("timestamp"), int | float):
+        # The journal has seconds here, and the published API has milliseconds.
+        message = message.model_copy(update={"data": {**message.data, "timestamp": round(1000 * at)}})
     return Item(message.seq, wire_text(message), frozenset(target for target in targets if target[1]))
 
 

@@ -27,11 +27,13 @@ class ListStreams(Slice):
 
 
 class UpdateStream(BaseModel):
-    """Body of ``PATCH rtstream/{id}``. ``retention`` replaces all limits of the stream, ``tracks`` its preference."""
+    """Body of ``PATCH rtstream/{id}``. ``retention`` replaces all limits of the stream."""
 
     name: str | None = Field(None, min_length=1, max_length=200)
     retention: RetentionLimits | None = None
     tracks: str | None = Field(None, max_length=100)
+    audio: bool | None = None
+    sample_rate: float | None = Field(None, gt=0, le=240)
 
 
 class Action(BaseModel):
@@ -76,12 +78,22 @@ async def get_stream(request: Request) -> Response:
 
 
 async def update_stream(request: Request) -> Response:
-    """Update the name, the limits of recordings, or the preferred tracks."""
+    """Update the name, the sample rate, the limits of recordings, the preferred tracks, or whether audio is read."""
     change = await body(request, UpdateStream)
-    if change.name is None and change.retention is None and change.tracks is None:
-        raise InvalidRequest("Nothing to update. Send a name, limits of retention, or tracks.")
-    streams, stream_id = engine_of(request).streams, request.path_params["stream_id"]
-    return ok(await streams.update(stream_id, name=change.name, retention=change.retention, tracks=change.tracks))
+    if not change.model_dump(exclude_none=True):
+        raise InvalidRequest("Nothing to update. Send a name, sample_rate, retention, tracks or audio.")
+    engine, stream_id = engine_of(request), request.path_params["stream_id"]
+    updated = await engine.streams.update(
+        stream_id,
+        name=change.name,
+        retention=change.retention,
+        tracks=change.tracks,
+        audio=change.audio,
+        sample_rate=change.sample_rate,
+    )
+    if change.sample_rate is not None:
+        await engine.indexes.sample_again(stream_id)
+    return ok(updated)
 
 
 async def delete_stream(request: Request) -> Response:

@@ -304,7 +304,10 @@ def _message(raw: JsonObject) -> Message | None:
     channel = _SYNONYMS.get(str(raw.get("channel")), raw.get("channel"))
     if channel not in CHANNELS or not isinstance(raw.get("data"), dict):
         return None
+    data: JsonObject = raw["data"]
+    if channel == "alert" and isinstance(at := data.get("timestamp"), int | float):
+        data = {**data, "timestamp": at / 1000}  # seconds, as everywhere else
     try:
-        return Message.model_validate({"timestamp": "", **raw, "channel": channel})
+        return Message.model_validate({"timestamp": "", **raw, "channel": channel, "data": data})
     except ValueError:
         return None

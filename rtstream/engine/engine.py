@@ -244,7 +244,7 @@ class Engine:
             transcribers,
             self.model_calls.speech,
             self.model_calls.speech_note,
-            config.speech_language,
+            config,
             self._supervisor.set_audio,
         )
         self.indexes = IndexService(

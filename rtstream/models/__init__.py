@@ -51,6 +51,7 @@ from rtstream.models.videos import (
 )
 from rtstream.states import (
     AlertStatus,
+    AnalysisState,
     DeliveryState,
     HealthCode,
     HealthLevel,
@@ -65,6 +66,7 @@ from rtstream.states import (
 __all__ = [
     "Alert",
     "AlertStatus",
+    "AnalysisState",
     "ApiModel",
     "AskLook",
     "Channel",

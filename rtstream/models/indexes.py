@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel
-from rtstream.states import ExtractionType, IndexStatus, SceneStatus
+from rtstream.states import AnalysisState, ExtractionType, IndexStatus, SceneStatus
 
 
 class IndexProgress(ApiModel):
@@ -14,8 +14,10 @@ class IndexProgress(ApiModel):
 
     rtstream_index_id: str
     name: str | None = None
-    status: IndexStatus = IndexStatus.RUNNING
-    status_reason: str = Field(default="", description="Why it is stopped or paused, or why its last window failed.")
+    status: IndexStatus = IndexStatus.CONNECTED
+    # extensions
+    state: AnalysisState | None = Field(default=None, description="Its state in more detail.")
+    status_reason: str = Field(default="", description="Why it does not run, or why its last window failed.")
     model: str = Field(default="", description="The model in use, as provider:name. 'local' is the built-in default.")
     windows_done: int = 0
     windows_skipped: int = Field(default=0, description="Windows that are never looked at.")
@@ -28,6 +30,12 @@ class IndexProgress(ApiModel):
     windows_failed: int = 0
     windows_unchanged: int = Field(default=0, description="Windows without a change, for which no model was called.")
     windows_capped: int = Field(default=0, description="Windows skipped because the cap of model calls was reached.")
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _also_running(cls, status: object) -> object:
+        """Accept ``running``, which servers of the published API send besides ``connected``."""
+        return IndexStatus.CONNECTED if status == "running" else status
 
 
 class SceneIndex(IndexProgress):

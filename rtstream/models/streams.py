@@ -113,13 +113,17 @@ class Stream(ApiModel):
     created_at: str = Field(default="", description="ISO 8601 without zone, UTC")
     sample_rate: float = 30
     status: StreamStatus = StreamStatus.CONNECTED
-    media_types: list[MediaType] = Field(default_factory=lambda: ["video"])  # pyright: ignore[reportArgumentType]
+    media_types: list[MediaType] = Field(
+        default_factory=lambda: ["video"],  # pyright: ignore[reportArgumentType]
+        description="As the client named them. They limit nothing.",
+    )
     store: bool = False
     enable_transcript: bool = False
     channel_id: str | None = None
     stream_url: str | None = None
     player_url: str | None = None
     # extensions
+    audio: bool = Field(default=True, description="Whether its audio is recorded and can be analysed.")
     url: str = Field(default="", description="Source URL without credentials.")
     health: Health = Field(default_factory=lambda: Health())
     media: MediaInfo | None = None
@@ -155,6 +159,8 @@ class ConnectStream(ApiModel):
     store: bool = False
     enable_transcript: bool | None = None
     ws_connection_id: str | None = None
+    # extensions
+    audio: bool = Field(default=True, description="Whether to record the audio, so that it can be analysed.")
     tracks: str | None = Field(
         default=None, description="Preferred tracks: ids (v2, a1), a language (de) or a largest height (720p)."
     )

@@ -10,7 +10,7 @@ from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Page
 from rtstream.rules.scene_detail import SceneDetail
-from rtstream.states import ExtractionType, IndexStatus, SceneStatus
+from rtstream.states import AnalysisState, ExtractionType, SceneStatus
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import scene_indexes, scenes
 
@@ -27,7 +27,7 @@ class IndexRow:
     prompt: str | None
     model_name: str | None
     model_config: JsonObject
-    status: IndexStatus
+    status: AnalysisState
     status_reason: str
     counters: dict[str, int]
     created_at: float

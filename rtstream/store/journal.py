@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
@@ -130,6 +131,11 @@ def newest(conn: Connection, which: Filter, limit: int) -> list[tuple[Message, J
 def iso(at: float) -> str:
     """Return a Unix time in the form used in messages: ISO 8601 in UTC with an offset."""
     return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def utc(at: float, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
+    """Return a Unix time in the form used in webhooks: ISO 8601 in UTC with a ``Z``."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def message(row: JournalRow) -> Message:

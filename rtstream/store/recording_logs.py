@@ -148,6 +148,7 @@ def add_found_stream(conn: Connection, stream_id: str, line: RecordingOpened) ->
             collection_id=DEFAULT_COLLECTION,
             created_at=line.started_at,
             media_types=["video", "audio"],
+            audio=True,
             sample_rate=30,
             store=True,
             enable_transcript=False,

@@ -44,6 +44,7 @@ class StreamRow:
     collection_id: str
     created_at: float
     media_types: list[MediaType]
+    audio: bool
     sample_rate: float
     store: bool
     enable_transcript: bool

@@ -40,7 +40,10 @@ streams = Table(
     Column("url", Text, nullable=False),
     Column("collection_id", ForeignKey("collections.id"), nullable=False),
     Column("created_at", Float, nullable=False),
+    # As the client named them. They limit nothing.
     Column("media_types", JSON, nullable=False),
+    # Whether its audio is read.
+    Column("audio", Boolean, nullable=False, default=True),
     Column("sample_rate", Float, nullable=False),
     Column("store", Boolean, nullable=False),
     Column("enable_transcript", Boolean, nullable=False),

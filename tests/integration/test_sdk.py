@@ -190,7 +190,7 @@ def test_a_visual_index_is_made_listed_stopped_started_and_read(stream: RTStream
         prompt="Read the screen", batch_config={"type": "time", "value": 2, "frame_count": 1}, name="screen"
     )
     assert index is not None
-    assert (index.name, index.status, index.extraction_type) == ("screen", "running", "time")
+    assert (index.name, index.status, index.extraction_type) == ("screen", "connected", "time")
     assert index.extraction_config == {"time": 2, "frame_count": 1}
     default = stream.index_scenes()
     assert default is not None
@@ -198,7 +198,7 @@ def test_a_visual_index_is_made_listed_stopped_started_and_read(stream: RTStream
     default.stop()
     assert stream.get_scene_index(default.rtstream_index_id).status == "stopped"
     listed = {found.rtstream_index_id: found.status for found in stream.list_scene_indexes()}
-    assert listed.items() >= {index.rtstream_index_id: "running", default.rtstream_index_id: "stopped"}.items()
+    assert listed.items() >= {index.rtstream_index_id: "connected", default.rtstream_index_id: "stopped"}.items()
 
     scenes = wait_until(lambda: index.get_scenes()["scenes"], "a scene")
     assert scenes[0]["text"] == scenes[0]["description"]
@@ -216,7 +216,7 @@ def test_a_visual_index_is_made_listed_stopped_started_and_read(stream: RTStream
     window = index.get_scenes(start=oldest["start"] + 0.1, end=oldest["start"] + 0.2)
     assert window["scenes"] == [oldest]
     index.start()
-    assert stream.get_scene_index(index.rtstream_index_id).status == "running"
+    assert stream.get_scene_index(index.rtstream_index_id).status == "connected"
     index.stop()
     assert "idx-nothing" in refused(lambda: stream.get_scene_index("idx-nothing"))
     assert refused(lambda: stream.index_scenes(extraction_type="shot")).endswith(".")

@@ -24,6 +24,7 @@ from videodb.rtstream import RTStream
 from rtstream.testsource import ClipSpec, LiveSource, read_barcode
 from tests.integration.sdk_service import KEY, START_S, Service
 from tests.integration.test_sdk import recorded, refused, wait_until
+from tests.rtstream.recorder.recorder_sources import audio_file, served
 
 
 @pytest.fixture(scope="module")
@@ -109,24 +110,44 @@ def test_a_video_stays_when_the_stream_goes_on(conn: Connection, stopped: RTStre
     assert coll.get_video(before.video_id).length == pytest.approx(before.duration)
 
 
-@pytest.mark.parametrize(("media_types", "kinds"), [(["audio"], {"audio"}), (["video"], {"video"})])
-def test_only_the_media_types_asked_for_are_recorded(
-    conn: Connection, coll: Collection, source: LiveSource, media_types: list[str], kinds: set[str]
+@pytest.mark.parametrize("media_types", [["audio"], ["video"]])
+def test_media_types_are_returned_and_limit_nothing(
+    conn: Connection, coll: Collection, source: LiveSource, media_types: list[str]
 ) -> None:
     stream = coll.connect_rtstream(source.http_url, "Part", media_types=media_types, store=True, sample_rate=5)
-    assert stream.sample_rate == 5
+    assert (stream.sample_rate, conn.get(f"rtstream/{stream.id}")["media_types"]) == (5, media_types)
     start, end = recorded(conn, stream, 3)
     assert stream.generate_stream(start, end)
     stream.stop()
     exported: dict[str, Any] = conn.post(f"rtstream/{stream.id}/export", data={})
-    assert set(streams_of(exported["download_url"])) == kinds
-    if kinds == {"audio"}:
-        assert exported["video_id"].startswith("a-")
-        audio = coll.get_audio(exported["video_id"])
-        assert audio.length == pytest.approx(exported["duration"])
-        assert set(streams_of(audio.generate_url())) == {"audio"}
-        assert exported["video_id"] in {found.id for found in coll.get_audios()}
-        assert exported["video_id"] not in {found.id for found in coll.get_videos()}
+    assert set(streams_of(exported["download_url"])) == {"video", "audio"}
+
+
+def test_audio_is_left_off_the_disk_only_on_request(conn: Connection, coll: Collection, source: LiveSource) -> None:
+    values = {"url": source.http_url, "name": "Mute", "audio": False, "store": True}
+    stream = coll.get_rtstream(conn.post("rtstream", data=values)["id"])
+    recorded(conn, stream, 3)
+    stream.stop()
+    exported: dict[str, Any] = conn.post(f"rtstream/{stream.id}/export", data={})
+    assert set(streams_of(exported["download_url"])) == {"video"}
+    conn.patch(f"rtstream/{stream.id}", data={"audio": True})
+    stream.start()
+    wait_until(lambda: conn.get(f"rtstream/{stream.id}")["media"].get("audio_codec"), "audio after it was turned on")
+    stream.stop()
+
+
+def test_a_recording_without_video_is_exported_as_audio(conn: Connection, coll: Collection, tmp_path: Path) -> None:
+    with served((audio_file(tmp_path / "radio.mp3", "mp3", seconds=8).read_bytes(), 8.0)) as url:
+        stream = coll.connect_rtstream(url, "Radio", store=True)
+        recorded(conn, stream, 3)
+        stream.stop()
+    exported: dict[str, Any] = conn.post(f"rtstream/{stream.id}/export", data={})
+    assert exported["video_id"].startswith("a-")
+    audio = coll.get_audio(exported["video_id"])
+    assert audio.length == pytest.approx(exported["duration"])
+    assert set(streams_of(audio.generate_url())) == {"audio"}
+    assert exported["video_id"] in {found.id for found in coll.get_audios()}
+    assert exported["video_id"] not in {found.id for found in coll.get_videos()}
 
 
 def test_a_stream_that_is_not_stored_is_seen_but_not_recorded(

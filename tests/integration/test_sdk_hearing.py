@@ -137,7 +137,7 @@ def test_the_sdk_starts_reads_and_stops_a_transcript_and_indexes_what_is_said(
                 ws_connection_id=listening.connection_id,
             )
             assert index is not None
-            assert (index.extraction_type, index.status) == ("transcript", "running")
+            assert (index.extraction_type, index.status) == ("transcript", "connected")
             assert index.extraction_config == {"segmenter": "word", "segmentation_value": 5}
 
             def finals() -> list[dict[str, Any]]:
@@ -175,11 +175,13 @@ def test_the_sdk_starts_reads_and_stops_a_transcript_and_indexes_what_is_said(
 def test_connecting_with_a_transcript_starts_it_or_says_why_not(tmp_path: Path, source: LiveSource) -> None:
     with engine(tmp_path) as (url, _):
         coll = collection(url)
-        with pytest.raises(InvalidRequestError, match="needs audio"):
-            coll.connect_rtstream(url=source.rtsp_url, name="Mute", enable_transcript=True)
+        muted = {"url": source.rtsp_url, "name": "Mute", "audio": False, "enable_transcript": True}
+        with pytest.raises(InvalidRequestError, match="audio=false"):
+            coll._connection.post("rtstream", data=muted)
         assert coll.list_rtstreams() == []
+        # As the reference prints it: the media types name only video, which limits nothing.
         stream = coll.connect_rtstream(
-            url=source.rtsp_url, name="Reader", media_types=["video", "audio"], enable_transcript=True
+            url=source.rtsp_url, name="Reader", media_types=["video"], enable_transcript=True
         )
         wait_until(lambda: stream.get_transcript()["transcription_records"], "something said")
         with pytest.raises(InvalidRequestError, match="not supported"):

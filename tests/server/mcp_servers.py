@@ -49,7 +49,7 @@ class Served:
     closed: anyio.Event = field(default_factory=anyio.Event)
     """Set once the server has ended after ``stop``."""
 
-    async def add_stream(self, name: str = "Door") -> str:
+    async def add_stream(self, name: str = "Door", *, audio: bool = True) -> str:
         """Store a stopped stream. Returns its id."""
         stream_id = ids.stream_id()
         values: dict[str, Any] = {
@@ -59,6 +59,7 @@ class Served:
             "collection_id": "default",
             "created_at": time.time(),
             "media_types": ["video"],
+            "audio": audio,
             "sample_rate": 30.0,
             "store": True,
             "enable_transcript": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mcp import Client
 
-from rtstream.models import IndexProgress, IndexStatus
+from rtstream.models import AnalysisState, IndexProgress
 from tests.server.mcp_servers import Served, call, refusal
 from tools.indexes import MAX_RESULT_CHARS, index_state
 
@@ -44,5 +44,5 @@ async def test_scenes_are_read_newest_first_and_fit_the_result(served: Served, c
 
 
 def test_a_progress_without_a_cap_or_a_note_leaves_them_out() -> None:
-    state = index_state(IndexProgress(rtstream_index_id="i", status=IndexStatus.RUNNING, windows_done=3))
+    state = index_state(IndexProgress(rtstream_index_id="i", state=AnalysisState.RUNNING, windows_done=3))
     assert (state.done, state.capped, state.note, state.name) == (3, None, None, None)

@@ -59,9 +59,9 @@ async def test_a_long_transcript_comes_in_parts_that_miss_nothing(served: Served
 
 
 async def test_a_stream_without_sound_is_explained(served: Served, client: Client) -> None:
-    stream_id = await served.add_stream()
-    assert "connected without audio" in await refusal(client, "start_transcript", stream_id=stream_id)
-    assert "connected without audio" in await refusal(client, "index_audio", stream_id=stream_id, prompt="Summarize")
+    stream_id = await served.add_stream(audio=False)
+    assert "audio=false" in await refusal(client, "start_transcript", stream_id=stream_id)
+    assert "audio=false" in await refusal(client, "index_audio", stream_id=stream_id, prompt="Summarize")
     assert "not supported" in await refusal(client, "get_transcript", stream_id=stream_id, engine="unknown")
     wrong = {"type": "word", "value": 0}
     assert "value" in await refusal(client, "index_audio", stream_id=stream_id, prompt="?", batch_config=wrong)

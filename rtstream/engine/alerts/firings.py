@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -27,7 +26,7 @@ from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
-from rtstream.store.journal import Entry
+from rtstream.store.journal import Entry, utc
 
 Links = Callable[[Connection, Sequence[LinkTarget]], list[dict[str, str]]]
 """``links(conn, windows)`` creates the links to the evidence in these windows and returns the URLs of each."""
@@ -272,9 +271,11 @@ def _payload(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now:
         "label": alert.event_label,
         "confidence": result.confidence,
         "explanation": result.explanation,
-        "timestamp": _iso(now),
-        "start_time": _iso(moment.start),
-        "end_time": _iso(moment.end),
+        "timestamp": utc(now, "seconds"),
+        "start_time": moment.start,
+        "end_time": moment.end,
+        "start_at": utc(moment.start),
+        "end_at": utc(moment.end),
         "rtstream_index_id": alert.index_id,
         "alert_id": alert.id,
         **_late(moment),
@@ -293,7 +294,3 @@ def _webhook(alert: AlertRow, seq: int, now: float, payload: JsonObject) -> Json
         "next_at": now,
         "created_at": now,
     }
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat()

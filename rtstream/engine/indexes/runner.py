@@ -28,7 +28,7 @@ from rtstream.rules.gaps import SET_BACK_S
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
-from rtstream.states import GapReason, IndexStatus, SceneStatus, SkipReason
+from rtstream.states import AnalysisState, GapReason, SceneStatus, SkipReason
 from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
@@ -239,12 +239,12 @@ class IndexRunner:
     async def _pause(self, index: RunningIndex, capped: Capped) -> None:
         """Pause the index until the cap allows another call. Windows dropped meanwhile are counted as capped."""
         index.paused = True
-        await self._state(index, IndexStatus.PAUSED, str(capped))
+        await self._state(index, AnalysisState.PAUSED, str(capped))
         await anyio.sleep(min(max(0.0, capped.until - time.time()), RESUME_MAX_S) + RESUME_SLACK_S)
         index.paused = False
-        await self._state(index, IndexStatus.RUNNING, "")
+        await self._state(index, AnalysisState.RUNNING, "")
 
-    async def _state(self, index: RunningIndex, status: IndexStatus, reason: str) -> None:
+    async def _state(self, index: RunningIndex, status: AnalysisState, reason: str) -> None:
         index.failing = False
         await self._queue.write(rows.update_index, index.id, status=status, status_reason=reason)
 

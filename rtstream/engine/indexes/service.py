@@ -24,7 +24,7 @@ from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
 from rtstream.rules import batches
 from rtstream.rules.text_safety import clean
-from rtstream.states import IndexStatus, SkipReason
+from rtstream.states import AnalysisState, SkipReason
 from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
@@ -77,10 +77,10 @@ class IndexService:
             return [(row, stream) for stream in streams for row in rows.of_stream(conn, stream.id)]
 
         for row, stream in await self._db.read(query):
-            if row.status is IndexStatus.STOPPED:
+            if row.status is AnalysisState.STOPPED:
                 continue
             # Windows that the cap of model calls would have skipped are not a gap.
-            resuming = row.status is IndexStatus.RUNNING and stream.store
+            resuming = row.status is AnalysisState.RUNNING and stream.store
             if resuming:
                 await self._gaps.begin(row)
             await self._run(row, stream, resuming=resuming)
@@ -98,8 +98,6 @@ class IndexService:
             raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
         if kind == "transcript":
             self._transcripts.check_audio(stream)
-        elif "video" not in stream.media_types:
-            raise InvalidRequest("This stream was connected without video. Connect it with media_types=['video'].")
         if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
             raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
         try:
@@ -143,9 +141,9 @@ class IndexService:
     async def start(self, stream_id: str, index_id: str) -> SceneIndex:
         """Start an index, unless it is running. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
-        if row.status is IndexStatus.STOPPED:
+        if row.status in (AnalysisState.STOPPED, AnalysisState.ERROR):
             await self._backfill.drop(row)
-            values = {"status": IndexStatus.RUNNING, "status_reason": "", "looked_from": time.time()}
+            values = {"status": AnalysisState.RUNNING, "status_reason": "", "looked_from": time.time()}
             row = await self._update(index_id, **values)
             await self._run(row, await self._db.read(stream_rows.get, stream_id))
         return self._index(row)
@@ -157,7 +155,9 @@ class IndexService:
             await self._backfill.drop(row)
         await self._stop(row)
         await self._backfill.drop(row)
-        return self._index(await self._update(index_id, status=IndexStatus.STOPPED, status_reason="stopped by request"))
+        return self._index(
+            await self._update(index_id, status=AnalysisState.STOPPED, status_reason="stopped by request")
+        )
 
     async def stop_all(self, stream_id: str) -> None:
         """Stop the indexes of a stream that is being deleted."""
@@ -175,9 +175,20 @@ class IndexService:
             raise InvalidRequest(f"The prompt must have 1 to {MAX_PROMPT} characters.")
         await self._db.read(rows.get, index_id, stream_id)
         row = await self._update(index_id, prompt=prompt)
-        if row.status is not IndexStatus.STOPPED:
+        if row.status is not AnalysisState.STOPPED:
             await self._run(row, await self._db.read(stream_rows.get, stream_id))
         return self._index(row)
+
+    async def sample_again(self, stream_id: str) -> None:
+        """Sample the stream for its running visual indexes at its present sample rate. Raises NotFound."""
+
+        def query(conn: Connection) -> tuple[StreamRow, list[IndexRow]]:
+            return stream_rows.get(conn, stream_id), rows.of_stream(conn, stream_id)
+
+        stream, found = await self._db.read(query)
+        for row in found:
+            if self._visual.get(row.id) is not None:
+                await self._run(row, stream)
 
     async def list_scenes(
         self,
@@ -222,12 +233,12 @@ class IndexService:
             provider = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
         except (ProviderError, InvalidRequest) as exc:
-            await self._update(row.id, status=IndexStatus.STOPPED, status_reason=str(exc))
+            await self._update(row.id, status=AnalysisState.ERROR, status_reason=str(exc))
             return
         if row.status != "running" or row.status_reason:  # left by a pause or failure before a restart
-            await self._update(row.id, status=IndexStatus.RUNNING, status_reason="")
+            await self._update(row.id, status=AnalysisState.RUNNING, status_reason="")
         if row.extraction_type == "time":
-            index = visual_index(row, stream.name, cast(VisionProvider, provider))
+            index = visual_index(row, stream, cast(VisionProvider, provider))
             index.recorded, index.resuming = stream.store, resuming
             await self._visual.start(index)
         else:
@@ -284,7 +295,8 @@ class IndexService:
             prompt=row.prompt,
             name=row.name,
             model_name=row.model_name,
-            status=row.status,
+            status=row.status.status,
+            state=row.status,
             model=model,
             status_reason=row.status_reason,
             windows_done=counters.get("done", 0),

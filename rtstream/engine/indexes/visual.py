@@ -23,6 +23,7 @@ from rtstream.rules.sample_grid import grid_cell
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.windows import Window, Windows
 from rtstream.store.indexes import IndexRow
+from rtstream.store.streams import StreamRow
 
 if TYPE_CHECKING:  # its libraries are slow to import
     from rtstream.perception.vision.features import Grey
@@ -246,19 +247,24 @@ def past_of(index: RunningVisualIndex, gap_id: int) -> RunningVisualIndex:
     return replace(index, session=f"{index.id} gap {gap_id}", described=None, waiting=deque(), uncounted={})
 
 
-def visual_index(row: IndexRow, stream_name: str, provider: VisionProvider) -> RunningVisualIndex:
+def frames_per_window(config: JsonObject, sample_rate: float) -> int:
+    """Return how many frames of each window are looked at: at least one, and no more than the stream's sample rate."""
+    return max(1, min(int(config["frame_count"]), int(sample_rate * float(config["time"]))))
+
+
+def visual_index(row: IndexRow, stream: StreamRow, provider: VisionProvider) -> RunningVisualIndex:
     """Return a running index for a stored one."""
     config, options = row.extraction_config, row.model_config or {}
     return RunningVisualIndex(
         id=row.id,
         stream_id=row.stream_id,
-        stream_name=stream_name,
+        stream_name=stream.name,
         name=row.name or "",
         channel="scene_index",
         provider=provider,
         prompt=row.prompt or "Describe the scene",
         length=float(config["time"]),
-        frame_count=int(config["frame_count"]),
+        frame_count=frames_per_window(config, stream.sample_rate),
         json_schema=options.get("json_schema"),
         # The built-in model is always called, because it is free and reads only changed parts again.
         skip_unchanged=bool(options.get("skip_unchanged")) and not ModelCalls.free(provider),

@@ -18,7 +18,7 @@ from rtstream.store.videos import VideoRow
 
 NO_RESULTS = "No results found."
 """Error of the published API for a search without results. Scripts look for these words (API reference 2.19)."""
-NO_AUDIO = "This video has no audio. To record it, connect the stream with media_types=['video', 'audio']."
+NO_AUDIO = "This video has no audio. Its stream was connected without it, or its source sent none."
 
 
 class VideoSearch(TypedDict, total=False):

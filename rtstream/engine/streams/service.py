@@ -37,6 +37,7 @@ from rtstream.models import (
     Stream,
     StreamStatus,
 )
+from rtstream.rules.audio_choice import audio_off
 from rtstream.rules.redaction import show_url
 from rtstream.rules.source_urls import PUSH
 from rtstream.rules.storage_forecast import ExpectedMedia
@@ -167,6 +168,7 @@ class StreamService:
             "collection_id": request.collection_id or rows.DEFAULT_COLLECTION,
             "created_at": now,
             "media_types": media_types,
+            "audio": request.audio,
             "sample_rate": request.sample_rate or 30,
             "store": request.store,
             "enable_transcript": bool(request.enable_transcript),
@@ -258,6 +260,8 @@ class StreamService:
         name: str | None = None,
         retention: RetentionLimits | None = None,
         tracks: str | None = None,
+        audio: bool | None = None,
+        sample_rate: float | None = None,
     ) -> Stream:
         """Update a stream. Arguments that are None change nothing.
 
@@ -266,6 +270,8 @@ class StreamService:
             name: Its name.
             retention: Its limits of retention.
             tracks: Its preferred tracks; empty for the default. If it runs, it is connected again.
+            audio: Whether its audio is read. If it runs, it is connected again.
+            sample_rate: Upper bound of the frames per second that are analysed.
 
         Raises:
             InvalidRequest: The name is empty, or the tracks cannot be read.
@@ -281,15 +287,16 @@ class StreamService:
         if tracks is not None:
             parse_tracks(tracks)
             values["tracks"] = tracks.strip() or None
+        values |= {key: value for key, value in (("audio", audio), ("sample_rate", sample_rate)) if value is not None}
 
-        def write(conn: Connection) -> tuple[str | None, StreamRow]:
-            before = rows.get(conn, stream_id).tracks
+        def write(conn: Connection) -> tuple[StreamRow, StreamRow]:
+            before = rows.get(conn, stream_id)
             if values:
                 rows.update_stream(conn, stream_id, **values)
             return before, rows.get(conn, stream_id)
 
         before, row = await self._db.write(write)
-        if row.tracks != before and stream_id in self._supervisor.running:
+        if (row.tracks, row.audio) != (before.tracks, before.audio) and stream_id in self._supervisor.running:
             await self._supervisor.stop(stream_id)
             await self._events.recording_ended(stream_id)
             await self._run(row)
@@ -309,7 +316,7 @@ class StreamService:
             m.RecorderSpec(
                 stream_id=row.id,
                 url=row.url,
-                media_types=list(row.media_types),
+                media_types=["video"] if audio_off(row.audio, config.record_audio) else ["video", "audio"],
                 record=row.store,
                 folder=folder,
                 segment_s=config.segment_s,
@@ -351,6 +358,7 @@ class StreamService:
             sample_rate=row.sample_rate,
             status=status,
             media_types=row.media_types,
+            audio=not audio_off(row.audio, self._config.record_audio),
             store=row.store,
             enable_transcript=row.enable_transcript,
             url=show_url(row.url),

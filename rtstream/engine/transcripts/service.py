@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
+from rtstream.config import EngineConfig
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.backfill import TranscriptBackfill
@@ -19,6 +20,7 @@ from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, Page, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.model_policy import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
+from rtstream.rules.audio_choice import AudioSetting, audio_off
 from rtstream.states import DesiredState, GapReason, TranscriptJobStatus, TranscriptState
 from rtstream.store import gaps as gap_rows
 from rtstream.store import streams as stream_rows
@@ -44,8 +46,7 @@ class TranscriptService:
         subscriptions: Connects transcripts to WebSocket connections.
         runner: Runs the transcripts.
         speech: Returns the shared provider of an engine name, or raises ProviderError.
-        default: Name of the speech engine in the settings.
-        language: Language in the settings, or None to detect it.
+        config: The engine's settings.
         set_audio: Sets whether the recorder of a stream sends audio.
     """
 
@@ -56,7 +57,7 @@ class TranscriptService:
         runner: TranscriptRunner,
         speech: Callable[[str], SpeechProvider],
         engine_note: Callable[[str | None], str],
-        language: str | None,
+        config: EngineConfig,
         set_audio: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._db = db
@@ -65,7 +66,8 @@ class TranscriptService:
         self._needed: dict[tuple[str, str], set[str]] = {}
         self._speech = speech
         self._engine_note = engine_note
-        self._language = language or None
+        self._language = config.speech_language or None
+        self._record_audio: AudioSetting = config.record_audio
         self._set_audio = set_audio
 
     def analyse_gaps(self, tasks: TaskGroup, footage: FootageReader) -> None:
@@ -163,19 +165,14 @@ class TranscriptService:
 
     def check_request(self, request: ConnectStream) -> None:
         """Check that a stream connected by this request can be transcribed. Raises InvalidRequest."""
-        if "audio" not in (request.media_types or ()):
-            raise InvalidRequest("enable_transcript needs audio. Connect with media_types=['video', 'audio'].")
+        if reason := audio_off(request.audio, self._record_audio):
+            raise InvalidRequest(reason)
         self.engine(None, self._language)
 
-    @staticmethod
-    def check_audio(stream: StreamRow) -> None:
-        """Check that a stream has audio. Raises InvalidRequest."""
-        if "audio" not in stream.media_types:
-            raise InvalidRequest(
-                "This stream was connected without audio. Connect it with media_types=['video', 'audio']."
-            )
-        if stream.media and not stream.media.get("audio_codec"):
-            raise InvalidRequest("The source of this stream carries no audio, so there is nothing to transcribe.")
+    def check_audio(self, stream: StreamRow) -> None:
+        """Check that the audio of a stream is read, whether or not its source sends any now. Raises InvalidRequest."""
+        if reason := audio_off(stream.audio, self._record_audio):
+            raise InvalidRequest(reason)
 
     async def need(self, stream_id: str, engine: str, by: str) -> None:
         """Run a transcript for as long as ``by``, the id of an audio index, needs it."""

@@ -9,7 +9,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 import anyio
@@ -24,7 +23,7 @@ from rtstream.states import HealthCode
 from rtstream.store import journal as journal_rows
 from rtstream.store import values
 from rtstream.store.database import Database
-from rtstream.store.journal import Filter, JournalRow
+from rtstream.store.journal import Filter, JournalRow, utc
 
 T = TypeVar("T")
 
@@ -146,6 +145,6 @@ class HealthWebhook:
 
 def payload_of(row: JournalRow) -> JsonObject:
     """Return the body of the webhook of an entry."""
-    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = utc(row.at, "seconds")
     about = {"type": "stream_health", "rtstream_id": row.stream_id, "rtstream_name": row.stream_name}
     return about | row.data | {"timestamp": at, "seq": row.seq}

@@ -66,7 +66,7 @@ async def test_an_index_takes_nulls_and_the_other_spelling_of_time(
     path = f"/rtstream/{stream_id}/index/scene/{made['rtstream_index_id']}"
     assert (await data(await api.patch(path, json={"prompt": "Count the cars"})))["prompt"] == "Count the cars"
     assert (await data(await api.patch(path + "/status", json={"action": "stop"})))["status"] == "stopped"
-    assert (await data(await api.patch(path + "/status", json={"action": "start"})))["status"] == "running"
+    assert (await data(await api.patch(path + "/status", json={"action": "start"})))["state"] == "running"
 
 
 @pytest.mark.parametrize(

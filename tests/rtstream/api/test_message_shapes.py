@@ -72,6 +72,9 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
             served.engine.evaluator.scene_stored(index_id)
             await until("alert")
         await http.delete(f"/rtstream/{stream_id}")
+    told = found["alert"]["data"]["timestamp"]
+    assert isinstance(told, int)
+    assert abs(told / 1000 - time.time()) < 2 * LIMIT_S
     shapes = {channel: shape(message, measured=True) for channel, message in found.items()}
     assert shape(hello, measured=True) == snapshot({"connection_id": "<connection>", "seq": "<number>"})
     assert shapes["catalogue"] == snapshot(

@@ -65,7 +65,18 @@ async def test_a_stream_is_renamed(api: httpx.AsyncClient, add_stream: AddStream
     stream_id = await add_stream("Door")
     assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"name": "Gate"})))["name"] == "Gate"
     refused = await api.patch(f"/rtstream/{stream_id}", json={})
-    assert refused.json()["message"] == "Nothing to update. Send a name, limits of retention, or tracks."
+    assert refused.json()["message"] == "Nothing to update. Send a name, sample_rate, retention, tracks or audio."
+
+
+async def test_the_sample_rate_and_the_audio_of_a_stream_are_changed(
+    api: httpx.AsyncClient, add_stream: AddStream
+) -> None:
+    path = f"/rtstream/{await add_stream()}"
+    assert (await data(await api.patch(path, json={"sample_rate": 5})))["sample_rate"] == 5
+    assert (await data(await api.patch(path, json={"audio": False})))["audio"] is False
+    stored = await data(await api.get(path))
+    assert (stored["sample_rate"], stored["audio"]) == (5, False)
+    assert "sample_rate" in (await api.patch(path, json={"sample_rate": 0})).json()["message"]
 
 
 async def test_a_stream_gets_limits_of_its_own_and_loses_them_again(

@@ -99,20 +99,21 @@ async def test_a_wrong_question_is_explained(
 async def test_starting_says_what_is_missing(
     api: httpx.AsyncClient, add_stream: AddStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream_id = await add_stream()  # connected without audio
+    stream_id = await add_stream()
+    await api.patch(f"/rtstream/{stream_id}", json={"audio": False})
 
     async def refusal(**body: Any) -> str:
         answer = await api.post(f"/rtstream/{stream_id}/transcription", json={"action": "start", **body})
         assert answer.status_code == 400
         return answer.json()["message"]
 
-    assert "connected without audio" in await refusal(mode="graceful")
+    assert "audio=false" in await refusal(mode="graceful")
     answer = await api.post("/rtstream/rts-nothing/transcription", json={"action": "start"})
     assert answer.status_code == 404
     answer = await api.post(f"/rtstream/{stream_id}/transcription", json={"action": "pause"})
     assert "action" in answer.json()["message"]
-    connect = {"url": "rtsp://127.0.0.1/x", "enable_transcript": True}
-    assert "needs audio" in (await api.post("/rtstream", json=connect)).json()["message"]
+    connect = {"url": "rtsp://127.0.0.1/x", "enable_transcript": True, "audio": False}
+    assert "audio=false" in (await api.post("/rtstream", json=connect)).json()["message"]
 
 
 async def test_a_transcript_that_never_ran_is_not_configured(api: httpx.AsyncClient, add_stream: AddStream) -> None:

@@ -44,6 +44,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                 "channel_id": None,
                 "stream_url": None,
                 "player_url": None,
+                "audio": True,
                 "url": "rtsp://192.0.2.1/door",
                 "health": {
                     "state": "stopped",
@@ -83,6 +84,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                         "channel_id": None,
                         "stream_url": None,
                         "player_url": None,
+                        "audio": True,
                         "url": "rtsp://192.0.2.1/door",
                         "health": {
                             "state": "stopped",
@@ -133,6 +135,7 @@ async def test_a_scene_index_and_its_scenes(
                 "rtstream_index_id": "<index>",
                 "name": "scene",
                 "status": "stopped",
+                "state": "stopped",
                 "status_reason": "",
                 "model": "local",
                 "windows_done": 0,

@@ -17,10 +17,10 @@ async def test_an_index_is_created_started_stopped_and_changed(served: Served, c
     calls = client.indexes
     request = CreateIndex.model_validate({"prompt": "What is there?", "extraction_config": {"time": 5}})
     made = await calls.create(stream_id, request)
-    assert (made.rtstream_id, made.prompt, made.status) == (stream_id, "What is there?", "running")
+    assert (made.rtstream_id, made.prompt, made.status) == (stream_id, "What is there?", "connected")
     index_id = made.rtstream_index_id
     assert (await calls.stop(stream_id, index_id)).status == "stopped"
-    assert (await calls.start(stream_id, index_id)).status == "running"
+    assert (await calls.start(stream_id, index_id)).state == "running"
     assert (await calls.update(stream_id, index_id, prompt="Who?")).prompt == "Who?"
     assert [one.prompt for one in await calls.list(stream_id)] == ["Who?"]
     with pytest.raises(NotFound):

@@ -118,7 +118,7 @@ async def test_what_is_on_the_screen_becomes_scenes_an_alert_and_evidence(
         index = await engine.indexes.create(
             stream.id, CreateIndex(prompt="What is on screen?", extraction_config={"time": 2, "frame_count": 2})
         )
-        assert (index.status, index.model) == ("running", "local")
+        assert (index.state, index.model) == ("running", "local")
         assert "does not follow the prompt" in index.note
         event = await engine.alerts.create_event(
             CreateEvent(event_prompt='"Invoice 4711" is on the screen', label="invoice")

@@ -32,11 +32,11 @@ async def test_a_reached_cap_pauses_says_so_and_goes_on_by_itself_when_there_is_
     async with seeing(tmp_path, vision_server, model_calls_per_hour=3) as engine:
         stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
         index = await watch(engine, stream.id)
-        paused = await index_when(engine, index, lambda index: index.status == "paused")
+        paused = await index_when(engine, index, lambda index: index.state == "paused")
         assert paused.status_reason.startswith("The cap of 3 model calls per hour is reached")
         assert len(vision_server.calls) == 3
         [progress] = (await engine.streams.get(stream.id)).indexes
-        assert (progress.status, progress.status_reason) == ("paused", paused.status_reason)
+        assert (progress.state, progress.status_reason) == ("paused", paused.status_reason)
         with pytest.raises(Unavailable, match="cap of 3 model calls"):
             await engine.questions.answer(stream.id, AskLook(question="Who is there?"))
 
@@ -44,7 +44,7 @@ async def test_a_reached_cap_pauses_says_so_and_goes_on_by_itself_when_there_is_
         assert going.windows_capped >= 3
         assert going.windows_skipped == paused.windows_skipped  # loading the model may have taken a while
         assert vision_server.calls[3].at - vision_server.calls[0].at >= 4
-        await index_when(engine, index, lambda index: index.status == "running" and not index.status_reason)
+        await index_when(engine, index, lambda index: index.state == "running" and not index.status_reason)
 
 
 async def test_what_was_spent_counts_after_a_restart_and_is_stored_before_the_call(
@@ -53,7 +53,7 @@ async def test_what_was_spent_counts_after_a_restart_and_is_stored_before_the_ca
     async with seeing(tmp_path, vision_server, model_calls_per_day=2) as engine:
         stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url))
         index = await watch(engine, stream.id)
-        await index_when(engine, index, lambda index: index.status == "paused")
+        await index_when(engine, index, lambda index: index.state == "paused")
         stored = await engine.db.read(
             lambda conn: conn.execute(select(kept.c.value).where(kept.c.key == "model_budget")).scalar()
         )
@@ -61,11 +61,11 @@ async def test_what_was_spent_counts_after_a_restart_and_is_stored_before_the_ca
         assert sum(calls for _, calls in stored) == 2
     async with seeing(tmp_path, vision_server, model_calls_per_day=2) as engine:
         again = await index_when(engine, index, lambda index: index.windows_capped >= 5)
-        assert (again.status, again.windows_done) == ("paused", 2)
+        assert (again.state, again.windows_done) == ("paused", 2)
         assert len(vision_server.calls) == 2
     async with seeing(tmp_path, vision_server) as engine:
         going = await index_when(engine, index, lambda index: index.windows_done > 2)
-        assert (going.status, going.status_reason) == ("running", "")
+        assert (going.state, going.status_reason) == ("running", "")
 
 
 @pytest.mark.parametrize("name", ["openai:expensive", "anthropic:claude-haiku-5-5", "google:gemini-4-argon", "huge"])
@@ -98,7 +98,7 @@ async def test_each_index_has_a_cap_of_its_own_that_survives_a_restart(
         indexes = [await watch(engine, stream.id) for _ in range(2)]
 
         async def paused() -> bool:
-            return {one.status for one in await engine.indexes.list(stream.id)} == {"paused"}
+            return {one.state for one in await engine.indexes.list(stream.id)} == {"paused"}
 
         await until(paused)
         assert len(vision_server.calls) == 4
@@ -112,4 +112,4 @@ async def test_each_index_has_a_cap_of_its_own_that_survives_a_restart(
 
 
 async def _is_paused(engine: Engine, stream_id: str, index_id: str) -> bool:
-    return (await engine.indexes.get(stream_id, index_id)).status == "paused"
+    return (await engine.indexes.get(stream_id, index_id)).state == "paused"

@@ -56,7 +56,9 @@ def test_a_firing_has_its_entry_its_evidence_and_its_webhook(conn: Connection) -
     assert recordings.pinned(conn, "rts-1", 1e9) == [(90.0, 104.0)]
     [webhook] = deliveries.pending(conn, ["alert-1"], 9)
     assert (webhook.seq, webhook.url) == (entry.seq, "http://receiver/")
-    assert webhook.payload["start_time"] == "1970-01-01T00:01:40+00:00"
+    assert webhook.payload["start_time"] == at.start
+    assert webhook.payload["start_at"] == "1970-01-01T00:01:40.000Z"
+    assert webhook.payload["timestamp"].endswith("Z")
     alert = alerts.get_alert(conn, "alert-1")
     assert (alert.fired, alert.judged_scene, alert.state.present) == (1, at.scene_id, True)
 

@@ -38,7 +38,7 @@ async def test_a_model_slower_than_its_windows_skips_the_oldest_and_stays_near_l
     assert listed.windows_skipped >= known.windows_skipped
     [progress] = (await seeing_engine.streams.get(stream.id)).indexes
     assert progress.windows_skipped >= known.windows_skipped
-    assert progress.status == "running"
+    assert progress.state == "running"
 
 
 async def test_a_failing_model_is_retried_then_the_window_is_marked_with_the_reason_and_the_others_go_on(
@@ -90,7 +90,7 @@ async def test_a_failing_model_is_retried_then_the_window_is_marked_with_the_rea
             assert first.status == "failed"
             assert re.search(reason, first.text), (name, first.text)
         silent = await index_when(engine, indexes["silent"], lambda index: index.windows_failed >= 1)
-        assert silent.status == "running"
+        assert silent.state == "running"
         assert silent.status_reason.startswith("The last window failed: openai:silent did not respond")
         assert silent.model_calls >= 3
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rtstream.engine.engine import Engine
+from rtstream.engine.indexes.visual import frames_per_window
 from rtstream.models import ConnectStream
 from tests.modelserver import Call, ModelServer
 
@@ -52,7 +53,7 @@ async def test_windows_are_described_with_times_model_latency_and_a_changed_prom
     assert (known.tokens_in, known.tokens_out) == (known.windows_done * 11, known.windows_done * 7)
     [progress] = (await seeing_engine.streams.get(stream.id)).indexes
     assert progress.rtstream_index_id == index.rtstream_index_id
-    assert (progress.status, progress.windows_failed) == ("running", 0)
+    assert (progress.state, progress.windows_failed) == ("running", 0)
 
 
 async def test_json_is_parsed_kept_when_it_is_broken_and_held_to_a_schema(
@@ -99,3 +100,28 @@ async def test_json_is_parsed_kept_when_it_is_broken_and_held_to_a_schema(
         "local",
         "The built-in vision model does not return JSON. Set a vision model.",
     )
+
+
+@pytest.mark.parametrize(
+    ("window_s", "frame_count", "sample_rate", "taken"),
+    [(2, 5, 30, 5), (2, 5, 1, 2), (2, 5, 0.1, 1), (0.5, 10, 8, 4), (3600, 60, 0.01, 36)],
+)
+def test_the_sample_rate_of_a_stream_bounds_the_frames_of_a_window(
+    window_s: float, frame_count: int, sample_rate: float, taken: int
+) -> None:
+    assert frames_per_window({"time": window_s, "frame_count": frame_count}, sample_rate) == taken
+
+
+async def test_a_changed_sample_rate_applies_to_running_indexes(
+    seeing_engine: Engine, vision_server: ModelServer, live_source: LiveSource
+) -> None:
+    stream = await seeing_engine.connect_stream(ConnectStream(url=live_source.rtsp_url, sample_rate=2))
+    await watch(seeing_engine, stream.id, 1.0, 4)
+
+    async def looked_at(pictures: int) -> bool:
+        return bool(vision_server.calls) and len(vision_server.calls[-1].pictures) == pictures
+
+    await until(lambda: looked_at(2))
+    await seeing_engine.streams.update(stream.id, sample_rate=3)
+    await seeing_engine.indexes.sample_again(stream.id)
+    await until(lambda: looked_at(3))

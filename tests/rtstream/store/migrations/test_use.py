@@ -15,6 +15,7 @@ import pytest
 from rtstream.api.app import create_app
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.models import Slice
 from rtstream.store.journal import Entry, append
 from tests.rtstream.store.migrations.databases import OLDER, UNRECORDED, older, opened_by
 
@@ -119,6 +120,21 @@ async def test_an_engine_uses_all_that_an_older_database_holds(tmp_path: Path, c
         for query in ("pytest", "shipment", "invoice"):
             found = await call("POST", "/rtstream/collection/default/search", json={"query": query})
             assert found["results"] == []
+
+
+async def test_audio_that_was_not_recorded_before_stays_off(tmp_path: Path) -> None:
+    older("0016", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "rtstream.db")) as db, db:
+        db.execute("UPDATE streams SET media_types = '[\"video\"]'")
+        db.execute(
+            "INSERT INTO streams (id, name, url, collection_id, created_at, media_types, sample_rate, store,"
+            " enable_transcript, desired, health, retention, recorded_bytes) VALUES ('rts-heard', 'Heard', 'rtsp://x',"
+            " 'default', 1, '[\"video\", \"audio\"]', 30, 1, 0, 'stopped', '{}', '{}', 0)"
+        )
+    async with running(tmp_path) as (engine, _):
+        found, _ = await engine.streams.list(Slice(limit=100))
+    assert {stream.audio for stream in found if stream.id == "rts-heard"} == {True}
+    assert {stream.audio for stream in found if stream.id != "rts-heard"} == {False}
 
 
 async def test_an_export_that_an_older_version_did_not_finish_protects_nothing(tmp_path: Path) -> None:
