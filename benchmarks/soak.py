@@ -5,6 +5,8 @@ streams (half of them over RTSP) that number their frames and sentences. Each ha
 transcript and two alerts with webhooks. WebSocket readers read every message, and MCP clients call tools without a
 pause. Memory, descriptors and threads of the engine and of the recorders are sampled. At the end, a checker that knows
 nothing of the engine compares files, rows and results with the frames and sentences that were sent. It needs Linux.
+
+With ``--changing 20``, it runs ``benchmarks.changes`` instead: 20 sources that change in mid-stream.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from websockets.asyncio.client import connect
 
+from benchmarks import changes
 from benchmarks._options import parse
 from benchmarks.mcp import ours, over_http
 from benchmarks.recording import pss
@@ -74,7 +77,12 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--changing", type=int, default=0, help="number of sources that change in mid-stream, instead")
+    parser.add_argument("--seed", type=int, default=None, help="of the changes; default: a random one")
     options = parse(parser, minutes=0.2, warm=0.1, streams=1, readers=2, clients=3)
+    if options.changing:
+        arguments = ["--minutes", str(options.minutes), "--sources", str(options.changing)]
+        changes.main(arguments + ([] if options.seed is None else ["--seed", str(options.seed)]))
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.streams, small=False) as rig:
         load = anyio.run(run, rig, options)
         with reading(rig.data_dir) as db:

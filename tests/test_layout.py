@@ -27,6 +27,7 @@ SLEEPS: dict[str, str] = {
     # module -> the reason for a sleep that is not a wait
     "waiting.py": "eventually polls",
     "modelserver.py": "the latency of a remote model",
+    "changes/sources.py": "the pace of a source",
     "faults/injection.py": "the duration of a fault, and the time between two",
     "conformance/fixtures.py": "the suite asks for progress and log lines that take time",
     "rtstream/api/test_connections.py": "the pace of a slow upload",

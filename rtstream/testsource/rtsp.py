@@ -55,7 +55,7 @@ class RtspServer:
     """Serves one mount, ``/live``, to any number of clients."""
 
     def __init__(self, clip: LoopedClip, faults: Faults, epoch: float, auth: str | None) -> None:
-        self._faults, self._epoch = faults, epoch
+        self._faults, self.epoch = faults, epoch
         self._description = session_description(clip).encode()
         self._tracks = {track: RtpTrack(clip, track) for track in clip.tracks}
         self.connections = SourceConnections(self._serve_one, faults, auth)
@@ -82,11 +82,15 @@ class RtspServer:
             if session.playing and not session.waiting:
                 self._send(session, packets)
 
+    def shift(self, epoch: float) -> None:
+        """Continue with other timestamps, whose zero is at the Unix time ``epoch``. A report precedes the next unit."""
+        self.epoch, self._next_report = epoch, float("-inf")
+
     def close(self) -> None:
         """Do nothing, because sockets belong to their sessions."""
 
     def _reports(self) -> list[Packet]:
-        return [(number, True, track.sender_report(self._now, self._epoch)) for number, track in self._tracks.items()]
+        return [(number, True, track.sender_report(self._now, self.epoch)) for number, track in self._tracks.items()]
 
     def _send(self, session: _Session, packets: list[Packet]) -> None:
         framed = bytearray()

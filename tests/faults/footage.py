@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import av
+from av.error import InvalidDataError
 
 from rtstream.testsource import read_barcode
 
@@ -71,11 +72,19 @@ class Recording:
         with av.open(io.BytesIO(self.init + self.media), "r") as container:
             found = [
                 Frame(number_of(frame), float(frame.pts * frame.time_base) - later)
-                for frame in container.decode(video=0)
+                for packet in container.demux(video=0)
+                for frame in self._decoded(packet)
                 if frame.pts is not None and frame.time_base is not None
             ]
-        self.unreadable = sum(frame.number < 0 for frame in found)
+        self.unreadable += sum(frame.number < 0 for frame in found)
         return [frame for frame in found if frame.number >= 0]
+
+    def _decoded(self, packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
+        try:
+            return packet.decode()
+        except InvalidDataError:
+            self.unreadable += 1
+            return []
 
     def flaws(self) -> list[str]:
         """Return where rows and files disagree: bytes in two rows or in none, and rows without bytes."""
