@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 from rtstream import keys
 from rtstream.api.cors import parse_origins
-from rtstream.api.server import serve
-from rtstream.client import Endpoint, RTStreamClient
-from rtstream.engine.engine import Engine
+from rtstream.api.server import ApiServer, serve_on
+from rtstream.api.startup import Startup
+from rtstream.config import EngineConfig
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.ipc.restart import remove_note, write_note
 from rtstream.ipc.sockets import SUPPORTED, run_folder
@@ -27,13 +31,19 @@ from rtstream.rules.key_strength import HOW_TO_MAKE_A_KEY, weakness
 from rtstream.rules.recorder_limits import RELEASED_S
 from rtstream.rules.remote_clients import is_loopback
 from server.cli.terminal import warn
-from server.local_engine import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
-from server.mcp_route import MCP_PATH, CreateServer, McpRoute
+from server.engine_file import ENGINE_LOCK, make_folder, read_engine_file, remove_engine_file, write_engine_file
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from rtstream.client import Endpoint
+    from rtstream.engine.engine import Engine
+    from server.mcp_route import CreateServer
 
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_S = 0.5
+LATER = ("rtstream.engine.engine", "rtstream.api.app", "server.mcp_route")
+"""Modules that take most of the start, imported in a thread while the port responds already."""
 
 
 async def serve_http(settings: Settings) -> None:
@@ -48,22 +58,33 @@ async def serve_http(settings: Settings) -> None:
     """
     check_address(settings)
     stop = Stop()
-
-    def ready(engine: Engine, url: str) -> None:
-        write_engine_file(settings.data_dir, url, identity_of(engine))
-        _announce(settings, url)
-
+    secret = secrets.token_hex(32)
     with _only_engine(settings), _signals(stop):
-        async with Engine(settings, outlived=True) as engine, anyio.create_task_group() as tasks:
-            _note_start(settings)
-            tasks.start_soon(_stop_when_idle, engine, stop.event)
-            await serve_engine(engine, settings, stop.event, partial(ready, engine))
-            remove_note(run_folder(settings.data_dir))
-            if stop.signal == signal.SIGTERM and os.getpid() != 1:
-                engine.release_recorders(RELEASED_S)
-            else:  # without the first process of a container, nothing in it continues
-                engine.end_recorders()
-            tasks.cancel_scope.cancel()
+        key = keys.load_or_create(settings.data_dir, settings.api_key)
+        startup = Startup(key, secret)
+        async with ApiServer(settings, startup, settings.host, settings.port) as server:
+            write_engine_file(settings.data_dir, server.url, identity_of(settings, secret))
+            for module in LATER:
+                await anyio.to_thread.run_sync(importlib.import_module, module)
+            await _run_engine(settings, server, secret, stop)
+
+
+async def _run_engine(settings: Settings, server: ApiServer, secret: str, stop: Stop) -> None:
+    from rtstream.engine.engine import Engine
+
+    server.startup.step = "opening the database and resuming streams"
+    engine = Engine(settings, outlived=True)
+    engine.identity_secret = secret
+    async with engine, anyio.create_task_group() as tasks:
+        _note_start(settings)
+        tasks.start_soon(_stop_when_idle, engine, stop.event)
+        await serve_engine(engine, settings, stop.event, partial(_announce, settings), server=server)
+        remove_note(run_folder(settings.data_dir))
+        if stop.signal == signal.SIGTERM and os.getpid() != 1:
+            engine.release_recorders(RELEASED_S)
+        else:  # without the first process of a container, nothing in it continues
+            engine.end_recorders()
+        tasks.cancel_scope.cancel()
 
 
 def _note_start(settings: Settings) -> None:
@@ -91,14 +112,27 @@ async def serve_engine(
     stop: anyio.Event,
     on_ready: Callable[[str], None] = lambda _: None,
     create_server: CreateServer | None = None,
+    server: ApiServer | None = None,
 ) -> None:
-    """Serve the API of a running engine and MCP at /mcp until ``stop``. Calls ``on_ready`` with the URL."""
+    """Serve the API of a running engine and MCP at /mcp until ``stop``.
+
+    Args:
+        engine: The running engine.
+        settings: The settings of the MCP server.
+        stop: Ends it.
+        on_ready: Called with the URL.
+        create_server: Creates the MCP server, see ``McpRoute``.
+        server: The server that listens already; by default, one is created.
+    """
+    from rtstream.client import Endpoint, RTStreamClient
+    from server.mcp_route import McpRoute
+
     listening = anyio.Event()
     address = ""
 
     async def here(start: bool) -> Endpoint:
         await listening.wait()
-        return Endpoint(address, engine.api_key, identity_of(engine))
+        return Endpoint(address, engine.api_key, identity_of(settings, engine.identity_secret))
 
     def ready(url: str) -> None:
         nonlocal address
@@ -107,11 +141,14 @@ async def serve_engine(
         on_ready(url)
 
     mcp = McpRoute(settings, RTStreamClient.located_by(here), create_server)
-    async with mcp.sessions(listening, stop) as closed:
-        await serve(
+    async with AsyncExitStack() as stack:
+        if server is None:
+            startup = Startup(engine.api_key, engine.identity_secret)
+            server = await stack.enter_async_context(ApiServer(settings, startup, settings.host, settings.port))
+        closed = await stack.enter_async_context(mcp.sessions(listening, stop))
+        await serve_on(
+            server,
             engine,
-            host=settings.host,
-            port=settings.port,
             extra_routes=[mcp.route],
             allowed_origins=parse_origins(settings.allowed_origins),
             on_ready=ready,
@@ -119,10 +156,10 @@ async def serve_engine(
         )
 
 
-def identity_of(engine: Engine) -> EngineIdentity:
-    """Return the identity by which clients on this machine recognise the engine."""
-    certificate = engine.config.tls_cert.read_text(encoding="ascii") if engine.config.tls_cert else ""
-    return EngineIdentity(engine.identity_secret, certificate)
+def identity_of(config: EngineConfig, secret: str) -> EngineIdentity:
+    """Return the identity by which clients on this machine recognise the engine with this secret."""
+    certificate = config.tls_cert.read_text(encoding="ascii") if config.tls_cert else ""
+    return EngineIdentity(secret, certificate)
 
 
 def check_address(settings: Settings) -> None:
@@ -202,6 +239,8 @@ async def _stop_when_idle(engine: Engine, stop: anyio.Event) -> None:
 
 
 def _announce(settings: Settings, url: str) -> None:
+    from server.mcp_route import MCP_PATH
+
     key = "the one in RTSTREAM_API_KEY" if settings.api_key else f"kept in {keys.key_file(settings.data_dir)}"
     lines = (
         f"rtstream-mcp listens on {url}",

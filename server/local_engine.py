@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import anyio
 
-from rtstream import __version__, keys
+from rtstream import keys
 from rtstream.client import Endpoint
 from rtstream.errors import Unavailable
-from rtstream.json_types import JsonObject, JsonValue
+from rtstream.json_types import JsonObject
+from server.engine_file import lock_held, make_folder, may_hold_lock, read_engine_file, read_identity
 from server.settings import PREFIX, RENAMED
 
-if TYPE_CHECKING:
-    from rtstream.rules.identity import EngineIdentity
-
-ENGINE_FILE = "engine.json"
 START_LOCK = "start.lock"
-ENGINE_LOCK = "engine.lock"
 LOG_FILE = "engine.log"
 MAX_LOG_BYTES = 5 * 1024 * 1024
 HEALTH_TIMEOUT_S = 2.0
@@ -57,8 +51,11 @@ class LocalEngine:
             raise Unavailable("No engine is running yet: it starts with the first tool call.")
         return endpoint or await self._start()
 
-    async def _running(self) -> Endpoint | None:
-        """The engine, if one holds the folder's lock and proves to be it. Nothing else is even contacted."""
+    async def _running(self, *, ready: bool = False) -> Endpoint | None:
+        """The engine, if one holds the folder's lock and proves to be it. Nothing else is even contacted.
+
+        With ``ready``, only an engine that has started. Requests to one that is starting wait.
+        """
         from rtstream.client.identity import UnprovenEngine
 
         if self.started is not None:
@@ -72,7 +69,7 @@ class LocalEngine:
             return None  # an earlier engine wrote the file; the one that holds the lock has not yet
         endpoint = Endpoint(url, keys.load_or_create(self._data_dir, self._api_key), identity)
         try:
-            return endpoint if await _healthy(endpoint) else None
+            return endpoint if await _healthy(endpoint, ready=ready) else None
         except UnprovenEngine:
             self._unproven = True
             return None
@@ -120,7 +117,7 @@ class LocalEngine:
                 **_detached(),
             )
         while True:
-            if endpoint := await self._running():
+            if endpoint := await self._running(ready=True):  # else it may still fail
                 return endpoint
             if process.poll() is not None and not lock_held(self._data_dir):
                 raise self._failed(f"ended with status {process.returncode}")
@@ -154,99 +151,8 @@ class LocalEngine:
         return Unavailable(f"The engine was started but {what}: {self._data_dir / LOG_FILE} says why.")
 
 
-def make_folder(data_dir: Path) -> None:
-    """Create the data folder, for this user only. Raises Unavailable if it cannot be created or written to."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise Unavailable(
-            f"The data folder {data_dir} cannot be created: {exc.strerror}. Set RTSTREAM_DATA_DIR."
-        ) from exc
-    if not os.access(data_dir, os.W_OK | os.X_OK):
-        raise Unavailable(f"The data folder {data_dir} cannot be written to. Set RTSTREAM_DATA_DIR.")
-
-
-def read_engine_file(data_dir: Path) -> JsonObject:
-    """Return the data that the engine of this folder wrote about itself, or an empty object if there is none."""
-    try:
-        value = json.loads((data_dir / ENGINE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def read_identity(data_dir: Path) -> EngineIdentity | None:
-    """Return the identity of the engine of this folder, or None."""
-    from rtstream.rules.identity import EngineIdentity
-
-    found = read_engine_file(data_dir)
-    secret, certificate = found.get("secret"), found.get("certificate", "")
-    if not isinstance(secret, str) or len(secret) < 32 or not isinstance(certificate, str):
-        return None
-    return EngineIdentity(secret, certificate)
-
-
-def lock_held(data_dir: Path) -> bool:
-    """An engine runs on the folder: it holds the lock as long as it lives, and the system frees it."""
-    from filelock import FileLock, Timeout
-
-    path = data_dir / ENGINE_LOCK
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False
-
-
-def may_hold_lock(data_dir: Path, pid: JsonValue) -> bool:
-    """Whether the process ``pid`` holds the lock of the engine, as far as the platform names holders (Linux does)."""
-    try:
-        found = (data_dir / ENGINE_LOCK).stat()
-        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return True
-    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    for _, kind, *words in filter(None, map(str.split, locks)):
-        # FLOCK ADVISORY WRITE <pid> <device>:<inode> 0 EOF
-        if kind == "FLOCK" and words[3:4] == [place]:
-            return str(pid) in _pids_of(words[2])
-    return True  # of another container, or on a file system that reports other devices
-
-
-def _pids_of(pid: str) -> list[str]:
-    """All numbers of a process: it has another one in each namespace of processes, such as its container."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return [pid]
-    return next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [pid])
-
-
-def write_engine_file(data_dir: Path, url: str, identity: EngineIdentity) -> None:
-    """Let other programs of this user find this process as the engine of the folder, and recognise it."""
-    path = data_dir / ENGINE_FILE
-    draft = path.with_suffix(f".{os.getpid()}")
-    found = {"url": url, "pid": os.getpid(), "version": __version__, **asdict(identity)}
-    draft.unlink(missing_ok=True)
-    with open(draft, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        json.dump(found, file)
-    draft.replace(path)
-
-
-def remove_engine_file(data_dir: Path) -> None:
-    """This process is no longer the engine."""
-    if read_engine_file(data_dir).get("pid") == os.getpid():
-        (data_dir / ENGINE_FILE).unlink(missing_ok=True)
-
-
-async def _healthy(endpoint: Endpoint) -> bool:
-    """Return whether the engine responds. Raises UnprovenEngine for another program."""
+async def _healthy(endpoint: Endpoint, *, ready: bool) -> bool:
+    """Return whether the engine responds or, with ``ready``, has started. Raises UnprovenEngine for another program."""
     import httpx
 
     from rtstream.client.identity import proven_transport
@@ -256,7 +162,8 @@ async def _healthy(endpoint: Endpoint) -> bool:
     try:
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=HEALTH_TIMEOUT_S) as http:
             response = await http.get(f"{endpoint.url}/health")
-            return response.status_code == 200 and response.json().get("success") is True
+            found = response.json()
+            return response.status_code == 200 and found.get("success") is True and not (ready and "starting" in found)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
         return False
 

@@ -9,7 +9,8 @@ from rtstream import keys
 from rtstream.client import Endpoint, Locate, RTStreamClient
 from rtstream.errors import Unauthorized
 from rtstream.rules.remote_clients import is_loopback
-from server.local_engine import LocalEngine, read_identity
+from server.engine_file import read_identity
+from server.local_engine import LocalEngine
 from server.mcp_server import create_mcp_server
 from server.settings import Settings, renamed
 

@@ -19,6 +19,7 @@ FOUNDATION = (
     "rtstream.disk",
     "rtstream.errors",
     "rtstream.ids",
+    "rtstream.imports",
     "rtstream.keys",
     "rtstream.json_types",
     "rtstream.states",
@@ -304,6 +305,24 @@ def test_no_media_or_model_library_is_loaded_by_the_engine_or_the_mcp_server(sta
     code = f"{start}\nimport sys\nprint([name for name in {heavy!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert loaded.stdout.strip() == "[]"
+
+
+def loaded_by(start: str, *names: str) -> str:
+    code = f"{start}\nimport sys\nprint([name for name in {names!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return run.stdout.strip()
+
+
+def test_the_port_is_open_before_the_engine_is_loaded() -> None:
+    """A start imports only the server first, so that it responds within a second."""
+    later = ("sqlalchemy", "numpy", "mcp", "httpx", "rtstream.engine.engine", "rtstream.models", "rtstream.client")
+    assert loaded_by("import server.__main__, server.http", *later) == "[]"
+
+
+def test_an_engine_without_documents_and_exports_loads_no_numpy() -> None:
+    """It takes 12 MB and a tenth of a second."""
+    everything = "import server.http, importlib\n[importlib.import_module(name) for name in server.http.LATER]"
+    assert loaded_by(everything, "numpy", "mcp", "alembic", "rtstream.testsource") == "[]"
 
 
 def test_media_processes_load_no_event_loop_with_the_storage() -> None:

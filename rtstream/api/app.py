@@ -197,6 +197,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.engine = engine
+    app.state.prover = identity.Prover(engine.api_key, engine.identity_secret)
     app.state.keys = KeyCheck(engine.api_key)
     app.state.feed = JournalTail(engine.journal)
     app.state.closing = anyio.Event()

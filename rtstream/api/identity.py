@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rtstream.api.envelope import ok, query
-from rtstream.api.routing import engine_of
 from rtstream.rules.identity import proof
 
 
@@ -17,9 +18,16 @@ class ChallengeQuery(BaseModel):
     nonce: str = Field(pattern=r"^[0-9a-f]{32,128}$")
 
 
+class Prover(NamedTuple):
+    """The secrets that prove the identity of an engine."""
+
+    api_key: str
+    identity_secret: str
+
+
 async def prove(request: Request) -> Response:
     """Return the proof for the client's nonce on this connection."""
-    engine = engine_of(request)
+    prover: Prover = request.app.state.prover
     host, port = request.scope["server"]
     nonce = query(request, ChallengeQuery).nonce
-    return ok({"proof": proof(engine.api_key, engine.identity_secret, nonce, host, port)})
+    return ok({"proof": proof(prover.api_key, prover.identity_secret, nonce, host, port)})

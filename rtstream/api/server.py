@@ -9,15 +9,16 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
 from starlette.routing import BaseRoute
 
-from rtstream.api.app import create_app
 from rtstream.api.connections import Acceptor, HttpConnection, Timeouts, raise_open_files
+from rtstream.api.startup import Startup
 from rtstream.config import EngineConfig
 from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.rules.remote_clients import Connections, Slot, connection_limit
@@ -104,6 +105,87 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
+class ApiServer:
+    """A listening socket, served by uvicorn: ``async with ApiServer(...) as server``.
+
+    Until ``startup.open`` is called with the API, requests wait; see ``rtstream.api.startup``.
+
+    Args:
+        config: The settings of the engine. Port 0 in ``port`` selects a free port.
+        startup: The application.
+        host: The address to listen on.
+        port: The port to listen on.
+        timeouts: The timeouts of connections.
+
+    Raises:
+        Unavailable: It cannot listen on the address.
+        InvalidRequest: The certificate is unusable.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        startup: Startup,
+        host: str,
+        port: int,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    ) -> None:
+        tls = _tls(config)
+        registry = _connections(config)
+        listener = _listen(host, port)
+        self.startup = startup
+        self.url = _url(host, listener.getsockname()[1], secure=tls is not None)
+        self._listener = listener
+        self._uvicorn = uvicorn = _Server(_config(startup, timeouts))
+        self._acceptor = Acceptor(
+            listener, lambda slot: uvicorn.connection(registry, timeouts, slot), registry, timeouts, tls
+        )
+        self._accepting = anyio.CancelScope()
+        self._closed = anyio.Event()
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> ApiServer:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._listener.close)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.push_async_callback(self.close)
+            tasks.start_soon(self._run)
+            await self._uvicorn.listening.wait()
+            tasks.start_soon(self._accept)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exit.__aexit__(kind, exc, trace)
+
+    async def close(self) -> None:
+        """Finish the active requests within ``GRACE_S``, then close all connections."""
+        await self.startup.close()
+        self._accepting.cancel()
+        self._uvicorn.close()
+        with anyio.CancelScope(shield=True):
+            await self._closed.wait()
+
+    def drop(self, client: tuple[str, int] | None) -> None:
+        """Abort the connection from an address."""
+        self._uvicorn.drop(client)
+
+    async def _run(self) -> None:
+        # Shielded from cancellation of the caller. The server is asked to exit, and then closes in order.
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._uvicorn.serve([self._listener])
+                self._uvicorn.drop_all()
+            finally:
+                self._closed.set()
+
+    async def _accept(self) -> None:
+        with self._accepting:
+            await self._acceptor.run()
+
+
 async def serve(
     engine: Engine,
     *,
@@ -118,37 +200,46 @@ async def serve(
 ) -> None:
     """Serve a running engine until ``should_exit`` is set or the task is cancelled, then close within 3 s.
 
-    Port 0 selects a free port. Binds the engine to its URL, unless the configuration has a ``public_url``, and calls
-    ``on_ready`` with the URL of the server. The caller runs the lifespans of ``extra_routes``.
+    Port 0 selects a free port. The other arguments are those of ``serve_on``.
     Raises Unavailable when the engine cannot listen on the address, and InvalidRequest for an unusable certificate.
     """
-    tls = _tls(engine.config)
-    registry = _connections(engine.config)
-    listener = _listen(host, port)
-    url = _url(host, listener.getsockname()[1], secure=tls is not None)
-    engine.bind(base_url=url)
+    startup = Startup(engine.api_key, engine.identity_secret)
+    async with ApiServer(engine.config, startup, host, port, timeouts) as server:
+        await serve_on(
+            server,
+            engine,
+            extra_routes=extra_routes,
+            on_ready=on_ready,
+            should_exit=should_exit,
+            stall_timeout_s=stall_timeout_s,
+            allowed_origins=allowed_origins,
+        )
+
+
+async def serve_on(
+    server: ApiServer,
+    engine: Engine,
+    *,
+    extra_routes: Sequence[BaseRoute] = (),
+    on_ready: Callable[[str], Awaitable[None] | None] | None = None,
+    should_exit: anyio.Event | None = None,
+    stall_timeout_s: float = 30.0,
+    allowed_origins: Sequence[str] = (),
+) -> None:
+    """Serve a running engine on a server that listens already, and close the server at the end.
+
+    Binds the engine to its URL, unless the configuration has a ``public_url``, and calls ``on_ready`` with the URL of
+    the server. The caller runs the lifespans of ``extra_routes``.
+    """
+    from rtstream.api.app import create_app  # takes long to import
+
+    engine.bind(base_url=server.url)
     app = create_app(engine, extra_routes, stall_timeout_s=stall_timeout_s, allowed_origins=allowed_origins)
-    server = _Server(_config(app, timeouts))
-    acceptor = Acceptor(listener, lambda slot: server.connection(registry, timeouts, slot), registry, timeouts, tls)
-    accepting = anyio.CancelScope()
     app.state.drop = server.drop
-
-    async def run() -> None:
-        # Shielded from cancellation of the caller. The server is asked to exit, and then closes in order.
-        with anyio.CancelScope(shield=True):
-            await server.serve([listener])
-            server.drop_all()
-
-    async def accept() -> None:
-        with accepting:
-            await acceptor.run()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
+    async with app.router.lifespan_context(app):
+        server.startup.open(app)
         try:
-            await server.listening.wait()
-            tasks.start_soon(accept)
-            if on_ready is not None and inspect.isawaitable(ready := on_ready(url)):
+            if on_ready is not None and inspect.isawaitable(ready := on_ready(server.url)):
                 await ready
             await (should_exit or anyio.Event()).wait()
         finally:
@@ -156,8 +247,7 @@ async def serve(
             with anyio.move_on_after(0.5, shield=True):
                 while app.state.websockets:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
-            accepting.cancel()
-            server.close()
+            await server.close()
 
 
 def _connections(config: EngineConfig) -> Connections:

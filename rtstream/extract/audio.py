@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rtstream.imports import LateModule
 from rtstream.storage import LocalFiles
 
 if TYPE_CHECKING:
+    import numpy as np
     from av.container import InputContainer
+    from numpy.typing import NDArray
+else:
+    np = LateModule("numpy")
 
 RATE = 16_000  # Hz
 RUN_UP_S = 0.5

@@ -5,11 +5,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from rtstream.imports import LateModule
+from rtstream.mp4.sample_tables import TrackInfo
 
-from rtstream.mp4.sample_tables import Ints, TrackInfo
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rtstream.mp4.sample_tables import Ints
+else:
+    np = LateModule("numpy")
 
 MOVIE_SCALE = 90_000
 """Ticks per second of edit lists."""

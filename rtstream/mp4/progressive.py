@@ -16,15 +16,19 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-
+from rtstream.imports import LateModule
 from rtstream.mp4.fragment_reader import MediaRange, SourceFragment, each_fragment, lead_track, source_fragment
 from rtstream.mp4.fragments import boxes
 from rtstream.mp4.moov import TrackTable, box, movie
 from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import TrackInfo, read_fragment, read_init
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = LateModule("numpy")
 
 HOLE_S = 0.25
 """Fragments of a recording that are further apart begin a new part."""

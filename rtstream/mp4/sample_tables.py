@@ -8,16 +8,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rtstream.imports import LateModule
 from rtstream.mp4.fragments import boxes, find
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
+else:
+    np = LateModule("numpy")
 
 NOT_SYNC = 0x10000
 """Bit of a sample's flags. The sample cannot be decoded without earlier ones."""
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

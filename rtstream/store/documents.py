@@ -11,19 +11,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from rtstream.imports import LateModule
 
-Bits = NDArray[np.uint64]
-Column: TypeAlias = NDArray[np.integer] | NDArray[np.floating] | Sequence[int] | Sequence[float]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Bits: TypeAlias = NDArray[np.uint64]
+    Column: TypeAlias = NDArray[np.integer] | NDArray[np.floating] | Sequence[int] | Sequence[float]
+else:
+    np = LateModule("numpy")
+
 
 MAX_DOCUMENTS = 4_000_000
 """Maximum number of documents in memory (about 330 MB with 384 dimensions). The oldest beyond it cannot be found."""
 CHUNK = 16_384
 """Number of rows compared at a time, so that their bits and distances stay in the processor's cache."""
-FAR = np.int16(0x7FFF)
+FAR = 0x7FFF
+"""The largest int16."""
 
 
 def sign_bits(vectors: NDArray[np.float32]) -> Bits:
@@ -98,6 +105,12 @@ class Documents:
         self._dead = 0
         self.dropped = 0
         """Number of the oldest documents that were dropped because of the limit."""
+        self._allocated = False
+        """Whether there are arrays. An engine without documents does without numpy, which takes 12 MB and 0.1 s."""
+
+    def _allocate(self) -> None:
+        if self._allocated:
+            return
         self._ids = np.zeros(0, np.int64)
         self._places = np.zeros(0, np.int32)
         self._starts = np.zeros(0, np.float64)
@@ -107,10 +120,12 @@ class Documents:
         # Rows that wait for a vector, which are neither embedded nor given up.
         self._waiting = np.zeros(0, np.bool_)
         self._bits: Bits = np.zeros((0, 0), np.uint64)
+        self._allocated = True
 
     def view(self) -> View:
         """Return the current documents."""
         with self._lock:
+            self._allocate()
             end = self._count
             return View(
                 self._ids[:end],
@@ -135,12 +150,13 @@ class Documents:
     @property
     def waiting(self) -> int:
         """Number of documents that are waiting for a vector."""
-        return int(np.count_nonzero(self._waiting[: self._count]))
+        return int(np.count_nonzero(self._waiting[: self._count])) if self._count else 0
 
     def add(self, ids: Column, places: Column, starts: Column, ends: Column) -> None:
         """Append documents, whose numbers must ascend and exceed all existing ones."""
         size = len(ids)
         with self._lock:
+            self._allocate()
             if self._count + size > len(self._ids):
                 self._grow(size)
             rows = slice(self._count, self._count + size)
@@ -159,12 +175,14 @@ class Documents:
     def extend(self, doc: int, end: float) -> None:
         """Move the end of a document to a later time."""
         with self._lock:
+            self._allocate()
             rows = self._rows([doc])
             self._ends[rows] = end
 
     def embed(self, ids: Sequence[int], bits: Bits) -> None:
         """Set the sign bits [documents, words] of documents. Deleted documents are ignored."""
         with self._lock:
+            self._allocate()
             if len(self._bits) != bits.shape[1]:
                 if len(self._bits):
                     self._waiting[: self._count] = self._alive[: self._count]
@@ -179,11 +197,13 @@ class Documents:
     def give_up(self, ids: Sequence[int]) -> None:
         """Mark documents as never getting a vector."""
         with self._lock:
+            self._allocate()
             self._waiting[self._rows(ids)] = False
 
     def forget_vectors(self) -> None:
         """Make every document wait for a new vector, because the model has changed."""
         with self._lock:
+            self._allocate()
             self._bits = np.zeros((0, len(self._ids)), np.uint64)
             self._embedded = np.zeros_like(self._embedded)
             self._waiting = self._alive.copy()
@@ -203,6 +223,7 @@ class Documents:
     def remove(self, ids: Sequence[int]) -> None:
         """Remove documents."""
         with self._lock:
+            self._allocate()
             rows = self._rows(ids)
             self._dead += int(np.count_nonzero(self._alive[rows]))
             self._alive[rows] = False

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from rtstream.imports import LateModule
 from rtstream.json_types import JsonObject
 from rtstream.rules.text_folding import fold
 from rtstream.store import documents as memory
@@ -35,6 +34,12 @@ from rtstream.store.tables import (
     transcript_segments,
     video_segments,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = LateModule("numpy")
 
 VIDEO = "video"
 """Kind of the transcripts of exported videos."""

@@ -161,7 +161,7 @@ def without_engine(data_dir: Path) -> Iterator[None]:
     """Hold the lock of the engine. Raises Conflict if an engine runs."""
     from filelock import FileLock, Timeout
 
-    from server.local_engine import ENGINE_LOCK
+    from server.engine_file import ENGINE_LOCK
 
     lock = FileLock(data_dir / ENGINE_LOCK)
     try:

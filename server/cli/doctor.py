@@ -22,7 +22,7 @@ from rtstream.perception.llm import check, names
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules.addresses import SETTINGS, Purpose, parse_allowed
 from server.cli.terminal import say, warn
-from server.local_engine import make_folder
+from server.engine_file import make_folder
 from server.settings import Settings, load
 from server.stdio import locate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rtstream.errors import RTStreamError
 from server.cli.terminal import say, warn
-from server.local_engine import make_folder
+from server.engine_file import make_folder
 from server.settings import load
 
 ABOUT = (

@@ -15,7 +15,8 @@ from rtstream.errors import RTStreamError, Unavailable
 from rtstream.ipc import recorders
 from rtstream.ipc.sockets import SUPPORTED, run_folder
 from server.cli.terminal import say, warn
-from server.local_engine import START_LOCK, lock_held, may_hold_lock, read_engine_file
+from server.engine_file import lock_held, may_hold_lock, read_engine_file
+from server.local_engine import START_LOCK
 from server.settings import load
 
 ABOUT = (

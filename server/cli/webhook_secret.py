@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rtstream import keys
 from rtstream.errors import RTStreamError
 from server.cli.terminal import say, warn
-from server.local_engine import make_folder
+from server.engine_file import make_folder
 from server.settings import load
 
 ABOUT = (

@@ -21,7 +21,7 @@ from rtstream.ipc.channel import Channel
 from rtstream.ipc.handshake import read_greeting
 from rtstream.ipc.sockets import FORKSERVER, RUN_FOLDER, SOCKET_SUFFIX, connect
 from rtstream.testsource import read_barcode
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.server.mcp_servers import SCRIPT
 from tests.waiting import eventually_sync
 

@@ -18,7 +18,7 @@ import pytest
 from rtstream.ipc import recorders
 from rtstream.ipc.sockets import RUN_FOLDER
 from rtstream.testsource import LiveSource
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.server.mcp_servers import SCRIPT
 from tests.waiting import eventually_sync
 

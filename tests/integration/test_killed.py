@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from rtstream.testsource import LiveSource, read_barcode
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.server.mcp_servers import SCRIPT
 from tests.waiting import eventually_sync
 

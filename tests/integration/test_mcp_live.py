@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult, ImageContent
 
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.server.mcp_servers import KEY, call, engine_ended, program
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ import pytest
 from rtstream.ipc.channel import Channel
 from rtstream.ipc.sockets import SOCKET_SUFFIX, SUPPORTED, connect, peer, run_folder
 from rtstream.testsource import LiveSource
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.integration.recorder_processes import KEY, LIMIT_S, alive, gaps, lost, pictures, rows, until
 from tests.server.mcp_servers import SCRIPT
 

@@ -12,7 +12,7 @@ import pytest
 from rtstream.ipc.sockets import SUPPORTED
 from rtstream.testsource import LiveSource
 from server.cli.stop import stop
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.integration.recorder_processes import (
     FPS,
     alive,

@@ -23,8 +23,8 @@ from rtstream.engine.engine import Engine
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.journal import Entry
+from server.engine_file import read_engine_file
 from server.http import serve_engine
-from server.local_engine import read_engine_file
 from server.mcp_server import create_mcp_server
 from server.settings import Settings
 from tests.waiting import eventually_sync

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.local_engine import read_engine_file
+from server.engine_file import read_engine_file
 from tests.server.mcp_servers import SCRIPT
 from tests.waiting import eventually_sync
 

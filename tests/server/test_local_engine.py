@@ -21,7 +21,8 @@ from mcp.client.stdio import stdio_client
 
 from rtstream import keys
 from rtstream.errors import Unavailable
-from server.local_engine import LocalEngine, read_engine_file
+from server.engine_file import read_engine_file
+from server.local_engine import LocalEngine
 from tests.server.mcp_servers import KEY, LIMIT_S, SCRIPT, call, engine_ended, program
 from tests.waiting import eventually
 

@@ -9,9 +9,7 @@ import pytest
 from rtstream.client import RTStreamClient
 from rtstream.client.identity import UnprovenEngine
 from rtstream.errors import Unauthorized
-from server.local_engine import (
-    write_engine_file,
-)
+from server.engine_file import write_engine_file
 from server.settings import Settings
 from server.stdio import locate
 from tests.rtstream.client.test_identity import STALE, impostor

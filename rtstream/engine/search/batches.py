@@ -11,13 +11,11 @@ import logging
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
-import numpy as np
 from anyio.abc import TaskGroup
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from rtstream.concurrency import Broadcast, log_failure
@@ -25,6 +23,10 @@ from rtstream.engine.search.ranking import Meaning
 from rtstream.errors import Unavailable
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.store.database import Database
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

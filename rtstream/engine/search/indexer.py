@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from rtstream.imports import LateModule
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.store import search as rows
 from rtstream.store.database import Database
 from rtstream.store.documents import Documents, sign_bits
 from rtstream.store.search import DocumentSource
 from rtstream.store.search_tables import DECISIONS, SCENES, SPOKEN, TRANSCRIPTS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = LateModule("numpy")
 
 BATCH = 300
 """Number of rows per transaction."""

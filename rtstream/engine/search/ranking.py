@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from rtstream.imports import LateModule
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.rules import fusion
 from rtstream.rules.conditions import holds
@@ -18,6 +18,12 @@ from rtstream.rules.query import Query
 from rtstream.store import search as rows
 from rtstream.store.documents import FAR, Documents, View, sign_bits
 from rtstream.store.search import Detail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = LateModule("numpy")
 
 CANDIDATES = (250, 1000, 5000)
 """Numbers of candidates to score exactly. The next is used only if too few hits remain and nearly all were good."""

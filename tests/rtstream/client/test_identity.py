@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -24,16 +23,9 @@ from rtstream.client import Endpoint, Feed, RTStreamClient
 from rtstream.client.identity import UnprovenEngine, open_proven
 from rtstream.errors import Unavailable
 from rtstream.rules.identity import EngineIdentity
+from server.engine_file import ENGINE_FILE, ENGINE_LOCK, may_hold_lock, read_engine_file, write_engine_file
 from server.http import identity_of
-from server.local_engine import (
-    ENGINE_FILE,
-    ENGINE_LOCK,
-    LocalEngine,
-    lock_held,
-    may_hold_lock,
-    read_engine_file,
-    write_engine_file,
-)
+from server.local_engine import LocalEngine
 from tests.server.mcp_servers import KEY, SCRIPT, serving
 from tests.waiting import eventually
 
@@ -179,7 +171,7 @@ async def test_a_challenge_passed_on_to_the_real_engine_proves_nothing(tmp_path:
                 return engine.recv(65536)
 
         with impostor(respond=relay) as other:
-            identity = identity_of(served.engine)
+            identity = identity_of(served.engine.config, served.engine.identity_secret)
             with pytest.raises(UnprovenEngine):
                 await anyio.to_thread.run_sync(open_proven, other.url, KEY, identity)
             (await anyio.to_thread.run_sync(open_proven, served.url, KEY, identity)).close()
@@ -189,7 +181,7 @@ async def test_a_challenge_passed_on_to_the_real_engine_proves_nothing(tmp_path:
 async def test_the_key_follows_the_proof_and_a_wrong_key_is_reported(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         with held(tmp_path):
-            write_engine_file(tmp_path, served.url, identity_of(served.engine))
+            write_engine_file(tmp_path, served.url, identity_of(served.engine.config, served.engine.identity_secret))
             client = RTStreamClient.located_by(located(tmp_path))
             assert await client.info(start=False) is not None
             await client.aclose()
@@ -209,7 +201,7 @@ async def test_a_new_listener_on_the_port_of_a_restarted_engine_gets_neither_key
     feed = Feed(client)
     async with feed.running():
         async with serving(tmp_path / "data") as served:
-            places.append(Endpoint(served.url, KEY, identity_of(served.engine)))
+            places.append(Endpoint(served.url, KEY, identity_of(served.engine.config, served.engine.identity_secret)))
             assert await feed.need(wait_s=10)
             await client.list_streams()
             port = httpx.URL(served.url).port or 0
@@ -220,7 +212,7 @@ async def test_a_new_listener_on_the_port_of_a_restarted_engine_gets_neither_key
             await eventually(lambda: other.connections >= 3 and feed.state.state == "reconnecting", limit_s=10)
             assert not other.knows()
         async with serving(tmp_path / "data") as served:
-            places.append(Endpoint(served.url, KEY, identity_of(served.engine)))
+            places.append(Endpoint(served.url, KEY, identity_of(served.engine.config, served.engine.identity_secret)))
             assert await client.list_streams() is not None
             assert await feed.need(wait_s=20)
     await client.aclose()
@@ -228,7 +220,7 @@ async def test_a_new_listener_on_the_port_of_a_restarted_engine_gets_neither_key
 
 async def test_a_websocket_to_another_program_gets_no_ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(tmp_path / "data") as served:
-        identity = identity_of(served.engine)
+        identity = identity_of(served.engine.config, served.engine.identity_secret)
         client = RTStreamClient.located_by(_at(Endpoint(served.url, KEY, identity)))
         ticket = await client.websocket_url()
         with impostor() as other:
@@ -267,27 +259,6 @@ async def test_every_command_verifies_the_engine(tmp_path: Path) -> None:
         assert not other.knows(STALE.secret)
 
 
-async def test_the_engine_of_a_folder_is_recognised_by_its_lock_and_its_file_is_private(tmp_path: Path) -> None:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RTSTREAM_")}
-    with subprocess.Popen(
-        [SCRIPT, "serve", "--port", "0", "--data-dir", str(tmp_path)], env={**env, "RTSTREAM_API_KEY": KEY}
-    ) as engine:
-        try:
-            await eventually(lambda: read_engine_file(tmp_path), limit_s=60)
-            assert lock_held(tmp_path)
-            assert (tmp_path / ENGINE_FILE).stat().st_mode & 0o077 == 0
-            endpoint = await located(tmp_path)(False)
-            assert endpoint.identity is not None
-            assert endpoint.identity.secret not in repr(endpoint)
-            engine.send_signal(signal.SIGKILL)
-            engine.wait(10)
-            assert not lock_held(tmp_path)
-            with pytest.raises(Unavailable):
-                await located(tmp_path)(False)
-        finally:
-            engine.kill()
-
-
 def certificate(folder: Path) -> dict[str, Path]:
     """A certificate for another name, as an engine has it that is reached by its public name, and its key."""
     folder.mkdir()
@@ -301,7 +272,9 @@ def certificate(folder: Path) -> dict[str, Path]:
 async def test_over_tls_the_certificate_of_the_engine_is_the_proof(tmp_path: Path) -> None:
     own, foreign = certificate(tmp_path / "own"), certificate(tmp_path / "foreign")
     async with serving(tmp_path / "data", **own) as served:
-        client = RTStreamClient.located_by(_at(Endpoint(served.url, KEY, identity_of(served.engine))))
+        client = RTStreamClient.located_by(
+            _at(Endpoint(served.url, KEY, identity_of(served.engine.config, served.engine.identity_secret)))
+        )
         feed = Feed(client)
         async with feed.running():
             assert await client.info() is not None

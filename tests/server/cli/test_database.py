@@ -14,7 +14,7 @@ from rtstream.store import backups
 from rtstream.store.database import MARKER
 from rtstream.store.integrity import quick_check
 from server.__main__ import main
-from server.local_engine import ENGINE_LOCK
+from server.engine_file import ENGINE_LOCK
 from tests.rtstream.recorder.test_writer import picture_file, record, segments_of
 from tests.rtstream.store.damaged import filled, names_of, overwrite, pages_of, sentences_of
 

@@ -11,8 +11,8 @@ import anyio
 import pytest
 from filelock import FileLock
 
+from server.engine_file import ENGINE_LOCK, write_engine_file
 from server.http import identity_of
-from server.local_engine import ENGINE_LOCK, write_engine_file
 from tests.modelserver import KEY, Answer, Call, ModelServer, failure, model_server
 from tests.server.mcp_servers import KEY as ENGINE_KEY
 from tests.server.mcp_servers import SCRIPT, serving
@@ -114,7 +114,7 @@ async def test_a_running_engine_is_found_and_one_with_older_settings_is_noticed(
         status, said = await doctor(tmp_path / "elsewhere", **own)
         assert status == 0, said
         assert f"ok   engine             {served.url} answers: version" in said
-        write_engine_file(served.data_dir, served.url, identity_of(served.engine))
+        write_engine_file(served.data_dir, served.url, identity_of(served.engine.config, served.engine.identity_secret))
         newer = {"RTSTREAM_VISION_MODEL": "ollama:eye", "OLLAMA_BASE_URL": server.url, "RTSTREAM_API_KEY": ENGINE_KEY}
         with FileLock(served.data_dir / ENGINE_LOCK):  # as the engine's own process holds it
             status, said = await doctor(served.data_dir, **newer)

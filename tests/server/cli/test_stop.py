@@ -13,7 +13,7 @@ from rtstream.ipc.sockets import FORKSERVER, SOCKET_SUFFIX, SUPPORTED, run_folde
 from rtstream.rules.recording_log import LOG_FILE, RecordingClosed, decode
 from rtstream.testsource import LiveSource
 from server.cli.stop import stop
-from server.local_engine import lock_held
+from server.engine_file import lock_held
 from tests.integration.recorder_processes import alive, fork_server_of, nothing_left, program, recorder_of, until
 from tests.server.mcp_servers import SCRIPT
 
