@@ -60,10 +60,49 @@ async def segment(request: Request) -> Response:
     return file_response(request, found)
 
 
+async def init_with_aac(request: Request) -> Response:
+    """Serve an init segment with AAC in place of audio that browsers do not play."""
+    params = request.path_params
+    found = await engine_of(request).media.init_with_aac(params["link_id"], params["name"])
+    return Response(found, media_type="video/mp4", headers=CACHED)
+
+
+async def segment_with_aac(request: Request) -> Response:
+    """Serve a segment of a recording as ``segment`` does, with AAC in place of audio that browsers do not play."""
+    params = request.path_params
+    found = await engine_of(request).media.segment_with_aac(
+        params["link_id"], params["recording_id"], min(params["at"], LATEST_US) / 1e6
+    )
+    return file_response(request, found)
+
+
+async def segment_audio(request: Request) -> Response:
+    """Serve the audio of a segment alone, as AAC."""
+    params = request.path_params
+    found = await engine_of(request).media.segment_audio(
+        params["link_id"], params["recording_id"], min(params["at"], LATEST_US) / 1e6
+    )
+    return Response(found, media_type="audio/mp4", headers=CACHED)
+
+
 async def fragment(request: Request) -> Response:
     """Serve one fragment of ranges of videos."""
     found = await engine_of(request).media.fragment(request.path_params["link_id"], request.path_params["number"])
     return Response(found, media_type="video/mp4", headers=CACHED)
+
+
+async def fragment_with_aac(request: Request) -> Response:
+    """Serve one fragment of videos with AAC in place of audio that browsers do not play."""
+    params = request.path_params
+    found = await engine_of(request).media.fragment_with_aac(params["link_id"], params["number"])
+    return Response(found, media_type="video/mp4")  # not cached, because it is silent if it could not be converted
+
+
+async def fragment_audio(request: Request) -> Response:
+    """Serve the audio of one fragment of videos alone, as AAC."""
+    params = request.path_params
+    found = await engine_of(request).media.fragment_audio(params["link_id"], params["number"])
+    return Response(found, media_type="audio/mp4", headers=CACHED)
 
 
 async def video_file(request: Request) -> Response:

@@ -16,6 +16,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from rtstream.rules.audio_format import AudioFormat
+from rtstream.rules.playback_audio import AAC_RATES, FRAME
 
 STORED_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 """Codecs that MP4 supports and the muxer writes."""
@@ -24,8 +25,6 @@ ENCODED_AUDIO = {
     *("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_u8"),
 }
 """Codecs that are encoded as AAC. G.726 is not among them, because its bits per sample cannot be passed on."""
-AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
-FRAME = 1024  # samples of an AAC frame
 GAP_S = 0.05  # a larger difference between times and samples means that samples are missing
 BITS_PER_SAMPLE, MOST_BIT_RATE = 4, 64_000  # for each channel
 

@@ -3,7 +3,7 @@
 // Video and audio have a buffer each, so that a track that is missing or cannot be played takes nothing else with it.
 
 import { firstShown, initOfTrack, mediaOfTrack, samplesOf, tracks } from "./fmp4.js";
-import { MP3, MediaSourceType, tracksOf, typeOf } from "./tracks.js";
+import { AAC, MP3, MediaSourceType, tracksOf, typeOf } from "./tracks.js";
 
 const AHEAD_S = 30;
 const BEHIND_S = 30;
@@ -11,13 +11,15 @@ const RETRIES = 3;
 
 const HOLE_S = 0.25; // of audio, in a fragment
 const SILENCE_S = (47 * 1024) / 48000;
-const SILENCE = { url: "static/silence.mp4", codec: "mp4a.40.2" };
+const SILENCE = { url: "static/silence.mp4", codec: AAC };
+const AUDIO_WAIT_MS = 5000; // the engine refuses after 3 s
 
 export class Feeder {
   #video;
   #fragments;
   #end;
   #fail;
+  #mute;
   #source;
   #buffers = {}; // "video" and "audio", as far as there are such tracks
   #current = {}; // by kind: {recording, type} of the initialisation segment that was appended last
@@ -29,15 +31,16 @@ export class Feeder {
   #fetching = null; // {fragment, abort}
 
   /**
-   * `fragments` are sorted; `end` is the Unix time after which nothing is needed; `fail` is told what cannot be mended.
-   * With `audio` false, only the video is played.
+   * `fragments` are sorted; `end` is the Unix time after which nothing is needed; `fail` is told what cannot be mended,
+   * and `mute` the codec of audio that the engine cannot convert. `audio` is "stored", "aac" for audio that the engine
+   * converts wherever it can, or "none".
    */
-  constructor(video, fragments, start, end, fail, audio = true) {
+  constructor(video, fragments, start, end, { fail, mute }, audio = "stored") {
     this.#video = video;
-    const found = playable(fragments);
-    this.#fragments = audio ? found : found.map((fragment) => ({ ...fragment, audio: null }));
+    this.#fragments = playable(fragments, audio);
     this.#end = end;
     this.#fail = fail;
+    this.#mute = mute;
     // One second of room: the first picture, and sound a little before it, must not fall before zero.
     this.origin = Math.min(start, this.#fragments[0].start) - 1;
   }
@@ -49,6 +52,11 @@ export class Feeder {
   /** Whether there is a track that could be left out. */
   get hasBoth() {
     return this.#fragments.some((f) => f.audio) && this.#fragments.some((f) => f.video);
+  }
+
+  /** Whether the engine could convert audio that is played as it is stored. */
+  get convertible() {
+    return this.#fragments.some((f) => f.aac_url && !f.converted);
   }
 
   async open() {
@@ -143,9 +151,10 @@ export class Feeder {
     const abort = new AbortController();
     this.#fetching = { fragment, abort };
     try {
-      const init = await this.#init(fragment, abort.signal);
+      const audio = this.#convertedAudio(fragment, abort.signal);
+      const init = await this.#init(fragment.recording_id, fragment.init_url, abort.signal);
       const bytes = await this.#media(fragment, abort.signal);
-      await this.#append(fragment, init, bytes);
+      await this.#append(fragment, init, bytes, audio);
       this.#loaded.add(fragment);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -167,39 +176,54 @@ export class Feeder {
     return bytes.byteLength > length ? bytes.slice(offset, offset + length) : bytes;
   }
 
-  async #init(fragment, signal) {
-    let init = this.#inits.get(fragment.recording_id);
+  async #init(id, url, signal) {
+    let init = this.#inits.get(id);
     if (!init) {
-      const bytes = await fetchBytes(fragment.init_url, {}, signal);
+      const bytes = await fetchBytes(url, {}, signal);
       const found = tracks(bytes);
       init = { bytes, tracks: found, lead: found.find((track) => track.kind === "video") ?? found[0] };
-      this.#inits.set(fragment.recording_id, init);
+      this.#inits.set(id, init);
     }
     return init;
   }
 
-  async #append(fragment, init, bytes) {
+  /** The audio of a fragment as the engine converts it, {init, bytes}; null without any, or if it cannot be converted. */
+  async #convertedAudio(fragment, signal) {
+    if (!fragment.converted) return null;
+    const either = AbortSignal.any([signal, AbortSignal.timeout(AUDIO_WAIT_MS)]);
+    try {
+      const init = await this.#init(aacOf(fragment), fragment.aac_init_url, either);
+      return { init, bytes: await fetchBytes(fragment.aac_url, {}, either, 0) };
+    } catch (error) {
+      if (!signal.aborted) this.#mute(fragment.converted);
+      return null;
+    }
+  }
+
+  async #append(fragment, init, bytes, converted) {
     const recording = fragment.recording_id;
     if (!this.#offsets.has(recording)) {
       this.#offsets.set(recording, fragment.start - this.origin - firstShown(bytes, init.lead));
     }
+    const offset = this.#offsets.get(recording);
     for (const [kind, buffer] of Object.entries(this.#buffers)) {
       const type = fragment[kind];
-      const track = type && init.tracks.find((each) => each.kind === kind);
-      const media = track && mediaOfTrack(bytes, track.id);
+      const own = kind === "audio" && fragment.converted ? await converted : { init, bytes };
+      const track = type && own?.init.tracks.find((each) => each.kind === kind);
+      const media = track && mediaOfTrack(own.bytes, track.id);
       if (!media) continue;
-      const offset = this.#offsets.get(recording);
       if (type === MP3) {
         await this.#begin(kind, recording, type, null);
         buffer.timestampOffset = offset + firstShown(bytes, track);
         await this.#write(buffer, samplesOf(bytes, track.id));
       } else {
-        await this.#begin(kind, recording, type, () => initOfTrack(init.bytes, track.id));
+        const id = own.init === init ? recording : aacOf(fragment);
+        await this.#begin(kind, id, type, () => initOfTrack(own.init.bytes, track.id));
         buffer.timestampOffset = offset;
         await this.#write(buffer, media);
       }
     }
-    if (this.#buffers.audio && this.#buffers.video) await this.#fill(fragment);
+    if (this.#buffers.audio && (this.#buffers.video || fragment.converted)) await this.#fill(fragment);
   }
 
   /** Append the initialisation segment of a recording if another one was appended last. */
@@ -267,14 +291,20 @@ export class Feeder {
 }
 
 /** The fragments that can be played, with the types of their tracks. Where there are pictures, those without are holes. */
-function playable(fragments) {
+function playable(fragments, audio) {
   const types = new Map();
   const found = fragments.map((fragment) => {
-    if (!types.has(fragment.mime)) types.set(fragment.mime, tracksOf(fragment.mime));
-    return { ...fragment, ...types.get(fragment.mime) };
+    const key = `${fragment.mime} ${Boolean(fragment.aac_url)}`;
+    if (!types.has(key)) types.set(key, tracksOf(fragment.mime, Boolean(fragment.aac_url), audio === "aac"));
+    return { ...fragment, ...types.get(key), ...(audio === "none" && { audio: null, converted: null }) };
   });
   const pictures = found.some((f) => f.video || f.lacking.video);
   return found.filter((f) => (pictures ? f.video : f.audio));
+}
+
+/** The name under which the initialisation segment of converted audio is known. */
+function aacOf(fragment) {
+  return `${fragment.recording_id} as AAC`;
 }
 
 /** The parts of [from, to] of at least HOLE_S that are not in `ranges`. */
@@ -309,15 +339,15 @@ function change(buffer, start) {
   });
 }
 
-async function fetchBytes(url, headers, signal) {
+async function fetchBytes(url, headers, signal, retries = RETRIES) {
   for (let attempt = 0; ; attempt++) {
     try {
       const answer = await fetch(url, { headers, signal });
       if (answer.ok) return await answer.arrayBuffer();
       const later = answer.status >= 500 || answer.status === 429; // 429: the link is used too much at the moment
-      if (!later || attempt === RETRIES) throw await refusal(answer);
+      if (!later || attempt === retries) throw await refusal(answer);
     } catch (error) {
-      if (error.name === "AbortError" || error.refused || attempt === RETRIES) throw error;
+      if (error.name === "AbortError" || error.refused || attempt === retries) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 400 * 2 ** attempt));
   }

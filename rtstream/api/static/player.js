@@ -15,9 +15,12 @@ const video = $("video");
 
 /** Unix time and media time of what plays through Media Source Extensions. */
 class FedPlayback {
-  constructor(data, fail, audio = true) {
-    const failed = (text) => fail(this, text);
-    this.feeder = new Feeder(video, data.fragments, data.start, data.end, failed, audio);
+  constructor(data, fail, mute, audio = "stored") {
+    const told = { fail: (text) => fail(this, text), mute };
+    this.feeder = new Feeder(video, data.fragments, data.start, data.end, told, audio);
+  }
+  get convertible() {
+    return this.feeder.convertible;
   }
   get canLeaveAudioOut() {
     return this.feeder.hasBoth;
@@ -98,7 +101,7 @@ class Player {
     this.#data = data;
     this.#lastMoment = data.covered.at(-1)?.[1] ?? data.end;
     if (MediaSourceType && !Feeder.plays(data.fragments)) throw new Error(unplayable(data));
-    this.#playback = MediaSourceType ? new FedPlayback(data, this.#failed) : new NativePlayback(data);
+    this.#playback = MediaSourceType ? new FedPlayback(data, this.#failed, this.#muted) : new NativePlayback(data);
     this.#timeline = new Timeline($("timeline"), data, (unix) => this.seek(unix));
   }
 
@@ -130,13 +133,16 @@ class Player {
     this.#show();
   }
 
-  /** Without the audio, if it may be the reason; some codecs have the same name as another one. */
+  #muted = (codec) => this.#say(`This browser cannot play ${nameOf(codec)} audio, and parts could not be converted, so they are silent.`);
+
+  /** With converted audio, then without audio, if it may be the reason; some codecs have the same name as another one. */
   #failed = async (playback, text) => {
     if (playback !== this.#playback) return; // replaced already
     if (!playback.canLeaveAudioOut) return showFailure(text);
     const now = this.now();
     const playing = !video.paused || page.dataset.state === "playing";
-    this.#playback = new FedPlayback(this.#data, this.#failed, false);
+    const audio = playback.convertible ? "aac" : "none";
+    this.#playback = new FedPlayback(this.#data, this.#failed, this.#muted, audio);
     try {
       await this.#playback.open();
     } catch (error) {
@@ -144,12 +150,12 @@ class Player {
     }
     this.seek(now);
     if (playing) video.play().catch(() => {});
-    this.#say("This browser cannot play the audio, so the recording is silent.");
+    if (audio === "none") this.#say("This browser cannot play the audio, so the recording is silent.");
   };
 
   /** Show what cannot be played for as long as the page is open, and over the picture for a moment. */
   #say(text) {
-    if (!text) return;
+    if (!text || $("limits").textContent === text) return;
     $("limits").textContent = text;
     $("limits").hidden = false;
     this.#notify(text);
@@ -288,7 +294,7 @@ function describe(data) {
 
 /** The sentence for a recording of which this browser can play nothing. */
 function unplayable(data) {
-  const [first] = data.fragments.map((fragment) => tracksOf(fragment.mime).lacking).filter((l) => l.video || l.audio);
+  const [first] = data.fragments.map((f) => tracksOf(f.mime, Boolean(f.aac_url)).lacking).filter((l) => l.video || l.audio);
   const name = first ? `${nameOf(first.video ?? first.audio)} ${first.video ? "video" : "audio"}` : "the recording";
   const advice = data.download_url ? "Open this page in another browser, or download it." : "Open this page in another one.";
   return `This browser cannot play ${name}. ${advice}`;
@@ -297,8 +303,10 @@ function unplayable(data) {
 /** The sentence for tracks that this browser leaves out; empty if it plays all of them. */
 function limits(data) {
   const lacking = { video: new Set(), audio: new Set() };
-  for (const mime of new Set(data.fragments.map((fragment) => fragment.mime))) {
-    for (const [kind, codec] of Object.entries(tracksOf(mime).lacking)) if (codec) lacking[kind].add(nameOf(codec));
+  const mimes = new Map(data.fragments.map((fragment) => [fragment.mime, Boolean(fragment.aac_url)]));
+  for (const [mime, convertible] of mimes) {
+    const own = tracksOf(mime, convertible).lacking;
+    for (const [kind, codec] of Object.entries(own)) if (codec) lacking[kind].add(nameOf(codec));
   }
   const names = (kind) => [...lacking[kind]].join(" and ");
   const parts = [];

@@ -24,6 +24,9 @@ export function nameOf(codec) {
   return NAMES.find(([pattern]) => pattern.test(codec))?.[1] ?? codec;
 }
 
+/** The codec to which the engine converts audio. */
+export const AAC = "mp4a.40.2";
+
 /** The type of MP3 as it is outside of MP4: browsers play that, and few play it in MP4. */
 export const MP3 = "audio/mpeg";
 
@@ -34,13 +37,21 @@ export function typeOf(kind, codec) {
   return types.find((type) => MediaSourceType?.isTypeSupported(type)) ?? null;
 }
 
-/** The types of the tracks of a fragment, {video, audio}, and the codecs that cannot be played, {lacking: {video, audio}}. */
-export function tracksOf(mime) {
-  const found = { video: null, audio: null, lacking: { video: null, audio: null } };
+/**
+ * The types of the tracks of a fragment, {video, audio}, and the codecs that cannot be played, {lacking: {video, audio}}.
+ * If the engine can convert the audio, and this browser cannot play it or `always` is true, the type is the one of AAC,
+ * and `converted` the codec that is converted.
+ */
+export function tracksOf(mime, convertible = false, always = false) {
+  const found = { video: null, audio: null, converted: null, lacking: { video: null, audio: null } };
   const codecs = /codecs="([^"]*)"/.exec(mime)?.[1].split(",") ?? [];
   for (const codec of codecs.map((each) => each.trim()).filter(Boolean)) {
     const kind = VIDEO.test(codec) ? "video" : "audio";
-    const type = typeOf(kind, codec);
+    let type = typeOf(kind, codec);
+    if (kind === "audio" && convertible && (always || !type)) {
+      type = typeOf(kind, AAC);
+      if (type) found.converted = codec;
+    }
     if (type) found[kind] ??= type;
     else found.lacking[kind] ??= codec;
   }

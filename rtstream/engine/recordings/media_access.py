@@ -10,6 +10,7 @@ from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.link_limits import DOWNLOAD, LinkLimits
 from rtstream.engine.recordings.links import LinkService
 from rtstream.engine.recordings.marks import marks_within
+from rtstream.engine.recordings.playback_audio import AudioSource, PlaybackAudio
 from rtstream.engine.recordings.video_media import VideoMedia
 from rtstream.engine.recordings.window_media import WindowMedia
 from rtstream.errors import NotFound, RTStreamError
@@ -54,8 +55,9 @@ class MediaAccess:
         self._media, self._video_files = media, videos
         self._limits = LinkLimits()
         self._extractor = Extractor(1, WAITING)
+        self._audio = PlaybackAudio()
         self._windows = WindowMedia(db, media, self._extractor)
-        self._videos = VideoMedia(db, videos, self._extractor)
+        self._videos = VideoMedia(db, videos, self._extractor, self._audio)
 
     def open(self, link_id: str) -> AbstractContextManager[None]:
         """Return a context in which a request for a link is open. Entering it raises LinkBusy."""
@@ -95,6 +97,26 @@ class MediaAccess:
             raise NotFound("This link plays a video.")
         return self._revocable(await self._windows.segment(link, recording_id, at), link)
 
+    async def init_with_aac(self, link_id: str, name: str) -> bytes:
+        """Return the init segment of a recording or of a video with AAC in place of audio that browsers do not play."""
+        link = await self._spend(link_id)
+        return await (self._windows if link.target.kind == "window" else self._videos).init_with_aac(link, name)
+
+    async def segment_with_aac(self, link_id: str, recording_id: str, at: float) -> StoredFile:
+        """Return the segment of a recording with AAC in place of its audio, or silence if it cannot be converted."""
+        link, source = await self._window_source(link_id, recording_id, at)
+        return self._revocable(await self._audio.segment(source), link)
+
+    async def segment_audio(self, link_id: str, recording_id: str, at: float) -> bytes:
+        """Return the audio of a segment of a recording as AAC. Raises Unavailable if it cannot be converted."""
+        return await self._audio.audio((await self._window_source(link_id, recording_id, at))[1])
+
+    async def _window_source(self, link_id: str, recording_id: str, at: float) -> tuple[Link, AudioSource]:
+        link = await self._spend(link_id)
+        if link.target.kind != "window":
+            raise NotFound("This link plays a video.")
+        return link, await self._windows.audio_source(link, recording_id, at)
+
     async def file(self, link_id: str, video_id: str) -> StoredFile:
         """Return the file of a whole video."""
         link = await self._spend(link_id)
@@ -105,6 +127,14 @@ class MediaAccess:
     async def fragment(self, link_id: str, number: int) -> bytes:
         """Return a fragment of ranges of videos, by its number."""
         return await self._videos.fragment(await self._spend(link_id), number)
+
+    async def fragment_with_aac(self, link_id: str, number: int) -> bytes:
+        """Return a fragment of videos with AAC in place of its audio, or silence if it cannot be converted."""
+        return await self._videos.fragment_with_aac(await self._spend(link_id), number)
+
+    async def fragment_audio(self, link_id: str, number: int) -> bytes:
+        """Return the audio of a fragment of videos as AAC. Raises Unavailable if it cannot be converted."""
+        return await self._videos.fragment_audio(await self._spend(link_id), number)
 
     async def download(self, link_id: str) -> Download:
         """Return the window, the video or the range as a file."""
@@ -120,8 +150,9 @@ class MediaAccess:
         return Download(name, flat.size, lambda: self._until_revoked(_content(stored, flat), link))
 
     async def aclose(self) -> None:
-        """End the media process."""
+        """End the media processes."""
         await self._extractor.aclose()
+        await self._audio.aclose()
 
     async def _spend(self, link_id: str, *, long: bool = False) -> Link:
         """Resolve a link and count the request. Playlists and pages cost more the longer the window is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,12 +12,16 @@ import anyio.to_thread
 
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.links import download_url, stream_url
+from rtstream.engine.recordings.playback_audio import AudioSource, PlaybackAudio, is_converted, playback_init
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
 from rtstream.json_types import JsonObject
+from rtstream.mp4.aac_track import audio_track, media_start
+from rtstream.mp4.fragments import delay, track_runs
 from rtstream.mp4.progressive import Fragment, Part, ProgressiveFile, plan, retime
 from rtstream.mp4.recordings import StoredRecording, StoredSegment
 from rtstream.rules.link_targets import VideoRange
+from rtstream.rules.playback_audio import unplayable_audio
 from rtstream.rules.playlist import Segment, gaps_between, playlist
 from rtstream.storage import Storage, StoredFile, joined
 from rtstream.store import videos as rows
@@ -30,6 +34,8 @@ FIRST_AT_S = 10.0
 ROUNDING_S = 0.001
 """A video begins with a picture. In some browsers, seeking to exactly that time shows the preceding picture."""
 GONE = "The video was deleted, or its file is missing."
+AROUND = 2
+"""Fragments before and after one, for audio that is stored up to a second from the pictures of its time."""
 NO_PART = "The video has no such part."
 
 
@@ -50,23 +56,29 @@ class VideoMedia:
     A link to a whole video serves its file. A link to ranges serves single fragments, by their number.
     """
 
-    def __init__(self, db: Database, storage: Storage, extractor: Extractor) -> None:
+    def __init__(self, db: Database, storage: Storage, extractor: Extractor, audio: PlaybackAudio) -> None:
         self._db = db
         self._storage = storage
         self._extractor = extractor
+        self._audio = audio
         self._indexes: OrderedDict[str, JsonObject] = OrderedDict()
 
     async def manifest(self, link: Link) -> str:
         """Return the HLS playlist. Its URLs are relative to its own. Raises NotFound."""
         shown = await self._shown(link)
+        converted = await self._converted(link, shown)
         segments = [
             Segment(f.start, f.duration, one.video_id, f"file/{one.video_id}.mp4", f.offset, f.length)
-            if link.target.kind == "video"
-            else Segment(f.start, f.duration, one.video_id, f"fragment/{number}.m4s", 0, 0)
+            if link.target.kind == "video" and one.video_id not in converted
+            else Segment(f.start, f.duration, one.video_id, f"{_aac(one, converted)}fragment/{number}.m4s", 0, 0)
             for number, (one, f, _) in enumerate(_numbered(shown))
         ]
+        prefixes = {one.video_id: _aac(one, converted) for one in shown}
         return playlist(
-            segments, shown[0].start, init_url=lambda name: f"init/{name}.mp4", segment_url=lambda path: path
+            segments,
+            shown[0].start,
+            init_url=lambda name: f"{prefixes[name]}init/{name}.mp4",
+            segment_url=lambda path: path,
         )
 
     async def fragment(self, link: Link, number: int) -> bytes:
@@ -86,6 +98,59 @@ class VideoMedia:
         init = await self.init_segment(link, one.video_id)
         return await anyio.to_thread.run_sync(retime, init, media, at)
 
+    async def fragment_with_aac(self, link: Link, number: int) -> bytes:
+        """Return a fragment with AAC in place of its audio. Raises NotFound."""
+        source, at = await self._audio_source(link, number)
+        file = await self._audio.segment(source)
+        media = b"".join([chunk async for chunk in file.open_range(0, file.size)])
+        if len(link.target.ranges) == 1:
+            return media
+        return await anyio.to_thread.run_sync(retime, playback_init(source.init), media, at)
+
+    async def fragment_audio(self, link: Link, number: int) -> bytes:
+        """Return the audio of a fragment as AAC. Raises NotFound, Unavailable."""
+        source, at = await self._audio_source(link, number)
+        media = bytearray(await self._audio.audio(source))
+        if len(link.target.ranges) > 1:
+            track = audio_track(source.init)
+            async with self._storage.lease([source.segment.key]) as files:
+                start = await anyio.to_thread.run_sync(media_start, source.init, source.segment, files.open)
+            delay(media, track_runs(media), {track.id: round((at - start) * track.timescale)})
+        return bytes(media)
+
+    async def _audio_source(self, link: Link, number: int) -> tuple[AudioSource, float]:
+        """Return a fragment as it is stored, and its start in seconds on the time line of the playlist."""
+        shown = await self._shown(link)
+        pieces = _numbered(shown)
+        if not 0 <= number < len(pieces):
+            raise NotFound(NO_PART)
+        one, fragment, at = pieces[number]
+        if one.video_id not in await self._converted(link, shown):
+            raise NotFound(NO_PART)
+        key = joined(one.video_id, VIDEO_FILE)
+        stored = [StoredSegment(key, f.offset, f.length, f.start) for f in one.fragments]
+        own = next(n for n, other in enumerate(one.fragments) if other is fragment)
+        source = AudioSource(
+            storage=self._storage,
+            id=one.video_id,
+            init=await self.init_segment(link, one.video_id),
+            codecs=one.codecs,
+            segment=stored[own],
+            duration=fragment.duration,
+            around=stored[max(0, own - AROUND) : own + AROUND + 1],
+            following=stored[own + 1] if own + 1 < len(stored) else None,
+            begins=own == 0,
+            ends=own == len(stored) - 1,
+        )
+        return source, at
+
+    async def _converted(self, link: Link, shown: Sequence[_Shown]) -> set[str]:
+        """Return the ids of the videos whose audio is converted for playback."""
+        codecs = {one.video_id: one.codecs for one in shown if unplayable_audio(one.codecs)}
+        return {
+            video_id for video_id, own in codecs.items() if is_converted(await self.init_segment(link, video_id), own)
+        }
+
     async def page(self, link: Link) -> JsonObject:
         """Return everything that the player page needs. Its URLs are relative to the page's. Raises NotFound.
 
@@ -99,6 +164,7 @@ class VideoMedia:
         covered = [(one.start + shift, one.end + shift) for one, shift in zip(shown, shifts, strict=True)]
         base, alone = f"m/{link.id}", len(link.target.ranges) == 1
         numbers = iter(range(sum(len(one.fragments) for one in shown)))
+        converted = await self._converted(link, shown)
         return {
             "title": await self.title(link),
             "description": link.target.description,
@@ -116,7 +182,7 @@ class VideoMedia:
                     "recording_id": f"{one.video_id}.{part}",
                     "init_url": f"{base}/init/{one.video_id}.mp4",
                     "mime": f'video/mp4; codecs="{one.codecs}"',
-                    **_place(base, link, one, f, next(numbers)),
+                    **_place(base, link, one, f, next(numbers), converted),
                 }
                 for part, (one, shift) in enumerate(zip(shown, shifts, strict=True))
                 for f in one.fragments
@@ -140,6 +206,10 @@ class VideoMedia:
         if video_id not in {name for name, _, _ in link.target.ranges}:
             raise NotFound("The media file does not exist, or it has been deleted.")
         return await self._read(video_id, *(await self._index(video_id))["init"])
+
+    async def init_with_aac(self, link: Link, video_id: str) -> bytes:
+        """Return the init segment of a video of the link with AAC in place of its audio. Raises NotFound."""
+        return playback_init(await self.init_segment(link, video_id))
 
     async def file(self, link: Link) -> StoredFile:
         """Return the file of the whole video of a link. Raises NotFound."""
@@ -188,11 +258,24 @@ class VideoMedia:
         return found
 
 
-def _place(base: str, link: Link, one: _Shown, fragment: Fragment, number: int) -> JsonObject:
-    """Return the URL, and the byte range if any, at which the player page fetches a fragment."""
+def _place(
+    base: str, link: Link, one: _Shown, fragment: Fragment, number: int, converted: Collection[str]
+) -> JsonObject:
+    """Return the URLs, and the byte range if any, at which the player page fetches a fragment."""
+    aac = {}
+    if one.video_id in converted:
+        aac = {
+            "aac_init_url": f"{base}/aac/init/{one.video_id}.mp4",
+            "aac_url": f"{base}/audio/fragment/{number}.m4s",
+        }
     if link.target.kind == "ranges":
-        return {"url": f"{base}/fragment/{number}.m4s"}
-    return {"url": f"{base}/file/{one.video_id}.mp4", "offset": fragment.offset, "length": fragment.length}
+        return {"url": f"{base}/fragment/{number}.m4s", **aac}
+    return {"url": f"{base}/file/{one.video_id}.mp4", "offset": fragment.offset, "length": fragment.length, **aac}
+
+
+def _aac(one: _Shown, converted: Collection[str]) -> str:
+    """Return the beginning of the URLs of a video in a playlist."""
+    return "aac/" if one.video_id in converted else ""
 
 
 def _cut(wanted: VideoRange, index: JsonObject) -> list[_Shown]:

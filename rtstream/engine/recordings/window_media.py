@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 
 import anyio
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.links import download_url, stream_url
 from rtstream.engine.recordings.playback import keys, stored_segment
+from rtstream.engine.recordings.playback_audio import AudioSource, is_converted, playback_init
 from rtstream.engine.recordings.window_edges import WindowEdges, within
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
@@ -33,6 +34,10 @@ AT_ONCE = 2
 """Maximum number of playlists and pages built at once, because the owner's calls need the other database threads."""
 LONG_S = 3600.0
 """Longer windows are read one at a time, because threads that exchange the interpreter lock take longer in total."""
+AROUND_S = 1.0
+"""Audio is stored up to this many seconds before or after the pictures of its time."""
+MEET_S = 0.001
+NO_PART = "The recording has no such part, or it has been deleted."
 NOTHING = "This window has no recordings, or they have been deleted."
 
 
@@ -61,11 +66,12 @@ class WindowMedia:
 
         def build(conn: Connection) -> str:
             found = rows.each_segment(conn, window.stream_id, window.start, window.end)
+            prefix = cache(partial(_prefix, conn, window.stream_id))
             return playlist(
                 within(found, edges),
                 window.start,
-                init_url="init/{}.mp4".format,
-                segment_url="segment/{}/".format,
+                init_url=lambda recording_id: f"{prefix(recording_id)}init/{recording_id}.mp4",
+                segment_url=lambda recording_id: f"{prefix(recording_id)}segment/{recording_id}/",
                 own_urls=True,
             )
 
@@ -83,8 +89,8 @@ class WindowMedia:
         def query(conn: Connection) -> tuple[str, tuple[list[Range], list[Range]], list[JsonObject]]:
             name = stream_rows.get(conn, window.stream_id).name
             found = list(rows.each_segment(conn, window.stream_id, window.start, window.end))
-            codecs = _codecs(conn, window.stream_id, {row[2] for row in found})
-            fragments = _fragments(within(found, edges), f"m/{link.id}", codecs)
+            recordings = _recordings(conn, window.stream_id, {row[2] for row in found})
+            fragments = _fragments(within(found, edges), f"m/{link.id}", recordings)
             return name, coverage(found, window.start, window.end), fragments
 
         async with self._turn(window):
@@ -126,12 +132,50 @@ class WindowMedia:
             raise NotFound("The recording does not exist.")
         return init
 
+    async def init_with_aac(self, link: Link, recording_id: str) -> bytes:
+        """Return the init segment of a recording with AAC in place of its audio. Raises NotFound."""
+        return playback_init(await self.init_segment(link, recording_id))
+
+    async def audio_source(self, link: Link, recording_id: str, at: float) -> AudioSource:
+        """Return the segment at Unix time ``at``, cut to the window, with the footage around it. Raises NotFound."""
+        window = link.target
+        found = await self._edges.find(window.stream_id, recording_id, at, window.start, window.end)
+        if found is None:
+            raise NotFound(NO_PART)
+        start, end = found.start - AROUND_S, found.end + AROUND_S
+
+        def query(conn: Connection) -> tuple[rows.RecordingRow | None, list[rows.SegmentRow]]:
+            near = rows.segments_between(conn, window.stream_id, start, end)
+            return rows.find(conn, window.stream_id, recording_id), [
+                row for row in near if row.recording_id == recording_id
+            ]
+
+        recording, near = await self._db.read(query)
+        if recording is None or not is_converted(recording.init, recording.codecs):
+            raise NotFound(NO_PART)
+        around = [stored_segment(window.stream_id, row) for row in near]
+        ends = found.end >= window.end
+        following = next((one for one in around if abs(one.start - found.end) < MEET_S), None)
+        return AudioSource(
+            storage=self._media,
+            id=recording_id,
+            init=recording.init,
+            codecs=recording.codecs,
+            segment=stored_segment(window.stream_id, found),
+            duration=found.duration,
+            around=around or [stored_segment(window.stream_id, found)],
+            following=None if ends else following,
+            begins=found.start <= window.start
+            or not any(row.start < found.start <= row.start + row.duration + MEET_S for row in near),
+            ends=ends,
+        )
+
     async def segment(self, link: Link, recording_id: str, at: float) -> StoredFile:
         """Return the segment at Unix time ``at`` as a file, cut to the window. Raises NotFound."""
         window = link.target
         found = await self._edges.find(window.stream_id, recording_id, at, window.start, window.end)
         if found is None:
-            raise NotFound("The recording has no such part, or it has been deleted.")
+            raise NotFound(NO_PART)
         file = await self._media.get(f"{window.stream_id}/{found.path}")
         return replace(file, size=found.length, open_range=partial(_shifted, file, found.offset))
 
@@ -174,13 +218,22 @@ async def _shifted(file: StoredFile, by: int, offset: int, length: int) -> Async
             yield chunk
 
 
-def _codecs(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, str]:
+def _recordings(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, rows.RecordingRow]:
     found = {recording_id: rows.find(conn, stream_id, recording_id) for recording_id in recording_ids}
-    return {recording_id: row.codecs for recording_id, row in found.items() if row is not None}
+    return {recording_id: row for recording_id, row in found.items() if row is not None}
 
 
-def _fragments(segments: Iterable[SegmentRow], base: str, codecs: Mapping[str, str]) -> list[JsonObject]:
+def _prefix(conn: Connection, stream_id: str, recording_id: str) -> str:
+    """Return the beginning of the URLs of a recording in a playlist."""
+    row = rows.find(conn, stream_id, recording_id)
+    return "aac/" if row is not None and is_converted(row.init, row.codecs) else ""
+
+
+def _fragments(
+    segments: Iterable[SegmentRow], base: str, recordings: Mapping[str, rows.RecordingRow]
+) -> list[JsonObject]:
     """Return the segments in the form that the player page fetches."""
+    converted = {found.id for found in recordings.values() if is_converted(found.init, found.codecs)}
     return [
         {
             "start": start,
@@ -188,7 +241,15 @@ def _fragments(segments: Iterable[SegmentRow], base: str, codecs: Mapping[str, s
             "recording_id": recording_id,
             "init_url": f"{base}/init/{recording_id}.mp4",
             "url": f"{base}/segment/{recording_id}/{start * 1e6:.0f}.m4s",
-            "mime": f'video/mp4; codecs="{codecs[recording_id]}"',
+            "mime": f'video/mp4; codecs="{recordings[recording_id].codecs}"',
+            **(
+                {
+                    "aac_init_url": f"{base}/aac/init/{recording_id}.mp4",
+                    "aac_url": f"{base}/audio/segment/{recording_id}/{start * 1e6:.0f}.m4s",
+                }
+                if recording_id in converted
+                else {}
+            ),
         }
         for start, duration, recording_id, _, _, _ in segments
     ]
