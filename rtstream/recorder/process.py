@@ -49,7 +49,7 @@ from rtstream.recorder.source import Source, open_source
 from rtstream.recorder.source_tracks import TracksChanged, TrackWatch, read_again
 from rtstream.recorder.statistics import Statistics
 from rtstream.recorder.steady_clock import SteadyClock
-from rtstream.rules.backoff import delay
+from rtstream.rules.backoff import ReconnectBackoff
 from rtstream.rules.track_flow import TrackFlow
 from rtstream.states import HealthCode
 
@@ -60,7 +60,6 @@ SPARSE_S = 120.0  # the same for sources that are read by the codec library, who
 TICK_S = 2.5  # interval at which the recorder checks itself
 FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
 STATS_TICKS = 2  # interval between statistics
-STEADY_S = 5.0  # a connection that lasts this long resets the back-off
 STOP_WITHIN_S = 1.0
 TRIM_S = 5.0  # after this time of a connection, memory that only opening it needed is returned
 EXIT_HUNG = 3
@@ -211,10 +210,9 @@ class Recorder:
 
     def run(self) -> None:
         """Connect and read, with reconnects, until the recorder is stopped or the source has ended."""
-        attempt = 0
+        self._backoff = ReconnectBackoff(time.monotonic())
         self._health("connecting")
         while not self.stopping.is_set():
-            began = time.monotonic()
             try:
                 self._connect_and_read()
                 break
@@ -224,11 +222,11 @@ class Recorder:
             except SourceFailed as failed:
                 if self.stopping.is_set():
                     break
-                attempt = 1 if time.monotonic() - began > self.spec.open_timeout_s + STEADY_S else attempt + 1
-                state = "error" if failed.lasting else "reconnecting"
-                self._health(state, failed.reason, attempt, code=failed.code)
                 longest = self.spec.reconnect_max_s
-                self.stopping.wait(longest if failed.lasting else delay(attempt, longest, random.random()))  # noqa: S311
+                wait_s = self._backoff.failed(time.monotonic(), longest, random.random())  # noqa: S311
+                state = "error" if failed.lasting else "reconnecting"
+                self._health(state, failed.reason, self._backoff.attempts, code=failed.code)
+                self.stopping.wait(longest if failed.lasting else wait_s)
         self._health("stopped", "" if self.stopping.is_set() else "end of file")
         self._sync.drain(STOP_WITHIN_S)
         self._ended.set()
@@ -257,6 +255,7 @@ class Recorder:
         ``change`` is the one that led to this reading.
         """
         self._deadline = math.inf
+        self._backoff.opened(time.monotonic())
         session = Session(self.spec, source, self.outbox, self._sync, self._flows, self._steady)
         with self._processing:
             self._session = session
@@ -275,7 +274,7 @@ class Recorder:
             source.resumes_at = session.reached
             self._finish(session)
             self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
-            return read_again(source, session.media, self.spec), str(changed)
+            return read_again(source, session.media, self.spec, changed.replaced), str(changed)
         except BaseException:
             self._close(session)
             raise

@@ -12,16 +12,27 @@ from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.stream_listing import track_kinds
-from rtstream.rules.flv import flv_beginning
+from rtstream.rules.flv import TAG_HEAD, flv_beginning, tag_end
 
 SILENT_S = 1.0
 """A track without packets for this long may have been replaced by another one."""
+HELD_S = 5.0
+"""The bytes since the last packet of a track are kept for this long, because they may begin its replacement."""
 LOOK_S = 1.0
 TRY_AGAIN_S, LONGEST_TRY_S = 1.0, 60.0  # doubled each time
 
 
 class TracksChanged(Exception):
-    """The source has other tracks than when it was opened. The argument is the change as words for people."""
+    """The source has other tracks than when it was opened.
+
+    Args:
+        text: The change, as words for people.
+        replaced: Kind of a track that was replaced by another one, or empty.
+    """
+
+    def __init__(self, text: str, replaced: str = "") -> None:
+        super().__init__(text)
+        self.replaced = replaced
 
 
 class TrackWatch:
@@ -92,7 +103,7 @@ class TrackWatch:
 
     def _look(self, now: float) -> None:
         if self.buffer is not None:
-            self.buffer.fed(max(self._positions.values()))
+            self.buffer.fed(self._held(now))
         missing = [kind for kind in self._wanted if not self._sends(kind, now)]
         if not missing:
             return
@@ -101,6 +112,13 @@ class TrackWatch:
         for kind in missing:
             if kind in new:
                 self._try(kind, now)
+
+    def _held(self, now: float) -> int:
+        """Return the position before which no byte will be read again."""
+        if self._joining:
+            return -1
+        recent = [self._positions[index] for index, at in self.arrivals.items() if now - at < HELD_S]
+        return min(recent, default=max(self._positions.values()))
 
     def _sends(self, kind: str, now: float) -> bool:
         return any(now - self.arrivals[index] < SILENT_S for index, each in self._kinds.items() if each == kind)
@@ -122,22 +140,37 @@ class TrackWatch:
         for index, each in self._kinds.items():
             self._source.positions[each] = self._positions[index]
         present = kind in self._kinds.values()
-        return TracksChanged(f"the source sends another {kind} track" if present else f"the source now sends {kind}")
+        if present:
+            return TracksChanged(f"the source sends another {kind} track", kind)
+        return TracksChanged(f"the source now sends {kind}")
 
 
-def read_again(source: Source, media: SourceMedia, spec: RecorderSpec) -> Source:
-    """Open the demuxer of a source again at its newest bytes. Raises SourceFailed."""
+def read_again(source: Source, media: SourceMedia, spec: RecorderSpec, replaced: str = "") -> Source:
+    """Open the demuxer of a source again at its newest bytes.
+
+    Args:
+        source: The source.
+        media: The media that it carried until now.
+        spec: The stream.
+        replaced: Kind of the track that another one has replaced, or empty.
+
+    Raises:
+        SourceFailed: It cannot be opened.
+    """
     assert source.input is not None
     if source.input.buffer is None:
         return reopen(source, spec)
-    prefix = b""
+    prefix, start = b"", None
     if "flv" in source.container.format.name:
         video, audio = media.video, media.audio
         prefix = flv_beginning(
-            media.video_codec,
+            "" if replaced == "video" else media.video_codec,
             media.configuration or (b"" if video is None else video.codec_context.extradata or b""),
-            media.audio_codec,
+            "" if replaced == "audio" else media.audio_codec,
             media.audio_configuration or (b"" if audio is None else audio.codec_context.extradata or b""),
         )
-    source.input.buffer.rewind(prefix)
+        if replaced:  # read from behind its last packet, because FLV names the codec in each packet
+            last = source.positions.get(replaced, -1)
+            start = tag_end(last, source.input.buffer.kept(last, TAG_HEAD))
+    source.input.buffer.rewind(prefix, start)
     return reopen(source, spec)

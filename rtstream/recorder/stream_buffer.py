@@ -87,12 +87,26 @@ class StreamBuffer:
         while self._kept and self._begin + len(self._kept[0]) <= self._marks[0]:
             self._begin += len(self._kept.popleft())
 
-    def rewind(self, prefix: bytes) -> None:
-        """Begin again for another demuxer, with ``prefix`` and then the bytes since the last mark but one."""
+    def kept(self, position: int, size: int) -> bytes:
+        """Return at most ``size`` bytes from a position on; none if they are not kept any more."""
+        begin, found = self._begin, b""
+        for data in self._kept if position >= begin else ():
+            if begin + len(data) > position and len(found) < size:
+                found += data[max(0, position - begin) :][: size - len(found)]
+            begin += len(data)
+        return found
+
+    def rewind(self, prefix: bytes, start: int | None = None) -> None:
+        """Begin again for another demuxer, with ``prefix`` and then the bytes from a position on.
+
+        Args:
+            prefix: Bytes to read first.
+            start: The position. By default, the last mark but one.
+        """
         if self.starved:
             self._patience_s = min(2 * self._patience_s, LONGEST_STARVED_S)
         self.starved = False
-        self._at = max(self._begin, self._marks[0])
+        self._at = max(self._begin, self._marks[0] if start is None else start)
         self._prefix, self.base = prefix, self._at - len(prefix)
         self._watched = False
         self._marks = self._at, self._at

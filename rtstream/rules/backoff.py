@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 FIRST_S = 0.5
+STEADY_S = 5.0
+"""A connection that lasts this long resets the back-off."""
+BRIEF_S = 1.0
+"""The longest wait at the beginning of an interruption, after which a source is often back."""
+SHARE = 0.25
+"""The longest wait later, as a share of the duration of the interruption so far."""
 
 
 def delay(attempt: int, longest_s: float, luck: float) -> float:
@@ -18,3 +24,41 @@ def delay(attempt: int, longest_s: float, luck: float) -> float:
     """
     doubled = FIRST_S * 2.0 ** min(max(attempt, 1) - 1, 32)
     return min(longest_s, doubled) * (0.5 + 0.5 * luck)
+
+
+class ReconnectBackoff:
+    """Waits between the connections to a source. Times are monotonic seconds.
+
+    An interruption costs little more time than it lasts, because the wait is at most a second at first, and at most a
+    quarter of the interruption later.
+
+    Args:
+        now: The time of the first attempt.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.attempts = 0
+        """Failed attempts since the last connection that lasted."""
+        self._opened_at: float | None = None
+        self._lost_at = now
+
+    def opened(self, now: float) -> None:
+        """Note that media is read. Further calls for the same connection do nothing."""
+        if self._opened_at is None:
+            self._opened_at = now
+
+    def failed(self, now: float, longest_s: float, luck: float) -> float:
+        """Return the seconds to wait after a connection failed or ended.
+
+        Args:
+            now: The present time.
+            longest_s: Upper bound in seconds.
+            luck: A random number from 0 to 1.
+        """
+        opened_at, self._opened_at = self._opened_at, None
+        self.attempts += 1
+        if opened_at is not None:
+            self._lost_at = now
+            if now - opened_at >= STEADY_S:
+                self.attempts = 1
+        return delay(self.attempts, min(longest_s, max(BRIEF_S, SHARE * (now - self._lost_at))), luck)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 FLV_HEADER = b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)
 """Header of an FLV stream with video and audio."""
+TAG_HEAD = 11
+"""Bytes of the head of a tag."""
 _VIDEO, _AUDIO = 9, 8
 _FOURCC = {"hevc": b"hvc1", "av1": b"av01", "vp9": b"vp09"}
 
@@ -25,6 +27,21 @@ def flv_beginning(video_codec: str, video_configuration: bytes, audio_codec: str
     if audio_configuration and audio_codec == "aac":
         found += _tag(_AUDIO, b"\xaf\0" + audio_configuration)
     return found
+
+
+def tag_end(position: int, head: bytes) -> int | None:
+    """Return the position behind a tag.
+
+    Args:
+        position: Position of the tag.
+        head: Its first ``TAG_HEAD`` bytes.
+
+    Returns:
+        The position of the next tag, or None if this is not a tag of audio or video.
+    """
+    if len(head) < TAG_HEAD or head[0] & 0x1F not in (_AUDIO, _VIDEO):
+        return None
+    return position + TAG_HEAD + int.from_bytes(head[1:4], "big") + 4
 
 
 def flv_tag(kind: int, timestamp: int, body: bytes) -> bytes:

@@ -101,7 +101,8 @@ def check(
     last = max(last, int((stopped_at - LAST_S - source.epoch) * FPS))
     _check_frames(source, [n for n in source.frames if first <= n <= last], set(counts), numbering, result)
     _check_audio(source, recordings, placed, numbering.sent_at(first) + 5, stopped_at - LAST_S, result)
-    _check_promise(source, samples, sorted(counts), numbering, recordings, placed, result)
+    begun = [sample for sample in samples if sample.at > connected_at + FIRST_S]
+    _check_promise(source, begun, sorted(counts), numbering, recordings, placed, result)
     return result
 
 

@@ -15,8 +15,8 @@ import av
 import pytest
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
-from tests.rtstream.recorder.recorder_client import RecorderClient, recorder
-from tests.rtstream.recorder.recorder_sources import served, served_folder
+from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
+from tests.rtstream.recorder.recorder_sources import served, served_folder, video_file
 from tests.rtstream.recorder.test_source_media import programme
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
@@ -74,6 +74,32 @@ def test_a_track_that_begins_late_is_recorded_from_then_on(kind: int, tmp_path: 
     reasons = [reason for health in client.of(RecorderHealth) for reason in health.reasons]
     texts = {reason.text for reason in reasons if reason.code == "format_changed"}
     assert texts == {f"the source now sends {'video' if kind == 9 else 'audio'}, so a new recording began"}
+
+
+def barcodes(client: RecorderClient, recording: RecordingStarted) -> list[int]:
+    """The numbers of the recorded pictures."""
+    return [number for _, number in decoded(client.recorded(recording))]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("codecs", [("libx264", "libx265"), ("libx265", "libx264")], ids=["to-hevc", "to-h264"])
+def test_another_codec_in_flv_is_recorded_without_a_reconnect(codecs: tuple[str, str], tmp_path: Path) -> None:
+    before, after = (
+        video_file(tmp_path / f"{codec}.flv", codec, "aac", seconds=seconds, preset="ultrafast")
+        for codec, seconds in zip(codecs, (2, 6), strict=True)
+    )
+    parts = (before.read_bytes(), 2.0), (after.read_bytes()[13:], 6.0)
+    with served(*parts) as url, recorder(url, tmp_path) as client:
+        recording = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
+        client.stop()
+    shown = []
+    for each in (client.of(RecordingStarted)[0], recording):
+        with av.open(io.BytesIO(client.recorded(each)), "r") as container:
+            shown.append((container.streams.video[0].codec_context.name, len(container.streams.audio)))
+    assert shown == [({"libx264": "h264", "libx265": "hevc"}[codec], 1) for codec in codecs]
+    assert barcodes(client, recording)[0] < 30  # from its first group of pictures on
+    assert not reconnects(client)
 
 
 @pytest.mark.parametrize("live", [False, pytest.param(True, marks=pytest.mark.long)], ids=["ended", "live"])

@@ -79,3 +79,17 @@ def test_a_stream_without_packets_ends_but_not_while_it_is_opened(monkeypatch: p
     buffer.rewind(b"")
     assert buffer.read(1000)
     assert not buffer.starved
+
+
+def test_another_demuxer_begins_at_a_chosen_position_whose_bytes_are_kept() -> None:
+    buffer = StreamBuffer(io.BytesIO(DATA).read)
+    for _ in range(5):
+        buffer.read(100)
+    for position in (150, 250, 350):
+        buffer.fed(position)
+    assert buffer.kept(310, 150) == DATA[310:460]
+    assert buffer.kept(450, 100) == DATA[450:500]
+    assert buffer.kept(10, 100) == b""
+    buffer.rewind(b"head", 420)
+    assert buffer.read(100) == b"head"
+    assert buffer.read(100) == DATA[420:500]

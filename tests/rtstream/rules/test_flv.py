@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from rtstream.rules.flv import flv_beginning
+from rtstream.rules.flv import TAG_HEAD, flv_beginning, flv_tag, tag_end
 
 
 def test_a_demuxer_reads_the_middle_of_a_stream_behind_the_beginning(clip: Path) -> None:
@@ -29,3 +29,12 @@ def test_a_demuxer_reads_the_middle_of_a_stream_behind_the_beginning(clip: Path)
         assert [track.type for track in stream.streams] == ["video", "audio"]
         assert stream.streams.video[0].width == 320
         assert next(stream.decode(video=0)).width == 320
+
+
+def test_a_tag_ends_where_the_next_one_begins() -> None:
+    first, second = flv_tag(9, 0, b"picture"), flv_tag(8, 40, b"audio")
+    data = first + second
+    assert tag_end(0, data[:TAG_HEAD]) == len(first)
+    assert tag_end(len(first), data[len(first) :][:TAG_HEAD]) == len(data)
+    assert tag_end(0, data[: TAG_HEAD - 1]) is None
+    assert tag_end(0, flv_tag(18, 0, b"metadata")) is None
