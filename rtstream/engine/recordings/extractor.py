@@ -6,11 +6,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import anyio
+import anyio.to_thread
 
 from rtstream.errors import NotFound, Unavailable
 from rtstream.forkserver import context, end_with_parent
@@ -66,7 +68,9 @@ class Extractor:
             unharmed = False
             try:
                 with anyio.fail_after(TIMEOUT_S):
-                    found = await asyncio.wrap_future(worker.submit(fn, *args))
+                    # In a thread, because the first call waits until the fork server has imported its modules.
+                    submitted = await anyio.to_thread.run_sync(_submit, worker, partial(fn, *args))
+                    found = await asyncio.wrap_future(submitted)
                 unharmed = True
                 return found
             except BrokenProcessPool:
@@ -94,6 +98,10 @@ class Extractor:
 
 def _start() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=context(), initializer=_prepare)
+
+
+def _submit(worker: ProcessPoolExecutor, call: Callable[[], T]) -> Future[T]:
+    return worker.submit(call)
 
 
 def _end(worker: ProcessPoolExecutor) -> None:

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
+import anyio.from_thread
 import httpx
 import pytest
 
@@ -30,6 +32,30 @@ async def extractor() -> AsyncIterator[Extractor]:
     made = Extractor(1, waiting=3)
     yield made
     await made.aclose()
+
+
+async def test_the_engine_goes_on_while_a_media_process_is_slow_to_start(
+    extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = module.ProcessPoolExecutor.submit
+    starting, imported = anyio.Event(), threading.Event()
+    waits: list[bool] = []
+
+    def slow_submit(*args: Any) -> Any:
+        anyio.from_thread.run_sync(starting.set)
+        waits.append(imported.wait(5))  # a fork server that is still importing, which blocks its caller
+        return submit(*args)
+
+    monkeypatch.setattr(module.ProcessPoolExecutor, "submit", slow_submit)
+
+    async def other_work() -> None:
+        await starting.wait()
+        imported.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other_work)
+        assert await extractor.run(abs, -1) == 1
+    assert waits == [True]
 
 
 async def test_a_call_that_hangs_fails_alone(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
