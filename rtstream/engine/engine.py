@@ -291,7 +291,7 @@ class Engine:
         await self.evaluator.start()
         await self.indexes.resume()
         await self.transcripts.resume()
-        self.transcripts.analyse_gaps(tasks, self.footage)
+        self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps)
         await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
         self.search.start(tasks)
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")

@@ -99,6 +99,7 @@ class AlertState:
         journal: For an alert on the stream itself, the number of the newest journal entry that it has evaluated.
         spoken: Unix seconds of the end of the last speech.
         late_s: Seconds by which the last speech was behind live when it was stored.
+        heard_from: Unix seconds from which on silence counts. The time before is evaluated as a gap.
     """
 
     hits: int = 0
@@ -108,6 +109,7 @@ class AlertState:
     journal: int | None = None
     spoken: float | None = None
     late_s: float = 0.0
+    heard_from: float | None = None
 
     def to_json(self) -> JsonObject:
         """Return the state as a JSON object."""
@@ -125,6 +127,7 @@ class AlertState:
             journal=stored.get("journal"),
             spoken=stored.get("spoken"),
             late_s=float(stored.get("late_s") or 0.0),
+            heard_from=stored.get("heard_from"),
         )
 
     def after_entry(self, entry: JournalEvidence) -> AlertState:

@@ -171,3 +171,42 @@ class Arrivals:
     def cut(self) -> None:
         """Note that the recording has ended."""
         self._cut = True
+
+
+@dataclass(frozen=True)
+class SpeechMoment:
+    """A moment of a gap on which alerts about speech are evaluated: speech, or a silence that is long enough."""
+
+    start: float
+    end: float
+    silence_s: float | None = None
+    """Seconds of the silence, or None for speech."""
+
+
+def speech_moments(
+    spoken: float | None, speech: Iterable[Range], start: float, end: float, silent_s: float
+) -> list[SpeechMoment]:
+    """Return the moments of the gap [start, end), in order.
+
+    A silence counts once it has lasted for ``silent_s``. One that was long enough before the gap was noticed live, and
+    one that is long enough only after the gap is.
+
+    Args:
+        spoken: End of the last speech before the gap, or None if there was none.
+        speech: Start and end of each utterance in the gap.
+        start: Start of the gap.
+        end: End of the gap.
+        silent_s: Seconds of silence after which speech counts as stopped.
+    """
+    found: list[SpeechMoment] = []
+
+    def quiet_until(at: float) -> None:
+        if spoken is not None and at - spoken >= silent_s and start < spoken + silent_s <= end:
+            found.append(SpeechMoment(spoken, spoken + silent_s, at - spoken))
+
+    for begin, stop in sorted(speech):
+        quiet_until(begin)
+        found.append(SpeechMoment(begin, stop))
+        spoken = stop if spoken is None else max(spoken, stop)
+    quiet_until(end)
+    return found

@@ -66,7 +66,8 @@ _EVENTS = RowReader(EventRow, events)
 _ALERTS = RowReader(
     AlertRow, alerts, event_prompt=events.c.prompt, event_label=events.c.label, event_rule=events.c.rule
 )
-_LATE = scenes.c.gap_id.is_not(None)
+# Decisions about speech of a gap have no scene, but the number of the gap, negative.
+_LATE = scenes.c.gap_id.is_not(None) | (decisions.c.scene_id < 0)
 _DECISIONS = RowReader(DecisionRow, decisions, start=scenes.c.start, end=scenes.c.end, text=scenes.c.text, late=_LATE)
 
 
@@ -182,7 +183,7 @@ def add_decisions(conn: Connection, logged: Sequence[JsonObject]) -> None:
 
 def late_firings(conn: Connection, alert_ids: Sequence[str]) -> dict[str, int]:
     """Return how often alerts fired on late scenes, by id. Alerts that did not are missing."""
-    query = select(decisions.c.alert_id, func.count()).join(scenes, scenes.c.id == decisions.c.scene_id)
+    query = select(decisions.c.alert_id, func.count()).outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
     wanted = decisions.c.alert_id.in_(alert_ids) & (decisions.c.outcome == Outcome.FIRED) & _LATE
     return {alert_id: count for alert_id, count in conn.execute(query.where(wanted).group_by(decisions.c.alert_id))}
 

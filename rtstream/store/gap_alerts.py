@@ -11,7 +11,7 @@ from rtstream.rules.alert_policy import AlertState
 from rtstream.store import indexes
 from rtstream.store.gaps import GapRow
 from rtstream.store.indexes import SceneRow
-from rtstream.store.tables import alerts, gap_alerts, gaps, scenes
+from rtstream.store.tables import alerts, gap_alerts, gaps, scene_indexes, scenes
 
 LOOK_BACK_S = 3600.0
 """Seconds before a gap in which scenes are expected that are not evaluated yet."""
@@ -50,9 +50,28 @@ def begin(conn: Connection, index_id: str, states: Mapping[str, AlertState], at:
                 insert(conn, gap_id, alert_id, state)
 
 
+def begin_speech(conn: Connection, index_id: str, states: Mapping[str, AlertState], at: float) -> None:
+    """Store the states of alerts on speech for the gaps of transcripts that began before ``at``, unless they are.
+
+    Args:
+        conn: The connection.
+        index_id: Id of the index that the alerts are on. The gaps are those of its stream.
+        states: State of each alert, by its id.
+        at: Unix seconds.
+    """
+    stream_id = select(scene_indexes.c.stream_id).where(scene_indexes.c.id == index_id).scalar_subquery()
+    begun = select(gaps.c.id).where(gaps.c.index_id.is_(None), gaps.c.stream_id == stream_id, gaps.c.start <= at)
+    for gap_id in list(conn.execute(begun).scalars()):
+        for alert_id, state in states.items():
+            if get(conn, gap_id, alert_id) is None:
+                insert(conn, gap_id, alert_id, state)
+
+
 def exclude(conn: Connection, index_id: str, alert_id: str) -> None:
-    """Let an alert whose event has changed evaluate no gap of its index that exists."""
-    own = select(gaps.c.id).where(gaps.c.index_id == index_id)
+    """Let an alert whose event has changed evaluate no gap that exists."""
+    stream_id = select(scene_indexes.c.stream_id).where(scene_indexes.c.id == index_id).scalar_subquery()
+    of_speech = gaps.c.index_id.is_(None) & (gaps.c.stream_id == stream_id)
+    own = select(gaps.c.id).where((gaps.c.index_id == index_id) | of_speech)
     conn.execute(delete(gap_alerts).where(gap_alerts.c.alert_id == alert_id, gap_alerts.c.gap_id.in_(own)))
     for gap_id in list(conn.execute(own).scalars()):
         insert(conn, gap_id, alert_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
@@ -161,12 +161,19 @@ def add_skipped(
     insert(conn, stream_id=stream_id, engine=engine, start=start, end=end, reason=reason, now=now)
 
 
-def finish_until(conn: Connection, gap_id: int, end: float | None) -> None:
-    """Remove a gap of a transcript that is done up to ``end``, or store that if it has grown meanwhile."""
+def finish_until(
+    conn: Connection, gap_id: int, end: float | None, before: Callable[[Connection, GapRow], None]
+) -> None:
+    """Remove a gap of a transcript that is done up to ``end``, or store that if it has grown meanwhile.
+
+    ``before`` is called with a gap that is removed.
+    """
     found = get(conn, gap_id)
     if found is not None and found.end is not None and end is not None and found.end > end:
         reach(conn, gap_id, end)
     else:
+        if found is not None:
+            before(conn, found)
         remove(conn, [gap_id])
 
 
@@ -232,6 +239,11 @@ def of_transcript(conn: Connection, stream_id: str, engine: str) -> list[GapRow]
 def all_gaps(conn: Connection) -> list[GapRow]:
     """Return all gaps, oldest first."""
     return _GAPS.all(conn, _GAPS.select().order_by(gaps.c.start))
+
+
+def of_speech(conn: Connection) -> list[GapRow]:
+    """Return the gaps of all transcripts, oldest first."""
+    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id.is_(None)).order_by(gaps.c.start))
 
 
 def to_analyse(conn: Connection) -> list[GapRow]:

@@ -113,6 +113,17 @@ def heard_until(conn: Connection, stream_id: str, engine: str) -> float | None:
     return max([noted.heard_until, *live])
 
 
+def speech_of_gap(
+    conn: Connection, stream_id: str, engine: str, start: float, end: float
+) -> tuple[float | None, list[tuple[float, float]]]:
+    """Return the end of the last speech before a gap, and the start and end of each utterance in it."""
+    columns = (transcript_segments.c.start, transcript_segments.c.end)
+    of = (transcript_segments.c.stream_id == stream_id, transcript_segments.c.kind == SegmentKind.SPEECH)
+    before = select(columns[1]).where(*of, columns[0] < start).order_by(columns[0].desc()).limit(1)
+    within = select(*columns).where(*of, transcript_segments.c.engine == engine, columns[0] >= start, columns[0] < end)
+    return conn.execute(before).scalar(), [(row.start, row.end) for row in conn.execute(within)]
+
+
 def add(conn: Connection, **values: object) -> int:
     """Store a final segment or a gap. Returns its id, which is larger than all earlier ones."""
     key = conn.execute(transcript_segments.insert().values(**values)).inserted_primary_key

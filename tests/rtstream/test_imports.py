@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from rtstream.imports import LateModule
 def test_a_module_is_imported_at_its_first_use_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "late_example.py").write_text("value = [1]\ndef double(x): return 2 * x\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    late = LateModule("late_example")
+    late: Any = LateModule("late_example")
     assert "late_example" not in sys.modules
     assert late.double(4) == 8
     assert late.value is sys.modules["late_example"].value

@@ -46,7 +46,7 @@ class EvaluatedMoment:
     entry: JournalEvidence | None = None
     """The evaluated journal entry, or None if the moment is a scene or a silence."""
     gap_id: int = 0
-    """The gap of a scene that was looked at later, else 0."""
+    """The gap of a scene or of speech that was analysed later, else 0."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class FiringWriter:
         evaluated = [evaluation.alert for evaluation in evaluations if evaluation.alert.id in status]
         if evaluated and not moment.gap_id:
             states = {alert.id: alert.state for alert in evaluated}
-            gap_alerts.begin(conn, evaluated[0].index_id, states, moment.start)
+            begin = gap_alerts.begin if moment.scene_id else gap_alerts.begin_speech
+            begin(conn, evaluated[0].index_id, states, moment.start)
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
         fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
@@ -122,6 +123,8 @@ class FiringWriter:
         if not moment.gap_id:
             return rows.unevaluated(conn, [alert.id for alert in alerts], moment.scene_id)
         status = rows.unevaluated(conn, [alert.id for alert in alerts], 0)
+        if not moment.scene_id:  # of speech: evaluated in one transaction with the end of the gap
+            return status
         states = {alert_id: gap_alerts.get(conn, moment.gap_id, alert_id) for alert_id in status}
         return {
             alert_id: status[alert_id]
@@ -195,8 +198,20 @@ class Firings:
         """Store the evaluations of a moment. Raises DatabaseUnavailable."""
         sent = await self._db.write(self._writer.store, moment, evaluations)
         if sent is not None:
-            self._on_webhooks(sent)
-            self._journal.wake()
+            self.announce(sent)
+
+    def store_within(self, conn: Connection, moment: EvaluatedMoment, evaluations: Sequence[Evaluation]) -> list[str]:
+        """Store the evaluations of a moment in a transaction of the caller.
+
+        Returns:
+            The ids of the alerts that have a webhook to send. The caller announces them after the commit.
+        """
+        return self._writer.store(conn, moment, evaluations) or []
+
+    def announce(self, with_webhook: list[str]) -> None:
+        """Announce firings that are stored."""
+        self._on_webhooks(with_webhook)
+        self._journal.wake()
 
 
 def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> tuple[JsonObject, AlertState, bool]:
@@ -204,7 +219,7 @@ def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> 
     alert, result = evaluation.alert, evaluation.result
     decision = {
         "alert_id": alert.id,
-        "scene_id": moment.scene_id,
+        "scene_id": moment.scene_id or -moment.gap_id,
         "at": time.time(),
         "outcome": Outcome.FAILED if enabled and not evaluation.suppressed else Outcome.SUPPRESSED,
         "reason": evaluation.blocked,

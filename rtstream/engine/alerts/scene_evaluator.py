@@ -19,6 +19,7 @@ from rtstream.concurrency import every, log_failure
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.gap_evaluator import GapEvaluator
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
+from rtstream.engine.alerts.speech_gaps import SpeechGaps
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
 from rtstream.perception.protocols import ProviderError
@@ -82,6 +83,8 @@ class SceneEvaluator:
         self._firings = firings
         self._lanes: dict[tuple[str, Way], _Lane] = {}
         self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, firings)
+        self.speech_gaps = SpeechGaps(matcher, firings)
+        """Evaluates alerts on speech over gaps of transcripts."""
         self._gap_evaluator = GapEvaluator(
             db, firings, lambda alert: self._way(alert) is not None, self._late_evaluations
         )

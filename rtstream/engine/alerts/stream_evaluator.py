@@ -27,6 +27,8 @@ from rtstream.rules.detection import Connection as Connected
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
+from rtstream.store import gaps as gap_rows
+from rtstream.store import indexes as index_rows
 from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
 from rtstream.store.journal import Filter
@@ -112,11 +114,15 @@ class StreamEvaluator:
         """
         following = float("inf")
         now = time.time()
+        gaps = await self._db.read(_speech_gaps)
         for alert in alerts:
             condition = _rule(alert).conditions[0]
             if not isinstance(condition, Speech) or not alert.state.present:
                 continue
-            spoken = alert.state.spoken or 0.0
+            spoken = max(alert.state.spoken or 0.0, alert.state.heard_from or 0.0)
+            for start, end in gaps.get(alert.index_id, ()):
+                if start <= spoken + condition.for_s:  # the gap is evaluated once it is transcribed
+                    spoken = max(spoken, now if end is None else end)
             ended = self._heard(alert.id, spoken, now)
             delay_s = UTTERANCE_S + alert.state.late_s
             due = ended + condition.for_s + delay_s
@@ -147,6 +153,15 @@ def _alerts_on_streams(conn: Connection, stream_id: str | None = None) -> list[A
     found = rows.of_streams(conn, stream_id)
     found = [alert for alert in found if alert.state.journal is not None and concerns_stream(alert)]
     return sorted(found, key=lambda alert: alert.index_id)
+
+
+def _speech_gaps(conn: Connection) -> dict[str, list[tuple[float, float | None]]]:
+    """Return start and end of the gaps of transcripts that are not transcribed yet, by the indexes of their streams."""
+    found: dict[str, list[tuple[float, float | None]]] = {}
+    for gap in gap_rows.of_speech(conn):
+        for index in index_rows.of_stream(conn, gap.stream_id):
+            found.setdefault(index.id, []).append((gap.start, gap.end))
+    return found
 
 
 def _rule(alert: AlertRow) -> Rule:

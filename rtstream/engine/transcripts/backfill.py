@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from typing import Protocol
 
 import anyio
 from sqlalchemy import Connection
@@ -48,6 +49,18 @@ TOO_OLD = "the recording was older than a day before there was time to transcrib
 NOT_RECORDED = "transcription fell behind live, and this part is not in the recording"
 
 
+class GapListener(Protocol):
+    """Consumer of gaps that are transcribed."""
+
+    def evaluate(self, conn: Connection, gap: GapRow) -> None:
+        """Handle a gap in the transaction that removes it. The transaction may be tried again."""
+        ...
+
+    def announce(self) -> None:
+        """Announce the results of the last call of ``evaluate``, which are stored."""
+        ...
+
+
 class TranscriptBackfill:
     """Transcribes gaps.
 
@@ -55,12 +68,14 @@ class TranscriptBackfill:
         db: The database.
         footage: Reads recorded audio.
         runner: Runs the live transcripts, and the sessions for gaps.
+        listener: Consumer of gaps that are transcribed.
     """
 
-    def __init__(self, db: Database, footage: FootageReader, runner: TranscriptRunner) -> None:
+    def __init__(self, db: Database, footage: FootageReader, runner: TranscriptRunner, listener: GapListener) -> None:
         self._db = db
         self._footage = footage
         self._runner = runner
+        self._listener = listener
         self._failures: dict[int, int] = {}
         self._next_try: dict[int, float] = {}  # monotonic, while the engine fails
         self._began = time.monotonic()
@@ -73,7 +88,7 @@ class TranscriptBackfill:
                     gap, excess = await self._db.read(self._next)
                     for one in excess:
                         await self._give_up(one, one.end or one.reached, TOO_MANY)
-                        await self._runner.finish_gap(one.id, one.end)
+                        await self._finish(one)
                     if gap is not None:
                         await self._transcribe(gap)
                         continue
@@ -148,7 +163,12 @@ class TranscriptBackfill:
             await self._give_up(found or gap, gap.end or gap.reached, reason)
         self._failures.pop(gap.id, None)
         self._next_try.pop(gap.id, None)
-        await self._runner.finish_gap(gap.id, gap.end)
+        await self._finish(gap)
+
+    async def _finish(self, gap: GapRow) -> None:
+        """Remove a gap behind its results, and wait until both are stored."""
+        await self._runner.write_behind(lambda conn: rows.finish_until(conn, gap.id, gap.end, self._listener.evaluate))
+        self._listener.announce()
 
     async def _give_up(self, gap: GapRow, end: float, reason: str) -> None:
         """Count the rest of a gap before ``end`` as not transcribed."""

@@ -181,10 +181,10 @@ class TranscriptRunner:
         while await self._wait_for_audio(transcript):
             await self._session(transcript)
 
-    async def finish_gap(self, gap_id: int, end: float | None) -> None:
-        """Remove a gap that ended at ``end`` behind its results, and wait until both are stored."""
+    async def write_behind(self, write: Callable[[Connection], object]) -> None:
+        """Carry out a write behind all results so far, and wait until both are stored."""
         stored = anyio.Event()
-        while not self._queue.put(lambda conn: gap_rows.finish_until(conn, gap_id, end), stored.set):  # noqa: ASYNC110
+        while not self._queue.put(write, stored.set):  # noqa: ASYNC110
             await anyio.sleep(FULL_S)
         await stored.wait()
 

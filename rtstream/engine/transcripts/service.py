@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from rtstream.config import EngineConfig
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.subscriptions import Subscriptions
-from rtstream.engine.transcripts.backfill import TranscriptBackfill
+from rtstream.engine.transcripts.backfill import GapListener, TranscriptBackfill
 from rtstream.engine.transcripts.runner import TranscriptRunner
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.errors import InvalidRequest
@@ -70,9 +70,9 @@ class TranscriptService:
         self._record_audio: AudioSetting = config.record_audio
         self._set_audio = set_audio
 
-    def analyse_gaps(self, tasks: TaskGroup, footage: FootageReader) -> None:
-        """Transcribe the gaps of running transcripts from now on."""
-        tasks.start_soon(TranscriptBackfill(self._db, footage, self._runner).run)
+    def analyse_gaps(self, tasks: TaskGroup, footage: FootageReader, listener: GapListener) -> None:
+        """Transcribe the gaps of running transcripts from now on. ``listener`` handles those that are done."""
+        tasks.start_soon(TranscriptBackfill(self._db, footage, self._runner, listener).run)
 
     def engine(self, name: str | None, language: str | None = None) -> str:
         """Return the name of the engine that a requested name stands for.

@@ -192,3 +192,25 @@ def test_a_clock_that_is_set_back_is_not_something_that_arrived_before() -> None
 def test_gaps_that_have_not_ended_count_towards_the_limit(ended: int, open_ones: int, given_up: int) -> None:
     stretches = [Stretch(float(number)) for number in range(ended)] + [Stretch(None)] * open_ones
     assert [gap.end for gap in gaps.too_many(stretches)] == [float(number) for number in range(given_up)][::-1]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "speech", "wanted"),
+    [
+        (None, [], []),
+        (None, [(12, 13)], [(12, 13, None), (13, 18, 27)]),
+        (9, [], [(9, 14, 31)]),
+        (4, [], []),  # the silence was long enough before the gap
+        (5, [], []),
+        (5.1, [], [(5.1, 10.1, 34.9)]),
+        (9, [(14, 15)], [(9, 14, 5), (14, 15, None), (15, 20, 25)]),
+        (9, [(13.9, 15)], [(13.9, 15, None), (15, 20, 25)]),
+        (9, [(30, 35)], [(9, 14, 21), (30, 35, None), (35, 40, 5)]),
+        (9, [(11, 12), (10, 36)], [(10, 36, None), (11, 12, None)]),  # long enough only after the gap
+    ],
+)
+def test_the_moments_of_speech_and_silence_in_a_gap(
+    spoken: float | None, speech: list[tuple[float, float]], wanted: list[tuple[float, float, float | None]]
+) -> None:
+    found = gaps.speech_moments(spoken, speech, 10, 40, 5)
+    assert [(one.start, one.end, one.silence_s) for one in found] == wanted

@@ -104,12 +104,26 @@ class Listener:
     def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None: ...
 
 
+class GapListener:
+    """Alerts on speech over gaps: notes the gaps that end, and how often their end was announced."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[float, float | None]] = []
+        self.announced = 0
+
+    def evaluate(self, conn: Connection, gap: gaps.GapRow) -> None:
+        self.ended.append((gap.start, gap.end))
+
+    def announce(self) -> None:
+        self.announced += 1
+
+
 class Rig:
     """12 s of footage of a stream in two recordings, which end 20 s after ``start``."""
 
     def __init__(self, path: Path, db: Database, footage: FootageReader, start: float) -> None:
         self.path, self.db, self.footage, self.start = path, db, footage, start
-        self.provider, self.listener = Provider(), Listener()
+        self.provider, self.listener, self.gap_listener = Provider(), Listener(), GapListener()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[TranscriptRunner]:
@@ -120,7 +134,7 @@ class Rig:
             runner = TranscriptRunner(tasks, queue, journal, self.listener, lambda entry: None, 10.0)
             provider: Any = self.provider
             runner.start(RunningTranscript("rts-1", "Desk", "fake", provider, None, recorded=True, resuming=True))
-            tasks.start_soon(TranscriptBackfill(self.db, self.footage, runner).run)
+            tasks.start_soon(TranscriptBackfill(self.db, self.footage, runner, self.gap_listener).run)
             yield runner
             tasks.cancel_scope.cancel()
 
@@ -339,12 +353,12 @@ async def test_a_gap_that_grows_while_it_is_transcribed_keeps_its_rest(rig: Rig)
     def write(conn: Connection) -> list[gaps.GapRow]:
         end = rig.start + 5
         gaps.add_skipped(conn, "rts-1", "fake", rig.start + 3, end, GapReason.ENGINE_ENDED, time.time())
-        gaps.finish_until(conn, gap.id, gap.end)
+        gaps.finish_until(conn, gap.id, gap.end, lambda *_: None)
         return gaps.all_gaps(conn)
 
     (left,) = await rig.db.write(write)
     assert (left.reached, left.end) == (rig.start + 3, rig.start + 5)
-    await rig.db.write(gaps.finish_until, left.id, left.end)
+    await rig.db.write(gaps.finish_until, left.id, left.end, lambda *_: None)
     assert await rig.db.read(gaps.all_gaps) == []
 
 
@@ -355,7 +369,7 @@ async def test_a_failing_engine_is_tried_with_gaps_only_if_no_live_audio_shows_w
     async with rig.running() as runner:
         (live,) = runner.of_stream("rts-1")
         live.state, live.audio_at = TranscriptState.ERROR, time.monotonic() - audio_s_ago
-        found = TranscriptBackfill(rig.db, rig.footage, runner)
+        found = TranscriptBackfill(rig.db, rig.footage, runner, rig.gap_listener)
         await rig.db.write(
             lambda conn: gaps.insert(
                 conn,

@@ -1,0 +1,78 @@
+"""Evaluates alerts on speech over a gap of a transcript, once the gap is transcribed.
+
+An alert begins with the state that it had when the gap began, as with late scenes. The decisions and firings are
+written in the transaction that ends the gap, so each gap is evaluated once. Live, silence counts from the end of a gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
+from rtstream.engine.alerts.matcher import EventMatcher
+from rtstream.rules.detection import Facts, Rule, Speech
+from rtstream.rules.event_rules import rule_for_event
+from rtstream.rules.gaps import speech_moments
+from rtstream.store import alerts as rows
+from rtstream.store import gap_alerts
+from rtstream.store import transcripts as transcript_rows
+from rtstream.store.alerts import AlertRow
+from rtstream.store.gaps import GapRow
+
+
+class SpeechGaps:
+    """Evaluates the gaps of transcripts.
+
+    Args:
+        matcher: Decides events.
+        firings: Stores decisions and firings.
+    """
+
+    def __init__(self, matcher: EventMatcher, firings: Firings) -> None:
+        self._matcher = matcher
+        self._firings = firings
+        self._sent: list[str] = []
+
+    def evaluate(self, conn: Connection, gap: GapRow) -> None:
+        """Evaluate the alerts on speech of the gap's stream, in the transaction that removes the gap."""
+        self._sent = []
+        engines = [job.engine for job in transcript_rows.jobs(conn, gap.stream_id)]
+        if gap.end is None or gap.engine not in engines[:1]:  # of several transcripts, the oldest one counts
+            return
+        for alert in rows.of_streams(conn, gap.stream_id):
+            rule = rule_for_event(alert.event_prompt, alert.event_rule)
+            if rule is not None and isinstance(rule.conditions[0], Speech):
+                self._evaluate(conn, gap, gap.end, alert, rule, rule.conditions[0].for_s)
+
+    def announce(self) -> None:
+        """Announce the firings of the last call of ``evaluate``, after its transaction."""
+        self._firings.announce(self._sent)
+
+    def _evaluate(
+        self, conn: Connection, gap: GapRow, end: float, alert: AlertRow, rule: Rule, silent_s: float
+    ) -> None:
+        known = gap_alerts.get(conn, gap.id, alert.id)
+        if known is None:  # nothing was evaluated live since the gap began
+            gap_alerts.insert(conn, gap.id, alert.id, alert.state)
+            known = gap_alerts.get(conn, gap.id, alert.id)
+        if known is not None and known.state is not None:
+            spoken, speech = transcript_rows.speech_of_gap(conn, gap.stream_id, gap.engine, gap.start, end)
+            state = known.state
+            for moment in speech_moments(spoken if state.present else None, speech, gap.start, end, silent_s):
+                if moment.end <= alert.created_at:
+                    continue
+                silence_s = moment.silence_s
+                facts = Facts(speech=silence_s is None, silence_s=silence_s or 0.0)
+                evaluation = Evaluation(
+                    replace(alert, state=state), self._matcher.match_rule(rule, facts, state.present)
+                )
+                at = EvaluatedMoment(moment.start, moment.end, gap_id=gap.id)
+                self._sent += self._firings.store_within(conn, at, [evaluation])
+                after = gap_alerts.get(conn, gap.id, alert.id)
+                state = after.state if after is not None and after.state is not None else state
+        live = replace(alert.state, heard_from=max(end, alert.state.heard_from or 0.0))
+        rows.store_evaluations(
+            conn, [{"alert_id": alert.id, "judged_scene": alert.judged_scene, "state": live.to_json(), "fires": 0}]
+        )
