@@ -50,14 +50,14 @@ from rtstream.recorder.source_tracks import TracksChanged, TrackWatch, read_agai
 from rtstream.recorder.statistics import Statistics
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.rules.backoff import ReconnectBackoff
-from rtstream.rules.track_flow import TrackFlow
+from rtstream.rules.track_flow import LOOK_S, TrackFlow
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process is ended
 SPARSE_S = 120.0  # the same for sources that are read by the codec library, whose pictures may be minutes apart
-TICK_S = 2.5  # interval at which the recorder checks itself
+TICK_S = LOOK_S  # interval at which the recorder checks itself
 FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
 STATS_TICKS = 2  # interval between statistics
 STOP_WITHIN_S = 1.0

@@ -209,7 +209,7 @@ class RecordingSequence:
         )
 
     def _note_written(self, is_video: bool) -> None:
-        self._flows[is_video].fragments += 1
+        self._flows[is_video].note_fragment(time.monotonic())
 
     def _recording_failed(self, exc: Exception, retry_s: float) -> None:
         recording, self._recording = self._recording, None

@@ -9,7 +9,7 @@ from rtstream.messages import RecorderSpec, SetTaps
 from rtstream.recorder.source import Source
 from rtstream.recorder.source_health import SourceHealth
 from rtstream.rules.track_choice import parse_tracks
-from rtstream.rules.track_flow import PROMISE_S, Lack, TrackFlow, missing_track
+from rtstream.rules.track_flow import LOOK_S, PROMISE_S, Lack, TrackFlow, missing_track
 from rtstream.states import HealthCode
 
 
@@ -63,7 +63,7 @@ class TrackHealth:
     def _missing(self, kind: str, flow: TrackFlow, now: float) -> None:
         if kind in self._declared:
             text = f"the source declares a track of {kind} but has sent nothing of it"
-            lack = Lack(HealthCode.TRACK_SILENT, text) if now - self._opened > PROMISE_S else None
+            lack = Lack(HealthCode.TRACK_SILENT, text) if now + LOOK_S - self._opened > PROMISE_S else None
             self._health.problem(kind, lack)
             return
         lack = missing_track(kind, had=flow.received > 0)

@@ -10,8 +10,11 @@ from rtstream.states import HealthCode
 
 PROMISE_S = 10.0
 """A fragment of each wanted track is written at least this often, unless the source itself pauses for longer."""
+LOOK_S = 2.5
+"""Seconds between two looks. A silence that would be overdue before the next look is reported at once."""
 UNUSABLE_S = 2.0
 """Seconds of nothing but dropped packets after which the times of a track are unusable."""
+UNCERTAIN_S = 0.1
 BUCKET_S = 60.0
 BUCKETS = 10
 """The longest gap between packets counts for this many buckets."""
@@ -34,7 +37,6 @@ class Counts(NamedTuple):
     received: int
     stored: int
     keyframes: int
-    fragments: int
     unfit: int
 
 
@@ -81,12 +83,17 @@ class TrackFlow:
         self._first_keyframe = self.keyframes
         self._bucket_ends, self._longest = now + BUCKET_S, 0.0
 
+    def note_fragment(self, now: float) -> None:
+        """Count a written fragment with packets of the track."""
+        self.fragments += 1
+        self._written_at = now
+
     def drop(self, reason: str) -> None:
         """Count a packet that was not stored."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def _counts(self) -> Counts:
-        return Counts(self.received, self.stored, self.keyframes, self.fragments, self.dropped.get(TIMES, 0))
+        return Counts(self.received, self.stored, self.keyframes, self.dropped.get(TIMES, 0))
 
     @property
     def counts(self) -> JsonObject:
@@ -114,17 +121,17 @@ class TrackFlow:
             self._note_gap(now)
         if counts.stored > before.stored:
             self._stored_at = now
-        if counts.fragments > before.fragments:
-            self._written_at = now
         unfit = counts.unfit - before.unfit
         if now - self._stored_at > UNUSABLE_S and 2 * unfit > counts.received - before.received:
             text = f"the times of the source's {self.kind} do not fit together, so it cannot be stored"
             return Lack(HealthCode.TIMES_UNUSABLE, text)
         allowed_s = max(PROMISE_S, 2 * self.longest_gap_s(now))
+        # Its packets arrived before the last fragment was written, and were noticed at most one look later.
+        silent = now - self._arrived_at > allowed_s / 2 - UNCERTAIN_S
+        if silent and now + LOOK_S - self._written_at > allowed_s:
+            return Lack(HealthCode.TRACK_SILENT, f"the source sends no {self.kind} at present")
         if now - self._written_at <= allowed_s:
             return None
-        if now - self._arrived_at > allowed_s:
-            return Lack(HealthCode.TRACK_SILENT, f"the source sends no {self.kind} at present")
         if self.kind == "video" and counts.keyframes == self._first_keyframe and counts.stored == self._first_stored:
             text = "the source has sent no keyframe yet, and a recording can only begin with one"
             return Lack(HealthCode.NO_KEYFRAME, text)

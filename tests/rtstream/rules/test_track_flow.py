@@ -17,6 +17,7 @@ class Watched:
         self.flow = TrackFlow(kind, 0.0)
         self.now = 0.0
         self.code: HealthCode | str | None = None
+        self.codes: set[HealthCode | str | None] = set()
 
     def stored(self, until: float, every_s: float = 0.5) -> Watched:
         """Packets arrive, are added to a recording and written."""
@@ -29,7 +30,8 @@ class Watched:
             self.flow.received += 1
             self.flow.keyframes += stored and self.flow.kind == "video"
             self.flow.stored += stored
-            self.flow.fragments += fragments
+            if fragments:
+                self.flow.note_fragment(at)
             if dropped:
                 self.flow.drop(dropped)
         return self.look(until)
@@ -46,6 +48,7 @@ class Watched:
             self.now += TICK_S
             found = self.flow.look(self.now)
             self.code = found and found.code
+            self.codes.add(self.code)
         return self
 
 
@@ -60,9 +63,20 @@ def test_a_track_that_is_written_lacks_nothing() -> None:
 @pytest.mark.parametrize("kind", ["video", "audio"])
 def test_a_track_that_sends_nothing_is_silent_until_it_sends_again(kind: str) -> None:
     track = Watched(kind).stored(20.0)
-    assert track.look(30.0).code is None
-    assert track.look(32.5).code is HealthCode.TRACK_SILENT
+    assert track.look(27.5).code is None
+    assert track.look(30.0).code is HealthCode.TRACK_SILENT  # ten seconds after its last fragment
     assert track.stored(35.0).code is None
+
+
+@pytest.mark.parametrize("offset_s", [0.1, 0.9, 1.7, 2.4])
+def test_a_silent_track_is_reported_within_ten_seconds_whenever_it_ends(offset_s: float) -> None:
+    track = Watched("audio").stored(20.0 + offset_s, every_s=0.1)
+    assert track.look(20.0 + offset_s + 10.0).code is HealthCode.TRACK_SILENT
+
+
+@pytest.mark.parametrize("pause_s", [1.0, 3.0, 4.5, 5.0, 7.0])
+def test_regular_pauses_are_not_reported(pause_s: float) -> None:
+    assert Watched("audio").stored(200.0, every_s=pause_s).codes == {None}
 
 
 def test_a_track_that_usually_pauses_is_given_twice_its_longest_pause_for_ten_minutes() -> None:
