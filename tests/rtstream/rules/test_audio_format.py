@@ -72,3 +72,36 @@ def test_the_length_of_a_frame_and_its_media_are_not_part_of_its_format() -> Non
     frames = [int.from_bytes(bytes.fromhex(head), "big") for head in ("fff14c40213ffcde", "fff14c401a9ffc21")]
     assert frames[0] & MASKS["aac"] == frames[1] & MASKS["aac"]
     assert not any(mask & 0xFF for mask in MASKS.values())
+
+
+MPEG_RATES = {  # ISO/IEC 11172-3 and 13818-3: the rates of versions 1, 2 and 2.5, in the order of their numbers
+    3: (44100, 48000, 32000),
+    2: (22050, 24000, 16000),
+    0: (11025, 12000, 8000),
+}
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_every_version_rate_and_mode_of_mpeg_audio_is_read(version: int, layer: int) -> None:
+    for rate in range(4):
+        for mode in range(4):
+            head = bytes([0xFF, 0xE1 | version << 3 | layer << 1, 0x90 | rate << 2, mode << 6 | 0x04])
+            wanted = None
+            if version != 1 and rate != 3:
+                wanted = AudioFormat(MPEG_RATES[version][rate], 1 if mode == 3 else 2)
+            assert audio_format("mp3", head.ljust(HEADER_BYTES, b"\0")) == wanted
+
+
+@pytest.mark.parametrize("head", ["fee19004", "7fe19004", "ffc19004", "ff9b9004", "fff99004"])
+def test_what_is_no_header_of_mpeg_audio_is_none(head: str) -> None:
+    assert audio_format("mp3", bytes.fromhex(head.ljust(2 * HEADER_BYTES, "0"))) is None
+
+
+@pytest.mark.parametrize(("number", "channels"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 8)])
+def test_every_rate_and_number_of_channels_of_aac_is_read(number: int, channels: int) -> None:
+    rates = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+    for index in range(16):
+        head = bytes([0xFF, 0xF1, 0x40 | index << 2 | number >> 2, (number & 3) << 6])
+        wanted = AudioFormat(rates[index], channels) if index < len(rates) else None
+        assert audio_format("aac", head.ljust(HEADER_BYTES, b"\0")) == wanted

@@ -72,3 +72,9 @@ def test_an_attempt_that_was_planned_before_the_clock_was_set_back_is_made_at_on
 
 def test_the_first_attempt_is_made_at_once_whatever_the_clock_says() -> None:
     assert wait_s(4600.0, 1000.0, None) == 0.0
+
+
+def test_the_delays_are_those_that_are_documented() -> None:
+    minutes, hours = 60, 3600
+    documented = [2, 5, 15, 30, minutes, 2 * minutes, 5 * minutes, 10 * minutes, 20 * minutes, 30 * minutes]
+    assert list(DELAYS_S) == [*documented, hours, 2 * hours, 4 * hours, 8 * hours]

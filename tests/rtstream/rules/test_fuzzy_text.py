@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.fuzzy_text import find, fold
+from rtstream.rules.fuzzy_text import PhraseMatch, find, fold
 
 FOUND = [
     # as it stands; case, spacing, punctuation, accents, line breaks
@@ -172,3 +172,45 @@ def test_marks_before_the_first_letter_or_digit_do_not_count(mark: str) -> None:
 def test_letters_that_touch_a_number_are_a_word_anywhere_in_a_text(text: str) -> None:
     assert find("cm", fold(text)) is not None
     assert find("30", fold(text)) is not None
+
+
+@pytest.mark.parametrize(
+    ("phrase", "tolerated"),
+    [
+        ("reading reading", 1),  # 14 letters
+        ("readings reading", 2),  # 15
+        ("readings readings readings", 2),  # 24
+        ("readings readings greatness", 3),  # 25
+        ("readings readings readings readings readings", 3),  # 40
+    ],
+)
+def test_longer_phrases_tolerate_more_misread_letters_up_to_three(phrase: str, tolerated: int) -> None:
+    words = phrase.split()
+    for wrong in range(len(words) + 1):
+        text = " ".join(word[:3] + "x" + word[4:] if at < wrong else word for at, word in enumerate(words))
+        found = find(phrase, fold(text))
+        assert (found.misreads if found else None) == (wrong if wrong <= tolerated else None)
+
+
+@pytest.mark.parametrize(
+    ("misreads", "confidence"), [(0, 0.99), (1, 0.95), (2, 0.9), (3, 0.85), (4, 0.8), (6, 0.7), (7, 0.7), (50, 0.7)]
+)
+def test_each_misread_letter_costs_confidence(misreads: int, confidence: float) -> None:
+    assert PhraseMatch("line", misreads).confidence == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("gadrener", False),  # neighbours in the wrong order are two letters
+        ("gardner", True),  # a letter is missing within the word
+        ("ardener", False),  # the first letter is
+        ("gardene", False),  # the last one is
+        ("garxdener", True),  # a letter too many within the word
+        ("gardenerx", False),
+        ("xgardener", False),
+        ("garden3r", False),
+    ],
+)
+def test_a_letter_may_be_missing_or_too_many_within_a_long_word(text: str, found: bool) -> None:
+    assert (find("gardener", fold(text)) is not None) is found

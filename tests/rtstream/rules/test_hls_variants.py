@@ -89,3 +89,16 @@ def test_of_one_variant_with_several_codecs_of_audio_the_widely_played_one_is_le
 def test_a_media_playlist_stays_as_it_is() -> None:
     text = "#EXTM3U\n#EXTINF:4,\nhttp://h/1.ts\n"
     assert choose_variant(text, TrackWish()).text == text
+
+
+def test_it_is_known_whether_the_playlist_states_a_size() -> None:
+    def variant(more: str) -> str:
+        return master(f"#EXT-X-STREAM-INF:BANDWIDTH=100000{more}\nhttp://h/1")
+
+    assert choose_variant(variant(",RESOLUTION=1280x720"), TrackWish()).has_size
+    assert not choose_variant(variant(""), TrackWish()).has_size
+    assert not choose_variant(MEDIA, TrackWish()).has_size
+    assert not choose_variant("", TrackWish()).has_size
+
+
+MEDIA = "#EXTM3U\n#EXTINF:4,\n1.ts\n"

@@ -239,3 +239,12 @@ def test_a_segment_is_joined_with_those_that_continue_its_gop(kinds: list[tuple[
     ]
     assert [one.length for one in found] == [1000 * len(group) for group in groups]
     assert [one.end for one in found] == pytest.approx([group[-1].end for group in groups])
+
+
+@pytest.mark.parametrize(
+    ("second", "hole"), [(4.0, False), (4.04, False), (3.96, False), (9.0, True), (4.6, True), (3.4, True), (0.5, True)]
+)
+def test_a_segment_that_does_not_continue_the_last_one_is_marked_in_both_directions(second: float, hole: bool) -> None:
+    found = text([seg(0, offset=0), seg(second, offset=1000)], 0, 20)
+    assert ("#EXT-X-DISCONTINUITY" in found) is hole
+    assert found.count("#EXT-X-PROGRAM-DATE-TIME") == 1 + hole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtstream.errors import InvalidRequest
-from rtstream.rules.source_options import check_listening, invents_times, parse_ports, rtsp_transport
+from rtstream.rules.source_options import check_listening, invents_times, parse_ports, probing, rtsp_transport
 from rtstream.rules.source_urls import parse_source
 
 
@@ -101,3 +101,18 @@ def test_the_transport_of_rtsp_is_taken_from_the_query(query: str, split: tuple[
 @pytest.mark.parametrize(("code", "invents"), [(0xB3, False), (0xBA, False), (0xBB, False), (0xB2, True), (0x09, True)])
 def test_raw_video_invents_its_times_and_a_program_stream_does_not(code: int, invents: bool) -> None:
     assert invents_times(bytes([0, 0, 1, code, 0])) == invents
+
+
+@pytest.mark.parametrize(
+    ("schemes", "seconds"),
+    [
+        (("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt"), 3),
+        (("rtmp", "rtmps", "push"), 2),
+        (("file", "", "s"), 0),
+    ],
+)
+def test_opening_a_source_examines_a_few_seconds_of_media(schemes: tuple[str, ...], seconds: int) -> None:
+    for scheme in schemes:
+        options = probing(scheme)
+        assert options.get("analyzeduration", "0") == f"{seconds * 1_000_000}"
+        assert set(options) == ({"analyzeduration", "probesize"} if seconds else set())

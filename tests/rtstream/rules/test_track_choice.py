@@ -86,3 +86,14 @@ def test_the_wished_audio_then_the_default_then_the_usual_language_is_chosen(
     found = choose_audio(tracks, wish, lambda track: track, tracks[default - 1] if default else tracks[0])
     assert found is not None
     assert found.id == chosen
+
+
+@pytest.mark.parametrize(
+    ("audio", "chosen"), [(-1, "a2"), (0, "a2"), (1, "a1"), (2, "a2"), (3, "a3"), (4, "a2"), (99, "a2")]
+)
+def test_a_number_that_the_source_does_not_have_is_ignored(audio: int, chosen: str) -> None:
+    tracks = spoken("eng", "deu", "fra", default=2)
+    found = choose_audio(tracks, TrackWish(audio=audio), lambda track: track, tracks[1])
+    assert found is not None
+    assert found.id == chosen
+    assert choose_audio([], TrackWish(audio=audio), lambda track: track, None) is None
