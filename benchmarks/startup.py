@@ -1,20 +1,25 @@
-"""Time to the first response of ``rtstream-mcp`` over stdio, beside a bare ``MCPServer`` with one tool.
+"""Time to the first response of ``rtstream-mcp`` over stdio, beside a bare ``MCPServer``, and the start of the engine.
 
-``python -m benchmarks.startup [--runs 9]``. Both are started alternately, so that a busy machine slows both.
+``python -m benchmarks.startup [--runs 9] [--streams 16]``. The servers over stdio are started alternately, so that a
+busy machine slows both. The engine is started after it, its recorders and their fork server were killed.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks._options import parse
 
@@ -62,11 +67,100 @@ def first_answer(command: list[str], method: str, params: dict[str, Any], env: d
     return took, now.children_user + now.children_system - used.children_user - used.children_system
 
 
+KEY = "sk-benchmark-of-starts-0123456789"
+
+
+class KilledEngine:
+    """An engine on a folder of its own. ``kill`` ends it, its recorders and their fork server with SIGKILL."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        own = {"RTSTREAM_DATA_DIR": str(self.data), "RTSTREAM_API_KEY": KEY, "RTSTREAM_ALLOW_NETWORKS": "loopback"}
+        self._env = {**os.environ, **own, "RTSTREAM_LOCAL_VISION": "false"}
+        self._engine: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the engine, and do not wait for it."""
+        command = [sys.executable, "-m", "rtstream_mcp", "serve", "--port", "0"]
+        self._engine = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """End all its processes."""
+        if self._engine is not None:
+            self._engine.kill()
+            self._engine.wait()
+        for found in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if str(self.data) in found.read_text(errors="replace"):
+                    os.kill(int(found.parent.name), signal.SIGKILL)
+        (self.data / "engine.json").unlink(missing_ok=True)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the API, as soon as it can be reached."""
+        while True:
+            with suppress(OSError, ValueError):
+                url = urlsplit(json.loads((self.data / "engine.json").read_text())["url"])
+                connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+                connection.request(method, path, json.dumps(body) if body else None, {"x-access-token": KEY})
+                response = connection.getresponse()
+                content = json.loads(response.read())
+                assert response.status < 300, content
+                return content
+            time.sleep(0.01)
+
+    def recordings(self) -> dict[Path, float]:
+        """Unix seconds of the first sample of each recording."""
+        found: dict[Path, float] = {}
+        for path in (self.data / "media").glob("rts-*/rec-*/recording.log"):
+            with suppress(StopIteration, ValueError, KeyError):
+                line = next(iter(path.read_text(errors="replace").splitlines()))
+                found[path] = json.loads(line[9:])["started_at"]
+        return found
+
+
+def engine_starts(runs: int, streams: int) -> None:
+    """Start an engine with streams several times, and print the medians."""
+    from benchmarks.recording import source
+
+    with tempfile.TemporaryDirectory() as folder, source("rtsp") as url:
+        engine = KilledEngine(Path(folder))
+        engine.start()
+        try:
+            for number in range(streams):
+                engine.call("POST", "/rtstream", {"url": url, "name": f"camera {number}", "store": True})
+            rows: list[tuple[float, float, float, float]] = []
+            for _ in range(runs):
+                while len(known := set(engine.recordings())) < streams * (len(rows) + 1):
+                    time.sleep(0.05)
+                engine.kill()
+                began, clock = time.time(), time.monotonic()
+                engine.start()
+                engine.call("GET", "/health")
+                health = time.monotonic() - clock
+                engine.call("GET", "/rtstream")
+                listed = time.monotonic() - clock
+                while len(new := {path: at for path, at in engine.recordings().items() if path not in known}) < streams:
+                    time.sleep(0.05)
+                rows.append((health, listed, min(new.values()) - began, max(new.values()) - began))
+        finally:
+            engine.kill()
+    print(f"\n| Start with {streams} killed recorders | `/health` | list of streams | first recorded again | all |")
+    print("|---|---|---|---|---|")
+    for name, choose in (("median", statistics.median), ("longest", max)):
+        print(
+            f"| {name} of {runs} | "
+            + " | ".join(f"{choose(column):.2f} s" for column in zip(*rows, strict=True))
+            + " |"
+        )
+
+
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
-    runs = parse(parser, runs=1).runs
+    parser.add_argument("--streams", type=int, default=16)
+    options = parse(parser, runs=1, streams=2)
+    runs = options.runs
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
         bare.write_text(BARE)
@@ -84,6 +178,8 @@ def main() -> None:
                 bare_s, ours_s = (statistics.median(run[kind] for run in times[name]) for name in ("bare", "ours"))
                 cells += [f"{bare_s:.3f} s", f"{ours_s:.3f} s", f"{ours_s / bare_s:.2f}"]
             print(f"| {' | '.join(cells)} |")
+    if sys.platform == "linux":
+        engine_starts(runs, options.streams)
 
 
 if __name__ == "__main__":

@@ -96,4 +96,5 @@ def test_a_number_that_the_source_does_not_have_is_ignored(audio: int, chosen: s
     found = choose_audio(tracks, TrackWish(audio=audio), lambda track: track, tracks[1])
     assert found is not None
     assert found.id == chosen
-    assert choose_audio([], TrackWish(audio=audio), lambda track: track, None) is None
+    none: list[OfferedTrack] = []
+    assert choose_audio(none, TrackWish(audio=audio), lambda track: track, None) is None
