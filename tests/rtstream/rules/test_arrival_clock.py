@@ -84,3 +84,30 @@ def test_a_steady_source_that_reorders_is_shown_at_a_steady_rate() -> None:
 def test_pictures_without_a_count_are_shown_as_they_are_decoded() -> None:
     shown = ShownTimes()
     assert [shown.place(at, None, 0.04) for at in (1.0, 2.0)] == [(1.0, 1.0), (2.0, 2.0)]
+
+
+@pytest.mark.parametrize("unit", [1, 2])
+@pytest.mark.parametrize("group", [(1,), (2, 1), (3, 1, 2), (4, 2, 1, 3)])
+def test_the_step_of_the_picture_order_is_learnt_and_pictures_are_evenly_spaced(
+    group: tuple[int, ...], unit: int
+) -> None:
+    shown, interval_s = ShownTimes(step=8), 0.04
+    order = [0] + [at * len(group) + place for at in range(20) for place in group]
+    times = {
+        place: shown.place(NOW + number * interval_s, place * unit, interval_s)[1] for number, place in enumerate(order)
+    }
+    assert shown.step == unit
+    late = [times[place] for place in sorted(times)][8:]  # the step is known by then
+    steps = [later - earlier for earlier, later in pairwise(late)]
+    assert min(steps) == pytest.approx(interval_s, rel=0.3)
+    assert max(steps) == pytest.approx(interval_s, rel=0.3)
+
+
+def test_a_picture_order_that_begins_again_does_not_change_the_step() -> None:
+    shown = ShownTimes(step=2)
+    for number, count in enumerate([0, 2, 4, 6, 0, 2, 4, 0, 2]):
+        shown.place(NOW + number / 25, count, 0.04)
+        assert shown.step == 2
+    shown.place(NOW + 1, 4, 0.04)
+    shown.place(NOW + 1.04, 4, 0.04)  # the second field of a picture
+    assert shown.step == 2

@@ -214,3 +214,20 @@ def test_each_misread_letter_costs_confidence(misreads: int, confidence: float) 
 )
 def test_a_letter_may_be_missing_or_too_many_within_a_long_word(text: str, found: bool) -> None:
     assert (find("gardener", fold(text)) is not None) is found
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "misreads"),
+    [
+        ("memorial", "mernorial", 1),  # m as rn
+        ("mernorial", "memorial", 1),
+        ("memorial park garden", "mernorial park garden", 1),
+        ("memorial", "mernoxial", None),  # a digraph and a letter
+        ("memorial park garden", "mernoxial park garden", None),
+        ("memorial park garden", "mernorial park garxen", None),
+        ("ember", "ernber", None),  # too short a word
+    ],
+)
+def test_a_misread_digraph_is_the_only_misread_of_a_phrase(phrase: str, text: str, misreads: int | None) -> None:
+    found = find(phrase, fold(text))
+    assert (found.misreads if found else None) == misreads

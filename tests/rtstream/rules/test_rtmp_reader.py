@@ -83,3 +83,36 @@ def test_what_would_need_too_much_memory_or_cannot_be_read_is_refused(data: byte
     reader.feed(data)
     with pytest.raises(RtmpError):
         messages(reader)
+
+
+@pytest.mark.parametrize(
+    ("first", "delta", "second", "third"),
+    [
+        (1000, 0, 1000, 1000),
+        (0, 0xFFFFFE, 0xFFFFFE, 0x1FFFFFC),
+        (0xFFFFFFF0, 0x0F, 0xFFFFFFFF, 0x0E),
+        (0xFFFFFFF0, 0x10, 0, 0x10),
+        (0xFFFFFFFF, 1, 0, 1),
+        (0x7FFFFFFF, 1, 0x80000000, 0x80000001),
+    ],
+)
+def test_times_that_pass_32_bits_begin_again(first: int, delta: int, second: int, third: int) -> None:
+    reader = RtmpChunkReader(1000)
+    reader.feed(chunks(VIDEO, b"a", timestamp=first))
+    reader.feed(b"\x84" + delta.to_bytes(3, "big") + b"b" + b"\xc4" + b"c")
+    assert [one.timestamp for one in messages(reader)] == [first, second, third]
+
+
+def test_the_first_header_after_short_ones_states_its_own_time_again() -> None:
+    reader = RtmpChunkReader(1000)
+    reader.feed(chunks(VIDEO, b"a", timestamp=50) + b"\x84" + (7).to_bytes(3, "big") + b"b")
+    reader.feed(chunks(VIDEO, b"c", timestamp=20) + b"\xc4d")
+    assert [one.timestamp for one in messages(reader)] == [50, 57, 20, 20]
+
+
+@pytest.mark.parametrize("stream_id", [0, 1, 0x01020304, 0xFFFFFFFF])
+def test_kind_and_stream_of_a_message_stay_those_of_its_chunk_stream(stream_id: int) -> None:
+    reader = RtmpChunkReader(1000)
+    head = b"\x04" + bytes(3) + (1).to_bytes(3, "big") + bytes([VIDEO]) + stream_id.to_bytes(4, "little")
+    reader.feed(head + b"a" + b"\x84" + bytes(3) + b"b" + b"\xc4c")
+    assert [(one.kind, one.stream_id) for one in messages(reader)] == [(VIDEO, stream_id)] * 3

@@ -416,3 +416,17 @@ def test_a_picture_that_is_shown_much_later_than_it_is_decoded_has_the_time_of_b
     assert not is_stale(None, 10 * ticks, base)
     assert not is_stale(0, None, base)
     assert not is_stale(0, 10 * ticks, None)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "fits"),
+    [(0.0, True), (0.9, True), (0.99, True), (1.01, False), (1.5, False), (-0.99, True), (-1.5, False)],
+)
+def test_a_clock_that_is_off_by_more_than_a_second_is_noticed(late_s: float, fits: bool) -> None:
+    clock, now = WallClock(), NOW
+    at = 0.0
+    while at < 4:  # settles after two seconds
+        assert clock.observe(now + at, at, at)
+        at += 0.5
+    found = [clock.observe(now + at + late_s + later, at + later, at + later) for later in range(25)]
+    assert all(found) is fits

@@ -117,3 +117,13 @@ def test_another_connection_begins_without_a_debt_and_keeps_the_counts() -> None
     track.flow.connect(100.0)
     assert track.flow.look(105.0) is None
     assert track.flow.counts["received"] == 10
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_new_track_is_neither_still_nor_absent_and_has_counted_nothing(kind: str) -> None:
+    flow = TrackFlow(kind, 100.0)
+    assert (flow.still, flow.absent, flow.keyframes, flow.fragments) == (False, False, 0, 0)
+    assert flow.counts == {"received": 0, "stored": 0, "dropped": {}, "still": False}
+    flow.absent = True
+    flow.connect(200.0)
+    assert not flow.absent
