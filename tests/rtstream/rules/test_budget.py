@@ -74,3 +74,15 @@ def test_no_window_ever_holds_more_than_its_cap(
             assert Budget(per_hour, per_day, budget.spent).take(refusal.until) is None
         for window, cap in ((HOUR_S, per_hour), (DAY_S, per_day)):
             assert cap is None or sum(at > now - window for at in taken) <= cap
+
+
+def test_calls_are_counted_by_minute_and_those_of_a_restart_belong_to_theirs() -> None:
+    minute = int(AT // SLOT_S)
+    budget = Budget(spent=[(minute, 2), (minute - 3, 5)])
+    assert budget.take(AT) is None
+    assert budget.spent == [(minute - 3, 5), (minute, 3)]
+    assert budget.take((minute + 1) * SLOT_S) is None
+    assert budget.take((minute - 9) * SLOT_S) is None  # a clock that was set back adds to the newest minute
+    assert budget.spent == [(minute - 3, 5), (minute, 3), (minute + 1, 2)]
+    assert budget.used((minute + 1) * SLOT_S) == {"hour": 10, "day": 10}
+    assert budget.used((minute + 1) * SLOT_S + HOUR_S + 2 * SLOT_S) == {"hour": 0, "day": 10}

@@ -60,3 +60,20 @@ def test_only_mp4_has_fragments_of_a_known_length() -> None:
     assert fragment_s('#EXT-X-TARGETDURATION:999\n#EXT-X-MAP:URI="i"') == fragment_s('#EXT-X-MAP:URI="i"') == 20.0
     assert is_playlist(b"#EXTM3U8 x")
     assert not is_playlist(b"\xef\xbb\xbf#EXTM3U")
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        (["first.ts"], []),
+        (["#EXTINF:4,", "first.ts", "second.ts"], []),
+        (["#EXT-X-STREAM-INF:BANDWIDTH=1", "v.m3u8", "other.m3u8"], ["v.m3u8"]),
+        (["#EXT-X-STREAM-INF:BANDWIDTH=1", "", "# a comment", "v.m3u8"], ["v.m3u8"]),
+        (["#EXT-X-STREAM-INF:BANDWIDTH=1", "#EXTINF:4,", "v.m3u8"], ["v.m3u8"]),
+        (["#EXT-X-STREAM-INF:BANDWIDTH=1", "#EXT-X-STREAM-INF:BANDWIDTH=2", "v.m3u8", "w.m3u8"], ["v.m3u8"]),
+    ],
+)
+def test_only_the_address_after_a_variant_is_a_playlist(lines: list[str], named: list[str]) -> None:
+    found = filter_playlist("\n".join(["#EXTM3U", *lines]).encode(), BASE)
+    assert found.playlists == [f"http://a.example/deep/{name}" for name in named]
+    assert filter_playlist("\n".join(lines).encode(), BASE).playlists == found.playlists
