@@ -100,7 +100,7 @@ def holds_picture(packet: Packet, codec: str) -> bool:
     MPEG-TS keeps the name under which the stream was opened. The result is True for packets that cannot be examined.
     """
     kinds = [kind for kind, _ in units_of(packet, codec)]
-    return not kinds or any(kind in (1, 5) if codec == "h264" else kind <= 21 for kind in kinds)
+    return not kinds or any(kind in (1, 5) if codec == "h264" else 16 <= kind <= 21 for kind in kinds)
 
 
 def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:

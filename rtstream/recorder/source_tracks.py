@@ -99,7 +99,7 @@ class TrackWatch:
             raise self._changed("video" if "video" in self._kinds.values() else "audio")
         opener = self._source.input.io_open if self._source.input is not None else None
         if self._source.hls and opener is not None and opener.advance():
-            raise TracksChanged("the source sends another init segment")
+            raise TracksChanged("the source sends another init segment or other tracks")
 
     def _look(self, now: float) -> None:
         if self.buffer is not None:

@@ -10,9 +10,10 @@ from typing import Protocol
 from rtstream.errors import InvalidRequest
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.web import Resource, WebClient
-from rtstream.rules.hls_periods import period_of
+from rtstream.rules.hls_periods import discontinuities, ended_before, period_of
 from rtstream.rules.hls_playlist import MAX_BYTES, MAX_DEPTH, MAX_VARIANTS, filter_playlist, fragment_s, is_playlist
 from rtstream.rules.hls_variants import ChosenVariant
+from rtstream.rules.mpegts_tables import LEAST_BYTES, SYNC, described_tracks
 
 BEGINNING = 7  # bytes that tell a playlist from media
 SHORT_SEEK = 64 * 1024  # bytes that are read over instead of asked for again
@@ -160,6 +161,10 @@ class WebInput:
         self._failed: set[str] = set()  # addresses of variants
         self._begins: dict[str, int] = {}  # of the period that is read, by the URL of its playlist
         self._following: dict[str, int] = {}  # of the period that follows it
+        self._breaks: dict[str, tuple[str, int]] = {}  # playlist and number of segments that follow a discontinuity
+        self._media: set[str] = set()  # URLs of the media playlists
+        self._tracks: frozenset[tuple[int, int]] = frozenset()  # of the transport stream that is read
+        self._over = False  # whether the next segment begins another period
         self._depths = {url: 1}  # of the playlists that are known
         self._failures = 0
         self.fragment_s = 0.0
@@ -177,6 +182,7 @@ class WebInput:
             return False
         self._begins |= self._following
         self._following = {}
+        self._over, self._tracks = False, frozenset()
         self.first = self._open(self._url, {})
         return True
 
@@ -202,7 +208,7 @@ class WebInput:
         if self.first is not None:
             file, self.first = self.first, None
             return file
-        if self._failures >= MAX_FAILURES:
+        if self._failures >= MAX_FAILURES or (self._over and url not in self._depths):
             return io.BytesIO()
         try:
             file = self._open(url, options)
@@ -230,10 +236,25 @@ class WebInput:
         except BaseException:
             resource.close()
             raise
+        if first is None and not encrypted and self._depths.get(url) is None:
+            beginning = _tables(resource, beginning)
+            if self._changes(url, beginning):
+                resource.close()
+                return io.BytesIO()
         file = WebFile(self._client, url, resource, beginning, first)
         if encrypted:
             return DecryptedFile(file, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
         return file
+
+    def _changes(self, url: str, beginning: bytes) -> bool:
+        """Return whether a segment begins a period with other tracks, which needs another demuxer."""
+        tracks, before = described_tracks(beginning), self._tracks
+        if tracks and before and tracks != before and url in self._breaks and len(self._media) == 1:
+            playlist, number = self._breaks[url]
+            self._following[playlist], self._over = number, True
+            return True
+        self._tracks = tracks or before
+        return False
 
     def _playlist(self, url: str, resource: Resource, data: bytes) -> io.BytesIO:
         depth = self._depths.get(url)
@@ -261,6 +282,10 @@ class WebInput:
         if "#EXT-X-STREAM-INF" in filtered.text:
             self.variant = self._choose(filtered.text, self._failed)
             return io.BytesIO(self.variant.text.encode())
+        self._media.add(url)
+        if self._over and url in self._following:
+            return io.BytesIO(ended_before(filtered.text, self._following[url]).encode())
+        self._breaks = {each: (url, number) for each, number in discontinuities(filtered.text).items()}
         self.fragment_s = max(self.fragment_s, fragment_s(filtered.text))
         period = period_of(filtered.text, self._begins.get(url))
         if period.start is not None:  # a later period is not read with the init segment of this one
@@ -268,6 +293,13 @@ class WebInput:
         if period.following is not None:
             self._following[url] = period.following
         return io.BytesIO(period.text.encode())
+
+
+def _tables(resource: Resource, beginning: bytes) -> bytes:
+    """Read on until the tables of a transport stream are among the first bytes."""
+    while beginning.startswith(SYNC) and len(beginning) < LEAST_BYTES and (more := resource.read(32768)):
+        beginning += more
+    return beginning
 
 
 def _beginning(resource: Resource) -> bytes:

@@ -1,7 +1,7 @@
-"""Cuts a media playlist where its init segment changes (EXT-X-MAP; RFC 8216, 4.3.2.5).
+"""Cuts a media playlist where its init segment or its tracks change (EXT-X-MAP; RFC 8216, 4.3.2.5).
 
-The codec library uses the first init segment for the whole playlist. It therefore reads one period, the segments with
-the same init segment, and is then opened again for the next one.
+The codec library uses the first init segment, and the tracks of the first segment, for the whole playlist. It therefore
+reads one period, the segments with the same init segment and tracks, and is then opened again for the next one.
 """
 
 from __future__ import annotations
@@ -61,6 +61,23 @@ def period_of(text: str, begin: int | None) -> Period:
     if ended or following is not None:
         lines.append("#EXT-X-ENDLIST")
     return Period("\n".join(lines) + "\n", first.number, following)
+
+
+def discontinuities(text: str) -> dict[str, int]:
+    """Return the media sequence numbers of the segments of a filtered playlist that follow a discontinuity, by URL."""
+    if "#EXT-X-DISCONTINUITY\n" not in text:
+        return {}
+    segments, _ = _parsed(text)
+    return {one.lines[-1]: one.number for one in segments if "#EXT-X-DISCONTINUITY" in one.lines}
+
+
+def ended_before(text: str, number: int) -> str:
+    """Return a playlist that ends before the segment with a media sequence number."""
+    segments, headers = _parsed(text)
+    kept = [segment for segment in segments if segment.number < number]
+    first = kept[0].number if kept else number
+    lines = [*headers, f"#EXT-X-MEDIA-SEQUENCE:{first}", *(line for segment in kept for line in segment.lines)]
+    return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
 def _parsed(text: str) -> tuple[list[_Segment], list[str]]:

@@ -14,9 +14,10 @@ import av
 import numpy as np
 import pytest
 
-from rtstream.messages import AudioTaken, RecordingStarted, SegmentClosed
+from rtstream.messages import AudioTaken, RecorderHealth, RecordingStarted, SegmentClosed
 from tests.rtstream.recorder.hls_source import SEGMENT_S, HlsSource, hls_segments
 from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
+from tests.rtstream.recorder.recorder_sources import video_file
 
 RATE = 48_000
 PACKED_S = 2.0  # shorter segments of so few bytes are read ahead, across the tag of the next one
@@ -199,3 +200,28 @@ def test_a_discontinuity_ends_a_recording_and_loses_no_picture(clip: Path, tmp_p
     assert ended[-1] == 89  # the last picture of six segments of half a second
     assert began[0] == 0
     assert all(later - earlier == 1 for numbers in (ended, began) for earlier, later in pairwise(numbers))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("codecs", [("libx264", "libx265"), ("libx265", "libx264")], ids=["to-hevc", "to-h264"])
+def test_another_codec_behind_a_discontinuity_is_recorded_without_a_loss(
+    codecs: tuple[str, str], tmp_path: Path
+) -> None:
+    closed = {"libx264": {}, "libx265": {"x265_params": "open-gop=0:log-level=none"}}
+    clips = [video_file(tmp_path / f"{one}.mp4", one, "aac", 6, preset="ultrafast", **closed[one]) for one in codecs]
+    parts = [
+        hls_segments(path, tmp_path / path.stem, offset_s=offset)[1]
+        for path, offset in zip(clips, (0, 50), strict=True)
+    ]
+    source = HlsSource([*parts[0][:6], *parts[1]], [None] * (6 + len(parts[1])), breaks=(6,))
+    with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
+        second = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, 2, lambda segment: segment.recording_id == second.recording_id)
+        client.stop()
+    assert not [health for health in client.of(RecorderHealth) if health.state == "reconnecting"]
+    first, second = client.of(RecordingStarted)
+    ended = [number for _, number in decoded(client.recorded(first))]
+    began = [number for _, number in decoded(client.recorded(second))]
+    assert (ended[-1], began[0]) == (89, 0)
+    # At the stop, pictures on which others depend may have been written without them.
+    assert all(later - earlier == 1 for numbers in (ended, began[:-3]) for earlier, later in pairwise(numbers))

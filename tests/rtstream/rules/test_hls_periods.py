@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.hls_periods import period_of
+from rtstream.rules.hls_periods import discontinuities, ended_before, period_of
 
 
 def playlist(inits: str, first: int = 0, *, ended: bool = False) -> str:
@@ -69,3 +69,30 @@ def test_any_text_leads_to_a_period_that_ends_later_than_it_begins(text: str, be
     for playlist in (text, "#EXTINF\n#EXT-X-MAP\n#EXT-X-MAP\n" + text + "\nx.m4s"):
         following = period_of(playlist, begin).following
         assert following is None or following > (begin or 0)
+
+
+BROKEN = """#EXTM3U
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:7
+#EXTINF:2,
+http://cam/7.ts
+#EXT-X-DISCONTINUITY
+#EXTINF:2,
+http://cam/8.ts
+#EXTINF:2,
+http://cam/9.ts
+"""
+
+
+def test_segments_behind_a_discontinuity_are_found() -> None:
+    assert discontinuities(BROKEN) == {"http://cam/8.ts": 8}
+    assert discontinuities(BROKEN.replace("#EXT-X-DISCONTINUITY\n", "")) == {}
+
+
+def test_a_playlist_can_end_before_any_of_its_segments() -> None:
+    ended = ended_before(BROKEN, 8)
+    assert [line for line in ended.splitlines() if not line.startswith("#")] == ["http://cam/7.ts"]
+    assert "#EXT-X-MEDIA-SEQUENCE:7" in ended
+    assert ended.endswith("#EXT-X-ENDLIST\n")
+    assert "http" not in ended_before(BROKEN, 7)
+    assert "#EXT-X-MEDIA-SEQUENCE:5" in ended_before(BROKEN, 5)

@@ -1,0 +1,56 @@
+"""The tracks of a transport stream are those that its tables describe."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtstream.rules.mpegts_tables import LEAST_BYTES, PACKET, described_tracks
+
+H264, AAC = 0x1B, 0x0F
+
+
+def stream(clip: Path, audio: bool, **options: str) -> bytes:
+    """The beginning of ``clip`` as a transport stream."""
+    sink = io.BytesIO()
+    with av.open(str(clip)) as source, av.open(sink, "w", format="mpegts", options=options) as out:
+        streams = [*source.streams.video, *source.streams.audio[: int(audio)]]
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in streams}
+        for packet in source.demux(*streams):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    return sink.getvalue()
+
+
+def test_each_track_is_described_by_its_pid_and_type(clip: Path) -> None:
+    whole = stream(clip, True)
+    assert described_tracks(whole[:LEAST_BYTES]) == {(0x100, H264), (0x101, AAC)}
+    moved = stream(clip, False, mpegts_start_pid="400", mpegts_pmt_start_pid="4000", mpegts_service_id="7")
+    assert described_tracks(moved[:LEAST_BYTES]) == {(400, H264)}
+
+
+def test_tables_that_are_not_whole_describe_nothing(clip: Path) -> None:
+    whole = stream(clip, True)
+    begin = next(
+        at for at in range(0, len(whole), PACKET) if not int.from_bytes(whole[at + 1 : at + 3], "big") & 0x1FFF
+    )
+    assert described_tracks(whole[begin : begin + PACKET]) == frozenset()
+    assert described_tracks(whole[begin + 2 * PACKET :][: 4 * PACKET]) == frozenset()
+    assert described_tracks(whole[1:LEAST_BYTES]) == frozenset()
+    assert described_tracks(b"") == frozenset()
+
+
+@given(st.lists(st.binary(min_size=PACKET - 4, max_size=PACKET - 4), max_size=6), st.integers(0, 0x1FFF))
+def test_no_damage_breaks_the_reader(bodies: list[bytes], pid: int) -> None:
+    head = b"\x47" + (0x4000 | pid).to_bytes(2, "big") + b"\x10"
+    described_tracks(b"".join((b"\x47\x40\0\x10" if index % 2 else head) + body for index, body in enumerate(bodies)))
+
+
+@given(st.binary(max_size=LEAST_BYTES))
+def test_any_bytes_are_read(data: bytes) -> None:
+    described_tracks(data)
