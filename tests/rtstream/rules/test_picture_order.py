@@ -1,4 +1,4 @@
-"""No bytes of a stream make the reader of the picture order fail. Real streams are in test_picture_clock."""
+"""The picture order count is read from headers as the standards write them. Real streams are in test_picture_clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.picture_order import PictureOrder
+from rtstream.rules.picture_order import PictureOrder, Unit
 
 KINDS = st.sampled_from([1, 5, 7, 8, 19, 20, 21, 33, 34])
 
@@ -18,3 +18,270 @@ def test_damaged_units_are_ignored(codec: str, units: list[tuple[int, bytes]]) -
     for unit in units:
         count = order.count([unit])
         assert count is None or isinstance(count, int)
+
+
+class Writer:
+    """Writes the bits of a unit, and its bytes with emulation prevention."""
+
+    def __init__(self) -> None:
+        self.bits = ""
+
+    def u(self, count: int, value: int = 0) -> Writer:
+        self.bits += f"{value:0{count}b}" if count else ""
+        return self
+
+    def ue(self, *values: int) -> Writer:
+        for value in values:
+            code = f"{value + 1:b}"
+            self.bits += "0" * (len(code) - 1) + code
+        return self
+
+    def se(self, *values: int) -> Writer:
+        return self.ue(*(2 * value - 1 if value > 0 else -2 * value for value in values))
+
+    def unit(self, kind: int, *header: int) -> Unit:
+        bits = self.bits + "1"
+        bits += "0" * (-len(bits) % 8)
+        found, zeros = bytearray(), 0
+        for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
+            if zeros >= 2 and byte <= 3:
+                found.append(3)
+                zeros = 0
+            found.append(byte)
+            zeros = 0 if byte else zeros + 1
+        return kind, bytes(header) + bytes(found)
+
+
+HIGH = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
+SCALING = [None, [0] * 16, [1] * 16, [-8], [5, -13], None, [3, -11], [0] * 64]
+"""Deltas of the lists of a scaling matrix. One that reaches 0 ends, as -8 from 8."""
+
+
+def sequence(
+    profile: int = 77,
+    number: int = 0,
+    chroma: int = 1,
+    planes: bool = False,
+    scaling: list[list[int] | None] | None = None,
+    frame_bits: int = 4,
+    order: int = 0,
+    count_bits: int = 6,
+    frames_only: bool = True,
+) -> Unit:
+    out = Writer().u(8, profile).u(16, 0xC01E).ue(number)
+    if profile in HIGH:
+        out.ue(chroma)
+        if chroma == 3:
+            out.u(1, planes)
+        out.ue(0, 0).u(1).u(1, scaling is not None)
+        for one in scaling or []:
+            out.u(1, one is not None).se(*(one or []))
+    out.ue(frame_bits - 4, order)
+    if order == 0:
+        out.ue(count_bits - 4)
+    return out.ue(3).u(1).ue(39, 29).u(1, frames_only).u(1, 1).unit(7, 0x67)
+
+
+def picture_set(number: int = 0, sequence: int = 0) -> Unit:
+    return Writer().ue(number, sequence).u(8, 0xA5).unit(8, 0x68)
+
+
+def picture(
+    low: int,
+    idr: bool = False,
+    refers: bool = True,
+    number: int = 0,
+    planes: bool = False,
+    frame_bits: int = 4,
+    count_bits: int = 6,
+    frames_only: bool = True,
+    field: bool = False,
+) -> Unit:
+    out = Writer().ue(0, 7, number).u(2 * planes, 2 * planes).u(frame_bits, 5)
+    if not frames_only:
+        out.u(1, field)
+        if field:
+            out.u(1, 0)
+    if idr:
+        out.ue(9)
+    kind = 5 if idr else 1
+    return out.u(count_bits, low).u(24, 0xFFFFFF).unit(kind, (3 if refers else 0) << 5 | kind)
+
+
+def counts(codec: str, *pictures: list[Unit] | Unit) -> list[int | None]:
+    order = PictureOrder(codec)
+    return [order.count(units if isinstance(units, list) else [units]) for units in pictures]
+
+
+@pytest.mark.parametrize("profile", [66, 77, 88, 111, 99, 101, *HIGH])
+def test_the_count_of_h264_is_found_in_every_profile(profile: int) -> None:
+    sets = [sequence(profile), picture_set()]
+    assert counts("h264", [*sets, picture(0, idr=True)], picture(4), picture(2, refers=False)) == [0, 4, 2]
+
+
+@pytest.mark.parametrize("chroma", [0, 1, 2, 3])
+@pytest.mark.parametrize("planes", [False, True])
+@pytest.mark.parametrize("matrix", [False, True])
+def test_planes_and_scaling_lists_of_h264_are_passed_over(chroma: int, planes: bool, matrix: bool) -> None:
+    planes = planes and chroma == 3
+    lists = [*SCALING, None, [1] * 64, [-8], None][: 12 if chroma == 3 else 8] if matrix else None
+    sets = [sequence(100, chroma=chroma, planes=planes, scaling=lists), picture_set()]
+    first, second = picture(0, idr=True, planes=planes), picture(6, planes=planes)
+    assert counts("h264", [*sets, first], second) == [0, 6]
+
+
+@given(
+    frame_bits=st.integers(4, 16),
+    count_bits=st.integers(4, 16),
+    frames_only=st.booleans(),
+    field=st.booleans(),
+    number=st.integers(0, 31),
+    of=st.integers(0, 255),
+)
+def test_the_sizes_in_the_parameter_sets_place_the_count(
+    frame_bits: int, count_bits: int, frames_only: bool, field: bool, number: int, of: int
+) -> None:
+    layout = {"frame_bits": frame_bits, "count_bits": count_bits, "frames_only": frames_only}
+    other = [sequence(number=(number + 1) % 32, count_bits=9), picture_set((of + 1) % 256, (number + 1) % 32)]
+    sets = [*other, sequence(number=number, **layout), picture_set(of, number)]
+    ours = {**layout, "number": of, "field": field and not frames_only}
+    found = counts("h264", [*sets, picture(0, idr=True, **ours)], picture(6, **ours), picture(3, refers=False, **ours))
+    assert found == [0, 6, 3]
+
+
+def test_pictures_in_the_order_of_decoding_have_no_count() -> None:
+    for order in (1, 2):
+        sets = [sequence(order=order), picture_set()] if order == 2 else [sequence(order=2), picture_set()]
+        assert counts("h264", [*sets, picture(0, idr=True)], picture(2)) == [None, None]
+    assert counts("vp9", [sequence(), picture_set(), picture(0, idr=True)]) == [None]
+    assert counts("h264", [picture_set(), picture(0, idr=True)]) == [None]
+    assert counts("h264", [sequence(), picture(0, idr=True)]) == [None]
+
+
+@pytest.mark.parametrize("bits", [4, 6])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_count_continues_beyond_its_bits_in_both_directions(codec: str, bits: int) -> None:
+    span = 1 << bits
+    shown = [0, *(group + place for group in range(0, 5 * span, 4) for place in (4, 2, 1, 3))]
+    if codec == "h264":
+        sets = [sequence(count_bits=bits), picture_set()]
+        made = [picture(at % span, idr=not at, refers=at % 4 == 0, count_bits=bits) for at in shown]
+    else:
+        sets = [hevc_sequence(count_bits=bits), hevc_picture_set()]
+        made = [hevc_picture(at % span, 19 if not at else 1 if at % 4 == 0 else 0, count_bits=bits) for at in shown]
+    assert counts(codec, [*sets, made[0]], *made[1:]) == shown
+
+
+def test_an_idr_picture_begins_again_and_may_have_a_count_of_its_own() -> None:
+    sets = [sequence(), picture_set()]
+    found = counts("h264", [*sets, picture(1, idr=True)], picture(5), picture(9), picture(1, idr=True), picture(3))
+    assert found == [0, 4, 8, 0, 2]
+
+
+@pytest.mark.parametrize(("step", "wanted"), [(31, 31), (32, -32), (33, -31), (63, -1)])
+def test_half_the_range_ahead_is_behind(step: int, wanted: int) -> None:
+    found = counts("h264", [sequence(), picture_set(), picture(0, idr=True)], picture(step, refers=False))
+    assert found == [0, wanted]
+
+
+def hevc_sequence(
+    number: int = 0,
+    layers: list[tuple[int, int]] | None = None,
+    chroma: int = 1,
+    planes: bool = False,
+    window: bool = False,
+    count_bits: int = 6,
+) -> Unit:
+    layers = layers or []
+    out = Writer().u(4, 0xF).u(3, len(layers)).u(1, 1).u(88, 0x5A5A << 60).u(8, 93)
+    for profile, level in layers:
+        out.u(1, profile).u(1, level)
+    out.u(2 * (8 - len(layers)) if layers else 0)
+    for profile, level in layers:
+        out.u(88 * profile, (1 << 88 * profile) - 1).u(8 * level, (1 << 8 * level) - 1)
+    out.ue(number, chroma)
+    if chroma == 3:
+        out.u(1, planes)
+    out.ue(640, 480).u(1, window)
+    if window:
+        out.ue(0, 3, 1, 2)
+    return out.ue(0, 0, count_bits - 4).u(16, 0xFFFF).unit(33, 0x42, 1)
+
+
+def hevc_picture_set(number: int = 0, sequence: int = 0, output: bool = False, extra: int = 0) -> Unit:
+    return Writer().ue(number, sequence).u(1, 1).u(1, output).u(3, extra).u(8, 0xA5).unit(34, 0x44, 1)
+
+
+def hevc_picture(
+    low: int,
+    kind: int = 1,
+    number: int = 0,
+    output: bool = False,
+    extra: int = 0,
+    planes: bool = False,
+    count_bits: int = 6,
+    layer: int = 0,
+) -> Unit:
+    out = Writer().u(1, 1)
+    if 16 <= kind <= 23:
+        out.u(1, 1)
+    out.ue(number).u(extra, (1 << extra) - 1).ue(2).u(int(output), int(output)).u(2 * planes, planes)
+    if kind not in (19, 20):
+        out.u(count_bits, low)
+    return out.u(24, 0xFFFFFF).unit(kind, kind << 1, layer + 1)
+
+
+@pytest.mark.parametrize(
+    "layers", [[], [(1, 1)], [(0, 0)], [(1, 0), (0, 1)], [(0, 1)] * 3, [(1, 1)] * 6, [(1, 0)] * 7], ids=str
+)
+@pytest.mark.parametrize(("chroma", "planes"), [(0, False), (1, False), (3, False), (3, True)])
+@pytest.mark.parametrize("window", [False, True])
+def test_layers_planes_and_windows_of_h265_are_passed_over(
+    layers: list[tuple[int, int]], chroma: int, planes: bool, window: bool
+) -> None:
+    sets = [hevc_sequence(0, layers, chroma, planes, window), hevc_picture_set()]
+    first, second = hevc_picture(0, 19, planes=planes), hevc_picture(6, planes=planes)
+    assert counts("hevc", [*sets, first], second, hevc_picture(3, 0, planes=planes)) == [0, 6, 3]
+
+
+@given(
+    number=st.integers(0, 15),
+    of=st.integers(0, 63),
+    output=st.booleans(),
+    extra=st.integers(0, 7),
+    count_bits=st.integers(4, 16),
+    kind=st.sampled_from([16, 17, 18, 19, 20, 21]),
+)
+def test_the_flags_of_h265_place_the_count(
+    number: int, of: int, output: bool, extra: int, count_bits: int, kind: int
+) -> None:
+    sets = [
+        hevc_sequence(number, count_bits=count_bits),
+        hevc_picture_set(of, number, output, extra),
+    ]
+    ours = {"number": of, "output": output, "extra": extra, "count_bits": count_bits}
+    found = counts(
+        "hevc", [*sets, hevc_picture(0, 20, **ours)], hevc_picture(5, kind, **ours), hevc_picture(7, 1, **ours)
+    )
+    assert found == ([0, 0, 7] if kind in (19, 20) else [0, 5, 7])
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "refers"),
+    [
+        *[(kind, 0, kind % 2 == 1) for kind in range(6)],
+        *[(kind, 0, False) for kind in (6, 7, 8, 9)],
+        (10, 0, False),
+        (14, 0, False),
+        (11, 0, True),
+        (21, 0, True),
+        *[(kind, layer, False) for kind in (1, 0, 3) for layer in (1, 2, 6)],
+    ],
+)
+def test_only_pictures_of_the_lowest_layer_that_others_refer_to_move_the_count(
+    kind: int, layer: int, refers: bool
+) -> None:
+    sets = [hevc_sequence(), hevc_picture_set()]
+    # From 24, the lower bits 50 are 50, and from 0 they are -14.
+    found = counts("hevc", [*sets, hevc_picture(0, 19)], hevc_picture(24, kind, layer=layer), hevc_picture(50))
+    assert found == [0, 24, 50 if refers else -14]
