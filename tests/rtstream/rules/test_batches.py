@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -106,3 +107,43 @@ def test_words_outside_of_batches_are_found_once_and_divided_where_one_is_inside
     assert [word for run in runs for word in run] == [word for word in words if not inside(word)]
     assert all(int(after.text) == int(before.text) + 1 for run in runs for before, after in pairwise(run))
     assert all(inside(words[int(run[0].text) - 1]) for run in runs[1:])
+
+
+@pytest.mark.parametrize(
+    ("values", "segmenter", "value"),
+    [
+        (None, "word", 10),
+        ({}, "word", 10),
+        ({"segmenter": ""}, "word", 10),
+        ({"segmenter": "word"}, "word", 10),
+        ({"segmenter": "sentence"}, "sentence", 1),
+        ({"segmenter": "time"}, "time", 10),
+        ({"segmentation_value": 7}, "word", 7),
+        ({"segmenter": "sentence", "segmentation_value": 3.0}, "sentence", 3),
+        *[({"segmenter": kind, "segmentation_value": 1}, kind, 1) for kind in ("word", "sentence", "time")],
+        *[({"segmenter": kind, "segmentation_value": 5000}, kind, 5000) for kind in ("word", "sentence")],
+        ({"segmenter": "time", "segmentation_value": 1.5}, "time", 1.5),
+        ({"segmenter": "time", "segmentation_value": 3600}, "time", 3600),
+    ],
+)
+def test_defaults_and_borders_of_a_batch(values: dict[str, Any] | None, segmenter: str, value: float) -> None:
+    assert config(values) == {"segmenter": segmenter, "segmentation_value": value}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *[{"segmenter": kind, "segmentation_value": 0} for kind in ("word", "sentence", "time")],
+        *[{"segmenter": kind, "segmentation_value": 0.99} for kind in ("word", "sentence", "time")],
+        *[{"segmenter": kind, "segmentation_value": 5001} for kind in ("word", "sentence", "time")],
+        {"segmenter": "time", "segmentation_value": 3600.1},
+        {"segmenter": "word", "segmentation_value": 1.5},
+        {"segmentation_value": True},
+        {"segmentation_value": math.inf},
+        {"segmentation_value": "10"},
+        {"segmenter": "page"},
+    ],
+)
+def test_a_batch_beyond_a_border_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"batch"):
+        config(values)

@@ -98,3 +98,12 @@ def test_a_number_that_the_source_does_not_have_is_ignored(audio: int, chosen: s
     assert found.id == chosen
     none: list[OfferedTrack] = []
     assert choose_audio(none, TrackWish(audio=audio), lambda track: track, None) is None
+
+
+def test_what_a_source_does_not_state_of_a_track_counts_as_nothing() -> None:
+    bare = OfferedTrack("v1", "video")
+    assert (bare.width, bare.height, bare.bit_rate, bare.is_default, bare.chosen) == (0, 0, 0, False, False)
+    assert TrackWish() == TrackWish(video=0, audio=0, language="", max_height=0, usual_language="")
+    least = OfferedTrack("v2", "video", width=1, height=1)
+    found = choose_video([bare, least], TrackWish(), lambda track: track)
+    assert found is least
