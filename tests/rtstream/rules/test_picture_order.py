@@ -30,14 +30,14 @@ class Writer:
         self.bits += f"{value:0{count}b}" if count else ""
         return self
 
-    def ue(self, *values: int) -> Writer:
+    def golomb(self, *values: int) -> Writer:
         for value in values:
             code = f"{value + 1:b}"
             self.bits += "0" * (len(code) - 1) + code
         return self
 
-    def se(self, *values: int) -> Writer:
-        return self.ue(*(2 * value - 1 if value > 0 else -2 * value for value in values))
+    def signed(self, *values: int) -> Writer:
+        return self.golomb(*(2 * value - 1 if value > 0 else -2 * value for value in values))
 
     def unit(self, kind: int, *header: int) -> Unit:
         bits = self.bits + "1"
@@ -68,22 +68,22 @@ def sequence(
     count_bits: int = 6,
     frames_only: bool = True,
 ) -> Unit:
-    out = Writer().u(8, profile).u(16, 0xC01E).ue(number)
+    out = Writer().u(8, profile).u(16, 0xC01E).golomb(number)
     if profile in HIGH:
-        out.ue(chroma)
+        out.golomb(chroma)
         if chroma == 3:
             out.u(1, planes)
-        out.ue(0, 0).u(1).u(1, scaling is not None)
+        out.golomb(0, 0).u(1).u(1, scaling is not None)
         for one in scaling or []:
-            out.u(1, one is not None).se(*(one or []))
-    out.ue(frame_bits - 4, order)
+            out.u(1, one is not None).signed(*(one or []))
+    out.golomb(frame_bits - 4, order)
     if order == 0:
-        out.ue(count_bits - 4)
-    return out.ue(3).u(1).ue(39, 29).u(1, frames_only).u(1, 1).unit(7, 0x67)
+        out.golomb(count_bits - 4)
+    return out.golomb(3).u(1).golomb(39, 29).u(1, frames_only).u(1, 1).unit(7, 0x67)
 
 
 def picture_set(number: int = 0, sequence: int = 0) -> Unit:
-    return Writer().ue(number, sequence).u(8, 0xA5).unit(8, 0x68)
+    return Writer().golomb(number, sequence).u(8, 0xA5).unit(8, 0x68)
 
 
 def picture(
@@ -97,13 +97,13 @@ def picture(
     frames_only: bool = True,
     field: bool = False,
 ) -> Unit:
-    out = Writer().ue(0, 7, number).u(2 * planes, 2 * planes).u(frame_bits, 5)
+    out = Writer().golomb(0, 7, number).u(2 * planes, 2 * planes).u(frame_bits, 5)
     if not frames_only:
         out.u(1, field)
         if field:
             out.u(1, 0)
     if idr:
-        out.ue(9)
+        out.golomb(9)
     kind = 5 if idr else 1
     return out.u(count_bits, low).u(24, 0xFFFFFF).unit(kind, (3 if refers else 0) << 5 | kind)
 
@@ -199,17 +199,17 @@ def hevc_sequence(
     out.u(2 * (8 - len(layers)) if layers else 0)
     for profile, level in layers:
         out.u(88 * profile, (1 << 88 * profile) - 1).u(8 * level, (1 << 8 * level) - 1)
-    out.ue(number, chroma)
+    out.golomb(number, chroma)
     if chroma == 3:
         out.u(1, planes)
-    out.ue(640, 480).u(1, window)
+    out.golomb(640, 480).u(1, window)
     if window:
-        out.ue(0, 3, 1, 2)
-    return out.ue(0, 0, count_bits - 4).u(16, 0xFFFF).unit(33, 0x42, 1)
+        out.golomb(0, 3, 1, 2)
+    return out.golomb(0, 0, count_bits - 4).u(16, 0xFFFF).unit(33, 0x42, 1)
 
 
 def hevc_picture_set(number: int = 0, sequence: int = 0, output: bool = False, extra: int = 0) -> Unit:
-    return Writer().ue(number, sequence).u(1, 1).u(1, output).u(3, extra).u(8, 0xA5).unit(34, 0x44, 1)
+    return Writer().golomb(number, sequence).u(1, 1).u(1, output).u(3, extra).u(8, 0xA5).unit(34, 0x44, 1)
 
 
 def hevc_picture(
@@ -225,7 +225,7 @@ def hevc_picture(
     out = Writer().u(1, 1)
     if 16 <= kind <= 23:
         out.u(1, 1)
-    out.ue(number).u(extra, (1 << extra) - 1).ue(2).u(int(output), int(output)).u(2 * planes, planes)
+    out.golomb(number).u(extra, (1 << extra) - 1).golomb(2).u(int(output), int(output)).u(2 * planes, planes)
     if kind not in (19, 20):
         out.u(count_bits, low)
     return out.u(24, 0xFFFFFF).unit(kind, kind << 1, layer + 1)
