@@ -15,11 +15,14 @@ from ipaddress import ip_address
 from urllib.parse import parse_qs, quote, urlsplit
 from urllib.request import url2pathname
 
+import av
+from av import error as averror
+
 from rtstream.errors import InvalidRequest
 from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge
 from rtstream.recorder.dialer import Dialer
-from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.publisher import publishers
 from rtstream.recorder.relay import TlsRelay
 from rtstream.recorder.rtsp_relay import RtspRelay
@@ -44,6 +47,8 @@ from rtstream.rules.track_choice import parse_tracks
 # Containers a source may be in. Not among them: playlists of local files, SDP, concat scripts.
 CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg,mjpeg"
 HTTP_CONTAINERS = f"hls,webvtt,{CONTAINERS}"
+RTMP_BYTES = 1 << 18  # the longest read, which is larger than most keyframes
+RTMP_ANALYSED = "500000"  # microseconds, because a track that is found later is read as a new one
 NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothing itself
 
 
@@ -85,8 +90,17 @@ def dialer_of(spec: RecorderSpec, timeout_s: float | None = None) -> Dialer:
     return Dialer(parse_allowed(spec.allow_networks), timeout_s or spec.stall_timeout_s, spec.tls_verify)
 
 
-def prepare(spec: RecorderSpec) -> Input:
-    """Check the addresses of the source, and connect unless the codec library does. Raises SourceFailed."""
+def prepare(spec: RecorderSpec, in_bytes: bool = False) -> Input:
+    """Check the addresses of the source, and connect unless the codec library does.
+
+    Args:
+        spec: The stream.
+        in_bytes: Whether to read RTMP as one stream of bytes. This costs more per packet, and a track that the source
+            adds can then be read without another connection.
+
+    Raises:
+        SourceFailed: The source cannot be read.
+    """
     if spec.url.startswith("file:"):
         return _file(spec.url)
     try:
@@ -102,6 +116,8 @@ def prepare(spec: RecorderSpec) -> Input:
     opened = openers[name](spec, source)
     opened.options |= probing(name)
     try:
+        if in_bytes and name == "rtmp":
+            _read_as_bytes(opened, spec)
         if opened.buffer is not None and invents_times(opened.buffer.peek(LEAST_BEGINNING)):
             opened.options |= PROBING_PICTURES
     except BaseException:
@@ -180,6 +196,25 @@ def _rtmp(spec: RecorderSpec, source: SourceUrl) -> Input:
         return result
     address = dialer.addresses(source.host, source.port)[0]
     return Input(f"rtmp://{source.login}{_place(address, source.port)}{source.target}", options)
+
+
+def _read_as_bytes(opened: Input, spec: RecorderSpec) -> None:
+    """Let the codec library read the bytes of an RTMP source, which are those of an FLV file, for our own buffer."""
+    assert isinstance(opened.file, str)
+    own = {"format_whitelist": "data", "raw_packet_size": str(RTMP_BYTES)}
+    try:
+        raw = av.open(opened.file, format="data", options=opened.options | own)
+    except (averror.FFmpegError, OSError) as exc:
+        raise opened.failure() or explain(exc, spec.stall_timeout_s, "rtmp") from None
+    opened.resources.callback(raw.close)
+    packets = raw.demux()
+
+    def read(_size: int) -> bytes:
+        return bytes(next(packets, b""))
+
+    opened.file = opened.buffer = StreamBuffer(read)
+    opened.format = "flv"
+    opened.options["analyzeduration"] = RTMP_ANALYSED
 
 
 def _tcp(spec: RecorderSpec, source: SourceUrl) -> Input:

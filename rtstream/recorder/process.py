@@ -125,6 +125,7 @@ class Recorder:
         self._deadline = math.inf  # monotonic time by which the codec library must have returned
         self._trim_at = math.inf  # monotonic
         self._flows = {kind: TrackFlow(kind, time.monotonic()) for kind in ("video", "audio")}
+        self._adds_tracks = False  # the source sent a track that it did not have when it was opened
         self._next_try: dict[str, tuple[float, float]] = {}  # by kind of track
         self._encoder = JpegEncoder()
 
@@ -239,7 +240,7 @@ class Recorder:
         Returns at the end of a recorded file or when the recorder is stopped. Otherwise, it raises.
         """
         self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
-        source = open_source(self.spec)
+        source = open_source(self.spec, in_bytes=self._adds_tracks)
         change = ""
         while True:
             again = self._read_tracks(source, change)
@@ -269,6 +270,7 @@ class Recorder:
         except TracksChanged as changed:
             log.info("%s", changed)
             if not source.rereadable:
+                self._adds_tracks = True
                 self._close(session)
                 raise FormatChanged(f"{changed}, so it is connected again") from None
             source.resumes_at = session.reached

@@ -108,11 +108,29 @@ def scheme_of(url: str) -> str:
     return scheme if len(scheme) > 1 else "file"  # one letter is a drive
 
 
-def open_source(spec: RecorderSpec) -> Source:
-    """Open ``spec.url``. Blocks until its streams are known or a timeout. Raises SourceFailed."""
+def open_source(spec: RecorderSpec, *, in_bytes: bool = False) -> Source:
+    """Open ``spec.url``. Blocks until its streams are known or a timeout.
+
+    Args:
+        spec: The stream.
+        in_bytes: Whether to read RTMP as bytes, because its tracks change. See ``prepare``.
+
+    Raises:
+        SourceFailed: The source cannot be opened.
+    """
+    source = _open(spec, in_bytes=in_bytes)
+    lacks_video = source.video is None and "video" in spec.media_types
+    if lacks_video and not in_bytes and source.scheme in ("rtmp", "rtmps"):
+        # A server sends video from a keyframe on, which a demuxer that knows only the audio would lose.
+        source.close()
+        source = _open(spec, in_bytes=True)
+    return source
+
+
+def _open(spec: RecorderSpec, *, in_bytes: bool = False) -> Source:
     scheme = scheme_of(spec.url)
     try:
-        opened = prepare(spec)
+        opened = prepare(spec, in_bytes)
     except OSError as exc:
         raise explain(exc, spec.stall_timeout_s, scheme) from None
     container = None

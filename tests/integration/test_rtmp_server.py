@@ -9,7 +9,7 @@ import av
 import pytest
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
-from rtstream.testsource import read_barcode
+from rtstream.testsource import ClipSpec, make_clip, read_barcode
 from tests.rtstream.recorder.recorder_client import recorder
 from tests.sources import on_nginx
 
@@ -74,3 +74,46 @@ def test_a_track_that_begins_late_over_rtmp_is_recorded_after_a_group_of_picture
     reasons = {health.reason for health in client.of(RecorderHealth) if health.code == "format_changed"}
     assert all(reason.startswith(f"the source now sends {late}") for reason in reasons)
     assert client.of(RecorderHealth)[-2].media is not None
+
+
+GROUP_S = 6.0
+
+
+@pytest.fixture
+def long_groups(tmp_path: Path) -> Path:
+    """A clip with a keyframe every ``GROUP_S`` seconds."""
+    spec = ClipSpec(width=320, height=180, seconds=12, gop=int(30 * GROUP_S), bitrate=300_000, voice="tones")
+    return make_clip(spec, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.rtmp_server
+def test_video_is_recorded_from_its_next_keyframe_however_late_it_comes(long_groups: Path, tmp_path: Path) -> None:
+    with on_nginx(tmp_path, "-stream_loop", "-1", "-i", str(long_groups), "-c", "copy") as url:
+        began = time.time()
+        with recorder(url, tmp_path, segment_s=0.5) as client:
+            recording = client.wait_for(RecordingStarted, where=lambda found: found.codecs.startswith("avc1"))
+            client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
+            client.stop()
+    assert recording.codecs.count(",") == 1
+    assert recording.started_at - began < GROUP_S + 2.0
+    assert {health.state for health in client.of(RecorderHealth)} == {"connecting", "connected", "stopped"}
+
+
+@pytest.mark.long
+@pytest.mark.rtmp_server
+def test_a_late_track_costs_at_most_one_long_group_of_pictures(long_groups: Path, tmp_path: Path) -> None:
+    loop = ("-stream_loop", "-1")
+    inputs = (*loop, "-i", str(long_groups), "-re", "-itsoffset", "15", *loop, "-i", str(long_groups))
+    sent = ("-map", "0:v", "-map", "1:a", "-c", "copy", "-max_interleave_delta", "100000", "-flush_packets", "1")
+    with on_nginx(tmp_path, *inputs, *sent) as url, recorder(url, tmp_path, segment_s=0.5) as client:
+        both = client.wait_for(RecordingStarted, where=lambda found: found.codecs.count(",") == 1)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == both.recording_id)
+        client.stop()
+    first, *audio = client.of(RecordingStarted)[:-1]
+    ended = client.of(RecordingEnded)
+    assert both.started_at - ended[0].ended_at < GROUP_S + 0.5
+    assert first.codecs.startswith("avc1")
+    assert [found.codecs for found in audio] == ["mp4a.40.2"]
+    assert audio[0].started_at - ended[0].ended_at < 2.0
+    assert [health.state for health in client.of(RecorderHealth)].count("reconnecting") == 1
