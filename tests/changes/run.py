@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,8 +111,16 @@ def connected(engine: Program, source: Source) -> Recorded:
     """Connect the stream of a source."""
     url = source.sender.url
     pushed = source.protocol == "pushed RTMP"
-    at = time.time()
-    stream_id = engine.connect(f"push://{source.name.split('.')[0]}-pushed" if pushed else url, name=source.name)
+    if pushed:
+        url = f"push://{source.name.split('.')[0]}-pushed"
+
+    def connect() -> tuple[float, str] | None:
+        at = time.time()
+        with suppress(AssertionError):  # refused, because it restarts at this moment
+            return at, engine.connect(url, name=source.name)
+        return None
+
+    at, stream_id = until(connect, f"{source.name} is connected", START_S)
     if pushed:
         assert isinstance(source.sender, RtmpSender)
         (source.sender.target,) = engine.stream(stream_id)["publish_urls"]

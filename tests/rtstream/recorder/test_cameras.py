@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rtstream.messages import RecordingStarted, SegmentClosed
-from rtstream.testsource import LiveSource, rtp
-from tests.rtstream.recorder.recorder_client import recorder
+from rtstream.messages import RecorderHealth, RecordingStarted, SegmentClosed
+from rtstream.testsource import ClipSpec, LiveSource, rtp
+from rtstream.testsource.timeline import VIDEO, VIDEO_CLOCK, LoopedClip, Unit
+from tests.rtstream.recorder.recorder_client import decoded, recorder
 from tests.rtstream.recorder.rtsp_front import RtspFront
 
 BACKCHANNEL = b"m=audio 0 RTP/AVP 0\r\na=control:track9\r\na=rtpmap:0 PCMU/8000\r\na=sendonly\r\n"
@@ -69,3 +72,41 @@ def test_a_clock_that_was_never_set_is_not_believed(
         client.stop()
     (recording,) = client.of(RecordingStarted)
     assert began - 1 < recording.started_at < time.time()
+
+
+class SwitchingClip(LoopedClip):
+    """A clip that continues with the pictures and parameter sets of another one, as a camera at nightfall."""
+
+    def __init__(self, day: Path, night: Path, at_s: float) -> None:
+        super().__init__(day)
+        self._night, self._at = LoopedClip(night), round(at_s * VIDEO_CLOCK)
+
+    def units(self) -> Iterator[Unit]:
+        pictures = (unit for unit in self._night.units() if unit.track == VIDEO)
+        for unit in super().units():
+            if unit.track == VIDEO and unit.dts >= self._at:
+                self.parameter_sets = self._night.parameter_sets
+                picture = next(pictures)
+                yield replace(unit, keyframe=picture.keyframe, data=picture.data)
+            else:
+                yield unit
+
+
+def test_a_camera_that_switches_to_night_mode_is_recorded_through_the_switch(
+    clip: Path, clip_of: Callable[[ClipSpec], Path], tmp_path: Path
+) -> None:
+    night = clip_of(ClipSpec(width=192, height=108, seconds=6, gop=15, bitrate=300_000, voice="tones"))
+    camera = LiveSource(clip)
+    camera.clip = SwitchingClip(clip, night, 2.0)
+    with camera, recorder(camera.rtsp_url, tmp_path, segment_s=0.5) as client:
+        second = client.wait_for(RecordingStarted, 2)
+        client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == second.recording_id)
+        client.stop()
+    first = client.of(RecordingStarted)[0]
+    ended, began = (decoded(client.recorded(recording)) for recording in (first, second))
+    assert (ended[-1][1], began[0][1]) == (59, 0)
+    noted = next(health for health in client.of(RecorderHealth) if health.reasons)
+    assert [reason.code for reason in noted.reasons] == ["format_changed"]
+    assert noted.media is not None
+    assert (noted.media["width"], noted.media["height"]) == (192, 108)
+    assert not [health for health in client.of(RecorderHealth) if health.state == "reconnecting"]
