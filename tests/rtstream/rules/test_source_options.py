@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rtstream.errors import InvalidRequest
-from rtstream.rules.source_options import check_listening, invents_times, parse_ports, probing, rtsp_transport
+from rtstream.rules.source_options import (
+    LEAST_BEGINNING,
+    check_listening,
+    invents_times,
+    parse_ports,
+    probing,
+    rtsp_transport,
+)
 from rtstream.rules.source_urls import parse_source
 
 
@@ -116,3 +123,9 @@ def test_opening_a_source_examines_a_few_seconds_of_media(schemes: tuple[str, ..
         options = probing(scheme)
         assert options.get("analyzeduration", "0") == f"{seconds * 1_000_000}"
         assert set(options) == ({"analyzeduration", "probesize"} if seconds else set())
+
+
+@pytest.mark.parametrize("beginning", [b"\0\0\0\1\x67", b"\0\0\1\x67\x64", b"\0\0\0\1\x40", b"\xff\xd8\xff\xe0\0"])
+def test_the_fewest_bytes_that_are_read_are_enough(beginning: bytes) -> None:
+    assert len(beginning) == LEAST_BEGINNING
+    assert invents_times(beginning)
