@@ -138,3 +138,24 @@ def test_quiet_hours_are_read_with_and_without_a_place() -> None:
 def test_quiet_hours_with_an_offset_are_refused(entry: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="must not carry a time zone"):
         options({"quiet_hours": [entry]})
+
+
+@pytest.mark.parametrize(
+    ("since_s", "cooldown_s", "fires"),
+    [
+        (0.0, 0.0, True),
+        (0.0, 10.0, False),
+        (9.9, 10.0, False),
+        (10.0, 10.0, True),
+        (10.1, 10.0, True),
+        (-9.9, 10.0, False),
+        (-10.0, 10.0, True),
+        (-59.0, 600.0, False),
+        (-60.0, 600.0, True),
+        (600.0, 600.0, True),
+    ],
+)
+def test_a_cooldown_is_over_at_its_last_moment(since_s: float, cooldown_s: float, fires: bool) -> None:
+    state = AlertState(fired_at=5000.0)
+    _, fired, reason = step(PolicyOptions(cooldown_s=cooldown_s), state, 1.0, 5000.0 + since_s)
+    assert (fired, reason) == (fires, "" if fires else "cooldown")
