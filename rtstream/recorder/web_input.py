@@ -161,6 +161,7 @@ class WebInput:
         self._failed: set[str] = set()  # addresses of variants
         self._begins: dict[str, int] = {}  # of the period that is read, by the URL of its playlist
         self._following: dict[str, int] = {}  # of the period that follows it
+        self._seen: dict[str, tuple[int, str]] = {}  # its newest segment that was listed, and the init segment of it
         self._breaks: dict[str, tuple[str, int]] = {}  # playlist and number of segments that follow a discontinuity
         self._media: set[str] = set()  # URLs of the media playlists
         self._tracks: frozenset[tuple[int, int]] = frozenset()  # of the transport stream that is read
@@ -287,7 +288,9 @@ class WebInput:
             return io.BytesIO(ended_before(filtered.text, self._following[url]).encode())
         self._breaks = {each: (url, number) for each, number in discontinuities(filtered.text).items()}
         self.fragment_s = max(self.fragment_s, fragment_s(filtered.text))
-        period = period_of(filtered.text, self._begins.get(url))
+        period = period_of(filtered.text, self._begins.get(url), self._seen.get(url))
+        if period.newest is not None:
+            self._seen[url] = period.newest
         if period.start is not None:  # a later period is not read with the init segment of this one
             self._begins.setdefault(url, period.start)
         if period.following is not None:

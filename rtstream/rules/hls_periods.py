@@ -22,6 +22,8 @@ class Period:
     """Media sequence number of its first segment that is listed. None if the playlist has no init segments."""
     following: int | None = None
     """Media sequence number at which the next period begins, or None if it is the last one."""
+    newest: tuple[int, str] | None = None
+    """Media sequence number and init segment (its tag) of its last segment that is listed."""
 
 
 @dataclass
@@ -32,19 +34,23 @@ class _Segment:
     lines: list[str] = field(default_factory=list)
 
 
-def period_of(text: str, begin: int | None) -> Period:
+def period_of(text: str, begin: int | None, seen: tuple[int, str] | None = None) -> Period:
     """Return a period of a filtered playlist.
 
     Args:
         text: The playlist.
         begin: Media sequence number from which to read. By default, the newest period of a live playlist is returned,
             and the first one of a playlist that has ended.
+        seen: ``newest`` of the period that is read, from the playlist before this one. If the playlist has advanced
+            beyond it to another init segment, the result is an ended period without segments.
     """
     if "#EXTINF" not in text or (begin is None and "#EXT-X-MAP" not in text):
         return Period(text)
     segments, headers = _parsed(text)
     if begin is None and text.count("#EXT-X-MAP") < 2:
-        return Period(text, segments[0].number if segments else None)
+        found = segments[-1] if segments else None
+        start = segments[0].number if segments else None
+        return Period(text, start, newest=found and (found.number, found.init))
     periods = [list(group) for _, group in groupby(segments, key=lambda segment: segment.init)]
     ended = "#EXT-X-ENDLIST" in text
     if begin is None:
@@ -53,14 +59,18 @@ def period_of(text: str, begin: int | None) -> Period:
         found = (number for number, period in enumerate(periods) if period[-1].number >= begin)
         chosen = next(found, len(periods) - 1)
     period = [segment for segment in periods[chosen] if begin is None or segment.number >= begin] or periods[chosen]
-    following = periods[chosen + 1][0].number if chosen + 1 < len(periods) else None
     first = period[0]
+    if seen is not None and segments[0].number > seen[0] and first.init != seen[1]:
+        # The addresses of init segments may contain a token, so they are compared only where no segment is known.
+        lines = [*headers, f"#EXT-X-MEDIA-SEQUENCE:{first.number}", "#EXT-X-ENDLIST"]
+        return Period("\n".join(lines) + "\n", None, first.number, seen)
+    following = periods[chosen + 1][0].number if chosen + 1 < len(periods) else None
     lines = [*headers, f"#EXT-X-MEDIA-SEQUENCE:{first.number}", *filter(None, (first.init, first.key))]
     for segment in period:
         lines += segment.lines
     if ended or following is not None:
         lines.append("#EXT-X-ENDLIST")
-    return Period("\n".join(lines) + "\n", first.number, following)
+    return Period("\n".join(lines) + "\n", first.number, following, (period[-1].number, period[-1].init))
 
 
 def discontinuities(text: str) -> dict[str, int]:

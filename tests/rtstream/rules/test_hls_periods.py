@@ -96,3 +96,32 @@ def test_a_playlist_can_end_before_any_of_its_segments() -> None:
     assert ended.endswith("#EXT-X-ENDLIST\n")
     assert "http" not in ended_before(BROKEN, 7)
     assert "#EXT-X-MEDIA-SEQUENCE:5" in ended_before(BROKEN, 5)
+
+
+def live(first: int, init: str, count: int = 3) -> str:
+    entries = "".join(f"#EXTINF:2,\n{number}.m4s\n" for number in range(first, first + count))
+    return f'#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI="{init}"\n{entries}'
+
+
+def test_a_playlist_that_advanced_past_the_change_ends_the_period_that_is_read() -> None:
+    first = period_of(live(5, "a.mp4"), None)
+    assert first.newest == (7, '#EXT-X-MAP:URI="a.mp4"')
+    second = period_of(live(8, "b.mp4"), first.start, first.newest)
+    assert second.text == "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:8\n#EXT-X-ENDLIST\n"
+    assert second.following == 8
+    again = period_of(live(8, "b.mp4"), second.following)
+    assert "#EXT-X-ENDLIST" not in again.text
+    assert again.text.count("#EXTINF") == 3
+
+
+def test_a_playlist_that_skips_segments_of_the_same_init_segment_continues() -> None:
+    first = period_of(live(5, "a.mp4"), None)
+    later = period_of(live(20, "a.mp4"), first.start, first.newest)
+    assert (later.following, later.newest) == (None, (22, '#EXT-X-MAP:URI="a.mp4"'))
+
+
+def test_an_init_segment_whose_address_has_a_new_token_begins_no_period() -> None:
+    first = period_of(live(5, "a.mp4?token=1"), None)
+    later = period_of(live(6, "a.mp4?token=2"), first.start, first.newest)
+    assert later.following is None
+    assert later.text.count("#EXTINF") == 3
