@@ -15,7 +15,6 @@ from rtstream.engine.indexes.gaps import GapLog
 from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.json_types import JsonObject, JsonValue
-from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
 from rtstream.rules.gaps import Arrivals, first_whole_window
 from rtstream.rules.playlist import Range
@@ -27,8 +26,6 @@ from rtstream.store.streams import StreamRow
 
 if TYPE_CHECKING:  # its libraries are slow to import
     from rtstream.perception.vision.features import Grey
-
-NO_JSON = "The built-in vision model does not return JSON. Set a vision model."
 
 
 @dataclass(frozen=True)
@@ -185,13 +182,12 @@ def _description_call(
         index.prompt, window.pictures, session=index.session or index.id, json_schema=index.json_schema
     )
     provider = cast("VisionProvider", index.provider)
-    json_wanted = index.json_schema is not None or asks_for_json(index.prompt)
 
     async def ask() -> VisionAnswer:
         answer: VisionAnswer = await provider.describe(request)
         if last is not None:
             index.described = DescribedWindow(last, answer)
-        return replace(answer, data_error=NO_JSON) if json_wanted and ModelCalls.free(provider) else answer
+        return answer
 
     return ask
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rapidfuzz import fuzz, utils
 
 from rtstream.json_types import JsonObject
+from rtstream.perception.llm.responses import asks_for_json
 from rtstream.perception.protocols import EventQuestion, ProviderError, SceneFacts, Verdict, VisionAnswer
 from rtstream.rules import detection, event_rules
+from rtstream.rules.json_request import KnownFacts, filled, requested_shape
 from rtstream.rules.text_safety import clean
 from rtstream.states import Outcome
 
@@ -28,10 +31,17 @@ class LocalLanguage:
         """Do nothing, because nothing takes long to load."""
 
     async def summarise(self, prompt: str, text: str, *, json_schema: JsonObject | None = None) -> VisionAnswer:
-        """Return the beginning and end of ``text`` verbatim, labelled as an extract. The prompt is not followed."""
+        """Return the beginning and end of ``text`` verbatim.
+
+        The prompt is followed only in the keys of a JSON object, whose values are null unless they are the text.
+        """
         if json_schema is not None:
             raise ProviderError("Structured answers need a language model. Set one or omit the schema.", permanent=True)
-        return VisionAnswer(f"Extract (no language model is set): {_extract(text)}", self.name)
+        extract = _extract(text)
+        if not asks_for_json(prompt):
+            return VisionAnswer(extract, self.name)
+        data = filled(requested_shape(prompt) or {"text": ""}, KnownFacts(lines=[extract] if extract else []))
+        return VisionAnswer(json.dumps(data, ensure_ascii=False), self.name, data=data)
 
     async def match(self, questions: Sequence[EventQuestion], scene: SceneFacts) -> list[Verdict]:
         """Decide events whose prompt has a documented form.
@@ -70,11 +80,9 @@ def candidate_score(prompt: str, scene: SceneFacts) -> float:
 
 def _extract(text: str) -> str:
     text = " ".join(clean(text, 100_000).split())
-    if not text:
-        return "there was no speech."
     if len(text) <= MAX_EXTRACT:
-        return f"“{text}”"
+        return text
     half = MAX_EXTRACT // 2
     begin = text[:half].rsplit(" ", 1)[0]
     end = text[-half:].split(" ", 1)[-1]
-    return f"“{begin}” … “{end}”"
+    return f"{begin} … {end}"

@@ -76,7 +76,7 @@ async def test_the_messages_of_a_transcript_and_an_audio_index(served: Served) -
             "rtstream_id": "<stream>",
             "rtstream_name": "Desk",
             "data": {
-                "text": "Extract (no language model is set): “One two three four.”",
+                "text": "One two three four.",
                 "start": "<number>",
                 "end": "<number>",
                 "rtstream_index_id": "<index>",

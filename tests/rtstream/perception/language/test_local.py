@@ -74,9 +74,9 @@ async def test_verdicts_come_in_the_order_asked() -> None:
     assert [(v.event_id, v.outcome) for v in verdicts] == [("a", "match"), ("b", "needs_model"), ("c", "no_match")]
 
 
-async def test_a_summary_is_an_extract_and_says_so() -> None:
+async def test_a_summary_is_the_extract_alone() -> None:
     answer = await LocalLanguage().summarise("Summarise", "So no deploys\u202e after six.")
-    assert answer.text == "Extract (no language model is set): “So no deploys after six.”"
+    assert answer.text == "So no deploys after six."
     long = await LocalLanguage().summarise("Summarise", "word " * 5000)
     assert len(long.text) < 1300
     with pytest.raises(ProviderError, match="need a language model"):
