@@ -21,58 +21,12 @@ from videodb.client import Connection
 from videodb.video import Video
 
 from rtstream.testsource import ClipSpec, LiveSource
+from tests.integration.reference_script import example
 from tests.integration.sdk_service import KEY, START_S, Service
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
 
 RECORD_S = 14.0
-
-# The script of the reference, to the letter.
-SCRIPT = """
-import time
-import videodb
-from videodb.exceptions import InvalidRequestError
-
-conn = videodb.connect()
-coll = conn.get_collection()
-
-# 1. Connect and start recording
-rtstream = coll.connect_rtstream(
-    url="rtmp://your-stream-server/live/stream-key",
-    name="Weekly Standup",
-    store=True,
-)
-rtstream.start()
-
-# 2. Record for the duration of the meeting
-start_ts = time.time()
-time.sleep(1800)  # 30 minutes
-end_ts = time.time()
-rtstream.stop()
-
-# Generate an immediate playback URL for the captured window
-stream_url = rtstream.generate_stream(start=start_ts, end=end_ts)
-print(f"Recorded stream: {stream_url}")
-
-# 3. Export to a permanent video
-export_result = rtstream.export(name="Weekly Standup Recording")
-print(f"Exported video: {export_result.video_id}")
-
-# 4. Index the exported video for search
-video = coll.get_video(export_result.video_id)
-video.index_spoken_words(force=True)
-
-# 5. Search for action items
-try:
-    results = video.search("action items and next steps")
-    stream_url = results.compile()
-    print(f"Action items clip: {stream_url}")
-except InvalidRequestError as exc:
-    if "No results found" in str(exc):
-        print("No action items were detected in the recording.")
-    else:
-        raise
-"""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +44,7 @@ def conn(service: Service) -> Connection:
 
 def run(service: Service, source: LiveSource, record_s: float = 4.0, **changes: str) -> tuple[str, dict[str, Any]]:
     """Run the script with our URLs and a shorter meeting. Returns its output and its variables."""
-    script = SCRIPT
+    script = example("Weekly Standup")
     changes = {
         "videodb.connect()": f"videodb.connect(api_key={KEY!r}, base_url={service.url!r})",
         "rtmp://your-stream-server/live/stream-key": source.rtsp_url,
@@ -108,16 +62,8 @@ def run(service: Service, source: LiveSource, record_s: float = 4.0, **changes: 
 
 @pytest.fixture(scope="module")
 def spoken(service: Service, source: LiveSource) -> tuple[str, dict[str, Any]]:
-    """Run the script on a stream with audio, with a query for spoken words."""
-    return run(
-        service,
-        source,
-        RECORD_S,
-        **{
-            "store=True,": 'store=True, media_types=["video", "audio"],',
-            "action items and next steps": "best of times",
-        },
-    )
+    """Run the script with a query for words that are spoken."""
+    return run(service, source, RECORD_S, **{"action items and next steps": "best of times"})
 
 
 @pytest.fixture(scope="module")
