@@ -45,6 +45,7 @@ def playlist(client: httpx.Client, stream_id: str, recordings: Sequence[Recordin
     found = client.get(f"/rtstream/{stream_id}/stream", params={"start": start, "end": end}).raise_for_status()
     response = client.get(found.json()["data"]["stream_url"]).raise_for_status()
     shown: list[int] = []
+    flaws: list[str] = []
     init, media = b"", b""
     for line in [*response.text.splitlines(), "#EXT-X-MAP"]:
         if line.startswith("#EXT-X-MAP"):
@@ -52,8 +53,12 @@ def playlist(client: httpx.Client, stream_id: str, recordings: Sequence[Recordin
             if '"' in line:
                 init, media = client.get(response.url.join(line.split('"')[1])).raise_for_status().content, b""
         elif line and not line.startswith("#"):
-            media += client.get(response.url.join(line)).raise_for_status().content
-    return _compared("playlist", shown, recordings, now - FUTURE_S if now < end else float("inf"))
+            try:
+                media += client.get(response.url.join(line)).raise_for_status().content
+            except (httpx.HTTPStatusError, httpx.RemoteProtocolError) as exc:  # the others are still to be checked
+                flaws.append(f"the segment {line} of the playlist cannot be read: {exc}")
+    played = _compared("playlist", shown, recordings, now - FUTURE_S if now < end else float("inf"))
+    return played + Played(flaws=flaws)
 
 
 def export(client: httpx.Client, stream_id: str, recordings: Sequence[Recording], folder: Path) -> Played:
