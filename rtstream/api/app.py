@@ -55,7 +55,12 @@ def _collections_and_journal() -> list[BaseRoute]:
     """Routes of collections, of search in them, and of what concerns all streams."""
     return [
         path("/collection", GET=collections.list_collections, POST=collections.create_collection),
-        path("/collection/{collection_id}", GET=collections.get_collection, PATCH=collections.update_collection),
+        path(
+            "/collection/{collection_id}",
+            GET=collections.get_collection,
+            PATCH=collections.update_collection,
+            DELETE=collections.delete_collection,
+        ),
         path("/collection/{collection_id}/websocket", GET=websocket.get_websocket_url),
         path("/collection/{collection_id}/search", POST=video_transcripts.search_collection),
         path("/collection/{collection_id}/search/v2", POST=video_transcripts.search_collection_v2),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from rtstream.api.envelope import body, ok
 from rtstream.api.routing import engine_of
+from rtstream.errors import InvalidRequest
 from rtstream.models import SearchHit, SearchResults, SearchStreams
 
 
@@ -30,7 +31,18 @@ async def search_streams(request: Request) -> Response:
     return await _answer(request, asked, streams=asked.streams, collection=collection)
 
 
+def _without_effect(asked: SearchStreams) -> str:
+    """Return a note on the options that have no effect here. Raises InvalidRequest for those that are not offered."""
+    if asked.mode not in (None, "", "default", "semantic"):
+        raise InvalidRequest(f"The search mode {asked.mode[:100]!r} is not offered. Omit mode, or use 'default'.")
+    if asked.sandbox_id:
+        raise InvalidRequest("Sandboxes are not offered. Omit sandbox_id.")
+    given = [name for name in ("stitch", "rerank", "rerank_params") if getattr(asked, name)]
+    return f"{' and '.join(given)} had no effect: hits are ranked once and not joined." if given else ""
+
+
 async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where]) -> Response:
+    ignored = _without_effect(asked)
     found = await engine_of(request).search.search(
         asked.query,
         indexes=[asked.scene_index_id] if asked.scene_index_id else asked.indexes,
@@ -59,4 +71,4 @@ async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where
         )
         for hit in found.hits
     ]
-    return ok(SearchResults(results=hits, by=found.by, note=found.note))
+    return ok(SearchResults(results=hits, by=found.by, note=" ".join(note for note in (found.note, ignored) if note)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from sqlalchemy import Connection
+
 from rtstream import ids
-from rtstream.errors import InvalidRequest
+from rtstream.errors import Conflict, InvalidRequest
 from rtstream.models import Collection
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
@@ -48,6 +50,30 @@ class Collections:
         given = {"name": name, "description": description, "is_public": is_public}
         changes = {key: value for key, value in given.items() if value is not None}
         return _collection(await self._db.write(rows.update_collection, collection_id, changes))
+
+    async def contents(self, collection_id: str) -> tuple[list[str], list[str]]:
+        """Return the ids of the streams and of the videos of a collection that can be deleted.
+
+        Raises:
+            InvalidRequest: It is the collection ``default``.
+        """
+        if collection_id == rows.DEFAULT_COLLECTION:
+            raise InvalidRequest("The collection 'default' cannot be deleted. Delete its streams and videos instead.")
+        return await self._db.read(rows.in_collection, collection_id)
+
+    async def delete(self, collection_id: str) -> None:
+        """Delete an empty collection. Raises Conflict if it has streams or videos."""
+
+        def delete(conn: Connection) -> None:
+            streams, videos = rows.in_collection(conn, collection_id)
+            if streams or videos:
+                raise Conflict(
+                    f"The collection has {len(streams)} streams and {len(videos)} videos. Delete them first, or send "
+                    "force=true to delete them with it."
+                )
+            rows.delete_collection(conn, collection_id)
+
+        await self._db.write(delete)
 
 
 def _collection(row: CollectionRow) -> Collection:

@@ -20,6 +20,11 @@ class SearchStreams(ApiModel):
     score_threshold: float | None = None
     dynamic_score_percentage: float | None = None
     filter: JsonValue = None
+    mode: str | None = Field(default=None, description="Only 'default' is offered.")
+    sandbox_id: str | None = Field(default=None, description="Not offered.")
+    stitch: bool | None = Field(default=None, description="No effect.")
+    rerank: bool | None = Field(default=None, description="No effect.")
+    rerank_params: JsonValue = Field(default=None, description="No effect.")
     # extensions
     start: float | None = Field(default=None, description="Only results that overlap [start, end].")
     end: float | None = None

@@ -11,7 +11,7 @@ from rtstream.json_types import JsonObject
 from rtstream.models import MediaType, Slice
 from rtstream.states import DesiredState
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import collections, streams
+from rtstream.store.tables import collections, streams, videos
 
 DEFAULT_COLLECTION = "default"
 
@@ -76,6 +76,19 @@ def get_collection(conn: Connection, collection_id: str) -> CollectionRow:
     if row is None:
         raise NotFound(f"There is no collection {collection_id}. The collection 'default' always exists.")
     return row
+
+
+def in_collection(conn: Connection, collection_id: str) -> tuple[list[str], list[str]]:
+    """Return the ids of the streams and of the videos of a collection. Raises NotFound."""
+    get_collection(conn, collection_id)
+    of_streams = select(streams.c.id).where(streams.c.collection_id == collection_id)
+    of_videos = select(videos.c.id).where(videos.c.collection_id == collection_id)
+    return list(conn.execute(of_streams).scalars()), list(conn.execute(of_videos).scalars())
+
+
+def delete_collection(conn: Connection, collection_id: str) -> None:
+    """Delete a collection, which must be empty."""
+    conn.execute(collections.delete().where(collections.c.id == collection_id))
 
 
 def list_collections(conn: Connection) -> list[CollectionRow]:

@@ -98,6 +98,8 @@ class IndexService:
             raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
         if kind == "transcript":
             self._transcripts.check_audio(stream)
+        if request.sandbox_id:
+            raise InvalidRequest("Sandboxes are not offered. Omit sandbox_id, and choose a model with model_name.")
         if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
             raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
         try:
@@ -335,6 +337,11 @@ def _scene(row: SceneRow) -> Scene:
 def _options(given: JsonObject, kind: str) -> JsonObject:
     """Return the supported options of ``model_config``. Raises ValueError with a message for the user."""
     options: JsonObject = {}
+    if unknown := sorted(set(given) - {"json_schema", "skip_unchanged"}):
+        raise ValueError(
+            f"model_config has no {clean(', '.join(unknown), 200)} here. It may hold json_schema (an object) and "
+            "skip_unchanged (true or false)."
+        )
     schema, skip = given.get("json_schema"), given.get("skip_unchanged")
     if schema is not None:
         if not isinstance(schema, dict):

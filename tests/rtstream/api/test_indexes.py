@@ -78,6 +78,8 @@ async def test_an_index_takes_nulls_and_the_other_spelling_of_time(
         {"extraction_config": {"time": 2, "frame_count": -1}},
         {"extraction_config": [1]},
         {"prompt": ["x"]},
+        {"sandbox_id": "box"},
+        {"model_config": {"temperature": 0.2}},
     ],
 )
 async def test_an_impossible_index_gets_a_sentence(

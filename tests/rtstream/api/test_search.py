@@ -110,11 +110,22 @@ async def test_what_cannot_be_meant_is_refused_with_a_sentence(api: httpx.AsyncC
             "result_threshold: Input should be greater",
         ),
         (f"/rtstream/{door[0]}/search", {"query": "a", "scene_index_id": "idx-no"}, "idx-no"),
+        (f"/rtstream/{door[0]}/search", {"query": "a", "mode": "deepsearch"}, "use 'default'"),
+        (f"/rtstream/{door[0]}/search", {"query": "a", "sandbox_id": "box"}, "Omit sandbox_id"),
         ("/rtstream/rts-nothing/search", {"query": "a"}, "rts-nothing"),
     ):
         answer = await api.post(path, json=body)
         assert answer.status_code in (400, 404)
         assert words in answer.json()["message"]
+
+
+async def test_options_without_an_effect_are_named_in_the_note(api: httpx.AsyncClient, door: tuple[str, str]) -> None:
+    path = f"/rtstream/{door[0]}/search"
+    plain = await post(api, path, query="open", mode="default", stitch=False, rerank=None)
+    assert "no effect" not in plain["note"]
+    noted = await post(api, path, query="open", stitch=True, rerank=True, rerank_params={"model": "x"}, mode=None)
+    assert "stitch and rerank and rerank_params had no effect" in noted["note"]
+    assert noted["results"] == plain["results"]
 
 
 async def test_a_deleted_stream_is_found_no_more(api: httpx.AsyncClient, engine: Engine, door: tuple[str, str]) -> None:
