@@ -20,11 +20,13 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.audio_encoder import is_recordable
 from rtstream.recorder.failures import SourceFailed, explain
 from rtstream.recorder.inputs import Input, prepare
+from rtstream.recorder.stream_buffer import MOST_BYTES
 from rtstream.recorder.stream_listing import programs
 from rtstream.recorder.web_input import WebInput
 from rtstream.recorder.writer import RECORDABLE_VIDEO, codec_of
 from rtstream.rules.hls_variants import ChosenVariant
 from rtstream.rules.interleaver import Interleaver
+from rtstream.rules.mpegts_tables import described_tracks
 from rtstream.rules.track_choice import OfferedTrack, TrackWish, choose_audio, choose_video, parse_tracks
 from rtstream.states import HealthCode
 
@@ -225,10 +227,24 @@ def _offered(kind: str, number: int, track: VideoStream | AudioStream) -> Offere
     )
 
 
+def _sent(container: InputContainer, opened: Input) -> list[Stream]:
+    """Return the tracks that the source can still send.
+
+    A demuxer also has those that other ones have replaced, if both were among the bytes that it read so far.
+    """
+    tracks = list(container.streams)
+    kinds = [track.type for track in tracks]
+    if opened.buffer is None or container.format.name != "mpegts" or max(map(kinds.count, kinds), default=0) < 2:
+        return tracks
+    pids = {pid for pid, _ in described_tracks(opened.buffer.kept(opened.buffer.base, MOST_BYTES))}
+    sent = [track for track in tracks if track.id in pids]
+    return sent if any(track.type in ("video", "audio") for track in sent) else tracks
+
+
 def _chosen(
-    container: InputContainer, spec: RecorderSpec, variant: ChosenVariant
+    container: InputContainer, spec: RecorderSpec, variant: ChosenVariant, sent: Sequence[Stream]
 ) -> tuple[VideoStream | None, AudioStream | None, list[OfferedTrack]]:
-    """Choose a video and an audio track. Also returns all tracks, for people to choose from."""
+    """Choose a video and an audio track among ``sent``. Also returns all tracks, for people to choose from."""
     wish = parse_tracks(spec.tracks, spec.max_height, spec.language)
     if variant.url:  # the choice was made in the playlist
         wish = replace(wish, video=0)
@@ -237,16 +253,16 @@ def _chosen(
     pictures = [
         stream
         for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+        if stream in sent and stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
     ]
-    sounds = list(container.streams.audio)
+    sounds = [stream for stream in container.streams.audio if stream in sent]
     offered = {stream.index: _offered("video", number, stream) for number, stream in enumerate(pictures, 1)}
     offered |= {stream.index: _offered("audio", number, stream) for number, stream in enumerate(sounds, 1)}
     video = audio = None
     if "video" in spec.media_types:
         video = choose_video(pictures, wish, lambda stream: offered[stream.index])
     if "audio" in spec.media_types:
-        usual = _usual_audio(container, video)
+        usual = _usual_audio(container, video, sounds)
         audio = choose_audio(sounds, wish, lambda stream: offered[stream.index], usual)
     taken = [stream.index for stream in (video, audio) if stream is not None]
     tracks = [replace(track, chosen=index in taken) for index, track in offered.items()]
@@ -255,7 +271,9 @@ def _chosen(
     return video, audio, [*variant.tracks, *tracks]
 
 
-def _usual_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
+def _usual_audio(
+    container: InputContainer, video: VideoStream | None, sounds: Sequence[AudioStream]
+) -> AudioStream | None:
     """Return the default or else the first audio track of the program of the video.
 
     A program is a channel of a transport stream, or a variant of an HLS source.
@@ -268,7 +286,7 @@ def _usual_audio(container: InputContainer, video: VideoStream | None) -> AudioS
         known = track.codec_context is not None and track.codec_context.sample_rate > 0
         return known, not impaired, bool(marks & Disposition.default)
 
-    tracks = [track for track in container.streams.audio if own is None or track.index in own]
+    tracks = [track for track in sounds if own is None or track.index in own]
     return max(tracks, key=rank, default=None)
 
 
@@ -280,13 +298,13 @@ def _listed(tracks: Sequence[OfferedTrack]) -> list[JsonObject]:
 
 
 def _unknown(
-    container: InputContainer, spec: RecorderSpec, video: VideoStream | None, audio: AudioStream | None
+    sent: Sequence[Stream], spec: RecorderSpec, video: VideoStream | None, audio: AudioStream | None
 ) -> list[Stream]:
     """Return the tracks of a wanted kind of which there is none that can be read yet."""
     missing = [kind for kind, found in (("video", video), ("audio", audio)) if found is None]
     return [
         stream
-        for stream in container.streams
+        for stream in sent
         if stream.type in missing
         and stream.type in spec.media_types
         and stream.codec_context is not None
@@ -296,13 +314,14 @@ def _unknown(
 
 def _described(container: InputContainer, spec: RecorderSpec, scheme: str, opened: Input) -> Source:
     """Choose the streams to read and describe them."""
-    video, audio, tracks = _chosen(container, spec, _variant(opened))
+    sent = _sent(container, opened)
+    video, audio, tracks = _chosen(container, spec, _variant(opened), sent)
     if audio is not None and (audio.codec_context is None or not audio.codec_context.sample_rate):
         audio = None
     if video is None and audio is None:
         wanted = " or ".join(spec.media_types)
         raise SourceFailed(f"the source has no {wanted} in a format that can be read", True, HealthCode.NOT_MEDIA)
-    unknown = [] if scheme == "file" or container.format.name == "hls" else _unknown(container, spec, video, audio)
+    unknown = [] if scheme == "file" or container.format.name == "hls" else _unknown(sent, spec, video, audio)
     for stream in container.streams:
         # For an HLS source, this also prevents the download of the other variants.
         if stream is not video and stream is not audio and stream not in unknown:

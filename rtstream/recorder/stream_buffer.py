@@ -89,12 +89,13 @@ class StreamBuffer:
 
     def kept(self, position: int, size: int) -> bytes:
         """Return at most ``size`` bytes from a position on; none if they are not kept any more."""
-        begin, found = self._begin, b""
+        begin, parts, left = self._begin, list[bytes](), size
         for data in self._kept if position >= begin else ():
-            if begin + len(data) > position and len(found) < size:
-                found += data[max(0, position - begin) :][: size - len(found)]
+            if begin + len(data) > position and left > 0:
+                parts.append(data[max(0, position - begin) :][:left])
+                left -= len(parts[-1])
             begin += len(data)
-        return found
+        return b"".join(parts)
 
     def rewind(self, prefix: bytes, start: int | None = None) -> None:
         """Begin again for another demuxer, with ``prefix`` and then the bytes from a position on.

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 PACKET = 188
 SYNC = b"\x47"
 LEAST_BYTES = 8 * PACKET
 """Bytes of the beginning of a segment among which its tables are usually found."""
 _PROGRAMS, _TRACKS = 0x00, 0x02
+_CURRENT = 1  # the flag of a table that is valid already
+_SYNC = SYNC[0]
 
 
 def described_tracks(data: bytes) -> frozenset[tuple[int, int]]:
-    """Return the PID and stream type of each track of all programs.
+    """Return the PID and stream type of each track of all programs, by the newest tables.
 
     Args:
-        data: The beginning of a transport stream, from a packet on.
+        data: A part of a transport stream. Bytes between its packets are skipped.
 
     Returns:
         Nothing if this is not a transport stream, or if its tables are not whole in these bytes.
     """
-    pids: set[int] = set()
+    programs: dict[int, set[int]] = {}  # PIDs of the tables of programs, by number of the section that lists them
     found: dict[int, frozenset[tuple[int, int]]] = {}
-    for at in range(0, len(data) - PACKET + 1, PACKET):
-        packet = data[at : at + PACKET]
-        if not packet.startswith(SYNC):
-            return frozenset()
+    pids: set[int] = set()
+    for packet in _packets(data):
         pid = int.from_bytes(packet[1:3], "big") & 0x1FFF
         section = _section(packet) if pid == 0 or pid in pids else b""
-        if pid == 0 and section[:1] == bytes([_PROGRAMS]):
+        if not section or not section[5] & _CURRENT:
+            continue
+        if pid == 0 and section[0] == _PROGRAMS:
             entries = [section[start : start + 4] for start in range(8, len(section) - 7, 4)]
-            pids |= {int.from_bytes(entry[2:], "big") & 0x1FFF for entry in entries if entry[:2] != b"\0\0"}
-        elif section[:1] == bytes([_TRACKS]):
+            listed = {int.from_bytes(entry[2:], "big") & 0x1FFF for entry in entries if entry[:2] != b"\0\0"}
+            programs = {number: each for number, each in programs.items() if number <= section[7]}
+            programs[section[6]] = listed
+            pids = set().union(*programs.values())
+        elif section[0] == _TRACKS:
             found[pid] = _tracks(section)
-    return frozenset().union(*found.values()) if pids and found.keys() == pids else frozenset()
+    return frozenset().union(*(found[pid] for pid in pids)) if pids and found.keys() >= pids else frozenset()
+
+
+def _packets(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + PACKET <= len(data):
+        if data[at] == _SYNC:
+            yield data[at : at + PACKET]
+            at += PACKET
+            continue
+        at = data.find(SYNC, at + 1)
+        while at >= 0 and data[at + PACKET : at + PACKET + 1] not in (SYNC, b""):
+            at = data.find(SYNC, at + 1)
+        if at < 0:
+            return
 
 
 def _section(packet: bytes) -> bytes:

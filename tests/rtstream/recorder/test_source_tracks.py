@@ -26,23 +26,47 @@ def reconnects(client: RecorderClient) -> list[RecorderHealth]:
     return [health for health in client.of(RecorderHealth) if health.state == "reconnecting"]
 
 
-def test_other_pids_in_the_middle_are_recorded_without_a_reconnect(tmp_path: Path) -> None:
-    first = programme(tmp_path / "a.ts", "-c:a", "aac")
-    second = programme(
-        tmp_path / "b.ts", "-c:a", "aac", "-mpegts_start_pid", "400", offset_s=3.0, size="320x90", seconds=8
-    )
+OTHER_PROGRAM = ["-mpegts_service_id", "2", "-mpegts_pmt_start_pid", "5000"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [(("160x90", "320x90"), []), pytest.param(("320x90", "160x90"), OTHER_PROGRAM, marks=pytest.mark.long)],
+    ids=["larger", "smaller-in-another-program"],
+)
+def test_other_pids_in_the_middle_are_recorded_without_a_reconnect(
+    sizes: tuple[str, str], options: list[str], tmp_path: Path
+) -> None:
+    first = programme(tmp_path / "a.ts", "-c:a", "aac", size=sizes[0])
+    moved = ["-mpegts_start_pid", "400", *options]
+    second = programme(tmp_path / "b.ts", "-c:a", "aac", *moved, offset_s=3.0, size=sizes[1], seconds=8)
     with served((first.read_bytes(), 3.0), (second.read_bytes(), 8.0)) as url, recorder(url, tmp_path) as client:
         recording = client.wait_for(RecordingStarted, 2)
         client.wait_for(SegmentClosed, where=lambda segment: segment.recording_id == recording.recording_id)
         client.stop()
     ended = client.of(RecordingEnded)[0]
     assert recording.started_at - ended.ended_at < 0.7  # one group of pictures
+    assert recording.codecs.endswith(",mp4a.40.2")
     assert not reconnects(client)
     noted = next(health for health in client.of(RecorderHealth) if health.reasons)
     assert noted.reasons[0].code == "format_changed"
     assert "another" in noted.reasons[0].text
     assert noted.media is not None
-    assert noted.media["width"] == 320
+    assert noted.media["width"] == int(sizes[1].partition("x")[0])
+    assert not noted.media["tracks"]  # those of before cannot be chosen
+
+
+@pytest.mark.parametrize("options", [[], OTHER_PROGRAM], ids=["pids", "program"])
+def test_tracks_that_are_replaced_during_the_opening_are_not_waited_for(options: list[str], tmp_path: Path) -> None:
+    first = programme(tmp_path / "a.ts", "-c:a", "aac", size="320x90", seconds=1)
+    moved = ["-mpegts_start_pid", "400", *options]
+    second = programme(tmp_path / "b.ts", "-c:a", "aac", *moved, offset_s=1.0, seconds=3)
+    with served((first.read_bytes(), 0.0), (second.read_bytes(), 1.0)) as url, recorder(url, tmp_path) as client:
+        client.wait_for(RecordingEnded)
+        client.stop()
+    with av.open(io.BytesIO(client.recorded()), "r") as container:
+        assert container.streams.video[0].width == 160
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 2.5 * 48000
 
 
 def late(path: Path, kind: int, from_ms: int) -> bytes:

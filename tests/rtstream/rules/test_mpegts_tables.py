@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import av
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +42,26 @@ def test_tables_that_are_not_whole_describe_nothing(clip: Path) -> None:
     )
     assert described_tracks(whole[begin : begin + PACKET]) == frozenset()
     assert described_tracks(whole[begin + 2 * PACKET :][: 4 * PACKET]) == frozenset()
-    assert described_tracks(whole[1:LEAST_BYTES]) == frozenset()
+    assert described_tracks(b"\0" * len(whole)) == frozenset()
     assert described_tracks(b"") == frozenset()
+
+
+MOVED = {"mpegts_start_pid": "400"}
+OTHER_PROGRAM = MOVED | {"mpegts_pmt_start_pid": "4000", "mpegts_service_id": "7"}
+
+
+@pytest.mark.parametrize("options", [MOVED, OTHER_PROGRAM], ids=["pids", "program"])
+def test_the_newest_tables_count(options: dict[str, str], clip: Path) -> None:
+    before, after = stream(clip, True), stream(clip, True, **options)
+    assert described_tracks(before + after) == {(400, H264), (401, AAC)}
+    assert described_tracks(before[100:-100] + after) == {(400, H264), (401, AAC)}  # cut off inside packets
+
+
+def test_tables_that_are_not_valid_yet_do_not_count(clip: Path) -> None:
+    before, after = stream(clip, True)[:LEAST_BYTES], bytearray(stream(clip, True, **MOVED)[:LEAST_BYTES])
+    for at in range(0, len(after), PACKET):
+        after[at + 10] &= 0xFE  # in tables, the flag that they are valid
+    assert described_tracks(before + after) == {(0x100, H264), (0x101, AAC)}
 
 
 @given(st.lists(st.binary(min_size=PACKET - 4, max_size=PACKET - 4), max_size=6), st.integers(0, 0x1FFF))
