@@ -14,12 +14,14 @@ from av.video.stream import VideoStream
 
 from rtstream.json_types import JsonObject
 from rtstream.recorder.audio_encoder import is_recordable
+from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.parameter_sets import (
     decoder_configuration,
     known_at_opening,
     parameter_sets,
     video_format,
 )
+from rtstream.recorder.stream_listing import codec_names
 from rtstream.recorder.writer import RECORDABLE_VIDEO, TrackFormats, codec_of
 from rtstream.rules.audio_format import HEADER_BYTES, MASKS, AudioFormat, audio_format
 
@@ -61,6 +63,7 @@ class SourceMedia:
         self._key = 0  # the masked header of the audio's frames
         self._header: AudioFormat | None = None
         self._seen = 0  # frames in a row with another header
+        self._in_ts = video is not None and video.container.format.name == "mpegts"
         self._in_flv = audio is not None and "flv" in audio.container.format.name
 
     @property
@@ -101,8 +104,13 @@ class SourceMedia:
 
         Returns:
             The change as words for people; empty if the format became known only now. None without a change.
+
+        Raises:
+            FormatChanged: The codec is another one.
         """
         found = parameter_sets(packet, self.video_codec)
+        if self._in_ts and self._parameters and not found:
+            self._check_codec()
         differs = bool(found and self._parameters) and not found & self._parameters
         if not differs and self.size[0]:
             self._parameters = found or self._parameters
@@ -130,6 +138,16 @@ class SourceMedia:
         if before == self.size:
             return "the video's parameters changed"
         return f"the video changed from {before[0]}x{before[1]} to {new.width}x{new.height}"
+
+    def _check_codec(self) -> None:
+        """Raise FormatChanged if the tables name another codec, although the packets keep the name of the opening.
+
+        A keyframe without parameter sets after others that had them is the reason to look, because that costs more.
+        """
+        assert self.video is not None
+        name = codec_names(self.video.container).get(self.video.index, self.video_codec)
+        if name != self.video_codec:
+            raise FormatChanged(f"the video changed from {self.video_codec} to {name}, so it is connected again")
 
     def _announced(self, packet: Packet) -> bytes:
         """Return the parameter sets in the packet, or in its side data."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import av.logging
-from av.container import InputContainer
+from av.container import Container, InputContainer
 
 _STREAM = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (Video|Audio): ", re.MULTILINE)
+_CODEC = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (?:Video|Audio): (\w+)", re.MULTILINE)
 _PROGRAM = re.compile(r"^  (?:Program [0-9]+|No Program)\b", re.MULTILINE)
 
 
@@ -19,6 +20,14 @@ def track_kinds(container: InputContainer) -> dict[int, str]:
     return {int(index): kind.lower() for index, kind in _STREAM.findall(_listed_text(container))}
 
 
+def codec_names(container: Container) -> dict[int, str]:
+    """Return the name of the codec that the demuxer reads in each track at present, by the track's index.
+
+    The codec library's binding retains that of the opening.
+    """
+    return {int(index): name for index, name in _CODEC.findall(_listed_text(container))}
+
+
 def programs(container: InputContainer) -> list[set[int]]:
     """Return the indexes of the tracks of each program (channel) of a transport stream; nothing for other formats."""
     listing = _listed_text(container)
@@ -27,7 +36,7 @@ def programs(container: InputContainer) -> list[set[int]]:
     return [{int(index) for index, _ in _STREAM.findall(part)} for part in _PROGRAM.split(listing)[1:]]
 
 
-def _listed_text(container: InputContainer) -> str:
+def _listed_text(container: Container) -> str:
     before = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
