@@ -22,6 +22,7 @@ from rtstream.client import Feed, RTStreamClient
 from rtstream.client.markdown import for_chat
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
+from tools._framework.arguments import named
 from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
 
@@ -125,7 +126,10 @@ class EngineTool(Tool):
 
     async def run(self, arguments: JsonObject, context: AnyContext, convert_result: bool = False) -> object:
         """Run the tool as the SDK does, and pass the messages of ``rtstream.errors`` on unchanged."""
-        arguments = _without_nulls(arguments, self.parameters)
+        try:
+            arguments = named(self.name, arguments, self.parameters)
+        except RTStreamError as exc:
+            raise ToolError(for_chat(exc.message)) from exc
         try:
             result = await super().run(arguments, context)
         except ToolError as exc:
@@ -225,20 +229,6 @@ def _portable(schema: Any) -> Any:
 
 def _portable_properties(properties: JsonObject) -> JsonObject:
     return {name: _portable(schema) for name, schema in properties.items()}
-
-
-# Any: a decoded JSON value and a part of a JSON schema.
-def _without_nulls(value: Any, schema: Any) -> Any:
-    """Remove null where the schema names a parameter: a client may write null for what it leaves out."""
-    if not isinstance(schema, dict):
-        return value
-    if isinstance(value, list):
-        return [_without_nulls(part, schema.get("items")) for part in value]
-    named = schema.get("properties")
-    if not isinstance(value, dict) or not isinstance(named, dict):
-        return value
-    given = {key: part for key, part in value.items() if part is not None or key not in named}
-    return {key: _without_nulls(part, named.get(key)) for key, part in given.items()}
 
 
 def _limits_a_result(key: str, value: object) -> bool:
