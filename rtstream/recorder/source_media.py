@@ -30,6 +30,7 @@ QUICK_S = 10.0
 STABLE_S = 2.0
 LONGEST_STABLE_S = 600.0
 PROVING = 2  # frames with the same new header, because one may be damaged
+LOOK_S = 1.0
 UNCERTAIN = "uncertain"
 """Result for a packet that seems to be of another format, but may be damaged."""
 
@@ -63,7 +64,9 @@ class SourceMedia:
         self._key = 0  # the masked header of the audio's frames
         self._header: AudioFormat | None = None
         self._seen = 0  # frames in a row with another header
-        self._in_ts = video is not None and video.container.format.name == "mpegts"
+        track = video or audio
+        self._in_ts = track is not None and track.container.format.name == "mpegts"
+        self._next_look = 0.0  # monotonic; at the codec of audio without headers
         self._in_flv = audio is not None and "flv" in audio.container.format.name
 
     @property
@@ -109,8 +112,8 @@ class SourceMedia:
             FormatChanged: The codec is another one.
         """
         found = parameter_sets(packet, self.video_codec)
-        if self._in_ts and self._parameters and not found:
-            self._check_codec()
+        if self._in_ts and self._parameters and not found and self.video is not None:
+            self._check_codec(self.video, self.video_codec)
         differs = bool(found and self._parameters) and not found & self._parameters
         if not differs and self.size[0]:
             self._parameters = found or self._parameters
@@ -139,15 +142,15 @@ class SourceMedia:
             return "the video's parameters changed"
         return f"the video changed from {before[0]}x{before[1]} to {new.width}x{new.height}"
 
-    def _check_codec(self) -> None:
+    def _check_codec(self, track: VideoStream | AudioStream, opened: str) -> None:
         """Raise FormatChanged if the tables name another codec, although the packets keep the name of the opening.
 
-        A keyframe without parameter sets after others that had them is the reason to look, because that costs more.
+        Not called for every packet, because that costs more: only for a keyframe without parameter sets after others
+        that had them, and for audio without the headers of its codec.
         """
-        assert self.video is not None
-        name = codec_names(self.video.container).get(self.video.index, self.video_codec)
-        if name != self.video_codec:
-            raise FormatChanged(f"the video changed from {self.video_codec} to {name}, so it is connected again")
+        name = codec_names(track.container).get(track.index, opened)
+        if name != opened:
+            raise FormatChanged(f"the {track.type} changed from {opened} to {name}, so it is connected again")
 
     def _announced(self, packet: Packet) -> bytes:
         """Return the parameter sets in the packet, or in its side data."""
@@ -173,12 +176,19 @@ class SourceMedia:
         Returns:
             The change as words for people; empty if the description of the opening was wrong. ``UNCERTAIN`` for a
             packet that may be damaged. None if the format is the same.
+
+        Raises:
+            FormatChanged: The codec is another one.
         """
         if self._in_flv and packet.has_sidedata("new_extradata"):
             return self._audio_configured(packet, bytes(packet.get_sidedata("new_extradata")))
         head = bytes(memoryview(packet)[:HEADER_BYTES])
         found = audio_format(self.audio_codec, head)
-        if found is None:  # AAC without headers, or damaged
+        if found is None:  # AAC without headers, damaged, or of another codec
+            now = time.monotonic()
+            if self._in_ts and self.audio is not None and now >= self._next_look:
+                self._next_look = now + LOOK_S
+                self._check_codec(self.audio, self.audio_codec)
             return None
         if self._header is not None and found != self._header:
             self._seen += 1

@@ -69,6 +69,22 @@ def test_another_audio_format_begins_a_recording_of_that_format(
     assert audio_of(client, second)[2] > rate // 2
 
 
+@pytest.mark.parametrize("codecs", [("aac", "libmp3lame"), ("libmp3lame", "aac")], ids=["to-mp3", "to-aac"])
+def test_another_audio_codec_under_the_same_pid_is_not_stored_as_the_old_one(
+    codecs: tuple[str, str], tmp_path: Path
+) -> None:
+    first = programme(tmp_path / "a.ts", "-c:a", codecs[0], seconds=2)
+    second = programme(tmp_path / "b.ts", "-c:a", codecs[1], offset_s=2.0, seconds=2)
+    with served((first.read_bytes(), 1.5), (second.read_bytes(), 2.0)) as url, recorder(url, tmp_path) as client:
+        changed = client.wait_for_state("reconnecting")
+        client.process.kill()
+        client.wait_end()
+    names = [codec.replace("libmp3lame", "mp3") for codec in codecs]
+    assert changed.reason == f"the audio changed from {names[0]} to {names[1]}, so it is connected again"
+    samples = audio_of(client, client.of(RecordingStarted)[0])[2]
+    assert 1.5 * 48000 < samples < 2.2 * 48000
+
+
 def test_video_whose_parameters_arrive_after_the_opening_is_recorded_from_then_on(tmp_path: Path) -> None:
     late = ["-c:a", "aac", "-force_key_frames", "0,8,9,10", "-x264-params", "scenecut=0:keyint=1000", "-g", "1000"]
     data = programme(tmp_path / "late.ts", *late, "-muxrate", "600k", seconds=11.0).read_bytes()
