@@ -105,12 +105,13 @@ class Rig:
         return self._engine
 
     def start(self) -> None:
-        """Start the engine. Returns once it listens."""
+        """Start the engine. Returns once it responds."""
         began = time.monotonic()
         more = self.shim.environment if self.shim else {}
         urls = {"RTSTREAM_MODEL_BASE_URL": f"{self.services.url}/v1"}
         log = self.folder / "engine.log"
         self._engine = self._running.enter_context(program(self.data_dir, log, START_S, **SETTINGS, **urls, **more))
+        self._engine.client.get("/rtstream", timeout=START_S)  # which waits for the engine behind the open port
         self.starts_s.append(time.monotonic() - began)
 
     def ended(self) -> None:
