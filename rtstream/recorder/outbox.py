@@ -20,8 +20,11 @@ from rtstream.messages import (
     encode,
 )
 
-SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio; the oldest are dropped first
+SAMPLE_BYTES = 8 << 20  # limit for waiting frames and audio
 SAMPLES = 512
+LONGEST_WAIT_S = 10.0
+"""Seconds that a sample may wait. All that wait are then dropped at once, because the engine analyses a hole of this
+length later from the recording. It cannot tell a shorter one from a pause (``rules.gaps.UNSEEN_S``)."""
 CERTAIN = 20_000  # limit for waiting segments and health, about a day; an engine silent for longer is cut off
 _IN_ORDER = (FrameTaken, AudioTaken, ClockReached, RecorderStats, RecordingEnded)
 
@@ -50,14 +53,15 @@ class Outbox:
     """Sends messages from its own thread to the engine that is attached. Without one, messages are discarded.
 
     Segments and health are sent first and never dropped while an engine is attached. What an engine misses is in the
-    logs of the recordings. Samples (frames, audio, clock, statistics) keep their order, and the oldest may be dropped.
+    logs of the recordings. Samples (frames, audio, clock, statistics) keep their order. If the engine reads them too
+    slowly, those that wait are dropped.
     The end of a recording stays behind its samples.
     """
 
     def __init__(self) -> None:
         self._connection: Sink | None = None
         self._certain: deque[bytes] = deque()
-        self._samples: deque[tuple[Message, bytes]] = deque()
+        self._samples: deque[tuple[Message, bytes, float]] = deque()  # with the monotonic time of arrival
         self._sample_bytes = 0
         self._changed = threading.Condition()
         self._sending = False
@@ -96,10 +100,12 @@ class Outbox:
             if self._connection is None or not raw:
                 return
             if isinstance(message, _IN_ORDER):
-                self._samples.append((message, raw))
+                now = time.monotonic()
+                self._samples.append((message, raw, now))
                 self._sample_bytes += len(raw)
-                while self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES:
-                    self._drop_oldest()
+                waits_s = now - self._samples[0][2]
+                if self._sample_bytes > SAMPLE_BYTES or len(self._samples) > SAMPLES or waits_s > LONGEST_WAIT_S:
+                    self._drop_samples()
             elif len(self._certain) >= CERTAIN:
                 self._cut_off()
             else:
@@ -119,15 +125,17 @@ class Outbox:
                 if left <= 0 or not self._changed.wait(left):
                     return
 
-    def _drop_oldest(self) -> None:
-        message, raw = self._samples.popleft()
-        self._sample_bytes -= len(raw)
-        if isinstance(message, FrameTaken):
-            self.count("frames_unsent")
-        elif isinstance(message, AudioTaken):
-            self.count("audio_unsent_s", len(message.payload) / AUDIO_BYTES_PER_S)
-        elif isinstance(message, RecordingEnded):
-            self._certain.append(raw)
+    def _drop_samples(self) -> None:
+        """Drop all waiting samples and count them. The end of a recording is sent all the same."""
+        for message, raw, _ in self._samples:
+            if isinstance(message, FrameTaken):
+                self.count("frames_unsent")
+            elif isinstance(message, AudioTaken):
+                self.count("audio_unsent_s", len(message.payload) / AUDIO_BYTES_PER_S)
+            elif isinstance(message, RecordingEnded):
+                self._certain.append(raw)
+        self._samples.clear()
+        self._sample_bytes = 0
 
     def _discard(self) -> None:
         self._certain.clear()
@@ -151,7 +159,7 @@ class Outbox:
             self._sending = True
             if self._certain:
                 return self._connection, self._certain.popleft()
-            _, raw = self._samples.popleft()
+            _, raw, _ = self._samples.popleft()
             self._sample_bytes -= len(raw)
             return self._connection, raw
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import threading
 
+import pytest
+
 from rtstream.messages import AudioTaken, FrameTaken, Message, RecordingEnded, SegmentClosed, decode
 from rtstream.recorder import outbox
 from rtstream.recorder.outbox import SAMPLE_BYTES, Outbox
+from rtstream.rules.gaps import UNSEEN_S
 
 
 class Engine:
@@ -49,12 +52,23 @@ def test_a_recording_ends_behind_its_frames_and_segments_are_sent_first() -> Non
     assert got == [closed, frame(1.0), frame(2.0), ended, frame(500.0)]
 
 
-def test_the_oldest_frames_are_dropped_and_counted_but_never_the_end_of_a_recording() -> None:
+def test_waiting_frames_are_dropped_together_and_counted_but_never_the_end_of_a_recording() -> None:
     ended = RecordingEnded("rec-1", 3.0)
     frames = [frame(float(number)) for number in range(outbox.SAMPLES + 20)]
     got, box = send(ended, *frames)
-    assert got == [ended, *frames[20:]]
-    assert box.dropped == {"frames_unsent": 20}
+    assert got == [ended, *frames[outbox.SAMPLES :]]
+    assert box.dropped == {"frames_unsent": outbox.SAMPLES}
+
+
+def test_samples_that_wait_too_long_are_dropped_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "LONGEST_WAIT_S", 0.0)
+    got, box = send(frame(1.0), AudioTaken(1.0, payload=bytes(32_000)), frame(2.0))
+    assert got == [frame(2.0)]
+    assert box.dropped == {"frames_unsent": 1, "audio_unsent_s": 1.0}
+
+
+def test_a_hole_that_dropped_samples_leave_is_long_enough_to_be_analysed_later() -> None:
+    assert outbox.LONGEST_WAIT_S > 1.5 * UNSEEN_S
 
 
 def test_an_engine_that_does_not_read_costs_samples_and_never_segments() -> None:
