@@ -157,9 +157,9 @@ def fill(database: Path, days: float, streams: int) -> None:
             (database.parent / stream).mkdir()
             (database.parent / stream / "media.m4s").write_bytes(segment * FILE_SEGMENTS)
             db.execute(
-                "insert into streams (id, name, url, collection_id, created_at, media_types, sample_rate, store,"
-                " enable_transcript, desired, health, retention, recorded_bytes)"
-                " values (?, ?, 'rtsp://192.0.2.1/', 'default', ?, '[]', 30, 1, 0, 'stopped', '{}', '{}', 0)",
+                "insert into streams (id, name, url, collection_id, created_at, media_types, audio, sample_rate,"
+                " store, enable_transcript, desired, health, retention, recorded_bytes)"
+                " values (?, ?, 'rtsp://192.0.2.1/', 'default', ?, '[]', 1, 30, 1, 0, 'stopped', '{}', '{}', 0)",
                 [stream, stream, START],
             )
             at = START

@@ -71,14 +71,6 @@ def video(conn: Connection, spoken: tuple[str, dict[str, Any]]) -> Video:
     return conn.get_collection().get_video(spoken[1]["video"].id)
 
 
-def test_the_script_runs_to_its_end_as_it_is(service: Service, source: LiveSource) -> None:
-    said, _ = run(service, source)
-    lines = said.splitlines()
-    assert lines[0].startswith(f"Recorded stream: {service.url}/watch?v=")
-    assert lines[1].startswith("Exported video: m-")
-    assert lines[2:] == ["No action items were detected in the recording."]
-
-
 def test_what_is_said_becomes_a_clip_that_plays(spoken: tuple[str, dict[str, Any]]) -> None:
     said, variables = spoken
     url = said.splitlines()[2].removeprefix("Action items clip: ")

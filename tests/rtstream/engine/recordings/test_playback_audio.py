@@ -255,6 +255,7 @@ async def test_a_part_that_cannot_be_converted_is_silent_and_delays_no_video(
         assert len(list(container.decode(video=0))) == 20 * SECONDS
 
 
+@pytest.mark.long
 async def test_a_late_conversion_is_used_by_the_next_request(
     with_stream: Engine, holder: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ async def test_an_audio_index_starts_the_transcript_it_needs_and_gives_honest_ex
         assert "does not follow the prompt" in index.note
         scene = await first(engine, "audio_index", lambda message: True)
         assert scene.data["rtstream_index_id"] == index.rtstream_index_id
-        assert "Extract" in scene.data["text"]
+        assert scene.data["text"].split()
         await engine.indexes.stop(stream.id, index.rtstream_index_id)
     assert (await engine.transcripts.status(stream.id, None)).state == "stopped"
     [record, *_], _ = await engine.indexes.list_scenes(stream.id, index.rtstream_index_id, Page())
