@@ -31,7 +31,7 @@ SPOKEN = (
     "Anna calls the customer on Monday."
 )
 WORKFLOW = example("Weekly Standup")
-MEETING_S = 16.0
+MEETING_S = 11.0
 SCREEN = {
     "app_name": "Slack",
     "activity": "reading",

@@ -133,6 +133,7 @@ async def test_the_live_state_stays_and_live_speech_is_evaluated_apart_from_the_
     assert await speech.told() == [(0, 2, False), (15, 16, True)]
 
 
+@pytest.mark.long
 async def test_a_silence_that_reaches_into_a_gap_waits_until_the_gap_is_transcribed(
     speech: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
