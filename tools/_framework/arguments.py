@@ -13,7 +13,6 @@ ALIASES = {
     "scene_index_id": "index_id",
     "rtstream_index_id": "index_id",
     "store": "record",
-    "enable_transcript": "transcribe",
 }
 """Spellings of the published API, and the parameters that they mean."""
 WITHOUT_EFFECT = ("ws_connection_id", "media_types")
