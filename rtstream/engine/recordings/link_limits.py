@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import anyio
+
 from rtstream.errors import TooManyAttempts
 from rtstream.rules.request_rate import RequestRate
 
@@ -18,6 +20,9 @@ PER_S = 60.0
 """Points per link. A segment costs one, and a player that seeks briefly needs about 20 per second."""
 DOWNLOAD = 80.0
 """Cost in points of a file that is assembled while it is downloaded."""
+SLOWED_S = 1.0
+"""Longest wait of a request before it is refused. A program that saves a playlist reads one segment after the other as
+fast as it can, and most of them leave out a segment that is refused. So they are slowed down instead."""
 REMEMBERED = 4000
 
 
@@ -42,11 +47,13 @@ class LinkLimits:
     def __init__(self) -> None:
         self._links: OrderedDict[str, _Usage] = OrderedDict()
 
-    def spend(self, link_id: str, cost: float) -> None:
-        """Count a request by its cost in points. Raises LinkBusy."""
-        wait_s = self._usage(link_id).rate.wait_s(cost, time.monotonic())
-        if wait_s > 0:
-            raise LinkBusy(wait_s)
+    async def spend(self, link_id: str, cost: float) -> None:
+        """Count a request by its cost in points, after a short wait if need be. Raises LinkBusy."""
+        refused_at = time.monotonic() + SLOWED_S
+        while (wait_s := self._usage(link_id).rate.wait_s(cost, now := time.monotonic())) > 0:
+            if now + wait_s > refused_at:
+                raise LinkBusy(wait_s)
+            await anyio.sleep(wait_s)
 
     @contextmanager
     def open(self, link_id: str) -> Iterator[None]:

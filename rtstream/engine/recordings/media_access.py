@@ -139,7 +139,7 @@ class MediaAccess:
     async def download(self, link_id: str) -> Download:
         """Return the window, the video or the range as a file."""
         link = await self._links.resolve(link_id)
-        self._limits.spend(link.id, 1.0 if link.target.kind == "video" else DOWNLOAD)
+        await self._limits.spend(link.id, 1.0 if link.target.kind == "video" else DOWNLOAD)
         media = self._windows if link.target.kind == "window" else self._videos
         name = f"{_file_name(await media.title(link)) or 'recording'}.mp4"
         if link.target.kind == "video":
@@ -158,7 +158,7 @@ class MediaAccess:
         """Resolve a link and count the request. Playlists and pages cost more the longer the window is."""
         link = await self._links.resolve(link_id)
         hours = (link.target.end - link.target.start) / 3600
-        self._limits.spend(link.id, 1.0 + min(60.0, 2 * hours) if long else 1.0)
+        await self._limits.spend(link.id, 1.0 + min(60.0, 2 * hours) if long else 1.0)
         return link
 
     def _revocable(self, file: StoredFile, link: Link) -> StoredFile:
