@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, field_validator
 from rtstream.errors import InvalidRequest
 from rtstream.rules.audio_choice import AudioSetting
 from rtstream.rules.source_urls import parse_webhook
+from rtstream.rules.time_expressions import find_zone
 
 
 class EngineConfig(BaseModel):
@@ -122,6 +123,13 @@ class EngineConfig(BaseModel):
         description="Daily copies of the database that are kept. They count towards the disk bound. 0: no copies.",
     )
     link_ttl_s: float = Field(default=7 * 86400.0, gt=0, description="Seconds a playback link stays valid.")
+    timezone: str = Field(
+        default="",
+        description=(
+            "Time zone of clock times in tools and results, such as 'Europe/Berlin' or '+01:00'. Empty: the time zone "
+            "of the machine."
+        ),
+    )
     journal_keep: int = Field(default=1_000_000, ge=1000, description="Journal entries kept; older ones are removed.")
     local_vision: bool = Field(
         default=True, description="Read text on screen with the built-in engine if it is installed."
@@ -253,6 +261,13 @@ class EngineConfig(BaseModel):
         default=None,
         description="Stop the engine after this many seconds without a running stream or a client. Unset: never.",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        if name.strip():
+            find_zone(name.strip())
+        return name.strip()
 
     @field_validator("vision_model", "language_model", "model_mini", "model_basic", "model_pro", "model_ultra")
     @classmethod

@@ -31,6 +31,7 @@ from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from server.protocol_versions import ChangeNotifier
 from server.settings import Settings
+from tools._framework.clock import Clock
 from tools._framework.definition import Live, ToolContext
 from tools._framework.groups import ALL
 
@@ -137,11 +138,12 @@ def create_endpoint(
     wait_max_s: float = 50.0,
     toolsets: str = ALL,
     read_only: bool = False,
+    timezone: str = "",
     notices: Sequence[str] = (),
 ) -> McpEndpoint:
     """Create a server on ``client``. It does not call the engine before a request needs it.
 
-    ``toolsets`` and ``read_only`` select the tools, see ``tools.registry``.
+    ``toolsets`` and ``read_only`` select the tools, see ``tools.registry``. ``timezone`` is the setting of that name.
     """
     bus = InMemorySubscriptionBus()
 
@@ -162,7 +164,7 @@ def create_endpoint(
         async with notifier.running(), feed.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(updates.run)
             try:
-                yield Live(client, feed, wait_default_s, wait_max_s)
+                yield Live(client, feed, Clock(client, timezone), wait_default_s, wait_max_s)
             finally:
                 tasks.cancel_scope.cancel()
                 with anyio.move_on_after(1, shield=True):
@@ -194,5 +196,6 @@ def create_mcp_server(settings: Settings, client: RTStreamClient, notices: Seque
         wait_max_s=settings.wait_max_s,
         toolsets=settings.toolsets,
         read_only=settings.read_only,
+        timezone=settings.timezone,
         notices=notices,
     )

@@ -21,6 +21,7 @@ FOUNDATION = (
     "rtstream.ids",
     "rtstream.imports",
     "rtstream.keys",
+    "rtstream.local_clock",
     "rtstream.json_types",
     "rtstream.states",
     "rtstream.__version__",

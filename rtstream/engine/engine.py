@@ -60,6 +60,7 @@ from rtstream.engine.webhooks import HealthWebhook, WebhookSender, WebhookServic
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
 from rtstream.ipc.epoch import next_epoch
 from rtstream.ipc.sockets import SUPPORTED, run_folder
+from rtstream.local_clock import local_zone_name
 from rtstream.models import ConnectStream, EngineInfo, Playback, Stream
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
@@ -338,10 +339,8 @@ class Engine:
 
     async def _end_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
-            if self._recorders_stay:
-                await self._supervisor.release_all(self._release_s)
-            else:
-                await self._supervisor.stop_all()
+            ending = self._supervisor
+            await (ending.release_all(self._release_s) if self._recorders_stay else ending.stop_all())
 
     def _evidence(self, conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
         return [
@@ -369,6 +368,7 @@ class Engine:
             search=await self.search.progress(),
             reasons=self.health.problems,
             retain_percent=self.bound.percent,
+            timezone=local_zone_name(self.config.timezone),
             streams=total,
             streams_running=running,
         )

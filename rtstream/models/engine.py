@@ -25,5 +25,6 @@ class EngineInfo(ApiModel):
     retain_percent: float = Field(
         default=0.0, description="Percent of the disk's free space that recordings may fill. 0: no bound."
     )
+    timezone: str = Field(default="", description="Time zone of clock times: that of the settings or the machine.")
     streams: int = 0
     streams_running: int = 0

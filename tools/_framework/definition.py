@@ -23,6 +23,7 @@ from rtstream.client.markdown import for_chat
 from rtstream.errors import RTStreamError
 from rtstream.json_types import JsonObject
 from tools._framework.arguments import named
+from tools._framework.clock import Clock
 from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
 
@@ -35,6 +36,7 @@ class Live:
 
     client: RTStreamClient
     feed: Feed
+    clock: Clock
     wait_default_s: float = 20.0
     wait_max_s: float = 50.0
     waiting: int = 0
@@ -143,7 +145,7 @@ class EngineTool(Tool):
             raise
         if isinstance(result, InputRequiredResult):
             return result
-        return _rendered(result) if convert_result else result
+        return await _rendered(result, _clock_of(context)) if convert_result else result
 
 
 @cache
@@ -251,10 +253,20 @@ def _goes_without_saying(key: str, value: object) -> bool:
     return False
 
 
-def _rendered(result: object) -> CallToolResult:
+def _clock_of(context: AnyContext) -> Clock | None:
+    try:
+        state = context.request_context.lifespan_context
+    except ValueError:  # called without a request
+        return None
+    return state.clock if isinstance(state, Live) else None
+
+
+async def _rendered(result: object, clock: Clock | None) -> CallToolResult:
     assert isinstance(result, BaseModel), "a tool returns a model"
     extra = result._content if isinstance(result, WithContent) else []
     structured = for_chat(result.model_dump(mode="json", exclude_none=True))
+    if clock is not None:
+        structured = await clock.with_times(structured)
     text = TextContent(type="text", text=json.dumps(structured, ensure_ascii=False, separators=(",", ":")))
     return CallToolResult(content=[*extra, text], structured_content=structured)
 
