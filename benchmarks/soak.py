@@ -17,7 +17,7 @@ import statistics
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +79,15 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--changing", type=int, default=0, help="number of sources that change in mid-stream, instead")
     parser.add_argument("--seed", type=int, default=None, help="of the changes; default: a random one")
+    parser.add_argument("--keep", type=Path, help="a new folder for everything, which is kept")
     options = parse(parser, minutes=0.2, warm=0.1, streams=1, readers=2, clients=3)
     if options.changing:
         arguments = ["--minutes", str(options.minutes), "--sources", str(options.changing)]
         changes.main(arguments + ([] if options.seed is None else ["--seed", str(options.seed)]))
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.streams, small=False) as rig:
+    if options.keep:
+        options.keep.mkdir(parents=True)
+    place = nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory()
+    with place as folder, running(Path(folder), options.streams, small=False) as rig:
         load = anyio.run(run, rig, options)
         with reading(rig.data_dir) as db:
             written = [seq for (seq,) in map(tuple, db.execute("select seq from journal order by seq"))]

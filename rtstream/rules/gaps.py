@@ -28,6 +28,8 @@ SET_BACK_S = 5.0
 """Seconds by which times are in the future, or out of order, from which on the clock was set back."""
 UNSEEN_S = 5.0
 """Seconds without anything from a stream after which a part of it may be missing, even within a recording."""
+REGULAR = 5
+"""Windows with pictures in a row after which one without a picture is unusual for its stream."""
 LIVE_PER_DELAY = 25
 """Live windows of an index for each one that a look into the past may delay: 4 %, which the 95th percentile ignores."""
 
@@ -171,6 +173,32 @@ class Arrivals:
     def cut(self) -> None:
         """Note that the recording has ended."""
         self._cut = True
+
+
+@dataclass
+class RegularWindows:
+    """Finds windows without a picture in a stream that had one in each window before.
+
+    The pictures of a single window may be lost on the way, which is too short for ``Arrivals``.
+    """
+
+    _last: int | None = None
+    _in_a_row: int = 0
+
+    def add(self, number: int) -> range | None:
+        """Note that a picture of window ``number`` has arrived. Returns the windows left out before it, if any."""
+        last, self._last = self._last, number
+        if number == last:
+            return None
+        if last is not None and number == last + 1:
+            self._in_a_row += 1
+            return None
+        regular, self._in_a_row = self._in_a_row >= REGULAR, 0
+        return range(last + 1, number) if regular and last is not None and last < number else None
+
+    def cut(self) -> None:
+        """Note that the recording has ended."""
+        self._last, self._in_a_row = None, 0
 
 
 @dataclass(frozen=True)

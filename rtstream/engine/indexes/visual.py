@@ -16,7 +16,7 @@ from rtstream.engine.indexes.runner import IndexRunner, RunningIndex, WindowJob
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.json_types import JsonObject, JsonValue
 from rtstream.perception.protocols import Picture, VisionAnswer, VisionProvider, VisionRequest
-from rtstream.rules.gaps import Arrivals, first_whole_window
+from rtstream.rules.gaps import Arrivals, RegularWindows, first_whole_window
 from rtstream.rules.playlist import Range
 from rtstream.rules.sample_grid import grid_cell
 from rtstream.rules.scene_detail import SceneDetail
@@ -50,6 +50,7 @@ class RunningVisualIndex(RunningIndex):
     resuming: bool = False
     """Whether a gap before the first window is still open. That window is then a whole one."""
     arrivals: Arrivals = field(default_factory=Arrivals)
+    regular: RegularWindows = field(default_factory=RegularWindows)
     session: str = ""
     """Session of the vision provider, if it is not that of the live windows."""
     windows: Windows[Picture] = field(init=False)
@@ -134,10 +135,18 @@ class VisualIndexes:
             if index is not None and index.stream_id == stream_id:
                 if index.resuming:
                     self.resume_at(index, picture.time)
-                hole = index.arrivals.add(picture.time, picture.time)
-                if hole is not None and index.recorded:
-                    self._note_hole(index, hole)
+                self._note_missing(index, picture.time)
                 await self._complete(index, index.windows.add(picture))
+
+    def _note_missing(self, index: RunningVisualIndex, time: float) -> None:
+        """Begin a gap for what did not arrive before a picture at the Unix time ``time``."""
+        hole = index.arrivals.add(time, time)
+        left_out = index.regular.add(grid_cell(time, index.length))
+        if hole is not None and index.recorded:
+            self._note_hole(index, hole)
+        elif left_out is not None and index.recorded:
+            start, end = left_out.start * index.length, left_out.stop * index.length
+            self._gaps.add_hole(index.stream_id, index.id, start, end)
 
     def _note_hole(self, index: RunningVisualIndex, hole: Range) -> None:
         """Begin a gap for the whole windows of which no picture has arrived."""
@@ -156,6 +165,7 @@ class VisualIndexes:
         """Complete the current windows early, because the recording has ended."""
         for index in self.of_stream(stream_id):
             index.arrivals.cut()
+            index.regular.cut()
             await self._complete(index, index.windows.flush())
 
     async def _complete(self, index: RunningVisualIndex, windows: list[Window[Picture]]) -> None:

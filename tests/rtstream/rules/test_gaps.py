@@ -186,6 +186,22 @@ def test_a_clock_that_is_set_back_is_not_something_that_arrived_before() -> None
     assert arrivals.add(40.0, 41.0) == (100.0, 40.0)
 
 
+def test_a_window_without_a_picture_is_unusual_only_where_each_one_before_had_one() -> None:
+    windows = gaps.RegularWindows()
+    for number in (5, 5, 6, 7, 8, 9, 10):
+        assert windows.add(number) is None
+    assert windows.add(13) == range(11, 13)
+    assert windows.add(15) is None, "a slow source leaves out windows by itself"
+    for number in range(16, 22):
+        windows.add(number)
+    windows.cut()
+    assert windows.add(30) is None, "between two recordings there is nothing"
+    for number in range(31, 37):
+        windows.add(number)
+    assert windows.add(20) is None, "the clock was set back"
+    assert windows.add(22) is None
+
+
 @pytest.mark.parametrize(
     ("ended", "open_ones", "given_up"), [(64, 0, 0), (65, 0, 1), (64, 1, 1), (63, 1, 0), (70, 2, 8)]
 )

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rtstream.engine.engine import Engine
+from rtstream.engine.indexes.visual import VisualIndexes
+from rtstream.messages import FrameTaken
 from rtstream.models import ConnectStream, Page, Scene, SceneIndex
+from rtstream.rules.sample_grid import grid_cell
 from rtstream.store.journal import Filter
 from tests.modelserver import Answer, Call, ModelServer, chat_completion
 from tests.rtstream.engine.vision_engine import index_when, scenes_when, seeing, until, watch
@@ -67,6 +70,27 @@ async def test_windows_that_a_slow_model_leaves_are_looked_at_once_it_has_time(
     late = await late_starts(seeing_engine)
     assert late == sorted(late)
     assert len(late) == caught_up.windows_late >= 4
+
+
+async def test_a_window_whose_pictures_were_lost_on_the_way_is_looked_at_in_the_footage(
+    seeing_engine: Engine, vision_server: ModelServer, live_source: LiveSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Model(vision_server)
+    numbers: set[int] = set()
+    receive = VisualIndexes.frame
+
+    async def all_but_those_of_one_window(self: VisualIndexes, stream_id: str, frame: FrameTaken) -> None:
+        numbers.add(grid_cell(frame.time, 0.5))
+        if len(numbers) != 9:
+            await receive(self, stream_id, frame)
+
+    monkeypatch.setattr(VisualIndexes, "frame", all_but_those_of_one_window)
+    stream = await seeing_engine.connect_stream(ConnectStream(url=live_source.http_url, store=True))
+    index = await watch(seeing_engine, stream.id, 0.5, 2)
+    await index_when(seeing_engine, index, lambda index: index.windows_late == 1)
+    scenes = await all_scenes(seeing_engine, index)
+    assert holes(scenes, 0.5) == 0
+    assert await late_starts(seeing_engine) == [sorted(numbers)[8] * 0.5]
 
 
 async def test_a_stream_that_is_not_recorded_loses_its_windows_and_says_why(
