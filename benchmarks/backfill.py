@@ -36,7 +36,7 @@ LIMIT_S = 120.0
 
 @dataclass
 class Lags:
-    """Seconds from the end of what was described to its message."""
+    """Seconds from the end of a window or sentence to its message."""
 
     live: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CHANNELS.values()})
     late: int = 0

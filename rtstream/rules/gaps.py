@@ -29,7 +29,7 @@ SET_BACK_S = 5.0
 UNSEEN_S = 5.0
 """Seconds without anything from a stream after which a part of it may be missing, even within a recording."""
 REGULAR = 5
-"""Windows with pictures in a row after which one without a picture is unusual for its stream."""
+"""Number of consecutive windows with pictures after which a window without them is unusual."""
 LIVE_PER_DELAY = 25
 """Live windows of an index for each one that a look into the past may delay: 4 %, which the 95th percentile ignores."""
 
