@@ -153,6 +153,7 @@ def test_no_child_of_an_engine_holds_a_secret_and_only_recorders_outlive_it(
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg")
+@pytest.mark.long
 def test_a_stopped_srt_listener_leaves_no_ffmpeg(tmp_path: Path) -> None:
     port = srt_port()
     with engine(tmp_path, RTSTREAM_LISTEN_PORTS=str(port)) as (client, process):

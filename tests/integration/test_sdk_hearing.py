@@ -188,6 +188,7 @@ def test_connecting_with_a_transcript_starts_it_or_says_why_not(tmp_path: Path, 
             stream.start_transcript(engine="no-such-engine")
 
 
+@pytest.mark.long
 def test_a_killed_engine_lost_nothing_it_delivered_and_goes_on(tmp_path: Path, source: LiveSource) -> None:
     headers = {"x-access-token": KEY}
     with engine(tmp_path) as (url, process):

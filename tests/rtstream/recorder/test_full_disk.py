@@ -56,6 +56,7 @@ def test_a_full_disk_pauses_the_recording_until_there_is_room(live_source: LiveS
     assert all_recorded_is_whole(client, small_disk)
 
 
+@pytest.mark.long
 def test_recording_pauses_before_the_disk_is_full(live_source: LiveSource, tmp_path: Path) -> None:
     folder, ballast = tmp_path / "media", tmp_path / "ballast"
     folder.mkdir()

@@ -118,6 +118,7 @@ def test_a_recorder_of_another_protocol_is_replaced_within_a_gop_and_a_second(
         assert 0 <= max(gaps(data)) < 1.5
 
 
+@pytest.mark.long
 def test_a_recorder_that_does_not_respond_is_killed_and_replaced(data: DataFolder) -> None:
     first = Engine(data)
     data.grows(1)
