@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import threading
+import time
 from collections import deque
 
 from rtstream.recorder.failures import SourceFailed
 from rtstream.recorder.program import end_program, start_program
+
+_NEW_TRACK = re.compile(rb"\bNew (?:video|audio) stream\b")
+FAREWELL_S = 1.0
+LEAST_S = 3.0  # that a connection lasts before it is ended for other tracks
 
 
 def concat_list(url: str, timeout_s: float) -> bytes:
@@ -23,7 +29,8 @@ def concat_list(url: str, timeout_s: float) -> bytes:
 class Bridge:
     """A running ffmpeg that turns an SRT source into MPEG-TS on a pipe. Raises SourceFailed when there is none to run.
 
-    It ends when the pipe closes, and by itself when the source is silent for the stall timeout.
+    It ends when the pipe closes, and by itself when the source is silent for the stall timeout. The tracks that it
+    passes on are those of the beginning, so it is also ended when the source sends another one (``has_new_tracks``).
     """
 
     def __init__(self, url: str, stall_timeout_s: float) -> None:
@@ -41,7 +48,7 @@ class Bridge:
         self._stall_s = stall_timeout_s
         # The URL may hold a passphrase, and every user of this machine sees command lines: it arrives as a list of one
         # file on standard input. The lists restrict what that file may turn out to be.
-        command = [ffmpeg, "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe,srt"]
+        command = [ffmpeg, "-hide_banner", "-loglevel", "warning", "-protocol_whitelist", "pipe,srt"]
         command += ["-format_whitelist", "concat,mpegts", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
         command += ["-map", "0:v?", "-map", "0:a?", "-c", "copy", "-copyts", "-flush_packets", "1"]
         command += ["-f", "mpegts", "pipe:1"]
@@ -51,6 +58,10 @@ class Bridge:
         with contextlib.suppress(BrokenPipeError), self._process.stdin as listing:
             listing.write(concat_list(url, stall_timeout_s))
         self._said: deque[bytes] = deque(maxlen=20)
+        self.has_new_tracks = False
+        """Whether the program was ended because the source sends another track."""
+        self._began = time.monotonic()
+        self._end: threading.Timer | None = None
         self._reader = threading.Thread(target=self._read_errors, name="bridge", daemon=True)
         self._reader.start()
 
@@ -62,6 +73,8 @@ class Bridge:
 
     def close(self) -> None:
         """End the program."""
+        if self._end is not None:
+            self._end.cancel()
         end_program(self._process)
         self._reader.join(1.0)
         if self._process.stdout is not None:
@@ -85,3 +98,11 @@ class Bridge:
         with self._process.stderr as errors:
             for line in errors:
                 self._said.append(line)
+                if self._end is None and _NEW_TRACK.search(line):
+                    self._end = threading.Timer(self._began + LEAST_S - time.monotonic(), self._end_for_new_tracks)
+                    self._end.daemon = True
+                    self._end.start()
+
+    def _end_for_new_tracks(self) -> None:
+        self.has_new_tracks = True
+        end_program(self._process, FAREWELL_S)  # else, the sender notices after 5 s

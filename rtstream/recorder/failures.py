@@ -33,7 +33,16 @@ class SourceFailed(Exception):
 
 
 class FormatChanged(Exception):
-    """The format or the tracks of the source have changed, so it has to be opened again, at once."""
+    """The format or the tracks of the source have changed, so it has to be opened again, at once.
+
+    Args:
+        text: The change, as words for people.
+        kind: Kind of the track whose packets are of another codec now, or empty.
+    """
+
+    def __init__(self, text: str = "", kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def failure_code(exc: Exception) -> str:

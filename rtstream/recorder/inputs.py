@@ -34,6 +34,7 @@ from rtstream.rules.hls_variants import choose_variant
 from rtstream.rules.rtmp import tc_url
 from rtstream.rules.source_options import (
     LEAST_BEGINNING,
+    PROBE_BYTES,
     PROBING_PICTURES,
     check_listening,
     invents_times,
@@ -48,6 +49,8 @@ from rtstream.rules.track_choice import parse_tracks
 CONTAINERS = "mpegts,mov,flv,live_flv,matroska,webm,avi,mp3,aac,ac3,eac3,ogg,wav,flac,h264,hevc,mpjpeg,mjpeg"
 HTTP_CONTAINERS = f"hls,webvtt,{CONTAINERS}"
 RTMP_BYTES = 1 << 18  # the longest read, which is larger than most keyframes
+FEW_BYTES = 1 << 15
+DATAGRAM_BYTES = 1 << 16  # the longest datagram
 RTMP_ANALYSED = "500000"  # microseconds, because a track that is found later is read as a new one
 NO_PROTOCOL = "none"  # for a protocol whitelist: the codec library opens nothing itself
 
@@ -70,11 +73,13 @@ class Input:
     """Return the seconds since the source last sent anything, or 0 if that is not known."""
     resources: ExitStack = field(default_factory=ExitStack)
 
-    def begin_again(self) -> None:
-        """Prepare another opening."""
+    def begin_again(self, container: str) -> None:
+        """Prepare another opening of a container, such as ``mpegts``."""
         if self.buffer is not None:
             # The new tracks are among the bytes that are read again, so there is no wait for more.
             self.options |= {"analyzeduration": "30000000", "probesize": str(max(4096, self.buffer.waiting))}
+            if container == "mpegts" and self.buffer.waiting < FEW_BYTES:  # those since the change
+                self.options |= {"analyzeduration": "1000000", "probesize": str(PROBE_BYTES)}
             if isinstance(self.io_open, WebInput):
                 self.io_open.first = self.buffer
         elif self.format == "hls":
@@ -117,8 +122,11 @@ def prepare(spec: RecorderSpec, in_bytes: bool = False) -> Input:
     opened.options |= probing(name)
     try:
         if in_bytes and name == "rtmp":
-            _read_as_bytes(opened, spec)
-        if opened.buffer is not None and invents_times(opened.buffer.peek(LEAST_BEGINNING)):
+            _read_as_bytes(opened, spec, "rtmp", RTMP_BYTES)
+            opened.format, opened.options["analyzeduration"] = "flv", RTMP_ANALYSED
+        if name == "udp":
+            _read_as_bytes(opened, spec, "udp", DATAGRAM_BYTES)
+        if opened.buffer is not None and opened.format is None and invents_times(opened.buffer.peek(LEAST_BEGINNING)):
             opened.options |= PROBING_PICTURES
     except BaseException:
         opened.close()
@@ -198,14 +206,24 @@ def _rtmp(spec: RecorderSpec, source: SourceUrl) -> Input:
     return Input(f"rtmp://{source.login}{_place(address, source.port)}{source.target}", options)
 
 
-def _read_as_bytes(opened: Input, spec: RecorderSpec) -> None:
-    """Let the codec library read the bytes of an RTMP source, which are those of an FLV file, for our own buffer."""
+def _read_as_bytes(opened: Input, spec: RecorderSpec, scheme: str, longest: int) -> None:
+    """Let the codec library receive the bytes of a source for our own buffer.
+
+    Those of RTMP are an FLV file. The library passes on no packet of a track that appears later, and does not return
+    while there are only such packets. A reader of bytes can end then, and begin again.
+
+    Args:
+        opened: The source, with the URL in ``file``.
+        spec: The stream.
+        scheme: Scheme of the URL.
+        longest: Size in bytes of the longest read.
+    """
     assert isinstance(opened.file, str)
-    own = {"format_whitelist": "data", "raw_packet_size": str(RTMP_BYTES)}
+    own = {"format_whitelist": "data", "raw_packet_size": str(longest)}
     try:
         raw = av.open(opened.file, format="data", options=opened.options | own)
     except (averror.FFmpegError, OSError) as exc:
-        raise opened.failure() or explain(exc, spec.stall_timeout_s, "rtmp") from None
+        raise opened.failure() or explain(exc, spec.stall_timeout_s, scheme) from None
     opened.resources.callback(raw.close)
     packets = raw.demux()
 
@@ -213,8 +231,6 @@ def _read_as_bytes(opened: Input, spec: RecorderSpec) -> None:
         return bytes(next(packets, b""))
 
     opened.file = opened.buffer = StreamBuffer(read)
-    opened.format = "flv"
-    opened.options["analyzeduration"] = RTMP_ANALYSED
 
 
 def _tcp(spec: RecorderSpec, source: SourceUrl) -> Input:

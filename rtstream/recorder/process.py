@@ -56,7 +56,6 @@ from rtstream.states import HealthCode
 log = logging.getLogger(__name__)
 
 MARGIN_S = 3.0  # how long a call may exceed its own timeout before the process is ended
-SPARSE_S = 120.0  # the same for sources that are read by the codec library, whose pictures may be minutes apart
 TICK_S = LOOK_S  # interval at which the recorder checks itself
 FROZEN_S = 1.0  # a tick that lasts this much longer shows that the whole process stood still
 STATS_TICKS = 2  # interval between statistics
@@ -276,7 +275,7 @@ class Recorder:
             source.resumes_at = session.reached
             self._finish(session)
             self._deadline = time.monotonic() + self.spec.open_timeout_s + MARGIN_S
-            return read_again(source, session.media, self.spec, changed.replaced), str(changed)
+            return read_again(source, session.media, self.spec, changed), str(changed)
         except BaseException:
             self._close(session)
             raise
@@ -298,12 +297,9 @@ class Recorder:
     def _read(self, session: Session) -> None:
         """Read and process packets until the source ends or the recorder is stopped."""
         source = session.source
-        # An HLS read lasts as long as the server takes to publish the next segment.
-        patience = self.spec.stall_timeout_s * (3 if source.hls else 1) + MARGIN_S
         watch = TrackWatch(source, self.spec, self._next_try)
-        if watch.buffer is None:
-            patience = patience if source.hls else max(patience, SPARSE_S)
-        else:
+        patience = watch.patience_s + MARGIN_S
+        if watch.buffer is not None:
             watch.buffer.arrived = lambda: setattr(self, "_deadline", time.monotonic() + patience)
         packets = source.packets(watch.streams)
         while not self.stopping.is_set():
@@ -327,8 +323,11 @@ class Recorder:
             elif watch.passes_over(packet, ended):
                 continue
             arrival, blocked = self._steady.at(ended), ended - began
-            with self._processing:
-                session.process(packet, arrival, blocked)
+            try:
+                with self._processing:
+                    session.process(packet, arrival, blocked)
+            except FormatChanged as changed:
+                raise watch.following(changed, packet) from None
             wait = session.pause(arrival, blocked)
             if wait > 0:
                 self.stopping.wait(wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -27,8 +28,12 @@ def start_program(command: Sequence[str], **pipes: object) -> subprocess.Popen[b
     return subprocess.Popen[bytes]([*tether, *command], env=child_environment(os.environ), **options)
 
 
-def end_program(process: subprocess.Popen[bytes]) -> None:
-    """End a program of ``start_program`` at once and wait for it."""
+def end_program(process: subprocess.Popen[bytes], wait_s: float = 0.0) -> None:
+    """End a program of ``start_program`` and wait for it. It gets ``wait_s`` seconds to end by itself."""
+    if wait_s and sys.platform == "linux":
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(wait_s)
     if sys.platform in ("linux", "win32"):
         process.kill()  # Linux: the tether has become the program
     elif process.poll() is None:

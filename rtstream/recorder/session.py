@@ -76,6 +76,7 @@ class Session:
             tracks[self._audio] = Track(source.audio.time_base, rate)
             self._sound = AudioTap(source.audio.codec_context, rate, outbox.send, outbox.count)
         self._paced, self._buffered = source.paced, source.buffered
+        self._may_burst = source.hls or not source.carried
         self._rates = {index: track.output for index, track in tracks.items()}
         self._lead = self._video if source.video is not None else self._audio
         self._timeline = Timeline(tracks, self._lead)
@@ -95,9 +96,14 @@ class Session:
         by_kind = {True: flows["video"], False: flows["audio"]}
         self._flows = {index: by_kind[index == self._video] for index in tracks}
         for flow in self._flows.values():
-            flow.connect(self._opened)
+            if flow.kind in source.carried:
+                flow.connect_again()
+            else:
+                flow.connect(self._opened)
         self._recordings = RecordingSequence(spec, self.media, outbox, sync, self._clock, self.health, by_kind)
         self._track_health = TrackHealth(spec, source, flows, self.health)
+        if source.carried:  # a track that is silent for long stays so in health
+            self._track_health.check(still=False, silent=False)
         self._lead_at = 0.0
         self._steady = steady or SteadyClock()
         self._steady.adopt()
@@ -284,7 +290,7 @@ class Session:
             self._first_arrival, self._still_s = arrival, STILL_S
             if self._paced or self._arrivals is not None:
                 clock.offset = max(arrival, self.source.resumes_at) - at
-        if clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
+        if self._may_burst and clock.offset is None and at - (arrival - self._first_arrival) > BURST_S:
             # The burst is footage from the past, and its newest packet is current.
             self._paced = True
             clock.offset = arrival - at

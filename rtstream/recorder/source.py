@@ -58,6 +58,10 @@ class Source:
     """Unix seconds at which the media that was read before ended."""
     positions: dict[str, int] = field(default_factory=dict)
     """Position of the newest packet of each kind that was processed before the demuxer was opened again."""
+    carried: frozenset[str] = frozenset()
+    """Kinds of tracks that were read until the demuxer was opened again, just now."""
+    connected_at: float = field(default_factory=time.monotonic)
+    """Monotonic time at which the connection was opened."""
 
     @property
     def rereadable(self) -> bool:
@@ -178,17 +182,18 @@ def reopen(source: Source, spec: RecorderSpec) -> Source:
     """Open another demuxer on the connection of a source. Raises SourceFailed, and the source is closed then."""
     opened, form = source.input, source.container.format.name
     assert opened is not None
+    read = frozenset(track.type for track in (source.video, source.audio) if track is not None)
     source.container.close()
     container = None
     try:
-        opened.begin_again()
+        opened.begin_again(form)
         container = av.open(opened.file, "r", format=form, options=opened.options, io_open=opened.io_open)
         again = _described(container, spec, source.scheme, opened)
     except (SourceFailed, averror.FFmpegError, OSError, ValueError) as exc:
         _close(container, opened)
         raise opened.failure() or explain(exc, spec.stall_timeout_s, source.scheme) from None
     again.input, again.positions, again.paced = opened, source.positions, source.paced
-    again.resumes_at = source.resumes_at
+    again.resumes_at, again.connected_at, again.carried = source.resumes_at, source.connected_at, read
     return again
 
 

@@ -148,9 +148,12 @@ class SourceMedia:
         Not called for every packet, because that costs more: only for a keyframe without parameter sets after others
         that had them, and for audio without the headers of its codec.
         """
-        name = codec_names(track.container).get(track.index, opened)
+        own = "video" if track is self.video else "audio"  # ``track.type`` follows the tables
+        kind, name = codec_names(track.container).get(track.index, (own, opened))
+        if kind != own:
+            raise FormatChanged(f"the source sends another {own} track", own)
         if name != opened:
-            raise FormatChanged(f"the {track.type} changed from {opened} to {name}, so it is connected again")
+            raise FormatChanged(f"the {own} changed from {opened} to {name}", own)
 
     def _announced(self, packet: Packet) -> bytes:
         """Return the parameter sets in the packet, or in its side data."""

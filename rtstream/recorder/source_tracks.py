@@ -11,15 +11,20 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
+from rtstream.recorder.stream_buffer import MOST_BYTES
 from rtstream.recorder.stream_listing import track_kinds
+from rtstream.recorder.writer import codec_of
 from rtstream.rules.flv import TAG_HEAD, flv_beginning, tag_end
+from rtstream.rules.mpegts_tables import described_tracks, newest_tables
 
 SILENT_S = 1.0
 """A track without packets for this long may have been replaced by another one."""
 HELD_S = 5.0
 """The bytes since the last packet of a track are kept for this long, because they may begin its replacement."""
 LOOK_S = 1.0
-TRY_AGAIN_S, LONGEST_TRY_S = 1.0, 60.0  # doubled each time
+SPARSE_S = 120.0  # longest read from the codec library, because pictures may be minutes apart
+TRY_AGAIN_S, LONGEST_TRY_S = 1.0, 60.0  # doubled each time that the new track does not send for ``PROVEN_S``
+PROVEN_S = 5.0
 
 
 class TracksChanged(Exception):
@@ -28,11 +33,12 @@ class TracksChanged(Exception):
     Args:
         text: The change, as words for people.
         replaced: Kind of a track that was replaced by another one, or empty.
+        start: Position of the packet that revealed the change. By default, the bytes of some seconds are read again.
     """
 
-    def __init__(self, text: str, replaced: str = "") -> None:
+    def __init__(self, text: str, replaced: str = "", start: int | None = None) -> None:
         super().__init__(text)
-        self.replaced = replaced
+        self.replaced, self.start = replaced, start
 
 
 class TrackWatch:
@@ -62,6 +68,13 @@ class TrackWatch:
         """Whether nothing has to be done for a packet before ``next_look`` except to note its arrival."""
         self.next_look = 0.0
         self._joining = ""  # kind of the track that will be read from the next keyframe on
+        self._proven_at = time.monotonic() + PROVEN_S
+        self._pids = {stream.id for stream in chosen}
+        self._tables: frozenset[tuple[int, int]] = frozenset()
+        self._in_ts = self.buffer is not None and source.container.format.name == "mpegts"
+        if self.buffer is not None and self._in_ts:
+            self._tables = described_tracks(self.buffer.kept(self.buffer.base, MOST_BYTES))
+            self.buffer.moved = self._moved
 
     def passes_over(self, packet: Packet, now: float) -> bool:
         """Note a packet at the monotonic time ``now``. Returns whether it was processed before.
@@ -93,18 +106,43 @@ class TrackWatch:
             self._look(now)
         return False
 
+    @property
+    def patience_s(self) -> float:
+        """Longest time in seconds that a read may take."""
+        if self.buffer is None and not self._source.hls:
+            return max(self._stall_s, SPARSE_S)
+        # An HLS read lasts as long as the server takes to publish the next segment.
+        return self._stall_s * (3 if self._source.hls else 1)
+
+    def following(self, changed: FormatChanged, packet: Packet) -> TracksChanged | FormatChanged:
+        """Return the consequence of a packet of another format: to read it again, or to connect again."""
+        position = packet.pos
+        if not changed.kind:
+            return changed
+        if not self._in_ts or self.buffer is None or position is None or position < 0:
+            return FormatChanged(f"{changed}, so it is connected again")
+        self._note_positions()
+        return TracksChanged(str(changed), changed.kind, position + self.buffer.base)
+
     def ended(self) -> None:
         """Raise TracksChanged if the source has not ended, but sends no track that is read any more."""
         if self.buffer is not None and self.buffer.starved:
             raise self._changed("video" if "video" in self._kinds.values() else "audio")
-        opener = self._source.input.io_open if self._source.input is not None else None
-        if self._source.hls and opener is not None and opener.advance():
+        opened = self._source.input
+        if opened is None:
+            return
+        if opened.bridge is not None and opened.bridge.has_new_tracks:
+            raise FormatChanged("the source sends other tracks, so it is connected again")
+        if self._source.hls and opened.io_open is not None and opened.io_open.advance():
             raise TracksChanged("the source sends another init segment or other tracks")
 
     def _look(self, now: float) -> None:
         if self.buffer is not None:
             self.buffer.fed(self._held(now))
         missing = [kind for kind in self._wanted if not self._sends(kind, now)]
+        if now > self._proven_at:
+            for kind in {*self._next_try}.difference(missing):
+                del self._next_try[kind]
         if not missing:
             return
         known = len(self._source.container.streams)
@@ -112,6 +150,15 @@ class TrackWatch:
         for kind in missing:
             if kind in new:
                 self._try(kind, now)
+
+    def _moved(self, data: bytes) -> bool | None:
+        """Return whether the newest tables of a transport stream list other tracks than those at the opening."""
+        listed = described_tracks(data)
+        if not listed:
+            return None
+        if not self._tables and self._pids <= {pid for pid, _ in listed}:
+            self._tables = listed
+        return listed != self._tables
 
     def _held(self, now: float) -> int:
         """Return the position before which no byte will be read again."""
@@ -136,23 +183,26 @@ class TrackWatch:
                 raise FormatChanged(f"{changed}, so it is connected again")
             raise changed
 
-    def _changed(self, kind: str) -> TracksChanged:
+    def _note_positions(self) -> None:
         for index, each in self._kinds.items():
             self._source.positions[each] = self._positions[index]
+
+    def _changed(self, kind: str) -> TracksChanged:
+        self._note_positions()
         present = kind in self._kinds.values()
         if present:
             return TracksChanged(f"the source sends another {kind} track", kind)
         return TracksChanged(f"the source now sends {kind}")
 
 
-def read_again(source: Source, media: SourceMedia, spec: RecorderSpec, replaced: str = "") -> Source:
+def read_again(source: Source, media: SourceMedia, spec: RecorderSpec, changed: TracksChanged) -> Source:
     """Open the demuxer of a source again at its newest bytes.
 
     Args:
         source: The source.
         media: The media that it carried until now.
         spec: The stream.
-        replaced: Kind of the track that another one has replaced, or empty.
+        changed: The change.
 
     Raises:
         SourceFailed: It cannot be opened.
@@ -160,8 +210,13 @@ def read_again(source: Source, media: SourceMedia, spec: RecorderSpec, replaced:
     assert source.input is not None
     if source.input.buffer is None:
         return reopen(source, spec)
-    prefix, start = b"", None
-    if "flv" in source.container.format.name:
+    prefix, start, replaced = b"", changed.start, changed.replaced
+    if start is not None:
+        begin, kept = source.input.buffer.newest()
+        prefix, at = newest_tables(kept)
+        start = max(start, begin + at) if prefix else None  # the first packet of a codec may begin with the last one
+        source.positions[replaced] = source.positions[replaced] if start is None else start - 1
+    elif "flv" in source.container.format.name:
         video, audio = media.video, media.audio
         prefix = flv_beginning(
             "" if replaced == "video" else media.video_codec,
@@ -173,4 +228,12 @@ def read_again(source: Source, media: SourceMedia, spec: RecorderSpec, replaced:
             last = source.positions.get(replaced, -1)
             start = tag_end(last, source.input.buffer.kept(last, TAG_HEAD))
     source.input.buffer.rewind(prefix, start)
-    return reopen(source, spec)
+    before = _identities(source)
+    again = reopen(source, spec)
+    if _identities(again) != before:
+        source.input.buffer.note_other_tracks()
+    return again
+
+
+def _identities(source: Source) -> set[tuple[int, str]]:
+    return {(track.id, codec_of(track)) for track in (source.video, source.audio) if track is not None}

@@ -8,7 +8,7 @@ import av.logging
 from av.container import Container, InputContainer
 
 _STREAM = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (Video|Audio): ", re.MULTILINE)
-_CODEC = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (?:Video|Audio): (\w+)", re.MULTILINE)
+_CODEC = re.compile(r"^ +Stream #0:([0-9]+)[^\n]*?: (Video|Audio): (\w+)", re.MULTILINE)
 _PROGRAM = re.compile(r"^  (?:Program [0-9]+|No Program)\b", re.MULTILINE)
 
 
@@ -20,12 +20,12 @@ def track_kinds(container: InputContainer) -> dict[int, str]:
     return {int(index): kind.lower() for index, kind in _STREAM.findall(_listed_text(container))}
 
 
-def codec_names(container: Container) -> dict[int, str]:
-    """Return the name of the codec that the demuxer reads in each track at present, by the track's index.
+def codec_names(container: Container) -> dict[int, tuple[str, str]]:
+    """Return the kind and the codec that the demuxer reads in each track at present, by the track's index.
 
     The codec library's binding retains that of the opening.
     """
-    return {int(index): name for index, name in _CODEC.findall(_listed_text(container))}
+    return {int(index): (kind.lower(), name) for index, kind, name in _CODEC.findall(_listed_text(container))}
 
 
 def programs(container: InputContainer) -> list[set[int]]:

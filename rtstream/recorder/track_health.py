@@ -29,7 +29,6 @@ class TrackHealth:
         self._spec, self._source, self._flows, self._health = spec, source, flows, health
         self._present = {kind for kind, track in (("video", source.video), ("audio", source.audio)) if track}
         self._declared = {stream.type for stream in source.unknown}
-        self._opened = time.monotonic()
         wish = parse_tracks(spec.tracks)
         self._named = {kind for kind, number in (("video", wish.video), ("audio", wish.audio)) if number}
         self.taps = SetTaps({})
@@ -63,7 +62,8 @@ class TrackHealth:
     def _missing(self, kind: str, flow: TrackFlow, now: float) -> None:
         if kind in self._declared:
             text = f"the source declares a track of {kind} but has sent nothing of it"
-            lack = Lack(HealthCode.TRACK_SILENT, text) if now + LOOK_S - self._opened > PROMISE_S else None
+            since = max(flow.written_at, self._source.connected_at)
+            lack = Lack(HealthCode.TRACK_SILENT, text) if now + LOOK_S - since > PROMISE_S else None
             self._health.problem(kind, lack)
             return
         lack = missing_track(kind, had=flow.received > 0)

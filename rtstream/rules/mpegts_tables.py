@@ -22,11 +22,36 @@ def described_tracks(data: bytes) -> frozenset[tuple[int, int]]:
     Returns:
         Nothing if this is not a transport stream, or if its tables are not whole in these bytes.
     """
+    return frozenset().union(*map(_tracks, _newest(data)[0]))
+
+
+def newest_tables(data: bytes) -> tuple[bytes, int]:
+    """Return the packets with the newest tables of all programs, and the position at which they became valid.
+
+    A demuxer can begin there if it reads these packets first.
+
+    Args:
+        data: A part of a transport stream. Bytes between its packets are skipped.
+
+    Returns:
+        No bytes if this is not a transport stream, or if its tables are not whole in these bytes.
+    """
+    _, packets, at = _newest(data)
+    return b"".join(packets), at
+
+
+def _newest(data: bytes) -> tuple[list[bytes], list[bytes], int]:
+    """Return the newest tables of tracks, and the packets of all newest tables; nothing if some are missing.
+
+    Also returns the position of the last of these packets that differs from the one before it.
+    """
     programs: dict[int, set[int]] = {}  # PIDs of the tables of programs, by number of the section that lists them
-    found: dict[int, frozenset[tuple[int, int]]] = {}
+    found: dict[int, bytes] = {}  # tables of tracks, by PID
+    packets: dict[tuple[int, int], bytes] = {}  # by PID and number of the section
     pids: set[int] = set()
-    for packet in _packets(data):
-        pid = int.from_bytes(packet[1:3], "big") & 0x1FFF
+    changed_at = 0
+    for at, packet in _packets(data):
+        pid = _pid(packet)
         section = _section(packet) if pid == 0 or pid in pids else b""
         if not section or not section[5] & _CURRENT:
             continue
@@ -34,18 +59,31 @@ def described_tracks(data: bytes) -> frozenset[tuple[int, int]]:
             entries = [section[start : start + 4] for start in range(8, len(section) - 7, 4)]
             listed = {int.from_bytes(entry[2:], "big") & 0x1FFF for entry in entries if entry[:2] != b"\0\0"}
             programs = {number: each for number, each in programs.items() if number <= section[7]}
+            if programs.get(section[6]) != listed:
+                changed_at = at
             programs[section[6]] = listed
+            packets[pid, section[6]] = packet
             pids = set().union(*programs.values())
         elif section[0] == _TRACKS:
-            found[pid] = _tracks(section)
-    return frozenset().union(*(found[pid] for pid in pids)) if pids and found.keys() >= pids else frozenset()
+            if found.get(pid) != section:
+                changed_at = at
+            found[pid] = section
+            packets[pid, 0] = packet
+    if not pids or not found.keys() >= pids:
+        return [], [], 0
+    valid = [packet for (pid, number), packet in packets.items() if pid in pids or (pid == 0 and number in programs)]
+    return [found[pid] for pid in pids], sorted(valid, key=lambda packet: _pid(packet) > 0), changed_at
 
 
-def _packets(data: bytes) -> Iterator[bytes]:
+def _pid(packet: bytes) -> int:
+    return int.from_bytes(packet[1:3], "big") & 0x1FFF
+
+
+def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + PACKET <= len(data):
         if data[at] == _SYNC:
-            yield data[at : at + PACKET]
+            yield at, data[at : at + PACKET]
             at += PACKET
             continue
         at = data.find(SYNC, at + 1)

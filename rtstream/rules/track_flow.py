@@ -72,21 +72,30 @@ class TrackFlow:
         self.absent = False
         """Whether the source has no such track, and health has shown it."""
         self._gaps: deque[tuple[float, float]] = deque(maxlen=BUCKETS)  # end of each bucket, and its longest gap
+        self._longest = 0.0
+        self.written_at = now
+        """Time of the last written fragment with packets of the track, or of the connection."""
         self.connect(now)
 
     def connect(self, now: float) -> None:
         """Begin with a new connection that has the track. Nothing is overdue yet."""
+        self.connect_again()
+        if self._longest:
+            self._gaps.append((now, self._longest))
+        self._arrived_at = self._stored_at = self.written_at = now
+        self._bucket_ends, self._longest = now + BUCKET_S, 0.0
+
+    def connect_again(self) -> None:
+        """Begin with another track of the same kind on the same connection. A fragment that is overdue stays so."""
         self.absent = False
         self._before = self._counts()
-        self._arrived_at = self._stored_at = self._written_at = now
         self._first_stored = self.stored
         self._first_keyframe = self.keyframes
-        self._bucket_ends, self._longest = now + BUCKET_S, 0.0
 
     def note_fragment(self, now: float) -> None:
         """Count a written fragment with packets of the track."""
         self.fragments += 1
-        self._written_at = now
+        self.written_at = now
 
     def drop(self, reason: str) -> None:
         """Count a packet that was not stored."""
@@ -128,9 +137,9 @@ class TrackFlow:
         allowed_s = max(PROMISE_S, 2 * self.longest_gap_s(now))
         # Its packets arrived before the last fragment was written, and were noticed at most one look later.
         silent = now - self._arrived_at > allowed_s / 2 - UNCERTAIN_S
-        if silent and now + LOOK_S - self._written_at > allowed_s:
+        if silent and now + LOOK_S - self.written_at > allowed_s:
             return Lack(HealthCode.TRACK_SILENT, f"the source sends no {self.kind} at present")
-        if now - self._written_at <= allowed_s:
+        if now - self.written_at <= allowed_s:
             return None
         if self.kind == "video" and counts.keyframes == self._first_keyframe and counts.stored == self._first_stored:
             text = "the source has sent no keyframe yet, and a recording can only begin with one"

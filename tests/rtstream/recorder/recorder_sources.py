@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
 
 from rtstream.testsource.frames import Painter
+
+DATAGRAM = 7 * 188
+
+
+class Receiver(Protocol):
+    """Receives the bytes of a source."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send bytes."""
+        ...
 
 
 def transport_stream(clip: Path, offset_s: float = 0.0, seconds: float = 60.0) -> bytes:
@@ -104,7 +115,7 @@ def served(*parts: tuple[bytes, float]) -> Iterator[str]:
     thread.join(5)
 
 
-def _send(client: socket.socket, parts: tuple[tuple[bytes, float], ...], ended: threading.Event) -> None:
+def _send(client: Receiver, parts: tuple[tuple[bytes, float], ...], ended: threading.Event) -> None:
     try:
         for data, seconds in parts:
             begin, sent = time.monotonic(), 0
@@ -117,6 +128,73 @@ def _send(client: socket.socket, parts: tuple[tuple[bytes, float], ...], ended: 
                     return
     except OSError:
         pass
+
+
+@contextmanager
+def sent(*parts: tuple[bytes, float]) -> Iterator[str]:
+    """Send these bytes in datagrams, each part spread over its seconds, to a port. Yields the URL."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ended = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        thread = threading.Thread(target=_send, args=(_Datagrams(sender), parts, ended), daemon=True)
+        thread.start()
+        yield f"udp://127.0.0.1:{port}"
+        ended.set()
+        thread.join(5)
+
+
+class _Datagrams:
+    """A socket whose ``sendall`` sends seven packets of a transport stream in each datagram."""
+
+    def __init__(self, sender: socket.socket) -> None:
+        self._sender, self._left = sender, b""
+
+    def sendall(self, data: bytes) -> None:
+        self._left += data
+        while len(self._left) >= DATAGRAM:
+            with suppress(ConnectionRefusedError):  # nothing listens yet
+                self._sender.send(self._left[:DATAGRAM])
+            self._left = self._left[DATAGRAM:]
+
+
+class _SrtServer:
+    """An ffmpeg that sends over SRT to one client after another, each from the bytes of its time on."""
+
+    def __init__(self, url: str) -> None:
+        command = ["ffmpeg", "-v", "quiet", "-f", "data", "-raw_packet_size", str(DATAGRAM), "-i", "pipe:0"]
+        self._command = [*command, "-map", "0:d", "-c", "copy", "-f", "data", f"{url}?mode=listener&linger=0"]
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, bufsize=0)
+
+    def sendall(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(data)
+        except BrokenPipeError:
+            self.process.wait()
+            self.process = self._start()
+
+
+@contextmanager
+def sent_over_srt(*parts: tuple[bytes, float]) -> Iterator[str]:
+    """Run an SRT server that sends these bytes, each part spread over its seconds. Yields the URL."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"srt://127.0.0.1:{probe.getsockname()[1]}"
+    ended, server = threading.Event(), _SrtServer(url)
+    thread = threading.Thread(target=_send, args=(server, parts, ended), daemon=True)
+    thread.start()
+    yield url
+    ended.set()
+    server.process.kill()
+    thread.join(5)
+    server.process.kill()
+    server.process.wait()
 
 
 @contextmanager

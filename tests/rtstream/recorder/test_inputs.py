@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -33,10 +34,20 @@ def test_rtmp_connects_to_the_address_and_announces_the_name() -> None:
     assert int(opened.options["analyzeduration"]) > 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
 def test_datagrams_are_received_on_the_address_of_the_url_only() -> None:
-    opened = prepare(spec("udp://127.0.0.1:5004", listen_ports="5000-5010"))
-    assert opened.file == "udp://127.0.0.1:5004?localaddr=127.0.0.1"
-    assert (opened.format, opened.datagrams) == ("mpegts", True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    opened = prepare(spec(f"udp://127.0.0.1:{port}", listen_ports="1-65535"))
+    try:
+        assert (opened.format, opened.datagrams) == ("mpegts", True)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.2", port))
+    finally:
+        opened.close()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,7 @@ def test_tcp_is_read_here_and_opened_again_from_its_newest_bytes() -> None:
     assert opened.buffer is opened.file
     assert opened.options["protocol_whitelist"] == NO_PROTOCOL
     assert opened.options["fpsprobesize"] == "0"  # MJPEG has no times of its own
-    opened.begin_again()
+    opened.begin_again("mpegts")
     assert int(opened.options["probesize"]) >= 4096
     opened.close()
 

@@ -76,13 +76,15 @@ def test_another_audio_codec_under_the_same_pid_is_not_stored_as_the_old_one(
     first = programme(tmp_path / "a.ts", "-c:a", codecs[0], seconds=2)
     second = programme(tmp_path / "b.ts", "-c:a", codecs[1], offset_s=2.0, seconds=2)
     with served((first.read_bytes(), 1.5), (second.read_bytes(), 2.0)) as url, recorder(url, tmp_path) as client:
-        changed = client.wait_for_state("reconnecting")
-        client.process.kill()
-        client.wait_end()
+        second_recording = client.wait_for(RecordingStarted, 2)
+        client.stop()
     names = [codec.replace("libmp3lame", "mp3") for codec in codecs]
-    assert changed.reason == f"the audio changed from {names[0]} to {names[1]}, so it is connected again"
+    texts = [each.text for health in client.of(RecorderHealth) for each in health.reasons]
+    assert f"the audio changed from {names[0]} to {names[1]}, so a new recording began" in texts
     samples = audio_of(client, client.of(RecordingStarted)[0])[2]
     assert 1.5 * 48000 < samples < 2.2 * 48000
+    with av.open(io.BytesIO(client.recorded(second_recording)), "r") as container:
+        assert [stream.codec_context.codec.canonical_name for stream in container.streams] == ["h264", names[1]]
 
 
 def test_video_whose_parameters_arrive_after_the_opening_is_recorded_from_then_on(tmp_path: Path) -> None:

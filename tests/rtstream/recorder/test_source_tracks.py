@@ -6,8 +6,8 @@ import http.server
 import io
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
 from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
-from tests.rtstream.recorder.recorder_sources import served, served_folder, video_file
+from tests.rtstream.recorder.recorder_sources import sent, sent_over_srt, served, served_folder, video_file
 from tests.rtstream.recorder.test_source_media import programme
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
@@ -67,6 +67,49 @@ def test_tracks_that_are_replaced_during_the_opening_are_not_waited_for(options:
     with av.open(io.BytesIO(client.recorded()), "r") as container:
         assert container.streams.video[0].width == 160
         assert sum(frame.samples for frame in container.decode(audio=0)) > 2.5 * 48000
+
+
+MOVES = {
+    "both": ["-mpegts_start_pid", "400"],
+    "video": ["-streamid", "0:400", "-streamid", "1:257"],
+    "audio": ["-streamid", "0:256", "-streamid", "1:400"],
+    "swapped": ["-streamid", "0:257", "-streamid", "1:256"],
+    "program": ["-mpegts_start_pid", "400", *OTHER_PROGRAM],
+    "tables": ["-mpegts_pmt_start_pid", "5000"],
+    "number": ["-mpegts_service_id", "7"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("serve", "move"),
+    [
+        *((sent, move) for move in MOVES),
+        *((served, move) for move in ("both", "audio", "swapped", "program")),
+        *((sent_over_srt, move) for move in ("both", "audio", "program")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+def test_tracks_that_move_to_other_pids_are_recorded_without_a_pause(
+    serve: Callable[..., AbstractContextManager[str]], move: str, tmp_path: Path
+) -> None:
+    first = programme(tmp_path / "a.ts", "-c:a", "aac", seconds=5)
+    second = programme(tmp_path / "b.ts", "-c:a", "aac", *MOVES[move], offset_s=5.0, seconds=6, size="320x90")
+    third = programme(tmp_path / "c.ts", "-c:a", "aac", offset_s=11.0, seconds=6)
+    parts = [(path.read_bytes(), seconds) for path, seconds in ((first, 5.0), (second, 6.0), (third, 6.0))]
+    with serve(*parts) as url, recorder(url, tmp_path, segment_s=0.5) as client:
+        begin = client.wait_for(SegmentClosed).start
+        client.wait_for(SegmentClosed, where=lambda segment: segment.start > begin + 13.0)
+        client.stop()
+    spans = sorted((each.start, each.start + each.duration) for each in client.of(SegmentClosed))
+    lost = max(after[0] - before[1] for before, after in pairwise(spans))
+    connects_again = serve is sent_over_srt
+    assert lost < (0.5 + 2.0 if connects_again else 0.7)  # a group of pictures is 0.5 s
+    assert bool(reconnects(client)) is connects_again
+    with_audio = {each.recording_id for each in client.of(RecordingStarted) if each.codecs.endswith(",mp4a.40.2")}
+    silent = sum(each.duration for each in client.of(SegmentClosed) if each.recording_id not in with_audio)
+    assert silent < 2 * 2.5
+    assert not [health for health in client.of(RecorderHealth) if health.state == "connected" and health.code]
 
 
 def late(path: Path, kind: int, from_ms: int) -> bytes:

@@ -42,6 +42,13 @@ def test_the_beginning_can_be_looked_at() -> None:
     assert buffer.read(10) == DATA[:10]
 
 
+def test_more_bytes_than_asked_for_are_returned_in_parts() -> None:
+    datagrams = iter([DATA[:700], DATA[700:1000], b""])
+    buffer = StreamBuffer(lambda size: next(datagrams))
+    assert [buffer.read(300) for _ in range(4)] == [DATA[:300], DATA[300:600], DATA[600:700], DATA[700:1000]]
+    assert buffer.read(300) == b""
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_buffer, "MOST_BYTES", 1000)
     buffer = StreamBuffer(io.BytesIO(DATA).read)
@@ -79,6 +86,57 @@ def test_a_stream_without_packets_ends_but_not_while_it_is_opened(monkeypatch: p
     buffer.rewind(b"")
     assert buffer.read(1000)
     assert not buffer.starved
+
+
+@pytest.mark.parametrize(("moved", "starved"), [(True, True), (False, False), (None, True)])
+def test_tables_decide_whether_a_stream_without_packets_has_moved(
+    moved: bool | None, starved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_buffer, "STARVED_BYTES", 1000 if moved is None else 10_000)
+    now = 0.0
+    monkeypatch.setattr(stream_buffer.time, "monotonic", lambda: now)
+    buffer, looked = StreamBuffer(io.BytesIO(DATA).read), list[bytes]()
+
+    def look(data: bytes) -> bool | None:
+        looked.append(data)
+        return moved
+
+    buffer.moved = look
+    for position in (50, 150):
+        buffer.read(100)
+        buffer.fed(position)
+    reads = 0
+    while buffer.read(100) and reads < 24:
+        now += 0.2
+        reads += 1
+    assert buffer.starved is starved
+    assert looked[0] == DATA[50 : 50 + len(looked[0])]
+    assert len(looked) <= 3  # not at each read
+    if moved:
+        assert now < 1.5
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_stream_that_ended_for_no_reason_is_waited_for_longer(others: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_buffer, "STARVED_BYTES", 0)
+    now = 0.0
+    monkeypatch.setattr(stream_buffer.time, "monotonic", lambda: now)
+    buffer, waits = StreamBuffer(lambda size: bytes(size)), list[float]()
+    buffer.read(10)
+    for _ in range(4):
+        buffer.fed(0)
+        began = now
+        while buffer.read(10):
+            now += 0.1
+        waits.append(now - began)
+        buffer.rewind(b"")
+        while buffer.waiting:
+            buffer.read(1000)
+        if others:
+            buffer.note_other_tracks()
+    monkeypatch.undo()
+    assert waits == pytest.approx([1.5] * 4 if others else [1.5, 3, 6, 12], abs=0.3)
 
 
 def test_another_demuxer_begins_at_a_chosen_position_whose_bytes_are_kept() -> None:

@@ -26,10 +26,10 @@ def test_the_codec_that_a_track_has_now_is_read(clip: Path, tmp_path: Path) -> N
     other = video_file(tmp_path / "h265.ts", "libx265", seconds=2, x265_params="log-level=none")
     media = io.BytesIO(transport_stream(clip, 10, 2) + other.read_bytes())
     with av.open(media, "r", options={"probesize": "20000"}) as container:
-        assert codec_names(container)[0] == "h264"
+        assert codec_names(container)[0] == ("video", "h264")
         assert sum(bool(packet.size) for packet in container.demux(video=0)) > 100
         assert container.streams.video[0].codec_context.name == "h264"
-        assert codec_names(container)[0] == "hevc"
+        assert codec_names(container)[0] == ("video", "hevc")
 
 
 def test_a_file_without_programs_has_none(clip: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.mpegts_tables import LEAST_BYTES, PACKET, described_tracks
+from rtstream.rules.mpegts_tables import LEAST_BYTES, PACKET, described_tracks, newest_tables
 
 H264, AAC = 0x1B, 0x0F
 
@@ -57,6 +57,26 @@ def test_the_newest_tables_count(options: dict[str, str], clip: Path) -> None:
     assert described_tracks(before[100:-100] + after) == {(400, H264), (401, AAC)}  # cut off inside packets
 
 
+@pytest.mark.parametrize("options", [MOVED, OTHER_PROGRAM], ids=["pids", "program"])
+def test_the_newest_tables_are_enough_for_a_demuxer(options: dict[str, str], clip: Path) -> None:
+    before, after = stream(clip, True), stream(clip, True, **options)
+    whole = before + after
+    tables, at = newest_tables(whole)
+    assert len(tables) == 2 * PACKET
+    assert described_tracks(tables) == {(400, H264), (401, AAC)}
+    assert len(before) <= at < len(before) + LEAST_BYTES
+    media = bytearray()
+    for begin in range(at, len(whole), PACKET):
+        pid = int.from_bytes(whole[begin + 1 : begin + 3], "big") & 0x1FFF
+        media += whole[begin : begin + PACKET] if pid in (400, 401) else b""
+    with av.open(io.BytesIO(tables + media), "r", format="mpegts") as container:
+        assert [track.id for track in container.streams] == [400, 401]
+        found = sum(bool(packet.size) for packet in container.demux(video=0))
+    with av.open(str(clip), "r") as container:
+        assert found == sum(bool(packet.size) for packet in container.demux(video=0))
+    assert newest_tables(b"") == (b"", 0)
+
+
 def test_tables_that_are_not_valid_yet_do_not_count(clip: Path) -> None:
     before, after = stream(clip, True)[:LEAST_BYTES], bytearray(stream(clip, True, **MOVED)[:LEAST_BYTES])
     for at in range(0, len(after), PACKET):
@@ -73,3 +93,4 @@ def test_no_damage_breaks_the_reader(bodies: list[bytes], pid: int) -> None:
 @given(st.binary(max_size=LEAST_BYTES))
 def test_any_bytes_are_read(data: bytes) -> None:
     described_tracks(data)
+    newest_tables(data)

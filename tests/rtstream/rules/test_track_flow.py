@@ -119,6 +119,21 @@ def test_another_connection_begins_without_a_debt_and_keeps_the_counts() -> None
     assert track.flow.counts["received"] == 10
 
 
+def test_another_track_on_the_same_connection_takes_over_what_is_overdue() -> None:
+    track = Watched("audio").stored(20.0).look(30.0)
+    assert track.code is HealthCode.TRACK_SILENT
+    track.flow.connect_again()
+    assert track.look(32.5).code is HealthCode.TRACK_SILENT
+    assert track.stored(40.0).code is None
+
+
+def test_the_longest_pause_outlasts_a_connection() -> None:
+    track = Watched("audio").stored(40.0, every_s=20.0)
+    track.flow.connect(track.now)
+    assert track.look(75.0).code is None
+    assert track.look(82.5).code is HealthCode.TRACK_SILENT
+
+
 @pytest.mark.parametrize("kind", ["video", "audio"])
 def test_a_new_track_is_neither_still_nor_absent_and_has_counted_nothing(kind: str) -> None:
     flow = TrackFlow(kind, 100.0)
