@@ -52,13 +52,32 @@ class _Bits:
         return (value + 1) // 2 if value & 1 else -(value // 2)
 
 
+class _Cycle(NamedTuple):
+    """The expected order of H.264 pictures whose order is of type 1 (8.2.1.2)."""
+
+    sends_deltas: bool  # each picture states how far it is from the expected place
+    not_referred: int  # offset of a picture that no other refers to
+    bottom: int  # offset of a bottom field
+    offsets: tuple[int, ...]  # of the pictures of a cycle that others refer to, each from the one before
+
+    def expected(self, number: int, refers: bool) -> int:
+        """Return the expected count of the picture with this number since the last IDR picture."""
+        number = number - (not refers) if self.offsets and number else 0
+        count = 0 if refers else self.not_referred
+        if number:
+            cycles, left = divmod(number - 1, len(self.offsets))
+            count += cycles * sum(self.offsets) + sum(self.offsets[: left + 1])
+        return count
+
+
 class _Layout(NamedTuple):
     """The parts of the parameter sets that the header of a slice depends on."""
 
-    count_bits: int  # of the lower part of the picture order count; 0 if pictures are shown in the order of decoding
+    count_bits: int  # of the lower part of the picture order count; 0 if the header does not have it
     planes: bool = False  # colour planes are coded separately
     frame_bits: int = 0  # H.264
     frames_only: bool = True  # H.264
+    cycle: _Cycle | None = None  # without this and ``count_bits``, pictures are shown in the order of decoding
 
 
 class PictureOrder:
@@ -74,6 +93,7 @@ class PictureOrder:
         self._pictures: dict[int, tuple[int, int, bool]] = {}  # by picture parameter set, see _read_picture_set
         self._before = 0  # count of the last picture that others may refer to
         self._first = 0  # that of the last IDR picture
+        self._number = 0  # of the last picture, since the last IDR picture; with ``_Cycle`` only
 
     def count(self, units: Sequence[Unit]) -> int | None:
         """Return the count of the picture in these units, which begins again with 0 at an IDR picture.
@@ -112,14 +132,14 @@ class PictureOrder:
             if bits.read():
                 _skip_scaling(bits, 12 if chroma == 3 else 8)
         frame_bits, order = bits.golomb() + 4, bits.golomb()
-        if order != 0:
-            self._layouts[number] = _Layout(0)
-            return
-        count_bits = bits.golomb() + 4
+        count_bits, cycle = bits.golomb() + 4 if order == 0 else 0, None
+        if order == 1:
+            sends_deltas, offsets = not bits.read(), (bits.signed(), bits.signed())
+            cycle = _Cycle(sends_deltas, *offsets, tuple(bits.signed() for _ in range(bits.golomb())))
         bits.golomb()
         bits.skip(1)
         bits.pass_over(2)
-        self._layouts[number] = _Layout(count_bits, planes, frame_bits, bool(bits.read()))
+        self._layouts[number] = _Layout(count_bits, planes, frame_bits, bool(bits.read()), cycle)
 
     def _read_hevc_sequence(self, bits: _Bits) -> None:
         bits.skip(4)
@@ -137,27 +157,44 @@ class PictureOrder:
         self._layouts[number] = _Layout(bits.golomb() + 4, planes)
 
     def _read_picture_set(self, bits: _Bits) -> None:
-        """Read its sequence parameter set, and for H.265 the number of extra bits and whether a flag follows them."""
+        """Read its sequence parameter set, the number of extra bits in slices (H.265), and a flag.
+
+        With the flag, slices have another flag (H.265), or the place of the bottom field (H.264).
+        """
         number, sequence = bits.golomb(), bits.golomb()
         if self._hevc:
             bits.skip(1)
             output, extra = bool(bits.read()), bits.read(3)
             self._pictures[number] = sequence, extra, output
         else:
-            self._pictures[number] = sequence, 0, False
+            bits.skip(1)
+            self._pictures[number] = sequence, 0, bool(bits.read())
 
     def _slice(self, kind: int, unit: bytes) -> int | None:
         bits = _Bits(unit[:HEAD_BYTES], 1)
         bits.pass_over(2)
-        layout = self._layouts[self._pictures[bits.golomb()][0]]
-        if not layout.count_bits:
+        sequence, _, states_bottom = self._pictures[bits.golomb()]
+        layout, idr, refers = self._layouts[sequence], kind == 5, bool(unit[0] >> 5 & 3)
+        if not layout.count_bits and layout.cycle is None:
             return None
-        bits.skip(2 * layout.planes + layout.frame_bits)
-        if not layout.frames_only and bits.read():
-            bits.skip(1)
-        if kind == 5:
+        bits.skip(2 * layout.planes)
+        number = bits.read(layout.frame_bits)
+        is_field = not layout.frames_only and bool(bits.read())
+        is_bottom = is_field and bool(bits.read())
+        if idr:
             bits.golomb()
-        return self._whole(bits.read(layout.count_bits), layout, idr=kind == 5, refers=bool(unit[0] >> 5 & 3))
+        if layout.cycle is None:
+            return self._whole(bits.read(layout.count_bits), layout, idr=idr, refers=refers)
+        sent = bits.signed() if layout.cycle.sends_deltas else 0
+        later = bits.signed() if layout.cycle.sends_deltas and states_bottom and not is_field else 0
+        span = 1 << layout.frame_bits
+        before = 0 if idr else self._number
+        self._number = before - before % span + number + span * (number < before % span)
+        top = layout.cycle.expected(self._number, refers) + sent
+        count = top + layout.cycle.bottom * is_bottom if is_field else min(top, top + layout.cycle.bottom + later)
+        if idr:
+            self._first = count
+        return count - self._first
 
     def _hevc_slice(self, kind: int, unit: bytes) -> int | None:
         bits = _Bits(unit[:HEAD_BYTES], 2)

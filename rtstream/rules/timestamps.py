@@ -13,11 +13,10 @@ BACK_STEP_S = 1  # a larger backward step is a jump, a smaller one a late packet
 REPAIRABLE_S = 0.1  # a decode time at most this late is moved just after the previous one; a later packet is dropped
 LONGEST_REORDER_S = 5  # presentation time minus decode time
 STALE_S = 1.0
-LARGEST_SKEW_S = 10  # between a track and the leading one
+LARGEST_SKEW_S = 10  # between a track and the leading one; a track that is farther away has another clock
 FIRST_SKEW_S = 3  # the same for the first packet of a track
 LONGEST_RUN_S = 10_000_000
-ALIGNED_SKEW_S = 20  # a track that is at least this far from the leading one has another clock, and is aligned to it
-ALIGNED_AFTER_S = 2  # of media during which the distance stays the same
+ALIGNED_AFTER_S = 2  # of media during which the distance stays the same; then, the track is aligned
 STEADY_SKEW_S = 1
 PLAUSIBLE_S = 5.0  # between the sender's clock and ours, in addition to the transport delay of the pictures
 
@@ -118,7 +117,8 @@ class Timeline:
 
     The placed packets are safe to mux. The decode times of a track strictly increase, those of the leading track by at
     most 10 s per step, and presentation follows decoding by 0 to 5 s. Counter wraps are undone. A track whose times are
-    far from those of the leading one, by the same distance for two seconds, is aligned to it by arrival.
+    far from those of the leading one (3 s at its beginning, 10 s later), by the same distance for two seconds, is
+    aligned to it by arrival.
     """
 
     # Integers only, because this runs for every packet of every stream.
@@ -170,28 +170,31 @@ class Timeline:
         # While the picture stands still, the other track continues by itself.
         expected = max(leader.last * track.rate // leader.rate, track.last or 0)
         at = self._unwrapped(track, dts, expected)
-        if at < 0 or abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
-            far = self._verdict(index, track, at, expected)
-            if far is not None:
-                return far
+        if abs(at - expected) > (FIRST_SKEW_S if track.last is None else LARGEST_SKEW_S) * track.rate:
+            if not self._align(index, track, at, at - expected):
+                return PacketVerdict.DROP
             at = expected
+        elif at < 0:
+            track.stray = None
+            return PacketVerdict.EARLY
         track.stray = None
         return self._settle(track, dts, pts, at)
 
-    def _verdict(self, index: int, track: Track, at: int, expected: int) -> PacketVerdict | None:
-        """Return the action for a packet that is far from the leading track, or None if its track is aligned now."""
-        skew, rate = at - expected, track.rate
-        if abs(skew) < ALIGNED_SKEW_S * rate:
-            track.stray = None
-            return PacketVerdict.EARLY if at < 0 else PacketVerdict.DROP
+    def _align(self, index: int, track: Track, at: int, skew: int) -> bool:
+        """Align a track that is far from the leading one, by ``skew``, if it has been so for long enough.
+
+        Returns:
+            Whether it is aligned now.
+        """
+        rate = track.rate
         if track.stray is None or abs(skew - track.stray[1]) > STEADY_SKEW_S * rate:
             track.stray = at, skew
         if at - track.stray[0] < ALIGNED_AFTER_S * rate:
-            return PacketVerdict.DROP
+            return False
         self.aligned, track.stray = (index, (track.shift + skew) / rate), None
         track.base += skew
         track.shift += skew
-        return None
+        return True
 
     def _place_lead(self, track: Track, dts: int, pts: int | None, waited_s: float) -> Placed | PacketVerdict:
         if not self.begun:

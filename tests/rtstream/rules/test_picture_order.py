@@ -67,7 +67,10 @@ def sequence(
     order: int = 0,
     count_bits: int = 6,
     frames_only: bool = True,
+    deltas: bool = False,
+    offsets: tuple[int, ...] = (0, 0),
 ) -> Unit:
+    """``offsets``, for order 1: of a picture that no other refers to, of a bottom field, and of a cycle."""
     out = Writer().u(8, profile).u(16, 0xC01E).golomb(number)
     if profile in HIGH:
         out.golomb(chroma)
@@ -79,11 +82,13 @@ def sequence(
     out.golomb(frame_bits - 4, order)
     if order == 0:
         out.golomb(count_bits - 4)
+    elif order == 1:
+        out.u(1, not deltas).signed(*offsets[:2]).golomb(len(offsets) - 2).signed(*offsets[2:])
     return out.golomb(3).u(1).golomb(39, 29).u(1, frames_only).u(1, 1).unit(7, 0x67)
 
 
-def picture_set(number: int = 0, sequence: int = 0) -> Unit:
-    return Writer().golomb(number, sequence).u(8, 0xA5).unit(8, 0x68)
+def picture_set(number: int = 0, sequence: int = 0, bottom: bool = False) -> Unit:
+    return Writer().golomb(number, sequence).u(1, 1).u(1, bottom).u(6, 0x25).unit(8, 0x68)
 
 
 def picture(
@@ -150,12 +155,54 @@ def test_the_sizes_in_the_parameter_sets_place_the_count(
 
 
 def test_pictures_in_the_order_of_decoding_have_no_count() -> None:
-    for order in (1, 2):
-        sets = [sequence(order=order), picture_set()] if order == 2 else [sequence(order=2), picture_set()]
-        assert counts("h264", [*sets, picture(0, idr=True)], picture(2)) == [None, None]
+    sets = [sequence(order=2), picture_set()]
+    assert counts("h264", [*sets, picture(0, idr=True)], picture(2)) == [None, None]
     assert counts("vp9", [sequence(), picture_set(), picture(0, idr=True)]) == [None]
     assert counts("h264", [picture_set(), picture(0, idr=True)]) == [None]
     assert counts("h264", [sequence(), picture(0, idr=True)]) == [None]
+
+
+def numbered(
+    number: int, refers: bool = True, deltas: tuple[int, ...] = (), fields: tuple[int, ...] = (), idr: bool = False
+) -> Unit:
+    """A picture of order 1. ``fields``: whether it is a field, and whether it is the bottom one, if it may be."""
+    out = Writer().golomb(0, 7, 0).u(4, number % 16)
+    for flag in fields:
+        out.u(1, flag)
+    if idr:
+        out.golomb(9)
+    kind = 5 if idr else 1
+    return out.signed(*deltas).u(24, 0xFFFFFF).unit(kind, (3 if refers else 0) << 5 | kind)
+
+
+def test_the_order_of_type_1_follows_from_the_number_of_the_picture() -> None:
+    sets = [sequence(order=1, offsets=(-2, 0, 4)), picture_set()]
+    found = [numbered(0, idr=True)]
+    for group in range(1, 40):  # beyond the bits of the number
+        found += [numbered(group), numbered(group + 1, refers=False)]
+    wanted = [0, *(count for group in range(1, 40) for count in (4 * group, 4 * group - 2))]
+    assert counts("h264", [*sets, found[0]], *found[1:]) == wanted
+    assert counts("h264", [*sets, *found[:1]], found[1], numbered(0, idr=True), found[1]) == [0, 4, 0, 4]
+
+
+def test_a_cycle_of_type_1_may_have_several_offsets_or_none() -> None:
+    uneven = [sequence(order=1, offsets=(-1, 0, 2, 6, 4)), picture_set()]
+    found = counts("h264", [*uneven, numbered(0, idr=True)], *map(numbered, range(1, 8)))
+    assert found == [0, 2, 8, 12, 14, 20, 24, 26]
+    empty = [sequence(order=1, offsets=(3, 0)), picture_set()]
+    assert counts("h264", [*empty, numbered(0, idr=True)], numbered(1), numbered(2, refers=False)) == [0, 0, 3]
+
+
+def test_pictures_and_fields_of_type_1_may_state_their_distance() -> None:
+    sets = [sequence(order=1, offsets=(0, 1, 2), deltas=True), picture_set()]
+    first = numbered(0, deltas=(0,), idr=True)
+    shown = counts("h264", [*sets, first], numbered(1, deltas=(6,)), numbered(2, deltas=(-2,)))
+    assert shown == [0, 8, 2]
+    sets = [sequence(order=1, offsets=(0, 1, 2), deltas=True, frames_only=False), picture_set(bottom=True)]
+    first = numbered(0, deltas=(0, 0), fields=(0,), idr=True)
+    whole = numbered(1, deltas=(4, -3), fields=(0,))
+    top, bottom = (numbered(2, deltas=(1,), fields=(1, is_bottom)) for is_bottom in (0, 1))
+    assert counts("h264", [*sets, first], whole, top, bottom) == [0, 4, 5, 6]
 
 
 @pytest.mark.parametrize("bits", [4, 6])

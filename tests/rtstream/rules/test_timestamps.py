@@ -182,7 +182,7 @@ def test_sound_before_the_first_picture_is_early_and_sound_far_away_is_dropped()
     ]
 
 
-SKEWS = st.one_of(st.floats(21, 30 * 86400), st.floats(-30 * 86400, -21))
+SKEWS = st.one_of(*(st.floats(4.5, 30), st.floats(-30, -4.5), st.floats(30, 30 * 86400), st.floats(-30 * 86400, -30)))
 
 
 @given(st.sampled_from([mpegts, rtmp]), st.integers(0, 2**33), SKEWS, st.sampled_from([0.2, 1.0, 10.0, 25.0]))
@@ -242,6 +242,18 @@ def test_single_packets_that_are_far_off_do_not_move_their_track(pts_later: int)
         assert isinstance(timeline.place(AUDIO, at, at - pts_later), Placed)
         if number % 75 == 0:
             assert timeline.place(AUDIO, at + 3_600_000, None) is PacketVerdict.DROP
+    assert timeline.aligned is None
+
+
+@pytest.mark.parametrize("skew_s", [-9.0, -2.5, 2.5, 9.0])
+def test_audio_that_is_placed_already_may_come_earlier_or_later(skew_s: float) -> None:
+    timeline = mpegts()
+    for number in range(60 * 25):
+        at = 100.0 + number / 25
+        timeline.place(VIDEO, round(at * 90_000), None)
+        found = timeline.place(AUDIO, round((at + min(1.0, number / 500) * skew_s) * 90_000), None)
+        assert isinstance(found, Placed)
+        assert found.dts / 48_000 - number / 25 == pytest.approx(min(1.0, number / 500) * skew_s, abs=0.01)
     assert timeline.aligned is None
 
 
