@@ -41,6 +41,8 @@ class Extractor:
         self._waiting = waiting
         self._idle: list[ProcessPoolExecutor] = []
         self._closed = False
+        self.is_warm = False
+        """Whether the process of the last call is ready for another one, without the time that a start takes."""
 
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run ``fn(*args)``, which travel between processes.
@@ -83,6 +85,7 @@ class Extractor:
                 raise NotFound(f"The picture at that time cannot be decoded: {exc}") from exc
             finally:
                 # A cancelled call may still be running in the process, which therefore cannot take the next call.
+                self.is_warm = unharmed
                 if unharmed and not self._closed:
                     self._idle.append(worker)
                 else:

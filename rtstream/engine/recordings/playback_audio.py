@@ -40,6 +40,8 @@ WAITING = 8
 """Maximum number of segments that are being converted or wait for it."""
 PATIENCE_S = 3.0
 """Longest wait of a request in seconds. The conversion then continues for later requests, for at most 20 seconds."""
+COLD_PATIENCE_S = 9.0
+"""The same while the media process starts, which takes seconds on a busy machine. Players wait for about 10 seconds."""
 PAUSE_S = 60.0
 """Seconds for which a recording is silent after a conversion was late or failed, unless a late one succeeds."""
 CACHED_BYTES = 32 * 1024 * 1024
@@ -147,7 +149,7 @@ class PlaybackAudio:
                 raise Unavailable(BUSY)
             task = self._under_way[key] = asyncio.create_task(self._convert(source, span, key))
         found: list[bytes] | None = None
-        with anyio.move_on_after(PATIENCE_S) as waited:
+        with anyio.move_on_after(PATIENCE_S if self._extractor.is_warm else COLD_PATIENCE_S) as waited:
             found = await asyncio.shield(task)
         if waited.cancelled_caught:
             self._pause(source.id)  # until it succeeds

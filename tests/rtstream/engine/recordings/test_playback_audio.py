@@ -128,7 +128,12 @@ def worst_difference(wanted: tuple[int, NDArray[np.float32]], got: tuple[int, ND
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine starts the media process late."""
-    monkeypatch.setattr(playback_audio, "PATIENCE_S", 30.0)
+    be_patient(monkeypatch, 30.0)
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    for name in ("PATIENCE_S", "COLD_PATIENCE_S"):
+        monkeypatch.setattr(playback_audio, name, seconds)
 
 
 @pytest.fixture
@@ -235,7 +240,7 @@ async def test_a_part_that_cannot_be_converted_is_silent_and_delays_no_video(
         await anyio.sleep_forever()
         return []
 
-    monkeypatch.setattr(playback_audio, "PATIENCE_S", 0.3)
+    be_patient(monkeypatch, 0.3)
     monkeypatch.setattr(Extractor, "run", hang)
     await add_footage(with_stream, clip_with(tmp_path, "ac3"), "ac3")
     link = await with_stream.generate_stream(STREAM, START, START + SECONDS)
@@ -255,11 +260,21 @@ async def test_a_part_that_cannot_be_converted_is_silent_and_delays_no_video(
         assert len(list(container.decode(video=0))) == 20 * SECONDS
 
 
+async def test_the_first_request_waits_until_the_media_process_has_started(
+    with_stream: Engine, holder: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playback_audio, "PATIENCE_S", 0.01)  # less than a start takes
+    await add_footage(with_stream, clip_with(tmp_path, "ac3"), "ac3", gops=1)
+    link = await with_stream.generate_stream(STREAM, START, START + 1)
+    media = await served_bytes(holder, link.stream_url)
+    assert abs(heard(media)[1]).max() > 0.3
+
+
 @pytest.mark.long
 async def test_a_late_conversion_is_used_by_the_next_request(
     with_stream: Engine, holder: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(playback_audio, "PATIENCE_S", 0.05)
+    be_patient(monkeypatch, 0.05)
     await add_footage(with_stream, clip_with(tmp_path, "ac3"), "ac3")
     link = await with_stream.generate_stream(STREAM, START, START + SECONDS)
     audio = with_stream.media._audio
@@ -267,6 +282,6 @@ async def test_a_late_conversion_is_used_by_the_next_request(
         silent = await served_bytes(holder, link.stream_url)
     assert abs(heard(silent)[1]).max() == 0
     await eventually(lambda: not audio._under_way)
-    monkeypatch.setattr(playback_audio, "PATIENCE_S", 20.0)
+    be_patient(monkeypatch, 20.0)
     assert abs(heard(await served_bytes(holder, link.stream_url))[1]).max() > 0.3
     assert len(audio._cache) == 3
