@@ -197,7 +197,7 @@ def _check_promise(
         if overdue and _last(sent, sample.at) > newest + SLACK_S:  # else the picture stands still
             unexplained["video"].append(sample.at)
         if not span.form.audio:
-            _check_note(source, span, samples, sample, result)
+            _check_note(source, span, samples, sample, _allowed(heard, sample.at), result)
             continue
         steady = not span.down and sample.at - span.start > PROMISE_S + SLACK_S
         if steady and sample.at - _last(sounds, sample.at) > _allowed(heard, sample.at):
@@ -209,9 +209,11 @@ def _check_promise(
             result.broken.append(f"{text} after the beginning")
 
 
-def _check_note(source: Source, span: Span, samples: Sequence[Sample], sample: Sample, result: Result) -> None:
-    """Once audio has been gone for some time, health must have said so."""
-    if not PROMISE_S + SLACK_S <= sample.at - span.start < PROMISE_S + SLACK_S + 2:
+def _check_note(
+    source: Source, span: Span, samples: Sequence[Sample], sample: Sample, allowed_s: float, result: Result
+) -> None:
+    """Once audio has been gone for longer than its pauses allow, health must have said so."""
+    if not allowed_s <= sample.at - span.start < allowed_s + 2:
         return
     had = [one for one in source.spans if one.start < span.start]
     if not had or not had[-1].form.audio:
