@@ -51,6 +51,13 @@ class TooManyAttempts(RTStreamError):
         self.retry_after_s = retry_after_s
 
 
+class MethodNotAllowed(RTStreamError):
+    """The path does not offer this HTTP method. The header ``Allow`` lists those that it offers."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+
 class Conflict(RTStreamError):
     """The state of the object does not allow the request."""
 
@@ -63,6 +70,13 @@ class TooLarge(RTStreamError):
 
     status = 413
     code = "TOO_LARGE"
+
+
+class InternalError(RTStreamError):
+    """The engine has a fault. Its log has the details."""
+
+    status = 500
+    code = "INTERNAL"
 
 
 class Unavailable(RTStreamError):

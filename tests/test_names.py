@@ -124,12 +124,14 @@ def snake(name: str) -> str:
 def request_bodies() -> set[str]:
     """The models that the API parses request bodies as."""
     return {
-        call.args[1].id
+        node.id
         for place, tree in parsed()
         if place.startswith("rtstream/api/")
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("body", "entries")
-        if len(call.args) == 2 and isinstance(call.args[1], ast.Name)
+        for function in defined(tree)
+        for argument in function.args.args
+        if argument.arg == "body" and argument.annotation is not None
+        for node in ast.walk(argument.annotation)
+        if isinstance(node, ast.Name) and node.id != "list"
     }
 
 

@@ -18,9 +18,11 @@ from starlette.types import Receive, Scope, Send
 
 from rtstream.api import (
     collections,
+    docs,
     events,
     identity,
     indexes,
+    jobs,
     journal,
     links,
     media,
@@ -36,13 +38,29 @@ from rtstream.api.cors import AllowedOrigins
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import NormalPaths, check_key, link_path, monitoring_path, open_path, path
-from rtstream.errors import NotFound, RTStreamError
+from rtstream.errors import InternalError, NotFound, RTStreamError
 from rtstream.rules.identity import PATH
 
 if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
 
-API_WORDS = frozenset({"rtstream", "collection", "video", "audio", "capture", "compile", "async-response", "job"})
+API_WORDS = frozenset(
+    (
+        *(
+            "rtstream",
+            "collection",
+            "video",
+            "audio",
+            "image",
+            "capture",
+            "compile",
+            "async-response",
+            "job",
+            "timeline",
+        ),
+        *("billing", "download", "editor", "sandbox", "transcode", "voice_clone"),
+    )
+)
 """First path components of the published API. Missing routes below them get an error that names the omission."""
 
 
@@ -118,7 +136,13 @@ def _videos() -> list[BaseRoute]:
         path("/video", GET=videos.list_videos),
         path("/video/{video_id}", GET=videos.get_video, PATCH=videos.update_video, DELETE=videos.delete_video),
         path("/video/{video_id}/stream", POST=videos.play_ranges),
-        path("/video/{video_id}/index", POST=video_transcripts.index_video),
+        path("/video/{video_id}/thumbnail", GET=videos.get_thumbnail, POST=videos.take_picture),
+        path("/video/{video_id}/thumbnails", GET=videos.list_pictures),
+        path("/video/{video_id}/index", GET=videos.list_scenes, POST=video_transcripts.index_video),
+        path("/video/{video_id}/index/scene", GET=videos.list_scene_indexes),
+        path("/video/{video_id}/index/scene/{index_id}", GET=videos.get_scene_index),
+        path("/video/{video_id}/scenes", GET=videos.list_scene_collections),
+        path("/video/{video_id}/scenes/{index_id}", GET=videos.get_scene_collection),
         path(
             "/video/{video_id}/transcription",
             GET=video_transcripts.get_transcript,
@@ -135,7 +159,9 @@ def _videos() -> list[BaseRoute]:
             POST=video_transcripts.transcribe,
         ),
         path("/audio/{video_id}/generate_url", POST=videos.get_download_url),
-        path("/async-response/{job_id}", GET=videos.get_job, DELETE=videos.cancel_job),
+        path("/image/{image_id}", DELETE=videos.delete_picture),
+        path("/image/{image_id}/generate_url", POST=videos.get_picture_url),
+        path("/async-response/{job_id}", GET=jobs.get_job, DELETE=jobs.cancel_job),
     ]
 
 
@@ -143,8 +169,10 @@ def _without_key() -> list[BaseRoute]:
     """Routes that check access themselves or need no key."""
     return [
         WebSocketRoute("/ws", websocket.connect),
-        Route(PATH, identity.prove),  # before a client sends its key, so without one
-        Route("/health", journal.get_health),  # monitoring does not count as use of the engine
+        monitoring_path(PATH, key_needed=False, GET=identity.prove),  # before a client sends its key
+        monitoring_path("/health", key_needed=False, GET=journal.get_health),
+        open_path("/openapi.json", GET=docs.get_description),
+        open_path("/docs", GET=docs.get_page),
     ]
 
 
@@ -164,6 +192,7 @@ def _links() -> list[BaseRoute]:
         link_path("/m/{link_id}/file/{video_id}.mp4", GET=media.video_file),
         open_path("/manifests/{rest:path}", GET=media.older),
         open_path("/media/{rest:path}", GET=media.older),
+        link_path("/p/{link_id}", GET=media.picture),
         link_path("/playback.json", GET=media.playback_data),
         link_path("/watch", GET=media.player),
         link_path("/embed", GET=media.player),
@@ -260,4 +289,4 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 async def _crashed(_request: Request, _error: Exception) -> Response:
     # The server logs the traceback, because the exception reaches it after this response.
-    return failure(500, "Internal error of the engine. Its log has the details.", "INTERNAL")
+    return refusal(InternalError("Internal error of the engine. Its log has the details."))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import body, ok, query
+from rtstream.api.operations import Created
 from rtstream.api.routing import engine_of
+from rtstream.models import Collection
 
 
 class CreateCollection(BaseModel):
@@ -32,37 +32,41 @@ class DeleteCollection(BaseModel):
     force: bool = Field(False, description="Delete its streams and videos as well.")
 
 
-async def get_collection(request: Request) -> Response:
-    """One collection."""
-    return ok(await engine_of(request).collections.get(request.path_params["collection_id"]))
+class CollectionsData(BaseModel):
+    """Result of ``GET collection``."""
+
+    collections: list[Collection]
+    default_collection: str
 
 
-async def list_collections(request: Request) -> Response:
-    """All collections."""
-    return ok({"collections": await engine_of(request).collections.list(), "default_collection": "default"})
+async def get_collection(request: Request) -> Collection:
+    """Get a collection."""
+    return await engine_of(request).collections.get(request.path_params["collection_id"])
 
 
-async def create_collection(request: Request) -> Response:
+async def list_collections(request: Request) -> CollectionsData:
+    """List all collections."""
+    found = await engine_of(request).collections.list()
+    return CollectionsData(collections=found, default_collection="default")
+
+
+async def create_collection(request: Request, body: CreateCollection) -> Created[Collection]:
     """Create a collection."""
-    wanted = await body(request, CreateCollection)
-    return ok(await engine_of(request).collections.create(wanted.name, wanted.description, wanted.is_public), 201)
+    return await engine_of(request).collections.create(body.name, body.description, body.is_public)
 
 
-async def update_collection(request: Request) -> Response:
-    """Update the name, description or visibility."""
-    change = await body(request, UpdateCollection)
-    return ok(await engine_of(request).collections.update(request.path_params["collection_id"], **change.model_dump()))
+async def update_collection(request: Request, body: UpdateCollection) -> Collection:
+    """Update the name, description or visibility of a collection."""
+    return await engine_of(request).collections.update(request.path_params["collection_id"], **body.model_dump())
 
 
-async def delete_collection(request: Request) -> Response:
+async def delete_collection(request: Request, query: DeleteCollection) -> None:
     """Delete an empty collection or, with ``force``, also its streams and videos."""
-    wanted = query(request, DeleteCollection)
     engine, collection_id = engine_of(request), request.path_params["collection_id"]
     streams, videos = await engine.collections.contents(collection_id)
-    if wanted.force:
+    if query.force:
         for stream_id in streams:
             await engine.delete_stream(stream_id)
         for video_id in videos:
             await engine.videos.delete(video_id)
     await engine.collections.delete(collection_id)
-    return ok()

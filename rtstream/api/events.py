@@ -6,12 +6,23 @@ from typing import Literal
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.envelope import UnixTime
+from rtstream.api.operations import Created
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
-from rtstream.models import CreateAlert, CreateEvent, EventTest, Limit, Page, UpdateEvent
+from rtstream.models import (
+    Alert,
+    CreateAlert,
+    CreateEvent,
+    Decision,
+    Delivery,
+    Event,
+    EventTest,
+    Limit,
+    Page,
+    UpdateEvent,
+)
 
 
 class SetAlertStatus(BaseModel):
@@ -47,89 +58,119 @@ class DryRun(EventTest):
     end: UnixTime | None = None
 
 
+class EventsData(BaseModel):
+    """Result of ``GET rtstream/event``."""
+
+    events: list[Event]
+
+
+class EventTestData(BaseModel):
+    """Result of ``POST rtstream/{id}/event/test``, newest first."""
+
+    decisions: list[Decision]
+
+
+class AlertsData(BaseModel):
+    """Result of ``GET .../alert``."""
+
+    alerts: list[Alert]
+
+
+class DecisionsData(BaseModel):
+    """Result of ``GET .../alert/{alert_id}/decisions``."""
+
+    decisions: list[Decision]
+    next_page: bool
+
+
+class DeliveriesData(BaseModel):
+    """Result of ``GET .../alert/{alert_id}/deliveries``."""
+
+    deliveries: list[Delivery]
+
+
+class RedeliveredData(BaseModel):
+    """Number of deliveries that are sent again."""
+
+    redelivered: int
+
+
 def _alert(request: Request) -> tuple[str, str, str]:
     ids = request.path_params
     return ids["stream_id"], ids["index_id"], ids["alert_id"]
 
 
-async def create_event(request: Request) -> Response:
+async def create_event(request: Request, body: CreateEvent) -> Created[Event]:
     """Create an event."""
-    return ok(await engine_of(request).alerts.create_event(await body(request, CreateEvent)), 201)
+    return await engine_of(request).alerts.create_event(body)
 
 
-async def list_events(request: Request) -> Response:
+async def list_events(request: Request) -> EventsData:
     """List all events."""
-    return ok({"events": await engine_of(request).alerts.list_events()})
+    return EventsData(events=await engine_of(request).alerts.list_events())
 
 
-async def update_event(request: Request) -> Response:
+async def update_event(request: Request, body: UpdateEvent) -> Event:
     """Update the prompt, label or rule of an event."""
-    change = await body(request, UpdateEvent)
-    return ok(await engine_of(request).alerts.update_event(request.path_params["event_id"], change))
+    return await engine_of(request).alerts.update_event(request.path_params["event_id"], body)
 
 
-async def delete_event(request: Request) -> Response:
+async def delete_event(request: Request) -> None:
     """Delete an event with its alerts."""
     await engine_of(request).alerts.delete_event(request.path_params["event_id"])
-    return ok()
 
 
-async def test_event(request: Request) -> Response:
+async def test_event(request: Request, body: DryRun) -> EventTestData:
     """Test an event on past scenes without creating anything."""
-    wanted = await body(request, DryRun)
-    decisions = await engine_of(request).alerts.test_event(request.path_params["stream_id"], wanted)
-    return ok({"decisions": decisions})
+    decisions = await engine_of(request).alerts.test_event(request.path_params["stream_id"], body)
+    return EventTestData(decisions=decisions)
 
 
-async def create_alert(request: Request) -> Response:
+async def create_alert(request: Request, body: CreateAlert) -> Created[Alert]:
     """Create an alert on an index."""
-    wanted = await body(request, CreateAlert)
-    wanted.callback_url = wanted.callback_url or None  # an empty URL means no webhook
+    body.callback_url = body.callback_url or None  # an empty URL means no webhook
     stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
-    return ok(await engine_of(request).alerts.create_alert(stream_id, index_id, wanted), 201)
+    return await engine_of(request).alerts.create_alert(stream_id, index_id, body)
 
 
-async def list_alerts(request: Request) -> Response:
+async def list_alerts(request: Request) -> AlertsData:
     """List the alerts of an index."""
     stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
-    return ok({"alerts": await engine_of(request).alerts.list_alerts(stream_id, index_id)})
+    return AlertsData(alerts=await engine_of(request).alerts.list_alerts(stream_id, index_id))
 
 
-async def set_alert_status(request: Request) -> Response:
+async def set_alert_status(request: Request, body: SetAlertStatus) -> Alert:
     """Enable or disable an alert. Repeated calls have no further effect."""
-    wanted = await body(request, SetAlertStatus)
     engine = engine_of(request)
     ids = _alert(request)
-    match wanted.action or wanted.status:
+    match body.action or body.status:
         case "enable" | "enabled":
-            return ok(await engine.alerts.enable_alert(*ids))
+            return await engine.alerts.enable_alert(*ids)
         case "disable" | "disabled":
-            return ok(await engine.alerts.disable_alert(*ids))
+            return await engine.alerts.disable_alert(*ids)
     raise InvalidRequest("The action is missing. Send enable or disable.")
 
 
-async def delete_alert(request: Request) -> Response:
+async def delete_alert(request: Request) -> None:
     """Delete an alert with its logs."""
     await engine_of(request).alerts.delete_alert(*_alert(request))
-    return ok()
 
 
-async def list_decisions(request: Request) -> Response:
+async def list_decisions(request: Request, query: ListDecisions) -> DecisionsData:
     """List the decision about each scene with its reason, newest first."""
-    wanted = query(request, ListDecisions)
     found, more = await engine_of(request).alerts.list_decisions(
-        *_alert(request), wanted, start=wanted.start, end=wanted.end
+        *_alert(request), query, start=query.start, end=query.end
     )
-    return ok({"decisions": found, "next_page": more})
+    return DecisionsData(decisions=list(found), next_page=more)
 
 
-async def list_deliveries(request: Request) -> Response:
+async def list_deliveries(request: Request, query: ListDeliveries) -> DeliveriesData:
     """List the newest deliveries with all attempts, newest first."""
-    wanted = query(request, ListDeliveries)
-    return ok({"deliveries": await engine_of(request).alerts.list_deliveries(*_alert(request), wanted.limit)})
+    found = await engine_of(request).alerts.list_deliveries(*_alert(request), query.limit)
+    return DeliveriesData(deliveries=list(found))
 
 
-async def redeliver(request: Request) -> Response:
+async def redeliver(request: Request, body: Redeliver) -> RedeliveredData:
     """Send one delivery again, or all dead ones."""
-    wanted = await body(request, Redeliver)
-    return ok({"redelivered": await engine_of(request).alerts.redeliver(*_alert(request), wanted.delivery_id)})
+    count = await engine_of(request).alerts.redeliver(*_alert(request), body.delivery_id)
+    return RedeliveredData(redelivered=count)

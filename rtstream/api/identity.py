@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import ok, query
 from rtstream.rules.identity import proof
 
 
@@ -25,9 +23,14 @@ class Prover(NamedTuple):
     identity_secret: str
 
 
-async def prove(request: Request) -> Response:
+class ProofData(BaseModel):
+    """Result of ``GET identity``."""
+
+    proof: str
+
+
+async def prove(request: Request, query: ChallengeQuery) -> ProofData:
     """Return the proof for the client's nonce on this connection."""
     prover: Prover = request.app.state.prover
     host, port = request.scope["server"]
-    nonce = query(request, ChallengeQuery).nonce
-    return ok({"proof": proof(prover.api_key, prover.identity_secret, nonce, host, port)})
+    return ProofData(proof=proof(prover.api_key, prover.identity_secret, query.nonce, host, port))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.envelope import UnixTime
+from rtstream.api.operations import Created
 from rtstream.api.routing import engine_of
 from rtstream.api.streams import Action
-from rtstream.models import CreateIndex, Page
+from rtstream.models import CreateIndex, Page, Scene, SceneIndex
 
 
 class UpdateIndex(BaseModel):
@@ -25,49 +25,57 @@ class ListScenes(Page):
     end: UnixTime | None = None
 
 
+class SceneIndexesData(BaseModel):
+    """Result of ``GET rtstream/{id}/index/scene``."""
+
+    scene_indexes: list[SceneIndex]
+
+
+class ScenesData(BaseModel):
+    """Result of ``GET rtstream/{id}/index/scene/{index_id}``."""
+
+    scene_index_records: list[Scene]
+    next_page: bool
+
+
 def _ids(request: Request) -> tuple[str, str]:
     return request.path_params["stream_id"], request.path_params["index_id"]
 
 
-async def create_index(request: Request) -> Response:
+async def create_index(request: Request, body: CreateIndex) -> Created[SceneIndex]:
     """Create an index on a stream."""
-    wanted = await body(request, CreateIndex)
-    if wanted.extraction_type == "time_based":  # as the Node client writes it
-        wanted.extraction_type = "time"
-    if wanted.extraction_config is not None:  # clients send null for fields that the server chooses
-        wanted.extraction_config = {key: value for key, value in wanted.extraction_config.items() if value is not None}
-    return ok(await engine_of(request).indexes.create(request.path_params["stream_id"], wanted), 201)
+    if body.extraction_type == "time_based":  # as the Node client writes it
+        body.extraction_type = "time"
+    if body.extraction_config is not None:  # clients send null for fields that the server chooses
+        body.extraction_config = {key: value for key, value in body.extraction_config.items() if value is not None}
+    return await engine_of(request).indexes.create(request.path_params["stream_id"], body)
 
 
-async def list_indexes(request: Request) -> Response:
+async def list_indexes(request: Request) -> SceneIndexesData:
     """List the visual and audio indexes of a stream."""
-    return ok({"scene_indexes": await engine_of(request).indexes.list(request.path_params["stream_id"])})
+    return SceneIndexesData(scene_indexes=await engine_of(request).indexes.list(request.path_params["stream_id"]))
 
 
-async def get_index(request: Request) -> Response:
+async def get_index(request: Request) -> SceneIndex:
     """Get an index."""
-    return ok(await engine_of(request).indexes.get(*_ids(request)))
+    return await engine_of(request).indexes.get(*_ids(request))
 
 
-async def update_index(request: Request) -> Response:
+async def update_index(request: Request, body: UpdateIndex) -> SceneIndex:
     """Update the prompt of an index, even while it runs."""
-    change = await body(request, UpdateIndex)
-    return ok(await engine_of(request).indexes.update(*_ids(request), prompt=change.prompt))
+    return await engine_of(request).indexes.update(*_ids(request), prompt=body.prompt)
 
 
-async def set_index_status(request: Request) -> Response:
+async def set_index_status(request: Request, body: Action) -> SceneIndex:
     """Start or stop an index. Repeated calls have no further effect."""
-    match (await body(request, Action)).action:
+    match body.action:
         case "start":
-            return ok(await engine_of(request).indexes.start(*_ids(request)))
+            return await engine_of(request).indexes.start(*_ids(request))
         case "stop":
-            return ok(await engine_of(request).indexes.stop(*_ids(request)))
+            return await engine_of(request).indexes.stop(*_ids(request))
 
 
-async def list_scenes(request: Request) -> Response:
-    """One page of scenes, newest first."""
-    wanted = query(request, ListScenes)
-    scenes, more = await engine_of(request).indexes.list_scenes(
-        *_ids(request), wanted, start=wanted.start, end=wanted.end
-    )
-    return ok({"scene_index_records": scenes, "next_page": more})
+async def list_scenes(request: Request, query: ListScenes) -> ScenesData:
+    """List a page of scenes, newest first."""
+    scenes, more = await engine_of(request).indexes.list_scenes(*_ids(request), query, start=query.start, end=query.end)
+    return ScenesData(scene_index_records=list(scenes), next_page=more)

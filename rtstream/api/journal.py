@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import anyio
 from pydantic import BaseModel, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.envelope import envelope, ok, query
+from rtstream.api.envelope import envelope
+from rtstream.api.operations import JsonBody, MediaTypes
 from rtstream.api.routing import engine_of
-from rtstream.models import Channel, EntryLimit, JournalPage
+from rtstream.models import Channel, EngineInfo, EntryLimit, JournalPage
 from rtstream.store.journal import Filter
 
 
@@ -31,10 +34,16 @@ class ReadJournal(BaseModel):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-async def read_journal(request: Request) -> Response:
+class HealthBody(BaseModel):
+    """Body of ``GET health``."""
+
+    success: bool
+    starting: str = Field("", description="The step of the start, while the engine starts.")
+
+
+async def read_journal(request: Request, query: ReadJournal) -> JournalPage:
     """Read entries after a cursor. Waits up to ``wait_s`` seconds for the first."""
-    wanted = query(request, ReadJournal)
-    which = Filter(wanted.streams, wanted.channels, wanted.labels, wanted.text, wanted.min_confidence)
+    which = Filter(query.streams, query.channels, query.labels, query.text, query.min_confidence)
     journal = engine_of(request).journal
     page: JournalPage | None = None
     # A wait ends early when the client disconnects or the server closes, instead of lasting up to 50 s.
@@ -49,24 +58,24 @@ async def read_journal(request: Request) -> Response:
             await request.app.state.closing.wait()
             waiting.cancel_scope.cancel()
 
-        if wanted.wait_s > 0:
+        if query.wait_s > 0:
             waiting.start_soon(stop_when_gone)
             waiting.start_soon(stop_when_closing)
-        page = await journal.read(wanted.since, which, wanted.limit, wait_s=wanted.wait_s)
+        page = await journal.read(query.since, which, query.limit, wait_s=query.wait_s)
         waiting.cancel_scope.cancel()
-    return ok(page or await journal.read(wanted.since, which, wanted.limit))
+    return page or await journal.read(query.since, which, query.limit)
 
 
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(request: Request) -> Annotated[Response, MediaTypes(("text/plain",))]:
     """Return the metrics of the engine in the text format of Prometheus."""
     return Response(await engine_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def get_engine_info(request: Request) -> Response:
+async def get_engine_info(request: Request) -> EngineInfo:
     """Get the version, the engines in use and the number of streams."""
-    return ok(await engine_of(request).info())
+    return await engine_of(request).info()
 
 
-async def get_health(_request: Request) -> Response:
+async def get_health(_request: Request) -> Annotated[Response, JsonBody(HealthBody)]:
     """Report that the engine runs. Needs no key."""
     return envelope({"success": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import formatdate
 from pathlib import Path, PurePosixPath
+from typing import Annotated, NoReturn
 from urllib.parse import quote
 
 import anyio.to_thread
@@ -12,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from rtstream.api.envelope import envelope
+from rtstream.api.operations import Html, Jpeg, JsonBody, MediaTypes
 from rtstream.api.routing import engine_of
 from rtstream.engine.recordings import older_version
 from rtstream.errors import NotFound
+from rtstream.json_types import JsonObject
 from rtstream.rules.byte_ranges import Unsatisfiable, requested
 from rtstream.storage import StoredFile
 
@@ -24,6 +27,10 @@ CACHED = {"cache-control": "private, max-age=86400"}
 STATIC = Path(__file__).parent / "static"
 PLAYLIST = "application/vnd.apple.mpegurl"
 TYPES = {".mp4": "video/mp4", ".m4s": "video/mp4", ".m4a": "audio/mp4", ".m3u8": PLAYLIST, ".jpg": "image/jpeg"}
+
+Mp4 = Annotated[Response, MediaTypes(("video/mp4",), ranges=True)]
+"""A file or a part of one."""
+AudioFragment = Annotated[Response, MediaTypes(("audio/mp4",))]
 
 PAGE_HEADERS = {
     # The title comes from the link. Whatever it contains, only files of the engine run.
@@ -38,20 +45,20 @@ PAGE_HEADERS = {
 }
 
 
-async def manifest(request: Request) -> Response:
+async def manifest(request: Request) -> Annotated[Response, MediaTypes((PLAYLIST,))]:
     """Serve the HLS playlist of a link."""
     text = await engine_of(request).media.manifest(request.path_params["link_id"])
     return Response(text, media_type=PLAYLIST, headers={"cache-control": "no-cache"})
 
 
-async def init_segment(request: Request) -> Response:
+async def init_segment(request: Request) -> Mp4:
     """Serve the init segment of a recording or video."""
     params = request.path_params
     found = await engine_of(request).media.init_segment(params["link_id"], params["name"])
     return Response(found, media_type="video/mp4", headers=CACHED)
 
 
-async def segment(request: Request) -> Response:
+async def segment(request: Request) -> Mp4:
     """Serve a segment of a recording, cut to the window; ``at`` is its start in microseconds."""
     params = request.path_params
     found = await engine_of(request).media.segment(
@@ -60,14 +67,14 @@ async def segment(request: Request) -> Response:
     return file_response(request, found)
 
 
-async def init_with_aac(request: Request) -> Response:
+async def init_with_aac(request: Request) -> Mp4:
     """Serve an init segment with AAC in place of audio that browsers do not play."""
     params = request.path_params
     found = await engine_of(request).media.init_with_aac(params["link_id"], params["name"])
     return Response(found, media_type="video/mp4", headers=CACHED)
 
 
-async def segment_with_aac(request: Request) -> Response:
+async def segment_with_aac(request: Request) -> Mp4:
     """Serve a segment of a recording as ``segment`` does, with AAC in place of audio that browsers do not play."""
     params = request.path_params
     found = await engine_of(request).media.segment_with_aac(
@@ -76,7 +83,7 @@ async def segment_with_aac(request: Request) -> Response:
     return file_response(request, found)
 
 
-async def segment_audio(request: Request) -> Response:
+async def segment_audio(request: Request) -> AudioFragment:
     """Serve the audio of a segment alone, as AAC."""
     params = request.path_params
     found = await engine_of(request).media.segment_audio(
@@ -85,38 +92,44 @@ async def segment_audio(request: Request) -> Response:
     return Response(found, media_type="audio/mp4", headers=CACHED)
 
 
-async def fragment(request: Request) -> Response:
+async def fragment(request: Request) -> Mp4:
     """Serve one fragment of ranges of videos."""
     found = await engine_of(request).media.fragment(request.path_params["link_id"], request.path_params["number"])
     return Response(found, media_type="video/mp4", headers=CACHED)
 
 
-async def fragment_with_aac(request: Request) -> Response:
+async def fragment_with_aac(request: Request) -> Mp4:
     """Serve one fragment of videos with AAC in place of audio that browsers do not play."""
     params = request.path_params
     found = await engine_of(request).media.fragment_with_aac(params["link_id"], params["number"])
     return Response(found, media_type="video/mp4")  # not cached, because it is silent if it could not be converted
 
 
-async def fragment_audio(request: Request) -> Response:
+async def fragment_audio(request: Request) -> AudioFragment:
     """Serve the audio of one fragment of videos alone, as AAC."""
     params = request.path_params
     found = await engine_of(request).media.fragment_audio(params["link_id"], params["number"])
     return Response(found, media_type="audio/mp4", headers=CACHED)
 
 
-async def video_file(request: Request) -> Response:
+async def picture(request: Request) -> Jpeg:
+    """Serve the picture of a video."""
+    jpeg = await engine_of(request).media.picture(request.path_params["link_id"])
+    return Response(jpeg, media_type="image/jpeg", headers=CACHED)
+
+
+async def video_file(request: Request) -> Mp4:
     """Serve the file of a whole video, for its playlist."""
     params = request.path_params
     return file_response(request, await engine_of(request).media.file(params["link_id"], params["video_id"]))
 
 
-async def older(_request: Request) -> Response:
+async def older(_request: Request) -> NoReturn:
     """Refuse the URLs of links that an older version created."""
     raise older_version()
 
 
-async def download(request: Request) -> Response:
+async def download(request: Request) -> Mp4:
     """Serve a recorded window or an exported video as an MP4 file for download."""
     found = await engine_of(request).media.download(request.path_params["link_id"])
     saved_as = {"content-disposition": f"attachment; filename*=utf-8''{quote(found.name)}"}
@@ -152,7 +165,7 @@ def file_response(request: Request, file: StoredFile, headers: Mapping[str, str]
     return StreamingResponse(file.open_range(begin, end - begin), status, common, media_type)
 
 
-async def player(_request: Request) -> Response:
+async def player(_request: Request) -> Html:
     """Serve the page that plays a link, both as a full and as an embedded page."""
     page = STATIC / "player.html"
     if not page.is_file():
@@ -160,7 +173,7 @@ async def player(_request: Request) -> Response:
     return FileResponse(page, media_type="text/html", headers=PAGE_HEADERS)
 
 
-async def playback_data(request: Request) -> Response:
+async def playback_data(request: Request) -> Annotated[Response, JsonBody(JsonObject)]:
     """Get the data of the player page about its link."""
     data = await engine_of(request).media.page(request.query_params.get("v", ""))
     return await anyio.to_thread.run_sync(envelope, data)  # a day is 10 MB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream.api.authentication import client_of
-from rtstream.api.envelope import failure, refusal
+from rtstream.api.envelope import refusal
+from rtstream.api.operations import Function, Operation
 from rtstream.api.refusal_page import refusal_page, wants_page
-from rtstream.errors import RTStreamError, Unauthorized
+from rtstream.errors import MethodNotAllowed, RTStreamError, Unauthorized
 
 if TYPE_CHECKING:
     from rtstream.engine.engine import Engine
-
-Operation = Callable[[Request], Awaitable[Response]]
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -36,68 +35,69 @@ def engine_of(request: Request) -> Engine:
     return request.app.state.engine
 
 
-def path(address: str, **operations: Operation) -> Route:
+def path(address: str, **operations: Function) -> Route:
     """A path that needs the API key: ``path("/rtstream", GET=list_streams, POST=connect)``."""
-    return Route(address, _Path(operations, key_needed=True))
+    return Route(address, Operations(operations, key_needed=True))
 
 
-def monitoring_path(address: str, **operations: Operation) -> Route:
-    """A path that needs the API key, and whose requests do not count as use of the engine."""
-    return Route(address, _Path(operations, key_needed=True, is_use=False))
+def monitoring_path(address: str, *, key_needed: bool = True, **operations: Function) -> Route:
+    """A path whose requests do not count as use of the engine."""
+    return Route(address, Operations(operations, key_needed=key_needed, is_use=False))
 
 
-def open_path(address: str, **operations: Operation) -> Route:
+def open_path(address: str, **operations: Function) -> Route:
     """A path without API key. Pages of any origin may read it."""
-    return Route(address, _Path(operations, key_needed=False))
+    return Route(address, Operations(operations, key_needed=False))
 
 
-def link_path(address: str, **operations: Operation) -> Route:
+def link_path(address: str, **operations: Function) -> Route:
     """A path of a playback link, whose id (``link_id`` in the path, else ``v`` in the query) grants access.
 
     The number of its requests that are open at once is limited. Pages of any origin may read it.
     """
-    return Route(address, _Path(operations, key_needed=False, of_link=True))
+    return Route(address, Operations(operations, key_needed=False, of_link=True))
 
 
-class _Path:
+class Operations:
     """The operations of one path by HTTP method, as an ASGI application."""
 
     def __init__(
-        self, operations: Mapping[str, Operation], *, key_needed: bool, of_link: bool = False, is_use: bool = True
+        self, operations: Mapping[str, Function], *, key_needed: bool, of_link: bool = False, is_use: bool = True
     ) -> None:
-        self._operations = operations
-        self._key_needed = key_needed
-        self._of_link = of_link
+        self.by_method = {method: Operation(function) for method, function in operations.items()}
+        self.key_needed = key_needed
+        self.of_link = of_link
         self._is_use = is_use
         self.methods = ", ".join(operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
         request = Request(scope, receive)
         with ExitStack() as until_sent:
             try:
-                if self._of_link and request.method != "OPTIONS":
+                if self.of_link and request.method != "OPTIONS":
                     link_id = request.path_params.get("link_id") or request.query_params.get("v", "")
                     media = engine_of(request).media
                     await media.link(link_id)
                     until_sent.enter_context(media.open(link_id))
                 response = await self._answer(request)
             except RTStreamError as error:
-                page = not self._key_needed and wants_page(request)
+                page = not self.key_needed and wants_page(request)
                 response = refusal_page(error) if page else refusal(error)
-            if not self._key_needed:
+            if not self.key_needed:
                 response.headers.update(CORS)
             await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if self._key_needed:
+        if self.key_needed:
             check_key(request)
         elif request.method == "OPTIONS":
             return Response(status_code=204)
-        operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
+        operation = self.by_method.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
-            message = f"{request.method} is not offered on {request.url.path}. Use {self.methods}."
-            return failure(405, message, "METHOD_NOT_ALLOWED", {"allow": self.methods})
-        response = await operation(request)
+            error = MethodNotAllowed(f"{request.method} is not offered on {request.url.path}. Use {self.methods}.")
+            return refusal(error, {"allow": self.methods})
+        response = await operation.respond(request)
         if self._is_use:
             engine_of(request).mark_used()
         return response

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TypedDict, Unpack
 
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import body, ok
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
 from rtstream.models import SearchHit, SearchResults, SearchStreams
@@ -18,17 +16,15 @@ class _Where(TypedDict, total=False):
     collection: str | None
 
 
-async def search_stream(request: Request) -> Response:
+async def search_stream(request: Request, body: SearchStreams) -> SearchResults:
     """Search one stream."""
-    asked = await body(request, SearchStreams)
-    return await _answer(request, asked, streams=[request.path_params["stream_id"]])
+    return await _answer(request, body, streams=[request.path_params["stream_id"]])
 
 
-async def search_streams(request: Request) -> Response:
+async def search_streams(request: Request, body: SearchStreams) -> SearchResults:
     """Search all streams of a collection."""
-    asked = await body(request, SearchStreams)
-    collection = None if asked.all_collections else request.path_params["collection_id"]
-    return await _answer(request, asked, streams=asked.streams, collection=collection)
+    collection = None if body.all_collections else request.path_params["collection_id"]
+    return await _answer(request, body, streams=body.streams, collection=collection)
 
 
 def _without_effect(asked: SearchStreams) -> str:
@@ -41,7 +37,7 @@ def _without_effect(asked: SearchStreams) -> str:
     return f"{' and '.join(given)} had no effect: hits are ranked once and not joined." if given else ""
 
 
-async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where]) -> Response:
+async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where]) -> SearchResults:
     ignored = _without_effect(asked)
     found = await engine_of(request).search.search(
         asked.query,
@@ -71,4 +67,5 @@ async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where
         )
         for hit in found.hits
     ]
-    return ok(SearchResults(results=hits, by=found.by, note=" ".join(note for note in (found.note, ignored) if note)))
+    note = " ".join(note for note in (found.note, ignored) if note)
+    return SearchResults(results=hits, by=found.by, note=note)

@@ -10,8 +10,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream.api import identity
-from rtstream.api.envelope import envelope, failure
-from rtstream.errors import Unavailable
+from rtstream.api.envelope import envelope, failure, refusal
+from rtstream.api.operations import Operation
+from rtstream.errors import RTStreamError, Unavailable
 from rtstream.rules.identity import PATH
 
 WAIT_S = 60.0
@@ -36,7 +37,10 @@ class Startup:
     def __init__(self, api_key: str, identity_secret: str) -> None:
         self.step = "loading the program"
         """The step of the start, for ``/health``."""
-        self._early = Starlette(routes=[Route(PATH, identity.prove), Route(HEALTH, self._health)])
+        self._early = Starlette(
+            routes=[Route(PATH, Operation(identity.prove).respond), Route(HEALTH, self._health)],
+            exception_handlers={RTStreamError: _refused},
+        )
         self._early.state.prover = identity.Prover(api_key, identity_secret)
         self._app: ASGIApp | None = None
         self._settled = anyio.Event()
@@ -85,6 +89,11 @@ class Startup:
             message = f"The engine is still starting ({self.step}). Try again in a few seconds."
         response = failure(503, message, Unavailable.code, {"retry-after": str(RETRY_S)})
         await response(scope, receive, send)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RTStreamError)
+    return refusal(error)
 
 
 async def _accept_lifespan(receive: Receive, send: Send) -> None:

@@ -10,10 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rtstream.api.base_url import base_url, origin
-from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.envelope import UnixTime
+from rtstream.api.operations import Created, Jpeg
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
-from rtstream.models import AskLook, ConnectStream, Limit, RetentionLimits, Slice, StreamStatus
+from rtstream.models import (
+    AskLook,
+    ConnectStream,
+    Limit,
+    LookAnswer,
+    Playback,
+    RetentionLimits,
+    Slice,
+    Stream,
+    StreamStatus,
+)
 
 
 class ListStreams(Slice):
@@ -67,88 +78,89 @@ class Range(BaseModel):
     max_side: int | None = Field(None, ge=64, le=4096)
 
 
-async def connect_stream(request: Request) -> Response:
+class StreamsData(BaseModel):
+    """Result of ``GET rtstream``. ``next`` and ``previous`` are URLs of the neighbouring pages."""
+
+    results: list[Stream]
+    count: int
+    next: str | None
+    previous: str | None
+
+
+async def connect_stream(request: Request, body: ConnectStream) -> Created[Stream]:
     """Connect a live source."""
-    return ok(await engine_of(request).connect_stream(await body(request, ConnectStream)), 201)
+    return await engine_of(request).connect_stream(body)
 
 
-async def get_stream(request: Request) -> Response:
-    """One stream."""
-    return ok(await engine_of(request).streams.get(request.path_params["stream_id"]))
+async def get_stream(request: Request) -> Stream:
+    """Get a stream."""
+    return await engine_of(request).streams.get(request.path_params["stream_id"])
 
 
-async def update_stream(request: Request) -> Response:
+async def update_stream(request: Request, body: UpdateStream) -> Stream:
     """Update the name, the sample rate, the limits of recordings, the preferred tracks, or whether audio is read."""
-    change = await body(request, UpdateStream)
-    if not change.model_dump(exclude_none=True):
+    if not body.model_dump(exclude_none=True):
         raise InvalidRequest("Nothing to update. Send a name, sample_rate, retention, tracks or audio.")
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
     updated = await engine.streams.update(
         stream_id,
-        name=change.name,
-        retention=change.retention,
-        tracks=change.tracks,
-        audio=change.audio,
-        sample_rate=change.sample_rate,
+        name=body.name,
+        retention=body.retention,
+        tracks=body.tracks,
+        audio=body.audio,
+        sample_rate=body.sample_rate,
     )
-    if change.sample_rate is not None:
+    if body.sample_rate is not None:
         await engine.indexes.sample_again(stream_id)
-    return ok(updated)
+    return updated
 
 
-async def delete_stream(request: Request) -> Response:
+async def delete_stream(request: Request) -> None:
     """Delete a stream with its recordings and results. Exported videos are kept."""
     await engine_of(request).delete_stream(request.path_params["stream_id"])
-    return ok()
 
 
-async def list_streams(request: Request) -> Response:
-    """List a page of streams. ``next`` and ``previous`` are URLs of the neighbouring pages, or null."""
-    wanted = query(request, ListStreams)
-    streams, count = await engine_of(request).streams.list(wanted, **wanted.model_dump(exclude={"limit", "offset"}))
+async def list_streams(request: Request, query: ListStreams) -> StreamsData:
+    """List a page of streams."""
+    streams, count = await engine_of(request).streams.list(query, **query.model_dump(exclude={"limit", "offset"}))
 
     def page(offset: int) -> str:
-        values = wanted.model_copy(update={"offset": offset}).model_dump(exclude_none=True)
+        values = query.model_copy(update={"offset": offset}).model_dump(exclude_none=True)
         return f"{base_url(request)}/rtstream?{urlencode(values)}"
 
-    return ok(
-        {
-            "results": streams,
-            "count": count,
-            "next": page(wanted.offset + wanted.limit) if wanted.offset + wanted.limit < count else None,
-            "previous": page(max(0, wanted.offset - wanted.limit)) if wanted.offset > 0 else None,
-        }
+    return StreamsData(
+        results=list(streams),
+        count=count,
+        next=page(query.offset + query.limit) if query.offset + query.limit < count else None,
+        previous=page(max(0, query.offset - query.limit)) if query.offset > 0 else None,
     )
 
 
-async def set_stream_status(request: Request) -> Response:
+async def set_stream_status(request: Request, body: Action) -> Stream:
     """Start or stop a stream. Repeated calls have no further effect."""
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
-    match (await body(request, Action)).action:
+    match body.action:
         case "start":
-            return ok(await engine.streams.start(stream_id))
+            return await engine.streams.start(stream_id)
         case "stop":
-            return ok(await engine.streams.stop(stream_id))
+            return await engine.streams.stop(stream_id)
 
 
-async def get_playback(request: Request) -> Response:
+async def get_playback(request: Request, query: WindowQuery) -> Playback:
     """Get the URLs that play a time range."""
-    wanted = query(request, WindowQuery)
-    found = await engine_of(request).generate_stream(
+    return await engine_of(request).generate_stream(
         request.path_params["stream_id"],
-        wanted.start,
-        wanted.end,
-        title=wanted.player_title,
-        description=wanted.player_description,
+        query.start,
+        query.end,
+        title=query.player_title,
+        description=query.player_description,
         origin=origin(request),
     )
-    return ok(found)
 
 
-async def get_frame(request: Request) -> Response:
+async def get_frame(request: Request, query: FrameQuery) -> Jpeg:
     """Get one frame as JPEG, now or at a Unix time."""
-    wanted = query(request, FrameQuery)
-    picture = await engine_of(request).frame(request.path_params["stream_id"], wanted.at, wanted.max_side)
+    picture = await engine_of(request).pictures.frame(request.path_params["stream_id"], query.at, query.max_side)
     headers = {
         "x-frame-time": repr(picture.time),
         "x-frame-width": str(picture.width),
@@ -158,10 +170,9 @@ async def get_frame(request: Request) -> Response:
     return Response(picture.jpeg, headers=headers, media_type="image/jpeg")
 
 
-async def get_sheet(request: Request) -> Response:
+async def get_sheet(request: Request, query: Range) -> Jpeg:
     """Get a contact sheet of a range as JPEG."""
-    wanted = query(request, Range)
-    found = await engine_of(request).sheet(request.path_params["stream_id"], **wanted.model_dump())
+    found = await engine_of(request).pictures.sheet(request.path_params["stream_id"], **query.model_dump())
     headers = {
         "x-frame-times": ",".join(map(repr, found.times)),
         "x-frame-width": str(found.width),
@@ -171,7 +182,6 @@ async def get_sheet(request: Request) -> Response:
     return Response(found.jpeg, headers=headers, media_type="image/jpeg")
 
 
-async def look(request: Request) -> Response:
+async def look(request: Request, body: AskLook) -> LookAnswer:
     """Ask the vision model about a moment or a range."""
-    asked = await body(request, AskLook)
-    return ok(await engine_of(request).questions.answer(request.path_params["stream_id"], asked))
+    return await engine_of(request).questions.answer(request.path_params["stream_id"], body)

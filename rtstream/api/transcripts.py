@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import Response
 
-from rtstream.api.envelope import UnixTime, body, ok, query
+from rtstream.api.envelope import UnixTime
 from rtstream.api.feed import JournalTail, item
 from rtstream.api.routing import engine_of
 from rtstream.engine.transcripts import OnPartial
-from rtstream.models import Message, Page
+from rtstream.models import Message, Page, TranscriptPage, TranscriptStatus
 from rtstream.store.journal import Entry, iso
 
 EngineName = Field(None, max_length=300)
@@ -42,30 +41,25 @@ class OfEngine(BaseModel):
     engine: str | None = EngineName
 
 
-async def set_transcript_status(request: Request) -> Response:
+async def set_transcript_status(request: Request, body: SetTranscriptStatus) -> TranscriptStatus:
     """Start or stop a transcript. Repeated calls have no further effect."""
-    wanted = await body(request, SetTranscriptStatus)
     transcripts, stream_id = engine_of(request).transcripts, request.path_params["stream_id"]
-    if wanted.action == "stop":
-        return ok(await transcripts.stop(stream_id, wanted.engine))
-    return ok(
-        await transcripts.start(
-            stream_id, wanted.engine, language=wanted.language, ws_connection_id=wanted.ws_connection_id
-        )
+    if body.action == "stop":
+        return await transcripts.stop(stream_id, body.engine)
+    return await transcripts.start(
+        stream_id, body.engine, language=body.language, ws_connection_id=body.ws_connection_id
     )
 
 
-async def get_transcript(request: Request) -> Response:
+async def get_transcript(request: Request, query: GetTranscript) -> TranscriptPage:
     """Read a page of a transcript, oldest first."""
-    wanted = query(request, GetTranscript)
-    where = wanted.model_dump(exclude={"page", "page_size"})
-    return ok(await engine_of(request).transcripts.get(request.path_params["stream_id"], wanted, **where))
+    where = query.model_dump(exclude={"page", "page_size"})
+    return await engine_of(request).transcripts.get(request.path_params["stream_id"], query, **where)
 
 
-async def get_transcript_status(request: Request) -> Response:
+async def get_transcript_status(request: Request, query: OfEngine) -> TranscriptStatus:
     """Get the state of a transcript."""
-    wanted = query(request, OfEngine)
-    return ok(await engine_of(request).transcripts.status(request.path_params["stream_id"], wanted.engine))
+    return await engine_of(request).transcripts.status(request.path_params["stream_id"], query.engine)
 
 
 def show_partials(feed: JournalTail) -> OnPartial:

@@ -1,18 +1,31 @@
-"""Exports, exported videos, and their jobs (API reference 1.5, 2.7, 2.19)."""
+"""Exports, exported videos with their pictures and scenes (API reference 2.7, 2.19)."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtstream.api.base_url import base_url, origin
-from rtstream.api.envelope import body, entries, envelope, ok, query, refusal
+from rtstream.api.base_url import origin
+from rtstream.api.envelope import refusal
+from rtstream.api.jobs import JobBody, job_response
+from rtstream.api.operations import JsonBody
 from rtstream.api.routing import engine_of
-from rtstream.engine.jobs import Job
 from rtstream.errors import InvalidRequest
-from rtstream.models import ExportRequest
+from rtstream.models import (
+    ClipLinks,
+    ExportRequest,
+    ExportResult,
+    SceneCollection,
+    Video,
+    VideoPicture,
+    VideoScene,
+    VideoSceneIndex,
+)
 
+MAX_SECONDS = 7 * 86400.0
 AUDIO = "a-"
 """Prefix of ids of exported audio."""
 
@@ -21,6 +34,18 @@ class ListVideos(BaseModel):
     """Query of ``GET video`` and ``GET audio``."""
 
     collection_id: str | None = None
+
+
+class VideosData(BaseModel):
+    """Result of ``GET video``."""
+
+    videos: list[Video]
+
+
+class AudiosData(BaseModel):
+    """Result of ``GET audio``."""
+
+    audios: list[Video]
 
 
 class UpdateVideo(BaseModel):
@@ -42,92 +67,175 @@ class Shots(BaseModel):
     shots: list[tuple[float, float]] = Field(max_length=100)
 
 
-async def export_stream(request: Request) -> Response:
+class DownloadData(BaseModel):
+    """Result of ``POST .../generate_url``."""
+
+    signed_url: str
+
+
+class TakePicture(BaseModel):
+    """Body of ``POST video/{id}/thumbnail``."""
+
+    time: float = Field(ge=0, le=MAX_SECONDS, description="Seconds from the start of the video.")
+
+
+class ThumbnailData(BaseModel):
+    """Result of ``GET video/{id}/thumbnail``."""
+
+    thumbnail_url: str
+
+
+class ListVideoScenes(BaseModel):
+    """Query of ``GET video/{id}/index``."""
+
+    index_type: Literal["scene"] = Field("scene", description="Read the spoken words as the transcript of the video.")
+
+
+class VideoIndexesData(BaseModel):
+    """Result of ``GET video/{id}/index/scene``."""
+
+    scene_indexes: list[VideoSceneIndex]
+
+
+class VideoScenesData(BaseModel):
+    """Result of ``GET video/{id}/index/scene/{index_id}``, oldest first."""
+
+    scene_index_records: list[VideoScene]
+
+
+class SceneCollectionsData(BaseModel):
+    """Result of ``GET video/{id}/scenes``."""
+
+    scene_collections: list[VideoSceneIndex]
+
+
+class SceneCollectionData(BaseModel):
+    """Result of ``GET video/{id}/scenes/{index_id}``."""
+
+    scene_collection: SceneCollection
+
+
+async def export_stream(request: Request, body: ExportRequest) -> Annotated[Response, JsonBody(JobBody[ExportResult])]:
     """Export the latest completed recording of a stream, or a window of it."""
-    wanted = await body(request, ExportRequest)
     exports = engine_of(request).exports
-    started = await exports.start(request.path_params["stream_id"], wanted.name, wanted.start, wanted.end)
-    await started.wait(wanted.wait_s)
+    started = await exports.start(request.path_params["stream_id"], body.name, body.start, body.end)
+    await started.wait(body.wait_s)
     if started.error is not None:
         return refusal(started.error)
     return await job_response(request, started)
 
 
-async def get_job(request: Request) -> Response:
-    """Get the progress or the result of a job."""
-    return await job_response(request, engine_of(request).jobs.get(request.path_params["job_id"]))
-
-
-async def cancel_job(request: Request) -> Response:
-    """Cancel a job and remove its partial result."""
-    await engine_of(request).jobs.cancel(request.path_params["job_id"])
-    return ok()
-
-
-async def job_response(request: Request, found: Job) -> Response:
-    """The result of a job, the reason of its failure, or the URL of its status."""
-    if found.error is not None:
-        failure = {"message": found.error.message, "error_code": found.error.code}
-        return envelope({"success": False, "status": "failed", **failure})
-    if found.state == "done":
-        return envelope({"success": True, "status": "done", "data": await found.shown(origin(request))})
-    address = f"{base_url(request)}/async-response/{found.id}"
-    data = {"id": found.id, "output_url": address, "percentage": found.percentage}
-    return envelope({"success": True, "status": "processing", "request_type": "sync", "data": data})
-
-
-async def list_videos(request: Request) -> Response:
+async def list_videos(request: Request, query: ListVideos) -> VideosData:
     """List the videos of a collection, newest first."""
-    return await _list(request, "videos")
+    return VideosData(videos=await _list(request, query, audio=False))
 
 
-async def list_audio(request: Request) -> Response:
+async def list_audio(request: Request, query: ListVideos) -> AudiosData:
     """List the exported audio of a collection, newest first."""
-    return await _list(request, "audios")
+    return AudiosData(audios=await _list(request, query, audio=True))
 
 
-async def _list(request: Request, kind: str) -> Response:
-    wanted = query(request, ListVideos)
+async def _list(request: Request, wanted: ListVideos, *, audio: bool) -> list[Video]:
     found = await engine_of(request).videos.list(origin(request), wanted.collection_id)
-    return ok({kind: [video for video in found if video.id.startswith(AUDIO) == (kind == "audios")]})
+    return [video for video in found if video.id.startswith(AUDIO) == audio]
 
 
-async def get_video(request: Request) -> Response:
-    """Get a video with new links."""
-    return ok(await engine_of(request).videos.get(origin(request), request.path_params["video_id"]))
+async def get_video(request: Request) -> Video:
+    """Get a video with new links, and with its transcript if it has one."""
+    engine, video_id = engine_of(request), request.path_params["video_id"]
+    found = await engine.videos.get(origin(request), video_id)
+    words, text = await engine.video_transcripts.overview(video_id)
+    return found.model_copy(update={"transcript": words, "transcript_text": text})
 
 
-async def update_video(request: Request) -> Response:
+async def update_video(request: Request, body: UpdateVideo) -> Video:
     """Update the name of a video."""
-    videos, change = engine_of(request).videos, await body(request, UpdateVideo)
-    return ok(await videos.update(origin(request), request.path_params["video_id"], name=change.name))
+    return await engine_of(request).videos.update(origin(request), request.path_params["video_id"], name=body.name)
 
 
-async def delete_video(request: Request) -> Response:
+async def delete_video(request: Request) -> None:
     """Delete a video and its file."""
     await engine_of(request).videos.delete(request.path_params["video_id"])
-    return ok()
 
 
-async def play_ranges(request: Request) -> Response:
+async def play_ranges(request: Request, body: TimelineQuery) -> Video | ClipLinks:
     """Get links that play parts of a video in sequence."""
     videos, video_id = engine_of(request).videos, request.path_params["video_id"]
-    parts = (await body(request, TimelineQuery)).timeline
-    if not parts:
-        return ok(await videos.get(origin(request), video_id))
-    return ok(await videos.clips(origin(request), [(video_id, start, end) for start, end in parts]))
+    if not body.timeline:
+        return await videos.get(origin(request), video_id)
+    return await videos.clips(origin(request), [(video_id, start, end) for start, end in body.timeline])
 
 
-async def play_shots(request: Request) -> Response:
+async def play_shots(request: Request, body: list[Shots]) -> ClipLinks:
     """Get links that play parts of several videos in sequence."""
-    wanted = await entries(request, Shots)
-    clips = [(entry.video_id, start, end) for entry in wanted for start, end in entry.shots]
+    clips = [(entry.video_id, start, end) for entry in body for start, end in entry.shots]
     if not clips:
         raise InvalidRequest("The list of shots is empty. Send at least one.")
-    return ok(await engine_of(request).videos.clips(origin(request), clips))
+    return await engine_of(request).videos.clips(origin(request), clips)
 
 
-async def get_download_url(request: Request) -> Response:
+async def get_download_url(request: Request) -> DownloadData:
     """Get the download URL of exported audio."""
     found = await engine_of(request).videos.get(origin(request), request.path_params["video_id"])
-    return ok({"signed_url": found.download_url})
+    return DownloadData(signed_url=found.download_url)
+
+
+async def get_thumbnail(request: Request) -> ThumbnailData:
+    """Get the URL of the picture in the middle of a video."""
+    picture = await engine_of(request).videos.thumbnail(origin(request), request.path_params["video_id"])
+    return ThumbnailData(thumbnail_url=picture.url)
+
+
+async def take_picture(request: Request, body: TakePicture) -> VideoPicture:
+    """Get the URL of the picture that a video shows at a time."""
+    return await engine_of(request).videos.picture(origin(request), request.path_params["video_id"], body.time)
+
+
+async def list_pictures(request: Request) -> list[VideoPicture]:
+    """List the pictures of a video that have a URL, in their order."""
+    return list(await engine_of(request).videos.pictures(origin(request), request.path_params["video_id"]))
+
+
+async def get_picture_url(request: Request) -> DownloadData:
+    """Get the URL of a picture."""
+    url = await engine_of(request).videos.picture_url(origin(request), request.path_params["image_id"])
+    return DownloadData(signed_url=url)
+
+
+async def delete_picture(request: Request) -> None:
+    """Revoke the URL of a picture."""
+    await engine_of(request).videos.delete_picture(request.path_params["image_id"])
+
+
+async def list_scenes(request: Request, query: ListVideoScenes) -> list[VideoScene]:
+    """List the scenes that the indexes of a stream found in a video of it, oldest first."""
+    return await engine_of(request).video_scenes.all(request.path_params["video_id"])
+
+
+async def list_scene_indexes(request: Request) -> VideoIndexesData:
+    """List the indexes that have scenes of a video."""
+    return VideoIndexesData(scene_indexes=await _indexes(request))
+
+
+async def list_scene_collections(request: Request) -> SceneCollectionsData:
+    """List the indexes that have scenes of a video, as scene collections."""
+    return SceneCollectionsData(scene_collections=await _indexes(request))
+
+
+async def get_scene_index(request: Request) -> VideoScenesData:
+    """List the scenes that one index found in a video, oldest first."""
+    return VideoScenesData(scene_index_records=(await _scenes(request)).scenes)
+
+
+async def get_scene_collection(request: Request) -> SceneCollectionData:
+    """Get the scenes that one index found in a video, as a scene collection."""
+    return SceneCollectionData(scene_collection=await _scenes(request))
+
+
+async def _indexes(request: Request) -> list[VideoSceneIndex]:
+    return await engine_of(request).video_scenes.indexes(request.path_params["video_id"])
+
+
+async def _scenes(request: Request) -> SceneCollection:
+    params = request.path_params
+    return await engine_of(request).video_scenes.of_index(params["video_id"], params["index_id"])

@@ -12,13 +12,12 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtstream import ids
 from rtstream.api.authentication import KeyCheck, client_of
 from rtstream.api.base_url import base_url
-from rtstream.api.envelope import ok, refusal, validated
+from rtstream.api.envelope import refusal, validated
 from rtstream.api.feed import JournalTail
 from rtstream.api.routing import engine_of
 from rtstream.concurrency import first_error
@@ -50,12 +49,18 @@ def _tickets(engine: Engine) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(engine.api_key, salt="websocket", signer_kwargs={"digest_method": hashlib.sha256})
 
 
-async def get_websocket_url(request: Request) -> Response:
+class WebSocketData(BaseModel):
+    """Result of ``GET collection/{id}/websocket``."""
+
+    websocket_url: str
+
+
+async def get_websocket_url(request: Request) -> WebSocketData:
     """Get the URL of the WebSocket. The ticket in it replaces the API key for ten minutes."""
     engine = engine_of(request)
     collection = await engine.collections.get(request.path_params["collection_id"])
     ticket = _tickets(engine).dumps(collection.id)
-    return ok({"websocket_url": f"ws{base_url(request).removeprefix('http')}/ws?ticket={ticket}"})
+    return WebSocketData(websocket_url=f"ws{base_url(request).removeprefix('http')}/ws?ticket={ticket}")
 
 
 async def connect(websocket: WebSocket) -> None:

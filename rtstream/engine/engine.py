@@ -21,7 +21,15 @@ from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.alerts import AlertService, EventMatcher, Firings, FiringWriter, SceneEvaluator
 from rtstream.engine.collections import Collections
-from rtstream.engine.indexes import AudioIndexes, GapLog, IndexBackfill, IndexRunner, IndexService, VisualIndexes
+from rtstream.engine.indexes import (
+    AudioIndexes,
+    GapLog,
+    IndexBackfill,
+    IndexRunner,
+    IndexService,
+    VideoScenes,
+    VisualIndexes,
+)
 from rtstream.engine.jobs import Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
@@ -35,7 +43,6 @@ from rtstream.engine.recordings import (
     PlaybackService,
     RecordingProjection,
     Retention,
-    StreamSheet,
     TimelineMarks,
     VideoService,
     player_url,
@@ -51,6 +58,7 @@ from rtstream.engine.streams import (
     SocketLauncher,
     StallWatch,
     StorageHealth,
+    StreamPictures,
     StreamService,
     Supervisor,
 )
@@ -63,7 +71,7 @@ from rtstream.ipc.sockets import SUPPORTED, run_folder
 from rtstream.local_clock import local_zone_name
 from rtstream.models import ConnectStream, EngineInfo, Playback, Stream
 from rtstream.perception import registry
-from rtstream.perception.protocols import EmbeddingProvider, Picture, ProviderError
+from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 from rtstream.rules.link_targets import LinkOrigin, LinkTarget
 from rtstream.storage import DiskReserve, Storage
 from rtstream.storage.folder import FolderStorage
@@ -171,7 +179,6 @@ class Engine:
         self.footage = FootageReader(self.db, media)
         for reader in (self.playback, self.footage):
             stack.push_async_callback(reader.aclose)
-        self.questions = Questions(self.model_calls, self.frame, self.sheet)
 
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -230,6 +237,8 @@ class Engine:
             lambda stream_id: self.recorder_events.taken_over(stream_id),
             self._launcher(),
         )
+        self.pictures = StreamPictures(self.db, self.playback, self._supervisor, config.max_image_side)
+        self.questions = Questions(self.model_calls, self.pictures.frame, self.pictures.sheet)
         gaps = GapLog(self.queue)
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
@@ -279,6 +288,7 @@ class Engine:
             self.db, self.jobs, self.search, self.model_calls.speech, engine, language, exported
         )
         self.video_search = VideoSearchService(self.db, self.search)
+        self.video_scenes = VideoScenes(self.db)
 
     async def _start(self, tasks: TaskGroup) -> None:
         """Reconcile files and rows, then resume everything that was running when the engine ended."""
@@ -418,33 +428,3 @@ class Engine:
         """Create links that play [start, end] (Unix seconds). ``origin`` defaults to the engine's own base URL."""
         from_here = origin or LinkOrigin(self.base_url)
         return await self.playback.playback(from_here, stream_id, start, end, title, description)
-
-    async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
-        """Return the current picture, or the one at Unix time ``at``, at most ``max_side`` pixels long."""
-        side = max(16, min(max_side or self.config.max_image_side, 4096))
-        if at is not None:
-            return await self.playback.frame(stream_id, at, side)
-        await self.db.read(stream_rows.get, stream_id)
-        try:
-            taken = await self._supervisor.snapshot(stream_id, side)
-        except RTStreamError:
-            return await self._newest_or_raise(stream_id, side)
-        live = Picture(taken.time, taken.payload, taken.width, taken.height)
-        return await self.playback.newer(stream_id, live, side)
-
-    async def sheet(
-        self, stream_id: str, start: float, end: float, count: int = 9, max_side: int | None = None
-    ) -> StreamSheet:
-        """Return a contact sheet of [start, end] (Unix seconds), at most ``max_side`` pixels long."""
-        side = max(64, min(max_side or self.config.max_image_side, 4096))
-        return await self.playback.sheet(stream_id, start, end, count, side)
-
-    async def _newest_or_raise(self, stream_id: str, side: int) -> Picture:
-        if stream_id in self._supervisor.running:
-            raise InvalidRequest("The stream has no current picture. Check its health, or ask for a recorded moment.")
-        try:
-            return await self.playback.newest(stream_id, side)
-        except RTStreamError:
-            raise InvalidRequest(
-                "The stream is stopped and has no recordings, so there is no picture. Start it first."
-            ) from None

@@ -13,21 +13,25 @@ class PlaybackLink(ApiModel):
     """A playback link. Any client that has its URLs can play its target."""
 
     id: str
-    kind: Literal["window", "video", "ranges"] = Field(description="window of a stream, whole video, ranges of videos")
+    kind: Literal["window", "video", "ranges", "picture"] = Field(
+        description="window of a stream, whole video, ranges of videos, picture of a video"
+    )
     state: Literal["valid", "expired", "revoked"]
     purpose: Literal["chat", "webhook", "sdk", "page"]
     rtstream_id: str | None = None
     start: float | None = Field(None, description="Start of a window, Unix seconds.")
     end: float | None = Field(None, description="End of a window, Unix seconds.")
     ranges: list[tuple[str, float, float | None]] = Field(
-        default_factory=list, description="[video id, start, end] in seconds; without an end the whole video"
+        default_factory=list,
+        description="[video id, start, end] in seconds; the whole video without an end, a picture if both are equal",
     )
     title: str = ""
     created_at: float
     expires_at: float | None = Field(None, description="Null: as long as its stream or video.")
     revoked_at: float | None = None
-    player_url: str
-    stream_url: str
+    player_url: str | None = Field(None, description="Null for a picture.")
+    stream_url: str | None = Field(None, description="Null for a picture.")
+    picture_url: str | None = Field(None, description="Only for a picture.")
 
 
 class LinkPage(ApiModel):

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from rtstream.json_types import JsonObject
 from rtstream.models.base import ApiModel
+
+
+class VideoWord(ApiModel):
+    """A piece of a video's transcript: a word, a sentence or some seconds.
+
+    Times are seconds from the start of the video.
+    """
+
+    start: float
+    end: float
+    text: str
+    word: str = Field(description="Same as ``text``, because some clients read this field.")
 
 
 class ClipLinks(ApiModel):
@@ -26,6 +40,10 @@ class Video(ApiModel):
     description: str = ""
     thumbnail_url: str | None = None
     length: float = Field(description="seconds")
+    transcript: list[VideoWord] | None = Field(
+        default=None, description="Words with their times, for one transcribed video of up to 20,000 words."
+    )
+    transcript_text: str | None = Field(default=None, description="The transcript of one video. Untrusted.")
     # extensions
     download_url: str = ""
     rtstream_id: str = Field(
@@ -39,6 +57,54 @@ class Video(ApiModel):
     gaps: list[tuple[float, float]] = Field(default_factory=list, description="Ranges missing between them.")
     size: int = Field(default=0, description="bytes")
     created_at: float = 0.0
+
+
+class VideoPicture(ApiModel):
+    """A picture of an exported video (API reference 2.19), as JPEG."""
+
+    id: str
+    collection_id: str
+    name: str
+    url: str
+    # extensions
+    time: float = Field(description="Seconds from the start of the video.")
+
+
+class VideoScene(ApiModel):
+    """A scene of an exported video, found by an index of its stream. The description is untrusted.
+
+    Times are seconds from the start of the video.
+    """
+
+    scene_id: str
+    start: float
+    end: float
+    description: str
+    frames: list[VideoPicture] = Field(default_factory=list, description="Always empty.")
+    metadata: JsonObject = Field(default_factory=dict)
+    # extensions
+    scene_index_id: str
+    scene_index_name: str | None = None
+
+
+class VideoSceneIndex(ApiModel):
+    """An index of a stream, as far as it describes an exported video of that stream (API reference 2.19)."""
+
+    scene_index_id: str
+    scene_collection_id: str = Field(description="Same as ``scene_index_id``.")
+    name: str | None = None
+    status: Literal["ready"] = "ready"
+    # extensions
+    rtstream_id: str
+    prompt: str | None = None
+
+
+class SceneCollection(ApiModel):
+    """The scenes that one index found in an exported video, oldest first."""
+
+    scene_collection_id: str
+    config: JsonObject = Field(default_factory=dict)
+    scenes: list[VideoScene]
 
 
 class ExportRequest(ApiModel):
@@ -67,18 +133,6 @@ class ExportResult(ApiModel):
     end: float | None = None
     covered: list[tuple[float, float]] = Field(default_factory=list)
     gaps: list[tuple[float, float]] = Field(default_factory=list)
-
-
-class VideoWord(ApiModel):
-    """A piece of a video's transcript: a word, a sentence or some seconds.
-
-    Times are seconds from the start of the video.
-    """
-
-    start: float
-    end: float
-    text: str
-    word: str = Field(description="Same as ``text``, because some clients read this field.")
 
 
 class VideoTranscript(ApiModel):

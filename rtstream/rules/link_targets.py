@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-LinkKind = Literal["window", "video", "ranges"]
-"""A window of a stream, a whole video, or ranges of videos that play one after the other."""
+LinkKind = Literal["window", "video", "ranges", "picture"]
+"""A window of a stream, a whole video, ranges of videos that play one after the other, or a picture of a video."""
 Purpose = Literal["chat", "webhook", "sdk", "page"]
 VideoRange = tuple[str, float, float]
 """Video id, start and end in seconds of the video."""
@@ -27,7 +27,7 @@ class LinkTarget:
         stream_id: The stream of a window.
         start: Start of a window in Unix seconds.
         end: End of a window in Unix seconds.
-        ranges: Ranges of videos; for a whole video one range without an end.
+        ranges: Ranges of videos; for a whole video one range without an end, for a picture one without length.
         title: Title on the player page. Empty: the name of the stream or video.
         description: Text on the player page.
     """
@@ -75,6 +75,11 @@ def video_target(video_id: str) -> LinkTarget:
 def ranges_target(ranges: tuple[VideoRange, ...], title: str = "") -> LinkTarget:
     """Return the target of ranges of videos."""
     return LinkTarget("ranges", ranges=ranges, title=title[:MAX_TITLE])
+
+
+def picture_target(video_id: str, at: float) -> LinkTarget:
+    """Return the target of the picture that a video shows at ``at`` (seconds of the video)."""
+    return LinkTarget("picture", ranges=((video_id, at, at),))
 
 
 def lifetime(target: LinkTarget, purpose: Purpose, ttl_s: float) -> float | None:

@@ -136,6 +136,21 @@ def gaps_between(ranges: Sequence[Range]) -> list[Range]:
     return [(before[1], after[0]) for before, after in pairwise(ranges) if after[0] - before[1] >= HOLE_S]
 
 
+def position(covered: Sequence[Range], at: float) -> float:
+    """Return the seconds into a video at which it shows a Unix time.
+
+    Args:
+        covered: The ranges that the video shows one after the other.
+        at: Unix seconds. Times in gaps and outside belong to the nearest later picture, or to the end.
+    """
+    shown = 0.0
+    for start, end in covered:
+        if at < end:
+            return shown + max(0.0, at - start)
+        shown += end - start
+    return shown
+
+
 def playlist(
     chosen: Iterable[SegmentRow],
     start: float,

@@ -113,6 +113,13 @@ def scene_page(
     return rows[: page.page_size], len(rows) > page.page_size
 
 
+def scenes_between(conn: Connection, index_id: str, start: float, end: float, limit: int) -> list[SceneRow]:
+    """Return the described scenes of an index that overlap [start, end] (Unix seconds), oldest first."""
+    query = SCENES.select().where(scenes.c.index_id == index_id, scenes.c.end > start, scenes.c.start < end)
+    query = query.where(scenes.c.status == SceneStatus.OK)
+    return SCENES.all(conn, query.order_by(scenes.c.start, scenes.c.id).limit(limit))
+
+
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:
     """Return the live scenes of an index stored after ``scene_id``, in the order in which they were stored."""
     query = SCENES.select().where(scenes.c.index_id == index_id, scenes.c.id > scene_id, scenes.c.gap_id.is_(None))

@@ -163,7 +163,7 @@ def _values(row: NewLink) -> JsonObject:
         "kind": target.kind,
         "stream_id": target.stream_id or None,
         "video_id": target.video_id or None,
-        "start": target.start if window else None,
+        "start": target.start if window else target.ranges[0][1] if target.kind == "picture" else None,
         "end": target.end if window else None,
         "ranges": [list(part) for part in target.ranges] if target.kind == "ranges" else None,
         "title": target.title,
@@ -182,5 +182,8 @@ def _link(row: ResultRow) -> Link:
         ranges = ((row.video_id, 0.0, math.inf),)
     elif kind == "ranges":
         ranges = tuple((video_id, start, end) for video_id, start, end in row.ranges)
-    target = LinkTarget(kind, row.stream_id or "", row.start or 0.0, row.end or 0.0, ranges, row.title, row.description)
+    elif kind == "picture":
+        ranges = ((row.video_id, row.start, row.start),)
+    start, end = (row.start or 0.0, row.end or 0.0) if kind == "window" else (0.0, 0.0)
+    target = LinkTarget(kind, row.stream_id or "", start, end, ranges, row.title, row.description)
     return Link(row.id, target, row.purpose, row.created_at, row.expires_at, row.revoked_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rtstream.api.schema import error_codes
 from server.cli.terminal import warn
 from server.settings import PREFIX, Settings
 from tools._framework.definition import build
@@ -15,7 +16,7 @@ from tools.registry import definitions
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = (ROOT / "README.md", REFERENCE / "settings.md", REFERENCE / "tools.md")
+PAGES = (ROOT / "README.md", REFERENCE / "settings.md", REFERENCE / "tools.md", REFERENCE / "errors.md")
 
 
 def tools_table() -> str:
@@ -41,11 +42,20 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def errors_table() -> str:
+    """Table of error codes with status and meaning."""
+    lines = ["| Code | Status | Meaning |", "|---|---|---|"]
+    for code, error in error_codes().items():
+        meaning = " ".join((error.__doc__ or "").partition("\n\n")[0].split())
+        lines.append(f"| `{code}` | {error.status} | {_cell(meaning)} |")
+    return "\n".join(lines)
+
+
 def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|")
 
 
-TABLES = {"tools": tools_table, "settings": settings_table}
+TABLES = {"tools": tools_table, "settings": settings_table, "errors": errors_table}
 
 
 def filled(text: str) -> str:

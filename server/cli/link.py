@@ -98,6 +98,9 @@ def _line(link: PlaybackLink) -> str:
 def _target(link: PlaybackLink) -> str:
     if link.kind == "window":
         return f"{link.rtstream_id} from {_time(link.start or 0.0)} to {_time(link.end or 0.0)}"
+    if link.kind == "picture":
+        video_id, at, _ = link.ranges[0]
+        return f"{video_id}, the picture at {at:g} s"
     parts = [video_id if end is None else f"{video_id} {start:g}-{end:g} s" for video_id, start, end in link.ranges]
     return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
 

@@ -20,6 +20,8 @@ PER_S = 60.0
 """Points per link. A segment costs one, and a player that seeks briefly needs about 20 per second."""
 DOWNLOAD = 80.0
 """Cost in points of a file that is assembled while it is downloaded."""
+PICTURE = 20.0
+"""Cost in points of a picture, which is decoded for each request."""
 SLOWED_S = 1.0
 """Longest wait of a request before it is refused. A program that saves a playlist reads one segment after the other as
 fast as it can, and most of them leave out a segment that is refused. So they are slowed down instead."""

@@ -36,10 +36,19 @@ class LinkUnknown(NotFound):
 
 
 class LinkEnded(RTStreamError):
-    """The link has expired or was revoked."""
+    """The link has expired, or it is from an older version."""
 
     status = 410
     code = "LINK_EXPIRED"
+
+
+class LinkRevoked(LinkEnded):
+    """The link was revoked."""
+
+    code = "LINK_REVOKED"
+
+    def __init__(self) -> None:
+        super().__init__("This link was revoked. Ask its owner for a new one.")
 
 
 class LinkService:
@@ -104,7 +113,7 @@ class LinkService:
         else:
             self._cache.move_to_end(link_id)
         if link.revoked_at is not None:
-            raise _revoked()
+            raise LinkRevoked
         if link.expires_at is not None and link.expires_at < time.time():
             raise LinkEnded("This link has expired. Ask its owner for a new one.")
         return link
@@ -169,12 +178,6 @@ def older_version() -> LinkEnded:
     return LinkEnded("This link is from an older version of the program. Ask its owner for a new one.")
 
 
-def _revoked() -> LinkEnded:
-    error = LinkEnded("This link was revoked. Ask its owner for a new one.")
-    error.code = "LINK_REVOKED"
-    return error
-
-
 def stream_url(base_url: str, link_id: str) -> str:
     """Return the URL of the HLS playlist of a link."""
     return f"{base_url.rstrip('/')}/m/{link_id}/index.m3u8"
@@ -190,8 +193,13 @@ def download_url(base_url: str, link_id: str) -> str:
     return f"{base_url.rstrip('/')}/m/{link_id}/video.mp4"
 
 
+def picture_url(base_url: str, link_id: str) -> str:
+    """Return the URL of the JPEG picture of a link."""
+    return f"{base_url.rstrip('/')}/p/{link_id}"
+
+
 def _shown(link: Link, base_url: str, now: float) -> PlaybackLink:
-    target, window = link.target, link.target.kind == "window"
+    target, window, picture = link.target, link.target.kind == "window", link.target.kind == "picture"
     expired = link.expires_at is not None and link.expires_at < now
     return PlaybackLink(
         id=link.id,
@@ -206,6 +214,7 @@ def _shown(link: Link, base_url: str, now: float) -> PlaybackLink:
         created_at=link.created_at,
         expires_at=link.expires_at,
         revoked_at=link.revoked_at,
-        player_url=player_url(base_url, link.id),
-        stream_url=stream_url(base_url, link.id),
+        player_url=None if picture else player_url(base_url, link.id),
+        stream_url=None if picture else stream_url(base_url, link.id),
+        picture_url=picture_url(base_url, link.id) if picture else None,
     )

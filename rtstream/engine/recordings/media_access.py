@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 
 from rtstream.engine.recordings.extractor import Extractor
-from rtstream.engine.recordings.link_limits import DOWNLOAD, LinkLimits
+from rtstream.engine.recordings.link_limits import DOWNLOAD, PICTURE, LinkLimits
 from rtstream.engine.recordings.links import LinkService
 from rtstream.engine.recordings.marks import marks_within
 from rtstream.engine.recordings.playback_audio import AudioSource, PlaybackAudio
@@ -135,6 +135,14 @@ class MediaAccess:
     async def fragment_audio(self, link_id: str, number: int) -> bytes:
         """Return the audio of a fragment of videos as AAC. Raises Unavailable if it cannot be converted."""
         return await self._videos.fragment_audio(await self._spend(link_id), number)
+
+    async def picture(self, link_id: str) -> bytes:
+        """Return the picture of a video as JPEG."""
+        link = await self._links.resolve(link_id)
+        await self._limits.spend(link.id, PICTURE)
+        if link.target.kind != "picture":
+            raise NotFound("This link plays media. Open its player_url or stream_url instead.")
+        return await self._videos.picture(link)
 
     async def download(self, link_id: str) -> Download:
         """Return the window, the video or the range as a file."""

@@ -15,6 +15,7 @@ from rtstream.engine.recordings.links import download_url, stream_url
 from rtstream.engine.recordings.playback_audio import AudioSource, PlaybackAudio, is_converted, playback_init
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import INDEX_FILE, VIDEO_FILE
+from rtstream.extract.frames import frame_at
 from rtstream.json_types import JsonObject
 from rtstream.mp4.aac_track import audio_track, media_start
 from rtstream.mp4.fragments import delay, track_runs
@@ -37,6 +38,8 @@ GONE = "The video was deleted, or its file is missing."
 AROUND = 2
 """Fragments before and after one, for audio that is stored up to a second from the pictures of its time."""
 NO_PART = "The video has no such part."
+PICTURE_SIDE = 1280
+"""Longest side of a picture in pixels."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ class VideoMedia:
 
     async def init_segment(self, link: Link, video_id: str) -> bytes:
         """Return the init segment of a video of the link. Raises NotFound."""
-        if video_id not in {name for name, _, _ in link.target.ranges}:
+        if link.target.kind == "picture" or video_id not in {name for name, _, _ in link.target.ranges}:
             raise NotFound("The media file does not exist, or it has been deleted.")
         return await self._read(video_id, *(await self._index(video_id))["init"])
 
@@ -231,6 +234,22 @@ class VideoMedia:
         ]
         async with self._storage.lease([key]) as files:
             return await self._extractor.run(plan, recordings, shown[0].start, shown[-1].end, files.open)
+
+    async def picture(self, link: Link) -> bytes:
+        """Return the picture of a link as JPEG. Raises NotFound, Unavailable."""
+        ((video_id, at, _),) = link.target.ranges
+        index = await self._index(video_id)
+        part = next((part for part in (Part(*row) for row in reversed(index["parts"])) if part.at <= at), None)
+        found = [Fragment(*row) for row in index["fragments"]]
+        if part is None or not found:
+            raise NotFound(NO_PART)
+        time = min(part.start + at - part.at, part.end)
+        shown = next((f for f in reversed(found) if f.start <= time), found[0])
+        key = joined(video_id, VIDEO_FILE)
+        piece = StoredSegment(key, shown.offset, shown.length, shown.start)
+        init = await self._read(video_id, *index["init"])
+        async with self._storage.lease([key]) as files:
+            return (await self._extractor.run(frame_at, files, init, [piece], time, PICTURE_SIDE)).jpeg
 
     async def _read(self, video_id: str, offset: int, length: int) -> bytes:
         try:

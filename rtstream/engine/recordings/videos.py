@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
 from rtstream.engine.journal import Journal
-from rtstream.engine.recordings.links import LinkService, download_url, player_url, stream_url
-from rtstream.errors import InvalidRequest
-from rtstream.models import ClipLinks, ExportResult, Video
-from rtstream.rules.link_targets import LinkOrigin, VideoRange, ranges_target, video_target
+from rtstream.engine.recordings.links import LinkService, LinkUnknown, download_url, picture_url, player_url, stream_url
+from rtstream.errors import InvalidRequest, NotFound
+from rtstream.models import ClipLinks, ExportResult, Slice, Video, VideoPicture
+from rtstream.rules.link_targets import LinkOrigin, VideoRange, picture_target, ranges_target, video_target
 from rtstream.rules.playlist import gaps_between
 from rtstream.rules.text_safety import clean
 from rtstream.storage import Storage
@@ -22,6 +23,11 @@ from rtstream.store.videos import VideoRow
 
 MAX_CLIPS = 100
 MAX_NAME = 200
+MAX_PICTURES = 1000
+AUDIO = "a-"
+"""Prefix of ids of videos without pictures."""
+PICTURE = "img-"
+"""Prefix of ids of pictures, before the id of the link."""
 
 
 class VideoService:
@@ -86,18 +92,92 @@ class VideoService:
             stream_url=stream_url(origin.base_url, link_id), player_url=player_url(origin.base_url, link_id)
         )
 
+    async def each_clip(self, origin: LinkOrigin, wanted: Sequence[VideoRange]) -> Sequence[ClipLinks]:
+        """Create a link for each part of a video, in one transaction."""
+        targets = [ranges_target(((video_id, round(start, 3), round(end, 3)),)) for video_id, start, end in wanted]
+        links = await self._links.create(targets, origin.purpose)
+        return [
+            ClipLinks(stream_url=stream_url(origin.base_url, one), player_url=player_url(origin.base_url, one))
+            for one in links
+        ]
+
+    async def picture(self, origin: LinkOrigin, video_id: str, at: float) -> VideoPicture:
+        """Create a link to the picture at ``at`` (seconds of the video). Raises NotFound, InvalidRequest."""
+        row = await self._db.read(rows.get, video_id)
+        if video_id.startswith(AUDIO):
+            raise InvalidRequest("This is exported audio, which has no pictures.")
+        if not 0 <= at <= row.duration:
+            raise InvalidRequest(f"The video {video_id} is only {row.duration:.1f} s long. Choose a time within it.")
+        (link_id,) = await self._links.create([picture_target(video_id, round(at, 3))], origin.purpose)
+        return _picture(origin.base_url, link_id, row, at)
+
+    async def thumbnail(self, origin: LinkOrigin, video_id: str) -> VideoPicture:
+        """Create a link to the picture in the middle of a video. Raises NotFound, InvalidRequest."""
+        row = await self._db.read(rows.get, video_id)
+        return await self.picture(origin, video_id, _middle(row))
+
+    async def pictures(self, origin: LinkOrigin, video_id: str) -> Sequence[VideoPicture]:
+        """Return the pictures of a video for which there are links, in their order. Raises NotFound."""
+        row = await self._db.read(rows.get, video_id)
+        page = await self._links.list(origin.base_url, Slice(limit=MAX_PICTURES), video_id=video_id)
+        found = {
+            link.ranges[0][1]: _picture(origin.base_url, link.id, row, link.ranges[0][1])
+            for link in page.links
+            if link.kind == "picture" and link.state == "valid" and link.purpose == origin.purpose
+        }
+        return [found[at] for at in sorted(found)]
+
+    async def picture_url(self, origin: LinkOrigin, picture_id: str) -> str:
+        """Return the URL of a picture. Raises NotFound if its link does not exist, LinkEnded if it was revoked."""
+        return picture_url(origin.base_url, await self._picture_link(picture_id))
+
+    async def delete_picture(self, picture_id: str) -> None:
+        """Revoke the link of a picture. Raises NotFound."""
+        await self._links.revoke(await self._picture_link(picture_id))
+
+    async def _picture_link(self, picture_id: str) -> str:
+        """Return the id of the link of a picture. Raises NotFound, LinkEnded."""
+        if picture_id.startswith(PICTURE):
+            with suppress(LinkUnknown):
+                link = await self._links.resolve(picture_id.removeprefix(PICTURE))
+                if link.target.kind == "picture":
+                    return link.id
+        raise NotFound(f"There is no picture {picture_id[:80]}. Call generate_thumbnail() on a video to create one.")
+
     async def list(self, origin: LinkOrigin, collection_id: str | None = None) -> Sequence[Video]:
         """Return the videos of a collection, or all if ``collection_id`` is None, newest first."""
         return await self._with_links(origin, await self._db.read(rows.list_videos, collection_id))
 
     async def _with_links(self, origin: LinkOrigin, found: Sequence[VideoRow]) -> Sequence[Video]:
-        links = await self._links.create([video_target(row.id) for row in found], origin.purpose)
-        return [_video(origin.base_url, link_id, row) for link_id, row in zip(links, found, strict=True)]
+        pictured = [row for row in found if not row.id.startswith(AUDIO)]
+        targets = [video_target(row.id) for row in found] + [picture_target(row.id, _middle(row)) for row in pictured]
+        links = await self._links.create(targets, origin.purpose)
+        thumbnails = dict(zip((row.id for row in pictured), links[len(found) :], strict=True))
+        return [
+            _video(origin.base_url, link_id, row, thumbnails.get(row.id))
+            for link_id, row in zip(links, found, strict=False)
+        ]
 
 
-def _video(base_url: str, link_id: str, row: VideoRow) -> Video:
+def _middle(row: VideoRow) -> float:
+    """Return the time of the thumbnail in seconds. The beginning is often black."""
+    return round(row.duration / 2, 3)
+
+
+def _picture(base_url: str, link_id: str, row: VideoRow, at: float) -> VideoPicture:
+    return VideoPicture(
+        id=f"{PICTURE}{link_id}",
+        collection_id=row.collection_id,
+        name=f"{row.name} at {at:g} s",
+        url=picture_url(base_url, link_id),
+        time=at,
+    )
+
+
+def _video(base_url: str, link_id: str, row: VideoRow, thumbnail: str | None) -> Video:
     covered = row.detail.covered
     return Video(
+        thumbnail_url=None if thumbnail is None else picture_url(base_url, thumbnail),
         stream_url=stream_url(base_url, link_id),
         player_url=player_url(base_url, link_id),
         download_url=download_url(base_url, link_id),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection
@@ -10,6 +12,7 @@ from rtstream.engine.search.service import SearchService
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonValue
 from rtstream.models import VideoHits, VideoShot
+from rtstream.rules.text_safety import clean
 from rtstream.store import streams as stream_rows
 from rtstream.store import video_transcripts as transcript_rows
 from rtstream.store import videos as rows
@@ -18,6 +21,8 @@ from rtstream.store.videos import VideoRow
 
 NO_RESULTS = "No results found."
 """Error of the published API for a search without results. Scripts look for these words (API reference 2.19)."""
+NAMED = 3
+"""Number of videos that an error names."""
 NO_AUDIO = "This video has no audio. Its stream was connected without it, or its source sent none."
 
 
@@ -29,6 +34,24 @@ class VideoSearch(TypedDict, total=False):
     dynamic_score_percentage: float | None
     filter: JsonValue
     by_words: bool
+
+
+@dataclass(frozen=True)
+class CollectionHits:
+    """The hits in the videos of a collection, best first, and the videos that could not be searched."""
+
+    hits: list[VideoHits]
+    not_transcribed: Sequence[VideoRow] = ()
+
+
+def not_transcribed(videos: Sequence[VideoRow]) -> str:
+    """Return the sentence that names the videos without a transcript, and the call that creates it."""
+    named = ", ".join(f"{video.id} ({clean(video.name, 60)})" for video in videos[:NAMED])
+    more = f" and {len(videos) - NAMED} more" if len(videos) > NAMED else ""
+    they_are, them = ("it is", "it") if len(videos) == 1 else ("they are", "them")
+    return (
+        f"Not searched, because {they_are} not transcribed: {named}{more}. Call index_spoken_words() on {them} first."
+    )
 
 
 class VideoSearchService:
@@ -53,14 +76,17 @@ class VideoSearchService:
         video = await self._db.read(rows.get, video_id)
         transcript = (await self._db.read(transcript_rows.transcribed, [video_id])).get(video_id)
         if transcript is None:
-            raise InvalidRequest("This video is not indexed yet. Call index_spoken_words() on it first.")
+            raise InvalidRequest(
+                f"This video is not indexed yet: {video_id} is not transcribed. Call index_spoken_words() on it first."
+            )
         if not transcript.sound:
             raise InvalidRequest(f"{NO_RESULTS} {NO_AUDIO}")
-        return await self._find({video_id: video}, query, options)
+        hits = await self._find({video_id: video}, query, options)
+        if not hits:
+            raise InvalidRequest(NO_RESULTS)
+        return hits
 
-    async def search_collection(
-        self, collection_id: str, query: str, **options: Unpack[VideoSearch]
-    ) -> list[VideoHits]:
+    async def search_collection(self, collection_id: str, query: str, **options: Unpack[VideoSearch]) -> CollectionHits:
         """Search all videos of a collection. The video with the best hit comes first.
 
         Args:
@@ -69,16 +95,20 @@ class VideoSearchService:
             options: Further arguments of ``SearchService.search``.
 
         Raises:
-            InvalidRequest: Nothing was found.
+            InvalidRequest: There are videos, but none of them is transcribed.
             NotFound: There is no such collection.
         """
 
-        def videos(conn: Connection) -> dict[str, VideoRow]:
+        def videos(conn: Connection) -> tuple[dict[str, VideoRow], list[VideoRow]]:
             found = rows.list_videos(conn, stream_rows.get_collection(conn, collection_id).id)
             known = transcript_rows.transcribed(conn)
-            return {video.id: video for video in found if video.id in known}
+            searched = {video.id: video for video in found if video.id in known}
+            return searched, [video for video in found if video.id not in known]
 
-        return await self._find(await self._db.read(videos), query, options)
+        searched, others = await self._db.read(videos)
+        if others and not searched:
+            raise InvalidRequest(not_transcribed(others))
+        return CollectionHits(await self._find(searched, query, options) if searched else [], tuple(others))
 
     async def _find(self, videos: dict[str, VideoRow], query: str, options: VideoSearch) -> list[VideoHits]:
         found = await self._search.search(query, videos=list(videos), **options)
@@ -96,6 +126,4 @@ class VideoSearchService:
                 ),
             )
             of_video.docs.append(VideoShot(start=hit.start, end=hit.end, text=hit.text, score=hit.score))
-        if not hits:
-            raise InvalidRequest(NO_RESULTS)
         return list(hits.values())

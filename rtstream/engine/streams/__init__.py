@@ -3,6 +3,7 @@
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.launcher import PipeLauncher, RecorderLauncher, RecorderLink, SocketLauncher
 from rtstream.engine.streams.metrics import Metrics
+from rtstream.engine.streams.pictures import StreamPictures
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
 from rtstream.engine.streams.stall_watch import StallWatch
@@ -19,6 +20,7 @@ __all__ = [
     "SocketLauncher",
     "StallWatch",
     "StorageHealth",
+    "StreamPictures",
     "StreamService",
     "Supervisor",
 ]

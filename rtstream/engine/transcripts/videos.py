@@ -39,6 +39,8 @@ LEAST_S = 120.0
 SEARCHABLE_S = 20.0
 """Longest wait in seconds until a finished transcript is searchable by meaning before its job is done."""
 MAX_TEXT = 4000
+MAX_WORDS = 20_000
+"""Words up to which the response about a video includes them. These are about two hours of speech."""
 
 
 class VideoTranscriptService:
@@ -143,12 +145,25 @@ class VideoTranscriptService:
         inside = [word for word in words if word.end > first and word.start < last]
         segments = [*cut.add(inside), *cut.flush()]
         return VideoTranscript(
-            word_timestamps=[
-                VideoWord(start=segment.start, end=segment.end, text=segment.text, word=segment.text)
-                for segment in segments
-            ],
+            word_timestamps=[_shown(segment) for segment in segments],
             text=" ".join(word.text for word in inside),
         )
+
+    async def overview(self, video_id: str) -> tuple[list[VideoWord] | None, str | None]:
+        """Return the words and the text of a transcript, or None for both if there is none.
+
+        There are no words if they are more than ``MAX_WORDS``.
+        """
+
+        def query(conn: Connection) -> list[list[JsonObject]] | None:
+            return rows.sentences(conn, video_id) if rows.transcribed(conn, [video_id]) else None
+
+        sentences = await self._db.read(query)
+        if sentences is None:
+            return None, None
+        words = [_shown(word) for sentence in sentences for word in _words(sentence)]
+        text = " ".join(word.text for word in words)
+        return (words if len(words) <= MAX_WORDS else None), text
 
     async def _show(self, _origin: LinkOrigin, video_id: str) -> VideoTranscript:
         return await self.get(video_id)
@@ -220,6 +235,10 @@ class VideoTranscriptService:
             job.percentage = round(99.0 * at / video.duration, 1)
         await session.finish()
         return at > 0
+
+
+def _shown(piece: Batch | Word) -> VideoWord:
+    return VideoWord(start=piece.start, end=piece.end, text=piece.text, word=piece.text)
 
 
 def _sentences(found: list[Utterance]) -> list[Batch]:

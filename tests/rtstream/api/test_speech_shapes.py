@@ -66,7 +66,7 @@ async def test_the_messages_of_a_transcript_and_an_audio_index(served: Served) -
                 "engine": "openai:whisper-1",
                 "kind": "speech",
             },
-            "seq": "<number>",
+            "seq": "<integer>",
         }
     )
     assert shape(found["audio_index"], measured=True) == snapshot(
@@ -81,10 +81,10 @@ async def test_the_messages_of_a_transcript_and_an_audio_index(served: Served) -
                 "end": "<number>",
                 "rtstream_index_id": "<index>",
                 "index_name": "talk",
-                "scene_id": "<number>",
+                "scene_id": "<integer>",
                 "model": "local",
                 "status": "ok",
             },
-            "seq": "<number>",
+            "seq": "<integer>",
         }
     )

@@ -34,6 +34,15 @@ async def add_video(engine: Engine, clip: Path, video_id: str) -> None:
     await engine.db.write(lambda conn: video_rows.insert(conn, **values, **times, detail=detail))
 
 
+async def add_row(engine: Engine, video_id: str, name: str) -> None:
+    """A video without a file."""
+    about = {"stream_id": "rts-1", "path": video_id, "start": 0.0, "duration": 5.0, "created_at": 0.0}
+    detail = {"covered": [[0.0, 5.0]], "size": 1}
+    await engine.db.write(
+        lambda conn: video_rows.insert(conn, id=video_id, collection_id="default", name=name, detail=detail, **about)
+    )
+
+
 @pytest.fixture
 async def video(engine: Engine, clip_of: Callable[[ClipSpec], Path]) -> str:
     pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
@@ -45,7 +54,7 @@ async def video(engine: Engine, clip_of: Callable[[ClipSpec], Path]) -> str:
 
 
 async def test_an_index_that_takes_long_is_polled(
-    api: httpx.AsyncClient, video: str, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, engine: Engine, video: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(video_transcripts, "WAIT_S", 0.05)
     started = (await api.post(f"/video/{video}/index", json={"index_type": "spoken_word", "force": True})).json()
@@ -67,25 +76,25 @@ async def test_an_index_that_takes_long_is_polled(
     [doc] = result.pop("docs")
     assert result == {"video_id": video, "collection_id": "default", "title": "Reading", "length": SECONDS}
     assert doc.keys() >= {"start", "end", "text", "score", "scene_index_id", "metadata", "stream_url", "player_url"}
+    asked = {"query": "age of wisdom", "top_k": 1, "include_clip": True}
+    [clip] = (await api.post(f"/video/{video}/search/v2", json=asked)).json()["data"]["results"][0]["docs"]
+    assert clip["player_url"].rpartition("=")[2] in clip["stream_url"]
+    shown = (await api.get(f"/video/{video}")).json()["data"]
+    assert shown["transcript_text"] == answer["data"]["text"]
+    assert shown["transcript"] == answer["data"]["word_timestamps"]
+    assert (await api.get("/video")).json()["data"]["videos"][0]["transcript"] is None
+    await add_row(engine, "m-9", "Reading")
+    for path in ("search", "search/v2"):
+        found = (await api.post(f"/collection/default/{path}", json={"query": "age of wisdom"})).json()["data"]
+        assert [one["video_id"] for one in found["results"]] == [video]
+        [warning] = found["warnings"]
+        assert "m-9 (Reading)" in warning["message"]
     again = (await api.post(f"/video/{video}/index", json={})).json()
     assert (again["success"], again["status"]) == (True, "done")
 
 
 async def test_what_cannot_be_meant_is_refused_with_a_sentence(api: httpx.AsyncClient, engine: Engine) -> None:
-    await engine.db.write(
-        lambda conn: video_rows.insert(
-            conn,
-            id="m-2",
-            collection_id="default",
-            stream_id="rts-1",
-            name="Gone",
-            path="m-2",
-            start=0.0,
-            duration=5.0,
-            detail={"covered": [[0.0, 5.0]], "size": 1},
-            created_at=0.0,
-        )
-    )
+    await add_row(engine, "m-2", "Gone")
 
     async def refused(path: str, **body: Any) -> str:
         answer = await api.post(path, json=body)
@@ -94,7 +103,12 @@ async def test_what_cannot_be_meant_is_refused_with_a_sentence(api: httpx.AsyncC
 
     assert "not indexed yet" in await refused("/video/m-2/search/v2", query="a word")
     assert "not indexed yet" in await refused("/video/m-2/search", query="a word")
-    assert "No results found" in await refused("/collection/default/search/v2", query="a word")
+    for path in ("/collection/default/search/v2", "/collection/default/search"):
+        text = await refused(path, query="a word")
+        assert "m-2 (Gone)" in text
+        assert "No results" not in text
+    assert "not offered" in await refused("/video/m-2/search/v2", query="a word", mode="deepsearch")
+    assert "not offered" in await refused("/video/m-2/search/v2", query="a word", session_id="s-1")
     assert "no exported video" in await refused("/video/m-0/search/v2", query="a word")
     assert "spoken words" in await refused("/video/m-2/index", index_type="scene")
     assert "callback_url" in await refused("/video/m-2/index", callback_url="http://127.0.0.1/")

@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from rtstream.engine.engine import Engine
-from rtstream.errors import Conflict
 from rtstream.store import videos as rows
 from rtstream.store.videos import VideoDetail
 from tests.rtstream.api.conftest import AddStream
@@ -47,32 +46,6 @@ async def test_parts_play_one_after_the_other_or_are_refused(engine: Engine, api
         assert (await message(api, "POST", "/compile", body))[0] == 400
     assert (await message(api, "POST", "/video/m-1/stream", {"timeline": [[5, 1]]}))[0] == 400
     assert (await message(api, "PATCH", "/video/m-1", {"name": ""}))[0] == 400
-
-
-async def test_a_job_shows_its_progress_its_end_and_its_failure(engine: Engine, api: httpx.AsyncClient) -> None:
-    import anyio
-
-    going = anyio.Event()
-
-    async def work(job: object) -> str:
-        await going.wait()
-        return "done"
-
-    async def fail(job: object) -> str:
-        raise Conflict("The disk is full.")
-
-    job = engine.jobs.start(work)
-    shown = (await api.get(f"/async-response/{job.id}")).json()
-    assert shown["status"] == "processing"
-    assert shown["data"]["output_url"] == f"http://api.test/async-response/{job.id}"
-    going.set()
-    await job.wait(5)
-    assert (await api.get(f"/async-response/{job.id}")).json()["data"] == "done"
-    failed = engine.jobs.start(fail)
-    await failed.wait(5)
-    shown = (await api.get(f"/async-response/{failed.id}")).json()
-    assert (shown["success"], shown["status"], shown["error_code"]) == (False, "failed", "CONFLICT")
-    assert (await api.get("/async-response/job-0")).status_code == 404
 
 
 async def test_a_stream_without_a_recording_has_nothing_to_export(

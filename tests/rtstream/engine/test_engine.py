@@ -93,7 +93,7 @@ async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(
     engine: Engine, live_source: LiveSource
 ) -> None:
     stream = await engine.connect_stream(ConnectStream(url=live_source.rtsp_url, store=True))
-    now = await engine.frame(stream.id, None)
+    now = await engine.pictures.frame(stream.id, None)
     assert abs(now.time - time.time()) < 3
     assert now.jpeg.startswith(b"\xff\xd8")
 
@@ -102,7 +102,7 @@ async def test_the_picture_of_now_and_of_a_recorded_moment_can_be_looked_at(
 
     await until(enough)
     at = (await engine.streams.get(stream.id)).recorded[-1][0] + 1.0
-    then = await engine.frame(stream.id, at)
+    then = await engine.pictures.frame(stream.id, at)
     assert 0 <= at - then.time < 0.1
     assert (then.width, then.height) == (320, 180)
 

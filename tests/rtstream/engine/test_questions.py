@@ -44,7 +44,7 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
     assert 2 <= len(ranged.times) < 60, "what was not recorded is left out"
     assert all(start - 0.1 <= at <= end for at in ranged.times)
     assert f"a contact sheet of {len(ranged.times)} moments" in vision_server.calls[-1].text
-    sheet = await seeing_engine.sheet(stream.id, start, start + 2, count=4, max_side=640)
+    sheet = await seeing_engine.pictures.sheet(stream.id, start, start + 2, count=4, max_side=640)
     assert sheet.times == pytest.approx([start + 0.25, start + 0.75, start + 1.25, start + 1.75], abs=0.1)
     assert (sheet.width, sheet.height) == (640, 360)
 

@@ -19,6 +19,7 @@ from rtstream.rules.playlist import (
     last_recorded,
     overlap,
     playlist,
+    position,
     whole_gops,
 )
 
@@ -248,3 +249,10 @@ def test_a_segment_that_does_not_continue_the_last_one_is_marked_in_both_directi
     found = text([seg(0, offset=0), seg(second, offset=1000)], 0, 20)
     assert ("#EXT-X-DISCONTINUITY" in found) is hole
     assert found.count("#EXT-X-PROGRAM-DATE-TIME") == 1 + hole
+
+
+def test_a_position_in_a_video_skips_the_gaps() -> None:
+    covered = [(100.0, 110.0), (200.0, 205.0)]
+    times = (90, 100, 104.5, 110, 150, 200, 203, 205, 300)
+    assert [position(covered, at) for at in times] == [0, 0, 4.5, 10, 10, 10, 13, 15, 15]
+    assert position([], 100) == 0

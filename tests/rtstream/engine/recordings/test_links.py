@@ -257,6 +257,7 @@ async def test_links_to_videos_outlive_a_restart_another_key_and_any_time(
         await add_recording(engine, source, 1, START)
         made = await export(api)
         window = (await engine.generate_stream(STREAM, START, START + 2)).player_url.partition("v=")[2]
+        [before] = (await api.get("/video")).json()["data"]["videos"]
     video = made["player_url"].partition("v=")[2]
     other = "sk-another-key-of-the-link-tests"
     public = {"api_key": other, "public_url": "https://cam.example.org/rts"}
@@ -270,6 +271,9 @@ async def test_links_to_videos_outlive_a_restart_another_key_and_any_time(
         monkeypatch.setattr(time, "time", lambda: later)
         await engine.links.remove_expired()
         assert len(await by_playlist(api, video)) == 240
+        picture = before["thumbnail_url"].removeprefix("http://api.test")
+        assert listed["thumbnail_url"] == f"https://cam.example.org/rts{picture}"
+        assert (await api.get(picture)).headers["content-type"] == "image/jpeg"
         assert (await api.get(f"/m/{window}/index.m3u8")).status_code == 404
 
 

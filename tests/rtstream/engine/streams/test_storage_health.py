@@ -223,7 +223,7 @@ async def test_a_file_system_that_becomes_read_only_stops_nothing_else(live_sour
             assert sorted(seen) == ["database_unavailable", "disk_error"]
             with pytest.raises(DatabaseUnavailable):
                 await engine.streams.update(stream.id, name="Other")
-            assert (await engine.frame(stream.id, None)).jpeg
+            assert (await engine.pictures.frame(stream.id, None)).jpeg
 
 
 async def test_a_storage_of_videos_that_disappears_is_a_problem_until_it_is_back(

@@ -1,0 +1,59 @@
+"""Jobs that outlast a request, in the form that API clients poll (API reference 1.5)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtstream.api.base_url import base_url, origin
+from rtstream.api.envelope import envelope
+from rtstream.api.operations import JsonBody
+from rtstream.api.routing import engine_of
+from rtstream.engine.jobs import Job
+from rtstream.models import ExportResult, VideoTranscript
+
+T = TypeVar("T")
+
+
+class JobPending(BaseModel):
+    """Progress of a job that runs. ``output_url`` returns its result later."""
+
+    id: str
+    output_url: str
+    percentage: float
+
+
+class JobBody(BaseModel, Generic[T]):
+    """Body of the response of a job: its result, its progress, or the reason of its failure."""
+
+    success: bool
+    status: Literal["processing", "done", "failed"]
+    request_type: Literal["sync"] = "sync"
+    data: T | JobPending | None = None
+    message: str = ""
+    error_code: str = ""
+
+
+async def get_job(request: Request) -> Annotated[Response, JsonBody(JobBody[ExportResult | VideoTranscript])]:
+    """Get the progress or the result of a job."""
+    return await job_response(request, engine_of(request).jobs.get(request.path_params["job_id"]))
+
+
+async def cancel_job(request: Request) -> None:
+    """Cancel a job and remove its partial result."""
+    await engine_of(request).jobs.cancel(request.path_params["job_id"])
+
+
+async def job_response(request: Request, found: Job) -> Response:
+    """The result of a job, the reason of its failure, or the URL of its status."""
+    if found.error is not None:
+        failure = {"message": found.error.message, "error_code": found.error.code}
+        return envelope({"success": False, "status": "failed", **failure})
+    if found.state == "done":
+        return envelope({"success": True, "status": "done", "data": await found.shown(origin(request))})
+    address = f"{base_url(request)}/async-response/{found.id}"
+    pending = JobPending(id=found.id, output_url=address, percentage=found.percentage)
+    return envelope({"success": True, "status": "processing", "request_type": "sync", "data": pending})
