@@ -46,7 +46,12 @@ async def stream(client: RTStreamClient, feed: Feed, stream_id: str) -> JsonObje
 async def list_resources(client: RTStreamClient, cursor: str | None) -> ListResourcesResult:
     """One page of all resources, always in the same order. Never starts an engine. Without one, only the catalogue."""
     offset = _offset(cursor)
-    resources = [] if offset else [_resource(uris.STREAMS, "streams", "Live streams", "All streams with their health.")]
+    resources = [
+        _resource(uris.STREAMS, "streams", "Live streams", "All streams with their health."),
+        _resource(uris.JOBS, "jobs", "Jobs", "Exports and transcriptions of videos."),
+    ]
+    if offset:
+        resources = []
     try:
         found, total = await client.list_streams(limit=PAGE, offset=offset, ordering="created_at", start=False)
     except Unavailable:
@@ -70,6 +75,8 @@ async def subscribable(client: RTStreamClient, uri: str) -> bool:
     try:
         if place.stream_id:
             await client.get_stream(place.stream_id)
+        if place.job_id:
+            await client.jobs.get(place.job_id)
     except NotFound:
         return False
     return True

@@ -17,7 +17,7 @@ from rtstream.errors import RTStreamError
 MAX_VALUES = 100
 MAX_STREAMS = 200
 TIMEOUT_S = 3.0
-TEMPLATES = (uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE)
+TEMPLATES = (uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE, uris.JOB_TEMPLATE)
 
 
 # Any: a server with any state.
@@ -49,6 +49,8 @@ async def _choices(client: RTStreamClient, name: str, stream_id: str) -> list[tu
         streams, _ = await client.list_streams(limit=MAX_STREAMS, start=False)
         return [(stream.id, stream.name) for stream in streams]
     await client.endpoint(start=False)
+    if name == "job_id":
+        return [(job.job_id, job.name) for job in await client.jobs.list()]
     if name == "event_id":
         return [(event.event_id, event.label) for event in await client.alerts.list_events()]
     if name == "index_id" and stream_id:

@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from resources import catalogue, uris
 from resources import channels as live
+from resources import jobs as background
 from rtstream.client import Feed, RTStreamClient
 from rtstream.client.markdown import for_chat
 from rtstream.errors import NotFound, RTStreamError
@@ -52,6 +53,27 @@ def install(mcp: MCPServer[Any], client: RTStreamClient, feed: Feed) -> None:
     )
     async def channel(stream_id: str, channel: str, since: str | None = None, limit: str | None = None) -> str:
         return await _text(live.channel(client, feed, stream_id, channel, since, limit))
+
+    @mcp.resource(
+        uris.JOBS,
+        name="jobs",
+        title="Jobs",
+        description="Exports and transcriptions of videos that run or ended within an hour. Subscribable.",
+        mime_type=catalogue.JSON,
+    )
+    async def jobs() -> str:
+        return await _text(background.jobs(client, feed))
+
+    @mcp.resource(
+        uris.JOB_TEMPLATE,
+        name="job",
+        title="A job",
+        description="State of an export or a transcription. Subscribable: updated when its state changes, and at most "
+        "every 5 s with its percentage.",
+        mime_type=catalogue.JSON,
+    )
+    async def job(job_id: str) -> str:
+        return await _text(background.job(client, feed, job_id))
 
 
 async def _text(content: Awaitable[JsonObject]) -> str:

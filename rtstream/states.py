@@ -193,12 +193,21 @@ class SegmentKind(ApiState):
     GAP = "gap"
 
 
+class JobKind(ApiState):
+    """Kind of work that may outlast a request."""
+
+    EXPORT = "export"
+    SPOKEN_WORDS = "spoken_words"
+
+
 class JobState(ApiState):
     """State of a job."""
 
-    PROCESSING = "processing"
+    QUEUED = "queued"
+    RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class PinKind(ApiState):

@@ -161,6 +161,8 @@ def _videos() -> list[BaseRoute]:
         path("/audio/{video_id}/generate_url", POST=videos.get_download_url),
         path("/image/{image_id}", DELETE=videos.delete_picture),
         path("/image/{image_id}/generate_url", POST=videos.get_picture_url),
+        path("/jobs", GET=jobs.list_jobs),
+        path("/jobs/{job_id}", GET=jobs.get_job_info, DELETE=jobs.cancel_job_and_report),
         path("/async-response/{job_id}", GET=jobs.get_job, DELETE=jobs.cancel_job),
     ]
 

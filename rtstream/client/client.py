@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtstream.client.alerts import AlertCalls
 from rtstream.client.indexes import IndexCalls
+from rtstream.client.jobs import JobCalls
 from rtstream.client.journal import JournalFilter
 from rtstream.client.links import LinkCalls
 from rtstream.client.transcripts import TranscriptCalls
@@ -86,6 +87,11 @@ class RTStreamClient:
     def videos(self) -> VideoCalls:
         """Exports and exported videos."""
         return VideoCalls(self._transport)
+
+    @property
+    def jobs(self) -> JobCalls:
+        """Calls for jobs."""
+        return JobCalls(self._transport)
 
     @property
     def links(self) -> LinkCalls:

@@ -44,7 +44,7 @@ class VideoCalls:
         response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
         if response.get("status") == "processing":
             job = path_id(str((response.get("data") or {}).get("id") or ""))
-            response = await self._wait_for(job, on_progress)
+            response = await self._wait_for(job, on_progress, MAX_EXPORT_S)
         return as_model(ExportResult, response.get("data"))
 
     async def index_spoken_words(
@@ -57,7 +57,7 @@ class VideoCalls:
     ) -> VideoTranscript:
         """Transcribe a video and make it searchable.
 
-        Waits for the result. Cancelling the call cancels the work.
+        Waits for the result, however long it takes. Cancelling the call cancels the work; the next call continues it.
 
         Args:
             video_id: The video.
@@ -119,12 +119,12 @@ class VideoCalls:
         ]
         return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
 
-    async def _wait_for(self, job: str, on_progress: OnProgress | None) -> JsonObject:
-        """Return the final response of a job. If the wait is cancelled or takes too long, the job is cancelled."""
+    async def _wait_for(self, job: str, on_progress: OnProgress | None, limit_s: float | None = None) -> JsonObject:
+        """Return the final response of a job. If the wait is cancelled or exceeds ``limit_s``, the job is cancelled."""
         path = f"/async-response/{job}"
         pause = 0.05
         try:
-            with anyio.fail_after(MAX_EXPORT_S):
+            with anyio.fail_after(limit_s):
                 while True:
                     response = await self._transport.envelope("GET", path)
                     if response.get("status") not in ("processing", "in progress"):

@@ -278,7 +278,7 @@ class Engine:
 
     def _open_videos(self, tasks: TaskGroup, media: Storage, exported: Storage) -> None:
         config = self.config
-        self.jobs = Jobs(tasks)
+        self.jobs = Jobs(tasks, self.db, self.queue, self.journal)
         self.videos = VideoService(self.db, self.journal, self.links, exported)
         room = int(config.min_free_gb * 1e9)
         self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
@@ -305,6 +305,8 @@ class Engine:
         self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps)
         await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
         self.search.start(tasks)
+        await self.video_transcripts.resume()
+        await self.jobs.recover()
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
         tasks.start_soon(self.retention.run)
 

@@ -19,6 +19,7 @@ from rtstream.models.alerts import (
 from rtstream.models.base import ApiModel, Channel, MediaType
 from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
+from rtstream.models.jobs import JobInfo
 from rtstream.models.journal import JournalPage, Message
 from rtstream.models.links import LinkPage, PlaybackLink
 from rtstream.models.page import EntryLimit, HitLimit, Limit, Page, Slice
@@ -61,6 +62,8 @@ from rtstream.states import (
     HealthLevel,
     HealthState,
     IndexStatus,
+    JobKind,
+    JobState,
     Matching,
     Outcome,
     SceneStatus,
@@ -98,6 +101,9 @@ __all__ = [
     "HitLimit",
     "IndexProgress",
     "IndexStatus",
+    "JobInfo",
+    "JobKind",
+    "JobState",
     "JournalPage",
     "Limit",
     "LinkPage",

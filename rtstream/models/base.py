@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 MediaType = Literal["video", "audio"]
-Channel = Literal["scene_index", "transcript", "audio_index", "alert", "health", "catalogue"]
-"""Channels of the journal and the WebSocket. ``catalogue`` reports streams and indexes added or removed."""
+Channel = Literal["scene_index", "transcript", "audio_index", "alert", "health", "job", "catalogue"]
+"""Channels of the journal and the WebSocket. ``catalogue`` reports streams, indexes and videos added or removed."""
 
 
 class ApiModel(BaseModel):

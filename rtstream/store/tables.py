@@ -329,6 +329,31 @@ video_transcripts = Table(
     Column("created_at", Float, nullable=False),
 )
 
+unfinished_transcripts = Table(
+    "unfinished_transcripts",
+    metadata,
+    # The transcription of a video that has not ended, or was interrupted.
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
+    Column("engine", String, nullable=False),
+    Column("language", String),
+    Column("job_id", String, nullable=False),
+    # Whether it continues when the engine starts.
+    Column("wanted", Boolean, nullable=False),
+)
+
+unfinished_utterances = Table(
+    "unfinished_utterances",
+    metadata,
+    # One utterance of such a transcription. ``start`` and ``end`` are seconds from the start of the video.
+    Column("id", Integer, primary_key=True),
+    Column("video_id", ForeignKey("unfinished_transcripts.video_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    # [{"word", "start", "end"}]
+    Column("words", JSON, nullable=False),
+)
+
 video_segments = Table(
     "video_segments",
     metadata,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from rtstream.json_types import JsonObject
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import video_segments, video_transcripts, videos
+from rtstream.store.tables import (
+    unfinished_transcripts,
+    unfinished_utterances,
+    video_segments,
+    video_transcripts,
+    videos,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,7 @@ _TRANSCRIPTS = RowReader(VideoTranscriptRow, video_transcripts)
 
 
 def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **facts: object) -> bool:
-    """Replace the transcript of a video.
+    """Replace the transcript of a video, and end its transcription.
 
     Args:
         conn: The connection.
@@ -42,6 +48,7 @@ def replace(conn: Connection, video_id: str, sentences: Sequence[JsonObject], **
         return False
     conn.execute(delete(video_segments).where(video_segments.c.video_id == video_id))
     conn.execute(delete(video_transcripts).where(video_transcripts.c.video_id == video_id))
+    end_unfinished(conn, video_id)
     conn.execute(video_transcripts.insert().values(video_id=video_id, **facts))
     for sentence in sentences:
         conn.execute(video_segments.insert().values(video_id=video_id, **sentence))
@@ -60,3 +67,86 @@ def sentences(conn: Connection, video_id: str) -> list[list[JsonObject]]:
     """Return the words of each sentence, in order."""
     query = select(video_segments.c.words).where(video_segments.c.video_id == video_id)
     return list(conn.execute(query.order_by(video_segments.c.start, video_segments.c.id)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRow:
+    """A transcription that has not ended. ``wanted``: it continues when the engine starts."""
+
+    video_id: str
+    engine: str
+    language: str | None
+    job_id: str
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceRow:
+    """An utterance of a transcription that has not ended. Times are seconds from the start of the video."""
+
+    id: int
+    video_id: str
+    start: float
+    end: float
+    text: str
+    words: list[JsonObject]
+
+
+_UNFINISHED = RowReader(UnfinishedRow, unfinished_transcripts)
+_UTTERANCES = RowReader(UtteranceRow, unfinished_utterances)
+
+
+def continue_or_begin(
+    conn: Connection, video_id: str, *, engine: str, language: str | None, job_id: str
+) -> list[UtteranceRow]:
+    """Store that a job transcribes a video.
+
+    Returns:
+        The utterances of an earlier job that was interrupted, if it used the same engine and language.
+    """
+    known = _UNFINISHED.first(conn, _UNFINISHED.select().where(unfinished_transcripts.c.video_id == video_id))
+    if known is not None and (known.engine, known.language) == (engine, language):
+        own = update(unfinished_transcripts).where(unfinished_transcripts.c.video_id == video_id)
+        conn.execute(own.values(job_id=job_id, wanted=True))
+        query = _UTTERANCES.select().where(unfinished_utterances.c.video_id == video_id)
+        return _UTTERANCES.all(conn, query.order_by(unfinished_utterances.c.id))
+    end_unfinished(conn, video_id)
+    conn.execute(
+        unfinished_transcripts.insert().values(
+            video_id=video_id, engine=engine, language=language, job_id=job_id, wanted=True
+        )
+    )
+    return []
+
+
+def add_utterances(conn: Connection, video_id: str, utterances: Sequence[JsonObject]) -> bool:
+    """Add utterances to a transcription that has not ended. Returns False if its video was deleted."""
+    known = select(unfinished_transcripts.c.video_id).where(unfinished_transcripts.c.video_id == video_id)
+    if conn.execute(known).first() is None:
+        return False
+    if utterances:
+        conn.execute(unfinished_utterances.insert(), [{"video_id": video_id, **one} for one in utterances])
+    return True
+
+
+def set_unwanted(conn: Connection, video_id: str) -> None:
+    """Store that a transcription does not continue when the engine starts, but only on request."""
+    own = update(unfinished_transcripts).where(unfinished_transcripts.c.video_id == video_id)
+    conn.execute(own.values(wanted=False))
+
+
+def end_unfinished(conn: Connection, video_id: str) -> None:
+    """Delete a transcription that has not ended, with its utterances."""
+    conn.execute(delete(unfinished_utterances).where(unfinished_utterances.c.video_id == video_id))
+    conn.execute(delete(unfinished_transcripts).where(unfinished_transcripts.c.video_id == video_id))
+
+
+def is_unfinished(conn: Connection, video_id: str) -> bool:
+    """Return whether a transcription of the video was interrupted."""
+    query = _UNFINISHED.select().where(unfinished_transcripts.c.video_id == video_id)
+    return _UNFINISHED.first(conn, query) is not None
+
+
+def wanted(conn: Connection) -> list[UnfinishedRow]:
+    """Return the transcriptions that continue when the engine starts."""
+    return _UNFINISHED.all(conn, _UNFINISHED.select().where(unfinished_transcripts.c.wanted.is_(True)))

@@ -34,8 +34,9 @@ async def test_the_list_has_each_stream_with_its_channels_once(
         if cursor is None:
             break
     assert found[0] == uris.STREAMS
+    assert found[1] == uris.JOBS
     assert [uri for uri in found if uri.count("/") == 3] == [uris.stream(one) for one in ids]
-    assert len(found) == len(set(found)) == 1 + 6 * 5
+    assert len(found) == len(set(found)) == 2 + 6 * 5
     for bad in ("-1", "x", "9" * 10, "²"):
         with pytest.raises(MCPError, match="Invalid cursor"):
             await catalogue.list_resources(api, bad)
@@ -67,5 +68,5 @@ async def test_without_an_engine_only_the_catalogue_is_listed() -> None:
         raise Unavailable("No engine is running.")
 
     page = await catalogue.list_resources(RTStreamClient.located_by(nowhere), None)
-    assert [str(one.uri) for one in page.resources] == [uris.STREAMS]
+    assert [str(one.uri) for one in page.resources] == [uris.STREAMS, uris.JOBS]
     assert started == [False]

@@ -18,7 +18,7 @@ async def test_the_resources_and_templates_are_read_as_json(served: Served, clie
     stream_id = await served.add_stream("<b>Door</b>")
     seq = await served.happen("alert", stream_id, label="door", text="It opened.")
     templates = {one.uri_template for one in (await client.list_resource_templates()).resource_templates}
-    assert templates == {uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE}
+    assert templates == {uris.STREAM_TEMPLATE, uris.CHANNEL_TEMPLATE, uris.JOB_TEMPLATE}
     for uri in (uris.STREAMS, uris.stream(stream_id), uris.channel(stream_id, "alerts")):
         [content] = (await client.read_resource(uri)).contents
         assert content.mime_type == "application/json"

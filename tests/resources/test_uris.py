@@ -21,6 +21,8 @@ def message(channel: str, stream_id: str = "rts-1", **data: Any) -> Message:
 def test_each_uri_leads_back_to_its_place() -> None:
     assert uris.parse(uris.STREAMS) == Place()
     assert uris.parse(uris.stream("rts-1")) == Place("rts-1")
+    assert uris.parse(uris.JOBS) == Place(job_id="")
+    assert uris.parse(uris.job("job-1")) == Place(job_id="job-1")
     for channel in LIVE_CHANNELS:
         assert uris.parse(uris.channel("rts-1", channel)) == Place("rts-1", channel)
 
@@ -36,6 +38,9 @@ def test_each_uri_leads_back_to_its_place() -> None:
         "rtstream://streams/a b",
         "rtstream://streams/" + "x" * 101,
         "rtstream://streams\n",
+        "rtstream://jobs/",
+        "rtstream://jobs/job-1/x",
+        "rtstream://jobs?limit=1",
         "",
     ],
 )
@@ -52,6 +57,7 @@ def test_any_other_spelling_is_unknown(uri: str) -> None:
         (message("catalogue", "", kind="stream", id="rts-2"), [uris.STREAMS, "rtstream://streams/rts-2"]),
         (message("catalogue", "", kind="event", id="event-1"), [uris.STREAMS]),
         (message("alert", ""), []),
+        (message("job", job_id="job-1"), [uris.JOBS, "rtstream://jobs/job-1"]),
     ],
 )
 def test_a_message_changes_what_shows_it(changed: Message, touched: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,7 +14,7 @@ import anyio.to_thread
 from sqlalchemy import Connection
 
 from rtstream import ids
-from rtstream.engine.jobs import Job, Jobs
+from rtstream.engine.jobs import Job, Jobs, JobSubject
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.playback import keys, stored_segment, window
 from rtstream.engine.recordings.videos import VideoService, catalogue
@@ -27,7 +27,7 @@ from rtstream.mp4.recordings import StoredRecording
 from rtstream.mp4.sample_tables import read_init
 from rtstream.rules.playlist import describe_nearest, format_time
 from rtstream.rules.text_safety import clean
-from rtstream.states import DesiredState, PinKind
+from rtstream.states import DesiredState, JobKind, PinKind
 from rtstream.storage import Storage
 from rtstream.store import journal as journal_rows
 from rtstream.store import recordings as recording_rows
@@ -103,11 +103,14 @@ class ExportService:
         whole = start is None and end is None
         asked = await (self._recording(stream, name) if whole else self._window(stream, name, start, end))
         made = await self._db.read(rows.exported, stream_id, asked.key)
+        subject = JobSubject(JobKind.EXPORT, asked.name, stream_id)
         if made is not None:
-            return self._jobs.start(_at_once(made.id), self._videos.exported)
+            return self._jobs.finished(made.id, subject, self._videos.exported)
         key = (stream_id, asked.key)
         if key not in self._under_way:
-            self._under_way[key] = self._jobs.start(lambda job: self._carry_out(job, asked), self._videos.exported)
+            self._under_way[key] = self._jobs.start(
+                lambda job: self._carry_out(job, asked), subject, self._videos.exported
+            )
         return self._under_way[key]
 
     async def _recording(self, stream: StreamRow, name: str) -> _Asked:
@@ -169,6 +172,7 @@ class ExportService:
         try:
             await self._db.write(recording_rows.pin, asked.stream.id, asked.start, asked.end, PinKind.EXPORT, video_id)
             async with self._turn:
+                job.begin()
                 made = await self._db.read(rows.exported, asked.stream.id, asked.key)
                 if made is not None:
                     return made.id
@@ -227,7 +231,7 @@ class ExportService:
                 if "error" in message:
                     raise _failure(message)
                 if message["total"]:
-                    job.percentage = round(100.0 * message["done"] / message["total"], 1)
+                    job.progress(round(100.0 * message["done"] / message["total"], 1))
         finally:
             process.kill()
             with anyio.CancelScope(shield=True):
@@ -256,13 +260,6 @@ def _failure(message: JsonObject) -> Unavailable:
     if message["full"]:
         return Unavailable("The disk has too little free space for this export. Free some, or export a shorter part.")
     return Unavailable(f"This cannot be exported: {message['error']}.")
-
-
-def _at_once(result: str) -> Callable[[Job], Awaitable[str]]:
-    async def work(job: Job) -> str:
-        return result
-
-    return work
 
 
 def _check_length(start: float, end: float) -> None:

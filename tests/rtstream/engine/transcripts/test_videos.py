@@ -28,6 +28,7 @@ from rtstream.storage.folder import FolderStorage
 from rtstream.store import streams as stream_rows
 from rtstream.store import videos as video_rows
 from rtstream.store.database import Database
+from rtstream.store.queue import WriteQueue
 from tests.sources import FILES, key_of
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ async def said(tmp_path: Path) -> AsyncIterator[Said]:
     await db.write(stream_rows.ensure_default_collection, 0.0)
     speech: dict[str, SpeechProvider] = {"local": LocalSpeech()}
     async with anyio.create_task_group() as tasks:
-        search = SearchService(db, Journal(db))
+        journal, queue = Journal(db), WriteQueue(db)
+        tasks.start_soon(queue.run)
+        search = SearchService(db, journal)
         search.start(tasks)
         transcripts = VideoTranscriptService(
-            db, Jobs(tasks), search, speech.__getitem__, "local", None, FolderStorage(folder)
+            db, Jobs(tasks, db, queue, journal), search, speech.__getitem__, "local", None, FolderStorage(folder)
         )
         yield Said(db, search, transcripts, VideoSearchService(db, search), folder)
         tasks.cancel_scope.cancel()

@@ -1,0 +1,24 @@
+"""Jobs that outlast a request (extension)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rtstream.models.base import ApiModel
+from rtstream.states import JobKind, JobState
+
+
+class JobInfo(ApiModel):
+    """A job: an export, or the transcription of a video. Times are Unix seconds."""
+
+    job_id: str
+    kind: JobKind
+    state: JobState
+    percentage: float = Field(default=0.0, description="0 to 100.")
+    name: str = Field(default="", description="Name of the stream or video.")
+    rtstream_id: str | None = Field(default=None, description="The stream of an export.")
+    video_id: str | None = Field(default=None, description="The video: of a transcription, or once it is exported.")
+    error: str = Field(default="", description="Why it failed.")
+    error_code: str = ""
+    created_at: float
+    ended_at: float | None = None

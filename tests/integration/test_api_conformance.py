@@ -1,0 +1,74 @@
+"""Schemathesis sends generated requests to every operation: nothing fails inside, every response is as described."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.sdk_service import KEY
+from tests.integration.sdk_world import INDEX, World, world
+from tests.rtstream.engine.recordings.test_exports import STREAM
+
+if TYPE_CHECKING:
+    from rtstream.testsource import ClipSpec
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+LIMIT_S = 1200
+
+
+@pytest.fixture
+def sdk(tmp_path: Path, clip_of: Callable[[ClipSpec], Path]) -> Iterator[World]:
+    from rtstream.testsource import ClipSpec
+
+    clip = clip_of(ClipSpec(width=320, height=180, seconds=8, gop=30, bframes=2, bitrate=300_000, voice="tones"))
+    with world(tmp_path / "data", clip) as filled:
+        yield filled
+
+
+def run(sdk: World, folder: Path, config: str, *options: str) -> str:
+    """Run Schemathesis. Returns its output, after checking that it found nothing."""
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("schemathesis is not installed")
+    file = folder / "schemathesis.toml"
+    file.write_text(config, encoding="utf-8")
+    command = [str(program), "--config-file", str(file), "--no-color", "run", f"{sdk.conn.base_url}/openapi.json"]
+    command += ["--header", f"x-access-token: {KEY}", "--checks", ",".join(CHECKS), "--seed", "1"]
+    command += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "60", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout[-15_000:] + done.stderr[-3_000:]
+    return done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_generated_requests_find_no_fault(sdk: World, tmp_path: Path) -> None:
+    run(sdk, tmp_path, "", "--max-examples", "30")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_generated_requests_on_objects_that_exist_find_no_fault(sdk: World, tmp_path: Path) -> None:
+    link_id = (sdk.video.player_url or "").rpartition("=")[2]
+    ids = {
+        "stream_id": STREAM,
+        "index_id": INDEX,
+        "collection_id": "default",
+        "video_id": sdk.video.id,
+        "link_id": link_id,
+        "v": link_id,
+    }
+    config = "[parameters]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in ids.items())
+    # Without deletions, the objects stay until the end.
+    run(sdk, tmp_path, config, "--max-examples", "20", "--exclude-method", "DELETE")
