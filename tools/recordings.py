@@ -15,7 +15,9 @@ from rtstream.errors import InvalidRequest
 from rtstream.models import AskLook
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, WithContent, live, tool
-from tools._framework.parameters import Range, StreamId, left_out, name, note, ranges
+from tools._framework.parameters import Range, left_out, name, note, ranges
+from tools._framework.targets import StreamId, stream_of
+from tools._framework.times import Time, joined, moment, window
 
 
 class Look(WithContent):
@@ -31,22 +33,24 @@ class Look(WithContent):
 
 
 class Clip(BaseModel):
-    """Links that play a time range."""
+    """Links that play a time range or a video."""
 
     player_url: str = Field(description="Page that plays it. Show this link to the user.")
     stream_url: str = Field(description="HLS playlist, for players.")
+    start: float | None = Field(default=None, description="Unix seconds.")
+    end: float | None = None
     covered: list[Range] = Field(description="Recorded ranges inside the window, Unix seconds.")
     gaps: list[Range] = Field(description="Ranges of the window that were not recorded.")
-    note: str | None = Field(None, description="The gaps in words.")
+    note: str | None = Field(default=None, description="How the times were understood, and the gaps in words.")
 
 
 @tool("Look at a stream", read_only=True, default=True)
 async def look(
     ctx: ToolContext,
-    stream_id: StreamId,
-    at: Annotated[float | None, Field(description="Unix seconds of a recorded moment; omit for now.")] = None,
-    start: Annotated[float | None, Field(description="Unix seconds; with end: a contact sheet of that range.")] = None,
-    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    stream_id: StreamId = None,
+    at: Annotated[Time, Field(description="A recorded moment; omit for now.")] = None,
+    start: Time = None,
+    end: Annotated[Time, Field(description="With start: a contact sheet of that range.")] = None,
     count: Annotated[int, Field(ge=1, le=36, description="Pictures on the contact sheet.")] = 9,
     question: Annotated[
         str | None,
@@ -62,29 +66,33 @@ async def look(
     client, ranged = live(ctx).client, start is not None or end is not None
     if ranged and (start is None or end is None or at is not None):
         raise InvalidRequest(
-            "Invalid combination of times. Pass at for one moment, start and end for a range (Unix seconds), or "
-            "none of them for now."
+            "Invalid combination of times. Pass at for one moment, start and end for a range, or none of them for now."
         )
+    stream_id = await stream_of(ctx, stream_id)
+    asked = await window(ctx, start, end, stream=stream_id)
+    one = await moment(ctx, at, stream=stream_id)
+    understood = joined(asked.note, one.note if one else None)
+    at_s = one.at if one else None
     if question is not None:
-        asked = AskLook(question=question, at=at, start=start, end=end, count=count)
-        answer = await client.look(stream_id, asked)
+        request = AskLook(question=question, at=at_s, start=asked.start, end=asked.end, count=count)
+        answer = await client.look(stream_id, request)
         return Look(
             stream_id=stream_id,
             times=_rounded(answer.times),
             untrusted_text=clean(answer.text, MAX_TEXT),
             model=name(answer.model),
-            note=note(answer.note),
+            note=joined(understood, note(answer.note)),
         )
-    if start is not None and end is not None:
-        sheet = await client.sheet(stream_id, start, end, count, max_side)
-        return _shown(stream_id, sheet.times, sheet)
-    frame = await client.frame(stream_id, at, max_side)
-    return _shown(stream_id, [frame.time], frame)
+    if asked.start is not None and asked.end is not None:
+        sheet = await client.sheet(stream_id, asked.start, asked.end, count, max_side)
+        return _shown(stream_id, sheet.times, sheet, understood)
+    frame = await client.frame(stream_id, at_s, max_side)
+    return _shown(stream_id, [frame.time], frame, understood)
 
 
-def _shown(stream_id: str, times: Iterable[float], picture: Frame | Sheet) -> Look:
+def _shown(stream_id: str, times: Iterable[float], picture: Frame | Sheet, understood: str | None) -> Look:
     data = base64.b64encode(picture.jpeg).decode()
-    look = Look(stream_id=stream_id, times=_rounded(times), width=picture.width, height=picture.height)
+    look = Look(stream_id=stream_id, times=_rounded(times), width=picture.width, height=picture.height, note=understood)
     return look.beside(ImageContent(type="image", data=data, mime_type="image/jpeg"))
 
 
@@ -95,19 +103,38 @@ def _rounded(times: Iterable[float]) -> list[float]:
 @tool("Make a playback link", read_only=True, default=True)
 async def generate_stream(
     ctx: ToolContext,
-    stream_id: StreamId,
-    start: Annotated[float | None, Field(description="Unix seconds; omit both for the last recorded minute.")] = None,
-    end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
+    stream_id: StreamId = None,
+    video_id: Annotated[str | None, Field(description="An exported video instead of a stream (m-…).")] = None,
+    start: Time = None,
+    end: Time = None,
 ) -> Clip:
-    """Get links that play a recorded time range.
+    """Get links that play a recorded time range, or an exported video.
 
-    Use this when the user wants to watch a moment. Call get_stream first for the recorded ranges.
+    Use this when the user wants to watch a moment. Without times, it plays the last recorded minute. Call get_stream
+    first for the recorded ranges.
     """
-    playback = await live(ctx).client.generate_stream(stream_id, start, end)
+    client = live(ctx).client
+    if video_id is not None:
+        if stream_id is not None or start is not None or end is not None:
+            raise InvalidRequest("Pass either video_id alone, or a stream with its times.")
+        video = await client.videos.get(video_id)
+        return Clip(
+            player_url=video.player_url,
+            stream_url=video.stream_url,
+            covered=ranges(video.covered),
+            gaps=ranges(video.gaps),
+            note=left_out(video.gaps),
+        )
+    stream_id = await stream_of(ctx, stream_id)
+    asked = await window(ctx, start, end or ("now" if start is not None else None), stream=stream_id)
+    playback = await client.generate_stream(stream_id, asked.start, asked.end)
+    newest = "No times were passed, so it plays the last recorded minute." if start is None and end is None else None
     return Clip(
         player_url=playback.player_url,
         stream_url=playback.stream_url,
+        start=playback.start,
+        end=playback.end,
         covered=ranges(playback.covered),
         gaps=ranges(playback.gaps),
-        note=left_out(playback.gaps),
+        note=joined(newest, asked.note, left_out(playback.gaps)),
     )

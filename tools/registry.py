@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from mcp.server.mcpserver.tools import Tool
 
-from tools import alerts, events, indexes, recordings, search, streams, transcripts, video_transcripts, videos, wait
+from tools import (
+    alerts,
+    deletion,
+    events,
+    indexes,
+    recordings,
+    search,
+    streams,
+    transcripts,
+    video_transcripts,
+    videos,
+    wait,
+)
 from tools._framework.definition import Definition, build, defined_in
 from tools._framework.groups import ALL, DEFAULT, chosen
 
@@ -19,6 +31,7 @@ FAMILIES = (
     events,
     alerts,
     wait,
+    deletion,
 )
 
 

@@ -1,82 +1,105 @@
-"""Tools for streams: connect, list, get, start, stop, update and delete."""
+"""Tools for streams: connect, list, get, start, stop and update."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.markdown import quoted
+from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.json_types import JsonObject
-from rtstream.models import ConnectStream, MediaTrack, Stream, TrackPackets
-from tools._framework.confirmation import listed
+from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
+from rtstream.states import AnalysisState, TranscriptJobStatus
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import Range, StreamId, name, note, ranges
+from tools._framework.page import Cursor, Limit, next_cursor, offset_of
+from tools._framework.parameters import name as shown_name
+from tools._framework.parameters import note
+from tools._framework.stream_detail import (
+    EngineState,
+    StreamInfo,
+    StreamState,
+    engine_state,
+    has_problem,
+    info_fields,
+    media,
+    packets,
+    state_fields,
+)
+from tools._framework.stream_detail import tracks as list_tracks
+from tools._framework.targets import ALL, MAX_LISTED, CollectionId, StreamId, collection_of, stream_of
 from tools.indexes import IndexState, index_state
 
-MAX_RANGES = 5
-MAX_ASKED_INDEXES = 20
-MAX_TRACKS = 30
+Created = TypeVar("Created")
 
-
-class StreamState(BaseModel):
-    """State of a stream."""
-
-    stream_id: str
-    name: str
-    status: str = Field(description="connected, stopped or error")
-    health: str = Field(description="connecting, connected, reconnecting, stopped or error")
-    reason: str | None = Field(None, description="Reason for the health.")
-
-
-class StreamInfo(StreamState):
-    """A live stream."""
-
-    url: str | None = Field(None, description="Source, without credentials.")
-    media: str | None = Field(None, description="Codecs of the source.")
-    recorded: list[Range] = Field(description="Newest recorded ranges [start, end], Unix seconds.")
-
-
-class StreamResult(StreamInfo):
-    """A live stream with the progress of its indexes."""
-
-    indexes: list[IndexState]
-    problems: list[str] | None = Field(None, description="Problems and notes of the stream, with their codes.")
-    packets: list[str] | None = Field(None, description="Packets of each track: received, stored and dropped.")
-    now: float = Field(description="Current time, Unix seconds.")
+MAX_INDEXES = 20
+DEFAULT_WINDOW = {"time": 5, "frame_count": 2}
 
 
 class ConnectedStream(StreamState):
-    """A new stream."""
+    """A stream that was connected, or was connected already."""
 
-    media: str | None = Field(None, description="Codecs of the source.")
+    already_connected: bool | None = Field(
+        default=None, description="The source already has this stream; none was added."
+    )
+    url: str | None = Field(default=None, description="Source, without credentials.")
+    media: str | None = Field(default=None, description="Codecs of the source.")
+    tracks: list[str] | None = Field(default=None, description="Tracks of the source; * is read.")
+    started: list[str] = Field(description="Parts that run: recording, transcript, index.")
+    not_started: list[str] | None = Field(default=None, description="Requested parts that do not run, with the reason.")
+    index_id: str | None = None
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
     next: str
 
 
-class StreamLimits(BaseModel):
-    """Name of a stream, and the limits of its recordings."""
+class StreamAlert(BaseModel):
+    """State of an alert."""
 
-    stream_id: str
-    name: str
+    alert_id: str
+    label: str
+    status: str
+    fired: int
+
+
+class StreamResult(StreamInfo):
+    """A live stream with everything that belongs to it."""
+
+    tracks: list[str] | None = Field(default=None, description="Tracks of the source; * is read.")
+    packets: list[str] | None = Field(default=None, description="Packets of each track: received, stored and dropped.")
+    indexes: list[IndexState]
+    alerts: list[StreamAlert] | None = Field(default=None, description="Alerts on its indexes.")
+    transcript: str | None = Field(default=None, description="State of its transcript.")
+    keep_days: float | None = None
+    keep_gb: float | None = None
+    gb_per_day: float | None = Field(default=None, description="Disk space that its recording needs.")
+    links: int | None = Field(default=None, description="Number of playback links to it.")
+    now: float = Field(description="Current time, Unix seconds.")
+
+
+class UpdatedStream(StreamState):
+    """A stream after a change."""
+
     keep_days: float | None = None
     keep_gb: float | None = None
     recorded_gb: float = Field(description="Size of its recordings.")
 
 
-class DeletedStream(BaseModel):
-    """A deleted stream."""
+class UpdatedStreams(BaseModel):
+    """The streams that were changed."""
 
-    stream_id: str
-    deleted: bool
+    streams: list[UpdatedStream]
+    failed: list[str] | None = Field(default=None, description="Streams that were not changed, with the reason.")
 
 
 class StreamList(BaseModel):
-    """Streams, newest first."""
+    """Streams and the state of the engine."""
 
     streams: list[StreamInfo]
     total: int
+    next_cursor: str | None = Field(default=None, description="Pass as cursor for the rest.")
+    engine: EngineState | None = None
     now: float
 
 
@@ -90,16 +113,23 @@ async def connect_stream(
     name: Annotated[str | None, Field(description="Short name.")] = None,
     audio: Annotated[bool, Field(description="Record the audio.")] = True,
     record: Annotated[bool, Field(description="Keep the recording.")] = True,
+    transcribe: Annotated[bool, Field(description="Transcribe the speech.")] = False,
+    index_prompt: Annotated[
+        str | None, Field(max_length=4000, description='Describe the video continuously; "" for the default index.')
+    ] = None,
     tracks: Annotated[
         str | None,
         Field(description="Tracks to read, such as v2,a1 or de or 720p. Default: the best video and the main audio."),
     ] = None,
+    collection: CollectionId = None,
 ) -> ConnectedStream:
     """Connect a live video source (camera, broadcast, screen) and start recording it.
 
-    Use this when list_streams does not show the user's URL. Returns once the source responds, or explains why it
-    could not be opened. Call look or index_visuals next.
+    Use this when list_streams does not show the user's URL. Returns the media of the source and the parts that run, or
+    explains why the source could not be opened. A source that is already connected is not connected twice. Call look
+    or index_visuals next.
     """
+    state = live(ctx)
     request = ConnectStream(
         url=url,
         name=name,
@@ -107,70 +137,105 @@ async def connect_stream(
         audio=audio,
         sample_rate=None,
         store=record,
-        ws_connection_id=await live(ctx).feed.connection_id(),
+        ws_connection_id=await state.feed.connection_id(),
         tracks=tracks,
+        collection_id=await collection_of(ctx, collection) or "default",
+        once=True,
     )
-    stream = await live(ctx).client.connect_stream(request)
-    cursor = await live(ctx).feed.cursor()
-    hint = "Call look to see it, or index_visuals to have it described continuously."
-    if stream.storage is not None:
-        hint = f"{stream.storage.text} {hint}"
-    return ConnectedStream(**_fields(stream), cursor=cursor, next=hint)
+    cursor = await state.feed.cursor()
+    stream = await state.client.connect_stream(request)
+    started = ["recording"] if stream.store else []
+    failed: list[str] = []
+    index = None
+    if transcribe and await _tried("transcript", _transcribe(ctx, stream.id), failed):
+        started.append("transcript")
+    if index_prompt is not None and (index := await _tried("index", _index(ctx, stream, index_prompt), failed)):
+        started.append(f"index {index.rtstream_index_id}")
+    return ConnectedStream(
+        **state_fields(stream),
+        already_connected=stream.existing,
+        url=note(stream.url),
+        media=media(stream),
+        tracks=list_tracks(stream),
+        started=started,
+        not_started=failed or None,
+        index_id=index.rtstream_index_id if index else None,
+        cursor=cursor,
+        next=_next_step(stream, indexed=index is not None),
+    )
 
 
 @tool("List streams", read_only=True, default=True)
 async def list_streams(
     ctx: ToolContext,
-    status: Annotated[Literal["connected", "stopped"] | None, Field(description="Only these.")] = None,
+    status: Annotated[
+        Literal["connected", "stopped", "error", "problem"] | None, Field(description="Only these.")
+    ] = None,
     name: Annotated[str | None, Field(description="Part of the name.")] = None,
-    limit: Annotated[int, Field(ge=1, le=100)] = 20,
-    offset: Annotated[int, Field(ge=0)] = 0,
+    ordering: Annotated[str | None, Field(description="name, -name, created_at, status or id.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    collection: CollectionId = None,
 ) -> StreamList:
-    """List the connected streams with their health.
+    """List the streams with their health and recorded ranges, and the state of the engine.
 
-    Use this first to find a stream_id.
+    Use this first to find a stream_id. Call get_stream for more about one stream.
     """
-    streams, total = await live(ctx).client.list_streams(limit=limit, offset=offset, status=status, name=name)
-    return StreamList(streams=[StreamInfo(**_fields(s)) for s in streams], total=total, now=_now())
+    client, offset = live(ctx).client, offset_of(cursor)
+    which: JsonObject = {"name": name, "ordering": ordering, "collection_id": await collection_of(ctx, collection)}
+    if status == "problem":
+        everything, _ = await client.list_streams(limit=MAX_LISTED, **which)
+        found = [stream for stream in everything if has_problem(stream)]
+        total, streams = len(found), found[offset : offset + limit]
+    else:
+        streams, total = await client.list_streams(limit=limit, offset=offset, status=status, **which)
+    return StreamList(
+        streams=[StreamInfo(**info_fields(stream)) for stream in streams],
+        total=total,
+        next_cursor=next_cursor(offset, len(streams), total),
+        engine=engine_state(await client.info()),
+        now=_now(),
+    )
 
 
 @tool("Get a stream", read_only=True, default=True)
-async def get_stream(ctx: ToolContext, stream_id: StreamId) -> StreamResult:
-    """Get the health, media, recorded ranges and indexes of a stream, and the current time.
+async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResult:
+    """Get a stream: health, tracks, recorded ranges, indexes, alerts, transcript and disk space.
 
     Use this when a stream has a problem or before choosing a range. Call generate_stream or look next.
     """
-    stream = await live(ctx).client.get_stream(stream_id)
-    fields = _fields(stream)
-    if tracks := _tracks(stream):
-        fields["media"] = f"{fields['media']}; tracks (* is read): {', '.join(tracks)}"
-    fields["problems"] = [_shown(f"{each.code}: {each.text}") for each in stream.health.reasons] or None
-    fields["packets"] = [_packets(*each) for each in stream.health.packets.items()] or None
-    return StreamResult(**fields, indexes=[index_state(index) for index in stream.indexes], now=_now())
+    client = live(ctx).client
+    stream = await client.get_stream(await stream_of(ctx, stream_id))
+    alerts = [
+        alert
+        for index in stream.indexes[:MAX_INDEXES]
+        for alert in await client.alerts.list_alerts(stream.id, index.rtstream_index_id)
+    ]
+    return StreamResult(
+        **info_fields(stream),
+        tracks=list_tracks(stream),
+        packets=packets(stream),
+        indexes=[index_state(index) for index in stream.indexes],
+        alerts=[
+            StreamAlert(alert_id=one.alert_id, label=shown_name(one.label), status=one.status, fired=one.fired)
+            for one in alerts
+        ]
+        or None,
+        transcript=await _transcript(ctx, stream.id),
+        **_limits(stream),
+        gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
+        links=await _links(ctx, stream.id),
+        now=_now(),
+    )
 
 
-@tool("Start a stream", read_only=False, idempotent=True, open_world=True, default=True)
-async def start_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
-    """Start a stopped stream. Its indexes and alerts resume.
-
-    Use this to record again. A running stream is not affected.
-    """
-    return _state(await live(ctx).client.start_stream(stream_id))
-
-
-@tool("Stop a stream", read_only=False, idempotent=True, default=True)
-async def stop_stream(ctx: ToolContext, stream_id: StreamId) -> StreamState:
-    """Stop recording and analysing a stream. Its recordings are kept.
-
-    Use this only when the user asks: nothing is detected until start_stream.
-    """
-    return _state(await live(ctx).client.stop_stream(stream_id))
-
-
-@tool("Update a stream", read_only=False, idempotent=True)
+@tool("Update a stream", read_only=False, idempotent=True, open_world=True, default=True)
 async def update_stream(
     ctx: ToolContext,
-    stream_id: StreamId,
+    stream_id: Annotated[
+        str | None, Field(description="Id, unique name, or all. Omit it if there is only one stream.")
+    ] = None,
+    running: Annotated[bool | None, Field(description="true starts it, false stops it.")] = None,
     name: Annotated[str | None, Field(description="New name.")] = None,
     keep_days: Annotated[
         float | None, Field(ge=0, description="Days to keep its recordings; 0 uses the setting of the engine.")
@@ -179,109 +244,126 @@ async def update_stream(
         float | None, Field(ge=0, description="Gigabytes of its newest recordings to keep; 0 as above.")
     ] = None,
     tracks: Annotated[str | None, Field(description="As in connect_stream; reconnects.")] = None,
-) -> StreamLimits:
-    """Rename a stream, limit how long its recordings are kept, or read other tracks.
+) -> UpdatedStreams:
+    """Start or stop a stream, rename it, limit how long its recordings are kept, or read other tracks.
 
-    Use this when the user wants to change one of these. The oldest recordings are removed first; exported
-    videos and the evidence of alerts are kept. Omitted fields stay as they are. Call get_stream next to see the
-    recorded ranges.
+    Use this only when the user asks. A stopped stream keeps its recordings, and nothing is detected on it; started
+    again, its indexes and alerts resume. The oldest recordings are removed first. Exported videos and the evidence of
+    alerts are kept. Omitted fields stay as they are.
     """
+    if running is None and name is None and keep_days is None and keep_gb is None and tracks is None:
+        raise InvalidRequest("Nothing to update. Pass running, name, keep_days, keep_gb or tracks.")
+    if stream_id is None or stream_id.strip().lower() != ALL:
+        wanted = [await stream_of(ctx, stream_id)]
+    elif name is not None or tracks is not None:
+        raise InvalidRequest("All streams cannot have one name or one choice of tracks. Name one stream.")
+    else:
+        wanted = [stream.id for stream in (await live(ctx).client.list_streams(limit=MAX_LISTED))[0]]
+    changed: list[UpdatedStream] = []
+    failed: list[str] = []
+    for each in wanted:
+        try:
+            stream = await _update(ctx, each, running, name, keep_days, keep_gb, tracks)
+        except RTStreamError as exc:
+            if len(wanted) == 1:
+                raise
+            failed.append(note(f"{each}: {exc.message}") or each)
+            continue
+        changed.append(
+            UpdatedStream(**state_fields(stream), **_limits(stream), recorded_gb=round(stream.recorded_bytes / 1e9, 3))
+        )
+    return UpdatedStreams(streams=changed, failed=failed or None)
+
+
+async def _update(
+    ctx: ToolContext,
+    stream_id: str,
+    running: bool | None,
+    name: str | None,
+    keep_days: float | None,
+    keep_gb: float | None,
+    tracks: str | None,
+) -> Stream:
     client = live(ctx).client
-    retention = None
-    if keep_days is not None or keep_gb is not None:
-        retention = (await client.get_stream(stream_id)).retention
-        if keep_days is not None:
-            retention.max_age_s = keep_days * 86400 or None
-        if keep_gb is not None:
-            retention.max_bytes = round(keep_gb * 1e9) or None
-    return _limits(await client.update_stream(stream_id, name=name, retention=retention, tracks=tracks))
+    stream = None
+    if keep_days is not None or keep_gb is not None or name is not None or tracks is not None:
+        retention = None
+        if keep_days is not None or keep_gb is not None:
+            retention = (await client.get_stream(stream_id)).retention
+            if keep_days is not None:
+                retention.max_age_s = keep_days * 86400 or None
+            if keep_gb is not None:
+                retention.max_bytes = round(keep_gb * 1e9) or None
+        stream = await client.update_stream(stream_id, name=name, retention=retention, tracks=tracks)
+    if running is not None:
+        stream = await (client.start_stream if running else client.stop_stream)(stream_id)
+    return stream or await client.get_stream(stream_id)
 
 
-async def deletion(ctx: ToolContext, stream_id: str) -> str:
-    """The question before a stream is deleted, with the names of its indexes and alerts."""
-    client = live(ctx).client
-    stream = await client.get_stream(stream_id)
-    indexes = stream.indexes[:MAX_ASKED_INDEXES]
-    alerts = [alert for one in indexes for alert in await client.alerts.list_alerts(stream.id, one.rtstream_index_id)]
-    parts = listed("index", [one.name or one.rtstream_index_id for one in stream.indexes], "indexes")
-    parts += listed("alert", [alert.label for alert in alerts])
-    return f"Delete the stream {quoted(stream.name)} ({stream.id}) permanently, with its recordings and results{parts}?"
-
-
-@tool(
-    "Delete a stream",
-    read_only=False,
-    destructive=True,
-    idempotent=True,
-    confirm=deletion,
-)
-async def delete_stream(ctx: ToolContext, stream_id: StreamId) -> DeletedStream:
-    """Delete a stream permanently, with its recordings, indexes, alerts and results.
-
-    Use this when the user no longer needs any of it. Exported videos are kept. Call stop_stream instead to keep the
-    recordings.
-    """
-    await live(ctx).client.delete_stream(stream_id)
-    return DeletedStream(stream_id=stream_id, deleted=True)
-
-
-def _limits(stream: Stream) -> StreamLimits:
-    limits = stream.retention
-    return StreamLimits(
-        stream_id=stream.id,
-        name=name(stream.name),
-        keep_days=limits.max_age_s / 86400 if limits.max_age_s else None,
-        keep_gb=limits.max_bytes / 1e9 if limits.max_bytes else None,
-        recorded_gb=round(stream.recorded_bytes / 1e9, 3),
-    )
-
-
-def _state(stream: Stream) -> StreamState:
-    return StreamState.model_validate(_fields(stream))
-
-
-def _fields(stream: Stream) -> JsonObject:
-    return {
-        "stream_id": stream.id,
-        "name": name(stream.name),
-        "status": stream.status,
-        "health": stream.health.state,
-        "reason": note(stream.health.reason),
-        "url": note(stream.url),
-        "media": _media(stream),
-        "recorded": ranges(stream.recorded[-MAX_RANGES:]),
-    }
-
-
-def _media(stream: Stream) -> str | None:
-    media = stream.media
-    if media is None:
+async def _tried(kind: str, creation: Awaitable[Created], failed: list[str]) -> Created | None:
+    """The result of a part of a call, which has succeeded without it. Its failure is added to ``failed``."""
+    try:
+        return await creation
+    except RTStreamError as exc:
+        failed.append(note(f"{kind}: {exc.message}") or kind)
         return None
-    video = f"{media.video_codec} {media.width}x{media.height}" if media.video_codec else ""
-    rate = f" {media.fps:.3g} fps" if video and media.fps else ""
-    sound = f"{media.audio_codec} {media.audio_rate} Hz" if media.audio_codec else ""
-    return name(", ".join(part for part in (video + rate, sound) if part)) or None
 
 
-def _tracks(stream: Stream) -> list[str]:
-    found = stream.media.tracks[:MAX_TRACKS] if stream.media is not None else []
-    return [name(_track(each)) for each in found]
+async def _transcribe(ctx: ToolContext, stream_id: str) -> TranscriptStatus:
+    state = live(ctx)
+    return await state.client.transcripts.start(stream_id, ws_connection_id=await state.feed.connection_id())
 
 
-def _track(track: MediaTrack) -> str:
-    size = f"{track.width}x{track.height}" if track.width else ""
-    rate = f"{track.bit_rate / 1000:.0f} kbit/s" if track.bit_rate else ""
-    parts = (track.id, track.codec, size, rate, track.language, track.name)
-    return ("* " if track.chosen else "") + " ".join(part for part in parts if part)
+async def _index(ctx: ToolContext, stream: Stream, prompt: str) -> IndexProgress:
+    """An index of the video with this prompt. One that runs already is used, so that a repeated call adds none."""
+    state = live(ctx)
+    for index in await state.client.indexes.list(stream.id) if stream.existing else []:
+        visual = index.extraction_type == "time"
+        if visual and (index.prompt or "") == prompt and index.state is not AnalysisState.STOPPED:
+            return index
+    request = CreateIndex(
+        prompt=prompt or None,
+        extraction_config=dict(DEFAULT_WINDOW),
+        ws_connection_id=await state.feed.connection_id(),
+    )
+    return await state.client.indexes.create(stream.id, request)
 
 
-def _packets(kind: str, counts: TrackPackets) -> str:
-    dropped = "".join(f", {count} dropped ({reason})" for reason, count in counts.dropped.items())
-    return _shown(f"{kind}: {counts.received} received, {counts.stored} stored{dropped}")
+def _next_step(stream: Stream, *, indexed: bool) -> str:
+    parts = []
+    if stream.existing:
+        parts.append("This source was connected already; name, audio, record and tracks were not changed.")
+    elif stream.storage is not None:
+        parts.append(note(stream.storage.text))
+    if indexed:
+        parts.append("Follow it with wait_for_events(channels=['scenes'], since=cursor), or call create_alert.")
+    else:
+        parts.append("Call look to see it, or index_visuals to have it described continuously.")
+    return " ".join(part for part in parts if part)
 
 
-def _shown(text: str) -> str:
-    return note(text) or ""
+async def _transcript(ctx: ToolContext, stream_id: str) -> str | None:
+    try:
+        found = await live(ctx).client.transcripts.status(stream_id)
+    except NotFound:  # a service that has none
+        return None
+    if found.status is TranscriptJobStatus.NOT_CONFIGURED:
+        return None
+    return note(" ".join(part for part in (found.state.value, found.reason, found.note) if part))
+
+
+async def _links(ctx: ToolContext, stream_id: str) -> int | None:
+    with suppress(RTStreamError):  # a service without our extensions
+        return (await live(ctx).client.links.list(stream_id, limit=1)).count
+    return None
+
+
+def _limits(stream: Stream) -> JsonObject:
+    limits = stream.retention
+    return {
+        "keep_days": limits.max_age_s / 86400 if limits.max_age_s else None,
+        "keep_gb": limits.max_bytes / 1e9 if limits.max_bytes else None,
+    }
 
 
 def _now() -> float:

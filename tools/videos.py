@@ -1,4 +1,4 @@
-"""Tools that export recordings as videos, and that list, get and delete videos."""
+"""Tools that export recordings as videos, and that list, get and rename videos."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from rtstream.client.markdown import quoted
+from rtstream.errors import InvalidRequest
 from rtstream.models import ExportResult, Video
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import Range, StreamId, left_out, name, ranges
+from tools._framework.page import Cursor, Limit, next_cursor, offset_of
+from tools._framework.parameters import Range, left_out, name, ranges
+from tools._framework.targets import CollectionId, StreamId, collection_of, stream_of
+from tools._framework.times import Time, joined, window
 
 VideoId = Annotated[str, Field(description="From export_stream or list_videos (m-…).")]
-MAX_LISTED = 50
+EXPORT_WAIT_S = 12.0
+"""Longest wait of a call for an export, which a longer export outlasts."""
 
 
 class VideoInfo(BaseModel):
@@ -29,10 +33,31 @@ class VideoInfo(BaseModel):
 class VideoResult(VideoInfo):
     """An exported video, with links."""
 
-    player_url: str | None = Field(None, description="Page that plays it. Show this link to the user.")
-    stream_url: str | None = Field(None, description="HLS playlist, for players.")
-    download_url: str | None = Field(None, description="The MP4 file.")
+    player_url: str | None = Field(default=None, description="Page that plays it. Show this link to the user.")
+    stream_url: str | None = Field(default=None, description="HLS playlist, for players.")
+    download_url: str | None = Field(default=None, description="The MP4 file.")
+    file: str | None = Field(default=None, description="Path of the MP4 file on this machine.")
     note: str | None = None
+
+
+class ExportedVideo(BaseModel):
+    """An exported video with links, or the job that still exports it."""
+
+    video_id: str | None = None
+    name: str | None = None
+    duration_s: float | None = None
+    shows: list[Range] | None = Field(default=None, description="Ranges that it shows in sequence, Unix seconds.")
+    stream_id: str
+    player_url: str | None = Field(default=None, description="Page that plays it. Show this link to the user.")
+    stream_url: str | None = Field(default=None, description="HLS playlist, for players.")
+    download_url: str | None = Field(default=None, description="The MP4 file.")
+    file: str | None = Field(default=None, description="Path of the MP4 file on this machine.")
+    job_id: str | None = Field(
+        default=None, description="The export still runs. Call export_stream again as next says."
+    )
+    percent: float | None = None
+    note: str | None = None
+    next: str | None = None
 
 
 class VideoList(BaseModel):
@@ -40,46 +65,69 @@ class VideoList(BaseModel):
 
     videos: list[VideoInfo]
     total: int
+    next_cursor: str | None = Field(default=None, description="Pass as cursor for the rest.")
 
 
-class DeletedVideo(BaseModel):
-    """A deleted video."""
-
-    video_id: str
-    deleted: bool
-
-
-@tool("Export a recording", read_only=False, idempotent=True, group="videos")
+@tool("Export a recording", read_only=False, idempotent=True, default=True, group="videos")
 async def export_stream(
     ctx: ToolContext,
-    stream_id: StreamId,
+    stream_id: StreamId = None,
     name: Annotated[str | None, Field(description="Name of the video.")] = None,
-    start: Annotated[
-        float | None, Field(description="Unix seconds; omit both for the latest recording of a stopped stream.")
-    ] = None,
-    end: Annotated[float | None, Field(description="Unix seconds, after start.")] = None,
-) -> VideoResult:
+    start: Annotated[Time, Field(description="Omit both for the latest recording of a stopped stream.")] = None,
+    end: Time = None,
+) -> ExportedVideo:
     """Export a recording as a permanent MP4 video.
 
     Use this when the user wants to keep or share a recording: a time range, even while the stream runs, or the
     whole latest recording of a stopped stream. The video is exact to the frame and outlives the recording and the
-    stream. The same range returns the same video. The limit is 24 hours. Call index_spoken_words next to make it
-    searchable.
+    stream. The same range returns the same video. The limit is 24 hours. A long export continues after the call.
     """
-    made = await live(ctx).client.videos.export(
-        stream_id, name, start, end, lambda percent: ctx.report_progress(percent, 100, "exporting")
+    stream_id = await stream_of(ctx, stream_id)
+    asked = await window(ctx, start, end or ("now" if start is not None else None), stream=stream_id)
+    if asked.start is None and asked.end is not None:
+        raise InvalidRequest("The start is missing. Pass start and end, or neither.")
+    exporting = await live(ctx).client.videos.begin_export(
+        stream_id,
+        name,
+        asked.start,
+        asked.end,
+        wait_s=EXPORT_WAIT_S,
+        on_progress=lambda percent: ctx.report_progress(percent, 100, "exporting"),
     )
-    return _exported(made, stream_id)
+    if exporting.result is not None:
+        return _exported(exporting.result, stream_id, asked.note)
+    times = f" with start={asked.start!r} and end={asked.end!r}" if asked.start is not None else ""
+    return ExportedVideo(
+        stream_id=stream_id,
+        job_id=exporting.job_id,
+        percent=exporting.percentage,
+        note=asked.note,
+        next=f"Call export_stream again{times} for the video. The export continues meanwhile.",
+    )
 
 
-@tool("List exported videos", read_only=True, group="videos")
-async def list_videos(ctx: ToolContext) -> VideoList:
+@tool("List exported videos", read_only=True, default=True, group="videos")
+async def list_videos(
+    ctx: ToolContext,
+    name: Annotated[str | None, Field(description="Part of the name.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    collection: CollectionId = None,
+) -> VideoList:
     """List exported videos, newest first.
 
-    Use this to find a video_id. Call get_video next for links.
+    Use this to find a video_id. Call generate_stream next for links.
     """
-    found = await live(ctx).client.videos.list()
-    return VideoList(videos=[_info(video) for video in found[:MAX_LISTED]], total=len(found))
+    offset = offset_of(cursor)
+    found = await live(ctx).client.videos.list(await collection_of(ctx, collection))
+    if name is not None:
+        found = [video for video in found if name.strip().casefold() in video.name.casefold()]
+    shown = found[offset : offset + limit]
+    return VideoList(
+        videos=[_info(video) for video in shown],
+        total=len(found),
+        next_cursor=next_cursor(offset, len(shown), len(found)),
+    )
 
 
 @tool("Get an exported video", read_only=True, group="videos")
@@ -87,7 +135,7 @@ async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
     """Get an exported video with new links.
 
     Use this when the user wants to watch or download a video: its links last as long as the video.
-    Call get_video_transcript next to read its speech.
+    Call get_transcript next to read its speech.
     """
     video = await live(ctx).client.videos.get(video_id)
     return VideoResult(
@@ -95,38 +143,24 @@ async def get_video(ctx: ToolContext, video_id: VideoId) -> VideoResult:
         player_url=video.player_url,
         stream_url=video.stream_url,
         download_url=video.download_url or None,
+        file=video.file or None,
         note=left_out(video.gaps),
     )
 
 
-async def deletion(ctx: ToolContext, video_id: str) -> str:
-    """The question before a video is deleted."""
-    video = await live(ctx).client.videos.get(video_id)
-    return (
-        f"Delete the exported video {quoted(video.name)} ({video.id}, {video.length:.0f} s) permanently, with its "
-        "file, transcript and links?"
-    )
+@tool("Rename an exported video", read_only=False, idempotent=True, group="videos")
+async def update_video(
+    ctx: ToolContext, video_id: VideoId, name: Annotated[str, Field(description="New name.")]
+) -> VideoInfo:
+    """Rename an exported video.
 
-
-@tool(
-    "Delete an exported video",
-    read_only=False,
-    destructive=True,
-    idempotent=True,
-    group="videos",
-    confirm=deletion,
-)
-async def delete_video(ctx: ToolContext, video_id: VideoId) -> DeletedVideo:
-    """Delete an exported video and its file permanently.
-
-    Use this when the user no longer needs the video. Call list_videos first to find it.
+    Use this when the user wants another name for a video. Call list_videos first to find it.
     """
-    await live(ctx).client.videos.delete(video_id)
-    return DeletedVideo(video_id=video_id, deleted=True)
+    return _info(await live(ctx).client.videos.update(video_id, name=name))
 
 
-def _exported(made: ExportResult, stream_id: str) -> VideoResult:
-    return VideoResult(
+def _exported(made: ExportResult, stream_id: str, understood: str | None) -> ExportedVideo:
+    return ExportedVideo(
         video_id=made.video_id,
         name=name(made.name),
         duration_s=made.duration,
@@ -135,7 +169,8 @@ def _exported(made: ExportResult, stream_id: str) -> VideoResult:
         player_url=made.player_url,
         stream_url=made.stream_url,
         download_url=made.download_url,
-        note=left_out(made.gaps),
+        file=made.file or None,
+        note=joined(understood, left_out(made.gaps)),
     )
 
 

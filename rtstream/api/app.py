@@ -118,7 +118,12 @@ def _indexes() -> list[BaseRoute]:
     index = stream + "/index/{index_id}"
     return [
         path(stream + "/index/scene", GET=indexes.list_indexes, POST=indexes.create_index),
-        path(stream + "/index/scene/{index_id}", GET=indexes.list_scenes, PATCH=indexes.update_index),
+        path(
+            stream + "/index/scene/{index_id}",
+            GET=indexes.list_scenes,
+            PATCH=indexes.update_index,
+            DELETE=indexes.delete_index,
+        ),
         path(stream + "/index/scene/{index_id}/status", PATCH=indexes.set_index_status),
         path(index, GET=indexes.get_index),
         path(index + "/alert", GET=events.list_alerts, POST=events.create_alert),

@@ -66,6 +66,13 @@ async def update_index(request: Request, body: UpdateIndex) -> SceneIndex:
     return await engine_of(request).indexes.update(*_ids(request), prompt=body.prompt)
 
 
+async def delete_index(request: Request) -> None:
+    """Delete an index with its scenes and alerts."""
+    engine, (stream_id, index_id) = engine_of(request), _ids(request)
+    await engine.indexes.delete(stream_id, index_id)
+    engine.evaluator.scene_stored(index_id)  # ends the evaluation of its deleted alerts
+
+
 async def set_index_status(request: Request, body: Action) -> SceneIndex:
     """Start or stop an index. Repeated calls have no further effect."""
     match body.action:

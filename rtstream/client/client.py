@@ -205,12 +205,12 @@ class RTStreamClient:
         status: str | None = None,
         name: str | None = None,
         ordering: str | None = None,
+        collection_id: str | None = None,
         start: bool = True,
     ) -> tuple[list[Stream], int]:
         """Return one page of streams, newest first by default, and the total number of matching streams."""
-        data = await self._get(
-            "/rtstream", start=start, limit=limit, offset=offset, status=status, name=name, ordering=ordering
-        )
+        which = {"status": status, "name": name, "ordering": ordering, "collection_id": collection_id}
+        data = await self._get("/rtstream", start=start, limit=limit, offset=offset, **which)
         streams = as_list(Stream, data, "results")
         count = data.get("count")
         return streams, int(count) if count is not None else (offset or 0) + len(streams)

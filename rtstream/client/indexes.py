@@ -57,6 +57,10 @@ class IndexCalls:
         """Stop an index. Its scenes remain."""
         return await self._set_status(stream_id, index_id, "stop")
 
+    async def delete(self, stream_id: str, index_id: str) -> None:
+        """Delete an index with its scenes and alerts."""
+        await self._transport.data("DELETE", f"/rtstream/{path_id(stream_id)}/index/scene/{path_id(index_id)}")
+
     async def _set_status(self, stream_id: str, index_id: str, action: str) -> SceneIndex:
         path = f"/rtstream/{path_id(stream_id)}/index/scene/{path_id(index_id)}/status"
         data = await self._transport.data("PATCH", path, body={"action": action})

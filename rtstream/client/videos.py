@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import anyio
 
@@ -18,6 +20,15 @@ MAX_EXPORT_S = 3600.0
 
 OnProgress = Callable[[float], Awaitable[None]]
 """Called with the percentage done."""
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """An export: its result, or the id of the job that still runs and the percentage done."""
+
+    result: ExportResult | None = None
+    job_id: str | None = None
+    percentage: float = 0.0
 
 
 class VideoCalls:
@@ -38,14 +49,38 @@ class VideoCalls:
 
         Waits for the result. Cancelling the call cancels the export.
         """
+        response = await self._begin(stream_id, name, start, end)
+        if _runs(response):
+            response = await self._wait_for(_job_of(response), on_progress, MAX_EXPORT_S)
+        return as_model(ExportResult, response.get("data"))
+
+    async def begin_export(
+        self,
+        stream_id: str,
+        name: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        wait_s: float = 0.0,
+        on_progress: OnProgress | None = None,
+    ) -> Exporting:
+        """Export as ``export`` does, but return after ``wait_s`` seconds. The export then continues.
+
+        Cancelling the call cancels the export.
+        """
+        response = await self._begin(stream_id, name, start, end)
+        if not _runs(response):
+            return Exporting(as_model(ExportResult, response.get("data")))
+        job = _job_of(response)
+        response = await self._poll(job, on_progress, wait_s)
+        if _runs(response):
+            return Exporting(None, job, _percentage(response))
+        return Exporting(as_model(ExportResult, response.get("data")))
+
+    async def _begin(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> JsonObject:
         fields = {"name": name, "start": start, "end": end, "wait_s": 0.0}
         body = {key: value for key, value in fields.items() if value is not None}
-        path = f"/rtstream/{path_id(stream_id)}/export"
-        response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
-        if response.get("status") == "processing":
-            job = path_id(str((response.get("data") or {}).get("id") or ""))
-            response = await self._wait_for(job, on_progress, MAX_EXPORT_S)
-        return as_model(ExportResult, response.get("data"))
+        return await self._transport.envelope("POST", f"/rtstream/{path_id(stream_id)}/export", body=body, timeout_s=60)
 
     async def index_spoken_words(
         self,
@@ -68,9 +103,8 @@ class VideoCalls:
         path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
         body = {"force": force, "language_code": language}
         response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
-        if response.get("status") == "processing":
-            job = path_id(str((response.get("data") or {}).get("id") or ""))
-            response = await self._wait_for(job, on_progress)
+        if _runs(response):
+            response = await self._wait_for(_job_of(response), on_progress)
         return as_model(VideoTranscript, response.get("data"))
 
     async def transcript(
@@ -121,25 +155,33 @@ class VideoCalls:
 
     async def _wait_for(self, job: str, on_progress: OnProgress | None, limit_s: float | None = None) -> JsonObject:
         """Return the final response of a job. If the wait is cancelled or exceeds ``limit_s``, the job is cancelled."""
-        path = f"/async-response/{job}"
-        pause = 0.05
+        response = await self._poll(job, on_progress, limit_s)
+        if _runs(response):
+            await self._cancel(job)
+            raise Unavailable("This took over an hour and was cancelled. Choose a shorter window.")
+        return response
+
+    async def _poll(self, job: str, on_progress: OnProgress | None, limit_s: float | None) -> JsonObject:
+        """Return the final response of a job, or the last one after ``limit_s`` seconds."""
+        pause, deadline = 0.05, anyio.current_time() + (math.inf if limit_s is None else limit_s)
         try:
-            with anyio.fail_after(limit_s):
-                while True:
-                    response = await self._transport.envelope("GET", path)
-                    if response.get("status") not in ("processing", "in progress"):
-                        return response
-                    if on_progress is not None:
-                        await on_progress(float((response.get("data") or {}).get("percentage") or 0.0))
-                    await anyio.sleep(pause)
-                    pause = min(2 * pause, POLL_S)
-        except (anyio.get_cancelled_exc_class(), TimeoutError) as exc:
-            with anyio.move_on_after(5, shield=True):
-                with suppress(RTStreamError):  # it has ended, or the service cannot cancel
-                    await self._transport.envelope("DELETE", path)
-            if isinstance(exc, TimeoutError):
-                raise Unavailable("This took over an hour and was cancelled. Choose a shorter window.") from exc
+            while True:
+                response = await self._transport.envelope("GET", f"/async-response/{job}")
+                left = deadline - anyio.current_time()
+                if not _runs(response) or left <= 0:
+                    return response
+                if on_progress is not None:
+                    await on_progress(_percentage(response))
+                await anyio.sleep(min(pause, left))
+                pause = min(2 * pause, POLL_S)
+        except anyio.get_cancelled_exc_class():
+            await self._cancel(job)
             raise
+
+    async def _cancel(self, job: str) -> None:
+        with anyio.move_on_after(5, shield=True):
+            with suppress(RTStreamError):  # it has ended, or the service cannot cancel
+                await self._transport.envelope("DELETE", f"/async-response/{job}")
 
     async def get(self, video_id: str) -> Video:
         """Return a video with fresh links."""
@@ -162,3 +204,15 @@ class VideoCalls:
 
 def _kind(video_id: str) -> str:
     return "audio" if video_id.startswith("a-") else "video"
+
+
+def _runs(response: JsonObject) -> bool:
+    return response.get("status") in ("processing", "in progress")
+
+
+def _job_of(response: JsonObject) -> str:
+    return path_id(str((response.get("data") or {}).get("id") or ""))
+
+
+def _percentage(response: JsonObject) -> float:
+    return float((response.get("data") or {}).get("percentage") or 0.0)

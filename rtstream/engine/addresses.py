@@ -32,7 +32,7 @@ class Addresses:
         """Check the URL of a source and return the URL to open. Raises InvalidRequest."""
         source = await self._parsed(url)
         if _has_address(source):
-            check_addresses(await _resolve(source.host, source.port), self._allowed)
+            check_addresses(await resolve(source.host, source.port), self._allowed)
         return source.url
 
     async def stored_source(self, url: str) -> str:
@@ -63,7 +63,7 @@ class Addresses:
     async def webhook(self, url: str) -> list[str]:
         """Check the URL of a webhook receiver and return the addresses to connect to. Raises InvalidRequest."""
         source = parse_webhook(url)
-        found = await _resolve(source.host, source.port)
+        found = await resolve(source.host, source.port)
         check_addresses(found, self._webhooks, "webhook")
         return found
 
@@ -76,7 +76,7 @@ def _has_address(source: SourceUrl) -> bool:
     return source.scheme not in ("file", PUSH) and not (source.listens and source.host == ANY_ADDRESS)
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+async def resolve(host: str, port: int) -> list[str]:
     """Return all addresses of a host. An address needs no resolver, which would occupy a thread."""
     if is_address(host):
         return [host]

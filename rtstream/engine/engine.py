@@ -179,7 +179,6 @@ class Engine:
         self.footage = FootageReader(self.db, media)
         for reader in (self.playback, self.footage):
             stack.push_async_callback(reader.aclose)
-
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         stack.push_async_callback(self._write_the_rest)
@@ -351,8 +350,8 @@ class Engine:
 
     async def _end_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
-            ending = self._supervisor
-            await (ending.release_all(self._release_s) if self._recorders_stay else ending.stop_all())
+            recorders = self._supervisor
+            await (recorders.release_all(self._release_s) if self._recorders_stay else recorders.stop_all())
 
     def _evidence(self, conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
         return [
@@ -403,7 +402,8 @@ class Engine:
             try:
                 await self.transcripts.start(stream.id, None)
             except RTStreamError:
-                await self.delete_stream(stream.id)
+                if not stream.existing:
+                    await self.delete_stream(stream.id)
                 raise
         return stream
 

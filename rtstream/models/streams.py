@@ -143,6 +143,9 @@ class Stream(ApiModel):
             "when a single stream is requested."
         ),
     )
+    existing: bool | None = Field(
+        default=None, description="True in the response to a connect call that found it instead of adding a stream."
+    )
     storage: StorageForecast | None = Field(
         default=None, description="Expected disk space. Present only when a single, recorded stream is requested."
     )
@@ -163,6 +166,10 @@ class ConnectStream(ApiModel):
     audio: bool = Field(default=True, description="Whether to record the audio, so that it can be analysed.")
     tracks: str | None = Field(
         default=None, description="Preferred tracks: ids (v2, a1), a language (de) or a largest height (720p)."
+    )
+    once: bool = Field(
+        default=False,
+        description="Whether to return the stream that already has this source, started if it is stopped.",
     )
 
 

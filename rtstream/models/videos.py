@@ -46,6 +46,9 @@ class Video(ApiModel):
     transcript_text: str | None = Field(default=None, description="The transcript of one video. Untrusted.")
     # extensions
     download_url: str = ""
+    file: str = Field(
+        default="", description="Path of the file. Set for a single video and a client on the engine's own machine."
+    )
     rtstream_id: str = Field(
         default="", description="The stream that it was recorded from, which may have been deleted."
     )
@@ -129,6 +132,7 @@ class ExportResult(ApiModel):
     duration: float | None = Field(default=None, description="seconds")
     # extensions
     download_url: str | None = None
+    file: str = Field(default="", description="Path of the file, for a client on the engine's own machine.")
     start: float | None = None
     end: float | None = None
     covered: list[tuple[float, float]] = Field(default_factory=list)

@@ -6,11 +6,15 @@ than a password in a log. Do not pass links through this module that a user has 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
 MASK = "***"
+MARK_DIGITS = 4
+"""Hexadecimal digits of the mark of a hidden path."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}):(//+)(\S+)")
 _LOGIN = re.compile(r"[^\s/@:]{1,200}:[^\s/@][^\s@]{0,200}@(?=[\w\[])")  # user:password@host without a scheme
@@ -46,6 +50,20 @@ def show_url(url: str) -> str:
     if not match:
         return redact(url)
     return _clean(match[1], match[2], match[3])
+
+
+def show_source(url: str, key: str) -> str:
+    """Return what ``show_url`` does, with a mark after a hidden path that tells sources of one server apart.
+
+    Args:
+        url: URL of a source.
+        key: A secret, without which the mark reveals nothing about the hidden path.
+    """
+    shown, mark, query = show_url(url).partition("?")
+    if not shown.endswith(f"/{MASK}"):
+        return shown + mark + query
+    digest = hmac.new(key.encode(), without_login(url).encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return f"{shown}-{digest.hexdigest()[:MARK_DIGITS]}{mark}{query}"
 
 
 def without_login(url: str) -> str:

@@ -50,6 +50,10 @@ class Draft:
     def _path(self) -> Path:
         return Path(self.folder + DRAFT)
 
+    def path_of(self, name: str) -> str:
+        """Return the absolute local path of a file once the folder is published."""
+        return os.path.abspath(os.path.join(self.folder, checked(name)))
+
     def __enter__(self) -> Draft:
         self._path.mkdir(parents=True, mode=0o700)
         return self

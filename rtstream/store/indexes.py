@@ -86,6 +86,11 @@ def update_index(conn: Connection, index_id: str, **values: object) -> None:
     conn.execute(update(scene_indexes).where(scene_indexes.c.id == index_id).values(**values))
 
 
+def delete_index(conn: Connection, index_id: str) -> None:
+    """Delete an index with everything that belongs to it."""
+    conn.execute(scene_indexes.delete().where(scene_indexes.c.id == index_id))
+
+
 def count(conn: Connection, index_id: str, **add: float) -> None:
     """Add to an index's counters."""
     counters = dict(conn.execute(select(scene_indexes.c.counters).where(scene_indexes.c.id == index_id)).scalar() or {})

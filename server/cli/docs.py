@@ -26,7 +26,7 @@ def tools_table() -> str:
         hints = definition.annotations
         reads = "reads" if hints.read_only_hint else "removes" if hints.destructive_hint else "changes"
         what = _cell(build(definition).description.split(". ")[0].rstrip("."))
-        group = f"{definition.group}, default" if definition.default else definition.group
+        group = ", ".join(part for part in (definition.group, "default" if definition.default else "") if part)
         lines.append(f"| `{definition.fn.__name__}` | {what}. | {group} | {reads} |")
     return "\n".join(lines)
 

@@ -72,7 +72,7 @@ async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(cl
                 assert (await http.get(str(fired[0]["player_url"]))).status_code == 200
                 playlist = await http.get(clip["stream_url"])
                 assert playlist.text.startswith("#EXTM3U")
-            stopped = await call(client, "stop_stream", stream_id=stream_id)
+            [stopped] = (await call(client, "update_stream", running=False))["streams"]
             assert stopped["status"] == "stopped"
         url = read_engine_file(data_dir)["url"]
         async with httpx.AsyncClient(headers={"x-access-token": KEY}) as http:

@@ -137,6 +137,8 @@ def arguments(tool: Tool, ids: dict[str, Any]) -> dict[str, Any]:
         "event_prompt": '"Invoice" is on the screen',
         "label": "invoice",
         "name": "Door",
+        "kind": "stream",
+        "id": ids["stream_id"],
         "since": 0,
         "timeout_s": 0,
         "confirm": True,
@@ -154,7 +156,7 @@ def arguments(tool: Tool, ids: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("planted", CORPUS, indirect=True, ids=range(len(CORPUS)))
 async def test_hostile_strings_stay_where_they_belong(planted: Planted, client: Client) -> None:
     carried = set()
-    listed = sorted((await client.list_tools()).tools, key=lambda tool: tool.name.startswith("delete_"))
+    listed = sorted((await client.list_tools()).tools, key=lambda tool: tool.name.startswith("delete"))
     assert len(listed) == len(definitions())
     assert SAID not in str(listed)
     assert NAMED not in str(listed)

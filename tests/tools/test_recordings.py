@@ -57,7 +57,7 @@ async def indexed(
     given = {"stream_id": stream["stream_id"], "prompt": prompt, "batch_config": WINDOW, **more}
     index = await call(client, "index_visuals", **given)
     yield {"stream_id": stream["stream_id"], "index_id": index["index_id"]}
-    await call(client, "stop_stream", stream_id=stream["stream_id"])
+    await call(client, "update_stream", stream_id=stream["stream_id"], running=False)
 
 
 async def when(

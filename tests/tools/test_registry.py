@@ -64,7 +64,7 @@ async def test_a_user_chooses_groups_and_the_main_job_is_what_is_offered_first()
     assert alerts >= {"create_alert", "list_alerts"}
     assert alerts.isdisjoint({"connect_stream", "wait_for_events"})
     assert {tool.name for tool in await offered(toolsets="default, alerts")} == default | alerts
-    assert [tool.name for tool in await offered(toolsets=",".join(GROUPS))] == NAMES
+    assert [tool.name for tool in await offered(toolsets=",".join(["default", *GROUPS]))] == NAMES
     with pytest.raises(ValueError, match=r"no group of tools 'weather'\. Use default, all, streams"):
         await offered(toolsets="streams,weather")
 
@@ -108,8 +108,8 @@ async def test_every_tool_has_a_title_all_four_hints_and_schemas(listed: list[To
 @pytest.mark.anyio
 async def test_a_tool_that_is_not_offered_is_refused_with_the_reason() -> None:
     endpoint = create_endpoint(RTStreamClient("http://127.0.0.1:1", "key"), toolsets="all", read_only=True)
-    with pytest.raises(ToolError, match="stop_stream is not offered, because this server was started with --read-only"):
-        await endpoint.mcp.call_tool("stop_stream", {"stream_id": "rts-1"})
+    with pytest.raises(ToolError, match="update_stream is not offered, because this server was started with --read"):
+        await endpoint.mcp.call_tool("update_stream", {"stream_id": "rts-1"})
 
 
 @pytest.mark.anyio

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import anyio
 import pytest
 from mcp import Client
 
 from rtstream.messages import RecorderHealth, RecorderStats
+from rtstream.store import streams as rows
 from tests.server.mcp_servers import Served, call, refusal
+
+if TYPE_CHECKING:
+    from rtstream.testsource import LiveSource
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +26,17 @@ async def test_streams_are_listed_and_shown_without_their_credentials(served: Se
     shown = await call(client, "get_stream", stream_id=yard)
     assert (shown["status"], shown["health"], shown["recorded"]) == ("stopped", "stopped", [])
     assert "secret" not in str(shown)
-    assert (await call(client, "stop_stream", stream_id=yard))["status"] == "stopped"
+    assert found["streams"][0]["recorded"] == []
+    first = await call(client, "list_streams", limit=1, ordering="name")
+    assert ([one["name"] for one in first["streams"]], first["next_cursor"]) == (["Front door"], "1")
+    rest = await call(client, "list_streams", limit=1, ordering="name", cursor=first["next_cursor"])
+    assert ([one["name"] for one in rest["streams"]], "next_cursor" in rest) == (["Yard"], False)
+    assert rest["engine"]["timezone"]
+    assert rest["now_at"].startswith("20")
+    [stopped] = (await call(client, "update_stream", stream_id="yard", running=False))["streams"]
+    assert stopped["status"] == "stopped"
+    assert "Nothing to update" in await refusal(client, "update_stream", stream_id=yard)
+    assert "cannot have one name" in await refusal(client, "update_stream", stream_id="all", name="x")
 
 
 async def test_a_stream_is_shown_with_its_problems_and_the_packets_of_its_tracks(
@@ -38,9 +55,9 @@ async def test_a_stream_is_shown_with_its_problems_and_the_packets_of_its_tracks
 
 async def test_a_limit_is_set_changed_and_removed_by_itself(served: Served, client: Client) -> None:
     stream_id = await served.add_stream()
-    both = await call(client, "update_stream", stream_id=stream_id, name="Gate", keep_days=2, keep_gb=1.5)
+    [both] = (await call(client, "update_stream", name="Gate", keep_days=2, keep_gb=1.5))["streams"]
     assert (both["name"], both["keep_days"], both["keep_gb"]) == ("Gate", 2, 1.5)
-    one = await call(client, "update_stream", stream_id=stream_id, keep_days=0)
+    [one] = (await call(client, "update_stream", stream_id=stream_id, keep_days=0))["streams"]
     assert (one.get("keep_days"), one["keep_gb"], one["name"]) == (None, 1.5, "Gate")
     assert "keep_gb" in await refusal(client, "update_stream", stream_id=stream_id, keep_gb=-1)
 
@@ -50,11 +67,12 @@ async def test_the_question_before_a_deletion_names_what_goes(served: Served, cl
     index_id = await served.add_index(stream_id)
     event = await call(client, "create_event", event_prompt='"OPEN" is on the screen', label="opened")
     await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
-    asked = await refusal(client, "delete_stream", stream_id=stream_id)
+    asked = await refusal(client, "delete", kind="stream", id=stream_id)
     assert "Front door" in asked
     assert "opened" in asked
-    assert await call(client, "delete_stream", stream_id=stream_id, confirm=True) == {
-        "stream_id": stream_id,
+    assert await call(client, "delete", kind="stream", id=stream_id, confirm=True) == {
+        "kind": "stream",
+        "id": stream_id,
         "deleted": True,
     }
     assert "no stream" in await refusal(client, "get_stream", stream_id=stream_id)
@@ -64,3 +82,59 @@ async def test_a_source_that_may_not_be_opened_is_explained_without_its_credenti
     said = await refusal(client, "connect_stream", url="rtsp://user:secret@10.0.0.1/live")
     assert "RTSTREAM_ALLOW_NETWORKS" in said
     assert "secret" not in said
+
+
+async def test_streams_with_a_problem_are_listed_by_themselves(served: Served, client: Client) -> None:
+    door, yard = await served.add_stream("Front door"), await served.add_stream("Yard")
+    for stream_id in (door, yard):
+        await served.engine.db.write(lambda conn, one=stream_id: rows.update_stream(conn, one, desired="running"))
+        served.engine.health.add(stream_id, "x", "rtsp://h/x")
+        await served.engine.recorder_events.handle(stream_id, RecorderHealth("connected", ""))
+    silent = RecorderHealth("connected", "the source sends no audio at present", code="track_silent")
+    await served.engine.recorder_events.handle(yard, silent)
+    found = await call(client, "list_streams", status="problem")
+    assert [one["stream_id"] for one in found["streams"]] == [yard]
+    assert found["streams"][0]["problems"] == ["track_silent: the source sends no audio at present"]
+
+
+async def test_a_collection_is_found_by_its_name(served: Served, client: Client) -> None:
+    await served.add_stream("Front door")
+    collection = await served.engine.collections.create("Yard cameras", "", False)
+    assert (await call(client, "list_streams", collection="yard cameras"))["total"] == 0
+    assert (await call(client, "list_streams", collection="default"))["total"] == 1
+    assert collection.id in await refusal(client, "list_streams", collection="Cellar")
+
+
+async def test_a_source_is_connected_once_with_everything_that_was_asked_for(
+    client: Client, live_source: LiveSource
+) -> None:
+    results: list[dict[str, Any]] = []
+
+    async def connect(url: str, **more: Any) -> None:
+        results.append(await call(client, "connect_stream", url=url, **more))
+
+    url = live_source.rtsp_url.replace("localhost", "127.0.0.1")
+    assert "127.0.0.1" in url
+    async with anyio.create_task_group() as tasks:  # calls of a model may run at the same time
+        tasks.start_soon(lambda: connect(url, name="Desk", index_prompt=""))
+        tasks.start_soon(lambda: connect(url.replace("127.0.0.1", "localhost"), index_prompt=""))
+    new, old = sorted(results, key=lambda one: one.get("already_connected", False))
+    assert old["already_connected"]
+    assert "already_connected" not in new
+    assert new["stream_id"] == old["stream_id"]
+    assert "h264" in new["media"]
+    assert new["started"][0] == "recording"
+    assert new["index_id"] == old["index_id"]
+    assert f"index {new['index_id']}" in new["started"][1]
+    assert "was connected already" in old["next"]
+    assert (await call(client, "list_streams"))["total"] == 1
+
+    await call(client, "update_stream", running=False)
+    again = await call(client, "connect_stream", url=url, store=True, enable_transcript=True)
+    assert (again["already_connected"], again["status"]) == (True, "connected")
+    assert again["stream_id"] == new["stream_id"]
+    assert any(text.startswith("transcript") for text in [*again["started"], *again.get("not_started", [])])
+    await call(client, "update_stream", stream_id="all", running=False)
+    shown = await call(client, "get_stream")
+    assert [index["index_id"] for index in shown["indexes"]] == [new["index_id"]]
+    assert shown["status"] == "stopped"

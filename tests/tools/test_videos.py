@@ -18,6 +18,7 @@ from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from server.mcp_server import create_endpoint
 from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_recording, add_stream, pictures
+from tools import videos
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -85,8 +86,18 @@ async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Pat
     [listed] = (await desk.call("list_videos"))["videos"]
     assert (listed["video_id"], listed["name"]) == (made["video_id"], "Visit")
     assert (await desk.call("get_video", video_id=made["video_id"]))["duration_s"] == made["duration_s"]
-    assert "Ask the user first" in await desk.refused("delete_video", video_id=made["video_id"])
-    assert (await desk.call("delete_video", video_id=made["video_id"], confirm=True))["deleted"]
+    assert Path(made["file"]).read_bytes()[4:8] == b"ftyp"
+    assert made["opens_on"] == "this machine"
+    assert (await desk.call("list_videos", name="vis"))["total"] == 1
+    assert (await desk.call("list_videos", name="other"))["videos"] == []
+    played = await desk.call("generate_stream", video_id=made["video_id"])
+    assert played["player_url"] == made["player_url"]
+    assert "either video_id alone" in await desk.refused("generate_stream", video_id=made["video_id"], start="-1m")
+    assert (await desk.call("update_video", video_id=made["video_id"], name="Guest"))["name"] == "Guest"
+    asked = await desk.refused("delete", kind="video", id=made["video_id"])
+    assert "Ask the user first" in asked
+    assert "Guest" in asked
+    assert (await desk.call("delete", kind="video", id=made["video_id"], confirm=True))["deleted"]
     assert (await desk.call("list_videos"))["total"] == 0
 
 
@@ -120,17 +131,38 @@ async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk,
     assert list((Path(desk.engine.config.data_dir) / "videos").iterdir()) == []
 
 
+async def test_an_export_that_outlasts_its_call_continues_and_is_fetched_later(
+    desk: Desk, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(videos, "EXPORT_WAIT_S", 0.1)
+    await add_stream(desk.engine)
+    await add_recording(desk.engine, source, 1, START)
+    turn = desk.engine.exports._turn
+    await turn.acquire()
+    await turn.acquire()
+    given: dict[str, Any] = {"start": START + 1, "end": str(START + 5)}
+    begun = await desk.call("export_stream", **given)
+    assert begun["job_id"].startswith("job-")
+    assert f"start={START + 1!r} and end={START + 5!r}" in begun["next"]
+    assert (await desk.call("export_stream", **given))["job_id"] == begun["job_id"]
+    turn.release()
+    turn.release()
+    with anyio.fail_after(20):
+        await desk.engine.jobs.get(begun["job_id"]).wait(20)
+    assert (await desk.call("export_stream", **given))["shows"] == [[START + 1, START + 5]]
+
+
 async def test_a_stream_is_changed_and_after_a_question_deleted(desk: Desk, source: Path) -> None:
     await add_stream(desk.engine)
     await add_recording(desk.engine, source, 1, START)
     made = await desk.call("export_stream", stream_id=STREAM)
     changed = await desk.call("update_stream", stream_id=STREAM, name="Gate", keep_days=7)
-    assert (changed["name"], changed["keep_days"]) == ("Gate", 7)
-    changed = await desk.call("update_stream", stream_id=STREAM, keep_gb=2.5)
+    assert (changed["streams"][0]["name"], changed["streams"][0]["keep_days"]) == ("Gate", 7)
+    [changed] = (await desk.call("update_stream", stream_id="all", keep_gb=2.5))["streams"]
     assert (changed["keep_days"], changed["keep_gb"]) == (7, 2.5)
-    assert "keep_days" not in await desk.call("update_stream", stream_id=STREAM, keep_days=0)
-    assert STREAM in await desk.refused("delete_stream", stream_id=STREAM)
-    assert (await desk.call("delete_stream", stream_id=STREAM, confirm=True))["deleted"]
+    assert "keep_days" not in (await desk.call("update_stream", keep_days=0))["streams"][0]
+    assert STREAM in await desk.refused("delete", kind="stream", id="Gate")
+    assert (await desk.call("delete", kind="stream", id="Gate", confirm=True))["id"] == STREAM
     assert (await desk.call("list_streams"))["total"] == 0
     assert (await desk.call("get_video", video_id=made["video_id"]))["name"] == "Door - Recording"
 

@@ -13,8 +13,13 @@ ALIASES = {
     "scene_index_id": "index_id",
     "rtstream_index_id": "index_id",
     "store": "record",
+    "enable_transcript": "transcribe",
+    "index_id": "id",
+    "alert_id": "id",
+    "event_id": "id",
+    "video_id": "id",
 }
-"""Spellings of the published API, and the parameters that they mean."""
+"""Spellings of the published API and of other tools, and the parameters that they mean in tools without the former."""
 WITHOUT_EFFECT = ("ws_connection_id", "media_types")
 """Arguments of the published API that tools do not need: results arrive in any case, and media types limit nothing."""
 LIKE = 60.0
@@ -35,13 +40,21 @@ def named(tool: str, arguments: JsonObject, schema: JsonObject) -> JsonObject:
     known = schema.get("properties", {})
     found: JsonObject = {}
     for key, value in arguments.items():
-        name = ALIASES[key] if key not in known and ALIASES.get(key) in known else key
+        name = _parameter(key, known)
         if name not in known and key in WITHOUT_EFFECT:
             continue
         if name in found:
             raise InvalidRequest(f"{tool} was not called, because {key} and {name} mean the same. Pass only {name}.")
         found[name] = value
     return _checked(tool, found, schema.get("properties", {}), "")
+
+
+def _parameter(key: str, known: JsonObject) -> str:
+    """The parameter that a name means, or the name itself if it means none."""
+    name = key
+    while name not in known and name in ALIASES:
+        name = ALIASES[name]
+    return name if name in known else key
 
 
 def _checked(tool: str, given: JsonObject, known: JsonObject, path: str) -> JsonObject:

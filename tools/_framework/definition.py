@@ -26,6 +26,7 @@ from tools._framework.arguments import named
 from tools._framework.clock import Clock
 from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
+from tools._framework.links import with_reach
 
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[object]])
 
@@ -95,7 +96,8 @@ def tool(
         destructive: The tool deletes something.
         idempotent: A second call with the same arguments changes nothing more.
         open_world: The tool reaches beyond the engine, to a source or a webhook.
-        group: One of ``GROUPS`` of ``groups.py``; the name of the module by default.
+        group: One of ``GROUPS`` of ``groups.py``; by default the name of the module, if it is one. A tool of no group
+            is among the default ones.
         default: The tool is among those that every conversation loads. Others are selected by group.
         confirm: Question that the user has to confirm first, with the name of the item to delete: a function of the
             context and some of the tool's parameters, or a format string if the item has no name. Every destructive
@@ -110,7 +112,7 @@ def tool(
             open_world_hint=open_world,
         )
         family = group or fn.__module__.rpartition(".")[2]
-        assert family in GROUPS, f"{fn.__module__}: '{family}' is not a group of tools"
+        family = family if family in GROUPS else ""
         assert bool(confirm) == destructive, f"{fn.__name__}: destructive tools, and only those, need a question"
         _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default, confirm))
         return fn
@@ -199,6 +201,8 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     kept = {key: value for key, value in kept.items() if not _goes_without_saying(key, value)}
     if not described:
         kept = {key: value for key, value in kept.items() if not _limits_a_result(key, value)}
+        if isinstance(items := kept.get("items"), dict) and items.get("type") != "object":
+            del kept["items"]  # the shape of a list of texts or numbers is seen in the result
     return {key: _concise(value, described=described) for key, value in kept.items()}
 
 
@@ -264,7 +268,7 @@ def _clock_of(context: AnyContext) -> Clock | None:
 async def _rendered(result: object, clock: Clock | None) -> CallToolResult:
     assert isinstance(result, BaseModel), "a tool returns a model"
     extra = result._content if isinstance(result, WithContent) else []
-    structured = for_chat(result.model_dump(mode="json", exclude_none=True))
+    structured = with_reach(for_chat(result.model_dump(mode="json", exclude_none=True)))
     if clock is not None:
         structured = await clock.with_times(structured)
     text = TextContent(type="text", text=json.dumps(structured, ensure_ascii=False, separators=(",", ":")))

@@ -15,6 +15,7 @@ from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live
 
 StreamId = Annotated[str | None, Field(description="Id or unique name. Omit it if there is only one stream.")]
+CollectionId = Annotated[str | None, Field(description="Id or unique name of a collection.")]
 Streams = Annotated[list[str] | None, Field(description="Ids or unique names; ['all'] includes later ones.")]
 ALL = "all"
 MAX_NAMED = 10
@@ -58,6 +59,28 @@ async def streams_of(ctx: ToolContext, streams: Sequence[str] | None) -> list[st
     listed = [] if all(_ID.fullmatch(each) for each in wanted) else await _all_streams(ctx)
     found = [each if _ID.fullmatch(each) else _named(each, listed) for each in wanted]
     return list(dict.fromkeys(found))
+
+
+async def collection_of(ctx: ToolContext, collection: str | None) -> str | None:
+    """Return the id of a collection by its id or unique name, or None without one.
+
+    Raises:
+        NotFound: There is no such collection.
+        InvalidRequest: Several collections have the name.
+    """
+    if collection is None or not collection.strip():
+        return None
+    wanted = collection.strip()
+    collections = await live(ctx).client.list_collections()
+    alike = [each for each in collections if each.id == wanted] or [
+        each for each in collections if each.name.strip().casefold() == wanted.casefold()
+    ]
+    if len(alike) == 1:
+        return alike[0].id
+    known = ", ".join(each.id for each in (alike or collections)[:MAX_NAMED])
+    if alike:
+        raise InvalidRequest(f"{len(alike)} collections are called {quoted(wanted)}. Pass the id instead: {known}.")
+    raise NotFound(f"There is no collection {quoted(wanted)}. These exist: {known}.")
 
 
 async def _only_stream(ctx: ToolContext) -> str:

@@ -161,6 +161,24 @@ class IndexService:
             await self._update(index_id, status=AnalysisState.STOPPED, status_reason="stopped by request")
         )
 
+    async def delete(self, stream_id: str, index_id: str) -> None:
+        """Delete an index with its scenes, gaps and alerts. Raises NotFound."""
+
+        def query(conn: Connection) -> tuple[IndexRow, StreamRow]:
+            return rows.get(conn, index_id, stream_id), stream_rows.get(conn, stream_id)
+
+        row, stream = await self._db.read(query)
+        await self._stop(row)
+        await self._backfill.drop(row)
+
+        def write(conn: Connection) -> None:
+            rows.delete_index(conn, index_id)
+            data = {"change": "removed", "kind": "index", "id": index_id, "name": row.name or ""}
+            journal_rows.append(conn, Entry("catalogue", data, stream_id=stream_id, stream_name=stream.name))
+
+        await self._db.write(write)
+        self._journal.wake()
+
     async def stop_all(self, stream_id: str) -> None:
         """Stop the indexes of a stream that is being deleted."""
         for row in await self._db.read(rows.of_stream, stream_id):

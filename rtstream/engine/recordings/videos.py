@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.links import LinkService, LinkUnknown, download_url, picture_url, player_url, stream_url
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.extract.export import VIDEO_FILE
 from rtstream.models import ClipLinks, ExportResult, Slice, Video, VideoPicture
+from rtstream.rules.link_access import LinkReach, opens_on
 from rtstream.rules.link_targets import LinkOrigin, VideoRange, picture_target, ranges_target, video_target
 from rtstream.rules.playlist import gaps_between
 from rtstream.rules.text_safety import clean
@@ -42,12 +44,14 @@ class VideoService:
     async def get(self, origin: LinkOrigin, video_id: str) -> Video:
         """Return one video with its links. Raises NotFound."""
         (video,) = await self._with_links(origin, [await self._db.read(rows.get, video_id)])
+        if opens_on(origin.base_url) is LinkReach.THIS_MACHINE:
+            video.file = self._storage.draft(video_id).path_of(VIDEO_FILE)
         return video
 
     async def exported(self, origin: LinkOrigin, video_id: str) -> ExportResult:
         """Return a video as the result of an export. Raises NotFound."""
         video = await self.get(origin, video_id)
-        same = video.model_dump(include={"stream_url", "player_url", "download_url", "name", "covered", "gaps"})
+        same = video.model_dump(include={"stream_url", "player_url", "download_url", "file", "name", "covered", "gaps"})
         return ExportResult(**same, video_id=video.id, duration=video.length, start=video.start, end=video.end)
 
     async def update(self, origin: LinkOrigin, video_id: str, *, name: str) -> Video:

@@ -22,6 +22,7 @@ from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.publishers import Publishers
 from rtstream.engine.streams.recorder_events import RecorderEvents
+from rtstream.engine.streams.source_search import SourceSearch
 from rtstream.engine.streams.supervisor import Supervisor
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
@@ -38,7 +39,7 @@ from rtstream.models import (
     StreamStatus,
 )
 from rtstream.rules.audio_choice import audio_off
-from rtstream.rules.redaction import show_url
+from rtstream.rules.redaction import show_source, show_url
 from rtstream.rules.source_urls import PUSH
 from rtstream.rules.storage_forecast import ExpectedMedia
 from rtstream.rules.text_safety import clean
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 FIRST_ANSWER_S = 20.0
 """Longest wait for a new source in seconds. API clients give up after 30 s."""
 MAX_NAME = 200
+LISTED_RANGES = 3
+"""Newest recorded ranges of each stream in a list."""
+MAX_LISTED_WITH_RANGES = 100
 PUSHED = f"{PUSH}://"
 PUBLISHER_WAIT_S = 1.0
 
@@ -95,6 +99,8 @@ class StreamService:
         self._bound = bound
         self._publishers = Publishers(config.listen, sockets, self._publisher_names)
         self._base_url: Callable[[], str] = lambda: ""
+        self._key = ""
+        self._sources = SourceSearch()
         self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
 
     async def resume(self, tasks: TaskGroup, api_key: str, base_url: Callable[[], str]) -> None:
@@ -103,7 +109,7 @@ class StreamService:
         Recorders that are still running are taken over first. The other streams follow, oldest first. Recorders of
         streams that should not run are stopped. Then, publishers are accepted, whose stream keys depend on the API key.
         """
-        self._base_url = base_url
+        self._base_url, self._key = base_url, api_key
         living = await self._supervisor.living()
         for row in sorted(await self._db.read(rows.list_to_run), key=lambda row: row.id not in living):
             self._health.add(row.id, row.name, row.url)
@@ -130,7 +136,20 @@ class StreamService:
         await self._run(row)
 
     async def connect(self, request: ConnectStream) -> Stream:
-        """Add a stream and start it. Waits for the source to respond. A source that refuses is not added."""
+        """Add a stream and start it. Waits for the source to respond. A source that refuses is not added.
+
+        With ``request.once``, the stream that already has the source is returned, and started if it is stopped.
+        """
+        if not request.once:
+            return await self._connect(request)
+        url = await self._addresses.source(request.url.strip())
+        async with self._sources.turn(url):
+            found = await self._sources.find(url, await self._db.read(rows.all_streams))
+            if found is None:
+                return await self._connect(request)
+            return (await self.start(found.id)).model_copy(update={"existing": True})
+
+    async def _connect(self, request: ConnectStream) -> Stream:
         stream_id = ids.stream_id()
         with self._capacity.claim(stream_id):
             url = await self._addresses.source(request.url.strip())
@@ -163,7 +182,7 @@ class StreamService:
         media_types = list(dict.fromkeys(request.media_types or ["video"]))
         values: JsonObject = {
             "id": stream_id,
-            "name": clean(request.name or "", MAX_NAME).strip() or show_url(url)[:MAX_NAME],
+            "name": clean(request.name or "", MAX_NAME).strip() or show_source(url, self._key)[:MAX_NAME],
             "url": url,
             "collection_id": request.collection_id or rows.DEFAULT_COLLECTION,
             "created_at": now,
@@ -361,7 +380,7 @@ class StreamService:
             audio=not audio_off(row.audio, self._config.record_audio),
             store=row.store,
             enable_transcript=row.enable_transcript,
-            url=show_url(row.url),
+            url=show_source(row.url, self._key),
             health=health,
             media=MediaInfo.model_validate(row.media) if row.media else None,
             recorded=ranges,
@@ -392,13 +411,15 @@ class StreamService:
             InvalidRequest: The status or the ordering is unknown.
         """
 
-        def query(conn: Connection) -> tuple[Sequence[StreamRow], int]:
-            return rows.list_streams(
+        def query(conn: Connection) -> tuple[Sequence[StreamRow], int, dict[str, list[tuple[float, float]]]]:
+            listed, total = rows.list_streams(
                 conn, part, status=status, name=name, ordering=ordering, collection_id=collection_id
             )
+            with_ranges = listed[:MAX_LISTED_WITH_RANGES]
+            return listed, total, {row.id: recording_rows.ranges(conn, row.id, LISTED_RANGES) for row in with_ranges}
 
-        found, total = await self._db.read(query)
-        return [self._stream(row, []) for row in found], total
+        found, total, recorded = await self._db.read(query)
+        return [self._stream(row, recorded.get(row.id, [])) for row in found], total
 
 
 def _expected(media: MediaInfo | None) -> ExpectedMedia:

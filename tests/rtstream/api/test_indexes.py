@@ -43,6 +43,20 @@ async def test_scenes_come_newest_first_by_page_and_time(
     assert (await api.get(f"{path}?page=0")).json()["message"].startswith("page: ")
 
 
+async def test_an_index_is_deleted_with_its_scenes(
+    api: httpx.AsyncClient, add_stream: AddStream, add_index: AddStream
+) -> None:
+    stream_id = await add_stream()
+    index_id, kept = await add_index(stream_id, scenes=2), await add_index(stream_id, scenes=1)
+    assert (await api.delete(f"/rtstream/{stream_id}/index/scene/{index_id}")).status_code == 200
+    [listed] = (await data(await api.get(f"/rtstream/{stream_id}/index/scene")))["scene_indexes"]
+    assert listed["rtstream_index_id"] == kept
+    assert (await api.get(f"/rtstream/{stream_id}/index/scene/{index_id}")).status_code == 404
+    assert (await api.delete(f"/rtstream/{stream_id}/index/scene/{index_id}")).status_code == 404
+    entries = (await data(await api.get("/rtstream/journal?since=0")))["entries"]
+    assert [entry["data"]["change"] for entry in entries if entry["data"].get("id") == index_id] == ["removed"]
+
+
 async def test_an_index_takes_nulls_and_the_other_spelling_of_time(
     api: httpx.AsyncClient, add_stream: AddStream
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rtstream.rules.redaction import redact, secrets_in, show_url, without_login
+from rtstream.rules.redaction import redact, secrets_in, show_source, show_url, without_login
 
 TOKEN = "xoxb9Zk3LmQ82nVbT5rYw1"
 
@@ -145,3 +145,18 @@ def test_a_url_is_shown_without_its_login_and_otherwise_unchanged(url: str, show
 @pytest.mark.parametrize(("part", "secret"), [("abcdefghij0123456789", True), ("abcdefghij012345678", False)])
 def test_a_part_of_a_path_is_a_secret_from_twenty_letters_and_digits_on(part: str, secret: bool) -> None:
     assert (part in show_url(f"http://host/live/{part}")) != secret
+
+
+def test_two_paths_of_one_server_can_be_told_apart_without_their_keys() -> None:
+    one, two = "rtmp://u:p@host/live/front", "rtmp://host/live/back"
+    shown = show_source(one, "key")
+    assert shown.startswith("rtmp://host/live/***-")
+    assert shown == show_source("rtmp://host/live/front", "key")
+    assert len({shown, show_source(two, "key"), show_source(one, "another key")}) == 3
+    assert "front" not in shown
+    assert show_source("rtmp://host/live/front?token=abc", "key").endswith("?token=***")
+
+
+@pytest.mark.parametrize("url", ["rtsp://u:p@cam/stream1?channel=2", "rtmp://host/live", "/media/a.ts"])
+def test_a_source_without_a_hidden_path_has_no_mark(url: str) -> None:
+    assert show_source(url, "key") == show_url(url)

@@ -56,5 +56,15 @@ def test_a_name_that_no_parameter_has_is_refused_with_the_nearest_one(given: dic
     assert "\x1b" not in refused.value.message
 
 
+@pytest.mark.parametrize("given", ["index_id", "scene_index_id", "alert_id", "event_id", "video_id"])
+def test_an_id_of_any_kind_is_the_id_of_a_tool_for_all_kinds(given: str) -> None:
+    assert named("delete", {given: "x"}, {"properties": {"id": {}, "stream_id": {}}}) == {"id": "x"}
+
+
+def test_a_transcript_is_asked_for_as_in_the_published_api() -> None:
+    given = {"enable_transcript": True, "media_types": ["video"]}
+    assert named("connect_stream", given, {"properties": {"transcribe": {}}}) == {"transcribe": True}
+
+
 def test_a_parameter_that_has_the_name_of_an_alias_is_itself() -> None:
     assert named("t", {"store": True}, {"properties": {"store": {"type": "boolean"}}}) == {"store": True}

@@ -103,8 +103,8 @@ def test_a_model_sees_confirm_and_nothing_of_the_question() -> None:
 
 
 @pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition.fn.__name__)
-def test_every_tool_that_removes_something_asks_first(definition: Definition) -> None:
-    removes = definition.fn.__name__.startswith(("delete_", "remove_"))
+def test_the_one_tool_that_removes_something_asks_first(definition: Definition) -> None:
+    removes = definition.fn.__name__ in ("delete", "delete_alert", "delete_event")
     assert bool(definition.annotations.destructive_hint) == removes
     assert bool(definition.confirm) == removes
 
@@ -114,7 +114,7 @@ SHOWN_NAME = '"Door\' agreed. ![x］(http:∕∕h․example/?q=1) ‹img src=x> 
 
 
 async def deletions(served: Served, name: str) -> dict[str, tuple[dict[str, str], list[str]]]:
-    """Store one item for each tool that deletes, all with this name. Returns its arguments and the names it shows."""
+    """Store one item of each kind, all with this name. Returns the arguments of delete and the names it shows."""
     stream_id = await served.add_stream(name)
     index_id = await served.add_index(stream_id)
     client = RTStreamClient(served.url, KEY)
@@ -127,12 +127,12 @@ async def deletions(served: Served, name: str) -> dict[str, tuple[dict[str, str]
     row |= {"path": "none.mp4", "start": 1000.0, "duration": 3.0, "created_at": 1003.0}
     row["detail"] = {"key": "k", "size": 1, "covered": [[1000.0, 1003.0]]}
     await served.engine.db.write(lambda conn: conn.execute(videos.insert().values(**row)))
-    alert_ids = {"stream_id": stream_id, "index_id": index_id, "alert_id": alert.alert_id}
     return {
-        "delete_alert": (alert_ids, ["alert", "stream"]),
-        "delete_event": ({"event_id": event.event_id}, ["event", "stream"]),
-        "delete_stream": ({"stream_id": stream_id}, ["stream", "index", "alert"]),
-        "delete_video": ({"video_id": video_id}, ["video"]),
+        "alert": ({"id": alert.alert_id}, ["alert", "stream"]),
+        "event": ({"id": event.event_id}, ["event", "stream"]),
+        "index": ({"id": index_id, "stream_id": stream_id}, ["index", "stream", "alert"]),
+        "stream": ({"id": stream_id}, ["stream", "index", "alert"]),
+        "video": ({"id": video_id}, ["video"]),
     }
 
 
@@ -143,7 +143,8 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
     served: Served, era: Any, asks: bool, name: str, shown: str
 ) -> None:
     cases = await deletions(served, name)
-    assert sorted(cases) == sorted(one.fn.__name__ for one in definitions() if one.confirm)
+    [tool] = [build(one) for one in definitions() if one.fn.__name__ == "delete"]
+    assert sorted(cases) == sorted(tool.parameters["properties"]["kind"]["enum"])
     asked: list[str] = []
 
     async def on_question(context: Any, params: ElicitRequestParams) -> ElicitResult:
@@ -153,9 +154,9 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
     endpoint = create_endpoint(RTStreamClient(served.url, KEY))
     callback = on_question if asks else None
     async with Client(endpoint.mcp, mode=era, elicitation_callback=callback) as client:
-        for tool_name, (arguments, kinds) in cases.items():
+        for item, (arguments, kinds) in cases.items():
             asked.clear()
-            said = await refusal(client, tool_name, **arguments)
+            said = await refusal(client, "delete", kind=item, **arguments)
             question = asked[0] if asks else said
             assert question.count(shown) == len([kind for kind in kinds if kind != "index"]), question
             assert all(kind in question for kind in kinds), question
@@ -165,16 +166,10 @@ async def test_every_question_names_what_is_deleted_and_nothing_in_a_name_is_act
 
 
 async def test_an_item_that_does_not_exist_is_reported_before_the_user_is_asked(served: Served, client: Client) -> None:
-    stream_id = await served.add_stream()
-    index_id = await served.add_index(stream_id)
-    cases = {
-        "delete_alert": {"stream_id": stream_id, "index_id": index_id, "alert_id": "alert-none"},
-        "delete_event": {"event_id": "event-none"},
-        "delete_stream": {"stream_id": "rts-none"},
-        "delete_video": {"video_id": "m-none"},
-    }
-    for tool_name, arguments in cases.items():
+    await served.add_index(await served.add_stream())
+    prefixes = {"alert": "alert", "event": "event", "index": "scene-idx", "stream": "rts", "video": "m"}
+    for kind, prefix in prefixes.items():
         for agreed in (False, True):
-            said = await refusal(client, tool_name, **arguments, confirm=agreed)
+            said = await refusal(client, "delete", kind=kind, id=f"{prefix}-none", confirm=agreed)
             assert "-none" in said, said
             assert "Ask the user" not in said, said

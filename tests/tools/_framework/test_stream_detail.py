@@ -1,0 +1,55 @@
+"""Streams in words: media, tracks, packets and problems."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtstream.models import EngineInfo, Health, HealthReason, MediaInfo, MediaTrack, Stream
+from rtstream.states import HealthCode, HealthLevel, HealthState, StreamStatus
+from tools._framework.stream_detail import engine_state, has_problem, info_fields, media, problems, tracks
+
+
+def stream(**values: object) -> Stream:
+    return Stream.model_validate({"id": "rts-1", "name": "Door", **values})
+
+
+def test_the_media_of_a_source_is_described() -> None:
+    track = MediaTrack(id="v2", kind="video", codec="h264", width=640, height=360, bit_rate=500_000, chosen=True)
+    carried = MediaInfo(video_codec="h264", width=640, height=360, fps=25, audio_codec="aac", audio_rate=48000)
+    found = stream(media=carried.model_copy(update={"tracks": [track]}))
+    assert media(found) == "h264 640x360 25 fps, aac 48000 Hz"
+    assert tracks(found) == ["* v2 h264 640x360 500 kbit/s"]
+    assert media(stream()) is None
+    assert tracks(stream()) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "status", "problem"),
+    [
+        (HealthState.CONNECTED, None, StreamStatus.CONNECTED, False),
+        (HealthState.CONNECTED, HealthLevel.NOTE, StreamStatus.CONNECTED, False),
+        (HealthState.CONNECTED, HealthLevel.PROBLEM, StreamStatus.CONNECTED, True),
+        (HealthState.RECONNECTING, None, StreamStatus.CONNECTED, True),
+        (HealthState.ERROR, None, StreamStatus.ERROR, True),
+        (HealthState.STOPPED, None, StreamStatus.STOPPED, False),
+    ],
+)
+def test_a_stream_that_should_run_has_a_problem_unless_it_is_connected_without_one(
+    state: HealthState, level: HealthLevel | None, status: StreamStatus, problem: bool
+) -> None:
+    reasons = [HealthReason(code=HealthCode.TRACK_SILENT, level=level, text="silent")] if level else []
+    found = stream(health=Health(state=state, reasons=reasons), status=status)
+    assert has_problem(found) is problem
+    assert problems(found) == (["track_silent: silent"] if level else [])
+
+
+def test_a_collection_is_shown_unless_it_is_the_default_one() -> None:
+    assert info_fields(stream())["collection"] is None
+    assert info_fields(stream(collection_id="c-1"))["collection"] == "c-1"
+
+
+def test_a_service_without_extensions_has_no_state() -> None:
+    assert engine_state(None) is None
+    shown = engine_state(EngineInfo(version="1", vision="local", screen_text=True, timezone="Europe/Berlin"))
+    assert shown is not None
+    assert (shown.timezone, shown.speech) == ("Europe/Berlin", None)
