@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from resources.uris import STREAMS, stream
+from resources.uris import JOBS, STREAMS, stream
 from rtstream.client import RTStreamClient
 from rtstream.models import CreateIndex
 from server.mcp_server import create_endpoint
@@ -43,7 +43,7 @@ async def test_streams_and_indexes_that_come_and_go_change_the_list(served: Serv
         assert (await http.delete(f"/rtstream/{stream_id}")).is_success
         await heard.until("")
         await heard.until(STREAMS)
-        assert await listed(client) == [STREAMS]
+        assert await listed(client) == [STREAMS, JOBS]
         content = (await client.read_resource(STREAMS)).contents[0]
         assert json.loads(content.text)["streams"] == []  # pyright: ignore[reportAttributeAccessIssue]
         assert index.rtstream_id == stream_id

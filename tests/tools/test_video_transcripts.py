@@ -42,7 +42,9 @@ async def video(served: Served, clip_of: Callable[[ClipSpec], Path]) -> str:
 async def test_a_video_is_transcribed_read_and_searched(client: Client, video: str) -> None:
     refused = await client.call_tool("get_video_transcript", {"video_id": video})
     assert refused.is_error
-    assert (await call(client, "search_videos", query="wisdom"))["hits"] == []
+    unread = await client.call_tool("search_videos", {"query": "wisdom"})
+    assert unread.is_error
+    assert "not transcribed: m-1 (Reading)" in str(unread.content)
 
     made = await call(client, "index_spoken_words", video_id=video)
     read = await call(client, "get_video_transcript", video_id=video)
