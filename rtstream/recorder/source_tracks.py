@@ -69,11 +69,11 @@ class TrackWatch:
         self.next_look = 0.0
         self._joining = ""  # kind of the track that will be read from the next keyframe on
         self._proven_at = time.monotonic() + PROVEN_S
-        self._pids = {stream.id for stream in chosen}
-        self._tables: frozenset[tuple[int, int]] = frozenset()
+        self._pids = {stream.index: stream.id for stream in chosen}
+        self._listed: set[int] = set()  # PIDs in the tables at the opening
         self._in_ts = self.buffer is not None and source.container.format.name == "mpegts"
         if self.buffer is not None and self._in_ts:
-            self._tables = described_tracks(self.buffer.kept(self.buffer.base, MOST_BYTES))
+            self._listed = {pid for pid, _ in described_tracks(self.buffer.kept(self.buffer.base, MOST_BYTES))}
             self.buffer.moved = self._moved
 
     def passes_over(self, packet: Packet, now: float) -> bool:
@@ -152,13 +152,14 @@ class TrackWatch:
                 self._try(kind, now)
 
     def _moved(self, data: bytes) -> bool | None:
-        """Return whether the newest tables of a transport stream list other tracks than those at the opening."""
-        listed = described_tracks(data)
+        """Return whether the newest tables of a transport stream list a new track, or lack one that has just sent."""
+        listed = {pid for pid, _ in described_tracks(data)}
         if not listed:
             return None
-        if not self._tables and self._pids <= {pid for pid, _ in listed}:
-            self._tables = listed
-        return listed != self._tables
+        now = time.monotonic()
+        sent = {self._pids[index] for index, at in self.arrivals.items() if now - at < HELD_S}
+        self._listed = self._listed or listed
+        return not (sent or {*self._pids.values()}) <= listed or not listed <= self._listed
 
     def _held(self, now: float) -> int:
         """Return the position before which no byte will be read again."""

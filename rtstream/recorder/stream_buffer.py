@@ -12,7 +12,7 @@ STARVED_BYTES = 16 * 1024
 LONGEST_STARVED_S = 60.0
 LONGEST_READ_S = 0.25
 PIECE_BYTES = 32 * 1024
-FIRST_LOOK_S, LONGEST_LOOK_S = 1.1, 4.0  # without packets until the tables are read, and until they are read again
+FIRST_LOOK_S, LONGEST_LOOK_S = 1.6, 4.0  # without packets until the tables are read, and until they are read again
 
 
 class StreamBuffer:

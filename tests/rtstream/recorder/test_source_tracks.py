@@ -14,8 +14,10 @@ from pathlib import Path
 import av
 import pytest
 
-from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
-from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
+from rtstream.messages import RecorderHealth, RecorderSpec, RecordingEnded, RecordingStarted, SegmentClosed
+from rtstream.recorder.source import open_source
+from rtstream.recorder.source_tracks import TrackWatch
+from tests.rtstream.recorder.recorder_client import ALLOWED, RecorderClient, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import sent, sent_over_srt, served, served_folder, video_file
 from tests.rtstream.recorder.test_source_media import programme
 
@@ -78,6 +80,31 @@ MOVES = {
     "tables": ["-mpegts_pmt_start_pid", "5000"],
     "number": ["-mpegts_service_id", "7"],
 }
+
+
+def test_tables_show_whether_tracks_have_moved(tmp_path: Path) -> None:
+    def media(*options: str) -> bytes:
+        return programme(tmp_path / "a.ts", *options, seconds=0.5).read_bytes()
+
+    first = media("-c:a", "aac")
+    with served((first, 0.0)) as url:
+        spec = RecorderSpec("rts-test", url, ["video", "audio"], False, str(tmp_path), 1.0, **ALLOWED)
+        source = open_source(spec)
+        watch = TrackWatch(source, spec, {})
+        source.close()
+    assert watch.buffer is not None
+    moved = watch.buffer.moved
+    assert moved(b"") is None
+    assert {move: moved(first + media("-c:a", "aac", *MOVES[move])) for move in ("video", "program", "tables")} == {
+        "video": True,
+        "program": True,
+        "tables": False,
+    }
+    alone = media("-an")
+    assert moved(first + alone) is True
+    watch.arrivals[1] -= 10  # the audio ended some time ago, and the picture has stood still since then
+    assert moved(first + alone) is False
+    assert moved(alone + first + media("-c:a", "aac", *MOVES["audio"])) is True
 
 
 @pytest.mark.long
