@@ -15,7 +15,7 @@ from tests.faults import analysis, playback
 from tests.faults.analysis import Bounds, Decided, Looked
 from tests.faults.footage import reading, recordings, whole_lines
 from tests.faults.frames import Footage, Numbering, compare
-from tests.faults.injection import inject
+from tests.faults.injection import inject, slowed
 from tests.faults.plan import HARMLESS, Fault, Kind
 from tests.faults.playback import Played
 from tests.faults.rig import CLIP, Rig, wait_until
@@ -123,7 +123,7 @@ def _settle(rig: Rig) -> None:
         wait_until(lambda: rig.engine.stream(one.id)["recorded_bytes"] > before, f"{one.name} is recorded")  # noqa: B023
     with suppress(AssertionError), reading(rig.data_dir) as db:  # the checks below name the missing ones
         query = "select count(*) from gaps where not analysed"
-        wait_until(lambda: not db.execute(query).fetchone()[0], "the analysis of all gaps", BACKFILL_S)
+        wait_until(lambda: not db.execute(query).fetchone()[0], "the analysis of all gaps", slowed(BACKFILL_S))
 
 
 def _wait_for_rows(rig: Rig) -> None:
@@ -143,7 +143,7 @@ def _wait_for_rows(rig: Rig) -> None:
 def _check_analysis(rig: Rig, report: Report, numbering: Numbering, stopped_at: float) -> None:
     with reading(rig.data_dir) as db:
         with suppress(AssertionError):  # the checks below name the missing ones
-            wait_until(lambda: not analysis.undecided(db, rig.streams), "decisions and webhooks", SETTLE_S)
+            wait_until(lambda: not analysis.undecided(db, rig.streams), "decisions and webhooks", slowed(SETTLE_S))
         for one in rig.streams:
             within: Bounds = analysis.bounds(one, stopped_at)
             placed = report.footage[one.name].placed
