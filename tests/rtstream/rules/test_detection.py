@@ -17,6 +17,7 @@ from rtstream.rules.detection import (
     conclude,
     last_look,
     observe,
+    scene_facts,
 )
 from rtstream.rules.event_rules import from_json
 from rtstream.rules.screen_changes import ScreenChanges
@@ -102,3 +103,22 @@ def test_a_phrase_is_searched_in_the_texts_that_were_read() -> None:
     )
     assert said(rule, Facts(texts=["Invoice 4712"]))[0] == "no_match"
     assert observe(rule, Facts()) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "read", "kind", "texts"),
+    [
+        (["EXIT"], True, "visual", ["EXIT"]),
+        (["EXIT"], None, "visual", ["EXIT"]),
+        ([], True, "visual", []),
+        ([], False, "visual", None),
+        ([], None, "visual", ["A sign says EXIT."]),
+        ([], False, "audio", ["A sign says EXIT."]),
+        ([], None, "audio", ["A sign says EXIT."]),
+    ],
+)
+def test_the_description_is_searched_where_no_text_on_screen_was_looked_for(
+    lines: list[str], read: bool | None, kind: str, texts: list[str] | None
+) -> None:
+    changes = ScreenChanges.from_json({} if read is None else {"text_read": read})
+    assert scene_facts("A sign says EXIT.", lines, changes, kind).texts == texts

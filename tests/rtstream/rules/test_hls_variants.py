@@ -102,3 +102,11 @@ def test_it_is_known_whether_the_playlist_states_a_size() -> None:
 
 
 MEDIA = "#EXTM3U\n#EXTINF:4,\n1.ts\n"
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_audio_that_browsers_lack_is_read_where_there_is_no_other(lines: int) -> None:
+    text = master(
+        *['#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=640x360,CODECS="avc1.4D401F,ec-3"\nhttp://h/only'] * lines
+    )
+    assert named(choose_variant(text, TrackWish()).text) == ["only"]

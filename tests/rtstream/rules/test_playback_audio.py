@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
+import av
 import pytest
+from av.audio.codeccontext import AudioCodecContext
 
-from rtstream.rules.playback_audio import frames_of, unplayable_audio
+from rtstream.rules.playback_audio import AAC_RATES, frames_of, unplayable_audio
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,13 @@ def test_the_frames_of_consecutive_segments_meet(rate: int) -> None:
     times = [1_700_000_000.0 + n * 3.9170001 for n in range(50)]
     ranges = [frames_of(start, end, rate) for start, end in pairwise(times)]
     assert all(before[1] == after[0] for before, after in pairwise(ranges))
+
+
+@pytest.mark.parametrize("index", range(len(AAC_RATES)))
+def test_the_rates_of_aac_are_in_the_order_in_which_an_encoder_numbers_them(index: int) -> None:
+    encoder = cast(AudioCodecContext, av.CodecContext.create("aac", "w"))
+    encoder.sample_rate, encoder.layout, encoder.format = AAC_RATES[index], "mono", "fltp"
+    encoder.open()
+    assert encoder.extradata is not None
+    # 5 bits of object type, then 4 bits of the index (ISO/IEC 14496-3, 1.6.2.1).
+    assert int.from_bytes(encoder.extradata[:2], "big") >> 7 & 0xF == index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from rtstream.rules.recorder_limits import (
@@ -13,6 +15,7 @@ from rtstream.rules.recorder_limits import (
     FolderState,
     folder_state,
     reason_to_end,
+    restart_at,
 )
 
 KNOWN = FileIdentity(device=5, inode=100)
@@ -54,3 +57,7 @@ def test_an_unmounted_disk_is_no_removed_folder(
     found: FileIdentity | None, parent_device: int | None, state: FolderState
 ) -> None:
     assert folder_state(KNOWN, found, parent_device) is state
+
+
+def test_a_crashed_engine_is_started_again_five_times_at_doubling_distances() -> None:
+    assert [restart_at(attempt) for attempt in range(7)] == [20.0, 60.0, 140.0, 300.0, 620.0, math.inf, math.inf]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rtstream.rules.text_safety import clean, clean_data, neutralise_data, neutralise_markdown
+from rtstream.rules.text_safety import clean, clean_data, for_terminal, neutralise_data, neutralise_markdown
 
 
 @pytest.mark.parametrize(
@@ -189,3 +189,19 @@ def test_only_links_of_our_own_stay_links() -> None:
     assert found["other"] == "http:∕∕h.example"
     assert found["![x］(y)"] == [{"player_url": "http:∕∕127.0.0.1/![x］(http:∕∕h.example)"}]
     assert found["untrusted_data"]["player_url"] == "http:∕∕127.0.0.1:8740/watch?v=abc_-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, ü and 漢字", "plain, ü and 漢字"),
+        ("a\tb", "a\tb"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x1b[2J\n", "\\x1b[2J\\n"),
+        ("a\u202eb", "a\\u202eb"),
+        ("", ""),
+    ],
+)
+def test_a_terminal_gets_one_line_without_anything_that_it_obeys(text: str, shown: str) -> None:
+    assert for_terminal(text) == shown
