@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from html import escape
 from typing import Annotated
@@ -70,7 +71,7 @@ def page(description: JsonObject) -> str:
             sections.setdefault(operation["tags"][0], []).append(_operation(method, path, operation))
     links = [*sections, "errors", "schemas"]
     return _PAGE.format(
-        about=escape(description["info"]["description"]),
+        about=_prose(description["info"]["description"]),
         version=escape(description["info"]["version"]),
         contents=" ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in links),
         sections="".join(
@@ -83,10 +84,10 @@ def page(description: JsonObject) -> str:
 
 
 def _operation(method: str, path: str, operation: JsonObject) -> str:
-    title = f"<b>{method.upper()}</b> <code>{escape(path)}</code> {escape(operation['summary'])}"
+    title = f"<b>{method.upper()}</b> <code>{escape(path)}</code> {_prose(operation['summary'])}"
     parts = [f"<details><summary>{title}</summary>"]
     if "description" in operation:
-        parts.append(f"<p>{escape(operation['description'])}</p>")
+        parts.append(f"<p>{_prose(operation['description'])}</p>")
     rows = [
         (parameter["name"], parameter["in"], _type(parameter["schema"]), parameter.get("description", ""))
         for parameter in operation.get("parameters", ())
@@ -116,14 +117,14 @@ def _schema(name: str, schema: JsonObject) -> str:
         (field, "required" if field in required else "", _type(one), one.get("description", ""))
         for field, one in schema.get("properties", {}).items()
     ]
-    text = f"<p>{escape(schema.get('description', ''))}</p>" if schema.get("description") else ""
+    text = f"<p>{_prose(schema.get('description', ''))}</p>" if schema.get("description") else ""
     table = _table(("Field", "", "Type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
     return f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>{text}{table}</details>'
 
 
 def _errors() -> str:
     rows = [
-        (code, str(error.status), escape((error.__doc__ or "").partition("\n\n")[0]), "")
+        (code, str(error.status), _prose((error.__doc__ or "").partition("\n\n")[0]), "")
         for code, error in error_codes().items()
     ]
     return _table(("Code", "Status", "Meaning", ""), rows)
@@ -146,10 +147,15 @@ def _type(schema: JsonObject) -> str:
     return escape(str(schema.get("type", "any value")))
 
 
+def _prose(text: str) -> str:
+    """Return text as HTML, with code where it has double backticks."""
+    return re.sub(r"``(.+?)``", r"<code>\1</code>", escape(text))
+
+
 def _table(head: tuple[str, ...], rows: list[tuple[str, str, str, str]]) -> str:
     """Return a table whose third column is HTML and whose other columns are text."""
     body = "".join(
-        f"<tr><td><code>{escape(first)}</code></td><td>{escape(second)}</td><td>{third}</td><td>{escape(fourth)}</td></tr>"
+        f"<tr><td><code>{escape(first)}</code></td><td>{escape(second)}</td><td>{third}</td><td>{_prose(fourth)}</td></tr>"
         for first, second, third, fourth in rows
     )
     return f"<table><thead><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr></thead><tbody>{body}</tbody></table>"
