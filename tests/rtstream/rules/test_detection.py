@@ -122,3 +122,14 @@ def test_the_description_is_searched_where_no_text_on_screen_was_looked_for(
 ) -> None:
     changes = ScreenChanges.from_json({} if read is None else {"text_read": read})
     assert scene_facts("A sign says EXIT.", lines, changes, kind).texts == texts
+
+
+@pytest.mark.parametrize("condition", [Phrase("exit"), Expression("ex.t")])
+def test_what_is_found_on_screen_is_more_certain_than_what_is_not_and_neither_is_above_1(
+    condition: Phrase | Expression,
+) -> None:
+    found, missing = condition.observe(Facts(["EXIT exit"])), condition.observe(Facts(["door"]))
+    assert found is not None
+    assert missing is not None
+    assert (found.present, missing.present) == (True, False)
+    assert 0.5 < missing.confidence < found.confidence <= 1.0
