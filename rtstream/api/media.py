@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 from urllib.parse import quote
 
 import anyio.to_thread
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -43,6 +44,12 @@ PAGE_HEADERS = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
 }
+
+
+class OfLink(BaseModel):
+    """Query of the pages of a link."""
+
+    v: str = Field(description="The id of the link.")
 
 
 async def manifest(request: Request) -> Annotated[Response, MediaTypes((PLAYLIST,))]:
@@ -165,7 +172,7 @@ def file_response(request: Request, file: StoredFile, headers: Mapping[str, str]
     return StreamingResponse(file.open_range(begin, end - begin), status, common, media_type)
 
 
-async def player(_request: Request) -> Html:
+async def player(_request: Request, query: OfLink) -> Html:
     """Serve the page that plays a link, both as a full and as an embedded page."""
     page = STATIC / "player.html"
     if not page.is_file():
@@ -173,7 +180,7 @@ async def player(_request: Request) -> Html:
     return FileResponse(page, media_type="text/html", headers=PAGE_HEADERS)
 
 
-async def playback_data(request: Request) -> Annotated[Response, JsonBody(JsonObject)]:
+async def playback_data(request: Request, query: OfLink) -> Annotated[Response, JsonBody(JsonObject)]:
     """Get the data of the player page about its link."""
-    data = await engine_of(request).media.page(request.query_params.get("v", ""))
+    data = await engine_of(request).media.page(query.v)
     return await anyio.to_thread.run_sync(envelope, data)  # a day is 10 MB
