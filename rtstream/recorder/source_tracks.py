@@ -137,19 +137,29 @@ class TrackWatch:
             raise TracksChanged("the source sends another init segment or other tracks")
 
     def _look(self, now: float) -> None:
+        missing = [kind for kind in self._wanted if not self._sends(kind, now)]
+        new = self._returned() if missing and self._in_ts else set[str]()
         if self.buffer is not None:
             self.buffer.fed(self._held(now))
-        missing = [kind for kind in self._wanted if not self._sends(kind, now)]
         if now > self._proven_at:
             for kind in {*self._next_try}.difference(missing):
                 del self._next_try[kind]
         if not missing:
             return
         known = len(self._source.container.streams)
-        new = {kind for index, kind in track_kinds(self._source.container).items() if index >= known}
+        new |= {kind for index, kind in track_kinds(self._source.container).items() if index >= known}
         for kind in missing:
             if kind in new:
                 self._try(kind, now)
+
+    def _returned(self) -> set[str]:
+        """Return the kinds of tracks that moved to a PID that the demuxer knows and does not read, by its tables."""
+        listed = {pid for pid, _ in described_tracks(self.buffer.recent)} if self.buffer is not None else set[int]()
+        gone = {kind for index, kind in self._kinds.items() if self._pids[index] not in listed}
+        read = {*self._pids.values(), *(stream.id for stream in self._source.unknown)}
+        found = {stream.id: stream.type for stream in self._source.container.streams if stream.id in listed - read}
+        had = {*self._kinds.values()}
+        return {kind for pid, kind in found.items() if kind in gone or (kind not in had and pid not in self._listed)}
 
     def _moved(self, data: bytes) -> bool | None:
         """Return whether the newest tables of a transport stream list a new track, or lack one that has just sent."""

@@ -45,6 +45,11 @@ class StreamBuffer:
         """Bytes that will be read again."""
         return self._end - self._at
 
+    @property
+    def recent(self) -> bytes:
+        """The bytes since ``fed`` was last called."""
+        return self.kept(max(self._begin, self._fed_end), MOST_BYTES)
+
     def peek(self, least: int) -> bytes:
         """Return the first bytes, at least this many if there are, without consuming them."""
         data = b""

@@ -132,18 +132,30 @@ def _send(client: Receiver, parts: tuple[tuple[bytes, float], ...], ended: threa
 
 @contextmanager
 def sent(*parts: tuple[bytes, float]) -> Iterator[str]:
-    """Send these bytes in datagrams, each part spread over its seconds, to a port. Yields the URL."""
+    """Send these bytes in datagrams, each part spread over its seconds, as soon as a port is open. Yields the URL."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ended = threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.connect(("127.0.0.1", port))
-        thread = threading.Thread(target=_send, args=(_Datagrams(sender), parts, ended), daemon=True)
+
+        def run() -> None:
+            while not listens(port) and not ended.wait(0.02):
+                pass
+            _send(_Datagrams(sender), parts, ended)
+
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
         yield f"udp://127.0.0.1:{port}"
         ended.set()
         thread.join(5)
+
+
+def listens(port: int) -> bool:
+    """Return whether a socket receives datagrams at a port, where that is known, else True."""
+    sockets = Path("/proc/net/udp")
+    return not sockets.exists() or f":{port:04X} 00000000:0000" in sockets.read_text()
 
 
 class _Datagrams:
@@ -176,8 +188,13 @@ class _SrtServer:
         try:
             self.process.stdin.write(data)
         except BrokenPipeError:
-            self.process.wait()
+            self.close()
             self.process = self._start()
+
+    def close(self) -> None:
+        self.process.kill()
+        with suppress(BrokenPipeError):
+            self.process.communicate()
 
 
 @contextmanager
@@ -193,8 +210,7 @@ def sent_over_srt(*parts: tuple[bytes, float]) -> Iterator[str]:
     ended.set()
     server.process.kill()
     thread.join(5)
-    server.process.kill()
-    server.process.wait()
+    server.close()
 
 
 @contextmanager

@@ -135,8 +135,9 @@ def test_tracks_that_move_to_other_pids_are_recorded_without_a_pause(
     assert bool(reconnects(client)) is connects_again
     with_audio = {each.recording_id for each in client.of(RecordingStarted) if each.codecs.endswith(",mp4a.40.2")}
     silent = sum(each.duration for each in client.of(SegmentClosed) if each.recording_id not in with_audio)
-    assert silent < 2 * 2.5
-    assert not [health for health in client.of(RecorderHealth) if health.state == "connected" and health.code]
+    assert silent < 2 * (2.5 if serve is not sent_over_srt else 3.5)
+    problems = {health.code for health in client.of(RecorderHealth) if health.state == "connected" and health.code}
+    assert problems <= ({"track_silent"} if move == "audio" else set())  # until the new track is noticed
 
 
 def late(path: Path, kind: int, from_ms: int) -> bytes:
