@@ -16,11 +16,12 @@ import pytest
 from videodb import InvalidRequestError
 from videodb.websocket_client import WebSocketConnection
 
+from tests.integration.sdk_service import START_S
 from tests.integration.sdk_world import INDEX, World, jpeg_size, offered
 
 
 def plays(url: str) -> bool:
-    return httpx.get(url).text.startswith("#EXTM3U")
+    return httpx.get(url, timeout=START_S).text.startswith("#EXTM3U")
 
 
 # Video

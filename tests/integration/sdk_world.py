@@ -30,7 +30,7 @@ from rtstream.store import tables
 from rtstream.store import video_transcripts as transcript_rows
 from rtstream.store import videos as video_rows
 from rtstream.testsource import LiveSource
-from tests.integration.sdk_service import KEY, listening
+from tests.integration.sdk_service import KEY, START_S, listening
 from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream
 
 INDEX = "scene-idx-000000000001"
@@ -77,7 +77,7 @@ def offered(name: str) -> Callable[[Case], Case]:
 
 def jpeg_size(url: str) -> tuple[int, int]:
     """The size of a picture in pixels, fetched without a key."""
-    with Image.open(io.BytesIO(httpx.get(url).content)) as picture:
+    with Image.open(io.BytesIO(httpx.get(url, timeout=START_S).content)) as picture:
         return picture.size
 
 
