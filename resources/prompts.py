@@ -51,15 +51,11 @@ def watch_stream(
 ) -> str:
     """Watch a stream for an event and report it."""
     target = _said(what) or (f"the event {_id(event_id)}" if event_id else "anything out of the ordinary")
-    event = (
-        f"Use the event {_id(event_id)}."
-        if event_id
-        else "Define it with create_event. If its matching is needs_model, tell me how to make it work."
-    )
+    event = f"event_id='{_id(event_id)}'" if event_id else "an event_prompt that states the condition"
     return _text(
         f"Watch the stream {_id(stream_id)} and tell me about: {target}.",
-        "1. list_scene_indexes: use one that fits, else index_visuals.",
-        f"2. {event} Then create_alert on the index, and keep its cursor.",
+        f"1. create_alert with streams=['{_id(stream_id)}'] and {event}, and keep its cursor. It starts what it needs.",
+        "2. If it is refused, tell me the reason and the way out that it names. Report its limits.",
         f"3. wait_for_events with streams=['{_id(stream_id)}'], channels=['alerts', 'health'], since=<that cursor> "
         f"and timeout_s=50. {FOLLOW}",
         "4. For each alert, describe the event, its time and its confidence in one sentence, and include the "
@@ -76,7 +72,7 @@ def meeting_notes(
     written = f" in {_said(language, 50)}" if language else ""
     return _text(
         f"Take notes{written} of the speech on the stream {_id(stream_id)}.",
-        "1. start_transcript, and keep its cursor. If it is refused, explain why and stop.",
+        "1. transcribe, and keep its cursor. If it is refused, explain why and stop.",
         f"2. wait_for_events with streams=['{_id(stream_id)}'], channels=['transcript', 'health'], since=<that "
         f"cursor>, timeout_s=50 and max_events=100. {FOLLOW}",
         "3. Take notes continuously: topics with their times, decisions, tasks with owner and date, open questions. "
@@ -88,7 +84,7 @@ def meeting_notes(
 
 def what_did_i_miss(stream_id: StreamId, since: When = "the last hour", index_id: IndexId = "") -> str:
     """Summarise a time range of a stream."""
-    index = f"the index {_id(index_id)}" if index_id else "each index of list_scene_indexes"
+    index = f"the index {_id(index_id)}" if index_id else "each index that get_stream lists"
     return _text(
         f"What happened on the stream {_id(stream_id)} since: {_said(since, 100)}?",
         "1. Call get_stream for the current time and the recorded ranges. Determine the range, and mention any part "

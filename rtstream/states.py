@@ -144,11 +144,15 @@ class AlertStatus(ApiState):
 
 
 class Matching(ApiState):
-    """The way in which an event is decided: by a rule, by a language model, or not at all until a model is set."""
+    """The way in which an event is decided.
+
+    It is decided by a rule, by a language model, not at all until a model is set, or never on the index of its alert.
+    """
 
     RULE = "rule"
     MODEL = "model"
     NEEDS_MODEL = "needs_model"
+    CANNOT_DECIDE = "cannot_decide"
 
 
 class Outcome(ApiState):

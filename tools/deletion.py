@@ -14,7 +14,7 @@ from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import Alert, IndexProgress, Stream
 from tools._framework.confirmation import listed
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.targets import MAX_LISTED, stream_of
+from tools._framework.targets import MAX_LISTED, MAX_NAMED, stream_of
 
 Found = TypeVar("Found")
 
@@ -101,18 +101,21 @@ async def _index(client: RTStreamClient, item_id: str, stream_id: str | None) ->
 
 
 async def _alert(client: RTStreamClient, item_id: str, stream_id: str | None) -> Deletion:
-    found = [
-        (stream, index, alert)
-        async for stream, index, alert in _alerts(client, await _streams(client, stream_id))
-        if item_id in (alert.alert_id, alert.label)
-    ]
-    stream, index, alert = _only(found, lambda one: one[2].alert_id, item_id, "alert", "list_alerts for all alerts")
+    alerts, _ = await client.alerts.list_alert_groups([stream_id] if stream_id else None, limit=MAX_LISTED)
+    named = [one for one in alerts if item_id in (one.alert_id, one.label)]
+    # An alert on several streams has one per stream, each with an id of its own.
+    parts = any(part.alert_id == item_id for one in alerts for part in one.alerts)
+    known = parts or _only(named, lambda one: one.alert_id, item_id, "alert", "list_alerts for all alerts")
+    alert = await client.alerts.get_alert_group(item_id if known is True else known.alert_id)
+    streams = [(await client.get_stream(part.rtstream_id)).name for part in alert.alerts[:MAX_NAMED]]
+    more = f" and {len(alert.alerts) - MAX_NAMED} more streams" if len(alert.alerts) > MAX_NAMED else ""
+    where = (listed("stream", streams).removeprefix(", ") or "no stream") + more
+    later = " and on all later ones" if alert.all_streams else ""
     asked = (
-        f"Delete the alert {quoted(alert.label)} ({alert.alert_id}) on the stream {quoted(stream.name)}, with its logs "
-        "and unsent webhooks?"
+        f"Delete the alert {quoted(alert.label)} ({alert.alert_id}) on {where}{later}, with its logs and unsent "
+        "webhooks?"
     )
-    ids = (stream.id, index.rtstream_index_id, alert.alert_id)
-    return Deletion(alert.alert_id, asked, lambda: client.alerts.delete_alert(*ids))
+    return Deletion(alert.alert_id, asked, lambda: client.alerts.delete_alert_group(alert.alert_id))
 
 
 async def _event(client: RTStreamClient, item_id: str) -> Deletion:

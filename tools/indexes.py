@@ -1,24 +1,39 @@
-"""Tools for scene indexes: describe a stream continuously, and read the descriptions."""
+"""Tools for indexes: describe the video or the speech of a stream continuously, and read the descriptions."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from rtstream.client.idempotency import idempotency_key
+from rtstream.client.markdown import quoted
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
+from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.rules.text_safety import clean, clean_data
+from rtstream.states import ExtractionType
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import IndexId, StreamId, name, note
+from tools._framework.parameters import OBJECTS, name, note
+from tools._framework.targets import StreamId, stream_of
+from tools._framework.times import Time, joined, window
 
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens, far below the limits of hosts."""
 LEAST_CHARS = 300
 """Minimum length of a scene's text, in characters, however many scenes share a result."""
+MAX_NAMED = 10
+
+IndexId = Annotated[str | None, Field(description="Id or name. Omit it if the stream has one index.")]
+Prompt = Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")]
+ModelName = Annotated[
+    str | None, Field(description="mini, basic, pro, ultra, provider:model or local; omit for the default.")
+]
+_ID = re.compile(r"scene-idx-[0-9a-f]{12}")
 
 
 class BatchConfig(BaseModel):
@@ -29,60 +44,58 @@ class BatchConfig(BaseModel):
     frame_count: int = Field(default=2, ge=1, le=60, description="Frames per window.")
 
 
-class IndexStatusResult(BaseModel):
-    """State of an index."""
+class BatchOption(BaseModel):
+    """Amount of speech per description."""
+
+    type: Literal["word", "sentence", "time"] = "time"
+    value: Annotated[float, Field(gt=0, description="Words, sentences or seconds.")] = 30
+
+
+class IndexState(BaseModel):
+    """State and progress of an index."""
 
     index_id: str
+    medium: str = Field(description="visual or audio")
     name: str | None = None
+    prompt: str | None = None
+    model: str | None = None
     status: str = Field(description="running, paused, stopped or error")
     note: str | None = None
-
-
-class IndexState(IndexStatusResult):
-    """Progress of an index."""
-
     done: int = Field(description="Windows described so far.")
     skipped: int = Field(description="Windows that are never described.")
+    waiting: int = Field(description="Windows to be described later, from the recording.")
     failed: int
     capped: int | None = Field(default=None, description="Windows skipped because of the cap on model calls.")
 
 
-class IndexInfo(IndexState):
-    """A scene index."""
-
-    stream_id: str
-    model: str | None = Field(default=None, description="Model in use; local reads text and detects changes on screen.")
-    prompt: str | None = None
-    window_s: float | None = None
-    frames: int | None = None
-
-
-class IndexDetails(IndexInfo):
-    """A scene index with the calls of its model."""
-
-    waiting: int = Field(description="Windows to be described later, from the recording.")
-    unchanged: int = Field(description="Windows without a change, for which the model was not called.")
-    calls: int = Field(description="Calls to the model.")
-    tokens_in: int
-    tokens_out: int
-
-
-class IndexResult(IndexStatusResult):
+class IndexResult(BaseModel):
     """A new index."""
 
-    model: str | None = None
+    index_id: str
+    stream_id: str
+    name: str | None = None
+    status: str
+    model: str | None = Field(default=None, description="local: built in, does not follow the prompt.")
+    note: str | None = None
+    repeated: bool | None = Field(
+        default=None, description="It was created by an earlier call with the same arguments."
+    )
     cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
     next: str
 
 
-class IndexList(BaseModel):
-    """All scene indexes of a stream."""
+class UpdatedIndex(BaseModel):
+    """An index after a change."""
 
-    indexes: list[IndexInfo]
+    index_id: str
+    medium: str
+    status: str
+    prompt: str | None = None
+    note: str | None = None
 
 
 class SceneInfo(BaseModel):
-    """One described window. Times are Unix seconds."""
+    """One described window or batch of speech. Times are Unix seconds."""
 
     start: float
     end: float
@@ -101,107 +114,190 @@ class SceneInfo(BaseModel):
 class SceneList(BaseModel):
     """Scenes, newest first."""
 
-    scenes: list[SceneInfo]
+    medium: str = Field(description="visual or audio")
+    scenes: Annotated[list[SceneInfo], OBJECTS]
     has_more: bool = Field(description="Older ones are on the next page.")
     cursor: int = Field(description="Pass as since to wait_for_events to get later scenes.")
+    note: str | None = None
 
 
 @tool("Describe a stream continuously", read_only=False, default=True)
 async def index_visuals(
     ctx: ToolContext,
-    stream_id: StreamId,
-    prompt: Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")],
+    stream_id: StreamId = None,
+    prompt: Prompt = "",
     batch_config: Annotated[BatchConfig, Field(description="Windows. Shorter ones cost more.")] = BatchConfig(),  # noqa: B008 - never changed
-    model_name: Annotated[
-        str | None, Field(description="mini, basic, pro, ultra, provider:model or local; omit for the default.")
-    ] = None,
+    model_name: ModelName = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
     json_schema: Annotated[
         JsonObject | None, Field(description="JSON schema that every description must match.")
     ] = None,
     skip_unchanged: Annotated[bool, Field(description="Repeat the last scene while nothing changes.")] = False,
 ) -> IndexResult:
-    """Describe the video of a stream continuously, one scene per window, until stopped.
+    """Describe the video of a stream continuously, one scene per window, until update_index stops it.
 
-    Use this before create_alert, or to follow a stream. Reuse an index of list_scene_indexes if one fits. Call
-    create_event, get_scenes or wait_for_events next.
+    Use this to follow the picture. Reuse an index that get_stream lists if one fits. create_alert starts one itself.
+    Call get_scenes or wait_for_events next.
     """
     options = {"json_schema": json_schema, "skip_unchanged": skip_unchanged or None}
-    request = CreateIndex.model_validate(
+    return await _create(
+        ctx,
+        stream_id,
+        "scenes",
         {
-            "prompt": prompt,
+            "prompt": prompt or None,
             "extraction_config": {"time": batch_config.value, "frame_count": batch_config.frame_count},
             "model_name": model_name,
             "model_config": {key: value for key, value in options.items() if value is not None},
             "name": name,
-            "ws_connection_id": await live(ctx).feed.connection_id(),
-        }
+        },
     )
-    cursor = await live(ctx).feed.cursor()
-    index = await live(ctx).client.indexes.create(stream_id, request)
-    hint = "Follow it with wait_for_events(channels=['scenes'], since=cursor), or call create_alert."
-    return IndexResult.model_validate(_fields(index) | {"cursor": cursor, "next": hint})
 
 
-@tool("List scene indexes", read_only=True, default=True)
-async def list_scene_indexes(ctx: ToolContext, stream_id: StreamId) -> IndexList:
-    """List the scene indexes of a stream with their prompts and progress.
+@tool("Describe speech continuously", read_only=False, open_world=True, default=True)
+async def index_audio(
+    ctx: ToolContext,
+    stream_id: StreamId = None,
+    prompt: Annotated[str, Field(max_length=4000, description="Instruction for each summary.")] = "",
+    batch_config: Annotated[BatchOption, Field(description="Speech per summary.")] = BatchOption(),  # noqa: B008 - never changed
+    model_name: ModelName = None,
+    name: Annotated[str | None, Field(description="Short name.")] = None,
+) -> IndexResult:
+    """Summarise the speech of a stream continuously, one scene per batch, until update_index stops it.
 
-    Use this to find or reuse an index. Call get_scenes next.
+    Use this to follow the conversation. It starts the transcript that it needs. Call get_scenes next, or
+    wait_for_events with channels=['audio'].
     """
-    found = await live(ctx).client.indexes.list(stream_id)
-    return IndexList(indexes=[IndexInfo.model_validate(_fields(index)) for index in found])
+    return await _create(
+        ctx,
+        stream_id,
+        "audio",
+        {
+            "extraction_type": "transcript",
+            "extraction_config": {"segmenter": batch_config.type, "segmentation_value": batch_config.value},
+            "prompt": prompt or None,
+            "model_name": model_name,
+            "name": name,
+        },
+    )
 
 
-@tool("Get a scene index", read_only=True)
-async def get_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexDetails:
-    """Get the progress of a scene index: described, skipped and failed windows, and the calls and tokens of its model.
+async def _create(ctx: ToolContext, stream_id: str | None, channel: str, fields: JsonObject) -> IndexResult:
+    stream = await stream_of(ctx, stream_id)
+    feed = live(ctx).feed
+    key = idempotency_key(f"index {stream}", fields)
+    request = CreateIndex.model_validate({**fields, "ws_connection_id": await feed.connection_id()})
+    cursor = await feed.cursor()
+    index = await live(ctx).client.indexes.create(stream, request, key=key)
+    return IndexResult(
+        index_id=index.rtstream_index_id,
+        stream_id=stream,
+        name=name(index.name or "") or None,
+        status=index.state or index.status,
+        model=name(index.model) or None,
+        note=_note(index),
+        repeated=index.repeated or None,
+        cursor=cursor,
+        next=f"wait_for_events(channels=['{channel}'], since={cursor}) follows it.",
+    )
 
-    Use this when an index falls behind or costs too much. Call stop_scene_index next to end it.
+
+@tool("Update an index", read_only=False, idempotent=True, default=True)
+async def update_index(
+    ctx: ToolContext,
+    stream_id: StreamId = None,
+    index_id: IndexId = None,
+    running: Annotated[bool | None, Field(description="false stops it, true starts it again.")] = None,
+    prompt: Annotated[str | None, Field(max_length=4000, description="New prompt, from the next window on.")] = None,
+) -> UpdatedIndex:
+    """Start, stop or re-prompt an index of video or speech. Its scenes are kept.
+
+    Use this when descriptions are no longer needed or should be about something else. While it is stopped, its alerts
+    pause and its model costs nothing. Call get_scenes or wait_for_events next.
     """
-    return IndexDetails.model_validate(_fields(await live(ctx).client.indexes.get(stream_id, index_id)))
-
-
-@tool("Start a scene index", read_only=False, idempotent=True)
-async def start_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
-    """Start a stopped scene index.
-
-    Use this when the user wants descriptions again. It has no effect on a running index. Call wait_for_events next.
-    """
-    return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.start(stream_id, index_id)))
-
-
-@tool("Stop a scene index", read_only=False, idempotent=True)
-async def stop_scene_index(ctx: ToolContext, stream_id: StreamId, index_id: IndexId) -> IndexStatusResult:
-    """Stop a scene index. Its scenes are kept.
-
-    Use this when the user no longer needs new descriptions. Its alerts pause, and its model costs nothing more.
-    Call start_scene_index to resume.
-    """
-    return IndexStatusResult.model_validate(_state(await live(ctx).client.indexes.stop(stream_id, index_id)))
+    if running is None and prompt is None:
+        raise InvalidRequest("Nothing was changed. Pass running, prompt, or both.")
+    stream = await stream_of(ctx, stream_id)
+    calls, found = live(ctx).client.indexes, await index_of(ctx, stream, index_id)
+    index = await calls.get(stream, found)
+    if prompt is not None:
+        index = await calls.update(stream, found, prompt=prompt)
+    if running is not None:
+        index = await (calls.start if running else calls.stop)(stream, found)
+    return UpdatedIndex(
+        index_id=found,
+        medium=medium(index),
+        status=index.state or index.status,
+        prompt=clean(index.prompt or "", 500) or None,
+        note=_note(index),
+    )
 
 
 @tool("Read scenes", read_only=True, default=True)
 async def get_scenes(
     ctx: ToolContext,
-    stream_id: StreamId,
-    index_id: IndexId,
-    start: Annotated[float | None, Field(description="Unix seconds; pass start and end, or neither.")] = None,
-    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
+    stream_id: StreamId = None,
+    index_id: IndexId = None,
+    start: Time = None,
+    end: Time = None,
     page: Annotated[int, Field(ge=1)] = 1,
     page_size: Annotated[int, Field(ge=1, le=100, description="With fewer scenes, texts are longer.")] = 20,
 ) -> SceneList:
-    """Read the scenes of an index, newest first.
+    """Read the scenes of an index of video or speech, newest first.
 
     Use this for past scenes. Call wait_for_events for new ones.
     """
+    stream = await stream_of(ctx, stream_id)
+    found = await index_of(ctx, stream, index_id)
+    index = await live(ctx).client.indexes.get(stream, found)
+    wanted = await window(ctx, start, end, stream=stream)
     cursor = await live(
         ctx
     ).feed.cursor()  # taken before the read, so that scenes in between are seen twice rather than missed
-    found = await live(ctx).client.indexes.list_scenes(
-        stream_id, index_id, start=start, end=end, page=page, page_size=page_size
+    listed = await live(ctx).client.indexes.list_scenes(
+        stream, found, start=wanted.start, end=wanted.end, page=page, page_size=page_size
     )
-    return SceneList(scenes=_scenes(found.scenes), has_more=found.next_page, cursor=cursor)
+    return SceneList(
+        medium=medium(index),
+        scenes=_scenes(listed.scenes),
+        has_more=listed.next_page,
+        cursor=cursor,
+        note=joined(wanted.note, None if listed.scenes else _note(index)),
+    )
+
+
+async def index_of(ctx: ToolContext, stream_id: str, index_id: str | None) -> str:
+    """Return the id of an index of a stream.
+
+    Args:
+        ctx: Context of the call.
+        stream_id: Id of the stream.
+        index_id: Id or unique name of the index, or None for the only index.
+
+    Raises:
+        NotFound: There is no such index, or no index at all.
+        InvalidRequest: Several indexes have the name, or there are several indexes and none is named.
+    """
+    wanted = (index_id or "").strip()
+    if _ID.fullmatch(wanted):
+        return wanted
+    indexes = await live(ctx).client.indexes.list(stream_id)
+    alike = [one for one in indexes if not wanted or wanted in (one.rtstream_index_id, name(one.name or ""))]
+    ids = ", ".join(one.rtstream_index_id for one in (alike or indexes)[:MAX_NAMED])
+    if len(alike) == 1:
+        return alike[0].rtstream_index_id
+    if not indexes:
+        raise NotFound("This stream has no index. Call index_visuals or index_audio first.")
+    if not alike:
+        raise NotFound(f"This stream has no index {quoted(wanted)}. Pass one of {ids}. get_stream shows their names.")
+    raise InvalidRequest(
+        f"Several indexes of this stream fit. Pass index_id, one of {ids}. get_stream shows their names."
+    )
+
+
+def medium(index: IndexProgress) -> str:
+    """``audio`` for an index of speech, else ``visual``."""
+    return "audio" if index.extraction_type is ExtractionType.TRANSCRIPT else "visual"
 
 
 def _scenes(found: Sequence[Scene]) -> list[SceneInfo]:
@@ -230,38 +326,21 @@ def _scene(scene: Scene, most: int) -> SceneInfo:
 
 
 def index_state(index: IndexProgress) -> IndexState:
-    """Progress of an index, as tools return it."""
-    return IndexState.model_validate(_state(index))
-
-
-def _state(index: IndexProgress) -> JsonObject:
-    return {
-        "index_id": index.rtstream_index_id,
-        "name": name(index.name or "") or None,
-        "status": index.state or index.status,
-        "done": index.windows_done,
-        "skipped": index.windows_skipped,
-        "failed": index.windows_failed,
-        "capped": index.windows_capped or None,
-        "note": note(index.status_reason),
-    }
-
-
-def _fields(index: SceneIndex) -> JsonObject:
-    config = index.extraction_config
-    return _state(index) | {
-        "stream_id": index.rtstream_id,
-        "model": name(index.model) or None,
-        "prompt": clean(index.prompt or "", 500) or None,
-        "window_s": config.get("time"),
-        "frames": config.get("frame_count"),
-        "waiting": index.windows_waiting,
-        "unchanged": index.windows_unchanged,
-        "calls": index.model_calls,
-        "tokens_in": index.tokens_in,
-        "tokens_out": index.tokens_out,
-        "note": _note(index),
-    }
+    """State and progress of an index, as tools return it."""
+    return IndexState(
+        index_id=index.rtstream_index_id,
+        medium=medium(index),
+        name=name(index.name or "") or None,
+        prompt=clean(index.prompt or "", 500) or None,
+        model=name(index.model) or None,
+        status=index.state or index.status,
+        done=index.windows_done,
+        skipped=index.windows_skipped,
+        waiting=index.windows_waiting,
+        failed=index.windows_failed,
+        capped=index.windows_capped or None,
+        note=note(index.status_reason),
+    )
 
 
 def _note(index: SceneIndex) -> str | None:

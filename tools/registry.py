@@ -16,6 +16,7 @@ from tools import (
     video_transcripts,
     videos,
     wait,
+    webhooks,
 )
 from tools._framework.definition import Definition, build, defined_in
 from tools._framework.groups import ALL, DEFAULT, chosen
@@ -30,6 +31,7 @@ FAMILIES = (
     search,
     events,
     alerts,
+    webhooks,
     wait,
     deletion,
 )

@@ -1,4 +1,4 @@
-"""The tool that searches scenes, transcripts and alerts."""
+"""The tool that searches everything that was seen, said or alerted, on streams and in exported videos."""
 
 from __future__ import annotations
 
@@ -6,84 +6,221 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from rtstream.client import RTStreamClient
+from rtstream.client.markdown import quoted
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
-from rtstream.models import SearchHit, SearchStreams
+from rtstream.errors import InvalidRequest, NotFound, RTStreamError
+from rtstream.models import SearchHit, SearchResults, SearchStreams, VideoHits, VideoShot
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import name, note
+from tools._framework.parameters import OBJECTS, name, note
+from tools._framework.targets import ALL, CollectionId, collection_of, streams_of
+from tools._framework.times import Time, joined, window
+
+SearchChannel = Literal["scenes", "transcript", "audio", "alerts"]
+KIND = {"scenes": "visual", "transcript": "transcript", "audio": "audio", "alerts": "alert"}
+CHANNEL: dict[str, str] = {kind: channel for channel, kind in KIND.items()}
+DEFAULT = "default"
+MAX_LINKED = 10
+"""Hits with a link of their own, because each costs a call."""
+MAX_VIDEOS = 20
 
 
 class Hit(BaseModel):
-    """A moment, Unix seconds."""
+    """A moment of a stream, Unix seconds, or of a video, seconds from its start."""
 
-    stream_id: str
-    stream_name: str
+    stream_id: str | None = None
+    video_id: str | None = None
+    name: str
     index_id: str | None = None
-    kind: str
+    channel: str = Field(description="scenes, transcript, audio, alerts or videos")
+    medium: str | None = Field(default=None, description="visual or audio")
     start: float
     end: float
     score: float
+    player_url: str | None = Field(
+        default=None, description="Plays it, with the sentences around it. Show it to the user."
+    )
     untrusted_text: str = Field(description=UNTRUSTED)
 
 
 class Hits(BaseModel):
     """Hits, best first."""
 
-    by: str
-    hits: list[Hit]
+    by: str | None = None
+    hits: Annotated[list[Hit], OBJECTS]
+    player_url: str | None = Field(default=None, description="Plays all hits in videos, one after the other.")
     note: str | None = None
     next: str
 
 
-@tool("Search all streams", read_only=True, default=True)
+@tool("Search streams and videos", read_only=True, default=True)
 async def search(
     ctx: ToolContext,
     query: Annotated[str, Field(description='Plain words; "an exact phrase"; pref*.')],
-    streams: Annotated[list[str] | None, Field(description="Only these stream_ids.")] = None,
+    streams: Annotated[list[str] | None, Field(description="Only these, by id or unique name.")] = None,
+    videos: Annotated[list[str] | None, Field(description="Only these exported videos, or ['all'].")] = None,
     indexes: Annotated[list[str] | None, Field(description="Only these index_ids.")] = None,
-    start: Annotated[float | None, Field(description="Unix seconds.")] = None,
-    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
-    kinds: Annotated[
-        list[Literal["visual", "audio", "transcript", "alert"]] | None, Field(description="Only these.")
-    ] = None,
+    start: Time = None,
+    end: Time = None,
+    channels: Annotated[list[SearchChannel] | None, Field(description="Only these.")] = None,
     limit: Annotated[int, Field(ge=1, le=100)] = 10,
-    score_threshold: Annotated[float | None, Field(description="0 to 1.")] = None,
+    min_score: Annotated[float | None, Field(ge=0, le=1)] = None,
+    collection: CollectionId = None,
 ) -> Hits:
-    """Search everything that was seen, spoken or alerted, on all streams.
+    """Search everything that was seen, said or alerted on streams, and the speech of exported videos.
 
-    Use this when the user asks when something happened. It covers indexes, transcripts and alerts only. Call
-    generate_stream or look next with a hit's stream_id and times.
+    Use this when the user asks when something happened. It covers indexes, transcripts and alerts only, of the default
+    collection unless streams, videos or collection name others. Call look or generate_stream next.
     """
-    request = SearchStreams(
-        query=query,
-        streams=streams or None,
-        indexes=indexes or None,
-        start=start,
-        end=end,
-        kinds=kinds or None,
-        result_threshold=limit,
-        score_threshold=score_threshold,
-        all_collections=True,
-    )
-    found = await live(ctx).client.search(request)
+    client = live(ctx).client
+    wanted = await streams_of(ctx, streams)
+    times = await window(ctx, start, end, stream=wanted[0] if wanted and len(wanted) == 1 else None)
+    where, remark = await _collection(ctx, collection, named=bool(wanted or videos or indexes))
+    found: list[Hit] = []
+    results = SearchResults(results=[])
+    if videos is None or streams or indexes:
+        request = SearchStreams(
+            query=query,
+            streams=wanted,
+            indexes=indexes or None,
+            start=times.start,
+            end=times.end,
+            kinds=[KIND[channel] for channel in channels] if channels else None,  # pyright: ignore[reportArgumentType]
+            result_threshold=limit,
+            score_threshold=min_score,
+            clips=True,
+            all_collections=where is None or bool(wanted or indexes),
+        )
+        results = await client.search(request, collection_id=where or DEFAULT)
+        found += [await _hit(client, hit, linked=number < MAX_LINKED) for number, hit in enumerate(results.results)]
+    chosen: list[VideoHits] = []
+    if videos is not None or not (wanted or indexes or start or end or (channels and "transcript" not in channels)):
+        chosen, lacking = await _in_videos(client, query, videos, where, limit, min_score)
+        remark = joined(remark, lacking)
+        found += [_video_hit(video, shot) for video in chosen for shot in video.docs]
+    found.sort(key=lambda hit: -hit.score)
+    shown = found[:limit]
+    for hit in [one for one in shown if one.video_id is not None][:MAX_LINKED]:
+        hit.player_url = await _compiled(client, chosen, [hit])
     return Hits(
-        by=name(found.by),
-        hits=[_hit(hit) for hit in found.results],
-        note=note(found.note),
-        next="Call generate_stream(stream_id, start, end) to play a hit."
-        if found.results
-        else "No results. Try different words.",
+        by=name(results.by) or None,
+        hits=shown,
+        player_url=await _compiled(client, chosen, shown),
+        note=joined(note(results.note), times.note, remark),
+        next="Show the links, or call look(stream_id, at) to see a hit." if shown else "No results. Try other words.",
     )
 
 
-def _hit(hit: SearchHit) -> Hit:
+async def _collection(ctx: ToolContext, collection: str | None, *, named: bool) -> tuple[str | None, str | None]:
+    """Return the collection to search, which is None for all, and a note if others are not searched."""
+    if collection is not None and collection.strip().lower() == ALL:
+        return None, None
+    chosen = await collection_of(ctx, collection)
+    if chosen is not None or named:
+        return chosen or DEFAULT, None
+    others = [one.id for one in await live(ctx).client.list_collections() if one.id != DEFAULT]
+    if not others:
+        return DEFAULT, None
+    shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    return DEFAULT, f"Only the default collection was searched. Pass collection for others: {shown}, or all."
+
+
+async def _hit(client: RTStreamClient, hit: SearchHit, *, linked: bool) -> Hit:
+    start = hit.start if hit.clip_start is None else hit.clip_start
+    end = hit.end if hit.clip_end is None else hit.clip_end
     return Hit(
         stream_id=hit.rtstream_id,
-        stream_name=name(hit.rtstream_name),
+        name=name(hit.rtstream_name),
         index_id=hit.scene_index_id or None,
-        kind=name(hit.kind),
+        channel=CHANNEL.get(hit.kind, name(hit.kind)),
+        medium=hit.medium or None,
         start=round(hit.start, 3),
         end=round(hit.end, 3),
         score=round(hit.score, 3),
+        player_url=await _link(client, hit.rtstream_id, start, end) if linked else None,
         untrusted_text=clean(hit.text, MAX_TEXT),
     )
+
+
+async def _link(client: RTStreamClient, stream_id: str, start: float, end: float) -> str | None:
+    """A link to a clip, or None if nothing was recorded then."""
+    try:
+        return (await client.generate_stream(stream_id, start, max(end, start + 1.0))).player_url
+    except RTStreamError:
+        return None
+
+
+async def _in_videos(
+    client: RTStreamClient,
+    query: str,
+    videos: list[str] | None,
+    collection: str | None,
+    limit: int,
+    min_score: float | None,
+) -> tuple[list[VideoHits], str | None]:
+    """Return the hits in exported videos, and a note about videos that could not be searched."""
+    if videos and not any(one.strip().lower() == ALL for one in videos):
+        found: list[VideoHits] = []
+        lacking: list[str] = []
+        for video_id in await _video_ids(client, videos):
+            try:
+                found += await client.videos.search(query, video_id, limit=limit, score_threshold=min_score, clips=True)
+            except InvalidRequest as exc:
+                lacking.append(f"{video_id}: {exc.message}")
+        return found, note(" ".join(lacking))
+    places = [collection] if collection is not None else [one.id for one in await client.list_collections()]
+    hits: list[VideoHits] = []
+    notes: list[str] = []
+    for place in places:
+        try:
+            hits += await client.videos.search(
+                query, collection_id=place, limit=limit, score_threshold=min_score, clips=True
+            )
+        except InvalidRequest as exc:  # none of its videos is transcribed
+            notes.append(exc.message)
+    return hits, note(" ".join(notes))
+
+
+async def _video_ids(client: RTStreamClient, videos: list[str]) -> list[str]:
+    if len(videos) > MAX_VIDEOS:
+        raise InvalidRequest(f"Pass at most {MAX_VIDEOS} videos, or ['all'].")
+    wanted = list(dict.fromkeys(one.strip() for one in videos))
+    if all(one.startswith(("m-", "a-")) for one in wanted):
+        return wanted
+    known = await client.videos.list()
+    found: list[str] = []
+    for one in wanted:
+        alike = [video.id for video in known if video.id == one] or [video.id for video in known if video.name == one]
+        if not alike:
+            raise NotFound(f"There is no video {quoted(one)}. Call list_videos for all videos.")
+        if len(alike) > 1:
+            raise InvalidRequest(f"Several videos are called {quoted(one)}. Pass one of {', '.join(alike[:10])}.")
+        found.append(alike[0])
+    return found
+
+
+def _video_hit(video: VideoHits, shot: VideoShot) -> Hit:
+    return Hit(
+        video_id=video.video_id,
+        name=name(video.title),
+        channel="videos",
+        medium="audio",
+        start=round(shot.start, 3),
+        end=round(shot.end, 3),
+        score=round(shot.score, 3),
+        untrusted_text=clean(shot.text, MAX_TEXT),
+    )
+
+
+async def _compiled(client: RTStreamClient, videos: list[VideoHits], shown: list[Hit]) -> str | None:
+    """A link that plays the shown hits in videos, or None if there are none."""
+    kept = {(hit.video_id, hit.start, hit.end) for hit in shown if hit.video_id is not None}
+    parts = [
+        one.model_copy(
+            update={"docs": [doc for doc in one.docs if (one.video_id, round(doc.start, 3), round(doc.end, 3)) in kept]}
+        )
+        for one in videos
+    ]
+    parts = [one for one in parts if one.docs]
+    return (await client.videos.compile(parts)).player_url if parts else None

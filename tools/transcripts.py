@@ -1,19 +1,24 @@
-"""Tools for speech: transcripts, and continuous summaries of them."""
+"""Tools for transcripts: transcribe the speech of a stream, and read transcripts of streams and videos."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
-from rtstream.models import CreateIndex, TranscriptSegment, TranscriptStatus
+from rtstream.errors import InvalidRequest
+from rtstream.models import TranscriptSegment, VideoWord
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import StreamId, name, note
+from tools._framework.parameters import OBJECTS, name, note
+from tools._framework.targets import StreamId, stream_of
+from tools._framework.times import Time, joined, moment, window
 
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens, far below the limits of hosts."""
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{2}(?:\.\d+)?)")
 
 Engine = Annotated[
     str | None,
@@ -21,96 +26,108 @@ Engine = Annotated[
 ]
 
 
-class TranscriptStatusResult(BaseModel):
+class TranscriptInfo(BaseModel):
     """State of a transcript."""
 
+    stream_id: str
     status: str
     engine: str
+    language: str | None = None
     note: str | None = None
-
-
-class StartedTranscript(TranscriptStatusResult):
-    """A running transcript."""
-
-    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
+    cursor: int | None = Field(
+        default=None, description="Pass as since to wait_for_events to miss nothing from here on."
+    )
+    next: str | None = None
 
 
 class Said(BaseModel):
-    """One utterance, Unix seconds."""
+    """One utterance. Unix seconds, or seconds from the start of a video."""
 
     start: float
     end: float
-    engine: str | None = Field(None, description="Only if it differs from the engine of the result.")
-    gap: bool | None = Field(None, description="This time was not transcribed.")
-    doubtful: bool | None = Field(None, description="The engine has low confidence in this text.")
-    untrusted_text: str | None = Field(None, description=UNTRUSTED)
+    engine: str | None = Field(default=None, description="Only if it differs from the engine of the result.")
+    gap: bool | None = Field(default=None, description="This time was not transcribed.")
+    doubtful: bool | None = Field(default=None, description="The engine has low confidence in this text.")
+    untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
 
 
 class Transcript(BaseModel):
     """Utterances, oldest first."""
 
-    engine: str
-    said: list[Said]
+    engine: str | None = None
+    said: Annotated[list[Said], OBJECTS]
     total: int
     has_more: bool = Field(description="More is on the next page.")
+    note: str | None = None
     next: str | None = None
 
 
-class BatchOption(BaseModel):
-    """Amount of speech per summary."""
-
-    type: Literal["word", "sentence", "time"] = "time"
-    value: Annotated[float, Field(gt=0, description="Words, sentences or seconds.")] = 30
-
-
-class AudioIndex(BaseModel):
-    """A continuous summary of speech."""
-
-    index_id: str
-    stream_id: str
-    status: str
-    model: str | None = Field(None, description="local quotes the speech and does not follow the prompt.")
-    note: str | None = None
-    cursor: int = Field(description="Pass as since to wait_for_events to miss nothing from here on.")
-
-
-@tool("Start a transcript", read_only=False, idempotent=True, open_world=True, default=True)
-async def start_transcript(
+@tool("Transcribe a stream", read_only=False, idempotent=True, open_world=True, default=True)
+async def transcribe(
     ctx: ToolContext,
-    stream_id: StreamId,
+    stream_id: StreamId = None,
+    running: Annotated[bool, Field(description="false stops it.")] = True,
     engine: Engine = None,
     language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
-) -> StartedTranscript:
-    """Transcribe the speech of a stream from now on.
+) -> TranscriptInfo:
+    """Transcribe the speech of a stream from now on, or stop that. Its text is kept.
 
-    Use this when the stream has audio and speech matters. The default engine supports English only. Call
-    wait_for_events next.
+    Use this when the stream has audio and speech matters. The default engine supports English only. After a stop,
+    audio indexes continue. Call wait_for_events with channels=['transcript'], or get_transcript, next.
     """
-    feed = live(ctx).feed
-    cursor = await feed.cursor()
-    status = await live(ctx).client.transcripts.start(
-        stream_id, engine, language=language, ws_connection_id=await feed.connection_id()
+    stream = await stream_of(ctx, stream_id)
+    calls, feed = live(ctx).client.transcripts, live(ctx).feed
+    cursor = await feed.cursor() if running else None
+    if running:
+        status = await calls.start(stream, engine, language=language, ws_connection_id=await feed.connection_id())
+    elif language is not None:
+        raise InvalidRequest("language belongs to a transcript that runs. Omit it to stop.")
+    else:
+        status = await calls.stop(stream, engine)
+    return TranscriptInfo(
+        stream_id=stream,
+        status=status.status,
+        engine=name(status.engine),
+        language=name(status.language or "") or None,
+        note=note(" ".join(part for part in (status.reason, status.note) if part)),
+        cursor=cursor,
+        next=f"wait_for_events(channels=['transcript'], since={cursor}) follows it." if running else None,
     )
-    return StartedTranscript(**_state(status).model_dump(), cursor=cursor)
 
 
 @tool("Read a transcript", read_only=True, default=True)
 async def get_transcript(
     ctx: ToolContext,
-    stream_id: StreamId,
-    start: Annotated[float | None, Field(description="Unix seconds.")] = None,
-    end: Annotated[float | None, Field(description="Unix seconds.")] = None,
-    since: Annotated[float | None, Field(description="Only what ended after this, Unix seconds.")] = None,
+    stream_id: StreamId = None,
+    video_id: Annotated[
+        str | None, Field(description="An exported video instead; times are m:ss from its start.")
+    ] = None,
+    start: Time = None,
+    end: Time = None,
+    since: Annotated[Time, Field(description="Only what ended after this.")] = None,
     page: Annotated[int, Field(ge=1)] = 1,
     page_size: Annotated[int, Field(ge=1, le=1000)] = 100,
     engine: Engine = None,
 ) -> Transcript:
-    """Read the transcript of a stream, oldest first.
+    """Read the transcript of a stream or of an exported video, oldest first.
 
-    Use this for past speech. Call wait_for_events for new speech.
+    Use this for past speech. Call transcribe first, and wait_for_events for new speech.
     """
+    if video_id is not None:
+        if stream_id is not None or engine is not None:
+            raise InvalidRequest("Pass either stream_id or video_id. A video has one transcript, so omit engine.")
+        return await _of_video(ctx, video_id, (start, end, since), page, page_size)
+    stream = await stream_of(ctx, stream_id)
+    wanted = await window(ctx, start, end, stream=stream)
+    after = await moment(ctx, since, stream=stream)
     found = await live(ctx).client.transcripts.get(
-        stream_id, engine=engine, start=start, end=end, since=since, page=page, page_size=page_size
+        stream,
+        engine=engine,
+        start=wanted.start,
+        end=wanted.end,
+        since=after.at if after else None,
+        page=page,
+        page_size=page_size,
     )
     records = _within(found.transcription_records)
     cut = len(records) < len(found.transcription_records)
@@ -125,62 +142,60 @@ async def get_transcript(
         said=[_said(record, main) for record in records],
         total=found.total_count,
         has_more=cut or found.next_page,
+        note=joined(
+            wanted.note, after.note if after else None, await _silence(ctx, stream, engine) if not records else None
+        ),
         next=hint,
     )
 
 
-@tool("Stop a transcript", read_only=False, idempotent=True)
-async def stop_transcript(ctx: ToolContext, stream_id: StreamId, engine: Engine = None) -> TranscriptStatusResult:
-    """Stop the transcript of a stream. Its text is kept.
+async def _silence(ctx: ToolContext, stream_id: str, engine: str | None) -> str | None:
+    """The reason why a transcript is empty, as far as it is known."""
+    status = await live(ctx).client.transcripts.status(stream_id, engine)
+    if status.status == "not_configured":
+        return "This stream was never transcribed. Call transcribe first."
+    return note(status.reason)
 
-    Use this when the user no longer needs new text. Audio indexes continue. Call start_transcript to resume.
-    """
-    return _state(await live(ctx).client.transcripts.stop(stream_id, engine))
 
-
-@tool("Summarise speech continuously", read_only=False, open_world=True)
-async def index_audio(
-    ctx: ToolContext,
-    stream_id: StreamId,
-    prompt: Annotated[str, Field(max_length=4000, description="Instruction for each summary.")],
-    batch_config: Annotated[BatchOption | None, Field(description="Default: 30 seconds.")] = None,
-    model_name: Annotated[str | None, Field(description="provider:model; omit for the configured one.")] = None,
-    name: Annotated[str | None, Field(description="Short name.")] = None,
-) -> AudioIndex:
-    """Summarise the speech of a stream continuously, one scene per batch, until stopped.
-
-    Use this when the user wants summaries of speech, or alerts on it. It starts the transcript that it needs. Call
-    get_scenes, create_alert, or wait_for_events with channels=['audio'] next.
-    """
-    feed, batch = live(ctx).feed, batch_config or BatchOption()
-    cursor = await feed.cursor()
-    request = CreateIndex.model_validate(
-        {
-            "extraction_type": "transcript",
-            "extraction_config": {"segmenter": batch.type, "segmentation_value": batch.value},
-            "prompt": prompt,
-            "model_name": model_name,
-            "name": name,
-            "ws_connection_id": await feed.connection_id(),
-        }
-    )
-    index = await live(ctx).client.indexes.create(stream_id, request)
-    return AudioIndex(
-        index_id=index.rtstream_index_id,
-        stream_id=stream_id,
-        status=index.state or index.status,
-        model=clean(index.model, 100) or None,
-        note=note(" ".join(part for part in (index.status_reason, index.note) if part)),
-        cursor=cursor,
+async def _of_video(
+    ctx: ToolContext, video_id: str, times: tuple[str | None, str | None, str | None], page: int, page_size: int
+) -> Transcript:
+    start, end, since = (None if text is None else seconds_into(text) for text in times)
+    begin = max((each for each in (start, since) if each is not None), default=None)
+    found = await live(ctx).client.videos.transcript(video_id, "sentence", begin, end)
+    sentences = [one for one in found.word_timestamps if since is None or one.end > since]
+    first = (page - 1) * page_size
+    shown = _sentences_within(sentences[first : first + page_size])
+    done = first + len(shown)
+    cut = len(shown) < len(sentences[first : first + page_size])
+    return Transcript(
+        said=[
+            Said(start=round(one.start, 3), end=round(one.end, 3), untrusted_text=clean(one.text, MAX_TEXT))
+            for one in shown
+        ],
+        total=len(sentences),
+        has_more=done < len(sentences),
+        next=f"The transcript is long. Call again with since={shown[-1].end:.2f} and page=1 for the rest."
+        if cut
+        else None,
     )
 
 
-def _state(status: TranscriptStatus) -> TranscriptStatusResult:
-    return TranscriptStatusResult(
-        status=status.status,
-        engine=name(status.engine),
-        note=note(" ".join(part for part in (status.reason, status.note) if part)),
-    )
+def seconds_into(text: str) -> float:
+    """Return a moment of a video in seconds from its start, from seconds or ``m:ss``. Raises InvalidRequest."""
+    text = text.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        return 3600.0 * float(clock[1] or 0) + 60.0 * float(clock[2]) + float(clock[3])
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < 1e8:
+        raise InvalidRequest(
+            f"{clean(text, 50)} is not a moment of a video. Pass seconds from its start, or minutes such as 14:05."
+        )
+    return seconds
 
 
 def _said(record: TranscriptSegment, main: str) -> Said:
@@ -196,9 +211,18 @@ def _said(record: TranscriptSegment, main: str) -> Said:
 
 def _within(records: list[TranscriptSegment]) -> list[TranscriptSegment]:
     """The first records whose text fits into ``MAX_RESULT_CHARS``, at least one."""
+    return records[: _fitting([record.text for record in records])]
+
+
+def _sentences_within(sentences: list[VideoWord]) -> list[VideoWord]:
+    """The first sentences whose text fits into ``MAX_RESULT_CHARS``, at least one."""
+    return sentences[: _fitting([one.text for one in sentences])]
+
+
+def _fitting(texts: list[str]) -> int:
     used = 0
-    for count, record in enumerate(records):
-        used += 80 + min(len(record.text), MAX_TEXT)
+    for count, text in enumerate(texts):
+        used += 80 + min(len(text), MAX_TEXT)
         if used > MAX_RESULT_CHARS and count > 0:
-            return records[:count]
-    return records
+            return count
+    return len(texts)

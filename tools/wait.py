@@ -15,6 +15,8 @@ from rtstream.client.messages import JOURNAL_CHANNEL, LiveChannel, LiveEvent, li
 from rtstream.errors import RTStreamError, Unavailable
 from rtstream.models import JournalPage
 from tools._framework.definition import Live, ToolContext, live, tool
+from tools._framework.parameters import OBJECTS
+from tools._framework.targets import streams_of
 
 BATCH_S = 1.0
 MAX_WAITING = 64
@@ -25,7 +27,7 @@ MAX_RESULT_CHARS = 40_000
 class Events(BaseModel):
     """Events, oldest first."""
 
-    events: list[LiveEvent]
+    events: Annotated[list[LiveEvent], OBJECTS]
     cursor: int = Field(description="Pass as since to the next call, so that nothing is missed or repeated.")
     has_more: bool = Field(description="More events are available. Call again at once.")
     truncated: bool = Field(description="Older entries after since are no longer kept.")
@@ -37,13 +39,19 @@ class Events(BaseModel):
 @tool("Wait for events", read_only=True, group="live", default=True)
 async def wait_for_events(
     ctx: ToolContext,
-    streams: Annotated[list[str] | None, Field(description="Only these stream ids.")] = None,
+    streams: Annotated[list[str] | None, Field(description="Only these, by id or unique name.")] = None,
     channels: Annotated[
         list[LiveChannel] | None,
         Field(description="Only these. Prefer ['alerts'] when alerts exist."),
     ] = None,
     labels: Annotated[list[str] | None, Field(description="Only events with these labels.")] = None,
-    text: Annotated[str | None, Field(max_length=200, description="Only events that contain this text.")] = None,
+    text: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="Only events with this text. It filters alerts only if channels=['alerts'].",
+        ),
+    ] = None,
     min_confidence: Annotated[float | None, Field(ge=0, le=1, description="Minimum confidence of alerts.")] = None,
     since: Annotated[int | None, Field(ge=0, description="cursor of an earlier result; 0: all kept entries.")] = None,
     timeout_s: Annotated[
@@ -59,7 +67,7 @@ async def wait_for_events(
     """
     state = live(ctx)
     which = JournalFilter(
-        streams=tuple(streams or ()),
+        streams=tuple(await streams_of(ctx, streams) or ()),
         channels=tuple(JOURNAL_CHANNEL[channel] for channel in channels or JOURNAL_CHANNEL),
         labels=tuple(labels or ()),
         text=text or "",

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from rtstream.api import (
+    alerts,
     collections,
     docs,
     events,
@@ -37,6 +38,7 @@ from rtstream.api.authentication import BehindProxy, KeyCheck
 from rtstream.api.cors import AllowedOrigins
 from rtstream.api.envelope import failure, refusal
 from rtstream.api.feed import JournalTail
+from rtstream.api.idempotency import RepeatedRequests
 from rtstream.api.routing import NormalPaths, check_key, link_path, monitoring_path, open_path, path
 from rtstream.errors import InternalError, NotFound, RTStreamError
 from rtstream.rules.identity import PATH
@@ -85,6 +87,8 @@ def _collections_and_journal() -> list[BaseRoute]:
         path("/rtstream", GET=streams.list_streams, POST=streams.connect_stream),
         path("/rtstream/event", GET=events.list_events, POST=events.create_event),
         path("/rtstream/event/{event_id}", PATCH=events.update_event, DELETE=events.delete_event),
+        path("/rtstream/alert", GET=alerts.list_alerts, POST=alerts.create_alert),
+        path("/rtstream/alert/{alert_id}", GET=alerts.get_alert, PATCH=alerts.update_alert, DELETE=alerts.delete_alert),
         path("/rtstream/collection/{collection_id}/search", POST=search.search_streams),
         path("/rtstream/engine", GET=journal.get_engine_info),
         path("/rtstream/links", GET=links.list_links, DELETE=links.revoke_links),
@@ -246,6 +250,7 @@ def create_app(
     app.state.prover = identity.Prover(engine.api_key, engine.identity_secret)
     app.state.keys = KeyCheck(engine.api_key)
     app.state.feed = JournalTail(engine.journal)
+    app.state.repeats = RepeatedRequests()
     app.state.closing = anyio.Event()
     app.state.websockets = set()
     app.state.stall_timeout_s = stall_timeout_s

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtstream.api.authentication import client_of
 from rtstream.api.envelope import refusal
+from rtstream.api.idempotency import HEADER, RepeatedRequests
 from rtstream.api.operations import Function, Operation
 from rtstream.api.refusal_page import refusal_page, wants_page
 from rtstream.errors import MethodNotAllowed, RTStreamError, Unauthorized
@@ -97,7 +98,13 @@ class Operations:
         if operation is None:
             error = MethodNotAllowed(f"{request.method} is not offered on {request.url.path}. Use {self.methods}.")
             return refusal(error, {"allow": self.methods})
-        response = await operation.respond(request)
+        repeats: RepeatedRequests = request.app.state.repeats
+        if request.method == "POST" and HEADER in request.headers:
+            response = await repeats.serve(request, operation.respond)
+        else:
+            response = await operation.respond(request)
+        if request.method == "DELETE":
+            repeats.forget(request.url.path.rpartition("/")[2])
         if self._is_use:
             engine_of(request).mark_used()
         return response

@@ -49,6 +49,7 @@ async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where
         score_threshold=asked.score_threshold,
         dynamic_score_percentage=asked.dynamic_score_percentage,
         filter=asked.filter,
+        clips=asked.clips,
         **where,
     )
     hits = [
@@ -63,6 +64,9 @@ async def _answer(request: Request, asked: SearchStreams, **where: Unpack[_Where
             scene_index_name=hit.index_name or None,
             metadata=hit.metadata,
             kind=hit.kind,
+            medium=hit.medium,
+            clip_start=hit.clip[0] if hit.clip else None,
+            clip_end=hit.clip[1] if hit.clip else None,
             ref=hit.ref,
         )
         for hit in found.hits

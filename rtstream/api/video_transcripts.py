@@ -67,6 +67,7 @@ class NewSearch(BaseModel):
     top_k: HitLimit = 10
     score_threshold: float | None = None
     filter: JsonValue = None
+    clips: bool = Field(False, description="Whether hits have the times of a clip with the sentences around them.")
     include_clip: bool = Field(False, description="Whether each hit has the links that play it.")
     mode: str | None = Field(None, description="Only 'default' is offered.")
     session_id: str | None = Field(None, description="Not offered, because there is no conversation to continue.")
@@ -183,6 +184,7 @@ def _new(asked: NewSearch) -> VideoSearch:
         "limit": asked.top_k,
         "score_threshold": asked.score_threshold,
         "filter": asked.filter,
+        "clips": asked.clips,
     }
 
 

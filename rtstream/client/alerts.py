@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_list, as_model, body_of, path_id
 from rtstream.json_types import JsonObject
-from rtstream.models import Alert, CreateAlert, CreateEvent, Decision, Delivery, Event, EventTest, UpdateEvent
+from rtstream.models import (
+    Alert,
+    AlertGroup,
+    CreateAlert,
+    CreateAlertGroup,
+    CreateEvent,
+    Decision,
+    Delivery,
+    Event,
+    EventTest,
+    UpdateAlert,
+    UpdateEvent,
+)
 
+ALERTS = "/rtstream/alert"
+CREATE_S = 60.0
+"""Time limit in seconds, because indexes and transcripts may be started."""
 TRIAL_S = 120.0
 """Time limit in seconds, because a dry run may call a model for each scene."""
 
@@ -17,17 +34,21 @@ class AlertCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def create_event(self, event_prompt: str, label: str, rule: JsonObject | None = None) -> Event:
+    async def create_event(
+        self, event_prompt: str, label: str, rule: JsonObject | None = None, *, key: str | None = None
+    ) -> Event:
         """Create an event.
 
         Args:
             event_prompt: Description of what to detect.
             label: Short name that appears in alerts.
             rule: Structured rule that decides the event instead of the prompt.
+            key: Idempotency key, with which a repeated call returns the first event.
         """
         request = CreateEvent(event_prompt=event_prompt, label=label, rule=rule)
-        data = await self._transport.data("POST", "/rtstream/event", body=body_of(request))
-        return as_model(Event, {"event_prompt": event_prompt, "label": label, **(data or {})})
+        response = await self._transport.envelope("POST", "/rtstream/event", body=body_of(request), key=key)
+        known = {"event_prompt": event_prompt, "label": label}
+        return as_model(Event, {**known, **(response.get("data") or {})}).marked(response.get("repeated"))
 
     async def list_events(self) -> list[Event]:
         """Return all events."""
@@ -48,6 +69,47 @@ class AlertCalls:
         path = f"/rtstream/{path_id(stream_id)}/event/test"
         data = await self._transport.data("POST", path, body=body_of(request), timeout_s=TRIAL_S)
         return as_list(Decision, data, "decisions")
+
+    async def create_alert_group(self, request: CreateAlertGroup, *, key: str | None = None) -> AlertGroup:
+        """Watch for an event on any number of streams, with the indexes that it needs.
+
+        Args:
+            request: The alert.
+            key: Idempotency key, with which a repeated call returns the first alert.
+        """
+        response = await self._transport.envelope("POST", ALERTS, body=body_of(request), key=key, timeout_s=CREATE_S)
+        return as_model(AlertGroup, response.get("data")).marked(response.get("repeated"))
+
+    async def list_alert_groups(
+        self,
+        streams: Sequence[str] | None = None,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> tuple[list[AlertGroup], int]:
+        """Return alerts of all streams or of some, oldest first, and their total number.
+
+        With ``start`` or ``end`` (Unix seconds), the firings in that range are counted.
+        """
+        names = ",".join(path_id(stream_id) for stream_id in streams or ()) or None
+        params = {"streams": names, "limit": limit, "offset": offset, "start": start, "end": end}
+        data = await self._transport.data("GET", ALERTS, params=params)
+        return as_list(AlertGroup, data, "alerts"), int((data or {}).get("count") or 0)
+
+    async def get_alert_group(self, alert_id: str) -> AlertGroup:
+        """Return an alert, on one or several streams."""
+        return as_model(AlertGroup, await self._transport.data("GET", f"{ALERTS}/{path_id(alert_id)}"))
+
+    async def update_alert_group(self, alert_id: str, request: UpdateAlert) -> AlertGroup:
+        """Enable, disable or mute an alert on all its streams, or change its options."""
+        path = f"{ALERTS}/{path_id(alert_id)}"
+        return as_model(AlertGroup, await self._transport.data("PATCH", path, body=body_of(request)))
+
+    async def delete_alert_group(self, alert_id: str) -> None:
+        """Delete an alert on all its streams."""
+        await self._transport.data("DELETE", f"{ALERTS}/{path_id(alert_id)}")
 
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
         """Create an alert, which watches for an event on an index."""

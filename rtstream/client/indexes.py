@@ -24,13 +24,14 @@ class IndexCalls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
-        """Create an index, which starts at once."""
+    async def create(self, stream_id: str, request: CreateIndex, *, key: str | None = None) -> SceneIndex:
+        """Create an index, which starts at once. With an idempotency ``key``, a repeated call returns the first one."""
         # The published API requires these keys, with null for missing values.
         always = {"extraction_config": None, "prompt": None, "model_name": None, "model_config": {}, "name": None}
         path = f"/rtstream/{path_id(stream_id)}/index/scene"
-        data = await self._transport.data("POST", path, body=always | body_of(request))
-        return as_model(SceneIndex, {"rtstream_id": stream_id, **(data or {})})
+        response = await self._transport.envelope("POST", path, body=always | body_of(request), key=key)
+        known = {"rtstream_id": stream_id}
+        return as_model(SceneIndex, {**known, **(response.get("data") or {})}).marked(response.get("repeated"))
 
     async def list(self, stream_id: str) -> list[SceneIndex]:
         """Return all indexes of a stream."""

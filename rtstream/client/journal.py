@@ -18,7 +18,7 @@ class JournalFilter:
         streams: Ids of streams.
         channels: Names of journal channels.
         labels: Labels of alerts and scenes.
-        text: Text that alerts and scenes must contain, ignoring case.
+        text: Text that entries must contain, ignoring case. It restricts alerts only if ``channels`` is just ``alert``.
         min_confidence: Lowest confidence (0 to 1) of alerts. Other channels are not affected.
     """
 
@@ -50,7 +50,8 @@ class JournalFilter:
             return False
         if self.labels and data.get("label") not in self.labels:
             return False
-        if self.text and self.text.casefold() not in str(data.get("text") or "").casefold():
+        searched = message.channel != "alert" or tuple(self.channels) == ("alert",)
+        if self.text and searched and self.text.casefold() not in str(data.get("text") or "").casefold():
             return False
         if self.min_confidence is not None and message.channel == "alert":
             return float(data.get("confidence") or 0.0) >= self.min_confidence

@@ -125,12 +125,16 @@ class Transport:
         body: object = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
+        key: str | None = None,
     ) -> JsonObject:
         """Make a call and return the whole response. Its ``status`` may indicate that there is no result yet.
 
-        Arguments and errors are those of ``data``.
+        Arguments and errors are those of ``data``. With an idempotency ``key``, a call that is repeated within ten
+        minutes returns the first response, marked ``repeated``.
         """
-        response = await self.response(method, path, params=params, body=body, timeout_s=timeout_s, start=start)
+        response = await self.response(
+            method, path, params=params, body=body, timeout_s=timeout_s, start=start, key=key
+        )
         try:
             payload = response.json()
         except ValueError:
@@ -150,24 +154,31 @@ class Transport:
         body: object = None,
         timeout_s: float = TIMEOUT_S,
         start: bool = True,
+        key: str | None = None,
     ) -> httpx.Response:
         """Make a call and return the raw successful response.
 
         Refused connections are retried for every method, because nothing was sent. Other failures are retried for GET
-        only. Arguments and errors are those of ``data``.
+        only. Arguments and errors are those of ``envelope``.
         """
         import httpx
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
         from rtstream.client.identity import UnprovenEngine
 
-        query = {key: value for key, value in (params or {}).items() if value is not None}
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        headers = {} if key is None else {"idempotency-key": key}
 
         async def once() -> httpx.Response:
             http = await self._client(start)
             try:
                 response = await http.request(
-                    method, path, params=query, json=body, timeout=httpx.Timeout(timeout_s, connect=5.0)
+                    method,
+                    path,
+                    params=query,
+                    json=body,
+                    headers=headers,
+                    timeout=httpx.Timeout(timeout_s, connect=5.0),
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout, UnprovenEngine):
                 await self._forget(http)  # the engine may have restarted on another port

@@ -13,7 +13,7 @@ from rtstream.client.transport import Transport
 from rtstream.client.validation import as_changed, as_model, path_id
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
-from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoTranscript
+from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoShot, VideoTranscript
 
 POLL_S = 1.0
 MAX_EXPORT_S = 3600.0
@@ -130,10 +130,14 @@ class VideoCalls:
         collection_id: str = "default",
         limit: int = 10,
         score_threshold: float | None = None,
+        clips: bool = False,
     ) -> list[VideoHits]:
-        """Return matching moments of one video, or of all videos of the collection. Empty if nothing matches."""
+        """Return matching moments of one video, or of all videos of the collection. Empty if nothing matches.
+
+        With ``clips``, each has the times of a clip with the sentences around it.
+        """
         place = f"/video/{path_id(video_id)}" if video_id else f"/collection/{path_id(collection_id)}"
-        body = {"query": query, "top_k": limit}
+        body: JsonObject = {"query": query, "top_k": limit} | ({"clips": True} if clips else {})
         if score_threshold is not None:
             body["score_threshold"] = score_threshold
         try:
@@ -145,9 +149,9 @@ class VideoCalls:
         return [as_model(VideoHits, row) for row in (data or {}).get("results") or []]
 
     async def compile(self, hits: Sequence[VideoHits]) -> ClipLinks:
-        """Return links that play exactly these moments, one after the other."""
+        """Return links that play the clips of these moments, or exactly the moments, one after the other."""
         body = [
-            {"video_id": one.video_id, "collection_id": one.collection_id, "shots": [[doc.start, doc.end]]}
+            {"video_id": one.video_id, "collection_id": one.collection_id, "shots": [_clip(doc)]}
             for one in hits
             for doc in one.docs
         ]
@@ -216,3 +220,10 @@ def _job_of(response: JsonObject) -> str:
 
 def _percentage(response: JsonObject) -> float:
     return float((response.get("data") or {}).get("percentage") or 0.0)
+
+
+def _clip(shot: VideoShot) -> list[float]:
+    return [
+        shot.start if shot.clip_start is None else shot.clip_start,
+        shot.end if shot.clip_end is None else shot.clip_end,
+    ]

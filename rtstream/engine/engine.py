@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,21 @@ from types import TracebackType
 
 import anyio
 from anyio.abc import TaskGroup
-from sqlalchemy import Connection
 
 from rtstream import __version__, keys
 from rtstream.concurrency import every
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
-from rtstream.engine.alerts import AlertService, EventMatcher, Firings, FiringWriter, SceneEvaluator
+from rtstream.engine.alerts import (
+    AlertGroups,
+    AlertIndexes,
+    AlertService,
+    EventMatcher,
+    Firings,
+    FiringWriter,
+    IndexKinds,
+    SceneEvaluator,
+)
 from rtstream.engine.collections import Collections
 from rtstream.engine.indexes import (
     AudioIndexes,
@@ -45,34 +52,30 @@ from rtstream.engine.recordings import (
     Retention,
     TimelineMarks,
     VideoService,
-    player_url,
-    stream_url,
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
 from rtstream.engine.streams import (
     HealthLog,
     Metrics,
-    PipeLauncher,
     RecorderEvents,
     RecorderLauncher,
-    SocketLauncher,
     StallWatch,
     StorageHealth,
     StreamPictures,
     StreamService,
     Supervisor,
+    choose_launcher,
 )
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import OnPartial, TranscriptRunner, TranscriptService, VideoTranscriptService
 from rtstream.engine.webhooks import HealthWebhook, WebhookSender, WebhookService
 from rtstream.errors import DatabaseUnavailable, InvalidRequest, RTStreamError
-from rtstream.ipc.epoch import next_epoch
 from rtstream.ipc.sockets import SUPPORTED, run_folder
 from rtstream.local_clock import local_zone_name
 from rtstream.models import ConnectStream, EngineInfo, Playback, Stream
 from rtstream.perception import registry
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
-from rtstream.rules.link_targets import LinkOrigin, LinkTarget
+from rtstream.rules.link_targets import LinkOrigin
 from rtstream.storage import DiskReserve, Storage
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import backups
@@ -222,10 +225,13 @@ class Engine:
         self.webhooks = WebhookService(tasks, self.db, sender)
         tasks.start_soon(HealthWebhook(config.health_webhook_url, self.db, self.journal, self.health, sender).run)
         matcher = EventMatcher(self.model_calls.language, self.model_calls.call, config.model_similarity)
-        writer = FiringWriter(self._evidence, config.evidence_pre_s, config.evidence_post_s)
+        writer = FiringWriter(self.links.evidence(lambda: self.base_url), config.evidence_pre_s, config.evidence_post_s)
         firings = Firings(self.db, self.journal, writer, self.webhooks.wake)
         self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings)
-        self.alerts = AlertService(self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake)
+        self._matcher, self._kinds = matcher, IndexKinds(self.model_calls, config)
+        self.alerts = AlertService(
+            self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake, self._kinds.kind
+        )
 
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
         """Create the services for streams, indexes and transcripts, and route the recorders' messages to them."""
@@ -259,6 +265,8 @@ class Engine:
         self.indexes = IndexService(
             self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls, gaps, backfill
         )
+        for_alerts = AlertIndexes(self.db, self._matcher, self._kinds, self.indexes, self.transcripts)
+        self.alert_groups = AlertGroups(self.db, self.journal, self.alerts, for_alerts, self.subscriptions)
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
         tasks.start_soon(StallWatch(self.health, visual, transcribers, self.webhooks).run)
         self.streams = StreamService(
@@ -303,6 +311,7 @@ class Engine:
         await self.transcripts.resume()
         self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps)
         await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
+        await self.alert_groups.start(tasks)
         self.search.start(tasks)
         await self.video_transcripts.resume()
         await self.jobs.recover()
@@ -339,25 +348,15 @@ class Engine:
         return provider
 
     def _launcher(self) -> RecorderLauncher:
-        folder = run_folder(self.config.data_dir)
-        if self._outlived:
-            try:
-                return SocketLauncher(folder, next_epoch(folder))
-            except OSError as exc:
-                log.warning("recorders end with this engine, because %s cannot be used: %s", folder, exc)
-                self._outlived = self._recorders_stay = False
-        return PipeLauncher(folder)
+        launcher = choose_launcher(run_folder(self.config.data_dir), outlives=self._outlived)
+        if not launcher.outlives:
+            self._outlived = self._recorders_stay = False
+        return launcher
 
     async def _end_recorders(self) -> None:
         with anyio.CancelScope(shield=True):
             recorders = self._supervisor
             await (recorders.release_all(self._release_s) if self._recorders_stay else recorders.stop_all())
-
-    def _evidence(self, conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
-        return [
-            {"stream_url": stream_url(self.base_url, link_id), "player_url": player_url(self.base_url, link_id)}
-            for link_id in self.links.ensure(conn, windows, "webhook")
-        ]
 
     async def _keep_house(self) -> None:
         await self.db.write(journal_rows.trim, self.config.journal_keep)

@@ -37,6 +37,13 @@ class Subscriptions:
         (await self.load(connection_id)).add((kind, target_id))
         await self._db.write(rows.bind, connection_id, kind, target_id, time.time())
 
+    async def copy(self, kind: str, source_id: str, target_id: str) -> None:
+        """Deliver the results of a target to all connections that receive those of another target of its kind."""
+        await self._db.write(rows.copy, kind, source_id, target_id, time.time())
+        for targets in self._targets.values():
+            if (kind, source_id) in targets:
+                targets.add((kind, target_id))
+
     def check(self, connection_id: str | None) -> None:
         """Check the form of a connection id. Raises InvalidRequest."""
         if connection_id and not _CONNECTION_ID.fullmatch(connection_id):

@@ -7,13 +7,19 @@ have are marked *extension*. Clients that do not know them ignore them.
 
 from rtstream.models.alerts import (
     Alert,
+    AlertGroup,
+    AlertOptions,
     CreateAlert,
+    CreateAlertGroup,
     CreateEvent,
     Decision,
     Delivery,
     DeliveryAttempt,
     Event,
     EventTest,
+    StartedAnalysis,
+    UnwatchedStream,
+    UpdateAlert,
     UpdateEvent,
 )
 from rtstream.models.base import ApiModel, Channel, MediaType
@@ -72,6 +78,8 @@ from rtstream.states import (
 
 __all__ = [
     "Alert",
+    "AlertGroup",
+    "AlertOptions",
     "AlertStatus",
     "AnalysisState",
     "ApiModel",
@@ -81,6 +89,7 @@ __all__ = [
     "Collection",
     "ConnectStream",
     "CreateAlert",
+    "CreateAlertGroup",
     "CreateEvent",
     "CreateIndex",
     "Decision",
@@ -127,6 +136,7 @@ __all__ = [
     "SearchState",
     "SearchStreams",
     "Slice",
+    "StartedAnalysis",
     "StorageForecast",
     "Stream",
     "StreamStatus",
@@ -134,6 +144,8 @@ __all__ = [
     "TranscriptPage",
     "TranscriptSegment",
     "TranscriptStatus",
+    "UnwatchedStream",
+    "UpdateAlert",
     "UpdateEvent",
     "Video",
     "VideoHits",

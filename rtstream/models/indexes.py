@@ -5,17 +5,19 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from rtstream.json_types import JsonObject
-from rtstream.models.base import ApiModel
+from rtstream.models.base import ApiModel, CreatedModel
 from rtstream.states import AnalysisState, ExtractionType, IndexStatus, SceneStatus
 
 
-class IndexProgress(ApiModel):
+class IndexProgress(CreatedModel):
     """Progress of an index (extension). Windows are counted since the index was created."""
 
     rtstream_index_id: str
     name: str | None = None
     status: IndexStatus = IndexStatus.CONNECTED
     # extensions
+    extraction_type: ExtractionType | None = Field(default=None, description="'time': video; 'transcript': speech.")
+    prompt: str | None = None
     state: AnalysisState | None = Field(default=None, description="Its state in more detail.")
     status_reason: str = Field(default="", description="Why it does not run, or why its last window failed.")
     model: str = Field(default="", description="The model in use, as provider:name. 'local' is the built-in default.")
@@ -42,9 +44,8 @@ class SceneIndex(IndexProgress):
     """A continuous analysis of a stream (API reference 2.8)."""
 
     rtstream_id: str
-    extraction_type: ExtractionType
+    extraction_type: ExtractionType = ExtractionType.TIME  # pyright: ignore[reportIncompatibleVariableOverride]
     extraction_config: JsonObject
-    prompt: str | None = None
     model_name: str | None = None
     sandbox_id: str | None = None
     # extensions

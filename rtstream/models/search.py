@@ -31,6 +31,7 @@ class SearchStreams(ApiModel):
     kinds: list[Literal["visual", "audio", "transcript", "alert"]] | None = None
     streams: list[str] | None = Field(default=None, max_length=1000)
     indexes: list[str] | None = Field(default=None, max_length=1000)
+    clips: bool = Field(default=False, description="Whether hits get their medium and the times of a clip.")
     all_collections: bool = Field(
         default=False, description="Search every stream, regardless of the collection in the path."
     )
@@ -50,6 +51,11 @@ class SearchHit(ApiModel):
     metadata: JsonObject = Field(default_factory=dict)
     # extensions
     kind: str = ""
+    medium: Literal["visual", "audio", ""] = Field(
+        default="", description="Whether it was seen or heard, with ``clips``."
+    )
+    clip_start: float | None = Field(default=None, description="Start of a clip that shows it, with whole sentences.")
+    clip_end: float | None = None
     ref: int | None = Field(
         default=None, description="The scene, the transcript segment, or the journal number of the alert."
     )

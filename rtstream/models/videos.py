@@ -158,6 +158,9 @@ class VideoShot(ApiModel):
     metadata: JsonObject = Field(default_factory=dict)
     stream_url: str | None = None
     player_url: str | None = None
+    # extensions
+    clip_start: float | None = Field(default=None, description="Start of a clip with the sentences around the moment.")
+    clip_end: float | None = None
 
 
 class VideoHits(ApiModel):

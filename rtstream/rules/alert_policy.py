@@ -7,14 +7,17 @@ if the episode is still in progress.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rtstream.json_types import JsonObject
 
-Reason = Literal["", "confidence", "consecutive", "dedupe", "cooldown", "quiet_hours", "disabled", "late"]
+Reason = Literal[
+    "", "confidence", "consecutive", "dedupe", "cooldown", "quiet_hours", "active_hours", "muted", "disabled", "late"
+]
 
 IN_WORDS: dict[Reason, str] = {
     "": "",
@@ -23,18 +26,21 @@ IN_WORDS: dict[Reason, str] = {
     "dedupe": "this episode has already been reported",
     "cooldown": "the alert fired a moment ago (cooldown_s)",
     "quiet_hours": "it is within the alert's quiet hours",
+    "active_hours": "it is outside the alert's active hours",
+    "muted": "the alert is muted (mute_for)",
     "disabled": "the alert is disabled",
     "late": "the scene was looked at later, and the alert skips such scenes (late)",
 }
 
 
+_ANY_DAY = date(2026, 6, 17)
 CLOCK_SET_BACK_S = 60.0
 """A firing this far in the future means that the clock was set back since. It does not hold back the next firing."""
 
 
 @dataclass(frozen=True)
 class QuietHours:
-    """A daily time range, ``start`` to ``end`` in ``timezone``.
+    """A daily time range, ``start`` to ``end`` in ``timezone``, of quiet or of active hours.
 
     The range spans midnight when ``end`` is not after ``start``.
     """
@@ -50,6 +56,17 @@ class QuietHours:
             return self.start <= clock < self.end
         return clock >= self.start or clock < self.end
 
+    def next_start(self) -> float:
+        """Return a Unix time at which the range starts."""
+        return self._moment(self.start)
+
+    def next_end(self) -> float:
+        """Return a Unix time at which the range ends."""
+        return self._moment(self.end)
+
+    def _moment(self, clock: time) -> float:
+        return datetime.combine(_ANY_DAY, clock, ZoneInfo(self.timezone)).timestamp()
+
 
 @dataclass(frozen=True)
 class PolicyOptions:
@@ -61,6 +78,8 @@ class PolicyOptions:
         min_confidence: Matches below this confidence (0 to 1) count as no match.
         dedupe: Whether an episode fires at most once.
         quiet: Time ranges in which the alert does not fire.
+        active: Time ranges in which it fires. Without any, it fires at all hours.
+        muted_until: Unix seconds until which it does not fire.
         skips_late: Whether the alert does not fire on scenes that were looked at later, after a gap.
     """
 
@@ -69,7 +88,27 @@ class PolicyOptions:
     min_confidence: float = 0.0
     dedupe: bool = True
     quiet: tuple[QuietHours, ...] = ()
+    active: tuple[QuietHours, ...] = ()
+    muted_until: float = -math.inf
     skips_late: bool = False
+
+    @property
+    def never_fires(self) -> bool:
+        """Whether the quiet hours leave no moment of the active hours.
+
+        If any moment remains, one of the following does: an end of quiet hours, or a start of active hours.
+        """
+        if not self.quiet:
+            return False
+        candidates = [hours.next_end() for hours in self.quiet] + [hours.next_start() for hours in self.active]
+        return not any(self.allows(at) for at in candidates)
+
+    def allows(self, at: float) -> bool:
+        """Return whether the alert may fire at the Unix time ``at``, as far as the hours of the day are concerned."""
+        return not any(hours.covers(at) for hours in self.quiet) and self._is_active(at)
+
+    def _is_active(self, at: float) -> bool:
+        return not self.active or any(hours.covers(at) for hours in self.active)
 
 
 @dataclass(frozen=True)
@@ -174,8 +213,12 @@ def step(
         reason = "dedupe"
     elif state.fired_at is not None and _cools_down(at - state.fired_at, options.cooldown_s):
         reason = "cooldown"
+    elif at < options.muted_until:
+        reason = "muted"
     elif any(hours.covers(at) for hours in options.quiet):
         reason = "quiet_hours"
+    elif not options.allows(at):
+        reason = "active_hours"
     if reason:
         return after, False, reason
     return replace(after, reported=True, fired_at=at), True, ""
@@ -190,7 +233,7 @@ def options(values: JsonObject) -> PolicyOptions:
     """Parse alert options from their API form.
 
     Args:
-        values: The options as the API receives them. ``quiet_hours`` is a list of
+        values: The options as the API receives them. ``quiet_hours`` and ``active_hours`` are lists of
             ``{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}``.
 
     Raises:
@@ -204,14 +247,26 @@ def options(values: JsonObject) -> PolicyOptions:
     dedupe = values.get("dedupe", True)
     if not isinstance(dedupe, bool):
         raise ValueError("dedupe must be true or false.")
-    quiet = values.get("quiet_hours") or []
-    if not isinstance(quiet, list) or len(quiet) > 20:
-        raise ValueError("quiet_hours must be a list of at most 20 ranges.")
     late = values.get("late") or "fire"
     if late not in ("fire", "skip"):
         raise ValueError("late must be 'fire' or 'skip'.")
-    quiet_hours = tuple(_quiet(entry) for entry in quiet)
-    return PolicyOptions(cooldown, int(consecutive), confidence, dedupe, quiet_hours, skips_late=late == "skip")
+    return PolicyOptions(
+        cooldown,
+        int(consecutive),
+        confidence,
+        dedupe,
+        _hours(values, "quiet_hours"),
+        _hours(values, "active_hours"),
+        _number(values, "muted_until", -math.inf, 0.0, 1e11),
+        skips_late=late == "skip",
+    )
+
+
+def _hours(values: JsonObject, name: str) -> tuple[QuietHours, ...]:
+    given = values.get(name) or []
+    if not isinstance(given, list) or len(given) > 20:
+        raise ValueError(f"{name} must be a list of at most 20 ranges.")
+    return tuple(_range(entry, name) for entry in given)
 
 
 def _number(values: JsonObject, name: str, default: float, low: float, high: float) -> float:
@@ -224,7 +279,7 @@ def _number(values: JsonObject, name: str, default: float, low: float, high: flo
 
 
 # Any: a decoded JSON value. Each wrong shape of it raises one of the exceptions below.
-def _quiet(entry: Any) -> QuietHours:
+def _range(entry: Any, name: str) -> QuietHours:
     try:
         hours = QuietHours(
             time.fromisoformat(entry["start"]), time.fromisoformat(entry["end"]), entry.get("timezone") or "UTC"
@@ -232,8 +287,8 @@ def _quiet(entry: Any) -> QuietHours:
         ZoneInfo(hours.timezone)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, ZoneInfoNotFoundError):
         raise ValueError(
-            'Each entry of quiet_hours must look like {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}.'
+            f'Each entry of {name} must look like {{"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}}.'
         ) from None
     if hours.start.tzinfo is not None or hours.end.tzinfo is not None:
-        raise ValueError("The start and end of quiet_hours must not carry a time zone. Set timezone instead.")
+        raise ValueError(f"The start and end of {name} must not carry a time zone. Set timezone instead.")
     return hours

@@ -1,7 +1,8 @@
 """Cuts a transcript into batches of words, sentences or seconds for an audio index.
 
-Words are added as they become final and appear in exactly one batch, in order. ``flush`` returns the remaining words
-when the transcript stops.
+Words are added as they become final and appear in exactly one batch, in order. With ``whole_sentences``, a batch by
+time ends with the sentence that is being spoken when its time is over. ``flush`` returns the remaining words when the
+transcript stops.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from rtstream.rules.playlist import Range
 
 Segmenter = Literal["word", "sentence", "time"]
 
+OPEN_S = 5.0
+"""Seconds for which a sentence that was interrupted by a pause may continue in the same batch."""
 _CLOSING = "\"'”’)]»"
 
 
@@ -58,6 +61,7 @@ class Batches:
 
     segmenter: Segmenter
     value: float
+    whole_sentences: bool = False
     _words: list[Word] = field(default_factory=list)
     _sentences: int = 0
 
@@ -65,11 +69,7 @@ class Batches:
         """Add the next words and return the batches they complete."""
         done: list[Batch] = []
         for word in words:
-            if (
-                self.segmenter == "time"
-                and self._words
-                and self._window(word.start) > self._window(self._words[0].start)
-            ):
+            if self._is_over(word.start) and self._may_end(word.start):
                 done += self.flush()
             self._words.append(word)
             self._sentences += word.ends_sentence
@@ -85,11 +85,25 @@ class Batches:
     def reach(self, time: float) -> list[Batch]:
         """Return the batch that is complete once everything spoken before the Unix time ``time`` has been added.
 
-        Only batches cut by time end this way, when their window is over.
+        Only batches cut by time end this way, when their window is over and no sentence is being spoken.
         """
-        if self.segmenter == "time" and self._words and self._window(time) > self._window(self._words[0].start):
-            return self.flush()
-        return []
+        return self.flush() if self._is_over(time) and self._may_end(time) else []
+
+    def _is_over(self, time: float) -> bool:
+        """Return whether the window of the words, which are cut by time, is over at a Unix time."""
+        timed = self.segmenter == "time" and bool(self._words)
+        return timed and self._window(time) > self._window(self._words[0].start)
+
+    def _may_end(self, time: float) -> bool:
+        """Return whether the last word ends a sentence, or its sentence was not continued for ``OPEN_S``.
+
+        A sentence without an end is cut after as much time again, at least ``OPEN_S``.
+        """
+        last = self._words[-1]
+        if not self.whole_sentences or last.ends_sentence or time - last.end >= OPEN_S:
+            return True
+        over = (self._window(self._words[0].start) + 1) * self.value
+        return time >= over + max(self.value, OPEN_S)
 
     def flush(self) -> list[Batch]:
         """Return the remaining words as a last batch, if there are any."""

@@ -20,6 +20,11 @@ from rtstream.states import Outcome
 MAX_QUOTE = 160
 """Maximum length, in characters, of a matching line quoted in an explanation."""
 
+FOUND_CONFIDENCE = 0.99
+"""Confidence of a text that was found without a misread letter."""
+ABSENT_CONFIDENCE = 0.9
+"""Confidence of a text that was not found, because it may have been overlooked."""
+
 Form = Literal["present", "appears", "absent", "disappears"]
 PictureState = Literal["changed", "black", "frozen"]
 
@@ -109,7 +114,7 @@ class Phrase:
             return None
         found = misreads.find(self.text, misreads.fold("\n".join(facts.texts)))
         if found is None:
-            return ConditionResult(False, 0.9, f"{self.name} was not found")
+            return ConditionResult(False, ABSENT_CONFIDENCE, f"{self.name} was not found")
         letters = f" (misread characters tolerated: {found.misreads})" if found.misreads else ""
         return ConditionResult(
             True, found.confidence, f"{self.name} was found in the line: {_quote(found.line)}{letters}"
@@ -135,8 +140,8 @@ class Expression:
             return None
         line = expressions.find(self.pattern, "\n".join(facts.texts))
         if line is None:
-            return ConditionResult(False, 0.9, f"{self.name} was not found")
-        return ConditionResult(True, 0.99, f"{self.name} was found in the line: {_quote(line)}")
+            return ConditionResult(False, ABSENT_CONFIDENCE, f"{self.name} was not found")
+        return ConditionResult(True, FOUND_CONFIDENCE, f"{self.name} was found in the line: {_quote(line)}")
 
 
 @dataclass(frozen=True)
@@ -232,6 +237,13 @@ class Rule:
     def momentary(self) -> bool:
         """Whether the rule matches at a single moment only, never twice in a row."""
         return self.form in ("appears", "disappears")
+
+    @property
+    def best_confidence(self) -> float:
+        """The highest confidence that a match of this rule can have."""
+        if not isinstance(self.conditions[0], Phrase | Expression):
+            return 1.0
+        return ABSENT_CONFIDENCE if self.negative else FOUND_CONFIDENCE
 
     @property
     def concerns_stream(self) -> bool:

@@ -40,9 +40,7 @@ _OTHER_MEANING = re.compile(
 
 def plan(prompt: str) -> Rule | None:
     """Return the rule that decides an event prompt, or None if the prompt needs a model."""
-    quoted = _DOUBLE if _DOUBLE.search(prompt) else _SINGLE
-    phrases = [next(group for group in match.groups() if group).strip() for match in quoted.finditer(prompt)]
-    rest = quoted.sub(_HOLE, prompt).lower().replace("’", "'")
+    phrases, rest = split(prompt)
     if not 1 <= len(phrases) <= MAX_PHRASES or re.search(r'["“”„‟«»＂]', rest):
         return None
     if not all(re.search(r"[^\W_]", phrase) for phrase in phrases) or _OTHER_MEANING.search(rest):
@@ -51,6 +49,13 @@ def plan(prompt: str) -> Rule | None:
     if join is None or form is None or (join == "any" and form in ("absent", "disappears")):
         return None  # a negation with "or" could mean none of them or not all of them
     return Rule(tuple(Phrase(phrase) for phrase in phrases), join, form)
+
+
+def split(prompt: str) -> tuple[list[str], str]:
+    """Return the quoted phrases of a prompt, and the rest of it in lower case with a null character for each phrase."""
+    quoted = _DOUBLE if _DOUBLE.search(prompt) else _SINGLE
+    phrases = [next(group for group in match.groups() if group).strip() for match in quoted.finditer(prompt)]
+    return phrases, quoted.sub(_HOLE, prompt).lower().replace("’", "'")
 
 
 def _join(rest: str) -> Literal["all", "any"] | None:

@@ -11,7 +11,7 @@ from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Page
 from rtstream.rules.alert_policy import AlertState
-from rtstream.states import AlertStatus, Outcome
+from rtstream.states import AlertStatus, ExtractionType, Outcome
 from rtstream.store.rows import RowReader
 from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes
 
@@ -29,7 +29,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """A stored alert with its event."""
+    """A stored alert with its event, and the stream and kind of its index."""
 
     id: str
     index_id: str
@@ -44,6 +44,9 @@ class AlertRow:
     event_prompt: str
     event_label: str
     event_rule: JsonObject | None
+    stream_id: str
+    of_speech: bool
+    """Whether its index is an audio index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,13 @@ class DecisionRow:
 
 _EVENTS = RowReader(EventRow, events)
 _ALERTS = RowReader(
-    AlertRow, alerts, event_prompt=events.c.prompt, event_label=events.c.label, event_rule=events.c.rule
+    AlertRow,
+    alerts,
+    event_prompt=events.c.prompt,
+    event_label=events.c.label,
+    event_rule=events.c.rule,
+    stream_id=scene_indexes.c.stream_id,
+    of_speech=scene_indexes.c.extraction_type == ExtractionType.TRANSCRIPT,
 )
 # Decisions about speech of a gap have no scene, but the number of the gap, negative.
 _LATE = scenes.c.gap_id.is_not(None) | (decisions.c.scene_id < 0)
@@ -99,7 +108,12 @@ def delete_event(conn: Connection, event_id: str) -> None:
     conn.execute(events.delete().where(events.c.id == event_id))
 
 
-_WITH_EVENT = _ALERTS.select().join(events, events.c.id == alerts.c.event_id).order_by(alerts.c.created_at, alerts.c.id)
+_WITH_EVENT = (
+    _ALERTS.select()
+    .join(events, events.c.id == alerts.c.event_id)
+    .join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
+    .order_by(alerts.c.created_at, alerts.c.id)
+)
 
 
 def insert_alert(conn: Connection, state: AlertState | None = None, **values: object) -> None:
@@ -114,7 +128,7 @@ def of_index(conn: Connection, index_id: str) -> list[AlertRow]:
 
 def of_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
     """Return the alerts of a stream, or of all streams if ``stream_id`` is None, oldest first."""
-    query = _WITH_EVENT.join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
+    query = _WITH_EVENT
     if stream_id is not None:
         query = query.where(scene_indexes.c.stream_id == stream_id)
     return _ALERTS.all(conn, query)
@@ -132,8 +146,21 @@ def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> A
         query = query.where(alerts.c.index_id == index_id)
     row = _ALERTS.first(conn, query)
     if row is None:
-        raise NotFound(f"There is no alert {alert_id[:80]} on this index. List the index's alerts to see their ids.")
+        where = "" if index_id is None else " on this index"
+        raise NotFound(f"There is no alert {alert_id[:80]}{where}. List the alerts to see their ids.")
     return row
+
+
+def fired_between(conn: Connection, alert_ids: Sequence[str], start: float | None, end: float | None) -> dict[str, int]:
+    """Return how often alerts fired on moments that overlap [start, end), by id. Alerts that did not are missing."""
+    began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
+    query = select(decisions.c.alert_id, func.count()).outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
+    query = query.where(decisions.c.alert_id.in_(alert_ids), decisions.c.outcome == Outcome.FIRED)
+    if start is not None:
+        query = query.where(ended > start)
+    if end is not None:
+        query = query.where(began < end)
+    return {alert_id: count for alert_id, count in conn.execute(query.group_by(decisions.c.alert_id))}
 
 
 def update_alert(conn: Connection, alert_id: str, **values: object) -> None:

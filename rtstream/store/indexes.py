@@ -75,6 +75,12 @@ def get(conn: Connection, index_id: str, stream_id: str | None = None) -> IndexR
     return row
 
 
+def extraction_type(conn: Connection, index_id: str) -> ExtractionType | None:
+    """Return the source of an index, or None if there is no such index."""
+    found = conn.execute(select(scene_indexes.c.extraction_type).where(scene_indexes.c.id == index_id)).scalar()
+    return None if found is None else ExtractionType(found)
+
+
 def of_stream(conn: Connection, stream_id: str) -> list[IndexRow]:
     """Return the indexes of a stream, oldest first."""
     query = _INDEXES.select().where(scene_indexes.c.stream_id == stream_id)

@@ -48,7 +48,10 @@ _ENTRIES = RowReader(JournalRow, journal)
 
 @dataclass(frozen=True)
 class Filter:
-    """The entries to read. An empty field does not restrict them."""
+    """The entries to read. An empty field does not restrict them.
+
+    ``text`` restricts alerts only if ``channels`` is just ``alert``.
+    """
 
     streams: Sequence[str] = ()
     channels: Sequence[str] = ()
@@ -104,7 +107,11 @@ def _where(which: Filter) -> list[ColumnElement[bool]]:
         conditions.append(journal.c.data["label"].as_string().in_(which.labels))
     if which.text:
         pattern = "%" + which.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        conditions.append(journal.c.data["text"].as_string().ilike(pattern, escape="\\"))
+        contains = journal.c.data["text"].as_string().ilike(pattern, escape="\\")
+        # An alert is restricted only if nothing but alerts was asked for, because a client that waits for words in
+        # the speech does not want to miss an alert.
+        only_alerts = tuple(which.channels) == ("alert",)
+        conditions.append(contains if only_alerts else or_(journal.c.channel == "alert", contains))
     if which.min_confidence is not None:
         # Only alerts have a confidence, so this does not restrict other channels.
         confidence = journal.c.data["confidence"].as_float()

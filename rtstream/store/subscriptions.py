@@ -16,6 +16,13 @@ def bind(conn: Connection, connection_id: str, kind: str, target_id: str, now: f
     )
 
 
+def copy(conn: Connection, kind: str, source_id: str, target_id: str, now: float) -> None:
+    """Bind a target to every connection that another target of its kind is bound to."""
+    bound = select(ws_bindings.c.connection_id).where(ws_bindings.c.kind == kind, ws_bindings.c.target_id == source_id)
+    for connection_id in list(conn.execute(bound).scalars()):
+        bind(conn, connection_id, kind, target_id, now)
+
+
 def targets(conn: Connection, connection_id: str) -> set[tuple[str, str]]:
     """Return the targets of a connection, as (kind, id)."""
     rows = conn.execute(select(ws_bindings).where(ws_bindings.c.connection_id == connection_id)).all()

@@ -238,6 +238,30 @@ alerts = Table(
     Column("created_at", Float, nullable=False),
 )
 
+alert_groups = Table(
+    "alert_groups",
+    metadata,
+    # An alert on several streams. Each stream has an alert of its own.
+    Column("id", String, primary_key=True),
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    # Ids of the streams. Null stands for all streams, later ones included.
+    Column("streams", JSON(none_as_null=True)),
+    Column("callback_url", Text),
+    Column("status", String, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+alert_group_streams = Table(
+    "alert_group_streams",
+    metadata,
+    Column("group_id", ForeignKey("alert_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    # Null: it was deleted, or it could not be created for the reason in ``note``.
+    Column("alert_id", ForeignKey("alerts.id", ondelete="SET NULL"), index=True),
+    Column("note", Text, nullable=False, default=""),
+)
+
 decisions = Table(
     "decisions",
     metadata,
@@ -245,7 +269,6 @@ decisions = Table(
     Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("scene_id", Integer, nullable=False),
     Column("at", Float, nullable=False),
-    # "fired", "no_match", "needs_model", "suppressed", "failed"
     Column("outcome", String, nullable=False),
     Column("reason", String, nullable=False, default=""),
     Column("confidence", Float),
@@ -263,7 +286,6 @@ deliveries = Table(
     Column("seq", Integer, nullable=False),
     Column("url", Text, nullable=False),
     Column("payload", JSON, nullable=False),
-    # "pending", "delivered", "dead"
     Column("state", String, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False),
@@ -271,12 +293,7 @@ deliveries = Table(
     Index("deliveries_by_alert", "alert_id", "seq"),
     # The outbox. This index stays small, because it contains only pending webhooks. For PostgreSQL, it would import
     # the dialect at every start, which takes 0.1 s.
-    Index(
-        "deliveries_pending",
-        "alert_id",
-        "seq",
-        sqlite_where=text("state = 'pending'"),
-    ),
+    Index("deliveries_pending", "alert_id", "seq", sqlite_where=text("state = 'pending'")),
 )
 
 delivery_attempts = Table(
@@ -389,7 +406,6 @@ links = Table(
     Column("ranges", JSON),
     Column("title", String, nullable=False, default=""),
     Column("description", Text, nullable=False, default=""),
-    # "chat", "webhook", "sdk", "page"
     Column("purpose", String, nullable=False),
     Column("created_at", Float, nullable=False),
     # Null: as long as its stream or video.
@@ -428,7 +444,6 @@ ws_bindings = Table(
     "ws_bindings",
     metadata,
     Column("connection_id", String, primary_key=True),
-    # "stream", "index", "alert" or "transcript", and its id
     Column("kind", String, primary_key=True),
     Column("target_id", String, primary_key=True),
     Column("created_at", Float, nullable=False),

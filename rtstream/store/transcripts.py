@@ -40,6 +40,9 @@ class TranscriptSegmentRow:
     created_at: float
 
 
+EDGE_S = 0.05
+"""Seconds by which neighbouring sentences may overlap."""
+
 _JOBS = RowReader(TranscriptJobRow, transcript_jobs)
 _SEGMENTS = RowReader(TranscriptSegmentRow, transcript_segments)
 
@@ -170,3 +173,23 @@ def list_segments(
     total = conn.execute(select(func.count()).select_from(transcript_segments).where(*where)).scalar_one()
     query = _SEGMENTS.select().where(*where).order_by(transcript_segments.c.start, transcript_segments.c.id)
     return _SEGMENTS.all(conn, query.offset(page.offset).limit(page.page_size)), total
+
+
+def sentences_around(conn: Connection, stream_id: str, start: float, end: float, reach_s: float) -> tuple[float, float]:
+    """Return [start, end] with the sentences that it cuts, the one before and the one after.
+
+    Args:
+        conn: The connection.
+        stream_id: Id of the stream.
+        start: Start of the range, in Unix seconds.
+        end: End of the range.
+        reach_s: Longest pause in seconds between the range and a sentence before or after it.
+    """
+    of = transcript_segments.c
+    said = select(of.start, of.end).where(of.stream_id == stream_id, of.kind == SegmentKind.SPEECH)
+    for row in conn.execute(said.where(of.end > start + EDGE_S, of.start < end - EDGE_S)).all():
+        start, end = min(start, row.start), max(end, row.end)
+    before = said.where(of.end <= start + EDGE_S, of.end >= start - reach_s).order_by(of.end.desc()).limit(1)
+    after = said.where(of.start >= end - EDGE_S, of.start <= end + reach_s).order_by(of.start).limit(1)
+    first, last = conn.execute(before).first(), conn.execute(after).first()
+    return first.start if first else start, last.end if last else end

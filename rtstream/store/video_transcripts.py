@@ -29,6 +29,9 @@ class VideoTranscriptRow:
     created_at: float
 
 
+EDGE_S = 0.05
+"""Seconds by which neighbouring sentences may overlap."""
+
 _TRANSCRIPTS = RowReader(VideoTranscriptRow, video_transcripts)
 
 
@@ -150,3 +153,23 @@ def is_unfinished(conn: Connection, video_id: str) -> bool:
 def wanted(conn: Connection) -> list[UnfinishedRow]:
     """Return the transcriptions that continue when the engine starts."""
     return _UNFINISHED.all(conn, _UNFINISHED.select().where(unfinished_transcripts.c.wanted.is_(True)))
+
+
+def sentences_around(conn: Connection, video_id: str, start: float, end: float, reach_s: float) -> tuple[float, float]:
+    """Return [start, end] with the sentences that it cuts, the one before and the one after.
+
+    Args:
+        conn: The connection.
+        video_id: Id of the video.
+        start: Start of the range, in seconds from the start of the video.
+        end: End of the range.
+        reach_s: Longest pause in seconds between the range and a sentence before or after it.
+    """
+    of = video_segments.c
+    said = select(of.start, of.end).where(of.video_id == video_id)
+    for row in conn.execute(said.where(of.end > start + EDGE_S, of.start < end - EDGE_S)).all():
+        start, end = min(start, row.start), max(end, row.end)
+    before = said.where(of.end <= start + EDGE_S, of.end >= start - reach_s).order_by(of.end.desc()).limit(1)
+    after = said.where(of.start >= end - EDGE_S, of.start <= end + reach_s).order_by(of.start).limit(1)
+    first, last = conn.execute(before).first(), conn.execute(after).first()
+    return first.start if first else start, last.end if last else end

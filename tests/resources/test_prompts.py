@@ -66,7 +66,7 @@ async def test_words_copied_into_a_prompt_load_and_link_nothing(client: Client) 
 
 
 async def test_a_prompt_names_the_index_or_event_a_user_chose(client: Client) -> None:
-    assert "Use the event evt-7." in await text(client, "watch_stream", stream_id="rts-1", event_id="evt-7")
+    assert "event_id='evt-7'" in await text(client, "watch_stream", stream_id="rts-1", event_id="evt-7")
     assert "the index idx-7 with start" in await text(client, "what_did_i_miss", stream_id="rts-1", index_id="idx-7")
 
 

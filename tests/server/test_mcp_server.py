@@ -32,15 +32,15 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
         assert "secret" not in json.dumps(listed)
         scenes = await call(client, "get_scenes", stream_id=stream_id, index_id=index_id)
         assert [scene["untrusted_text"] for scene in scenes["scenes"]] == ["a courier with a parcel", "an empty porch"]
-        event = await call(client, "create_event", event_prompt='"Invoice 4711" is on the screen', label="invoice")
+        event = await call(client, "create_event", event_prompt="the stream is lost", label="lost")
         assert event["matching"] == "rule"
-        alert = await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
-        assert (alert["label"], alert["status"]) == ("invoice", "enabled")
-        alerts = await call(client, "list_alerts", stream_id=stream_id, index_id=index_id)
-        assert [alert["label"] for alert in alerts["alerts"]] == ["invoice"]
-        said = await refusal(client, "delete_alert", stream_id=stream_id, index_id=index_id, alert_id=alert["alert_id"])
-        assert said == "delete_alert is not offered here. The user can add it: start the server with " + (
-            "--toolsets default,alerts."
+        alert = await call(client, "create_alert", streams=["Front door"], event_id=event["event_id"])
+        assert (alert["label"], alert["streams"]) == ("lost", [stream_id])
+        alerts = await call(client, "list_alerts", streams=[stream_id])
+        assert [alert["label"] for alert in alerts["alerts"]] == ["lost"]
+        said = await refusal(client, "list_deliveries", alert_id=alert["alert_id"])
+        assert said == "list_deliveries is not offered here. The user can add it: start the server with " + (
+            "--toolsets default,webhooks."
         )
 
 

@@ -12,8 +12,7 @@ pytestmark = pytest.mark.anyio
 
 async def alert_on(client: Client, stream_id: str, index_id: str, label: str) -> str:
     """An alert of a new event with this label."""
-    event = await call(client, "create_event", event_prompt='"OPEN" is on the screen', label=label)
-    watched = {"stream_id": stream_id, "index_id": index_id, "event_id": event["event_id"]}
+    watched = {"streams": [stream_id], "index_id": index_id, "event_prompt": "the stream is lost", "label": label}
     return (await call(client, "create_alert", **watched))["alert_id"]
 
 

@@ -173,9 +173,9 @@ async def test_hostile_strings_stay_where_they_belong(planted: Planted, client: 
         assert [json.loads(part.text) for part in result.content if isinstance(part, TextContent)] == [content]
         if check(content, tool.name):
             carried.add(tool.name)
-        if tool.name == "list_scene_indexes":
+        if tool.name == "list_events":
             await _resources(planted, client)
-    assert carried >= {"get_scenes", "get_transcript", "wait_for_events", "search", "explain_alert"}, "words are lost"
+    assert carried >= {"get_scenes", "get_transcript", "wait_for_events", "search", "list_alerts"}, "words are lost"
 
 
 async def _searchable(client: Client) -> None:

@@ -13,21 +13,42 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_an_index_is_created_stopped_and_started(served: Served, client: Client) -> None:
-    stream_id = await served.add_stream()
+    stream_id = await served.add_stream("Desk")
     window = {"type": "time", "value": 5, "frame_count": 3}
-    made = await call(client, "index_visuals", stream_id=stream_id, prompt="What is there?", batch_config=window)
-    assert "cursor" in made["next"]
-    where = {"stream_id": stream_id, "index_id": made["index_id"]}
-    assert (await call(client, "stop_scene_index", **where))["status"] == "stopped"
-    assert (await call(client, "start_scene_index", **where))["status"] == "running"
-    details = await call(client, "get_scene_index", **where)
-    assert (details["done"], details["calls"], details["waiting"]) == (0, 0, 0)
-    [listed] = (await call(client, "list_scene_indexes", stream_id=stream_id))["indexes"]
-    assert listed["index_id"] == made["index_id"]
-    assert (listed["window_s"], listed["frames"], listed["prompt"]) == (5, 3, "What is there?")
+    asked = {"prompt": "What is there?", "batch_config": window, "name": "desk"}
+    made = await call(client, "index_visuals", **asked)
+    assert made["stream_id"] == stream_id
+    assert f"since={made['cursor']}" in made["next"]
+    assert "repeated" not in made
+    again = await call(client, "index_visuals", stream_id="Desk", **asked)
+    assert (again["index_id"], again["repeated"]) == (made["index_id"], True)
+    stopped = await call(client, "update_index", running=False)
+    assert (stopped["index_id"], stopped["status"], stopped["medium"]) == (made["index_id"], "stopped", "visual")
+    changed = await call(client, "update_index", index_id="desk", running=True, prompt="Who is there?")
+    assert (changed["status"], changed["prompt"]) == ("running", "Who is there?")
+    assert "Nothing was changed" in await refusal(client, "update_index")
     wrong = {"type": "time", "value": 0, "frame_count": 1}
-    asked = {"stream_id": stream_id, "prompt": "x", "batch_config": wrong}
-    assert "value" in await refusal(client, "index_visuals", **asked)
+    assert "value" in await refusal(client, "index_visuals", prompt="x", batch_config=wrong)
+
+
+async def test_the_index_of_a_call_is_found_by_id_or_name_or_is_the_only_one(served: Served, client: Client) -> None:
+    await served.add_stream()
+    assert "no index" in await refusal(client, "get_scenes")
+    first = await call(client, "index_visuals", name="front")
+    assert (await call(client, "get_scenes"))["medium"] == "visual"
+    await call(client, "index_visuals", name="back")
+    assert first["index_id"] in await refusal(client, "get_scenes")
+    assert (await call(client, "get_scenes", index_id="back"))["scenes"] == []
+    assert first["index_id"] in await refusal(client, "update_index", index_id="side", running=False)
+
+
+async def test_speech_is_indexed_and_read_like_video(served: Served, client: Client) -> None:
+    pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
+    await served.add_stream()
+    made = await call(client, "index_audio", name="talk")
+    assert "channels=['audio']" in made["next"]
+    assert (await call(client, "get_scenes"))["medium"] == "audio"
+    assert (await call(client, "update_index", running=False))["medium"] == "audio"
 
 
 async def test_scenes_are_read_newest_first_and_fit_the_result(served: Served, client: Client) -> None:
@@ -41,6 +62,10 @@ async def test_scenes_are_read_newest_first_and_fit_the_result(served: Served, c
     assert sum(len(scene["untrusted_text"]) for scene in many["scenes"]) <= MAX_RESULT_CHARS
     assert len(many["scenes"][0]["untrusted_text"]) < len(few["scenes"][0]["untrusted_text"])
     assert not many["has_more"]
+    assert [
+        scene["start"] for scene in (await call(client, "get_scenes", **where, start=1058, end=1059))["scenes"]
+    ] == [1058.0]
+    assert "milliseconds" in (await refusal(client, "get_scenes", **where, start=1795833900000)).lower()
 
 
 def test_a_progress_without_a_cap_or_a_note_leaves_them_out() -> None:

@@ -73,23 +73,22 @@ async def test_what_a_slow_model_skips_is_told_by_every_tool_and_the_stream_reso
     server.reply = lambda asked: Answer(chat_completion("slow"), delay_s=1.5)
     # With a recording, the skipped windows would wait to be described later.
     async with indexed(client, live_source, name="Desk", record=False) as ids:
-        found = await when(lambda: call(client, "get_scene_index", **ids), lambda index: index["skipped"] >= 2)
+
+        async def progress() -> dict[str, Any]:
+            [index] = (await call(client, "get_stream", stream_id=ids["stream_id"]))["indexes"]
+            return index
+
+        found = await when(progress, lambda index: index["skipped"] >= 2)
         assert (found["status"], found["model"], found["name"]) == ("running", "openai:eye-1", "Desk")
-        assert (found["window_s"], found["frames"]) == (0.5, 1)
-        assert found["calls"] >= found["done"]
-        [listed] = (await call(client, "list_scene_indexes", stream_id=ids["stream_id"]))["indexes"]
-        [state] = (await call(client, "get_stream", stream_id=ids["stream_id"]))["indexes"]
         read = await client.read_resource(f"rtstream://streams/{ids['stream_id']}")
         [shown] = json.loads(read.contents[0].text)["indexes"]  # pyright: ignore[reportAttributeAccessIssue]
-        assert listed["skipped"] >= 2
-        assert state["skipped"] >= 2
         assert shown["windows_skipped"] >= 2
 
-        assert (await call(client, "stop_scene_index", **ids))["status"] == "stopped"
-        stopped = await call(client, "get_scene_index", **ids)
+        assert (await call(client, "update_index", **ids, running=False))["status"] == "stopped"
+        stopped = await progress()
         assert (stopped["status"], stopped["note"]) == ("stopped", "stopped by request")
-        assert (await call(client, "start_scene_index", **ids))["status"] == "running"
-        await when(lambda: call(client, "get_scene_index", **ids), lambda index: index["done"] > stopped["done"])
+        assert (await call(client, "update_index", **ids, running=True))["status"] == "running"
+        await when(progress, lambda index: index["done"] > stopped["done"])
 
 
 async def test_scenes_carry_model_times_data_and_why_a_window_failed(
@@ -141,10 +140,7 @@ async def test_what_a_model_says_of_hostile_pictures_stays_in_fields_that_say_so
                 assert index is ids or "untrusted_data" in scene or "too large" in scene["data_error"]
         assert check(await call(client, "wait_for_events", since=0, channels=["scenes"], timeout_s=0), "events")
         assert check(await call(client, "look", stream_id=stream_id, question="What is written there?"), "look")
-        for index in (ids, tidy):
-            assert not check(await call(client, "get_scene_index", **index), "get_scene_index")
-        for tool in ("list_scene_indexes", "get_stream"):
-            assert not check(await call(client, tool, stream_id=stream_id), tool)
+        assert not check(await call(client, "get_stream", stream_id=stream_id), "get_stream")
 
 
 async def test_a_question_is_answered_in_words_and_a_range_is_shown_as_one_picture(

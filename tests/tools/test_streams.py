@@ -64,9 +64,7 @@ async def test_a_limit_is_set_changed_and_removed_by_itself(served: Served, clie
 
 async def test_the_question_before_a_deletion_names_what_goes(served: Served, client: Client) -> None:
     stream_id = await served.add_stream("Front door")
-    index_id = await served.add_index(stream_id)
-    event = await call(client, "create_event", event_prompt='"OPEN" is on the screen', label="opened")
-    await call(client, "create_alert", stream_id=stream_id, index_id=index_id, event_id=event["event_id"])
+    await call(client, "create_alert", event_prompt="the stream is lost", label="opened")
     asked = await refusal(client, "delete", kind="stream", id=stream_id)
     assert "Front door" in asked
     assert "opened" in asked

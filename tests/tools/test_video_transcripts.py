@@ -12,7 +12,7 @@ from mcp import Client
 
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
-from tests.server.mcp_servers import Served, call
+from tests.server.mcp_servers import Served, call, refusal
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -40,23 +40,26 @@ async def video(served: Served, clip_of: Callable[[ClipSpec], Path]) -> str:
 
 
 async def test_a_video_is_transcribed_read_and_searched(client: Client, video: str) -> None:
-    refused = await client.call_tool("get_video_transcript", {"video_id": video})
-    assert refused.is_error
-    unread = await client.call_tool("search_videos", {"query": "wisdom"})
-    assert unread.is_error
-    assert "not transcribed: m-1 (Reading)" in str(unread.content)
+    assert "index_spoken_words" in await refusal(client, "get_transcript", video_id=video)
+    unread = await call(client, "search", query="wisdom", videos=["all"])
+    assert unread["hits"] == []
+    assert "not transcribed: m-1 (Reading)" in unread["note"]
 
     made = await call(client, "index_spoken_words", video_id=video)
-    read = await call(client, "get_video_transcript", video_id=video)
-    assert made["sentences"] == len(read["said"]) > 0
+    read = await call(client, "get_transcript", video_id=video)
+    assert made["sentences"] == len(read["said"]) == read["total"] > 0
     assert "age of wisdom" in " ".join(one["untrusted_text"] for one in read["said"]).lower()
-    late = await call(client, "get_video_transcript", video_id=video, start=SECONDS / 2)
+    late = await call(client, "get_transcript", video_id=video, start=f"0:{SECONDS // 2}")
     assert 0 < len(late["said"]) < len(read["said"]) or len(read["said"]) == 1
+    first = await call(client, "get_transcript", video_id=video, page_size=1)
+    assert (first["said"], first["has_more"]) == (read["said"][:1], len(read["said"]) > 1)
 
-    found = await call(client, "search_videos", query="age of wisdom")
+    found = await call(client, "search", query="age of wisdom")
     hit = found["hits"][0]
-    assert (hit["video_id"], hit["video_name"]) == (video, "Reading")
+    assert (hit["video_id"], hit["name"], hit["channel"], hit["medium"]) == (video, "Reading", "videos", "audio")
     assert 0 <= hit["start"] < hit["end"] <= SECONDS + 0.5
+    assert "/watch?v=" in hit["player_url"]
     assert "/watch?v=" in found["player_url"]
-    assert ".m3u8" in found["stream_url"]
-    assert (await call(client, "search_videos", query="helicopter", video_id=video))["hits"] == []
+    [only] = (await call(client, "search", query="age of wisdom", videos=["Reading"], limit=1))["hits"]
+    assert only["video_id"] == video
+    assert (await call(client, "search", query="helicopter", videos=[video]))["hits"] == []

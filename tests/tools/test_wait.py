@@ -44,10 +44,27 @@ async def test_without_a_cursor_the_newest_come_or_only_what_happens_from_now_on
     assert nothing["cursor"] == newest["cursor"]
 
 
+async def test_a_text_does_not_keep_alerts_away_unless_only_alerts_are_wanted(served: Served, client: Client) -> None:
+    stream_id = await served.add_stream("Door")
+    await served.happen("alert", stream_id, label="door", confidence=0.9, text="a courier")
+    await served.happen("scene_index", stream_id, text="an empty porch")
+    await served.happen("transcript", stream_id, text="Who is at the porch?")
+
+    async def seen(**which: object) -> list[str]:
+        found = await call(client, "wait_for_events", since=0, timeout_s=0, text="PORCH", **which)
+        return [event["untrusted_text"] for event in found["events"]]
+
+    assert await seen() == ["a courier", "an empty porch", "Who is at the porch?"]
+    assert await seen(channels=["alerts", "transcript"]) == ["a courier", "Who is at the porch?"]
+    assert await seen(channels=["alerts"]) == []
+    assert await seen(streams=["Door"], channels=["scenes"]) == ["an empty porch"]
+
+
 async def test_filters_leave_out_the_rest_and_the_cursor_moves_past_it(served: Served, client: Client) -> None:
-    await served.happen("alert", "rts-1", label="door", confidence=0.9, text="a courier")
-    await served.happen("alert", "rts-2", label="door", confidence=0.2, text="a shadow")
-    await served.happen("scene_index", "rts-1", text="an empty porch")
+    one, two = await served.add_stream("One"), await served.add_stream("Two")
+    await served.happen("alert", one, label="door", confidence=0.9, text="a courier")
+    await served.happen("alert", two, label="door", confidence=0.2, text="a shadow")
+    await served.happen("scene_index", one, text="an empty porch")
     last = await served.happen("catalogue", "rts-3", change="added", kind="stream", id="rts-3")
 
     async def seen(**which: object) -> list[str]:
@@ -56,10 +73,10 @@ async def test_filters_leave_out_the_rest_and_the_cursor_moves_past_it(served: S
         return [event["untrusted_text"] for event in found["events"]]
 
     assert await seen() == ["a courier", "a shadow", "an empty porch"]
-    assert await seen(streams=["rts-2"]) == ["a shadow"]
+    assert await seen(streams=["Two"]) == ["a shadow"]
     assert await seen(channels=["scenes"]) == ["an empty porch"]
     assert await seen(labels=["door"], min_confidence=0.5) == ["a courier"]
-    assert await seen(text="PORCH") == ["an empty porch"]
+    assert await seen(text="PORCH", channels=["scenes"]) == ["an empty porch"]
 
 
 async def test_events_that_were_found_in_the_recording_are_late_and_others_do_not_say_so(

@@ -156,8 +156,8 @@ def build(definition: Definition) -> Tool:
     fn = confirmed(definition.fn, definition.confirm) if definition.confirm else definition.fn
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
-    built.parameters = _portable(_concise(_inlined(built.parameters)))
-    built.fn_metadata.output_schema = _concise(_inlined(built.fn_metadata.output_schema), described=False)
+    built.parameters = _without_repetition(_portable(_concise(_inlined(built.parameters))))
+    built.fn_metadata.output_schema = _shallow(_concise(_inlined(built.fn_metadata.output_schema), described=False))
     return built
 
 
@@ -204,6 +204,29 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
         if isinstance(items := kept.get("items"), dict) and items.get("type") != "object":
             del kept["items"]  # the shape of a list of texts or numbers is seen in the result
     return {key: _concise(value, described=described) for key, value in kept.items()}
+
+
+def _shallow(schema: JsonObject | None) -> JsonObject | None:
+    """Return the schema of a result without the parts of its fields, which a model reads in the result itself.
+
+    Most fields hold text, so only the types of the others are stated.
+    """
+    if schema is None:
+        return None
+    fields = schema.get("properties", {})
+    kept = {
+        name: {} if (kind := part.get("type")) in ("string", None) else {"type": kind} for name, part in fields.items()
+    }
+    return {**schema, "properties": kept} if kept else schema
+
+
+def _without_repetition(schema: JsonObject) -> JsonObject:
+    """Return the schema of parameters without a description of ``end`` that repeats that of ``start``."""
+    fields = dict(schema.get("properties", {}))
+    start, end = fields.get("start"), fields.get("end")
+    if start is not None and end is not None and start.get("description") == end.get("description"):
+        fields["end"] = {key: value for key, value in end.items() if key != "description"}
+    return {**schema, "properties": fields} if fields else schema
 
 
 # Any: a part of a JSON schema.

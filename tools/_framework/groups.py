@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GROUPS = ("streams", "recordings", "indexes", "events", "alerts", "transcripts", "search", "videos", "live")
+GROUPS = ("streams", "recordings", "indexes", "events", "alerts", "transcripts", "search", "videos", "webhooks", "live")
 DEFAULT = "default"
 """The tools for the main job, small enough for every conversation to load."""
 ALL = "all"

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from rtstream.rules.text_safety import clean
 
 StreamId = Annotated[str, Field(description="rts-…")]
-IndexId = Annotated[str, Field(description="From index_visuals or list_scene_indexes.")]
+IndexId = Annotated[str, Field(description="From index_visuals or get_stream.")]
+
+OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+"""Short schema for a list of objects in a result. Models read results rather than their schemas."""
 
 Range = list[float]
 """[start, end], Unix seconds."""

@@ -1,8 +1,19 @@
 """Events, alerts and the evaluators that fire them."""
 
 from rtstream.engine.alerts.firings import Firings, FiringWriter
+from rtstream.engine.alerts.groups import AlertGroups
+from rtstream.engine.alerts.indexes import AlertIndexes, IndexKinds
 from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
 from rtstream.engine.alerts.service import AlertService
 
-__all__ = ["AlertService", "EventMatcher", "FiringWriter", "Firings", "SceneEvaluator"]
+__all__ = [
+    "AlertGroups",
+    "AlertIndexes",
+    "AlertService",
+    "EventMatcher",
+    "FiringWriter",
+    "Firings",
+    "IndexKinds",
+    "SceneEvaluator",
+]

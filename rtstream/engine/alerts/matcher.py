@@ -15,6 +15,7 @@ from rtstream.perception.language.local import NEEDS_MODEL, candidate_score
 from rtstream.perception.protocols import EventQuestion, LanguageProvider, ProviderError, SceneFacts, Verdict
 from rtstream.rules import detection, event_rules
 from rtstream.rules.detection import Facts, Observation, Rule
+from rtstream.rules.event_media import IndexKind, medium_of, obstacle
 from rtstream.rules.text_safety import clean
 from rtstream.states import Matching, Outcome
 from rtstream.store.indexes import SceneRow
@@ -83,9 +84,17 @@ class EventMatcher:
         """Return whether deciding this event calls a model, which takes time and may cost money."""
         return self._has_model and self.rule(prompt, given) is None
 
-    def matching(self, prompt: str, given: JsonObject | None) -> tuple[Matching, str]:
-        """Return how an event is decided, and a note for the user."""
+    def matching(self, prompt: str, given: JsonObject | None, index: IndexKind | None = None) -> tuple[Matching, str]:
+        """Return how an event is decided, and a note for the user.
+
+        Args:
+            prompt: The event prompt.
+            given: The structured rule, or None.
+            index: The index of an alert, or None for an event as such.
+        """
         rule = self.rule(prompt, given)
+        if index is not None and (reason := obstacle(medium_of(prompt, given), rule, index)):
+            return Matching.CANNOT_DECIDE, reason
         if rule is not None:
             phrases = isinstance(rule.conditions[0], detection.Phrase)
             return Matching.RULE, f"{rule.describe()} {PHRASE_TOLERANCE}" if phrases else rule.describe()
@@ -105,17 +114,26 @@ class EventMatcher:
             ProviderError: The model was needed and did not respond.
         """
         rules = [self.rule(request.prompt, request.rule) for request in requests]
+        # Spoken phrases are not searched in pictures, nor visible ones in speech, though the same words may be there.
+        kind = IndexKind(audio=scene.detail.transcript is not None, measured=True)
+        lacking = [
+            obstacle(medium_of(request.prompt, request.rule), rule, kind)
+            for request, rule in zip(requests, rules, strict=True)
+        ]
         open_questions = {
             request.event_id: EventQuestion(request.event_id, request.prompt)
-            for request, rule in zip(requests, rules, strict=True)
-            if rule is None
+            for request, rule, reason in zip(requests, rules, lacking, strict=True)
+            if rule is None and not reason
         }
         # Several alerts on one event ask the same question about the scene, so the model is asked it only once.
         verdicts = await self._ask(list(open_questions.values()), _shown(scene)) if open_questions else {}
         facts = scene_facts(scene)
         seen: dict[Rule, Observation | None] = {}
         results: list[MatchResult] = []
-        for request, rule in zip(requests, rules, strict=True):
+        for request, rule, reason in zip(requests, rules, lacking, strict=True):
+            if reason:
+                results.append(MatchResult(Outcome.FAILED, reason=reason, present=request.previously))
+                continue
             if rule is None:
                 results.append(verdicts[request.event_id])
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -11,6 +11,13 @@ from rtstream import ids
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest, MatchResult
 from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
 from rtstream.engine.alerts.state import restart
+from rtstream.engine.alerts.validation import (
+    check_consecutive,
+    checked_label,
+    checked_options,
+    checked_prompt,
+    checked_rule,
+)
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
@@ -27,10 +34,9 @@ from rtstream.models import (
     UpdateEvent,
 )
 from rtstream.perception.protocols import ProviderError
-from rtstream.rules import alert_policy, event_rules
-from rtstream.rules.detection import PictureCondition, Rule, Speech
+from rtstream.rules import event_rules
+from rtstream.rules.event_media import IndexKind, medium_of, obstacle
 from rtstream.rules.redaction import without_login
-from rtstream.rules.text_safety import clean
 from rtstream.states import AlertStatus, DeliveryState, Outcome, SceneStatus
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
@@ -38,7 +44,7 @@ from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow, EventRow
 from rtstream.store.database import Database
-from rtstream.store.indexes import SceneRow
+from rtstream.store.indexes import IndexRow, SceneRow
 
 MAX_MODEL_TRIALS = 20
 """Maximum number of scenes that a model is asked about when an event is tested."""
@@ -54,6 +60,7 @@ class AlertService:
         subscriptions: Connects alerts to WebSocket connections.
         check_webhook: Raises RTStreamError for a webhook URL that is not allowed.
         on_webhooks: Called with the ids of alerts that have a webhook to send.
+        kind_of: Returns the properties of an index that decide which events it can decide.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class AlertService:
         subscriptions: Subscriptions,
         check_webhook: Callable[[str], Awaitable[object]],
         on_webhooks: Callable[[list[str]], None],
+        kind_of: Callable[[IndexRow], IndexKind],
     ) -> None:
         self._db = db
         self._matcher = matcher
@@ -71,10 +79,15 @@ class AlertService:
         self._subscriptions = subscriptions
         self._check_webhook = check_webhook
         self._on_webhooks = on_webhooks
+        self._kind_of = kind_of
 
     async def create_event(self, request: CreateEvent) -> Event:
         """Add an event. Raises InvalidRequest."""
-        values = {"prompt": _prompt(request.event_prompt), "label": _label(request.label), "rule": _rule(request.rule)}
+        values = {
+            "prompt": checked_prompt(request.event_prompt),
+            "label": checked_label(request.label),
+            "rule": checked_rule(request.rule),
+        }
         event_id = ids.event_id()
         await self._db.write(lambda conn: rows.insert_event(conn, id=event_id, **values, created_at=time.time()))
         return self._event(await self._db.read(rows.get_event, event_id))
@@ -94,11 +107,11 @@ class AlertService:
         """
         changes: JsonObject = {}
         if request.event_prompt is not None:
-            changes["prompt"] = _prompt(request.event_prompt)
+            changes["prompt"] = checked_prompt(request.event_prompt)
         if request.label is not None:
-            changes["label"] = _label(request.label)
+            changes["label"] = checked_label(request.label)
         if request.rule is not None:
-            changes["rule"] = _rule(request.rule)
+            changes["rule"] = checked_rule(request.rule)
 
         def change(conn: Connection) -> tuple[EventRow, list[AlertRow]]:
             event = rows.get_event(conn, event_id)
@@ -129,26 +142,31 @@ class AlertService:
             InvalidRequest: The event is invalid, or is about the stream itself.
             NotFound: There is no such stream or index.
         """
-        prompt, given = _prompt(request.event_prompt), _rule(request.rule)
+        prompt, given = checked_prompt(request.event_prompt), checked_rule(request.rule)
         rule = event_rules.rule_for_event(prompt, given)
         if rule is not None and rule.concerns_stream:
             raise InvalidRequest(
                 "This event is about the stream itself, not its scenes, so it cannot be tested. "
                 "Create an alert instead."
             )
+        medium = medium_of(prompt, given)
         limit = min(request.limit, MAX_MODEL_TRIALS) if self._matcher.asks_model(prompt, given) else request.limit
 
         first = Page(page_size=limit)
 
         def query(conn: Connection) -> list[SceneRow]:
             stream_rows.get(conn, stream_id)
-            indexes = [row.id for row in index_rows.of_stream(conn, stream_id)]
+            indexes = [
+                index
+                for index in index_rows.of_stream(conn, stream_id)
+                if not obstacle(medium, rule, IndexKind(index.extraction_type == "transcript", measured=True))
+            ]
             if request.rtstream_index_id is not None:
-                indexes = [index_rows.get(conn, request.rtstream_index_id, stream_id).id]
+                indexes = [index_rows.get(conn, request.rtstream_index_id, stream_id)]
             found = [
                 scene
-                for index_id in indexes
-                for scene in index_rows.scene_page(conn, index_id, request.start, request.end, first)[0]
+                for index in indexes
+                for scene in index_rows.scene_page(conn, index.id, request.start, request.end, first)[0]
             ]
             return sorted(found, key=lambda scene: -scene.start)[:limit]
 
@@ -183,56 +201,60 @@ class AlertService:
     async def create_alert(self, stream_id: str, index_id: str, request: CreateAlert) -> Alert:
         """Watch for an event on an index, from its next scene on.
 
+        An event that the index can never decide is accepted. The ``matching`` of the alert shows it.
+
         Raises:
-            InvalidRequest: The options are invalid, or the event can never occur on this kind of index.
+            InvalidRequest: The options are invalid.
             NotFound: There is no such event, stream or index.
             RTStreamError: The callback URL is not allowed.
         """
         await self._db.read(index_rows.get, index_id, stream_id)
-        callback = (request.callback_url or "").strip()
+        callback = await self.checked_callback(request.callback_url)
+        options = checked_options(request)
+
+        def insert(conn: Connection) -> tuple[AlertRow, IndexRow]:
+            event, index = rows.get_event(conn, request.event_id), index_rows.get(conn, index_id, stream_id)
+            check_consecutive(event_rules.rule_for_event(event.prompt, event.rule), options)
+            return insert_alert(conn, index_id, event.id, callback, options), index
+
+        row, index = await self._db.write(insert)
+        await self.watch(row, request.ws_connection_id)
+        return self.shown(row, index)
+
+    async def checked_callback(self, url: str | None) -> str | None:
+        """Return the URL of a webhook, or None if it is empty. Raises RTStreamError if it is not allowed."""
+        callback = (url or "").strip()
         if callback:
             await self._check_webhook(callback)
-        alert_id = ids.alert_id()
-        options = _options(request)
+        return callback or None
 
-        def insert(conn: Connection) -> AlertRow:
-            event = rows.get_event(conn, request.event_id)
-            index = index_rows.get(conn, index_id, stream_id)
-            _check_fits(event_rules.rule_for_event(event.prompt, event.rule), index.extraction_type, options)
-            rows.insert_alert(
-                conn,
-                id=alert_id,
-                index_id=index_id,
-                event_id=event.id,
-                callback_url=callback or None,
-                status=AlertStatus.ENABLED,
-                options=options,
-                fired=0,
-                created_at=time.time(),
-            )
-            restart(conn, alert_id)
-            return rows.get_alert(conn, alert_id)
+    async def watch(self, row: AlertRow, connection_id: str | None) -> None:
+        """Evaluate a new alert from now on, and send its firings to a WebSocket connection."""
+        await self._subscriptions.bind(connection_id, "alert", row.id)
+        self._evaluator.start_index(row.index_id)
 
-        row = await self._db.write(insert)
-        await self._subscriptions.bind(request.ws_connection_id, "alert", alert_id)
-        self._evaluator.start_index(index_id)
-        return self._alert(row, stream_id)
+    def forget(self, index_id: str) -> None:
+        """End the evaluation of alerts that were deleted from an index."""
+        self._evaluator.scene_stored(index_id)
 
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
         """Return the alerts of an index, oldest first. Raises NotFound."""
 
         def query(conn: Connection) -> list[Alert]:
-            index_rows.get(conn, index_id, stream_id)
-            found = rows.of_index(conn, index_id)
-            alert_ids = [row.id for row in found]
-            sent, errors = outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
-            late = rows.late_firings(conn, alert_ids)
-            return [
-                self._alert(row, stream_id, sent.get(row.id), errors.get(row.id, ""), late.get(row.id, 0))
-                for row in found
-            ]
+            index = index_rows.get(conn, index_id, stream_id)
+            return self.all_shown(conn, rows.of_index(conn, index_id), {index_id: index})
 
         return await self._db.read(query)
+
+    def all_shown(self, conn: Connection, found: Sequence[AlertRow], indexes: Mapping[str, IndexRow]) -> list[Alert]:
+        """Return alerts with their deliveries. ``indexes`` has the index of each by its id."""
+        alert_ids = [row.id for row in found]
+        sent, errors = outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
+        late = rows.late_firings(conn, alert_ids)
+        return [
+            self.shown(row, indexes[row.index_id], sent.get(row.id), errors.get(row.id, ""), late.get(row.id, 0))
+            for row in found
+        ]
 
     async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> Alert:
         """Allow an alert to fire again. Raises NotFound."""
@@ -243,13 +265,13 @@ class AlertService:
         return await self._set_status(stream_id, index_id, alert_id, AlertStatus.DISABLED)
 
     async def _set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
-        def change(conn: Connection) -> AlertRow:
-            index_rows.get(conn, index_id, stream_id)
+        def change(conn: Connection) -> tuple[AlertRow, IndexRow]:
+            index = index_rows.get(conn, index_id, stream_id)
             rows.get_alert(conn, alert_id, index_id)
             rows.update_alert(conn, alert_id, status=status)
-            return rows.get_alert(conn, alert_id)
+            return rows.get_alert(conn, alert_id), index
 
-        return self._alert(await self._db.write(change), stream_id)
+        return self.shown(*await self._db.write(change))
 
     async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
         """Delete an alert with its decisions and deliveries. Raises NotFound."""
@@ -345,10 +367,16 @@ class AlertService:
             event_id=row.id, event_prompt=row.prompt, label=row.label, rule=row.rule, matching=matching, note=note
         )
 
-    def _alert(
-        self, row: AlertRow, stream_id: str, sent: dict[str, int] | None = None, last_error: str = "", late: int = 0
+    def shown(
+        self,
+        row: AlertRow,
+        index: IndexRow,
+        sent: dict[str, int] | None = None,
+        last_error: str = "",
+        late: int = 0,
     ) -> Alert:
-        matching, note = self._matcher.matching(row.event_prompt, row.event_rule)
+        """Return an alert as the API shows it."""
+        matching, note = self._matcher.matching(row.event_prompt, row.event_rule, self._kind_of(index))
         return Alert(
             alert_id=row.id,
             event_id=row.event_id,
@@ -356,7 +384,7 @@ class AlertService:
             label=row.event_label,
             callback_url=without_login(row.callback_url or "") or None,
             status=row.status,
-            rtstream_id=stream_id,
+            rtstream_id=index.stream_id,
             rtstream_index_id=row.index_id,
             matching=matching,
             note=note,
@@ -368,51 +396,26 @@ class AlertService:
         )
 
 
-def _prompt(given: str) -> str:
-    if not given.strip():
-        raise InvalidRequest("The event has no prompt. Describe what to watch for.")
-    return given.strip()
-
-
-def _label(given: str) -> str:
-    label = clean(given, 200).strip()
-    if not label:
-        raise InvalidRequest("The event has no label. Choose a short name, which its alerts will carry.")
-    return label
-
-
-def _rule(given: JsonObject | None) -> JsonObject | None:
-    """Return the checked rule, or None if there is none or it is empty. Raises InvalidRequest."""
-    if not given:
-        return None
-    try:
-        event_rules.from_json(given)
-    except ValueError as exc:
-        raise InvalidRequest(str(exc)) from exc
-    return given
-
-
-def _check_fits(rule: Rule | None, extraction_type: str, options: JsonObject) -> None:
-    """Check that an alert can fire. Raises InvalidRequest."""
-    if rule is None:
-        return
-    if isinstance(rule.conditions[0], PictureCondition) and extraction_type == "transcript":
-        raise InvalidRequest("This event is about the picture, but the index is an audio index. Use a visual index.")
-    if isinstance(rule.conditions[0], Speech) and extraction_type != "transcript":
-        raise InvalidRequest("This event is about speech, but the index is a visual index. Use an audio index.")
-    if rule.momentary and options.get("consecutive", 1) > 1:
-        raise InvalidRequest(
-            "This event lasts only a moment (it appears, disappears, starts or stops), so it never matches several "
-            "times in a row. Omit consecutive, or use an event that lasts."
-        )
-
-
-def _options(request: CreateAlert) -> JsonObject:
-    """Return the options that the request sets. Raises InvalidRequest."""
-    names = ("cooldown_s", "consecutive", "min_confidence", "dedupe", "quiet_hours", "late", "pre_s", "post_s")
-    given = {name: value for name in names if (value := getattr(request, name)) is not None}
-    try:
-        alert_policy.options(given)
-    except ValueError as exc:
-        raise InvalidRequest(str(exc)) from exc
-    return given
+def insert_alert(
+    conn: Connection,
+    index_id: str,
+    event_id: str,
+    callback: str | None,
+    options: JsonObject,
+    status: AlertStatus = AlertStatus.ENABLED,
+) -> AlertRow:
+    """Add an alert, which evaluates scenes from now on."""
+    alert_id = ids.alert_id()
+    rows.insert_alert(
+        conn,
+        id=alert_id,
+        index_id=index_id,
+        event_id=event_id,
+        callback_url=callback,
+        status=status,
+        options=options,
+        fired=0,
+        created_at=time.time(),
+    )
+    restart(conn, alert_id)
+    return rows.get_alert(conn, alert_id)

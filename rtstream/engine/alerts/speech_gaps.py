@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher
+from rtstream.engine.alerts.state import hears_speech
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.rules.gaps import speech_moments
@@ -43,7 +44,7 @@ class SpeechGaps:
             return
         for alert in rows.of_streams(conn, gap.stream_id):
             rule = rule_for_event(alert.event_prompt, alert.event_rule)
-            if rule is not None and isinstance(rule.conditions[0], Speech):
+            if rule is not None and isinstance(rule.conditions[0], Speech) and hears_speech(alert):
                 self._evaluate(conn, gap, gap.end, alert, rule, rule.conditions[0].for_s)
 
     def announce(self) -> None:

@@ -40,6 +40,12 @@ def concerns_stream(alert: AlertRow) -> bool:
     return rule is not None and rule.concerns_stream
 
 
+def hears_speech(alert: AlertRow) -> bool:
+    """Return whether an alert about speech is on an audio index. On a scene index, it cannot be decided."""
+    rule = rule_for_event(alert.event_prompt, alert.event_rule)
+    return rule is not None and isinstance(rule.conditions[0], detection.Speech) and alert.of_speech
+
+
 def evaluated(alert: AlertRow) -> int:
     """Return the number of the newest journal entry that an alert on a stream has evaluated."""
     return alert.state.journal or 0

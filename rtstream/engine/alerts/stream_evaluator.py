@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from rtstream.concurrency import log_failure
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher
-from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated
+from rtstream.engine.alerts.state import CONNECTED, concerns_stream, evaluated, hears_speech
 from rtstream.engine.journal import Journal
 from rtstream.models import Message
 from rtstream.rules.alert_policy import CLOCK_SET_BACK_S, JournalEvidence
@@ -151,8 +151,12 @@ class StreamEvaluator:
 def _alerts_on_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
     """Return the alerts on streams, sorted by index."""
     found = rows.of_streams(conn, stream_id)
-    found = [alert for alert in found if alert.state.journal is not None and concerns_stream(alert)]
+    found = [alert for alert in found if alert.state.journal is not None and _can_fire(alert)]
     return sorted(found, key=lambda alert: alert.index_id)
+
+
+def _can_fire(alert: AlertRow) -> bool:
+    return hears_speech(alert) or (concerns_stream(alert) and isinstance(_rule(alert).conditions[0], Connected))
 
 
 def _speech_gaps(conn: Connection) -> dict[str, list[tuple[float, float | None]]]:

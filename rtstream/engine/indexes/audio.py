@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 from rtstream.engine.indexes.gaps import GapLog
@@ -13,6 +14,9 @@ from rtstream.perception.protocols import LanguageProvider, VisionAnswer
 from rtstream.rules.batches import Batch, Batches, Segmenter, words_of
 from rtstream.rules.scene_detail import SceneDetail
 from rtstream.store.indexes import IndexRow
+
+PAUSE_S = 15.0
+"""Seconds for which a batch waits for more speech after the audio paused."""
 
 
 @dataclass
@@ -26,9 +30,11 @@ class RunningAudioIndex(RunningIndex):
     engine: str = ""
     """Name of the speech engine whose transcript is summarised."""
     batches: Batches = field(init=False)
+    heard: int = 0
+    """Number of transcript segments so far."""
 
     def __post_init__(self) -> None:
-        self.batches = Batches(self.segmenter, self.value)
+        self.batches = Batches(self.segmenter, self.value, whole_sentences=True)
 
 
 class AudioIndexes:
@@ -75,6 +81,7 @@ class AudioIndexes:
         """Add a final transcript segment to the batches."""
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):
+            index.heard += 1
             await self._complete(index, index.batches.add(words))
 
     def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
@@ -95,9 +102,20 @@ class AudioIndexes:
         for index in self._listening(stream_id, engine):
             await self._complete(index, index.batches.reach(reached))
 
-    async def transcript_ended(self, stream_id: str, engine: str) -> None:
-        """Complete the current batches early, because no more speech follows for now."""
+    async def transcript_ended(self, stream_id: str, engine: str, *, paused: bool = False) -> None:
+        """Complete the current batches early, because no more speech follows for now.
+
+        After a pause, as between the segments of an HLS stream, more speech may follow soon. Batches of words and
+        sentences are therefore completed only if none does within ``PAUSE_S``.
+        """
         for index in self._listening(stream_id, engine):
+            if paused and index.segmenter != "time":
+                self._runner.call_later(PAUSE_S, partial(self._complete_unless_heard, index, index.heard))
+            else:
+                await self._complete(index, index.batches.flush())
+
+    async def _complete_unless_heard(self, index: RunningAudioIndex, heard: int) -> None:
+        if index.heard == heard and self._running.get(index.id) is index:
             await self._complete(index, index.batches.flush())
 
     def _listening(self, stream_id: str, engine: str) -> list[RunningAudioIndex]:

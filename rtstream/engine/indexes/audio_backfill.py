@@ -146,7 +146,7 @@ class AudioBackfill:
         within = [word for word in words if gap.reached <= (word.start + word.end) / 2 < end]
         found: list[Batch] = []
         for run in uncovered(within, rows.scene_ranges(conn, index.id, gap.reached, end, gap.after_scene)):
-            batches = Batches(index.segmenter, index.value)
+            batches = Batches(index.segmenter, index.value, whole_sentences=True)
             found += [*batches.add(run), *batches.flush()]
         return found
 

@@ -154,6 +154,15 @@ class IndexRunner:
         """Process the windows added by ``put`` until ``index.scope`` is cancelled."""
         self._tasks.start_soon(self._work, index)
 
+    def call_later(self, delay_s: float, call: Callable[[], Awaitable[None]]) -> None:
+        """Call ``call`` after ``delay_s`` seconds."""
+
+        async def wait() -> None:
+            await anyio.sleep(delay_s)
+            await call()
+
+        self._tasks.start_soon(wait)
+
     async def put(self, index: RunningIndex, job: WindowJob) -> None:
         """Queue a complete window. The oldest one is dropped if too many wait."""
         index.waiting.append(job)

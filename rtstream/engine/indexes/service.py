@@ -85,8 +85,13 @@ class IndexService:
                 await self._gaps.begin(row)
             await self._run(row, stream, resuming=resuming)
 
-    async def create(self, stream_id: str, request: CreateIndex) -> SceneIndex:
+    async def create(self, stream_id: str, request: CreateIndex, *, running: bool = True) -> SceneIndex:
         """Create an index on a stream and start it.
+
+        Args:
+            stream_id: Id of the stream.
+            request: The index.
+            running: Whether to start it.
 
         Raises:
             InvalidRequest: The request is invalid, the stream lacks video or audio, or the model cannot be used.
@@ -117,7 +122,7 @@ class IndexService:
             "prompt": request.prompt,
             "model_name": request.model_name,
             "model_config": options,
-            "status": "running",
+            "status": AnalysisState.RUNNING if running else AnalysisState.STOPPED,
             "status_reason": "",
             "counters": {},
             "created_at": time.time(),
@@ -133,7 +138,8 @@ class IndexService:
         row = await self._db.write(insert)
         self._journal.wake()
         await self._subscriptions.bind(request.ws_connection_id, "index", row.id)
-        await self._run(row, stream)
+        if running:
+            await self._run(row, stream)
         return self._index(row)
 
     async def get(self, stream_id: str, index_id: str) -> SceneIndex:

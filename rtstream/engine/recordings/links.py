@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
@@ -51,6 +51,10 @@ class LinkRevoked(LinkEnded):
         super().__init__("This link was revoked. Ask its owner for a new one.")
 
 
+Evidence = Callable[[Connection, Sequence[LinkTarget]], list[dict[str, str]]]
+"""Creates the links to the evidence of alerts in these windows, and returns the URLs of each."""
+
+
 class LinkService:
     """Creates and looks up links. ``ttl_s``: seconds that a link to a window of a stream lasts."""
 
@@ -60,6 +64,18 @@ class LinkService:
         self._cache: OrderedDict[str, Link] = OrderedDict()
         self._generation = 0
         self._swept: float | None = None
+
+    def evidence(self, base_url: Callable[[], str]) -> Evidence:
+        """Return the function that creates links for webhooks. ``base_url`` returns the base of their URLs."""
+
+        def create(conn: Connection, windows: Sequence[LinkTarget]) -> list[dict[str, str]]:
+            base = base_url()
+            return [
+                {"stream_url": stream_url(base, link_id), "player_url": player_url(base, link_id)}
+                for link_id in self.ensure(conn, windows, "webhook")
+            ]
+
+        return create
 
     async def create(self, targets: Sequence[LinkTarget], purpose: Purpose) -> list[str]:
         """Return the id of a link for each target, in one transaction.

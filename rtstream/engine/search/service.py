@@ -22,6 +22,7 @@ from rtstream.engine.search.batches import (
     QueryVectors,
     SearchBatches,
 )
+from rtstream.engine.search.clip import HitMedium, clip_of, medium_of_hit
 from rtstream.engine.search.indexer import DocumentIndexer, VectorIndexer, embed_stored
 from rtstream.engine.search.ranking import Meaning, SearchQuery, find
 from rtstream.errors import InvalidRequest, Unavailable
@@ -76,6 +77,9 @@ class ScoredHit:
     """Number of the scene or transcript segment, or the journal number of the alert."""
     metadata: JsonObject = field(default_factory=dict)
     """``model`` and ``data`` (JSON) of scenes, ``engine`` of transcripts, ``alert_id`` and ``label`` of alerts."""
+    medium: HitMedium = ""
+    clip: tuple[float, float] | None = None
+    """Times of a clip that shows the moment, with the sentences around it if it was heard."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,7 @@ class SearchService:
         dynamic_score_percentage: float | None = None,
         filter: JsonValue = None,
         by_words: bool = False,
+        clips: bool = False,
     ) -> SearchResult:
         """Search streams or exported videos. Arguments that are None do not restrict the search.
 
@@ -251,6 +256,7 @@ class SearchService:
             dynamic_score_percentage: See ``rules.fusion.cut``.
             filter: See ``rules.conditions``.
             by_words: Whether to search by words only.
+            clips: Whether hits get their ``medium`` and ``clip``, which costs a few queries per hit.
 
         Raises:
             InvalidRequest: An argument is invalid.
@@ -268,7 +274,7 @@ class SearchService:
             places = scope.places(conn)
             ask = SearchQuery(parsed, places, start, end, limit, score_threshold, dynamic_score_percentage, filter)
             found = find(conn, self._documents, ask, meaning if isinstance(meaning, Meaning) else None)
-            return [_hit(moment, detail) for moment, detail in found], meaning
+            return [_hit(moment, detail, conn if clips else None) for moment, detail in found], meaning
 
         if by_words or self._provider is None:
             hits, meaning = await self._search_words(run, "" if by_words else self._no_model)
@@ -403,7 +409,9 @@ def _check(
         raise InvalidRequest(f"kinds must be among {', '.join(get_args(Kind))}.")
 
 
-def _hit(moment: fusion.HitMoment, detail: rows.Detail) -> ScoredHit:
+def _hit(moment: fusion.HitMoment, detail: rows.Detail, conn: Connection | None) -> ScoredHit:
+    """Return a hit, with its medium and clip if a connection to look them up is passed."""
+    medium = medium_of_hit(conn, detail) if conn is not None else ""
     return ScoredHit(
         stream_id=detail.stream_id,
         stream_name=detail.stream_name,
@@ -416,4 +424,6 @@ def _hit(moment: fusion.HitMoment, detail: rows.Detail) -> ScoredHit:
         score=round(moment.score, 4),
         ref=detail.ref,
         metadata=detail.metadata,
+        medium=medium,
+        clip=clip_of(conn, detail, medium, moment.start, moment.end) if conn is not None else None,
     )

@@ -34,6 +34,7 @@ class VideoSearch(TypedDict, total=False):
     dynamic_score_percentage: float | None
     filter: JsonValue
     by_words: bool
+    clips: bool
 
 
 @dataclass(frozen=True)
@@ -125,5 +126,15 @@ class VideoSearchService:
                     docs=[],
                 ),
             )
-            of_video.docs.append(VideoShot(start=hit.start, end=hit.end, text=hit.text, score=hit.score))
+            clip_start, clip_end = hit.clip or (None, None)
+            of_video.docs.append(
+                VideoShot(
+                    start=hit.start,
+                    end=hit.end,
+                    text=hit.text,
+                    score=hit.score,
+                    clip_start=clip_start,
+                    clip_end=clip_end,
+                )
+            )
         return list(hits.values())

@@ -1,7 +1,13 @@
 """Streams: connecting, starting and stopping them, their recorders and their health."""
 
 from rtstream.engine.streams.health import HealthLog
-from rtstream.engine.streams.launcher import PipeLauncher, RecorderLauncher, RecorderLink, SocketLauncher
+from rtstream.engine.streams.launcher import (
+    PipeLauncher,
+    RecorderLauncher,
+    RecorderLink,
+    SocketLauncher,
+    choose_launcher,
+)
 from rtstream.engine.streams.metrics import Metrics
 from rtstream.engine.streams.pictures import StreamPictures
 from rtstream.engine.streams.recorder_events import RecorderEvents
@@ -23,4 +29,5 @@ __all__ = [
     "StreamPictures",
     "StreamService",
     "Supervisor",
+    "choose_launcher",
 ]

@@ -14,6 +14,7 @@ from typing import Protocol
 from rtstream import forkserver
 from rtstream.ipc import handshake, recorders
 from rtstream.ipc.channel import Channel
+from rtstream.ipc.epoch import next_epoch
 from rtstream.ipc.forkserver import LOG_FILE, NO_ANSWER, ForkServerClient
 from rtstream.ipc.handshake import HELD, PROTOCOL, STALE, Refused, ask, read_greeting
 from rtstream.ipc.sockets import SOCKET_SUFFIX, SUPPORTED, connect, private_folder
@@ -239,3 +240,13 @@ class SocketLauncher:
         refused = response.get("refused")
         if refused and response.get("code") != HELD:  # with HELD, another engine has started a recorder to use
             raise OSError(f"the recorder could not be started: {refused}")
+
+
+def choose_launcher(folder: Path, *, outlives: bool) -> RecorderLauncher:
+    """Return the launcher of recorders that outlive the engine, or of others if the folder of their sockets fails."""
+    if outlives:
+        try:
+            return SocketLauncher(folder, next_epoch(folder))
+        except OSError as exc:
+            log.warning("recorders end with this engine, because %s cannot be used: %s", folder, exc)
+    return PipeLauncher(folder)

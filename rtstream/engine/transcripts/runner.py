@@ -68,8 +68,11 @@ class UtteranceListener(Protocol):
         """Handle that all speech before the Unix time ``reached`` has been transcribed."""
         ...
 
-    async def transcript_ended(self, stream_id: str, engine: str) -> None:
-        """Handle the end of a transcript, after which no more segments follow for now."""
+    async def transcript_ended(self, stream_id: str, engine: str, *, paused: bool = False) -> None:
+        """Handle the end of a transcript, after which no more segments follow for now.
+
+        If it is only ``paused``, because no audio arrived for ``SILENT_S``, segments may follow soon.
+        """
         ...
 
     def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
@@ -304,6 +307,7 @@ class TranscriptRunner:
         session = await transcript.provider.open(language=transcript.language)
         clock = SpeechClock()
         failure: ProviderError | None = None
+        paused = False
         try:
             async with anyio.create_task_group() as tasks:
 
@@ -317,7 +321,7 @@ class TranscriptRunner:
                         tasks.cancel_scope.cancel()
 
                 tasks.start_soon(read)
-                await self._feed(transcript, session, clock)
+                paused = await self._feed(transcript, session, clock)
                 with anyio.fail_after(FINISH_TIMEOUT_S):
                     await session.finish()
         except* ProviderError as group:
@@ -326,7 +330,8 @@ class TranscriptRunner:
             with anyio.CancelScope(shield=True):
                 await session.aclose()
             if not transcript.gap_id:
-                await self._listener.transcript_ended(transcript.stream_id, transcript.engine)
+                still = paused and failure is None
+                await self._listener.transcript_ended(transcript.stream_id, transcript.engine, paused=still)
         if failure is not None:
             if not transcript.gap_id:
                 self._lose(transcript, clock, str(failure))
@@ -351,17 +356,17 @@ class TranscriptRunner:
         transcript.skipped_s += seconds
         self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
-    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: SpeechClock) -> None:
-        """Feed audio to the session until a cut, a pause of the stream, or the stop."""
+    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: SpeechClock) -> bool:
+        """Feed audio to the session until a cut, a pause of the stream, or the stop. Returns whether it paused."""
         while True:
             with anyio.move_on_after(math.inf if transcript.gap_id else SILENT_S) as silent:
                 if not await self._wait_for_audio(transcript):
-                    return
+                    return False
             if silent.cancelled_caught:
-                return  # the stream was lost, so finish its last utterance now and not when it returns
+                return True  # the stream may be lost, so finish its last utterance now and not when it returns
             block = transcript.blocks[0]
             if not clock.fits(block.time):
-                return
+                return False
             transcript.blocks.popleft()
             transcript.waiting -= len(block.payload)
             if transcript.gap is not None and transcript.gap[1] <= block.time:

@@ -214,17 +214,6 @@ async def test_options_that_make_no_sense_get_a_sentence(
     assert sentence in answer.json()["message"]
 
 
-async def test_speech_is_watched_on_audio_indexes_only(
-    api: httpx.AsyncClient, add_stream: AddStream, add_index: AddStream
-) -> None:
-    stream_id = await add_stream()
-    path = f"/rtstream/{stream_id}/index/{await add_index(stream_id)}/alert"
-    event = (await api.post("/rtstream/event", json={"event_prompt": "speech starts", "label": "x"})).json()["data"]
-    assert event["matching"] == "rule"
-    answer = await api.post(path, json={"event_id": event["event_id"]})
-    assert "Use an audio index" in answer.json()["message"]
-
-
 async def test_a_lost_stream_and_its_return_fire_once_each(
     served: Any, client: RTStreamClient, add_stream: AddStream, add_index: AddStream
 ) -> None:

@@ -152,6 +152,9 @@ async def test_the_hits_of_a_search(
                         "scene_index_name": "scene",
                         "metadata": {"model": "local"},
                         "kind": "visual",
+                        "medium": "",
+                        "clip_start": None,
+                        "clip_end": None,
                         "ref": 1,
                     }
                 ],

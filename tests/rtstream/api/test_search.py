@@ -49,7 +49,14 @@ async def test_the_hits_of_one_stream_have_the_published_shape(api: httpx.AsyncC
         "scene_index_name": "scene",
         "metadata": {"model": "local"},
         "kind": "visual",
+        "medium": "",
+        "clip_start": None,
+        "clip_end": None,
     }
+    [clipped] = (await post(api, f"/rtstream/{stream}/search", query="scene 2", clips=True, result_threshold=1))[
+        "results"
+    ]
+    assert (clipped["medium"], clipped["clip_start"], clipped["clip_end"]) == ("visual", 1002.0, 1003.0)
     assert {other["rtstream_id"] for other in others} == {stream}
     assert data["by"] == "words"
     assert "install-embeddings" in data["note"]

@@ -26,8 +26,10 @@ def message(channel: str = "alert", stream_id: str = "rts-1", **data: Any) -> Me
         (JournalFilter(channels=("health",)), False),
         (JournalFilter(labels=("door",)), True),
         (JournalFilter(labels=("gate",)), False),
-        (JournalFilter(text="OPEN"), True),
-        (JournalFilter(text="shut"), False),
+        (JournalFilter(text="OPEN", channels=("alert",)), True),
+        (JournalFilter(text="shut", channels=("alert",)), False),
+        (JournalFilter(text="shut"), True),
+        (JournalFilter(text="shut", channels=("alert", "scene_index")), True),
         (JournalFilter(min_confidence=0.7), True),
         (JournalFilter(min_confidence=0.71), False),
     ],
@@ -39,6 +41,11 @@ def test_each_field_restricts(which: JournalFilter, passes: bool) -> None:
 def test_a_confidence_restricts_alerts_only() -> None:
     assert JournalFilter(min_confidence=0.9).passes(message("transcript", text="x"))
     assert not JournalFilter(min_confidence=0.1).passes(message("alert"))
+
+
+def test_a_text_restricts_every_channel_but_alerts_among_others() -> None:
+    assert JournalFilter(text="OPEN").passes(message("transcript", text="It is open."))
+    assert not JournalFilter(text="shut").passes(message("transcript", text="It is open."))
 
 
 def test_an_empty_field_is_not_sent() -> None:

@@ -159,3 +159,27 @@ def test_a_cooldown_is_over_at_its_last_moment(since_s: float, cooldown_s: float
     state = AlertState(fired_at=5000.0)
     _, fired, reason = step(PolicyOptions(cooldown_s=cooldown_s), state, 1.0, 5000.0 + since_s)
     assert (fired, reason) == (fires, "" if fires else "cooldown")
+
+
+def test_an_alert_fires_in_its_active_hours_only_and_not_while_it_is_muted() -> None:
+    day = options({"active_hours": [{"start": "09:00", "end": "17:00"}], "dedupe": False})
+    assert step(day, AlertState(), 1.0, 8 * 3600.0)[1:] == (False, "active_hours")
+    assert step(day, AlertState(), 1.0, 9 * 3600.0)[1:] == (True, "")
+    working = [{"start": "09:00", "end": "17:00"}]
+    lunch = options({"active_hours": working, "quiet_hours": [{"start": "12:00", "end": "13:00"}]})
+    assert step(lunch, AlertState(), 1.0, 12.5 * 3600.0)[1:] == (False, "quiet_hours")
+    muted = options({"muted_until": 1000.0})
+    assert step(muted, AlertState(), 1.0, 999.0)[1:] == (False, "muted")
+    assert step(muted, AlertState(), 1.0, 1000.0)[1:] == (True, "")
+
+
+minutes = st.integers(0, 23).flatmap(lambda hour: st.sampled_from([time(hour), time(hour, 30)]))
+ranges = st.lists(st.builds(QuietHours, minutes, minutes), max_size=4).map(tuple)
+
+
+@given(ranges, ranges)
+def test_hours_that_leave_no_moment_are_noticed(quiet: tuple[QuietHours, ...], active: tuple[QuietHours, ...]) -> None:
+    policy = PolicyOptions(quiet=quiet, active=active)
+    day = 1_781_654_400.0  # 2026-06-17
+    allowed = any(policy.allows(day + 900.0 * quarter) for quarter in range(96))
+    assert policy.never_fires is not allowed

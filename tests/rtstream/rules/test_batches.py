@@ -65,6 +65,33 @@ def test_a_silent_stretch_does_not_hold_back_a_batch_by_time() -> None:
     assert (batch.text, batch.start, batch.end) == ("hello there", 100.0, 101.0)
 
 
+def test_a_batch_by_time_ends_with_the_sentence_that_is_being_spoken() -> None:
+    batches = Batches("time", 10, whole_sentences=True)
+    assert batches.add(words_of("We met today. Now we", 105.0, 109.0)) == []
+    assert batches.reach(110.0) == []
+    assert batches.add(words_of("come to the point", 109.5, 112.0)[:-1]) == []
+    done = batches.add(words_of("point. Next", 112.0, 113.0))
+    assert [batch.text for batch in done] == ["We met today. Now we come to the point."]
+    assert [batch.text for batch in batches.flush()] == ["Next"]
+
+
+@pytest.mark.parametrize(("reached", "ended"), [(110.0, False), (113.0, False), (114.0, True)])
+def test_a_sentence_that_is_not_continued_ends_its_batch(reached: float, ended: bool) -> None:
+    batches = Batches("time", 10, whole_sentences=True)
+    batches.add([Word("Yes.", 100.0, 101.0, True), Word("But", 108.0, 109.0)])
+    assert bool(batches.reach(reached)) is ended
+
+
+@given(utterances(), st.integers(1, 15))
+def test_a_speaker_without_an_end_cannot_hold_a_batch_open(said: list[list[Word]], value: int) -> None:
+    batches = Batches("time", value, whole_sentences=True)
+    done = [batch for words in said for batch in batches.add(words)] + batches.flush()
+    assert [w for batch in done for w in batch.words] == [w for words in said for w in words]
+    for batch in done:
+        first = batch.words[0].start // value * value
+        assert all(word.start < first + value + max(value, 5.0) for word in batch.words)
+
+
 def test_words_without_times_are_spread_over_their_utterance_in_order() -> None:
     words = words_of("a bb ccc", 10.0, 19.0)
     assert [(w.start, w.end) for w in words] == [(10.0, 12.0), (12.0, 15.0), (15.0, 19.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import anyio
@@ -20,6 +21,10 @@ class Runner:
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, WindowJob]] = []
+        self.later: list[Callable[[], Awaitable[None]]] = []
+
+    def call_later(self, delay_s: float, call: Callable[[], Awaitable[None]]) -> None:
+        self.later.append(call)
 
     def start(self, index: RunningIndex) -> None:
         """A real one would begin to work."""
@@ -83,6 +88,22 @@ async def test_batches_are_summarised_with_the_prompt_of_their_index() -> None:
     assert [name for name, _ in runner.jobs] == ["words", "time"]
     await indexes.transcript_ended("rts-1", "local")
     assert [(name, job.detail.transcript) for name, job in runner.jobs[2:]] == [("words", "four")]
+
+
+async def test_a_pause_of_the_audio_does_not_cut_a_batch_of_words() -> None:
+    runner = Runner()
+    indexes = AudioIndexes(cast(IndexRunner, runner), cast(GapLog, Gaps()))
+    for one in (index("words"), index("time", segmenter="time", value=60)):
+        await indexes.start(one)
+    await indexes.segment_heard("rts-1", "local", spoken("one two", 100.0))
+    await indexes.transcript_ended("rts-1", "local", paused=True)
+    assert [name for name, _ in runner.jobs] == ["time"]
+    await indexes.segment_heard("rts-1", "local", spoken("three four", 106.0))
+    await indexes.transcript_ended("rts-1", "local", paused=True)
+    await runner.later[0]()  # more speech has followed since
+    assert [job.detail.transcript for name, job in runner.jobs if name == "words"] == ["one two three"]
+    await runner.later[1]()
+    assert [job.detail.transcript for name, job in runner.jobs if name == "words"] == ["one two three", "four"]
 
 
 async def test_a_stopped_or_restarted_index_drops_what_it_has_collected() -> None:
