@@ -34,7 +34,7 @@ from tools.indexes import IndexState, index_state
 
 Created = TypeVar("Created")
 
-MAX_INDEXES = 20
+MAX_ALERTS = 50
 DEFAULT_WINDOW = {"time": 5, "frame_count": 2}
 
 
@@ -206,21 +206,12 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
     """
     client = live(ctx).client
     stream = await client.get_stream(await stream_of(ctx, stream_id))
-    alerts = [
-        alert
-        for index in stream.indexes[:MAX_INDEXES]
-        for alert in await client.alerts.list_alerts(stream.id, index.rtstream_index_id)
-    ]
     return StreamResult(
         **info_fields(stream),
         tracks=list_tracks(stream),
         packets=packets(stream),
         indexes=[index_state(index) for index in stream.indexes],
-        alerts=[
-            StreamAlert(alert_id=one.alert_id, label=shown_name(one.label), status=one.status, fired=one.fired)
-            for one in alerts
-        ]
-        or None,
+        alerts=await _alerts(ctx, stream.id),
         transcript=await _transcript(ctx, stream.id),
         **_limits(stream),
         gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
@@ -232,9 +223,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
 @tool("Update a stream", read_only=False, idempotent=True, open_world=True, default=True)
 async def update_stream(
     ctx: ToolContext,
-    stream_id: Annotated[
-        str | None, Field(description="Id, unique name, or all. Omit it if there is only one stream.")
-    ] = None,
+    stream_id: Annotated[str | None, Field(description="Id, unique name, or all; omit for the only stream.")] = None,
     running: Annotated[bool | None, Field(description="true starts it, false stops it.")] = None,
     name: Annotated[str | None, Field(description="New name.")] = None,
     keep_days: Annotated[
@@ -248,8 +237,8 @@ async def update_stream(
     """Start or stop a stream, rename it, limit how long its recordings are kept, or read other tracks.
 
     Use this only when the user asks. A stopped stream keeps its recordings, and nothing is detected on it; started
-    again, its indexes and alerts resume. The oldest recordings are removed first. Exported videos and the evidence of
-    alerts are kept. Omitted fields stay as they are.
+    again, its indexes and alerts resume. Retention removes the oldest recordings first, but no exported videos and
+    no evidence of alerts.
     """
     if running is None and name is None and keep_days is None and keep_gb is None and tracks is None:
         raise InvalidRequest("Nothing to update. Pass running, name, keep_days, keep_gb or tracks.")
@@ -350,6 +339,22 @@ async def _transcript(ctx: ToolContext, stream_id: str) -> str | None:
     if found.status is TranscriptJobStatus.NOT_CONFIGURED:
         return None
     return note(" ".join(part for part in (found.state.value, found.reason, found.note) if part))
+
+
+async def _alerts(ctx: ToolContext, stream_id: str) -> list[StreamAlert] | None:
+    try:
+        groups, _ = await live(ctx).client.alerts.list_alert_groups([stream_id], limit=MAX_ALERTS)
+    except (NotFound, InvalidRequest):  # a service without our extensions
+        return None
+    return [
+        StreamAlert(
+            alert_id=group.alert_id,
+            label=shown_name(group.label),
+            status=group.status,
+            fired=sum(alert.fired for alert in group.alerts if alert.rtstream_id == stream_id),
+        )
+        for group in groups
+    ] or None
 
 
 async def _links(ctx: ToolContext, stream_id: str) -> int | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import anyio
 import pytest
@@ -42,12 +43,57 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
         assert said == "list_deliveries is not offered here. The user can add it: start the server with " + (
             "--toolsets default,webhooks."
         )
+        said = await refusal(client, "delete_alert", alert_id=alert["alert_id"])
+        assert said == "delete_alert is now delete with kind=alert and id=<alert_id>. Call that."
+
+
+NO_SUCH = "There is no "
+DRIVEN: dict[str, tuple[dict[str, Any], str]] = {
+    # tool -> arguments for a stopped stream without recordings, and the refusal if it cannot work on that one
+    "list_streams": ({"status": "stopped", "limit": 1}, ""),
+    "get_stream": ({}, ""),
+    "update_stream": ({"name": "Gate", "running": False}, ""),
+    "connect_stream": ({"url": "gopher://192.0.2.1/x"}, "must begin with one of rtsp://"),
+    "look": ({"at": "-1m"}, "record"),
+    "generate_stream": ({"start": "-10m", "end": "now"}, "record"),
+    "export_stream": ({"start": "-10m", "end": "-5m"}, "record"),
+    "list_videos": ({"name": "x"}, ""),
+    "index_visuals": ({"prompt": "What is there?", "name": "door"}, ""),
+    "index_audio": ({"prompt": "What is said?", "name": "speech"}, ""),
+    "update_index": ({"index_id": "door", "running": False}, ""),
+    "get_scenes": ({"index_id": "door", "start": "-1h", "end": "now"}, ""),
+    "transcribe": ({"running": False}, ""),
+    "get_transcript": ({"start": "14:05", "end": "14:10"}, ""),
+    "create_event": ({"event_prompt": '"OPEN" is on the screen', "label": "open"}, ""),
+    "create_alert": ({"streams": ["Gate"], "event_prompt": "the stream is lost", "label": "lost"}, ""),
+    "list_alerts": ({"streams": ["all"]}, ""),
+    "update_alert": ({"alert_id": "alert-none", "enabled": False}, NO_SUCH),
+    "wait_for_events": ({"streams": ["Gate"], "since": 0, "timeout_s": 0}, ""),
+    "search": ({"query": "anything", "start": "-1h"}, ""),
+    "delete": ({"kind": "stream", "id": "Gate", "confirm": True}, ""),
+}
+
+
+async def test_every_default_tool_works_and_takes_null_for_what_is_left_out(
+    served: Served, transport: Transport, era: Era
+) -> None:
+    await served.add_stream("Front door")
+    async with connected(served, transport, era) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert sorted(DRIVEN) == sorted(tools)
+        for name, (arguments, refused) in DRIVEN.items():
+            nothing = dict.fromkeys(set(tools[name].input_schema["properties"]) - set(arguments))
+            if refused:
+                assert refused in await refusal(client, name, **arguments, **nothing), name
+            else:
+                await call(client, name, **arguments, **nothing)
+        assert (await call(client, "list_streams"))["total"] == 0
 
 
 async def test_a_failure_is_one_sentence_a_model_can_act_on(served: Served, transport: Transport, era: Era) -> None:
     stream_id = await served.add_stream()
     async with connected(served, transport, era) as client:
-        assert "Invalid id" in await refusal(client, "get_stream", stream_id="no such/id")
+        assert "There is no stream" in await refusal(client, "get_stream", stream_id="no such/id")
         assert "Unknown tool" in await refusal(client, "get_weather")
         said = await refusal(client, "connect_stream", url="gopher://user:hunter2@192.0.2.1/x")
         assert "must begin with one of rtsp://" in said

@@ -104,7 +104,7 @@ def test_a_model_sees_confirm_and_nothing_of_the_question() -> None:
 
 @pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition.fn.__name__)
 def test_the_one_tool_that_removes_something_asks_first(definition: Definition) -> None:
-    removes = definition.fn.__name__ in ("delete", "delete_alert", "delete_event")
+    removes = definition.fn.__name__ == "delete"
     assert bool(definition.annotations.destructive_hint) == removes
     assert bool(definition.confirm) == removes
 
