@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for something most of the time, so more of them run at once than there are cores.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, 2 * (os.cpu_count() or 1)))')
 # Each worker begins with tests that follow each other, which share fixtures, and takes over others when it is done.
 PYRIGHT := $(BIN)/pyright --pythonpath $(BIN)/python
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal

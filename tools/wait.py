@@ -72,6 +72,8 @@ async def wait_for_events(
         labels=tuple(labels or ()),
         text=text or "",
         min_confidence=min_confidence,
+        # A client that waits for words in the speech does not want to miss an alert.
+        all_alerts=channels != ["alerts"],
     )
     wait_s = min(state.wait_default_s if timeout_s is None else timeout_s, state.wait_max_s)
     if state.waiting >= MAX_WAITING:

@@ -18,8 +18,9 @@ class JournalFilter:
         streams: Ids of streams.
         channels: Names of journal channels.
         labels: Labels of alerts and scenes.
-        text: Text that entries must contain, ignoring case. It restricts alerts only if ``channels`` is just ``alert``.
+        text: Text that entries must contain, ignoring case.
         min_confidence: Lowest confidence (0 to 1) of alerts. Other channels are not affected.
+        all_alerts: Whether alerts pass whatever their text.
     """
 
     streams: Sequence[str] = ()
@@ -27,6 +28,7 @@ class JournalFilter:
     labels: Sequence[str] = ()
     text: str = ""
     min_confidence: float | None = None
+    all_alerts: bool = False
 
     def query(self) -> JsonObject:
         """Return the filter as query parameters of ``GET rtstream/journal``."""
@@ -39,6 +41,8 @@ class JournalFilter:
         query = {key: value for key, value in query.items() if value}
         if self.min_confidence is not None:
             query["min_confidence"] = self.min_confidence
+        if self.all_alerts:
+            query["all_alerts"] = "true"
         return query
 
     def passes(self, message: Message) -> bool:
@@ -50,7 +54,7 @@ class JournalFilter:
             return False
         if self.labels and data.get("label") not in self.labels:
             return False
-        searched = message.channel != "alert" or tuple(self.channels) == ("alert",)
+        searched = message.channel != "alert" or not self.all_alerts
         if self.text and searched and self.text.casefold() not in str(data.get("text") or "").casefold():
             return False
         if self.min_confidence is not None and message.channel == "alert":

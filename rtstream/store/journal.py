@@ -50,7 +50,7 @@ _ENTRIES = RowReader(JournalRow, journal)
 class Filter:
     """The entries to read. An empty field does not restrict them.
 
-    ``text`` restricts alerts only if ``channels`` is just ``alert``.
+    With ``all_alerts``, ``text`` does not restrict alerts.
     """
 
     streams: Sequence[str] = ()
@@ -58,6 +58,7 @@ class Filter:
     labels: Sequence[str] = ()
     text: str = ""
     min_confidence: float | None = None
+    all_alerts: bool = False
 
 
 def append(conn: Connection, entry: Entry) -> int:
@@ -108,10 +109,7 @@ def _where(which: Filter) -> list[ColumnElement[bool]]:
     if which.text:
         pattern = "%" + which.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         contains = journal.c.data["text"].as_string().ilike(pattern, escape="\\")
-        # An alert is restricted only if nothing but alerts was asked for, because a client that waits for words in
-        # the speech does not want to miss an alert.
-        only_alerts = tuple(which.channels) == ("alert",)
-        conditions.append(contains if only_alerts else or_(journal.c.channel == "alert", contains))
+        conditions.append(or_(journal.c.channel == "alert", contains) if which.all_alerts else contains)
     if which.min_confidence is not None:
         # Only alerts have a confidence, so this does not restrict other channels.
         confidence = journal.c.data["confidence"].as_float()

@@ -106,6 +106,7 @@ def connect(client: httpx.Client, url: str) -> str:
     return answer.json()["data"]["id"]
 
 
+@pytest.mark.long
 def test_no_child_of_an_engine_holds_a_secret_and_only_recorders_outlive_it(
     live_source: LiveSource, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(cl
             )
             prompt = '"Invoice 4711" is on the screen'
             event = await call(client, "create_event", event_prompt=prompt, label="invoice")
-            watched = {"stream_id": stream_id, "index_id": index["index_id"], "event_id": event["event_id"]}
+            watched = {"streams": [stream_id], "index_id": index["index_id"], "event_id": event["event_id"]}
             alert = await call(client, "create_alert", **watched)
             fired: list[dict[str, object]] = []
             since = alert["cursor"]

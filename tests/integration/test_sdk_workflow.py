@@ -71,6 +71,7 @@ def video(conn: Connection, spoken: tuple[str, dict[str, Any]]) -> Video:
     return conn.get_collection().get_video(spoken[1]["video"].id)
 
 
+@pytest.mark.long
 def test_what_is_said_becomes_a_clip_that_plays(spoken: tuple[str, dict[str, Any]]) -> None:
     said, variables = spoken
     url = said.splitlines()[2].removeprefix("Action items clip: ")
@@ -92,6 +93,7 @@ def test_what_is_said_becomes_a_clip_that_plays(spoken: tuple[str, dict[str, Any
     assert data["fragments"]
 
 
+@pytest.mark.long
 def test_nothing_that_is_said_fits(video: Video) -> None:
     for search in (
         lambda: video.search("helicopter", search_type="keyword"),
@@ -101,6 +103,7 @@ def test_nothing_that_is_said_fits(video: Video) -> None:
             search()
 
 
+@pytest.mark.long
 def test_the_transcript_has_words_sentences_and_seconds(video: Video) -> None:
     words = video.get_transcript()
     assert all(0 <= word["start"] <= word["end"] <= float(video.length) + 0.5 for word in words)
@@ -114,6 +117,7 @@ def test_the_transcript_has_words_sentences_and_seconds(video: Video) -> None:
     assert video.generate_transcript() == {"success": True, "message": "Transcript generated successfully"}
 
 
+@pytest.mark.long
 def test_one_video_and_the_collection_are_searched_in_both_forms(conn: Connection, video: Video) -> None:
     coll = conn.get_collection()
     asked = "worst of times"
@@ -137,6 +141,7 @@ def test_one_video_and_the_collection_are_searched_in_both_forms(conn: Connectio
 
 
 @pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
+@pytest.mark.long
 def test_what_is_meant_is_found_in_other_words(video: Video) -> None:
     asked = "a wonderful and a terrible period of history"
     assert "best of times" in video.search(asked).get_shots()[0].text.lower()
@@ -144,6 +149,7 @@ def test_what_is_meant_is_found_in_other_words(video: Video) -> None:
         video.search(asked, search_type="keyword")
 
 
+@pytest.mark.long
 def test_indexing_again_is_harmless_and_a_deleted_video_is_found_no_more(conn: Connection, video: Video) -> None:
     began = time.monotonic()
     video.index_spoken_words()

@@ -134,9 +134,9 @@ async def test_the_list_has_every_stream_and_nothing_else_is_found(
         while page.next_cursor:
             page = await client.list_resources(cursor=page.next_cursor)
             uris += [str(resource.uri) for resource in page.resources]
-        assert uris[0] == "rtstream://streams"
-        assert uris[1::6] == [f"rtstream://streams/{stream_id}" for stream_id in ids]
-        assert len(uris) == len(set(uris)) == 1 + 6 * 21
+        assert uris[:2] == ["rtstream://streams", "rtstream://jobs"]
+        assert uris[2::6] == [f"rtstream://streams/{stream_id}" for stream_id in ids]
+        assert len(uris) == len(set(uris)) == 2 + 6 * 21
         with pytest.raises(MCPError) as refused:
             await client.list_resources(cursor="elsewhere")
         assert refused.value.error.code == INVALID_PARAMS

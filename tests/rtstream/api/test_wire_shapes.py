@@ -63,6 +63,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                 "retention": {"max_age_s": None, "max_bytes": None},
                 "recorded_bytes": 0,
                 "publish_urls": [],
+                "existing": None,
             },
         }
     )
@@ -103,6 +104,7 @@ async def test_a_stream(api: httpx.AsyncClient, add_stream: AddStream) -> None:
                         "retention": {"max_age_s": None, "max_bytes": None},
                         "recorded_bytes": 0,
                         "publish_urls": [],
+                        "existing": None,
                         "storage": None,
                     }
                 ],

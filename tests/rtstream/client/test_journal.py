@@ -28,8 +28,8 @@ def message(channel: str = "alert", stream_id: str = "rts-1", **data: Any) -> Me
         (JournalFilter(labels=("gate",)), False),
         (JournalFilter(text="OPEN", channels=("alert",)), True),
         (JournalFilter(text="shut", channels=("alert",)), False),
-        (JournalFilter(text="shut"), True),
-        (JournalFilter(text="shut", channels=("alert", "scene_index")), True),
+        (JournalFilter(text="shut"), False),
+        (JournalFilter(text="shut", all_alerts=True), True),
         (JournalFilter(min_confidence=0.7), True),
         (JournalFilter(min_confidence=0.71), False),
     ],
@@ -43,9 +43,9 @@ def test_a_confidence_restricts_alerts_only() -> None:
     assert not JournalFilter(min_confidence=0.1).passes(message("alert"))
 
 
-def test_a_text_restricts_every_channel_but_alerts_among_others() -> None:
-    assert JournalFilter(text="OPEN").passes(message("transcript", text="It is open."))
-    assert not JournalFilter(text="shut").passes(message("transcript", text="It is open."))
+def test_a_text_restricts_other_channels_where_all_alerts_pass() -> None:
+    assert JournalFilter(text="OPEN", all_alerts=True).passes(message("transcript", text="It is open."))
+    assert not JournalFilter(text="shut", all_alerts=True).passes(message("transcript", text="It is open."))
 
 
 def test_an_empty_field_is_not_sent() -> None:

@@ -33,6 +33,6 @@ async def test_a_change_of_format_is_a_note_in_health_and_an_entry_in_the_journa
             entries = (await engine.journal.read(0, Filter(channels=["health"]))).entries
     (reason,) = health.reasons
     assert (reason.code, reason.level, health.state) == ("format_changed", "note", "connected")
-    assert reason.text == health.reason == "the video's parameters changed, so a new recording began"
+    assert reason.text == health.reason == "the source sends another video track, so a new recording began"
     assert reason.next_step
     assert [each["code"] for each in entries[-1].data["reasons"]] == ["format_changed"]
