@@ -172,6 +172,7 @@ def test_the_sdk_starts_reads_and_stops_a_transcript_and_indexes_what_is_said(
         assert (conn_status["status"], conn_status["state"]) == ("stopped", "stopped")
 
 
+@pytest.mark.long
 def test_connecting_with_a_transcript_starts_it_or_says_why_not(tmp_path: Path, source: LiveSource) -> None:
     with engine(tmp_path) as (url, _):
         coll = collection(url)

@@ -36,6 +36,8 @@ LIMIT_S = 45.0
 Transport = Literal["stdio", "http"]
 Era = Literal["legacy", "auto"]
 WAYS: list[tuple[Transport, Era]] = [("stdio", "legacy"), ("stdio", "auto"), ("http", "legacy"), ("http", "auto")]
+USUAL: list[tuple[Transport, Era]] = [("stdio", "auto"), ("http", "legacy")]
+"""Pairs with which the normal run makes do."""
 
 
 @dataclass

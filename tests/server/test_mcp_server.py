@@ -13,12 +13,16 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from tests.server.mcp_servers import WAYS, Era, Heard, Served, Transport, call, connected, refusal, subscribed
+from tests.server.mcp_servers import USUAL, WAYS, Era, Heard, Served, Transport, call, connected, refusal, subscribed
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed"),
-    pytest.mark.parametrize(("transport", "era"), WAYS),
+    # Both transports and both eras are in the normal run, and all four pairs in the long one.
+    pytest.mark.parametrize(
+        ("transport", "era"),
+        [pytest.param(*way, marks=() if way in USUAL else pytest.mark.long) for way in WAYS],
+    ),
 ]
 
 

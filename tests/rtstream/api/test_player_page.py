@@ -262,13 +262,13 @@ def test_the_window_plays_from_its_exact_start_over_the_gap_to_its_exact_end(ope
     shown.page.keyboard.press(" ")
     shown.until_time(0.5)
     # A busy machine shows pictures late; those that stand still are exact.
-    assert shown.picture() == pytest.approx((shown.time() + 1.37) * FPS, abs=15)
+    assert shown.picture() == pytest.approx((shown.time() + 1.37) * FPS, abs=25)
     # Over the gap.
     shown.page.keyboard.press("Home")
     shown.page.keyboard.press("ArrowRight")  # 5 s: in the gap, so at its end
     shown.until_time(10 - 1.37)
     shown.until_time(10.3 - 1.37)
-    assert shown.picture() == pytest.approx((shown.time() + 1.37 - 10) * FPS, abs=15)
+    assert shown.picture() == pytest.approx((shown.time() + 1.37 - 10) * FPS, abs=25)
     shown.page.evaluate("document.querySelector('video').currentTime -= 4.9")  # shortly before the gap
     shown.until("!document.getElementById('notice').hidden")
     assert shown.page.inner_text("#notice") == "No recording from 23:13:26 to 23:13:30"
