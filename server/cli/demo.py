@@ -108,11 +108,8 @@ class _Assistant:
 
     async def work(self, url: str, once: bool) -> int:
         stream = await self._call("connect_stream", url=url, name="Demo desk", audio=True)
-        index = await self._call("index_visuals", stream_id=stream["stream_id"], prompt=PROMPT, batch_config=WINDOW)
-        event = await self._call("create_event", event_prompt=EVENT, label=LABEL)
-        await self._call(
-            "create_alert", index_id=index["index_id"], stream_id=stream["stream_id"], event_id=event["event_id"]
-        )
+        await self._call("index_visuals", stream_id=stream["stream_id"], prompt=PROMPT, batch_config=WINDOW)
+        await self._call("create_alert", streams=[stream["stream_id"]], event_prompt=EVENT, label=LABEL)
         cursor = stream["cursor"]
         alerted = False
         _say("Waiting for events ...", self._began)

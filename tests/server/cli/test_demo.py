@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from server.cli import demo
 from tests.server.mcp_servers import SCRIPT
+from tools.registry import toolset
 
 
 @pytest.mark.long
@@ -41,3 +45,16 @@ def test_an_unknown_option_is_refused() -> None:
     )
     assert ended.returncode == 2
     assert "--twice" in ended.stderr
+
+
+def test_its_calls_fit_the_tools_that_are_offered_by_default() -> None:
+    parameters = {tool.name: set(tool.parameters["properties"]) for tool in toolset("default")}
+    calls = {
+        node.args[0].value: {word.arg for word in node.keywords} - {"show"}
+        for node in ast.walk(ast.parse(inspect.getsource(demo)))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "self._call"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert calls
+    assert [(name, given) for name, given in calls.items() if not given <= parameters.get(str(name), set())] == []
