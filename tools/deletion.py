@@ -58,11 +58,13 @@ async def delete(ctx: ToolContext, kind: Kind, id: Id, stream_id: OfStream = Non
 
 
 async def _find(ctx: ToolContext, kind: str, item_id: str, stream_id: str | None) -> Deletion:
+    if not item_id.strip():  # which elsewhere means the only stream
+        raise InvalidRequest("id is empty. Pass the id or the unique name of the item to delete.")
     client = live(ctx).client
     stream = None if stream_id is None else await stream_of(ctx, stream_id)
     match kind:
         case "stream":
-            return await _stream(client, await stream_of(ctx, item_id or stream_id))
+            return await _stream(client, await stream_of(ctx, item_id))
         case "index":
             return await _index(client, item_id, stream)
         case "alert":

@@ -50,5 +50,6 @@ async def test_nothing_is_deleted_without_an_exact_name(served: Served, client: 
     for kind in ("stream", "index", "alert", "event", "video"):
         said = await refusal(client, "delete", kind=kind, id="Front", confirm=True)
         assert f"There is no {kind}" in said
+        assert "id is empty" in await refusal(client, "delete", kind=kind, id=" ", confirm=True)
     assert "kind" in await refusal(client, "delete", kind="everything", id="Front door", confirm=True)
     assert (await call(client, "list_streams"))["total"] == 1

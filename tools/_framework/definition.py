@@ -157,7 +157,7 @@ def build(definition: Definition) -> Tool:
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
     built.parameters = _without_repetition(_portable(_concise(_inlined(built.parameters))))
-    built.fn_metadata.output_schema = _shallow(_concise(_inlined(built.fn_metadata.output_schema), described=False))
+    built.fn_metadata.output_schema = _shallow(_concise(_inlined(built.fn_metadata.output_schema)))
     return built
 
 
@@ -177,14 +177,13 @@ def _inlined(schema: Any, parts: JsonObject | None = None) -> Any:
 
 
 # Any: a part of a JSON schema.
-def _concise(schema: Any, *, described: bool = True) -> Any:
+def _concise(schema: Any) -> Any:
     """Remove redundant parts of a JSON schema, because every conversation loads it.
 
-    Titles repeat the names. Results never contain null, and a null argument equals an omitted one. Schemas of results
-    have neither descriptions nor limits, because models read results rather than their schemas.
+    Titles repeat the names. Results never contain null, and a null argument equals an omitted one.
     """
     if isinstance(schema, list):
-        return [_concise(part, described=described) for part in schema]
+        return [_concise(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     options = schema.get("anyOf")
@@ -196,28 +195,22 @@ def _concise(schema: Any, *, described: bool = True) -> Any:
     ):
         option = next(option for option in options if option != {"type": "null"})
         schema = option | {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    silent = ("title",) if described else ("title", "description")
-    kept = {key: value for key, value in schema.items() if key not in silent or not isinstance(value, str)}
-    kept = {key: value for key, value in kept.items() if not _goes_without_saying(key, value)}
-    if not described:
-        kept = {key: value for key, value in kept.items() if not _limits_a_result(key, value)}
-        if isinstance(items := kept.get("items"), dict) and items.get("type") != "object":
-            del kept["items"]  # the shape of a list of texts or numbers is seen in the result
-    return {key: _concise(value, described=described) for key, value in kept.items()}
+    kept = {key: value for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    return {key: _concise(value) for key, value in kept.items() if not _goes_without_saying(key, value)}
 
 
 def _shallow(schema: JsonObject | None) -> JsonObject | None:
-    """Return the schema of a result without the parts of its fields, which a model reads in the result itself.
+    """Return the schema of a result with the names of its fields only, because a model reads the result itself.
 
     Most fields hold text, so only the types of the others are stated.
     """
     if schema is None:
         return None
-    fields = schema.get("properties", {})
-    kept = {
-        name: {} if (kind := part.get("type")) in ("string", None) else {"type": kind} for name, part in fields.items()
+    kinds = {name: part.get("type") for name, part in schema.get("properties", {}).items()}
+    return {
+        "properties": {name: {} if kind in ("string", None) else {"type": kind} for name, kind in kinds.items()},
+        "type": "object",
     }
-    return {**schema, "properties": kept} if kept else schema
 
 
 def _without_repetition(schema: JsonObject) -> JsonObject:
@@ -258,12 +251,6 @@ def _portable(schema: Any) -> Any:
 
 def _portable_properties(properties: JsonObject) -> JsonObject:
     return {name: _portable(schema) for name, schema in properties.items()}
-
-
-def _limits_a_result(key: str, value: object) -> bool:
-    return (key in ("required", "enum") and isinstance(value, list)) or (
-        key in ("default", "maximum") and not isinstance(value, dict)
-    )
 
 
 def _goes_without_saying(key: str, value: object) -> bool:
