@@ -20,7 +20,8 @@ HEADER = "idempotency-key"
 TTL_S = 600.0
 MAX_KEYS = 1000
 MAX_KEY = 255
-MAX_RESPONSE = 256 * 1024
+MAX_RESPONSE = 64 * 1024
+"""Largest response that is remembered, in bytes. With ``MAX_KEYS``, they take at most 64 MB."""
 NOT_COMPARED = ("ws_connection_id",)
 """Fields of a request that change when its client connects again."""
 

@@ -27,7 +27,7 @@ SCENES, SPEECH = IndexKind(audio=False, measured=True), IndexKind(audio=True)
         'the customer asks for "a refund"',
         '"Berlin" is heard',
         'I hear "help"',
-        'tell me when somebody mentions "the slide"',
+        'tell me when the speaker mentions "the slide"',
         'the word "urgent" is spoken',
         '"STOP" is shouted',
         'the text "Hello" is read aloud',
