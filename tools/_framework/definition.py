@@ -147,7 +147,7 @@ class EngineTool(Tool):
             raise
         if isinstance(result, InputRequiredResult):
             return result
-        return await _rendered(result, _clock_of(context)) if convert_result else result
+        return await rendered(result, _clock_of(context)) if convert_result else result
 
 
 @cache
@@ -200,17 +200,10 @@ def _concise(schema: Any) -> Any:
 
 
 def _shallow(schema: JsonObject | None) -> JsonObject | None:
-    """Return the schema of a result with the names of its fields only, because a model reads the result itself.
-
-    Most fields hold text, so only the types of the others are stated.
-    """
+    """Return the schema of a result with the names of its fields only, because a model reads the result itself."""
     if schema is None:
         return None
-    kinds = {name: part.get("type") for name, part in schema.get("properties", {}).items()}
-    return {
-        "properties": {name: {} if kind in ("string", None) else {"type": kind} for name, kind in kinds.items()},
-        "type": "object",
-    }
+    return {"properties": {name: {} for name in schema.get("properties", {})}, "type": "object"}
 
 
 def _without_repetition(schema: JsonObject) -> JsonObject:
@@ -275,7 +268,8 @@ def _clock_of(context: AnyContext) -> Clock | None:
     return state.clock if isinstance(state, Live) else None
 
 
-async def _rendered(result: object, clock: Clock | None) -> CallToolResult:
+async def rendered(result: object, clock: Clock | None) -> CallToolResult:
+    """Return the result of a tool as structured content and as the same JSON in text, with its times in ISO 8601."""
     assert isinstance(result, BaseModel), "a tool returns a model"
     extra = result._content if isinstance(result, WithContent) else []
     structured = with_reach(for_chat(result.model_dump(mode="json", exclude_none=True)))
