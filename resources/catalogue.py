@@ -25,6 +25,7 @@ ABOUT = {
     "audio": "Summaries by audio indexes.",
     "alerts": "Events that matched, with evidence clips.",
     "health": "Changes of the connection to the source.",
+    "jobs": "Exports of the stream, with their progress.",
 }
 
 

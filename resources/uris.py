@@ -58,11 +58,10 @@ def touched_by(message: Message) -> list[str]:
     if message.channel == "catalogue":
         kind, identifier = message.data.get("kind"), message.rtstream_id or str(message.data.get("id") or "")
         return [STREAMS, *([stream(identifier)] if identifier and kind in ("stream", "index") else [])]
-    if message.channel == "job":
-        return [JOBS, job(str(message.data.get("job_id") or ""))]
+    of_job = [JOBS, job(str(message.data.get("job_id") or ""))] if message.channel == "job" else []
     if not message.rtstream_id:
-        return []
+        return of_job
     uris = [stream(message.rtstream_id)]
     if message.channel in LIVE_CHANNEL:
         uris.append(channel(message.rtstream_id, LIVE_CHANNEL[message.channel]))
-    return [STREAMS, *uris] if message.channel == "health" else uris
+    return [STREAMS, *uris] if message.channel == "health" else [*of_job, *uris]

@@ -47,7 +47,8 @@ reports events.
 3. wait_for_events follows the streams. Call it again with since=<cursor of the previous result> until the user's
 request is fulfilled. It never waits longer than 50 s. search finds earlier moments, and generate_stream returns a link
 that plays them.
-4. update_stream stops and starts a stream. Only delete removes something for good.
+4. A long export or transcription returns a job_id. jobs returns its state and result.
+5. update_stream stops and starts a stream. Only delete removes something for good.
 A time is 14:05, -10m, now, start (of the newest recording), ISO 8601 or Unix seconds. In results, each time x is
 followed by x_at, the same with its time zone. stream_id is an id or a unique name, and may be omitted while there is
 only one stream.

@@ -9,14 +9,13 @@ from pydantic import BaseModel, Field
 from rtstream.errors import InvalidRequest
 from rtstream.models import ExportResult, Video
 from tools._framework.definition import ToolContext, live, tool
+from tools._framework.job_wait import follow, job_deadline, seconds_until
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
 from tools._framework.parameters import Range, left_out, name, ranges
 from tools._framework.targets import CollectionId, StreamId, collection_of, stream_of
 from tools._framework.times import Time, joined, window
 
 VideoId = Annotated[str, Field(description="From export_stream or list_videos (m-…).")]
-EXPORT_WAIT_S = 12.0
-"""Longest wait of a call for an export, which a longer export outlasts."""
 
 
 class VideoInfo(BaseModel):
@@ -52,9 +51,7 @@ class ExportedVideo(BaseModel):
     stream_url: str | None = Field(default=None, description="HLS playlist, for players.")
     download_url: str | None = Field(default=None, description="The MP4 file.")
     file: str | None = Field(default=None, description="Path of the MP4 file on this machine.")
-    job_id: str | None = Field(
-        default=None, description="The export still runs. Call export_stream again as next says."
-    )
+    job_id: str | None = Field(default=None, description="The export still runs. jobs returns its result.")
     percent: float | None = None
     note: str | None = None
     next: str | None = None
@@ -80,8 +77,9 @@ async def export_stream(
 
     Use this when the user wants to keep or share a recording: a time range, even while the stream runs, or the
     whole latest recording of a stopped stream. The video is exact to the frame and outlives the recording and the
-    stream. The same range returns the same video. The limit is 24 hours. A long export continues after the call.
+    stream. The same range returns the same video. The limit is 24 hours. After 12 s, returns a job_id for jobs.
     """
+    deadline = job_deadline(ctx)
     stream_id = await stream_of(ctx, stream_id)
     asked = await window(ctx, start, end or ("now" if start is not None else None), stream=stream_id)
     if asked.start is None and asked.end is not None:
@@ -91,18 +89,17 @@ async def export_stream(
         name,
         asked.start,
         asked.end,
-        wait_s=EXPORT_WAIT_S,
+        wait_s=seconds_until(deadline),
         on_progress=lambda percent: ctx.report_progress(percent, 100, "exporting"),
     )
     if exporting.result is not None:
         return _exported(exporting.result, stream_id, asked.note)
-    times = f" with start={asked.start!r} and end={asked.end!r}" if asked.start is not None else ""
     return ExportedVideo(
         stream_id=stream_id,
         job_id=exporting.job_id,
         percent=exporting.percentage,
         note=asked.note,
-        next=f"Call export_stream again{times} for the video. The export continues meanwhile.",
+        next=follow(exporting.job_id or "", "export"),
     )
 
 
@@ -171,6 +168,22 @@ def _exported(made: ExportResult, stream_id: str, understood: str | None) -> Exp
         download_url=made.download_url,
         file=made.file or None,
         note=joined(understood, left_out(made.gaps)),
+    )
+
+
+def exported_video(video: Video) -> ExportedVideo:
+    """Return a video as ``export_stream`` does."""
+    return ExportedVideo(
+        video_id=video.id,
+        name=name(video.name),
+        duration_s=video.length,
+        shows=ranges(video.covered),
+        stream_id=video.rtstream_id,
+        player_url=video.player_url,
+        stream_url=video.stream_url,
+        download_url=video.download_url or None,
+        file=video.file or None,
+        note=left_out(video.gaps),
     )
 
 

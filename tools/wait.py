@@ -59,7 +59,7 @@ async def wait_for_events(
     ] = None,
     max_events: Annotated[int, Field(ge=1, le=100)] = 20,
 ) -> Events:
-    """Wait for events on the streams: alerts, scenes, speech and changes of health.
+    """Wait for events on the streams (alerts, scenes, speech and changes of health), and for jobs.
 
     Use this to follow streams. Returns as soon as there is an event or the time is up. Call it again with
     since=cursor of the result until the user's request is fulfilled. Without since, it starts now, or with

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from rtstream.models import Message
 from rtstream.rules.text_safety import clean
 
-LiveChannel = Literal["scenes", "transcript", "audio", "alerts", "health"]
+LiveChannel = Literal["scenes", "transcript", "audio", "alerts", "health", "jobs"]
 """Names of the live channels in tools and resource URIs."""
 
 LIVE_CHANNELS: tuple[LiveChannel, ...] = get_args(LiveChannel)
@@ -19,6 +19,7 @@ JOURNAL_CHANNEL = {
     "audio": "audio_index",
     "alerts": "alert",
     "health": "health",
+    "jobs": "job",
 }
 LIVE_CHANNEL: dict[str, LiveChannel] = {journal: live for live, journal in JOURNAL_CHANNEL.items()}  # pyright: ignore[reportAssignmentType]
 
@@ -28,7 +29,7 @@ UNTRUSTED = "Verbatim content of the stream (screen text, speech or a model's wo
 
 
 class LiveEvent(BaseModel):
-    """An event on a stream. Times are Unix seconds."""
+    """An event on a stream, or a change of a job. Times are Unix seconds."""
 
     seq: int
     channel: LiveChannel
@@ -43,12 +44,20 @@ class LiveEvent(BaseModel):
     stream_url: str | None = Field(default=None, description="Alerts: clip of the evidence, HLS.")
     player_url: str | None = Field(default=None, description="Alerts: page that plays it.")
     health: str | None = Field(default=None, description="Health: the new state.")
-    reason: str | None = Field(default=None, description="Health: why. Scenes: why a window could not be described.")
+    reason: str | None = Field(
+        default=None, description="Health: why. Scenes: why a window could not be described. Jobs: why it failed."
+    )
     unchanged: bool | None = Field(
         default=None, description="Scenes: the picture had not changed, this is the last answer."
     )
     late: bool | None = None
     """Whether it was found in the recording afterwards."""
+    job_id: str | None = None
+    kind: str | None = Field(default=None, description="Jobs: the kind of work.")
+    name: str | None = Field(default=None, description="Jobs: name of the video.")
+    state: str | None = Field(default=None, description="Jobs: queued, running, done, failed or cancelled.")
+    percent: float | None = Field(default=None, description="Jobs: 0 to 100.")
+    video_id: str | None = Field(default=None, description="Jobs: the video that is transcribed or was exported.")
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
 
 
@@ -58,6 +67,8 @@ def live_event(message: Message) -> LiveEvent | None:
     if channel is None:
         return None
     data = message.data
+    if channel == "jobs":
+        return _job_event(message)
     text = data.get("text") or data.get("explanation")
     return LiveEvent(
         seq=message.seq,
@@ -77,6 +88,23 @@ def live_event(message: Message) -> LiveEvent | None:
         unchanged=True if data.get("unchanged") is True else None,
         late=True if data.get("late") is True else None,
         untrusted_text=clean(str(text), MAX_TEXT) if text and channel != "health" else None,
+    )
+
+
+def _job_event(message: Message) -> LiveEvent:
+    data = message.data
+    return LiveEvent(
+        seq=message.seq,
+        channel="jobs",
+        stream_id=message.rtstream_id,
+        stream_name=clean(message.rtstream_name, MAX_NAME),
+        job_id=_short(data.get("job_id")),
+        kind=_short(data.get("kind")),
+        name=_short(data.get("name"), MAX_NAME),
+        state=_short(data.get("state")),
+        percent=_number(data.get("percentage")),
+        video_id=_short(data.get("video_id")),
+        reason=_short(data.get("error"), 300),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import anyio
+from pydantic import BaseModel
 
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_changed, as_model, path_id
@@ -22,11 +23,14 @@ OnProgress = Callable[[float], Awaitable[None]]
 """Called with the percentage done."""
 
 
-@dataclass(frozen=True)
-class Exporting:
-    """An export: its result, or the id of the job that still runs and the percentage done."""
+Result = TypeVar("Result", bound=BaseModel)
 
-    result: ExportResult | None = None
+
+@dataclass(frozen=True)
+class JobOutcome(Generic[Result]):
+    """The result of a job, or the id of the job that still runs and the percentage done."""
+
+    result: Result | None = None
     job_id: str | None = None
     percentage: float = 0.0
 
@@ -63,49 +67,43 @@ class VideoCalls:
         *,
         wait_s: float = 0.0,
         on_progress: OnProgress | None = None,
-    ) -> Exporting:
+    ) -> JobOutcome[ExportResult]:
         """Export as ``export`` does, but return after ``wait_s`` seconds. The export then continues.
 
         Cancelling the call cancels the export.
         """
         response = await self._begin(stream_id, name, start, end)
-        if not _runs(response):
-            return Exporting(as_model(ExportResult, response.get("data")))
-        job = _job_of(response)
-        response = await self._poll(job, on_progress, wait_s)
-        if _runs(response):
-            return Exporting(None, job, _percentage(response))
-        return Exporting(as_model(ExportResult, response.get("data")))
+        return await self._outcome(ExportResult, response, on_progress, wait_s)
 
     async def _begin(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> JsonObject:
         fields = {"name": name, "start": start, "end": end, "wait_s": 0.0}
         body = {key: value for key, value in fields.items() if value is not None}
         return await self._transport.envelope("POST", f"/rtstream/{path_id(stream_id)}/export", body=body, timeout_s=60)
 
-    async def index_spoken_words(
+    async def begin_transcription(
         self,
         video_id: str,
         *,
         force: bool = False,
         language: str | None = None,
+        wait_s: float = 0.0,
         on_progress: OnProgress | None = None,
-    ) -> VideoTranscript:
-        """Transcribe a video and make it searchable.
+    ) -> JobOutcome[VideoTranscript]:
+        """Transcribe a video and make it searchable, but return after ``wait_s`` seconds. The work then continues.
 
-        Waits for the result, however long it takes. Cancelling the call cancels the work; the next call continues it.
+        Cancelling the call cancels the work; the next call continues it.
 
         Args:
             video_id: The video.
             force: Whether to transcribe the video again if it already has a transcript.
             language: Code such as ``en``, or None for the engine's own choice.
+            wait_s: Longest wait for the result, in seconds.
             on_progress: Called with the percentage done.
         """
         path = f"/{_kind(video_id)}/{path_id(video_id)}/transcription"
-        body = {"force": force, "language_code": language}
+        body = {"force": force, "language_code": language, "wait_s": 0.0}
         response = await self._transport.envelope("POST", path, body=body, timeout_s=60)
-        if _runs(response):
-            response = await self._wait_for(_job_of(response), on_progress)
-        return as_model(VideoTranscript, response.get("data"))
+        return await self._outcome(VideoTranscript, response, on_progress, wait_s)
 
     async def transcript(
         self, video_id: str, segmenter: str = "sentence", start: float | None = None, end: float | None = None
@@ -157,7 +155,18 @@ class VideoCalls:
         ]
         return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
 
-    async def _wait_for(self, job: str, on_progress: OnProgress | None, limit_s: float | None = None) -> JsonObject:
+    async def _outcome(
+        self, model: type[Result], response: JsonObject, on_progress: OnProgress | None, wait_s: float
+    ) -> JobOutcome[Result]:
+        """Return the result of the job that began with ``response``, or the job if it outlasts ``wait_s`` seconds."""
+        if _runs(response):
+            job = _job_of(response)
+            response = await self._poll(job, on_progress, wait_s)
+            if _runs(response):
+                return JobOutcome(None, job, _percentage(response))
+        return JobOutcome(as_model(model, response.get("data")))
+
+    async def _wait_for(self, job: str, on_progress: OnProgress | None, limit_s: float) -> JsonObject:
         """Return the final response of a job. If the wait is cancelled or exceeds ``limit_s``, the job is cancelled."""
         response = await self._poll(job, on_progress, limit_s)
         if _runs(response):
@@ -165,9 +174,9 @@ class VideoCalls:
             raise Unavailable("This took over an hour and was cancelled. Choose a shorter window.")
         return response
 
-    async def _poll(self, job: str, on_progress: OnProgress | None, limit_s: float | None) -> JsonObject:
+    async def _poll(self, job: str, on_progress: OnProgress | None, limit_s: float) -> JsonObject:
         """Return the final response of a job, or the last one after ``limit_s`` seconds."""
-        pause, deadline = 0.05, anyio.current_time() + (math.inf if limit_s is None else limit_s)
+        pause, deadline = 0.05, anyio.current_time() + limit_s
         try:
             while True:
                 response = await self._transport.envelope("GET", f"/async-response/{job}")

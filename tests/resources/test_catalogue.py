@@ -36,7 +36,7 @@ async def test_the_list_has_each_stream_with_its_channels_once(
     assert found[0] == uris.STREAMS
     assert found[1] == uris.JOBS
     assert [uri for uri in found if uri.count("/") == 3] == [uris.stream(one) for one in ids]
-    assert len(found) == len(set(found)) == 2 + 6 * 5
+    assert len(found) == len(set(found)) == 2 + 7 * 5
     for bad in ("-1", "x", "9" * 10, "²"):
         with pytest.raises(MCPError, match="Invalid cursor"):
             await catalogue.list_resources(api, bad)

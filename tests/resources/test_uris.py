@@ -57,7 +57,11 @@ def test_any_other_spelling_is_unknown(uri: str) -> None:
         (message("catalogue", "", kind="stream", id="rts-2"), [uris.STREAMS, "rtstream://streams/rts-2"]),
         (message("catalogue", "", kind="event", id="event-1"), [uris.STREAMS]),
         (message("alert", ""), []),
-        (message("job", job_id="job-1"), [uris.JOBS, "rtstream://jobs/job-1"]),
+        (message("job", "", job_id="job-1"), [uris.JOBS, "rtstream://jobs/job-1"]),
+        (
+            message("job", job_id="job-1"),
+            [uris.JOBS, "rtstream://jobs/job-1", "rtstream://streams/rts-1", "rtstream://streams/rts-1/jobs"],
+        ),
     ],
 )
 def test_a_message_changes_what_shows_it(changed: Message, touched: list[str]) -> None:

@@ -62,6 +62,7 @@ DRIVEN: dict[str, tuple[dict[str, Any], str]] = {
     "generate_stream": ({"start": "-10m", "end": "now"}, "record"),
     "export_stream": ({"start": "-10m", "end": "-5m"}, "record"),
     "list_videos": ({"name": "x"}, ""),
+    "jobs": ({"limit": 5}, ""),
     "index_visuals": ({"prompt": "What is there?", "name": "door"}, ""),
     "index_audio": ({"prompt": "What is said?", "name": "speech"}, ""),
     "update_index": ({"index_id": "door", "running": False}, ""),
@@ -139,8 +140,8 @@ async def test_the_list_has_every_stream_and_nothing_else_is_found(
             page = await client.list_resources(cursor=page.next_cursor)
             uris += [str(resource.uri) for resource in page.resources]
         assert uris[:2] == ["rtstream://streams", "rtstream://jobs"]
-        assert uris[2::6] == [f"rtstream://streams/{stream_id}" for stream_id in ids]
-        assert len(uris) == len(set(uris)) == 2 + 6 * 21
+        assert uris[2::7] == [f"rtstream://streams/{stream_id}" for stream_id in ids]
+        assert len(uris) == len(set(uris)) == 2 + 7 * 21
         with pytest.raises(MCPError) as refused:
             await client.list_resources(cursor="elsewhere")
         assert refused.value.error.code == INVALID_PARAMS

@@ -193,7 +193,7 @@ async def _resources(planted: Planted, client: Client) -> None:
     for resource in listed.resources:
         content = (await client.read_resource(str(resource.uri))).contents[0]
         carries = check(json.loads(content.text), str(resource.uri))  # pyright: ignore[reportAttributeAccessIssue]
-        assert carries == (str(resource.uri).rpartition("/")[2] in {*LIVE_CHANNELS} - {"health"})
+        assert carries == (str(resource.uri).rpartition("/")[2] in {*LIVE_CHANNELS} - {"health", "jobs"})
     with pytest.raises(MCPError) as refused:
         await client.read_resource(f"rtstream://streams/{planted.ids['stream_id']}/{'x' * 50}")
     assert not check({"error": refused.value.error.message}, "refusal")

@@ -117,6 +117,7 @@ REACHABLE = {
     "video.generate_stream": ("generate_stream", {"video_id"}),
     "video.get_transcript": ("get_transcript", {"video_id"}),
     "video.delete": ("delete", {"kind", "id", "confirm"}),
+    "async-response": ("jobs", {"job_id", "cancel", "limit"}),
 }
 
 

@@ -13,6 +13,7 @@ from mcp import Client
 from rtstream.extract.export import VIDEO_FILE
 from rtstream.store import videos as video_rows
 from tests.server.mcp_servers import Served, call, refusal
+from tools._framework import job_wait
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -39,13 +40,22 @@ async def video(served: Served, clip_of: Callable[[ClipSpec], Path]) -> str:
     return "m-1"
 
 
-async def test_a_video_is_transcribed_read_and_searched(client: Client, video: str) -> None:
+async def test_a_video_is_transcribed_read_and_searched(
+    served: Served, client: Client, video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "index_spoken_words" in await refusal(client, "get_transcript", video_id=video)
     unread = await call(client, "search", query="wisdom", videos=["all"])
     assert unread["hits"] == []
     assert "not transcribed: m-1 (Reading)" in unread["note"]
 
+    with monkeypatch.context() as brief:
+        brief.setattr(job_wait, "WAIT_S", 0.0)
+        begun = await call(client, "index_spoken_words", video_id=video)
+    assert begun["job_id"] in begun["next"]
+    await served.engine.jobs.get(begun["job_id"]).wait(60)
     made = await call(client, "index_spoken_words", video_id=video)
+    followed = await call(client, "jobs", job_id=begun["job_id"])
+    assert (followed["jobs"][0]["state"], followed["result"]) == ("done", made)
     read = await call(client, "get_transcript", video_id=video)
     assert made["sentences"] == len(read["said"]) == read["total"] > 0
     assert "age of wisdom" in " ".join(one["untrusted_text"] for one in read["said"]).lower()

@@ -18,7 +18,7 @@ from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
 from server.mcp_server import create_endpoint
 from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_recording, add_stream, pictures
-from tools import videos
+from tools._framework import job_wait
 
 if TYPE_CHECKING:
     from rtstream.testsource import ClipSpec
@@ -134,7 +134,7 @@ async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk,
 async def test_an_export_that_outlasts_its_call_continues_and_is_fetched_later(
     desk: Desk, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(videos, "EXPORT_WAIT_S", 0.1)
+    monkeypatch.setattr(job_wait, "WAIT_S", 0.1)
     await add_stream(desk.engine)
     await add_recording(desk.engine, source, 1, START)
     turn = desk.engine.exports._turn
@@ -143,13 +143,18 @@ async def test_an_export_that_outlasts_its_call_continues_and_is_fetched_later(
     given: dict[str, Any] = {"start": START + 1, "end": str(START + 5)}
     begun = await desk.call("export_stream", **given)
     assert begun["job_id"].startswith("job-")
-    assert f"start={START + 1!r} and end={START + 5!r}" in begun["next"]
+    assert begun["job_id"] in begun["next"]
+    [job] = (await desk.call("jobs"))["jobs"]
+    assert (job["job_id"], job["state"], job["stream_id"]) == (begun["job_id"], "queued", STREAM)
     assert (await desk.call("export_stream", **given))["job_id"] == begun["job_id"]
     turn.release()
     turn.release()
     with anyio.fail_after(20):
         await desk.engine.jobs.get(begun["job_id"]).wait(20)
-    assert (await desk.call("export_stream", **given))["shows"] == [[START + 1, START + 5]]
+    made = await desk.call("export_stream", **given)
+    assert made["shows"] == [[START + 1, START + 5]]
+    found = (await desk.call("jobs", job_id=begun["job_id"]))["result"]
+    assert {**found, "note": None} == {**made, "note": None}  # the links are the same as well
 
 
 async def test_a_stream_is_changed_and_after_a_question_deleted(desk: Desk, source: Path) -> None:

@@ -39,6 +39,26 @@ def test_the_reason_of_a_change_in_health_is_ours() -> None:
     assert (event.health, event.reason, event.start, event.untrusted_text) == ("error", "no such stream", 5.0, None)
 
 
+def test_a_job_has_its_state_and_no_text_of_a_stream() -> None:
+    data = {"job_id": "job-1", "kind": "export", "state": "running", "percentage": 40.04, "name": "Do\u202eor"}
+    event = live_event(message("job", **data, video_id=None, error="", text="x", start=3.0))
+    assert event is not None
+    assert event.model_dump(exclude_none=True) == {
+        "seq": 7,
+        "channel": "jobs",
+        "stream_id": "rts-1",
+        "stream_name": "Door",
+        "job_id": "job-1",
+        "kind": "export",
+        "name": "Door",
+        "state": "running",
+        "percent": 40.04,
+    }
+    failed = live_event(message("job", job_id="job-1", state="failed", error="The disk is full.", video_id="m-1"))
+    assert failed is not None
+    assert (failed.state, failed.reason, failed.video_id) == ("failed", "The disk is full.", "m-1")
+
+
 @pytest.mark.parametrize("text", ["x" * 9999, "\x1b[31mred\x00\u202e" + "y" * 3000])
 def test_text_of_a_stream_is_cleaned_and_bounded(text: str) -> None:
     event = live_event(message("scene_index", text=text))
