@@ -31,6 +31,7 @@ from rtstream.json_types import JsonObject
 from rtstream.rules.text_safety import clean
 from server.protocol_versions import ChangeNotifier
 from server.settings import Settings
+from server.tasks import Tasks
 from tools._framework.clock import Clock
 from tools._framework.definition import Live, ToolContext
 from tools._framework.groups import ALL, DEFAULT
@@ -95,11 +96,15 @@ class _Server(MCPServer[Live]):
         if tool is None:
             raise ToolError(self._not_offered(name))
         result = await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
-        if self.notices and isinstance(result, CallToolResult):
-            # Placed first, because hosts and scripts look for the JSON of the result at the end.
-            notice = TextContent(type="text", text="Tell the user: " + " ".join(self.notices))
-            result = result.model_copy(update={"content": [notice, *result.content]})
-        return result
+        return self.noticed(result) if isinstance(result, CallToolResult) else result
+
+    def noticed(self, result: CallToolResult) -> CallToolResult:
+        """Add the notices to a result."""
+        if not self.notices:
+            return result
+        # Placed first, because hosts and scripts look for the JSON of the result at the end.
+        notice = TextContent(type="text", text="Tell the user: " + " ".join(self.notices))
+        return result.model_copy(update={"content": [notice, *result.content]})
 
     def _not_offered(self, name: str) -> str:
         from tools._framework.names import renamed_tool
@@ -189,6 +194,7 @@ def create_endpoint(
         subscriptions=bus,
         cache_hints={"tools/list": LONG, "prompts/list": LONG, "resources/templates/list": LONG},
         log_level="WARNING",
+        extensions=[Tasks(lambda result: mcp.noticed(result))],
     )
     mcp.groups, mcp.read_only, mcp.notices = toolsets, read_only, tuple(notices)
     install(mcp, client, feed)

@@ -169,12 +169,13 @@ def program(*arguments: str, **environment: str) -> StdioServerParameters:
 
 @asynccontextmanager
 async def connected(
-    served: Served, transport: Transport, era: Era, heard: Heard | None = None, key: str = KEY
+    served: Served, transport: Transport, era: Era, heard: Heard | None = None, key: str = KEY, **more: Any
 ) -> AsyncIterator[Client]:
-    """A client of the engine's MCP server."""
+    """A client of the engine's MCP server. ``more`` are further options of ``mcp.Client``."""
     import httpx2
 
     options: dict[str, Any] = {"mode": era, "message_handler": heard, "read_timeout_seconds": LIMIT_S, "cache": None}
+    options |= more
     if transport == "stdio":
         async with Client(stdio_client(program(RTSTREAM_API_URL=served.url)), **options) as client:
             yield client
