@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
+from rtstream.rules.model_cost import is_paid
 from rtstream.states import AnalysisState, TranscriptJobStatus
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
@@ -81,6 +82,7 @@ class StreamResult(StreamInfo):
 class UpdatedStream(StreamState):
     """A stream after a change."""
 
+    stopped: list[str] | None = Field(default=None, description="Parts that called a paid model.")
     keep_days: float | None = None
     keep_gb: float | None = None
     recorded_gb: float = Field(description="Size of its recordings.")
@@ -91,6 +93,7 @@ class UpdatedStreams(BaseModel):
 
     streams: list[UpdatedStream]
     failed: list[str] | None = Field(default=None, description="Streams that were not changed, with the reason.")
+    note: str | None = None
 
 
 class StreamList(BaseModel):
@@ -169,7 +172,8 @@ async def connect_stream(
 async def list_streams(
     ctx: ToolContext,
     status: Annotated[
-        Literal["connected", "stopped", "error", "problem"] | None, Field(description="Only these.")
+        Literal["connected", "stopped", "error", "problem", "paid"] | None,
+        Field(description="Only these. Those with paid call a paid model."),
     ] = None,
     name: Annotated[str | None, Field(description="Part of the name.")] = None,
     ordering: Annotated[str | None, Field(description="name, -name, created_at, status or id.")] = None,
@@ -183,14 +187,19 @@ async def list_streams(
     """
     client, offset = live(ctx).client, offset_of(cursor)
     which: JsonObject = {"name": name, "ordering": ordering, "collection_id": await collection_of(ctx, collection)}
-    if status == "problem":
-        everything, _ = await client.list_streams(limit=MAX_LISTED, **which)
-        found = [stream for stream in everything if has_problem(stream)]
+    paid: dict[str, list[str]] = {}
+    if status in ("problem", "paid"):
+        found, _ = await client.list_streams(limit=MAX_LISTED, **which)
+        if status == "problem":
+            found = [stream for stream in found if has_problem(stream)]
+        else:
+            paid = {stream.id: parts for stream in found if (parts := await _paid(ctx, stream.id))}
+            found = [stream for stream in found if stream.id in paid]
         total, streams = len(found), found[offset : offset + limit]
     else:
         streams, total = await client.list_streams(limit=limit, offset=offset, status=status, **which)
     return StreamList(
-        streams=[StreamInfo(**info_fields(stream)) for stream in streams],
+        streams=[StreamInfo(**info_fields(stream), paid=paid.get(stream.id)) for stream in streams],
         total=total,
         next_cursor=next_cursor(offset, len(streams), total),
         engine=engine_state(await client.info()),
@@ -213,6 +222,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
         indexes=[index_state(index) for index in stream.indexes],
         alerts=await _alerts(ctx, stream.id),
         transcript=await _transcript(ctx, stream.id),
+        paid=await _paid(ctx, stream.id) or None,
         **_limits(stream),
         gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
         links=await _links(ctx, stream.id),
@@ -225,6 +235,7 @@ async def update_stream(
     ctx: ToolContext,
     stream_id: Annotated[str | None, Field(description="Id, unique name, or all; omit for the only stream.")] = None,
     running: Annotated[bool | None, Field(description="true starts it, false stops it.")] = None,
+    paid: Annotated[bool | None, Field(description="false stops what calls a paid model; recording continues.")] = None,
     name: Annotated[str | None, Field(description="New name.")] = None,
     keep_days: Annotated[
         float | None, Field(ge=0, description="Days to keep its recordings; 0 uses the setting of the engine.")
@@ -240,8 +251,12 @@ async def update_stream(
     again, its indexes and alerts resume. Retention removes the oldest recordings first, but no exported videos and
     no evidence of alerts.
     """
-    if running is None and name is None and keep_days is None and keep_gb is None and tracks is None:
-        raise InvalidRequest("Nothing to update. Pass running, name, keep_days, keep_gb or tracks.")
+    if all(value is None for value in (running, paid, name, keep_days, keep_gb, tracks)):
+        raise InvalidRequest("Nothing to update. Pass running, paid, name, keep_days, keep_gb or tracks.")
+    if paid:
+        raise InvalidRequest(
+            "paid can only be false. Start the parts that may cost money with update_index, transcribe or update_alert."
+        )
     if stream_id is None or stream_id.strip().lower() != ALL:
         wanted = [await stream_of(ctx, stream_id)]
     elif name is not None or tracks is not None:
@@ -252,16 +267,19 @@ async def update_stream(
     failed: list[str] = []
     for each in wanted:
         try:
+            stopped = await _paid(ctx, each, stop=True) if paid is not None else []
             stream = await _update(ctx, each, running, name, keep_days, keep_gb, tracks)
         except RTStreamError as exc:
             if len(wanted) == 1:
                 raise
             failed.append(note(f"{each}: {exc.message}") or each)
             continue
+        gb = round(stream.recorded_bytes / 1e9, 3)
         changed.append(
-            UpdatedStream(**state_fields(stream), **_limits(stream), recorded_gb=round(stream.recorded_bytes / 1e9, 3))
+            UpdatedStream(**state_fields(stream), stopped=stopped or None, **_limits(stream), recorded_gb=gb)
         )
-    return UpdatedStreams(streams=changed, failed=failed or None)
+    remark = await _still_paid(ctx) if paid is False else None
+    return UpdatedStreams(streams=changed, failed=failed or None, note=remark)
 
 
 async def _update(
@@ -287,6 +305,23 @@ async def _update(
     if running is not None:
         stream = await (client.start_stream if running else client.stop_stream)(stream_id)
     return stream or await client.get_stream(stream_id)
+
+
+async def _paid(ctx: ToolContext, stream_id: str, *, stop: bool = False) -> list[str]:
+    """The parts of a stream that call a paid model, in words. With ``stop``, they are stopped."""
+    client = live(ctx).client
+    parts = await (client.stop_paid if stop else client.list_paid)(stream_id)
+    return [
+        shown_name(f"{part.kind} {'' if part.kind == 'transcript' else part.id + ' '}({part.model})") for part in parts
+    ]
+
+
+async def _still_paid(ctx: ToolContext) -> str | None:
+    """A note about the embedding model, which belongs to no stream."""
+    info = await live(ctx).client.info()
+    if info is None or not is_paid(info.search.model):
+        return None
+    return f"New text is still embedded for search by {shown_name(info.search.model)}. The user can turn that off."
 
 
 async def _tried(kind: str, creation: Awaitable[Created], failed: list[str]) -> Created | None:

@@ -104,6 +104,7 @@ def _streams() -> list[BaseRoute]:
     return [
         path(stream, GET=streams.get_stream, PATCH=streams.update_stream, DELETE=streams.delete_stream),
         path(stream + "/status", PATCH=streams.set_stream_status),
+        path(stream + "/paid", GET=streams.list_paid, PATCH=streams.stop_paid),
         path(stream + "/stream", GET=streams.get_playback),
         path(stream + "/export", POST=videos.export_stream),
         path(stream + "/frame", GET=streams.get_frame),

@@ -13,12 +13,14 @@ from rtstream.api.base_url import base_url, origin
 from rtstream.api.envelope import UnixTime
 from rtstream.api.operations import Created, Jpeg
 from rtstream.api.routing import engine_of
+from rtstream.engine.streams import ModelCosts
 from rtstream.errors import InvalidRequest
 from rtstream.models import (
     AskLook,
     ConnectStream,
     Limit,
     LookAnswer,
+    PaidPart,
     Playback,
     RetentionLimits,
     Slice,
@@ -51,6 +53,18 @@ class Action(BaseModel):
     """Body of the status calls of streams and indexes."""
 
     action: Literal["start", "stop"]
+
+
+class StopAction(BaseModel):
+    """Body of ``PATCH rtstream/{id}/paid``."""
+
+    action: Literal["stop"]
+
+
+class PaidData(BaseModel):
+    """Result of the calls of ``rtstream/{id}/paid``."""
+
+    parts: list[PaidPart]
 
 
 class WindowQuery(BaseModel):
@@ -144,6 +158,23 @@ async def set_stream_status(request: Request, body: Action) -> Stream:
             return await engine.streams.start(stream_id)
         case "stop":
             return await engine.streams.stop(stream_id)
+
+
+async def list_paid(request: Request) -> PaidData:
+    """List the running parts of a stream that call models which may cost money."""
+    return PaidData(parts=await _costs(request).list(request.path_params["stream_id"]))
+
+
+async def stop_paid(request: Request, body: StopAction) -> PaidData:
+    """Stop the parts of a stream that call models which may cost money. Recording continues."""
+    match body.action:
+        case "stop":
+            return PaidData(parts=await _costs(request).stop(request.path_params["stream_id"]))
+
+
+def _costs(request: Request) -> ModelCosts:
+    engine = engine_of(request)
+    return ModelCosts(engine.indexes, engine.transcripts, engine.alerts, engine.model_calls.language.name)
 
 
 async def get_playback(request: Request, query: WindowQuery) -> Playback:

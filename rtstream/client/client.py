@@ -23,6 +23,7 @@ from rtstream.models import (
     EngineInfo,
     JournalPage,
     LookAnswer,
+    PaidPart,
     Playback,
     RetentionLimits,
     SearchResults,
@@ -246,6 +247,20 @@ class RTStreamClient:
     async def delete_stream(self, stream_id: str) -> None:
         """Delete a stream with its recordings and results. Exported videos remain."""
         await self._transport.data("DELETE", f"/rtstream/{path_id(stream_id)}")
+
+    async def list_paid(self, stream_id: str) -> list[PaidPart]:
+        """Return the running parts of a stream that call a paid model. A service without our extensions has none."""
+        try:
+            return as_list(PaidPart, await self._get(f"/rtstream/{path_id(stream_id)}/paid"), "parts")
+        except (NotFound, InvalidRequest):
+            return []
+
+    async def stop_paid(self, stream_id: str) -> list[PaidPart]:
+        """Stop the parts of a stream that call a paid model, and return them. Recording continues."""
+        path = f"/rtstream/{path_id(stream_id)}/paid"
+        # Stopping a transcript waits until its last words are final.
+        data = await self._transport.data("PATCH", path, body={"action": "stop"}, timeout_s=60.0)
+        return as_list(PaidPart, data, "parts")
 
     async def generate_stream(self, stream_id: str, start: float | None = None, end: float | None = None) -> Playback:
         """Return the URLs that play a window of a stream.

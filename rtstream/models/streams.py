@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from rtstream.models.base import ApiModel, MediaType
@@ -171,6 +173,16 @@ class ConnectStream(ApiModel):
         default=False,
         description="Whether to return the stream that already has this source, started if it is stopped.",
     )
+
+
+class PaidPart(ApiModel):
+    """A running part of a stream that calls a model which may cost money (extension)."""
+
+    kind: Literal["index", "transcript", "alert"]
+    id: str = Field(description="Id of the index or alert, or the engine of the transcript.")
+    name: str = Field(default="", description="Name of the index, or label of the event.")
+    rtstream_index_id: str = Field(default="", description="Index of an alert.")
+    model: str = Field(description="The model or speech engine, as provider:name.")
 
 
 class Playback(ApiModel):

@@ -36,6 +36,10 @@ async def test_streams_are_listed_and_shown_without_their_credentials(served: Se
     [stopped] = (await call(client, "update_stream", stream_id="yard", running=False))["streams"]
     assert stopped["status"] == "stopped"
     assert "Nothing to update" in await refusal(client, "update_stream", stream_id=yard)
+    assert "paid can only be false" in await refusal(client, "update_stream", stream_id=yard, paid=True)
+    unpaid = await call(client, "update_stream", stream_id="all", paid=False)
+    assert [one.get("stopped") for one in unpaid["streams"]] == [None, None]
+    assert (await call(client, "list_streams", status="paid"))["total"] == 0
     assert "cannot have one name" in await refusal(client, "update_stream", stream_id="all", name="x")
 
 

@@ -32,6 +32,7 @@ class StreamInfo(StreamState):
     media: str | None = Field(default=None, description="Codecs of the source.")
     recorded: list[Range] = Field(description="Newest recorded ranges [start, end], Unix seconds.")
     recorded_gb: float
+    paid: list[str] | None = Field(default=None, description="Running parts that call a paid model.")
     collection: str | None = Field(default=None, description="Id of its collection, if it is not the default one.")
 
 

@@ -9,6 +9,7 @@ from rtstream.engine.streams.launcher import (
     choose_launcher,
 )
 from rtstream.engine.streams.metrics import Metrics
+from rtstream.engine.streams.model_costs import ModelCosts
 from rtstream.engine.streams.pictures import StreamPictures
 from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.service import StreamService
@@ -19,6 +20,7 @@ from rtstream.engine.streams.supervisor import Supervisor
 __all__ = [
     "HealthLog",
     "Metrics",
+    "ModelCosts",
     "PipeLauncher",
     "RecorderEvents",
     "RecorderLauncher",

@@ -156,6 +156,15 @@ class TranscriptService:
     def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
         return next((t for t in self._runner.of_stream(stream_id) if t.engine == engine), None)
 
+    async def list_running(self, stream_id: str) -> list[str]:
+        """Return the engines of the transcripts of a stream that a user started, oldest first."""
+        jobs = await self._db.read(rows.jobs, stream_id)
+        return [job.engine for job in jobs if job.status is DesiredState.RUNNING]
+
+    def needed_by(self, stream_id: str, index_id: str) -> str:
+        """Return the engine of the transcript that an audio index needs, or an empty string for other indexes."""
+        return next((name for (stream, name), by in self._needed.items() if stream == stream_id and index_id in by), "")
+
     def usable(self) -> str:
         """Return the name of the default engine, or an empty string if it cannot be used."""
         try:

@@ -123,3 +123,13 @@ async def test_a_window_that_cannot_be_played_gets_a_sentence(
     answer = await api.get(f"/rtstream/{stream_id}/stream?{query}")
     assert answer.status_code in (400, 404)
     assert answer.json()["message"].endswith(".")
+
+
+async def test_what_costs_money_is_listed_and_stopped_but_not_started(
+    api: httpx.AsyncClient, add_stream: AddStream
+) -> None:
+    path = f"/rtstream/{await add_stream('Door')}/paid"
+    assert await data(await api.get(path)) == {"parts": []}
+    assert await data(await api.patch(path, json={"action": "stop"})) == {"parts": []}
+    assert (await api.patch(path, json={"action": "start"})).status_code == 400
+    assert (await api.get("/rtstream/rts-none/paid")).status_code == 404
