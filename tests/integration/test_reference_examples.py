@@ -5,31 +5,23 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
-import av
 import pytest
 
-from rtstream.perception.speech.local import LocalSpeech
 from rtstream.testsource import ClipSpec
+from tests.integration.meetings import heard, meeting
 from tests.integration.reference_script import EXAMPLES, Script, example, wait_for
 from tests.integration.sdk_service import listening
 from tests.modelserver import Call
 from tests.rtstream.engine.webhooks.receivers import Receiver, receiving
-from tests.sources import on_nginx
 
 pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
 pytestmark = pytest.mark.rtmp_server
 
-SPOKEN = (
-    "Good morning. Here are the action items and next steps. Ben writes the report until Friday. "
-    "Anna calls the customer on Monday."
-)
 WORKFLOW = example("Weekly Standup")
 MEETING_S = 11.0
 SCREEN = {
@@ -53,18 +45,6 @@ def model(call: Call) -> str:
     if not call.pictures:
         return "A summary."
     return json.dumps(SCREEN) if "JSON" in call.text else f"The user opened {next(APPLICATIONS)}."
-
-
-@contextmanager
-def meeting(tmp_path: Path, clip: Path, *, audio: bool = True) -> Iterator[str]:
-    """Slides, and a voice that names the action items, on nginx's RTMP server."""
-    sound: tuple[str, ...] = ("-an",)
-    if audio:
-        voice = tmp_path / "voice.wav"
-        subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", str(voice), SPOKEN], check=True, timeout=30)
-        sound = ("-stream_loop", "-1", "-i", str(voice), "-c:a", "aac", "-ar", "44100")
-    with on_nginx(tmp_path, "-stream_loop", "-1", "-i", str(clip), *sound, "-c:v", "copy") as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -162,26 +142,6 @@ def check_alert(script: Script, receiver: Receiver) -> None:
     assert 1.7e9 < body["start_time"] < body["end_time"]
     assert body["stream_url"].startswith("http")
     assert "/watch?v=" in body["player_url"]
-
-
-def heard(url: str) -> str:
-    """Return the words that are spoken at the URL of a playlist."""
-    resampler = av.AudioResampler("s16", "mono", 16_000)
-    with av.open(url) as container:
-        pieces = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
-    sound = b"".join(piece.to_ndarray().tobytes() for piece in pieces)
-
-    async def transcribe() -> str:
-        provider = LocalSpeech()
-        try:
-            session = await provider.open()
-            await session.feed(sound)
-            await session.finish()
-            return " ".join([said.text async for said in session.utterances() if said.is_final])
-        finally:
-            await provider.aclose()
-
-    return anyio.run(transcribe)
 
 
 def test_the_workflow_of_the_reference_finds_the_action_items_that_were_spoken(tmp_path: Path, slides: Path) -> None:
