@@ -2,7 +2,7 @@
 
 Words are added as they become final and appear in exactly one batch, in order. With ``whole_sentences``, a batch by
 time ends with the sentence that is being spoken when its time is over. ``flush`` returns the remaining words when the
-transcript stops.
+transcript stops. Speech may be missing between two words of a batch, which is then divided into parts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from rtstream.json_types import JsonObject
+from rtstream.rules.gaps import SET_BACK_S
 from rtstream.rules.playlist import Range
 
 Segmenter = Literal["word", "sentence", "time"]
@@ -35,9 +37,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive words, never empty."""
+    """Consecutive words, never empty. ``breaks`` are the numbers of words before which speech may be missing."""
 
     words: Sequence[Word]
+    breaks: Sequence[int] = ()
 
     @property
     def text(self) -> str:
@@ -54,6 +57,13 @@ class Batch:
         """Unix seconds at the end of the last word."""
         return max(word.end for word in self.words)
 
+    @property
+    def parts(self) -> list[Range]:
+        """Ranges of Unix time in which no speech is missing, oldest first."""
+        edges = [0, *self.breaks, len(self.words)]
+        runs = [self.words[first:last] for first, last in pairwise(edges)]
+        return [(run[0].start, max(word.end for word in run)) for run in runs]
+
 
 @dataclass
 class Batches:
@@ -64,12 +74,18 @@ class Batches:
     whole_sentences: bool = False
     _words: list[Word] = field(default_factory=list)
     _sentences: int = 0
+    _breaks: list[int] = field(default_factory=list)
+
+    def interrupt(self) -> None:
+        """Note that speech may be missing before the next word, which belongs to the same batch all the same."""
+        if self._words and self._breaks[-1:] != [len(self._words)]:
+            self._breaks.append(len(self._words))
 
     def add(self, words: Sequence[Word]) -> list[Batch]:
         """Add the next words and return the batches they complete."""
         done: list[Batch] = []
         for word in words:
-            if self._is_over(word.start) and self._may_end(word.start):
+            if self._is_set_back(word.start) or (self._is_over(word.start) and self._may_end(word.start)):
                 done += self.flush()
             self._words.append(word)
             self._sentences += word.ends_sentence
@@ -88,6 +104,11 @@ class Batches:
         Only batches cut by time end this way, when their window is over and no sentence is being spoken.
         """
         return self.flush() if self._is_over(time) and self._may_end(time) else []
+
+    def _is_set_back(self, time: float) -> bool:
+        """Return whether the clock was set back in the interruption before a word at a Unix time."""
+        interrupted = self._breaks[-1:] == [len(self._words)]
+        return interrupted and time < self._words[-1].start - SET_BACK_S
 
     def _is_over(self, time: float) -> bool:
         """Return whether the window of the words, which are cut by time, is over at a Unix time."""
@@ -108,7 +129,8 @@ class Batches:
     def flush(self) -> list[Batch]:
         """Return the remaining words as a last batch, if there are any."""
         words, self._words, self._sentences = self._words, [], 0
-        return [Batch(tuple(words))] if words else []
+        breaks, self._breaks = self._breaks, []
+        return [Batch(tuple(words), tuple(one for one in breaks if one < len(words)))] if words else []
 
     def _window(self, time: float) -> int:
         return math.floor(time / self.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rtstream.json_types import JsonObject
+from rtstream.rules.playlist import Range
 from rtstream.rules.screen_changes import ScreenChanges
 
 
@@ -22,6 +23,7 @@ class SceneDetail:
         unchanged: The picture had not changed, so the text is the one of the window before.
         failure: Reason why the window could not be analysed.
         data_error: Reason why the JSON that was asked for could not be read.
+        parts: Ranges of Unix time, if speech is missing between the words of a scene of an audio index.
     """
 
     frame_times: list[float] = field(default_factory=list)
@@ -33,6 +35,7 @@ class SceneDetail:
     unchanged: bool = False
     failure: str = ""
     data_error: str = ""
+    parts: list[Range] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """Return the detail as a JSON object, without empty fields."""
@@ -40,6 +43,7 @@ class SceneDetail:
             "frame_times": self.frame_times,
             "words": self.words,
             "transcript": self.transcript,
+            "parts": [list(part) for part in self.parts],
             "unchanged": self.unchanged,
             "failure": self.failure,
             "data_error": self.data_error,
@@ -65,4 +69,5 @@ class SceneDetail:
             unchanged=bool(stored.get("unchanged")),
             failure=stored.get("failure") or "",
             data_error=stored.get("data_error") or "",
+            parts=[(part[0], part[1]) for part in stored.get("parts") or ()],
         )

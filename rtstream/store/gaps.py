@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, false, func, not_, select, update
 
 from rtstream.rules.gaps import SET_BACK_S, joins
 from rtstream.rules.speech_clock import CUT_S
@@ -149,6 +149,21 @@ def add_hole(conn: Connection, stream_id: str, index_id: str | None, engine: str
         finish_open(conn, stream_id, index_id, engine, end)
 
 
+def add_missed_speech(conn: Connection, stream_id: str, index_id: str, start: float, end: float) -> None:
+    """Do the same as ``add_hole`` for an audio index, or extend the gap that ends where the speech begins."""
+    query = _GAPS.select().where(
+        *_owner(stream_id, index_id, ""),
+        gaps.c.reason == GapReason.NOT_RECEIVED,
+        gaps.c.analysed.is_(False),
+        gaps.c.end.is_not(None),
+    )
+    found = _GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
+    if found is not None and found.end is not None and found.start <= start <= end and start - found.end <= CUT_S:
+        conn.execute(update(gaps).where(gaps.c.id == found.id).values(end=max(end, found.end)))
+        return
+    add_hole(conn, stream_id, index_id, "", start, end)
+
+
 def add_skipped(
     conn: Connection, stream_id: str, engine: str, start: float, end: float, reason: GapReason, now: float
 ) -> None:
@@ -263,9 +278,13 @@ def skip(conn: Connection, gap_id: int, count: int, at: float) -> None:
     reach(conn, gap_id, at)
 
 
-def finish(conn: Connection, gap_id: int) -> None:
-    """Store that a gap is analysed. Its row goes once alerts have evaluated its scenes."""
-    conn.execute(update(gaps).where(gaps.c.id == gap_id).values(analysed=True))
+def finish(conn: Connection, gap_id: int, *, until: float | None = None) -> None:
+    """Store that a gap is analysed. Its row goes once alerts have evaluated its scenes.
+
+    With ``until``, a gap that has grown beyond that Unix time meanwhile stays.
+    """
+    grown = false() if until is None else gaps.c.end > until
+    conn.execute(update(gaps).where(gaps.c.id == gap_id, not_(grown)).values(analysed=True))
 
 
 def remove(conn: Connection, gap_ids: Sequence[int]) -> None:
@@ -297,15 +316,21 @@ def looked_at(conn: Connection, index_id: str, start: float, end: float, after_s
 def scene_ranges(
     conn: Connection, index_id: str, start: float, end: float, after_scene: int | None
 ) -> list[tuple[float, float]]:
-    """Return start and end of the scenes of an index that overlap [start, end), since the scene ``after_scene``."""
-    query = select(scenes.c.start, scenes.c.end).where(
+    """Return the ranges of the scenes of an index that overlap [start, end), since the scene ``after_scene``.
+
+    A scene that lacks speech between its words has several ranges. They are sorted by their start.
+    """
+    query = select(scenes.c.start, scenes.c.end, scenes.c.detail["parts"].label("parts")).where(
         scenes.c.index_id == index_id,
         scenes.c.start < end,
         scenes.c.start >= start - LONGEST_BATCH_S,
         scenes.c.end > start,
         scenes.c.id > (after_scene or 0),
     )
-    return [(row.start, row.end) for row in conn.execute(query.order_by(scenes.c.start))]
+    found: list[tuple[float, float]] = []
+    for row in conn.execute(query):
+        found += [(part[0], part[1]) for part in row.parts or [(row.start, row.end)]]
+    return sorted(found)
 
 
 def note_set_back(conn: Connection, index_id: str, at: float) -> None:

@@ -92,7 +92,7 @@ class AudioIndexes:
     def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None:
         """Begin a gap for speech of [start, end), which is transcribed later."""
         for index in self._listening(stream_id, engine):
-            self._gaps.add_hole(stream_id, index.id, start, end)
+            self._gaps.add_missed_speech(stream_id, index.id, start, end)
 
     async def clock(self, stream_id: str, engine: str, reached: float) -> None:
         """Complete the batches by time that end before the Unix time ``reached``, even in silence.
@@ -105,11 +105,12 @@ class AudioIndexes:
     async def transcript_ended(self, stream_id: str, engine: str, *, paused: bool = False) -> None:
         """Complete the current batches early, because no more speech follows for now.
 
-        After a pause, as between the segments of an HLS stream, more speech may follow soon. Batches of words and
-        sentences are therefore completed only if none does within ``PAUSE_S``.
+        After a pause, as between the segments of an HLS stream or around audio that is transcribed later, more speech
+        may follow soon. Batches of words and sentences are therefore completed only if none does within ``PAUSE_S``.
         """
         for index in self._listening(stream_id, engine):
             if paused and index.segmenter != "time":
+                index.batches.interrupt()
                 self._runner.call_later(PAUSE_S, partial(self._complete_unless_heard, index, index.heard))
             else:
                 await self._complete(index, index.batches.flush())
@@ -128,7 +129,8 @@ class AudioIndexes:
 
 def job_of(index: RunningAudioIndex, batch: Batch) -> WindowJob:
     """Return the job of summarising a batch."""
-    detail = SceneDetail(words=len(batch.words), transcript=batch.text)
+    parts = batch.parts if len(batch.breaks) else []
+    detail = SceneDetail(words=len(batch.words), transcript=batch.text, parts=parts)
     return WindowJob(batch.start, batch.end, _summary_call(index, batch), detail)
 
 

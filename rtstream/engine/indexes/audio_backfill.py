@@ -112,7 +112,7 @@ class AudioBackfill:
             return
         batches = await self._db.read(self._batches, index, gap)
         if not batches:
-            await persist(self._db, lambda conn: rows.finish(conn, gap.id))
+            await persist(self._db, lambda conn: rows.finish(conn, gap.id, until=gap.end))
             self._runner.announce_gap()
             return
         await self._turn()

@@ -62,6 +62,13 @@ class GapLog:
         """Add a gap for pictures of [start, end) that did not arrive."""
         self._queue.put(lambda conn: rows.add_hole(conn, stream_id, index_id, "", start, end), self.wake)
 
+    def add_missed_speech(self, stream_id: str, index_id: str, start: float, end: float) -> None:
+        """Add a gap for speech of [start, end) that is transcribed later, or extend the one that ends there.
+
+        Speech that is missed in several parts is thus summarised in whole batches.
+        """
+        self._queue.put(lambda conn: rows.add_missed_speech(conn, stream_id, index_id, start, end), self.wake)
+
     def drop(self, stream_id: str, index_id: str, start: float, end: float, reason: GapReason) -> None:
         """Add a window that was not looked at live to a gap.
 

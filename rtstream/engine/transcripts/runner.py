@@ -71,7 +71,8 @@ class UtteranceListener(Protocol):
     async def transcript_ended(self, stream_id: str, engine: str, *, paused: bool = False) -> None:
         """Handle the end of a transcript, after which no more segments follow for now.
 
-        If it is only ``paused``, because no audio arrived for ``SILENT_S``, segments may follow soon.
+        If it is only ``paused``, because of a cut in the audio, a failure, or ``SILENT_S`` without audio, segments may
+        follow soon.
         """
         ...
 
@@ -307,7 +308,6 @@ class TranscriptRunner:
         session = await transcript.provider.open(language=transcript.language)
         clock = SpeechClock()
         failure: ProviderError | None = None
-        paused = False
         try:
             async with anyio.create_task_group() as tasks:
 
@@ -321,7 +321,7 @@ class TranscriptRunner:
                         tasks.cancel_scope.cancel()
 
                 tasks.start_soon(read)
-                paused = await self._feed(transcript, session, clock)
+                await self._feed(transcript, session, clock)
                 with anyio.fail_after(FINISH_TIMEOUT_S):
                     await session.finish()
         except* ProviderError as group:
@@ -330,8 +330,8 @@ class TranscriptRunner:
             with anyio.CancelScope(shield=True):
                 await session.aclose()
             if not transcript.gap_id:
-                still = paused and failure is None
-                await self._listener.transcript_ended(transcript.stream_id, transcript.engine, paused=still)
+                owner = transcript.stream_id, transcript.engine
+                await self._listener.transcript_ended(*owner, paused=not transcript.stopping)
         if failure is not None:
             if not transcript.gap_id:
                 self._lose(transcript, clock, str(failure))
@@ -356,17 +356,17 @@ class TranscriptRunner:
         transcript.skipped_s += seconds
         self._skipped[transcript.stream_id] = self.skipped_s(transcript.stream_id) + seconds
 
-    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: SpeechClock) -> bool:
-        """Feed audio to the session until a cut, a pause of the stream, or the stop. Returns whether it paused."""
+    async def _feed(self, transcript: RunningTranscript, session: SpeechSession, clock: SpeechClock) -> None:
+        """Feed audio to the session until a cut, a pause of the stream, or the stop."""
         while True:
             with anyio.move_on_after(math.inf if transcript.gap_id else SILENT_S) as silent:
                 if not await self._wait_for_audio(transcript):
-                    return False
+                    return
             if silent.cancelled_caught:
-                return True  # the stream may be lost, so finish its last utterance now and not when it returns
+                return  # the stream may be lost, so finish its last utterance now and not when it returns
             block = transcript.blocks[0]
             if not clock.fits(block.time):
-                return False
+                return
             transcript.blocks.popleft()
             transcript.waiting -= len(block.payload)
             if transcript.gap is not None and transcript.gap[1] <= block.time:

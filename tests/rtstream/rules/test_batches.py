@@ -57,6 +57,36 @@ def test_every_batch_but_the_last_is_exactly_full(said: list[list[Word]], by: Se
         assert windows == sorted(set(windows))
 
 
+@given(utterances(), segmenters, st.integers(1, 15))
+def test_an_interruption_divides_a_batch_into_parts_and_ends_none(
+    said: list[list[Word]], by: Segmenter, value: int
+) -> None:
+    whole, divided = Batches(by, value), Batches(by, value)
+    expected = [batch for words in said for batch in whole.add(words)] + whole.flush()
+    found = []
+    for words in said:
+        found += divided.add(words)
+        divided.interrupt()
+        divided.interrupt()
+    found += divided.flush()
+    assert [batch.words for batch in found] == [batch.words for batch in expected]
+    lasts = {words[-1] for words in said}
+    for batch in found:
+        assert len(batch.parts) == 1 + sum(word in lasts for word in batch.words[:-1])
+        assert (batch.parts[0][0], batch.parts[-1][1]) == (batch.start, batch.words[-1].end)
+        assert all(any(start <= word.start < end for start, end in batch.parts) for word in batch.words)
+
+
+def test_a_clock_that_was_set_back_during_an_interruption_ends_the_batch() -> None:
+    batches = Batches("word", 4)
+    assert batches.add(words_of("one two", 1000.0, 1001.0)) == []
+    batches.interrupt()
+    [before] = batches.add(words_of("three four", 400.0, 401.0))
+    assert (before.text, before.parts) == ("one two", [(1000.0, 1001.0)])
+    [after] = batches.flush()
+    assert (after.text, after.parts) == ("three four", [(400.0, 401.0)])
+
+
 def test_a_silent_stretch_does_not_hold_back_a_batch_by_time() -> None:
     batches = Batches("time", 10)
     assert batches.add(words_of("hello there", 100.0, 101.0)) == []

@@ -7,9 +7,9 @@ from rtstream.rules.screen_changes import ScreenChanges
 
 
 def test_a_detail_survives_its_storage() -> None:
-    full = SceneDetail(
-        [1.0, 2.5], 7, "hello", 0.4, ["a line"], ScreenChanges(cut=True, appeared=["a line"]), True, "why", "no JSON"
-    )
+    changes = ScreenChanges(cut=True, appeared=["a line"])
+    spoken = [(1.0, 2.0), (2.25, 2.5)]
+    full = SceneDetail([1.0, 2.5], 7, "hello", 0.4, ["a line"], changes, True, "why", "no JSON", spoken)
     for detail in (full, SceneDetail()):
         assert SceneDetail.from_json(detail.to_json()) == detail
 

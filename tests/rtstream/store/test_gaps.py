@@ -171,6 +171,19 @@ def test_footage_that_did_not_arrive_becomes_a_gap_unless_one_has_not_ended(conn
     assert spans(conn) == [(100.0, 104.0), (200.0, 240.0)]
 
 
+def test_speech_that_is_missed_in_several_parts_is_one_gap_until_that_is_analysed(conn: Connection) -> None:
+    for start, end in ((100.0, 160.0), (160.0, 190.0), (300.0, 310.0), (310.2, 320.0)):
+        gaps.add_missed_speech(conn, "rts-1", "one", start, end)
+    assert spans(conn) == [(100.0, 190.0), (300.0, 320.0)]
+    [_, newest] = gaps.of_index(conn, "one")
+    gaps.finish(conn, newest.id, until=310.0)  # it has grown since
+    assert len(gaps.to_analyse(conn)) == 2
+    gaps.finish(conn, newest.id, until=320.0)
+    assert len(gaps.to_analyse(conn)) == 1
+    gaps.add_missed_speech(conn, "rts-1", "one", 320.0, 330.0)
+    assert spans(conn) == [(100.0, 190.0), (300.0, 320.0), (320.0, 330.0)]
+
+
 def test_footage_that_did_not_arrive_around_a_step_of_the_clock_becomes_two_gaps(conn: Connection) -> None:
     recorded(conn, "rec-1", 990.0, 1010.0, 990.0)
     recorded(conn, "rec-2", 400.0, 410.0, 1010.0)

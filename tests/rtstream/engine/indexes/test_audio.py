@@ -43,7 +43,7 @@ class Gaps:
     def end(self, stream_id: str, index_id: str, at: float) -> None:
         self.ended.append((stream_id, index_id, at))
 
-    def add_hole(self, stream_id: str, index_id: str, start: float, end: float) -> None:
+    def add_missed_speech(self, stream_id: str, index_id: str, start: float, end: float) -> None:
         self.holes.append((stream_id, index_id, start, end))
 
 
@@ -104,6 +104,23 @@ async def test_a_pause_of_the_audio_does_not_cut_a_batch_of_words() -> None:
     assert [job.detail.transcript for name, job in runner.jobs if name == "words"] == ["one two three"]
     await runner.later[1]()
     assert [job.detail.transcript for name, job in runner.jobs if name == "words"] == ["one two three", "four"]
+
+
+@pytest.mark.parametrize(("segmenter", "value"), [("word", 5), ("sentence", 3)])
+async def test_speech_that_is_missed_does_not_cut_a_batch_and_is_left_out_of_its_parts(
+    segmenter: str, value: int
+) -> None:
+    runner, gaps = Runner(), Gaps()
+    indexes = AudioIndexes(cast(IndexRunner, runner), cast(GapLog, gaps))
+    await indexes.start(index("talk", segmenter=segmenter, value=value))
+    for number, text in enumerate(("one two.", "three four.", "five.")):
+        await indexes.segment_heard("rts-1", "local", spoken(text, 100.0 + 20 * number))
+        await indexes.transcript_ended("rts-1", "local", paused=True)  # the speech engine was behind
+        indexes.speech_missed("rts-1", "local", 101.0 + 20 * number, 120.0 + 20 * number)
+    [(_, job)] = runner.jobs
+    assert (job.detail.transcript, job.start, job.end) == ("one two. three four. five.", 100.0, 141.0)
+    assert job.detail.parts == [(100.0, 101.0), (120.0, 121.0), (140.0, 141.0)]
+    assert [hole[2:] for hole in gaps.holes] == [(101.0, 120.0), (121.0, 140.0), (141.0, 160.0)]
 
 
 async def test_a_stopped_or_restarted_index_drops_what_it_has_collected() -> None:

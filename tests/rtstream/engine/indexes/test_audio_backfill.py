@@ -123,6 +123,36 @@ async def test_speech_that_is_transcribed_later_is_summarised_after_that(tmp_pat
         assert await summarised(engine, index, 2) == ["within it and", "still within"]
 
 
+async def test_speech_between_the_words_of_a_live_scene_is_summarised_in_whole_batches(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        index = await listen(engine)
+        gap = {"stream_id": "rts-1", "engine": ENGINE, "reason": GapReason.OVERLOADED, "now": BEGAN}
+
+        def begin(conn: Connection) -> int:
+            for start, end in ((11, 20), (20, 30)):  # one piece of missed speech after the other
+                gaps.add_missed_speech(conn, "rts-1", index.rtstream_index_id, BEGAN + start, BEGAN + end)
+            return gaps.insert(conn, start=BEGAN + 11, end=BEGAN + 30, **gap)
+
+        gap_id = await engine.db.write(begin)
+
+        def transcribe(conn: Connection) -> None:
+            say(conn, 10, "before it")
+            say(conn, 12, "one two")
+            say(conn, 19, "three")
+            say(conn, 21, "four five")
+            say(conn, 28, "six")
+            say(conn, 30, "behind")
+            scene = {"index_id": index.rtstream_index_id, "stream_id": "rts-1", "status": "ok", "model": "local"}
+            parts = [[BEGAN + 10, BEGAN + 11], [BEGAN + 30, BEGAN + 31]]
+            detail = {"transcript": "before it behind", "words": 3, "parts": parts}
+            start, end = BEGAN + 10, BEGAN + 31
+            indexes.add_scene(conn, start=start, end=end, text="t", data=None, detail=detail, created_at=0.0, **scene)
+            gaps.remove(conn, [gap_id])
+
+        await engine.db.write(transcribe)
+        assert await summarised(engine, index, 3) == ["before it behind", "one two three", "four five six"]
+
+
 async def test_speech_that_waits_when_its_index_is_stopped_is_counted(tmp_path: Path) -> None:
     async with running(tmp_path) as engine:
         index = await listen(engine, words=1)
