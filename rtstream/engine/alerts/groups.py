@@ -19,7 +19,7 @@ from rtstream.engine.alerts.validation import check_consecutive, checked_options
 from rtstream.engine.journal import Journal
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.models import AlertGroup, CreateAlertGroup, Slice, StartedAnalysis, UnwatchedStream, UpdateAlert
+from rtstream.models import Alert, AlertGroup, CreateAlertGroup, Slice, StartedAnalysis, UnwatchedStream, UpdateAlert
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.rules.redaction import without_login
 from rtstream.states import AlertStatus
@@ -31,7 +31,6 @@ from rtstream.store import streams as stream_rows
 from rtstream.store.alert_groups import AlertGroupRow
 from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
-from rtstream.store.indexes import IndexRow
 from rtstream.store.journal import Filter
 from rtstream.store.streams import StreamRow
 
@@ -211,10 +210,10 @@ class AlertGroups:
         group = rows.find(conn, alert_id)
         if group is not None:
             mine = {row.alert_id for row in rows.streams_of(conn, alert_id)}
-            return self._shown(
-                conn, group, [row for row in alert_rows.of_event(conn, group.event_id) if row.id in mine]
-            )
-        return self._single(conn, alert_rows.get_alert(conn, alert_id))
+            found = [row for row in alert_rows.of_event(conn, group.event_id) if row.id in mine]
+            return _shown(conn, group, list(self._alerts_of(conn, found).values()))
+        row = alert_rows.get_alert(conn, alert_id)
+        return _single(row, self._alerts_of(conn, [row])[row.id])
 
     async def update(self, alert_id: str, request: UpdateAlert) -> AlertGroup:
         """Enable, disable or mute an alert, or change its options.
@@ -255,40 +254,10 @@ class AlertGroups:
             for index_id in await self._db.write(remove):
                 self._alerts.forget(index_id)
 
-    def _single(self, conn: Connection, row: AlertRow) -> AlertGroup:
-        [alert] = self._alerts.all_shown(conn, [row], _indexes(conn, [row]))
-        return AlertGroup(
-            alert_id=row.id,
-            event_id=row.event_id,
-            prompt=row.event_prompt,
-            label=row.event_label,
-            status=row.status,
-            callback_url=alert.callback_url,
-            options=row.options,
-            created_at=row.created_at,
-            alerts=[alert],
-        )
-
-    def _shown(self, conn: Connection, group: AlertGroupRow, found: Sequence[AlertRow]) -> AlertGroup:
-        without = [row for row in rows.streams_of(conn, group.id) if row.alert_id is None]
-        return AlertGroup(
-            alert_id=group.id,
-            event_id=group.event_id,
-            prompt=group.event_prompt,
-            label=group.event_label,
-            all_streams=group.streams is None,
-            status=group.status,
-            callback_url=without_login(group.callback_url or "") or None,
-            options=group.options,
-            created_at=group.created_at,
-            alerts=self._alerts.all_shown(conn, found, _indexes(conn, found)),
-            unwatched=[
-                UnwatchedStream(
-                    rtstream_id=row.stream_id, name=stream_rows.get(conn, row.stream_id).name, reason=row.note
-                )
-                for row in without
-            ],
-        )
+    def _alerts_of(self, conn: Connection, found: Sequence[AlertRow]) -> dict[str, Alert]:
+        """Return alerts by their ids, in the given order."""
+        indexes = {index_id: index_rows.get(conn, index_id) for index_id in {row.index_id for row in found}}
+        return {alert.alert_id: alert for alert in self._alerts.all_shown(conn, found, indexes)}
 
     async def list(
         self,
@@ -327,11 +296,13 @@ class AlertGroups:
                 or any(row.stream_id in streams for row in by_group.get(key, ()))
                 or (key in groups and groups[key].streams is None)
             ]
+            listed = wanted[part.offset : part.offset + part.limit]
+            alerts = self._alerts_of(conn, [row for key in listed for row in by_group.get(key, ())])
             found = [
-                self._shown(conn, groups[key], by_group.get(key, []))
+                _shown(conn, groups[key], [alerts[row.id] for row in by_group.get(key, ())])
                 if key in groups
-                else self._single(conn, by_group[key][0])
-                for key in wanted[part.offset : part.offset + part.limit]
+                else _single(by_group[key][0], alerts[by_group[key][0].id])
+                for key in listed
             ]
             if start is not None or end is not None:
                 _count_firings(conn, found, start, end)
@@ -346,8 +317,38 @@ def _streams(conn: Connection, wanted: Sequence[str]) -> list[StreamRow]:
     return [stream_rows.get(conn, stream_id) for stream_id in dict.fromkeys(wanted)]
 
 
-def _indexes(conn: Connection, found: Sequence[AlertRow]) -> dict[str, IndexRow]:
-    return {index_id: index_rows.get(conn, index_id) for index_id in {row.index_id for row in found}}
+def _single(row: AlertRow, alert: Alert) -> AlertGroup:
+    return AlertGroup(
+        alert_id=row.id,
+        event_id=row.event_id,
+        prompt=row.event_prompt,
+        label=row.event_label,
+        status=row.status,
+        callback_url=alert.callback_url,
+        options=row.options,
+        created_at=row.created_at,
+        alerts=[alert],
+    )
+
+
+def _shown(conn: Connection, group: AlertGroupRow, alerts: list[Alert]) -> AlertGroup:
+    without = [row for row in rows.streams_of(conn, group.id) if row.alert_id is None]
+    return AlertGroup(
+        alert_id=group.id,
+        event_id=group.event_id,
+        prompt=group.event_prompt,
+        label=group.event_label,
+        all_streams=group.streams is None,
+        status=group.status,
+        callback_url=without_login(group.callback_url or "") or None,
+        options=group.options,
+        created_at=group.created_at,
+        alerts=alerts,
+        unwatched=[
+            UnwatchedStream(rtstream_id=row.stream_id, name=stream_rows.get(conn, row.stream_id).name, reason=row.note)
+            for row in without
+        ],
+    )
 
 
 def _count_firings(conn: Connection, found: Sequence[AlertGroup], start: float | None, end: float | None) -> None:
