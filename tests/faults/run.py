@@ -25,8 +25,10 @@ SETTLE_S = 30.0
 """Seconds that webhooks and decisions may take after the last fault."""
 
 
-BACKFILL_S = 120.0
-"""Seconds that the analysis of gaps may take after the last fault."""
+STALLED_S = 120.0
+"""Seconds without progress after which the analysis of gaps is not waited for any more."""
+BACKFILL_S = 1200.0
+"""Seconds that it may take in total after the last fault."""
 
 
 @dataclass
@@ -121,9 +123,24 @@ def _settle(rig: Rig) -> None:
         wait_until(lambda: rig.engine.stream(one.id)["health"]["state"] == "connected", f"{one.name} is back")  # noqa: B023
         before = rig.engine.stream(one.id)["recorded_bytes"]
         wait_until(lambda: rig.engine.stream(one.id)["recorded_bytes"] > before, f"{one.name} is recorded")  # noqa: B023
-    with suppress(AssertionError), reading(rig.data_dir) as db:  # the checks below name the missing ones
-        query = "select count(*) from gaps where not analysed"
-        wait_until(lambda: not db.execute(query).fetchone()[0], "the analysis of all gaps", slowed(BACKFILL_S))
+    with suppress(AssertionError):  # the checks below name what is missing
+        _wait_for_gaps(rig)
+
+
+def _wait_for_gaps(rig: Rig) -> None:
+    """Wait until all gaps are analysed, for as long as there is progress."""
+    least, moved_at = math.inf, time.monotonic()
+
+    def analysed() -> bool:
+        nonlocal least, moved_at
+        with reading(rig.data_dir) as db:
+            query = """select count(*), total("end" - reached) from gaps where not analysed"""
+            number, left_s = db.execute(query).fetchone()
+        if left_s < least - 1:
+            least, moved_at = left_s, time.monotonic()
+        return not number or time.monotonic() > moved_at + slowed(STALLED_S)
+
+    wait_until(analysed, "the analysis of all gaps", BACKFILL_S)
 
 
 def _wait_for_rows(rig: Rig) -> None:
