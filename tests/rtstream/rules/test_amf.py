@@ -35,13 +35,14 @@ def test_arbitrary_bytes_are_read_or_refused(data: bytes) -> None:
     "data",
     [
         b"\x03\x00\x01a" * 20 + b"\x05",  # objects inside objects
+        (b"\x03\x00\x01a" * 20 + b"\x05" + b"\x00\x00\x09" * 20),  # the same, with their ends
         b"\x0a\xff\xff\xff\xff" + b"\x05" * (MAX_VALUES + 10),
         b"\x05" * (MAX_VALUES + 1),
         b"\x02\x00\x05ab",
         b"\x00\x00",
         b"\x0d",
     ],
-    ids=["deep", "long array", "many values", "short text", "short number", "unknown type"],
+    ids=["deep", "deep and complete", "long array", "many values", "short text", "short number", "unknown type"],
 )
 def test_a_command_beyond_the_limits_is_refused(data: bytes) -> None:
     with pytest.raises(AmfError):

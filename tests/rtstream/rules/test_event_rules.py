@@ -76,6 +76,7 @@ def test_a_prompt_that_says_more_needs_a_model(prompt: str) -> None:
             {"text": ["A1", "B2"], "join": "any", "when": "appears"},
             Rule((Phrase("A1"), Phrase("B2")), "any", "appears"),
         ),
+        ({"text": "a", "join": "any", "when": "absent"}, Rule((Phrase("a"),), "any", "absent")),
         ({"regex": "ERR", "when": "absent"}, Rule((Expression("ERR"),), form="absent")),
         ({"picture": "frozen", "for_s": 30}, Rule((PictureCondition("frozen", 30),))),
         ({"picture": "black", "when": "appears"}, Rule((PictureCondition("black"),), form="appears")),

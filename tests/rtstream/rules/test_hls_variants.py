@@ -86,6 +86,16 @@ def test_of_one_variant_with_several_codecs_of_audio_the_widely_played_one_is_le
     assert named(choose_variant(master(dolby, GERMAN, *lines), TrackWish()).text) == ["de", "v"]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_entries_of_one_variant_that_play_widely_the_better_one_is_left(first: int) -> None:
+    entries = [
+        f'#EXT-X-STREAM-INF:BANDWIDTH={n}00,RESOLUTION=640x360,CODECS="avc1.4D401F,mp4a.40.2",AUDIO="a{n}"\nhttp://h/v'
+        for n in (8, 9)
+    ]
+    text = master(GERMAN.replace('"a"', '"a9"'), *entries[first:], *entries[:first])
+    assert named(choose_variant(text, TrackWish()).text) == ["de", "v"]
+
+
 def test_a_media_playlist_stays_as_it_is() -> None:
     text = "#EXTM3U\n#EXTINF:4,\nhttp://h/1.ts\n"
     assert choose_variant(text, TrackWish()).text == text

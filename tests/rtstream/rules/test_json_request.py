@@ -65,6 +65,7 @@ def test_templates_and_lists_of_keys_are_read(prompt: str, expected: dict[str, A
 
 def test_a_screen_without_text_has_none_and_one_that_was_not_read_is_unknown() -> None:
     asked = 'JSON {"contains_text": true/false, "text": "", "lines": []}'
+    assert answered('JSON {"has_lines": []}', KnownFacts(lines=["a"])) == {"has_lines": ["a"]}
     assert answered(asked, KnownFacts(lines=[])) == {"contains_text": False, "text": "", "lines": []}
     assert answered(asked, KnownFacts(lines=None)) == {"contains_text": None, "text": None, "lines": None}
 

@@ -10,6 +10,8 @@ import pytest
 
 from rtstream.rules.key_strength import weakness
 
+CONSONANTS = "bcdfghjklmnpqrstvwxz"
+
 
 @pytest.mark.parametrize(
     "key",
@@ -49,6 +51,8 @@ def test_a_short_or_predictable_key_is_weak(key: str) -> None:
         lambda: secrets.token_hex(16),
         lambda: str(uuid.uuid4()),
         lambda: "sk-" + secrets.token_urlsafe(32),
+        lambda: "".join(secrets.choice(CONSONANTS) + secrets.choice("0123456789") for _ in range(12)),
+        lambda: "".join(secrets.choice(CONSONANTS if n % 5 else "aeiou") for n in range(25)),
     ],
 )
 def test_random_keys_are_strong(make: Callable[[], str]) -> None:

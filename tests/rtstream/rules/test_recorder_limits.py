@@ -61,3 +61,8 @@ def test_an_unmounted_disk_is_no_removed_folder(
 
 def test_a_crashed_engine_is_started_again_five_times_at_doubling_distances() -> None:
     assert [restart_at(attempt) for attempt in range(7)] == [20.0, 60.0, 140.0, 300.0, 620.0, math.inf, math.inf]
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(0, 20), (1, 60), (2, 140), (3, 300), (4, 620), (5, math.inf)])
+def test_the_times_between_two_restarts_double(attempt: int, seconds: float) -> None:
+    assert restart_at(attempt) == seconds

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.remote_clients import Connections, Slot, WrongKeys, forwarded_client, origin
+from rtstream.rules.remote_clients import Connections, Slot, WrongKeys, connection_limit, forwarded_client, origin
 
 
 def test_the_window_slides_and_the_memory_is_bounded() -> None:
@@ -39,6 +39,14 @@ def test_the_window_slides_and_the_memory_is_bounded() -> None:
 )
 def test_a_forwarded_header_is_read_from_its_end(header: str, client: str | None) -> None:
     assert forwarded_client(header) == client
+
+
+@pytest.mark.parametrize(
+    ("open_files", "connections"),
+    [(None, 1024), (0, 1024), (1, 16), (34, 17), (1024, 512), (8190, 4095), (1 << 20, 4096)],
+)
+def test_connections_take_half_of_the_open_files(open_files: int | None, connections: int) -> None:
+    assert connection_limit(open_files) == connections
 
 
 def test_an_origin_is_what_one_client_cannot_vary() -> None:

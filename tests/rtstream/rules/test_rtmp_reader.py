@@ -58,12 +58,13 @@ def test_chunk_streams_with_long_numbers_are_read(number: int) -> None:
     assert messages(reader)[0].body == b"a"
 
 
-def test_an_unfinished_message_can_be_aborted() -> None:
+@pytest.mark.parametrize("number", [2, 4, 63])
+def test_an_unfinished_message_can_be_aborted(number: int) -> None:
     reader = RtmpChunkReader(1000)
-    reader.feed(chunks(VIDEO, b"x" * 200)[:140])
+    reader.feed(chunks(VIDEO, b"x" * 200, number=number)[:140])
     assert messages(reader) == []
-    reader.abort(4)
-    reader.feed(chunks(VIDEO, b"y"))
+    reader.abort(number)
+    reader.feed(chunks(VIDEO, b"y", number=number))
     assert messages(reader)[0].body == b"y"
 
 

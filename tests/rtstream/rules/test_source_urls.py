@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtstream.errors import InvalidRequest
-from rtstream.rules.source_urls import parse_source, parse_web, parse_webhook
+from rtstream.rules.source_urls import MAX_URL, parse_source, parse_web, parse_webhook
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,13 @@ def test_a_login_cannot_hold_control_characters(login: str) -> None:
 def test_a_playlist_names_http_only(url: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_web(url)
+
+
+def test_a_url_of_a_playlist_may_be_four_times_as_long_as_one_of_a_user() -> None:
+    longest = "http://h/".ljust(4 * MAX_URL, "a")
+    assert parse_web(longest).target == longest.removeprefix("http://h")
+    with pytest.raises(InvalidRequest):
+        parse_web(longest + "a")
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,26 @@ def test_audio_that_was_aligned_stays_so_in_the_next_recording(make: Callable[[]
     assert all(play(6.0, 2.0))
 
 
+def test_audio_that_was_aligned_stays_so_with_another_sample_rate() -> None:
+    timeline = mpegts()
+
+    def play(begin_s: int, seconds: int) -> list[tuple[float, float]]:
+        """The times at which audio was sent and those where it was placed, in seconds."""
+        placed = []
+        for number in range(begin_s * 25, (begin_s + seconds) * 25):
+            timeline.place(VIDEO, number * 3600, None)
+            found = timeline.place(AUDIO, number * 3600 + 3600 * 90_000, None)
+            if isinstance(found, Placed):
+                placed.append((number / 25, found.dts / timeline.tracks[AUDIO].rate))
+        return placed
+
+    before = play(0, 8)[-1]
+    timeline.replace(AUDIO, Track(Fraction(1, 90000), 44_100))
+    after = play(8, 4)
+    assert len(after) == 100
+    assert all(shown - at == pytest.approx(before[1] - before[0], abs=0.001) for at, shown in after)
+
+
 @pytest.mark.parametrize("pts_later", [0, 100], ids=["followed", "examined"])
 def test_single_packets_that_are_far_off_do_not_move_their_track(pts_later: int) -> None:
     timeline = rtmp()
