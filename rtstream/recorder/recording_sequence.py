@@ -20,8 +20,9 @@ from rtstream.recorder.source_health import SourceHealth
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
 from rtstream.rules.redaction import show_url
-from rtstream.rules.timestamps import Placed, WallClock
+from rtstream.rules.timestamps import Placed
 from rtstream.rules.track_flow import Lack, TrackFlow
+from rtstream.rules.wall_clock import WallClock
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)

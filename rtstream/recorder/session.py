@@ -24,8 +24,9 @@ from rtstream.recorder.source_media import UNCERTAIN, SourceMedia
 from rtstream.recorder.steady_clock import SteadyClock
 from rtstream.recorder.track_health import TrackHealth
 from rtstream.recorder.writer import VIDEO_RATE
-from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
+from rtstream.rules.timestamps import PacketVerdict, Placed, Timeline, Track, backdate, is_stale
 from rtstream.rules.track_flow import TIMES, TrackFlow
+from rtstream.rules.wall_clock import WallClock
 from rtstream.states import HealthCode
 
 log = logging.getLogger(__name__)

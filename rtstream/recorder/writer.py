@@ -31,7 +31,7 @@ from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.log import RecordingLog
 from rtstream.rules.audio_format import AudioFormat
 from rtstream.rules.recording_log import RecordingClosed, RecordingOpened, SegmentWritten
-from rtstream.rules.timestamps import WallClock
+from rtstream.rules.wall_clock import WallClock
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from rtstream.recorder import writer as writers
 from rtstream.recorder.disk_sync import DiskSync
 from rtstream.recorder.writer import VIDEO_RATE, RecordingWriter
 from rtstream.rules.recording_log import RecordingOpened
-from rtstream.rules.timestamps import WallClock
+from rtstream.rules.wall_clock import WallClock
 from rtstream.storage.folder import FolderStorage
 from rtstream.store import backups, recording_logs
 from rtstream.store.journal import Entry

@@ -17,7 +17,7 @@ from rtstream.messages import RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import boxes, track_runs, track_scales
 from rtstream.recorder.writer import VIDEO_RATE, RecordingWriter
 from rtstream.rules.playlist import Segment, playlist
-from rtstream.rules.timestamps import WallClock
+from rtstream.rules.wall_clock import WallClock
 from rtstream.testsource import ClipSpec, read_barcode
 
 START = 1_790_000_000.125

@@ -17,7 +17,7 @@ from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, 
 from rtstream.mp4.fragments import codecs
 from rtstream.recorder.parameter_sets import decoder_configuration
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
-from rtstream.rules.timestamps import WallClock
+from rtstream.rules.wall_clock import WallClock
 from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import served, video_file
 

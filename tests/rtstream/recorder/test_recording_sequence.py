@@ -22,8 +22,9 @@ from rtstream.recorder.source import Source, open_source
 from rtstream.recorder.source_health import SourceHealth
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.writer import VIDEO_RATE
-from rtstream.rules.timestamps import Placed, WallClock
+from rtstream.rules.timestamps import Placed
 from rtstream.rules.track_flow import TrackFlow
+from rtstream.rules.wall_clock import WallClock
 
 Kind = TypeVar("Kind", bound=Message)
 

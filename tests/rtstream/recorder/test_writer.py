@@ -17,7 +17,7 @@ from rtstream.mp4.fragments import boxes, codecs, track_runs, track_scales
 from rtstream.recorder.writer import VIDEO_RATE, RecordingWriter
 from rtstream.rules.recording_log import LOG_FILE, LogLine, RecordingClosed, RecordingOpened, SegmentWritten
 from rtstream.rules.recording_log import decode as decode_log
-from rtstream.rules.timestamps import WallClock
+from rtstream.rules.wall_clock import WallClock
 from rtstream.testsource.frames import Painter
 from tests.rtstream.recorder.recorder_client import decoded
 from tests.rtstream.recorder.recorder_sources import video_file

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rtstream.rules.timestamps import STALE_S, PacketVerdict, Placed, Timeline, Track, WallClock, backdate, is_stale
+from rtstream.rules.timestamps import STALE_S, PacketVerdict, Placed, Timeline, Track, backdate, is_stale
 
 VIDEO, AUDIO = 0, 1
-NOW = 1_800_000_000.0
 
 
 def mpegts() -> Timeline:
@@ -350,75 +349,6 @@ def test_the_first_rtsp_pictures_get_the_times_they_did_not_bring() -> None:
     assert backdate([], 0, 3000) == []
 
 
-def test_the_quickest_picture_sets_the_clock() -> None:
-    clock = WallClock()
-    for n in range(90):
-        late = 0.4 if n < 30 else 0.2 * (n % 7) / 7  # a burst at first, then jitter
-        assert clock.observe(NOW + n / 30 + late, n / 30, n / 30)
-    assert clock.offset == pytest.approx(NOW, abs=0.001)
-
-
-def test_reordered_pictures_do_not_shift_the_clock() -> None:
-    clock = WallClock()
-    # Decode order I P B B, two frames of reordering; each is sent when it has been shown to the encoder.
-    for n in range(90):
-        shown = n + 2 if n % 3 == 0 else n - 1
-        clock.observe(NOW + (n + 2) / 30, n / 30, shown / 30)
-    assert clock.offset == pytest.approx(NOW, abs=0.001)
-
-
-def test_the_clock_settles_also_while_only_another_track_sends() -> None:
-    clock = WallClock()
-    clock.settle(NOW)
-    assert clock.offset is None
-    for n in range(10):
-        clock.observe(NOW + n / 30, n / 30, n / 30)
-    clock.settle(NOW + 1.9)
-    assert clock.offset is None
-    clock.settle(NOW + 2.1)
-    assert clock.offset == pytest.approx(NOW)
-
-
-def test_a_source_that_paused_or_drifts_is_noticed() -> None:
-    clock = WallClock()
-    steady = [clock.observe(NOW + n / 10, n / 10, n / 10) for n in range(600)]
-    assert all(steady)
-    paused = [clock.observe(NOW + 5 + n / 10, n / 10, n / 10) for n in range(600, 900)]
-    assert not all(paused)
-
-
-def test_a_hiccup_that_is_made_up_for_is_no_reason_to_start_anew() -> None:
-    clock = WallClock()
-    for n in range(1200):
-        late = 3.0 if 400 < n < 460 else 0.0
-        assert clock.observe(NOW + n / 10 + late, n / 10, n / 10)
-
-
-def test_the_senders_clock_is_believed_when_it_is_plausible() -> None:
-    clock = WallClock()
-    assert not clock.believe(NOW - 3600, 0.0, NOW)
-    assert clock.offset is None
-    assert clock.believe(NOW - 0.3, 1.0, NOW)
-    assert clock.offset == pytest.approx(NOW - 1.3)
-    assert not clock.believe(NOW + 1, 1.0, NOW)
-
-
-def test_pictures_that_took_long_are_believed_where_that_is_usual_and_those_of_the_future_are_not() -> None:
-    for ago, believed in ((-4.0, True), (-6.0, False), (40.0, True), (121.0, False)):
-        clock = WallClock()
-        assert clock.believe(NOW - ago, 1.0, NOW, oldest_s=120.0) is believed
-        assert (clock.offset is not None) is believed
-
-
-def test_a_clock_set_by_the_sender_still_notices_a_pause_by_arrival() -> None:
-    clock = WallClock()
-    assert clock.believe(NOW - 30, 0.0, NOW, oldest_s=120.0)
-    assert all(clock.observe(NOW + n / 10, n / 10, n / 10) for n in range(600))
-    assert clock.lag(NOW + 60.5, 60.0) == pytest.approx(0.5)
-    assert clock.offset == pytest.approx(NOW - 30)
-    assert not all(clock.observe(NOW + 5 + n / 10, n / 10, n / 10) for n in range(600, 900))
-
-
 def test_pictures_that_are_minutes_apart_are_placed_where_they_arrived() -> None:
     timeline = mpegts()
     placed = [timeline.place(VIDEO, n * 300 * 90_000, None, 300.0) for n in range(5)]
@@ -448,17 +378,3 @@ def test_a_picture_that_is_shown_much_later_than_it_is_decoded_has_the_time_of_b
     assert not is_stale(None, 10 * ticks, base)
     assert not is_stale(0, None, base)
     assert not is_stale(0, 10 * ticks, None)
-
-
-@pytest.mark.parametrize(
-    ("late_s", "fits"),
-    [(0.0, True), (0.9, True), (0.99, True), (1.01, False), (1.5, False), (-0.99, True), (-1.5, False)],
-)
-def test_a_clock_that_is_off_by_more_than_a_second_is_noticed(late_s: float, fits: bool) -> None:
-    clock, now = WallClock(), NOW
-    at = 0.0
-    while at < 4:  # settles after two seconds
-        assert clock.observe(now + at, at, at)
-        at += 0.5
-    found = [clock.observe(now + at + late_s + later, at + later, at + later) for later in range(25)]
-    assert all(found) is fits
