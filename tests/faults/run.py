@@ -26,7 +26,7 @@ SETTLE_S = 30.0
 
 
 STALLED_S = 120.0
-"""Seconds without progress after which the analysis of gaps is not waited for any more."""
+"""Seconds without progress after which the wait for the analysis of gaps ends."""
 BACKFILL_S = 1200.0
 """Seconds that it may take in total after the last fault."""
 
@@ -123,7 +123,7 @@ def _settle(rig: Rig) -> None:
         wait_until(lambda: rig.engine.stream(one.id)["health"]["state"] == "connected", f"{one.name} is back")  # noqa: B023
         before = rig.engine.stream(one.id)["recorded_bytes"]
         wait_until(lambda: rig.engine.stream(one.id)["recorded_bytes"] > before, f"{one.name} is recorded")  # noqa: B023
-    with suppress(AssertionError):  # the checks below name what is missing
+    with suppress(AssertionError):  # the checks below name the missing results
         _wait_for_gaps(rig)
 
 
