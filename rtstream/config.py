@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from rtstream.errors import InvalidRequest
 from rtstream.rules.audio_choice import AudioSetting
+from rtstream.rules.camera_login import parse_logins
 from rtstream.rules.source_urls import parse_webhook
 from rtstream.rules.time_expressions import find_zone
 
@@ -54,6 +55,14 @@ class EngineConfig(BaseModel):
         description=(
             "Networks that stream URLs may point to besides public ones: comma-separated CIDR ranges, or the words "
             "'private' and 'loopback'. Cameras usually need 'private'. Webhooks have a list of their own."
+        ),
+    )
+    camera_credentials: str = Field(
+        default="",
+        repr=False,
+        description=(
+            "Logins of cameras: NAME=USER:PASSWORD@HOST, comma-separated, where HOST is a name, an address or a CIDR "
+            "range. They are added to the URLs of these hosts that have no login, and used to find their streams."
         ),
     )
     listen_ports: str = Field(
@@ -261,6 +270,15 @@ class EngineConfig(BaseModel):
         default=None,
         description="Stop the engine after this many seconds without a running stream or a client. Unset: never.",
     )
+
+    @field_validator("camera_credentials")
+    @classmethod
+    def _are_logins(cls, logins: str) -> str:
+        try:
+            parse_logins(logins)
+        except InvalidRequest as exc:
+            raise ValueError(exc.message) from None
+        return logins
 
     @field_validator("timezone")
     @classmethod

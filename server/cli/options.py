@@ -7,7 +7,7 @@ import argparse
 from rtstream.json_types import JsonObject
 from server.settings import PREFIX, RENAMED, Settings, option, renamed_sentence
 
-ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith("api_key"))
+ENVIRONMENT_ONLY = frozenset(name for name in Settings.model_fields if name.endswith(("api_key", "credentials")))
 """Keys are not options, because every user of the machine can list command lines."""
 BACKGROUND = frozenset({"api_url", "engine_start_timeout_s", "engine_idle_exit_s"})
 STDIO = frozenset({"data_dir", "log_level", "wait_default_s", "wait_max_s", "toolsets", "read_only"}) | BACKGROUND
