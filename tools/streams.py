@@ -124,6 +124,9 @@ async def connect_stream(
         str | None,
         Field(description="Tracks to read, such as v2,a1 or de or 720p. Default: the best video and the main audio."),
     ] = None,
+    detect_url: Annotated[
+        str | None, Field(description="Small stream of the same camera: analysed and shown, not recorded.")
+    ] = None,
     collection: CollectionId = None,
 ) -> ConnectedStream:
     """Connect a live video source (camera, broadcast, screen) and start recording it.
@@ -142,6 +145,7 @@ async def connect_stream(
         store=record,
         ws_connection_id=await state.feed.connection_id(),
         tracks=tracks,
+        detect_url=detect_url,
         collection_id=await collection_of(ctx, collection) or "default",
         once=True,
     )
@@ -356,7 +360,7 @@ async def _index(ctx: ToolContext, stream: Stream, prompt: str) -> IndexProgress
 def _next_step(stream: Stream, *, indexed: bool) -> str:
     parts = []
     if stream.existing:
-        parts.append("This source was connected already; name, audio, record and tracks were not changed.")
+        parts.append("This source was connected already; name, audio, record, tracks and detect_url were not changed.")
     elif stream.storage is not None:
         parts.append(note(stream.storage.text))
     if indexed:

@@ -47,6 +47,7 @@ class UpdateStream(BaseModel):
     tracks: str | None = Field(None, max_length=100)
     audio: bool | None = None
     sample_rate: float | None = Field(None, gt=0, le=240)
+    detect_url: str | None = Field(None, max_length=4096)
 
 
 class Action(BaseModel):
@@ -112,9 +113,9 @@ async def get_stream(request: Request) -> Stream:
 
 
 async def update_stream(request: Request, body: UpdateStream) -> Stream:
-    """Update the name, the sample rate, the limits of recordings, the preferred tracks, or whether audio is read."""
+    """Update the name, sample rate, limits of recordings, preferred tracks, sub stream, or whether audio is read."""
     if not body.model_dump(exclude_none=True):
-        raise InvalidRequest("Nothing to update. Send a name, sample_rate, retention, tracks or audio.")
+        raise InvalidRequest("Nothing to update. Send a name, sample_rate, retention, tracks, detect_url or audio.")
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
     updated = await engine.streams.update(
         stream_id,
@@ -123,6 +124,7 @@ async def update_stream(request: Request, body: UpdateStream) -> Stream:
         tracks=body.tracks,
         audio=body.audio,
         sample_rate=body.sample_rate,
+        detect_url=body.detect_url,
     )
     if body.sample_rate is not None:
         await engine.indexes.sample_again(stream_id)

@@ -62,6 +62,7 @@ from rtstream.engine.streams import (
     StallWatch,
     StorageHealth,
     StreamPictures,
+    StreamRecorders,
     StreamService,
     Supervisor,
     choose_launcher,
@@ -238,15 +239,17 @@ class Engine:
         config = self.config
         self._supervisor = Supervisor(
             tasks,
-            lambda stream_id, message: self.recorder_events.handle(stream_id, message),
-            lambda stream_id: self.recorder_events.taken_over(stream_id),
+            lambda recorder, message: self._recorders.handle(recorder, message),
+            lambda recorder: self._recorders.taken_over(recorder),
             self._launcher(),
         )
-        self.pictures = StreamPictures(self.db, self.playback, self._supervisor, config.max_image_side)
+        check = self._addresses.stored_source
+        self._recorders = StreamRecorders(self._supervisor, self.health, lambda: self.recorder_events, check)
+        self.pictures = StreamPictures(self.db, self.playback, self._recorders, config.max_image_side)
         self.questions = Questions(self.model_calls, self.pictures.frame, self.pictures.sheet)
         gaps = GapLog(self.queue)
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
-        visual = VisualIndexes(indexing, gaps, self._supervisor.set_pictures, config.max_image_side)
+        visual = VisualIndexes(indexing, gaps, self._recorders.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing, gaps)
         backfill = IndexBackfill(self.db, self.footage, gaps, visual, audio, indexing)
         tasks.start_soon(backfill.run)
@@ -273,7 +276,7 @@ class Engine:
             config,
             self.db,
             self.journal,
-            self._supervisor,
+            self._recorders,
             self.health,
             self.recorder_events,
             transcribers,
@@ -329,7 +332,7 @@ class Engine:
         while True:
             await anyio.sleep(AGREE_AGAIN_S)
             try:
-                await self._agree(frozenset(self._supervisor.running))
+                await self._agree(frozenset(self._recorders.running))
             except (DatabaseUnavailable, OSError):
                 continue
             return

@@ -136,6 +136,9 @@ class Stream(ApiModel):
         default_factory=list, description="Progress of its indexes. Present only when a single stream is requested."
     )
     tracks: str | None = Field(default=None, description="Preferred tracks. None: the default.")
+    detect_url: str | None = Field(
+        default=None, description="Sub stream that is analysed and shown, without credentials. None: the source itself."
+    )
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
     recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
     publish_urls: list[str] = Field(
@@ -168,6 +171,11 @@ class ConnectStream(ApiModel):
     audio: bool = Field(default=True, description="Whether to record the audio, so that it can be analysed.")
     tracks: str | None = Field(
         default=None, description="Preferred tracks: ids (v2, a1), a language (de) or a largest height (720p)."
+    )
+    detect_url: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="Smaller stream of the same camera, which is analysed and shown while the source is recorded.",
     )
     once: bool = Field(
         default=False,

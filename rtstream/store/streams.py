@@ -36,7 +36,7 @@ class CollectionRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A stored stream. ``url`` may contain credentials."""
+    """A stored stream. ``url`` and ``detect_url`` may contain credentials."""
 
     id: str
     name: str
@@ -54,6 +54,7 @@ class StreamRow:
     retention: JsonObject | None
     tracks: str | None
     recorded_bytes: int
+    detect_url: str | None = None
 
 
 _COLLECTIONS = RowReader(CollectionRow, collections)

@@ -42,8 +42,7 @@ streams = Table(
     Column("created_at", Float, nullable=False),
     # As the client named them. They limit nothing.
     Column("media_types", JSON, nullable=False),
-    # Whether its audio is read.
-    Column("audio", Boolean, nullable=False, default=True),
+    Column("audio", Boolean, nullable=False, default=True),  # whether it is read
     Column("sample_rate", Float, nullable=False),
     Column("store", Boolean, nullable=False),
     Column("enable_transcript", Boolean, nullable=False),
@@ -55,6 +54,7 @@ streams = Table(
     Column("retention", JSON, nullable=False, default=dict),
     # The tracks that the user prefers, as rules.track_choice reads them.
     Column("tracks", String),
+    Column("detect_url", Text),  # of the sub stream, with credentials
     # Bytes of all its segments, updated with them, because summing millions of rows would take seconds.
     Column("recorded_bytes", Integer, nullable=False, default=0),
 )

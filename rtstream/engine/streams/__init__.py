@@ -12,6 +12,7 @@ from rtstream.engine.streams.metrics import Metrics
 from rtstream.engine.streams.model_costs import ModelCosts
 from rtstream.engine.streams.pictures import StreamPictures
 from rtstream.engine.streams.recorder_events import RecorderEvents
+from rtstream.engine.streams.recorders import StreamRecorders
 from rtstream.engine.streams.service import StreamService
 from rtstream.engine.streams.stall_watch import StallWatch
 from rtstream.engine.streams.storage_health import StorageHealth
@@ -29,6 +30,7 @@ __all__ = [
     "StallWatch",
     "StorageHealth",
     "StreamPictures",
+    "StreamRecorders",
     "StreamService",
     "Supervisor",
     "choose_launcher",

@@ -58,22 +58,23 @@ class HealthLog:
         self._problems: dict[HealthCode, HealthReason] = {}  # of the engine
         self._own: dict[str, list[HealthReason]] = {}  # of the recorders
         self._stalls: dict[str, list[HealthReason]] = {}  # of indexes and transcripts
+        self._lasting: dict[str, HealthReason] = {}  # notes about sub streams
         # Notes of the engine about a stream, with the monotonic time at which each disappears.
         self._notes: dict[str, dict[HealthCode, tuple[HealthReason, float]]] = {}
         self._connection: dict[str, str] = {}  # reason for the state of the connection
         self._health: dict[str, Health] = {}
         self._changed: dict[str, Broadcast] = {}
         self._names: dict[str, str] = {}
-        self._urls: dict[str, str] = {}
+        self._urls: dict[str, tuple[str, ...]] = {}
         self._trial: set[str] = set()  # streams that are not accepted yet, so that the journal does not mention them
 
-    def add(self, stream_id: str, name: str, url: str, *, trial: bool = False) -> None:
-        """Remember a stream's name, and the URL whose credentials its reasons must not show.
+    def add(self, stream_id: str, name: str, *urls: str, trial: bool = False) -> None:
+        """Remember a stream's name, and the URLs whose credentials its reasons must not show.
 
         Nothing is written to the journal about a stream on ``trial`` until it is accepted.
         """
         self._names[stream_id] = name
-        self._urls[stream_id] = url
+        self._urls[stream_id] = urls
         if trial:
             self._trial.add(stream_id)
 
@@ -174,6 +175,19 @@ class HealthLog:
         if (health := self._health.get(stream_id)) is not None:
             await self._publish(stream_id, health.model_copy())
 
+    async def set_note(self, stream_id: str, code: HealthCode | None, text: str = "") -> None:
+        """Show a note of the engine about a stream until it is replaced, or removed by a code of None."""
+        before, text = self._lasting.pop(stream_id, None), self._clean(stream_id, text)
+        if code is not None:
+            if before is not None and (before.code, before.text) == (code, text):
+                self._lasting[stream_id] = before
+                return
+            step = NEXT_STEPS.get(code, "")
+            note = HealthReason(code=code, level=HealthLevel.NOTE, since=time.time(), text=text, next_step=step)
+            self._lasting[stream_id] = note
+        if (code or before) is not None and (health := self._health.get(stream_id)) is not None:
+            await self._publish(stream_id, health.model_copy())
+
     async def expire_notes(self) -> None:
         """Remove the notes whose time is over. To be called every few seconds."""
         now = time.monotonic()
@@ -187,7 +201,7 @@ class HealthLog:
                 await self._publish(stream_id, health.model_copy())
 
     def _clean(self, stream_id: str, text: str) -> str:
-        return clean(redact(text, [self._urls[stream_id]] if stream_id in self._urls else ()), MAX_REASON)
+        return clean(redact(text, self._urls.get(stream_id, ())), MAX_REASON)
 
     async def set_problem(self, code: HealthCode, text: str, next_step: str) -> None:
         """Add a problem of the engine, which concerns every stream that runs."""
@@ -217,6 +231,7 @@ class HealthLog:
         health = self._health[stream_id]
         own = [*self._own.get(stream_id, ()), *self._stalls.get(stream_id, ())]
         own += [reason for reason, _ in self._notes.get(stream_id, {}).values()]
+        own += [self._lasting[stream_id]] if stream_id in self._lasting else []
         shared = [] if health.state is HealthState.STOPPED else self.problems
         codes = {reason.code for reason in own}
         health.reasons = own + [reason for reason in shared if reason.code not in codes]
@@ -236,7 +251,7 @@ class HealthLog:
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that was removed."""
-        reasons = (self._own, self._stalls, self._notes, self._connection)
+        reasons = (self._own, self._stalls, self._notes, self._lasting, self._connection)
         for table in (self._health, self._changed, self._names, self._urls, *reasons):
             table.pop(stream_id, None)
         self._trial.discard(stream_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtstream.engine.recordings import PlaybackService, StreamSheet
-from rtstream.engine.streams.supervisor import Supervisor
+from rtstream.engine.streams.recorders import StreamRecorders
 from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.perception.protocols import Picture
 from rtstream.store import streams as rows
@@ -18,14 +18,14 @@ class StreamPictures:
     Args:
         db: The database.
         playback: Reads the recordings.
-        supervisor: Runs the recorders.
+        recorders: The recorders of the streams.
         default_side: Longest side of a picture in pixels, if a request names none.
     """
 
-    def __init__(self, db: Database, playback: PlaybackService, supervisor: Supervisor, default_side: int) -> None:
+    def __init__(self, db: Database, playback: PlaybackService, recorders: StreamRecorders, default_side: int) -> None:
         self._db = db
         self._playback = playback
-        self._supervisor = supervisor
+        self._recorders = recorders
         self._default_side = default_side
 
     async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
@@ -35,7 +35,7 @@ class StreamPictures:
             return await self._playback.frame(stream_id, at, side)
         await self._db.read(rows.get, stream_id)
         try:
-            taken = await self._supervisor.snapshot(stream_id, side)
+            taken = await self._recorders.snapshot(stream_id, side)
         except RTStreamError:
             return await self._newest(stream_id, side)
         live = Picture(taken.time, taken.payload, taken.width, taken.height)
@@ -49,7 +49,7 @@ class StreamPictures:
         return await self._playback.sheet(stream_id, start, end, count, side)
 
     async def _newest(self, stream_id: str, side: int) -> Picture:
-        if stream_id in self._supervisor.running:
+        if stream_id in self._recorders.running:
             raise InvalidRequest("The stream has no current picture. Check its health, or ask for a recorded moment.")
         try:
             return await self._playback.newest(stream_id, side)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream import ids
-from rtstream import messages as m
 from rtstream.config import EngineConfig
 from rtstream.engine.addresses import Addresses
 from rtstream.engine.journal import Journal
@@ -22,8 +20,9 @@ from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.publishers import Publishers
 from rtstream.engine.streams.recorder_events import RecorderEvents
-from rtstream.engine.streams.source_search import SourceSearch
-from rtstream.engine.streams.supervisor import Supervisor
+from rtstream.engine.streams.recorder_settings import PUSHED, opened_urls, recorder_spec
+from rtstream.engine.streams.recorders import StreamRecorders
+from rtstream.engine.streams.source_search import SourceSearch, is_same_source
 from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.ipc.sockets import run_folder
@@ -40,7 +39,6 @@ from rtstream.models import (
 )
 from rtstream.rules.audio_choice import audio_off
 from rtstream.rules.redaction import show_source, show_url
-from rtstream.rules.source_urls import PUSH
 from rtstream.rules.storage_forecast import ExpectedMedia
 from rtstream.rules.text_safety import clean
 from rtstream.rules.track_choice import parse_tracks
@@ -63,8 +61,6 @@ MAX_NAME = 200
 LISTED_RANGES = 3
 """Newest recorded ranges of each stream in a list."""
 MAX_LISTED_WITH_RANGES = 100
-PUSHED = f"{PUSH}://"
-PUBLISHER_WAIT_S = 1.0
 
 
 class StreamService:
@@ -75,7 +71,7 @@ class StreamService:
         config: EngineConfig,
         db: Database,
         journal: Journal,
-        supervisor: Supervisor,
+        recorders: StreamRecorders,
         health: HealthLog,
         events: RecorderEvents,
         transcribers: TranscriptRunner,
@@ -85,11 +81,11 @@ class StreamService:
         bound: DiskBound,
     ) -> None:
         self._config = config
-        sockets = run_folder(config.data_dir) if supervisor.outlives else None
+        sockets = run_folder(config.data_dir) if recorders.outlives else None
         self._run_folder = str(sockets or "")
         self._db = db
         self._journal = journal
-        self._supervisor = supervisor
+        self._recorders = recorders
         self._health = health
         self._events = events
         self._transcribers = transcribers
@@ -101,7 +97,7 @@ class StreamService:
         self._base_url: Callable[[], str] = lambda: ""
         self._key = ""
         self._sources = SourceSearch()
-        self._capacity = Capacity(config.max_streams, lambda: supervisor.running)
+        self._capacity = Capacity(config.max_streams, lambda: recorders.running)
 
     async def resume(self, tasks: TaskGroup, api_key: str, base_url: Callable[[], str]) -> None:
         """Resume the streams that ran when the engine ended, up to the limit on running streams.
@@ -110,16 +106,16 @@ class StreamService:
         streams that should not run are stopped. Then, publishers are accepted, whose stream keys depend on the API key.
         """
         self._base_url, self._key = base_url, api_key
-        living = await self._supervisor.living()
+        living = await self._recorders.living()
         for row in sorted(await self._db.read(rows.list_to_run), key=lambda row: row.id not in living):
-            self._health.add(row.id, row.name, row.url)
+            self._health.add(row.id, row.name, *opened_urls(row, self._config))
             try:
                 with self._capacity.claim(row.id):
                     # A running recorder checks the addresses of its source at every connection.
                     await (self._run(row, living=True) if row.id in living else self._resume(row))
             except Conflict as exc:
                 await self._health.set(row.id, "error", exc.message)
-        await self._supervisor.stop_unwanted()
+        await self._recorders.stop_unwanted()
         self._publishers.start(tasks, api_key)
 
     async def _publisher_names(self) -> dict[str, str]:
@@ -155,7 +151,8 @@ class StreamService:
             url = await self._addresses.source(request.url.strip())
             if url.startswith(PUSHED):
                 await self._check_publisher(url)
-            row = await self._insert(stream_id, url, request)
+            detect_url = await self._sub_stream(url, request.detect_url)
+            row = await self._insert(stream_id, url, detect_url, request)
             try:
                 await self._run(row, trial=True)
                 refused = "" if url.startswith(PUSHED) else await self._first_answer(row.id)
@@ -165,6 +162,7 @@ class StreamService:
             if refused:
                 await self._discard(row.id)
                 raise InvalidRequest(f"The stream {show_url(url)} could not be opened: {refused}")
+            await self._recorders.sub_stream_tried(row.id)
         await self._journal.append(self._catalogue("added", row.id, row.name))
         await self._health.accept(row.id)
         return await self.get(row.id)
@@ -175,7 +173,21 @@ class StreamService:
         if url in {row.url for row in await self._db.read(rows.all_streams)}:
             raise Conflict("Another stream has a publisher of this name. Choose another name, or use that stream.")
 
-    async def _insert(self, stream_id: str, url: str, request: ConnectStream) -> StreamRow:
+    async def _sub_stream(self, url: str, detect_url: str | None) -> str | None:
+        """Return the checked URL of the sub stream of a source. Raises InvalidRequest."""
+        if not detect_url or not detect_url.strip():
+            return None
+        try:
+            found = await self._addresses.source(detect_url.strip())
+        except InvalidRequest as exc:
+            raise InvalidRequest(f"detect_url: {exc.message}") from None
+        if found.startswith(PUSHED):
+            raise InvalidRequest("detect_url: A publisher cannot be a sub stream. Let the camera be pulled.")
+        if is_same_source(found, url):
+            raise InvalidRequest("detect_url is the source itself. Leave it out, or pass the sub stream of the camera.")
+        return found
+
+    async def _insert(self, stream_id: str, url: str, detect_url: str | None, request: ConnectStream) -> StreamRow:
         """Store a new stream that should run."""
         now = time.time()
         parse_tracks(request.tracks or "")
@@ -193,6 +205,7 @@ class StreamService:
             "enable_transcript": bool(request.enable_transcript),
             "desired": DesiredState.RUNNING,
             "tracks": request.tracks or None,
+            "detect_url": detect_url,
             "health": Health(state=HealthState.CONNECTING, since=now).model_dump(),
         }
 
@@ -204,7 +217,7 @@ class StreamService:
 
     async def _discard(self, stream_id: str) -> None:
         """Remove all rows and files of a stream that was not accepted."""
-        await self._supervisor.stop(stream_id)
+        await self._recorders.stop(stream_id)
         await self._db.write(rows.delete, stream_id)
         self._health.forget(stream_id)
         await self._media.delete_folder(stream_id)
@@ -239,7 +252,7 @@ class StreamService:
     async def start(self, stream_id: str) -> Stream:
         """Start a stream. Starting a running stream has no effect."""
         row = await self._db.read(rows.get, stream_id)
-        if stream_id not in self._supervisor.running:
+        if stream_id not in self._recorders.running:
             with self._capacity.claim(stream_id):
                 await self._addresses.source(row.url)
                 await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.RUNNING))
@@ -250,7 +263,7 @@ class StreamService:
         """Stop a stream. Its recordings remain. Stopping a stopped stream has no effect."""
         await self._db.read(rows.get, stream_id)
         await self._db.write(lambda conn: rows.update_stream(conn, stream_id, desired=DesiredState.STOPPED))
-        await self._supervisor.stop(stream_id)
+        await self._recorders.stop(stream_id)
         await self._events.recording_ended(stream_id)
         if (self._health.get(stream_id) or Health()).state != "stopped":
             await self._health.set(stream_id, "stopped", "stopped by request")
@@ -259,7 +272,7 @@ class StreamService:
     async def delete(self, stream_id: str) -> None:
         """Remove a stream with its recordings, indexes, records and alerts. Exported videos stay. Raises NotFound."""
         row = await self._db.read(rows.get, stream_id)
-        await self._supervisor.stop(stream_id)
+        await self._recorders.stop(stream_id)
         await self._media.retire_folder(stream_id)  # first, so that a scan after a crash does not restore the footage
 
         def write(conn: Connection) -> None:
@@ -281,6 +294,7 @@ class StreamService:
         tracks: str | None = None,
         audio: bool | None = None,
         sample_rate: float | None = None,
+        detect_url: str | None = None,
     ) -> Stream:
         """Update a stream. Arguments that are None change nothing.
 
@@ -291,6 +305,7 @@ class StreamService:
             tracks: Its preferred tracks; empty for the default. If it runs, it is connected again.
             audio: Whether its audio is read. If it runs, it is connected again.
             sample_rate: Upper bound of the frames per second that are analysed.
+            detect_url: URL of its sub stream; empty for none. If it runs, it is connected again.
 
         Raises:
             InvalidRequest: The name is empty, or the tracks cannot be read.
@@ -306,6 +321,8 @@ class StreamService:
         if tracks is not None:
             parse_tracks(tracks)
             values["tracks"] = tracks.strip() or None
+        if detect_url is not None:
+            values["detect_url"] = await self._sub_stream((await self._db.read(rows.get, stream_id)).url, detect_url)
         values |= {key: value for key, value in (("audio", audio), ("sample_rate", sample_rate)) if value is not None}
 
         def write(conn: Connection) -> tuple[StreamRow, StreamRow]:
@@ -315,8 +332,8 @@ class StreamService:
             return before, rows.get(conn, stream_id)
 
         before, row = await self._db.write(write)
-        if (row.tracks, row.audio) != (before.tracks, before.audio) and stream_id in self._supervisor.running:
-            await self._supervisor.stop(stream_id)
+        if _reading(row) != _reading(before) and stream_id in self._recorders.running:
+            await self._recorders.stop(stream_id)
             await self._events.recording_ended(stream_id)
             await self._run(row)
         if "name" in values:
@@ -325,34 +342,12 @@ class StreamService:
 
     async def _run(self, row: StreamRow, *, trial: bool = False, living: bool = False) -> None:
         folder = await self._media.spool(row.id)
-        self._health.add(row.id, row.name, row.url, trial=trial)
-        config = self._config
+        self._health.add(row.id, row.name, *opened_urls(row, self._config), trial=trial)
         if not living:
             await self._health.set(row.id, "connecting", "")
-        # A publisher decides itself when it comes back.
-        longest = PUBLISHER_WAIT_S if row.url.startswith(PUSHED) else math.inf
-        self._supervisor.start(
-            m.RecorderSpec(
-                stream_id=row.id,
-                url=row.url,
-                media_types=["video"] if audio_off(row.audio, config.record_audio) else ["video", "audio"],
-                record=row.store,
-                folder=folder,
-                segment_s=config.segment_s,
-                stall_timeout_s=config.stall_timeout_s,
-                open_timeout_s=config.open_timeout_s,
-                reconnect_max_s=min(config.reconnect_max_s, longest),
-                tls_verify=config.tls_verify,
-                allow_networks=config.allow_networks,
-                listen_ports=config.listen_ports,
-                min_free_bytes=int(config.min_free_gb * 1e9),
-                tracks=row.tracks or "",
-                max_height=config.max_height or 0,
-                language=config.speech_language,
-                stream_name=row.name,
-                run_folder=self._run_folder,
-            )
-        )
+        _, *detect_url = opened_urls(row, self._config)
+        spec = recorder_spec(row, self._config, folder, self._run_folder)
+        await self._recorders.start(spec, *detect_url)
 
     def _catalogue(self, change: str, stream_id: str, name: str) -> Entry:
         data = {"change": change, "kind": "stream", "id": stream_id, "name": name}
@@ -381,6 +376,7 @@ class StreamService:
             store=row.store,
             enable_transcript=row.enable_transcript,
             url=show_source(row.url, self._key),
+            detect_url=show_source(row.detect_url, self._key) if row.detect_url else None,
             health=health,
             media=MediaInfo.model_validate(row.media) if row.media else None,
             recorded=ranges,
@@ -420,6 +416,11 @@ class StreamService:
 
         found, total, recorded = await self._db.read(query)
         return [self._stream(row, recorded.get(row.id, [])) for row in found], total
+
+
+def _reading(row: StreamRow) -> tuple[str | None, bool, str | None]:
+    """Return the properties of a stream with which its sources are read."""
+    return row.tracks, row.audio, row.detect_url
 
 
 def _expected(media: MediaInfo | None) -> ExpectedMedia:

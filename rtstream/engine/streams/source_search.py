@@ -10,7 +10,7 @@ import anyio
 from rtstream.engine.addresses import resolve
 from rtstream.errors import InvalidRequest
 from rtstream.rules.source_identity import SourceIdentity, identity_of, same_host
-from rtstream.rules.source_urls import SourceUrl, is_address, parse_source
+from rtstream.rules.source_urls import PUSH, SourceUrl, is_address, parse_source
 from rtstream.store.streams import StreamRow
 
 MAX_CANDIDATES = 32
@@ -49,7 +49,7 @@ class SourceSearch:
         key = identity_of(wanted)
         alike = [(row, source) for row in streams if (source := _parsed(row.url)) and identity_of(source) == key]
         same = next((row for row, source in alike if source.host == wanted.host), None)
-        if same is not None or not wanted.host:
+        if same is not None or not wanted.host or wanted.scheme == PUSH:  # the name of a publisher is not a host
             return same
         hosts = [wanted, *(source for _, source in alike[:MAX_CANDIDATES])]
         addresses = await _addresses(hosts)
@@ -57,6 +57,14 @@ class SourceSearch:
             if same_host(wanted, source, addresses[wanted.host], addresses[source.host]):
                 return row
         return None
+
+
+def is_same_source(url: str, other: str) -> bool:
+    """Return whether two URLs of one host lead to the same media. The spelling of the host counts."""
+    first, second = _parsed(url), _parsed(other)
+    if first is None or second is None:
+        return url == other
+    return identity_of(first) == identity_of(second) and first.host == second.host
 
 
 def _parsed(url: str) -> SourceUrl | None:

@@ -45,6 +45,7 @@ def row(stream_id: str, url: str) -> StreamRow:
         ("rtmp://192.0.2.1/live/two", "two"),
         ("push://phone", "phone"),
         ("push://tablet", None),
+        ("push://127.0.0.1", None),  # although it is the address of another name
         ("/media/a.ts", "file"),
     ],
 )
@@ -56,6 +57,7 @@ async def test_the_stream_with_the_same_source_is_found(url: str, found: str | N
         row("one", "rtmp://192.0.2.1/live/one"),
         row("two", "rtmp://192.0.2.1/live/two"),
         row("phone", "push://phone"),
+        row("localhost", "push://localhost"),
         row("file", "file:///media/a.ts"),
     ]
     same = await SourceSearch().find(url, streams)
