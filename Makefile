@@ -74,5 +74,5 @@ $(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.local
 	@echo "Installing what the tests need ..."
-	@$(PIP) install -c constraints.txt -e ".[local,models,whisper]" --group dev
+	@$(PIP) install -c constraints.txt -e ".[local,onvif,models,whisper]" --group dev
 	@touch $@

@@ -41,7 +41,7 @@ commands:
   demo     start a live stream and watch it with a real MCP client
   stop     end the engine of the data folder and all its recorders
   doctor   show the configuration and try each configured model once
-  camera   show what a source carries, without connecting it (rtstream-mcp camera test URL)
+  camera   find cameras, show what a source carries, show publishers where to send (rtstream-mcp camera --help)
   link     list and revoke playback links (rtstream-mcp link --help)
   recordings
            list recorded files, copy a range to an MP4 file, find lost footage again

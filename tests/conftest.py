@@ -18,6 +18,7 @@ KIND_OF_FOLDER = {
     "matrix": "integration",
     "resources": "engine",
     "rtstream/api": "engine",
+    "rtstream/camera": "engine",
     "rtstream/client": "engine",
     "rtstream/engine": "engine",
     "rtstream/extract": "engine",

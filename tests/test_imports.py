@@ -50,11 +50,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "rtstream/engine": (
         *("rtstream.models", "rtstream.rules", "rtstream.config", "rtstream.messages", "rtstream.forkserver"),
         *("rtstream.mp4", "rtstream.extract", "rtstream.perception", "rtstream.storage", "rtstream.store"),
-        *("rtstream.concurrency", "rtstream.ipc"),
+        *("rtstream.concurrency", "rtstream.ipc", "rtstream.camera"),
     ),
     "rtstream/perception": (
         *("rtstream.rules", "rtstream.config", "rtstream.telemetry", "rtstream.concurrency", "rtstream.logs"),
     ),
+    "rtstream/camera": ("rtstream.models", "rtstream.rules"),
     "rtstream/ipc": ("rtstream.rules",),
     "rtstream/store": ("rtstream.models", "rtstream.rules", "rtstream.concurrency"),
     "rtstream/storage": (),

@@ -6,6 +6,7 @@ from mcp.server.mcpserver.tools import Tool
 
 from tools import (
     alerts,
+    camera,
     deletion,
     events,
     indexes,
@@ -24,6 +25,7 @@ from tools._framework.groups import ALL, DEFAULT, chosen
 
 FAMILIES = (
     streams,
+    camera,
     recordings,
     videos,
     video_transcripts,

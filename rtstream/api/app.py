@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from rtstream.api import (
     alerts,
+    camera,
     collections,
     docs,
     events,
@@ -90,6 +91,7 @@ def _collections_and_journal() -> list[BaseRoute]:
         path("/rtstream/alert", GET=alerts.list_alerts, POST=alerts.create_alert),
         path("/rtstream/alert/{alert_id}", GET=alerts.get_alert, PATCH=alerts.update_alert, DELETE=alerts.delete_alert),
         path("/rtstream/collection/{collection_id}/search", POST=search.search_streams),
+        path("/rtstream/cameras", GET=camera.discover_cameras),
         path("/rtstream/engine", GET=journal.get_engine_info),
         path("/rtstream/links", GET=links.list_links, DELETE=links.revoke_links),
         path("/rtstream/links/{link_id}", DELETE=links.revoke_link),

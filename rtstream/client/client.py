@@ -18,6 +18,8 @@ from rtstream.client.videos import VideoCalls
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
 from rtstream.models import (
     AskLook,
+    Camera,
+    CameraSearch,
     Collection,
     ConnectStream,
     EngineInfo,
@@ -193,6 +195,11 @@ class RTStreamClient:
         """Connect a stream, which starts at once."""
         data = await self._transport.data("POST", "/rtstream", body=body_of(request))
         return as_model(Stream, data)
+
+    async def discover_cameras(self, wait_s: float = 3.0) -> list[Camera]:
+        """Return the ONVIF cameras on the networks of the engine that respond within ``wait_s`` seconds."""
+        data = await self._transport.data("GET", "/rtstream/cameras", params={"wait_s": wait_s}, timeout_s=wait_s + 30)
+        return as_model(CameraSearch, data).cameras
 
     async def get_stream(self, stream_id: str, *, start: bool = True) -> Stream:
         """Return a stream."""

@@ -55,6 +55,7 @@ from rtstream.engine.recordings import (
 )
 from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
 from rtstream.engine.streams import (
+    CameraDiscovery,
     HealthLog,
     Metrics,
     RecorderEvents,
@@ -178,7 +179,7 @@ class Engine:
         await self.bound.load(created=media.created and self.db.created)
         await self._open_models(stack)
         self.links = LinkService(self.db, self.config.link_ttl_s)
-        self._addresses = Addresses(self.config)
+        self._addresses, self.cameras = Addresses(self.config), CameraDiscovery(self.config)
         self.playback = PlaybackService(self.db, self.links, media)
         self.footage = FootageReader(self.db, media)
         for reader in (self.playback, self.footage):

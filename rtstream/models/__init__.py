@@ -23,6 +23,7 @@ from rtstream.models.alerts import (
     UpdateEvent,
 )
 from rtstream.models.base import ApiModel, Channel, MediaType
+from rtstream.models.camera import Camera, CameraSearch, CameraStream
 from rtstream.models.engine import EngineInfo
 from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.models.jobs import JobInfo
@@ -85,6 +86,9 @@ __all__ = [
     "AnalysisState",
     "ApiModel",
     "AskLook",
+    "Camera",
+    "CameraSearch",
+    "CameraStream",
     "Channel",
     "ClipLinks",
     "Collection",

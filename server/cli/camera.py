@@ -1,4 +1,4 @@
-"""``rtstream-mcp camera``: tries a source before it is connected."""
+"""``rtstream-mcp camera``: finds cameras, tries sources, and shows publishers where to send."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 from pydantic import BaseModel, Field
 
 from rtstream.errors import InvalidRequest, RTStreamError
+from rtstream.models import Camera, CameraSearch
+from rtstream.rules.camera_login import parse_logins, with_login
 from rtstream.rules.source_urls import PUSH
 from server.cli.terminal import say, say_json, warn
 from server.settings import Settings, load
@@ -21,6 +24,10 @@ if TYPE_CHECKING:  # loads the codec library
     from rtstream.recorder.source_check import CheckedSource
 
 ABOUT = "Open a source for some seconds, and show what it carries. Nothing is connected, recorded or analysed."
+FIND = "Find ONVIF cameras on the networks of this machine, with the URLs of their streams. Needs the extra onvif."
+SEND = (
+    "Print the server and the stream key with which OBS or a phone sends to the engine. Connects the stream if needed."
+)
 EPILOG = """\
   rtstream-mcp camera test rtsp://192.168.1.20/stream1
   echo "rtsp://user:password@192.168.1.20/stream1" | rtstream-mcp camera test -
@@ -59,6 +66,12 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         settings = load({"data_dir": given.data_dir} if given.data_dir else None)
+        if given.command == "publish":
+            from server.cli.publisher import publish
+
+            return anyio.run(partial(publish, settings, given.name, as_json=given.json))
+        if given.command == "discover":
+            return _discover(settings, given.seconds, as_json=given.json)
         url = sys.stdin.readline().strip() if given.url == "-" else given.url
         spec = anyio.run(_specified, settings, url)
     except RTStreamError as exc:
@@ -79,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("rtstream-mcp camera", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="test")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{test,discover,publish}")
     test = commands.add_parser(
         "test",
         help="show what a source carries",
@@ -92,7 +105,42 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--seconds", type=float, default=5.0, help="seconds to read the source (default 5)")
     test.add_argument("--json", action="store_true", help="print one JSON object")
     test.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
+    find = commands.add_parser("discover", help="find ONVIF cameras", description=FIND, allow_abbrev=False)
+    find.add_argument("--seconds", type=float, default=3.0, help="seconds to wait for responses (default 3)")
+    find.add_argument("--json", action="store_true", help="print one JSON object")
+    find.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
+    sender = commands.add_parser("publish", help="show a publisher where to send", description=SEND, allow_abbrev=False)
+    sender.add_argument("name", metavar="NAME", help="name of the publisher, such as obs or phone")
+    sender.add_argument("--json", action="store_true", help="print one JSON object per URL")
+    sender.add_argument("--data-dir", metavar="DIR", help="data folder [RTSTREAM_DATA_DIR]")
     return parser
+
+
+def _discover(settings: Settings, seconds: float, *, as_json: bool) -> int:
+    """Find cameras and print them; returns the exit status. Raises Unavailable or InvalidRequest."""
+    from rtstream.camera.discovery import discover
+    from rtstream.rules.addresses import parse_allowed
+
+    if not 0.5 <= seconds <= 60:
+        raise InvalidRequest("--seconds takes a number from 0.5 to 60.")
+    allowed, logins = parse_allowed(settings.allow_networks), parse_logins(settings.camera_credentials)
+    found = CameraSearch(cameras=discover(seconds, allowed, logins, tls_verify=settings.tls_verify))
+    if as_json:
+        say_json(found)
+    else:
+        say(*(line for camera in found.cameras for line in _camera_lines(camera)))
+    if not found.cameras:
+        warn("No camera responded. It has to be on a network of this machine with ONVIF turned on.")
+    return 0 if found.cameras else 1
+
+
+def _camera_lines(camera: Camera) -> list[str]:
+    lines = ["  ".join(part for part in (camera.address, camera.name, camera.model) if part)]
+    for stream in camera.streams:
+        size = f"{stream.width}x{stream.height}" if stream.width and stream.height else ""
+        lines.append("  " + "  ".join(part for part in (stream.url, _name(stream.codec), size) if part))
+    lines += [f"  login     {camera.login}"] if camera.login else []
+    return lines + ([f"  note      {camera.reason}"] if camera.reason else [])
 
 
 async def _specified(settings: Settings, url: str) -> RecorderSpec:
@@ -105,7 +153,7 @@ async def _specified(settings: Settings, url: str) -> RecorderSpec:
         raise InvalidRequest("A publisher connects to the engine. Connect the stream, and look at its health.")
     return RecorderSpec(
         stream_id="camera-test",
-        url=checked,
+        url=with_login(checked, parse_logins(settings.camera_credentials)),
         media_types=["video", "audio"],
         record=True,
         folder="",

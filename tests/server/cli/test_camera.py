@@ -1,15 +1,18 @@
-"""``rtstream-mcp camera test`` shows what a source carries, and connects nothing."""
+"""``rtstream-mcp camera`` finds cameras, and shows what a source carries without connecting it."""
 
 from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from rtstream.testsource import LiveSource
 from server.cli.camera import main
+from tests.rtstream.camera.loopback import probe_on_loopback
+from tests.rtstream.camera.onvif_camera import OnvifCamera
 from tests.rtstream.recorder.recorder_sources import video_file
 
 pytestmark = pytest.mark.usefixtures("data_dir")
@@ -72,3 +75,47 @@ def test_a_source_that_cannot_be_read_has_a_reason(
     shown = capsys.readouterr()
     assert says in shown.err
     assert "secret" not in shown.err + shown.out
+
+
+def test_cameras_of_the_network_are_listed_with_their_streams(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_on_loopback(monkeypatch)
+    monkeypatch.setenv("RTSTREAM_CAMERA_CREDENTIALS", "front=admin:p%C3%A4ssw%C3%B6rd%2C1@127.0.0.1")
+    with OnvifCamera():
+        assert main(["discover", "--seconds", "0.5"]) == 0
+        shown = capsys.readouterr().out
+        assert main(["discover", "--seconds", "0.5", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+    assert shown.splitlines() == [
+        "127.0.0.1  Front door  IPC-1",
+        "  rtsp://127.0.0.1/main  HEVC  2560x1440",
+        "  rtsp://127.0.0.1/sub  H.264  640x360",
+        "  login     front",
+    ]
+    assert [stream["url"] for stream in found["cameras"][0]["streams"]] == [
+        "rtsp://127.0.0.1/main",
+        "rtsp://127.0.0.1/sub",
+    ]
+
+
+def test_a_search_for_cameras_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_on_loopback(monkeypatch)
+    assert main(["discover", "--seconds", "0.5"]) == 1
+    assert "No camera responded." in capsys.readouterr().err
+    assert main(["discover", "--seconds", "0"]) == 2
+    monkeypatch.setitem(sys.modules, "onveef.wsdiscovery", None)
+    assert main(["discover"]) == 2
+    assert "pip install 'rtstream-mcp[onvif]'" in capsys.readouterr().err
+
+
+def test_the_login_of_the_settings_opens_a_camera(
+    clip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTSTREAM_CAMERA_CREDENTIALS", "front=admin:s3cret@127.0.0.1")
+    with LiveSource(clip, auth="admin:s3cret") as camera:
+        assert main(["test", camera.rtsp_url, "--seconds", "0.3"]) == 0
+    captured = capsys.readouterr()
+    assert "s3cret" not in captured.out + captured.err
