@@ -161,6 +161,15 @@ def chat_completion(text: str, *, finish: str = "stop", tokens: tuple[int, int] 
     )
 
 
+def tool_call(name: str, arguments: dict[str, Any], call_id: str) -> str:
+    """A body in which the model calls a tool."""
+    body = json.loads(chat_completion("", finish="tool_calls"))
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    calls = [{"id": call_id, "type": "function", "function": function}]
+    body["choices"][0]["message"] |= {"content": None, "tool_calls": calls}
+    return json.dumps(body)
+
+
 def failure(message: str, code: str | None = None) -> str:
     """An error body as OpenAI writes it."""
     return json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})

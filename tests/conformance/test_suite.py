@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from filelock import FileLock
 
 from tests.conformance.fixtures import with_fixtures
+from tests.node_packages import NODE, node_packages
 from tests.server.mcp_servers import KEY, SCRIPT, serving
 from tools.registry import definitions
 
@@ -28,33 +26,18 @@ pytestmark = [
 
 Run = Callable[..., Awaitable[str]]
 FOLDER = Path(__file__).parent
-CACHE = FOLDER.parents[1] / "build" / "conformance"
 PACKAGES = (
-    "node@22.23.3",
+    NODE,
     "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     "@modelcontextprotocol/inspector@2.12.0",
 )
-INSTALL_S = 300
 RUN_S = 120
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """The folder of the suite and the Inspector, installed once per version. Skips without npm, except in CI."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    installed = CACHE / "installed.json"
-    with FileLock(CACHE / "install.lock"):
-        if not installed.exists() or json.loads(installed.read_text()) != list(PACKAGES):
-            npm = shutil.which("npm")
-            if npm is None:
-                if os.environ.get("CI"):
-                    pytest.fail("npm is missing, and CI does not skip the conformance suite")
-                pytest.skip("npm is not installed: the conformance suite runs on Node")
-            (CACHE / "package.json").write_text('{"private": true}')
-            command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *PACKAGES]
-            subprocess.run(command, cwd=CACHE, check=True, timeout=INSTALL_S, stdout=subprocess.DEVNULL)
-            installed.write_text(json.dumps(PACKAGES))
-    return CACHE / "node_modules"
+    return node_packages("conformance", *PACKAGES)
 
 
 @pytest.fixture
