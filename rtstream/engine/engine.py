@@ -272,7 +272,8 @@ class Engine:
         for_alerts = AlertIndexes(self.db, self._matcher, self._kinds, self.indexes, self.transcripts)
         self.alert_groups = AlertGroups(self.db, self.journal, self.alerts, for_alerts, self.subscriptions)
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
-        tasks.start_soon(StallWatch(self.health, visual, transcribers, self.webhooks).run)
+        failures = self.alert_groups.failures.problems
+        tasks.start_soon(StallWatch(self.health, visual, transcribers, self.webhooks, failures).run)
         self.streams = StreamService(
             config,
             self.db,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable
+from typing import Generic, TypeVar
+
 FIRST_S = 0.5
 STEADY_S = 5.0
 """A connection that lasts this long resets the back-off."""
@@ -62,3 +65,46 @@ class ReconnectBackoff:
             if now - opened_at >= STEADY_S:
                 self.attempts = 1
         return delay(self.attempts, min(longest_s, max(BRIEF_S, SHARE * (now - self._lost_at))), luck)
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class RetryBackoff(Generic[Key]):
+    """Waits between the attempts at several pieces of work, for each on its own. Times are monotonic seconds.
+
+    Args:
+        first_s: The longest wait after the first failure, which doubles with each further one.
+        longest_s: The longest wait.
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._scale = first_s / FIRST_S
+        self._longest_s = longest_s
+        self._failed: dict[Key, tuple[int, float]] = {}  # number of failures, and the time of the next attempt
+
+    def failed(self, key: Key, now: float, luck: float) -> None:
+        """Note a failure at the time ``now``. ``luck`` is a random number from 0 to 1."""
+        attempts = self.attempts(key) + 1
+        wait = self._scale * delay(attempts, self._longest_s / self._scale, luck)
+        self._failed[key] = attempts, now + wait
+
+    def forget(self, key: Key) -> None:
+        """Forget the failures of a piece of work."""
+        self._failed.pop(key, None)
+
+    def keep(self, keys: Collection[Key]) -> None:
+        """Forget the failures of all other work."""
+        self._failed = {key: failed for key, failed in self._failed.items() if key in keys}
+
+    def attempts(self, key: Key) -> int:
+        """Return the number of consecutive failures."""
+        return self._failed.get(key, (0, 0.0))[0]
+
+    def due(self, key: Key, now: float) -> bool:
+        """Return whether it is time for an attempt."""
+        return key not in self._failed or now >= self._failed[key][1]
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the next attempt, or None if nothing has failed."""
+        return max(0.0, min(at for _, at in self._failed.values()) - now) if self._failed else None

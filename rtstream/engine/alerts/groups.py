@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.concurrency import log_failure
+from rtstream.engine.alerts.failures import AGAIN, APPLY_S, RETRY_MAX_S, RETRY_S, AlertFailures
 from rtstream.engine.alerts.request import AlertRequest, EventValues, limits
 from rtstream.engine.alerts.service import AlertService, insert_alert
 from rtstream.engine.alerts.validation import check_consecutive, checked_options
 from rtstream.engine.journal import Journal
 from rtstream.engine.subscriptions import Subscriptions
-from rtstream.errors import InvalidRequest, NotFound
+from rtstream.errors import DatabaseUnavailable, InvalidRequest, NotFound
 from rtstream.models import Alert, AlertGroup, CreateAlertGroup, Slice, StartedAnalysis, UnwatchedStream, UpdateAlert
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.rules.redaction import without_login
@@ -43,7 +44,6 @@ ALL = "all"
 CHANGES = Filter(channels=("catalogue", "health"))
 """New streams, and streams that may send audio or video now."""
 WAIT_S = 3600.0
-RETRY_S = 5.0
 
 
 class AlertGroups:
@@ -69,6 +69,7 @@ class AlertGroups:
         self._indexes = indexes
         self._subscriptions = subscriptions
         self._applying = anyio.Lock()
+        self.failures = AlertFailures()
 
     async def start(self, tasks: TaskGroup) -> None:
         """Create the alerts of streams that were connected while the engine did not run, then follow new streams."""
@@ -98,10 +99,11 @@ class AlertGroups:
         async with self._applying:
             if everywhere or len(streams) > 1:
                 named = None if everywhere else [row.id for row in streams]
-                alert_id = await self._create_group(wanted, named)
+                group = await self._create_group(wanted, named)
+                alert_id = group.id
                 await self._subscriptions.bind(request.ws_connection_id, "alert", alert_id)
                 for stream in streams:
-                    started += await self._apply(alert_id, wanted, stream.id)
+                    started += await self._apply(group, stream)
             else:
                 alert_id = await self._create_alert(request, wanted, streams[0].id, started)
         made = await self.get(alert_id)
@@ -125,16 +127,16 @@ class AlertGroups:
             raise InvalidRequest(reason)
         return wanted
 
-    async def _create_group(self, wanted: AlertRequest, streams: list[str] | None) -> str:
+    async def _create_group(self, wanted: AlertRequest, streams: list[str] | None) -> AlertGroupRow:
         group_id = ids.alert_id()
 
-        def insert(conn: Connection) -> None:
+        def insert(conn: Connection) -> AlertGroupRow:
             values = {"callback_url": wanted.callback, "options": wanted.options, "status": AlertStatus.ENABLED}
             event_id = wanted.event.stored(conn)
             rows.insert(conn, id=group_id, event_id=event_id, streams=streams, created_at=time.time(), **values)
+            return rows.get(conn, group_id)
 
-        await self._db.write(insert)
-        return group_id
+        return await self._db.write(insert)
 
     async def _create_alert(
         self, request: CreateAlertGroup, wanted: AlertRequest, stream_id: str, started: list[StartedAnalysis]
@@ -149,58 +151,78 @@ class AlertGroups:
         started += begun
         return row.id
 
-    async def _apply(self, group_id: str, wanted: AlertRequest, stream_id: str) -> list[StartedAnalysis]:
-        """Create the alert of a group on a stream, or store the reason why that is not possible."""
+    async def _apply(self, group: AlertGroupRow, stream: StreamRow) -> list[StartedAnalysis]:
+        """Create the alert of a group on a stream, or store the reason why that is not possible.
+
+        An unexpected failure is tried again later, and affects no other stream.
+
+        Raises:
+            DatabaseUnavailable: Nothing can be created at present.
+        """
+        place = group.id, stream.id
         try:
-            index_id, started = await self._indexes.ensure(wanted, stream_id)
+            with anyio.fail_after(APPLY_S):
+                started = await self._create_on(group, stream)
+        except DatabaseUnavailable:
+            raise
         except (InvalidRequest, NotFound) as exc:
-            await self._db.write(_set_note, group_id, stream_id, exc.message)
-            return []
+            reason = exc.message
+            self.failures.forget(place)
+        except Exception as exc:  # noqa: BLE001 - logged
+            reason = self.failures.add(group, stream.id, exc)
+        else:
+            self.failures.forget(place)
+            return started
+        await self._db.write(_set_note, group.id, stream.id, reason)
+        return []
+
+    async def _create_on(self, group: AlertGroupRow, stream: StreamRow) -> list[StartedAnalysis]:
+        wanted = AlertRequest.of(group)
+        lacking = await self._indexes.lacking(wanted, [stream])
+        if lacking:
+            raise InvalidRequest(lacking[stream.id])
+        index_id, started = await self._indexes.ensure(wanted, stream.id)
 
         def insert(conn: Connection) -> AlertRow | None:
-            group = rows.find(conn, group_id)
-            if group is None or stream_id not in rows.missing_streams(conn, group):
+            current = rows.find(conn, group.id)
+            if current is None or stream.id not in rows.missing_streams(conn, current):
                 return None
-            row = insert_alert(conn, index_id, group.event_id, group.callback_url, group.options, group.status)
-            rows.set_stream(conn, group_id, stream_id, row.id)
+            row = insert_alert(conn, index_id, current.event_id, current.callback_url, current.options, current.status)
+            rows.set_stream(conn, current.id, stream.id, row.id)
             return row
 
         row = await self._db.write(insert)
         if row is not None:
-            await self._subscriptions.copy("alert", group_id, row.id)
+            await self._subscriptions.copy("alert", group.id, row.id)
             await self._alerts.watch(row, None)
         return started
 
     async def _follow(self, cursor: int) -> None:
-        """Create the missing alerts now, and whenever a stream is added or changes its state."""
-        behind = True
+        """Create the missing alerts now, whenever a stream is added or changes its state, and after failures."""
+        behind, failures = True, 0
         while True:
             try:
                 if behind:
                     await self._apply_missing()
-                    behind = False
-                page = await self._journal.read(cursor, CHANGES, wait_s=WAIT_S)
-                behind = bool(page.entries)
+                    behind, failures = False, 0
+                wait_s = self.failures.wait_s
+                page = await self._journal.read(cursor, CHANGES, wait_s=WAIT_S if wait_s is None else wait_s)
+                behind = bool(page.entries) or wait_s is not None
                 cursor = page.cursor
             except Exception as exc:  # noqa: BLE001 - logged
-                log_failure(log, "alerts on all streams could not be created", exc)
-                behind = True
-                await anyio.sleep(RETRY_S)
+                log_failure(log, "the missing alerts could not be read", exc)
+                behind, failures = True, failures + 1
+                await anyio.sleep(min(RETRY_MAX_S, RETRY_S * 2 ** min(failures - 1, 10)))
 
     async def _apply_missing(self) -> None:
-        def query(conn: Connection) -> list[tuple[AlertGroupRow, list[StreamRow]]]:
-            found = [(group, rows.missing_streams(conn, group)) for group in rows.all_groups(conn)]
-            return [(group, [stream_rows.get(conn, one) for one in missing]) for group, missing in found if missing]
-
-        async with self._applying:
-            for group, streams in await self._db.read(query):
-                wanted = AlertRequest.of(group)
-                lacking = await self._indexes.lacking(wanted, streams)
-                for stream in streams:
-                    if stream.id in lacking:
-                        await self._db.write(_set_note, group.id, stream.id, lacking[stream.id])
-                    else:
-                        await self._apply(group.id, wanted, stream.id)
+        """Create the missing alerts, except those whose next attempt is later."""
+        missing = await self._db.read(_missing)
+        self.failures.keep({(group.id, stream.id) for group, stream in missing})
+        for group, stream in missing:
+            if self.failures.due((group.id, stream.id)):
+                async with self._applying:
+                    if await self._db.read(_is_missing, group.id, stream.id):
+                        await self._apply(group, stream)
 
     async def get(self, alert_id: str) -> AlertGroup:
         """Return an alert, on one or on several streams. Raises NotFound."""
@@ -332,7 +354,9 @@ def _single(row: AlertRow, alert: Alert) -> AlertGroup:
 
 
 def _shown(conn: Connection, group: AlertGroupRow, alerts: list[Alert]) -> AlertGroup:
-    without = [row for row in rows.streams_of(conn, group.id) if row.alert_id is None]
+    without = {row.stream_id: row.note for row in rows.streams_of(conn, group.id) if row.alert_id is None}
+    # Those that were connected just now, and all of them while none can be created.
+    untried = {one: f"Its alert is not created yet. {AGAIN}" for one in rows.missing_streams(conn, group)}
     return AlertGroup(
         alert_id=group.id,
         event_id=group.event_id,
@@ -345,8 +369,8 @@ def _shown(conn: Connection, group: AlertGroupRow, alerts: list[Alert]) -> Alert
         created_at=group.created_at,
         alerts=alerts,
         unwatched=[
-            UnwatchedStream(rtstream_id=row.stream_id, name=stream_rows.get(conn, row.stream_id).name, reason=row.note)
-            for row in without
+            UnwatchedStream(rtstream_id=one, name=stream_rows.get(conn, one).name, reason=note)
+            for one, note in (untried | without).items()
         ],
     )
 
@@ -356,6 +380,20 @@ def _count_firings(conn: Connection, found: Sequence[AlertGroup], start: float |
     counts = alert_rows.fired_between(conn, [alert.alert_id for alert in alerts], start, end)
     for alert in alerts:
         alert.fired_in_range = counts.get(alert.alert_id, 0)
+
+
+def _missing(conn: Connection) -> list[tuple[AlertGroupRow, StreamRow]]:
+    """Return the groups and the streams on which they lack an alert."""
+    return [
+        (group, stream_rows.get(conn, stream_id))
+        for group in rows.all_groups(conn)
+        for stream_id in rows.missing_streams(conn, group)
+    ]
+
+
+def _is_missing(conn: Connection, group_id: str, stream_id: str) -> bool:
+    group = rows.find(conn, group_id)
+    return group is not None and stream_id in rows.missing_streams(conn, group)
 
 
 def _set_note(conn: Connection, group_id: str, stream_id: str, note: str) -> None:

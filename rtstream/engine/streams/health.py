@@ -34,7 +34,7 @@ NEXT_STEPS = {
     HealthCode.FORMAT_NOT_RECORDABLE: "Set another codec in the camera or encoder, such as H.264 and AAC.",
     HealthCode.FORMAT_CHANGED: "Nothing has to be done. Export the parts before and after the change separately.",
     HealthCode.RECORDING_STALLED: "Look at the log of the engine. Stop and start the stream if this does not end.",
-    HealthCode.INDEX_STALLED: "Look at the status of the index. A faster model or longer windows may help.",
+    HealthCode.INDEX_STALLED: "Look at the status of the index or alert. A faster model or longer windows may help.",
     HealthCode.TRANSCRIPT_STALLED: "Look at the status of the transcript. A faster speech engine may help.",
     HealthCode.MODEL_UNAVAILABLE: "Check the model with `rtstream-mcp doctor`. It is tried again by itself.",
     HealthCode.READER_UNAVAILABLE: "Check the installation with `rtstream-mcp doctor`. It is tried again by itself.",

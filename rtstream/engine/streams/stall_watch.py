@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rtstream.concurrency import every
 from rtstream.engine.indexes import VisualIndexes
@@ -23,15 +24,28 @@ class StallWatch:
     """Compares the wanted indexes and transcripts of each stream with their results.
 
     An index of audio has results only while there is speech, so it stands still only if its transcript does.
+
+    Args:
+        health: Shows what it finds.
+        visual: The running indexes of video.
+        transcribers: The running transcripts.
+        webhooks: Knows the receivers that fail.
+        alerts: Returns the ids of streams on which an alert could not be created, each with a text.
     """
 
     def __init__(
-        self, health: HealthLog, visual: VisualIndexes, transcribers: TranscriptRunner, webhooks: WebhookService
+        self,
+        health: HealthLog,
+        visual: VisualIndexes,
+        transcribers: TranscriptRunner,
+        webhooks: WebhookService,
+        alerts: Callable[[], list[tuple[str, str]]],
     ) -> None:
         self._health = health
         self._visual = visual
         self._transcribers = transcribers
         self._webhooks = webhooks
+        self._alerts = alerts
         self._looked_at = time.monotonic()
         self._connected: dict[str, float] = {}  # monotonic time since which each stream is connected
         self._worked: dict[tuple[str, str], float] = {}  # monotonic time at which each transcript last worked
@@ -46,7 +60,7 @@ class StallWatch:
         await self._health.expire_notes()
         for stream_id in self._health.streams():
             health = self._health.get(stream_id)
-            failing = self._receivers(stream_id)
+            failing = [*self._receivers(stream_id), *self._missing_alerts(stream_id)]
             if health is None or health.state is not HealthState.CONNECTED:
                 self._connected.pop(stream_id, None)
                 await self._health.set_stalls(stream_id, failing)
@@ -77,6 +91,9 @@ class StallWatch:
             for each in self._webhooks.failing
             if each.stream_id == stream_id and each.attempts >= FAILURES
         ]
+
+    def _missing_alerts(self, stream_id: str) -> list[tuple[HealthCode, str]]:
+        return [(HealthCode.INDEX_STALLED, text) for one, text in self._alerts() if one == stream_id]
 
     async def _overloads(self, stream_id: str) -> None:
         for index in self._visual.of_stream(stream_id):

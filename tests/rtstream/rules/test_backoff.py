@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstream.rules.backoff import ReconnectBackoff, delay
+from rtstream.rules.backoff import ReconnectBackoff, RetryBackoff, delay
 
 
 @given(st.integers(0, 10**9), st.floats(0.1, 3600), st.floats(0, 1))
@@ -53,3 +53,25 @@ def test_attempts_are_counted_until_a_connection_lasts() -> None:
         backoff.opened(10.0 * count)
         assert backoff.failed(10.0 * count + 2, 30.0, 1.0) <= 1.0
         assert backoff.attempts == count
+
+
+def test_each_piece_of_work_waits_on_its_own_until_it_succeeds() -> None:
+    backoff: RetryBackoff[str] = RetryBackoff(5.0, 60.0)
+    assert backoff.wait(0.0) is None
+    waits, now = [], 0.0
+    for _ in range(6):
+        backoff.failed("a", now, 1.0)
+        wait = backoff.wait(now)
+        assert wait is not None
+        assert not backoff.due("a", now + wait - 0.1)
+        assert backoff.due("b", now)
+        waits.append(wait)
+        now += wait
+        assert backoff.due("a", now)
+    assert waits == [5, 10, 20, 40, 60, 60]
+    backoff.failed("b", now, 0.0)
+    assert (backoff.attempts("a"), backoff.attempts("b"), backoff.wait(now)) == (6, 1, 0.0)
+    backoff.keep({"b"})
+    assert (backoff.attempts("a"), backoff.wait(now)) == (0, 2.5)
+    backoff.forget("b")
+    assert backoff.wait(now) is None

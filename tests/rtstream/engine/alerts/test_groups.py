@@ -12,8 +12,11 @@ import pytest
 
 from rtstream import ids
 from rtstream.config import EngineConfig
+from rtstream.engine.alerts import failures
+from rtstream.engine.alerts.indexes import AlertIndexes
 from rtstream.engine.engine import Engine
-from rtstream.errors import InvalidRequest, NotFound
+from rtstream.engine.streams import stall_watch
+from rtstream.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from rtstream.models import AlertGroup, CreateAlertGroup, Page, Slice, UpdateAlert
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
@@ -191,6 +194,61 @@ async def test_a_stream_that_cannot_be_watched_is_named_with_the_reason(engine: 
     await engine.streams.update(silent, audio=True)
     await engine.journal.append(Entry("health", {"state": "connected"}, silent, "Silent"))
     assert await watched(engine, made.alert_id, 2) == {silent, loud}
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Unavailable("The recorder does not respond."), "The recorder does not respond."),
+        (ZeroDivisionError(), "Internal error of the engine."),
+        pytest.param(Conflict("There are too many indexes."), "There are too many indexes.", marks=pytest.mark.long),
+        pytest.param(TimeoutError(), "The index did not start within 60 s.", marks=pytest.mark.long),
+    ],
+    ids=["unavailable", "fault", "conflict", "timeout"],
+)
+async def test_a_stream_that_fails_affects_no_other_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    broken: set[str] = set()
+    tried: list[str] = []
+    ensure = AlertIndexes.ensure
+
+    async def fail(self: AlertIndexes, wanted: Any, stream_id: str) -> Any:
+        tried.append(stream_id)
+        if stream_id in broken:
+            raise error
+        return await ensure(self, wanted, stream_id)
+
+    monkeypatch.setattr(AlertIndexes, "ensure", fail)
+    monkeypatch.setattr(failures, "RETRY_S", 0.1)
+    monkeypatch.setattr(stall_watch, "LOOK_EVERY_S", 0.05)
+    async with running(tmp_path) as engine:
+        first, second = await add_stream(engine), await add_stream(engine, "Yard")
+        broken.add(second)
+        made = await create(engine, first, second)
+        assert [alert.rtstream_id for alert in made.alerts] == [first]
+        everywhere = await create(engine, "all")
+        third, fourth = [await add_stream(engine, name, announced=False) for name in ("Gate", "Roof")]
+        broken.add(third)
+        await engine.journal.append(Entry("health", {"state": "connected"}, fourth, "Roof"))
+        assert await watched(engine, everywhere.alert_id, 2) == {first, fourth}
+        await engine.health.set(second, "connected", "")
+
+        async def problems() -> list[str]:
+            reasons = (await engine.streams.get(second)).health.reasons
+            return [reason.text for reason in reasons if reason.code == "index_stalled"]
+
+        found = await eventually(problems)
+        assert any("'invoice' does not watch this stream" in text and sentence in text for text in found)
+        shown = await engine.alert_groups.get(everywhere.alert_id)
+        assert {one.rtstream_id for one in shown.unwatched} == {second, third}
+        assert all(sentence in one.reason and failures.AGAIN in one.reason for one in shown.unwatched)
+        assert len(tried) < 60  # with growing pauses
+        broken.clear()
+        assert await watched(engine, everywhere.alert_id, 4) == {first, second, third, fourth}
+        assert await watched(engine, made.alert_id, 2) == {first, second}
+        await eventually(problems, lambda found: not found)
+        assert engine.alert_groups.failures.problems() == []
 
 
 @pytest.mark.parametrize(("audio_codec", "video_codec"), [(None, "h264"), ("aac", None)])
