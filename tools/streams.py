@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
-from rtstream.rules.model_cost import is_paid
 from rtstream.states import AnalysisState, TranscriptJobStatus
 from tools._framework.definition import ToolContext, live, tool
+from tools._framework.model_costs import list_paid, note_paid, stop_paid
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
 from tools._framework.parameters import name as shown_name
 from tools._framework.parameters import note
@@ -197,7 +197,7 @@ async def list_streams(
         if status == "problem":
             found = [stream for stream in found if has_problem(stream)]
         else:
-            paid = {stream.id: parts for stream in found if (parts := await _paid(ctx, stream.id))}
+            paid = {stream.id: parts for stream in found if (parts := await list_paid(ctx, stream.id))}
             found = [stream for stream in found if stream.id in paid]
         total, streams = len(found), found[offset : offset + limit]
     else:
@@ -226,7 +226,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
         indexes=[index_state(index) for index in stream.indexes],
         alerts=await _alerts(ctx, stream.id),
         transcript=await _transcript(ctx, stream.id),
-        paid=await _paid(ctx, stream.id) or None,
+        paid=await list_paid(ctx, stream.id) or None,
         **_limits(stream),
         gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
         links=await _links(ctx, stream.id),
@@ -261,7 +261,8 @@ async def update_stream(
         raise InvalidRequest(
             "paid can only be false. Start the parts that may cost money with update_index, transcribe or update_alert."
         )
-    if stream_id is None or stream_id.strip().lower() != ALL:
+    every = stream_id is not None and stream_id.strip().lower() == ALL
+    if not every:
         wanted = [await stream_of(ctx, stream_id)]
     elif name is not None or tracks is not None:
         raise InvalidRequest("All streams cannot have one name or one choice of tracks. Name one stream.")
@@ -271,7 +272,7 @@ async def update_stream(
     failed: list[str] = []
     for each in wanted:
         try:
-            stopped = await _paid(ctx, each, stop=True) if paid is not None else []
+            stopped = await stop_paid(ctx, each) if paid is False else []
             stream = await _update(ctx, each, running, name, keep_days, keep_gb, tracks)
         except RTStreamError as exc:
             if len(wanted) == 1:
@@ -282,7 +283,7 @@ async def update_stream(
         changed.append(
             UpdatedStream(**state_fields(stream), stopped=stopped or None, **_limits(stream), recorded_gb=gb)
         )
-    remark = await _still_paid(ctx) if paid is False else None
+    remark = await note_paid(ctx, stop_jobs=every) if paid is False else None
     return UpdatedStreams(streams=changed, failed=failed or None, note=remark)
 
 
@@ -309,23 +310,6 @@ async def _update(
     if running is not None:
         stream = await (client.start_stream if running else client.stop_stream)(stream_id)
     return stream or await client.get_stream(stream_id)
-
-
-async def _paid(ctx: ToolContext, stream_id: str, *, stop: bool = False) -> list[str]:
-    """The parts of a stream that call a paid model, in words. With ``stop``, they are stopped."""
-    client = live(ctx).client
-    parts = await (client.stop_paid if stop else client.list_paid)(stream_id)
-    return [
-        shown_name(f"{part.kind} {'' if part.kind == 'transcript' else part.id + ' '}({part.model})") for part in parts
-    ]
-
-
-async def _still_paid(ctx: ToolContext) -> str | None:
-    """A note about the embedding model, which belongs to no stream."""
-    info = await live(ctx).client.info()
-    if info is None or not is_paid(info.search.model):
-        return None
-    return f"New text is still embedded for search by {shown_name(info.search.model)}. The user can turn that off."
 
 
 async def _tried(kind: str, creation: Awaitable[Created], failed: list[str]) -> Created | None:
