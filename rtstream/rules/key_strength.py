@@ -9,6 +9,8 @@ MIN_KEY = 24
 """Characters of a key that other machines may try."""
 MIN_BITS = 50.0
 """Estimated entropy of such a key."""
+MAX_REPEATED_BITS = 8.0
+"""Entropy of all characters together that repeat or continue earlier ones."""
 HOW_TO_MAKE_A_KEY = 'Make one with python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
@@ -50,10 +52,12 @@ def entropy_bits(key: str) -> float:
     for text in (lower, lower.translate(_LEET)):
         for match in _COMMON.finditer(text):
             _cap(bits, match.start(), match.end(), 1.0)
-    for position in range(1, len(lower)):
-        if _continues(lower, position):
-            bits[position] = min(bits[position], 0.3)
-    total = sum(bits)
+    repeated = [position for position in range(1, len(lower)) if _continues(lower, position)]
+    for position in repeated:
+        bits[position] = min(bits[position], 0.3)
+    # However long a pattern is repeated, guessing the number of times is easy.
+    easy = sum(bits[position] for position in repeated)
+    total = sum(bits) - easy + min(easy, MAX_REPEATED_BITS)
     distinct = len(set(lower))
     return min(total, len(key) * math.log2(distinct)) if distinct > 1 else 0.0
 

@@ -48,7 +48,17 @@ def test_any_retry_after_is_a_number_of_seconds_or_ignored(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "advice"), [(301, "redirect"), (308, "redirect"), (401, "password"), (413, "large")]
+    ("status", "advice"),
+    [
+        (301, "redirect"),
+        (308, "redirect"),
+        (401, "password"),
+        (413, "large"),
+        (403, "token"),
+        (404, "address"),
+        (410, "no more"),
+        (429, "fewer requests"),
+    ],
 )
 def test_the_error_of_a_refused_webhook_says_what_to_do(status: int, advice: str) -> None:
     assert str(status) in failure(status)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rtstream.rules.key_strength import weakness
+from rtstream.rules.key_strength import entropy_bits, weakness
 
 CONSONANTS = "bcdfghjklmnpqrstvwxz"
 
@@ -32,7 +32,9 @@ CONSONANTS = "bcdfghjklmnpqrstvwxz"
         "changeme-changeme-changeme",
         "my-very-secret-password-1",
         "deadbeefdeadbeefdeadbeef",
-        "aB3$aB3$aB3$aB3$aB3$aB3$",
+        "aB3$" * 6,
+        "aB3$" * 60,
+        "0123456789" * 30,
         "11223344556677889900112233",
         "lab-key-0123456789-0123456789",
         "ääääääääääääääääääääääääääää",
@@ -57,3 +59,17 @@ def test_a_short_or_predictable_key_is_weak(key: str) -> None:
 )
 def test_random_keys_are_strong(make: Callable[[], str]) -> None:
     assert [key for key in (make() for _ in range(300)) if weakness(key)] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("marigoldsandlavenderinbloom", 40, 27 * 2.5),  # words
+        ("mrgldtbsnvlkpntbrmvkslpntkr", 90, 27 * 4.75),  # letters without vowels
+        ("".join(CONSONANTS[n] if n % 5 else "aeiou"[n // 5] for n in range(20)), 60, 20 * 4.75),  # few vowels
+        ("x7!Q" + "x7!Q" * 200, 20, 45),
+        ("a", 0, 0),
+    ],
+)
+def test_words_count_less_than_letters_by_chance(key: str, least: float, most: float) -> None:
+    assert least <= entropy_bits(key) <= most

@@ -29,6 +29,7 @@ def spoken(*languages: str, default: int = 0) -> list[OfferedTrack]:
     [
         ("", TrackWish(max_height=480)),
         ("v2, A1", TrackWish(video=2, audio=1, max_height=480)),
+        ("de-AT 720p" + " " * 30, TrackWish(language="de-at", max_height=720)),  # the longest
         ("de-AT 720p", TrackWish(language="de-at", max_height=720)),
     ],
 )
@@ -36,7 +37,7 @@ def test_a_wish_is_read(text: str, wish: TrackWish) -> None:
     assert parse_tracks(text, 480) == wish
 
 
-@pytest.mark.parametrize("text", ["v0", "video", "a1;v2", "720", "x" * 1000])
+@pytest.mark.parametrize("text", ["v0", "video", "a1;v2", "720", "x" * 1000, "v1" + " " * 39])
 def test_a_wish_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="ids of tracks"):
         parse_tracks(text)
