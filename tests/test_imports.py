@@ -255,6 +255,7 @@ MAY_TOUCH_FILES = {
     ("rtstream/api/app.py", "StaticFiles"): "the files of the player page, which are part of the program",
     ("rtstream/extract/frames.py", "av.open"): "decodes bytes in memory",
     ("rtstream/extract/footage.py", "av.open"): "decodes file objects that the storage opened",
+    ("rtstream/extract/screen_edges.py", "av.open"): "decodes file objects that the storage opened",
     ("rtstream/extract/audio.py", "av.open"): "decodes a file object that the storage opened",
     ("rtstream/extract/playback_audio.py", "av.open"): "reads an init segment in memory",
 }

@@ -30,6 +30,7 @@ from rtstream.api import (
     media,
     search,
     streams,
+    timeline,
     transcripts,
     video_transcripts,
     videos,
@@ -96,6 +97,7 @@ def _collections_and_journal() -> list[BaseRoute]:
         path("/rtstream/links", GET=links.list_links, DELETE=links.revoke_links),
         path("/rtstream/links/{link_id}", DELETE=links.revoke_link),
         path("/rtstream/journal", GET=journal.read_journal),
+        path("/rtstream/timeline", GET=timeline.read_timeline),
         monitoring_path("/metrics", GET=journal.get_metrics),
     ]
 

@@ -120,7 +120,7 @@ async def fragment_audio(request: Request) -> AudioFragment:
 
 
 async def picture(request: Request) -> Jpeg:
-    """Serve the picture of a video."""
+    """Serve the picture of a stream or a video."""
     jpeg = await engine_of(request).media.picture(request.path_params["link_id"])
     return Response(jpeg, media_type="image/jpeg", headers=CACHED)
 

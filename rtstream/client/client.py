@@ -31,6 +31,7 @@ from rtstream.models import (
     SearchResults,
     SearchStreams,
     Stream,
+    TimelinePage,
 )
 
 if TYPE_CHECKING:
@@ -332,6 +333,36 @@ class RTStreamClient:
             for hit in found.results:
                 hit.rtstream_id = hit.rtstream_id or streams[0]
         return found
+
+    async def timeline(
+        self,
+        *,
+        streams: Sequence[str] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        channels: Sequence[str] | None = None,
+        cursor: str | None = None,
+        max_chars: int | None = None,
+    ) -> TimelinePage:
+        """Return a page of the merged timeline of streams, oldest first.
+
+        Args:
+            streams: Ids of the streams. None: all.
+            start: Unix seconds. None: an hour before ``end``.
+            end: Unix seconds. None: now.
+            channels: Only these channels of a timeline.
+            cursor: ``cursor`` of an earlier page, which contains the other arguments.
+            max_chars: Length of the page as JSON, about.
+        """
+        params = {
+            "streams": ",".join(streams or ()) or None,
+            "start": start,
+            "end": end,
+            "channels": ",".join(channels or ()) or None,
+            "cursor": cursor,
+            "max_chars": max_chars,
+        }
+        return as_model(TimelinePage, await self._get("/rtstream/timeline", **params))
 
 
 def _picture_header(answer: httpx.Response) -> httpx.Headers:

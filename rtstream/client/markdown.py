@@ -13,7 +13,7 @@ CHOSEN_BY_OTHERS = frozenset(
     {"name", "stream_name", "video_name", "title", "label", "prompt", "rule", "url", "webhook", "engine", "model"}
 )
 """Fields of results that hold names and settings. A user, a model or a sender chose them, so they are data as well."""
-OWN_LINKS = frozenset({"player_url", "stream_url", "download_url"})
+OWN_LINKS = frozenset({"player_url", "stream_url", "download_url", "picture_url"})
 """Fields of results that hold links to this engine. They stay links."""
 FREE_KEYS = frozenset({"untrusted_data", "rule", "options"})
 """Fields of results that hold objects whose keys others chose."""

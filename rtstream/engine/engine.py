@@ -50,10 +50,11 @@ from rtstream.engine.recordings import (
     PlaybackService,
     RecordingProjection,
     Retention,
+    ScreenEdges,
     TimelineMarks,
     VideoService,
 )
-from rtstream.engine.search import NO_MODEL, SearchService, VideoSearchService
+from rtstream.engine.search import NO_MODEL, SearchService, TimelineService, VideoSearchService
 from rtstream.engine.streams import (
     CameraDiscovery,
     HealthLog,
@@ -182,7 +183,9 @@ class Engine:
         self._addresses, self.cameras = Addresses(self.config), CameraDiscovery(self.config)
         self.playback = PlaybackService(self.db, self.links, media)
         self.footage = FootageReader(self.db, media)
-        for reader in (self.playback, self.footage):
+        edges = ScreenEdges(self.db, media)
+        self.timeline = TimelineService(self.db, self.links, edges)
+        for reader in (self.playback, self.footage, edges):
             stack.push_async_callback(reader.aclose)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)

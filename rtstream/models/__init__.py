@@ -47,6 +47,7 @@ from rtstream.models.streams import (
     Stream,
     TrackPackets,
 )
+from rtstream.models.timeline import QuietRange, TimelineChannel, TimelineEntry, TimelinePage, TimelineText
 from rtstream.models.transcripts import TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.models.videos import (
     ClipLinks,
@@ -132,6 +133,7 @@ __all__ = [
     "PaidPart",
     "Playback",
     "PlaybackLink",
+    "QuietRange",
     "RetentionLimits",
     "Scene",
     "SceneCollection",
@@ -146,6 +148,10 @@ __all__ = [
     "StorageForecast",
     "Stream",
     "StreamStatus",
+    "TimelineChannel",
+    "TimelineEntry",
+    "TimelinePage",
+    "TimelineText",
     "TrackPackets",
     "TranscriptPage",
     "TranscriptSegment",

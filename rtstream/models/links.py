@@ -14,12 +14,12 @@ class PlaybackLink(ApiModel):
 
     id: str
     kind: Literal["window", "video", "ranges", "picture"] = Field(
-        description="window of a stream, whole video, ranges of videos, picture of a video"
+        description="window of a stream, whole video, ranges of videos, picture of a stream or a video"
     )
     state: Literal["valid", "expired", "revoked"]
     purpose: Literal["chat", "webhook", "sdk", "page"]
     rtstream_id: str | None = None
-    start: float | None = Field(None, description="Start of a window, Unix seconds.")
+    start: float | None = Field(None, description="Start of a window, or the moment of a picture, Unix seconds.")
     end: float | None = Field(None, description="End of a window, Unix seconds.")
     ranges: list[tuple[str, float, float | None]] = Field(
         default_factory=list,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LinkKind = Literal["window", "video", "ranges", "picture"]
-"""A window of a stream, a whole video, ranges of videos that play one after the other, or a picture of a video."""
+"""A window of a stream, a whole video, ranges of videos that play one after the other, or a picture of either."""
 Purpose = Literal["chat", "webhook", "sdk", "page"]
 VideoRange = tuple[str, float, float]
 """Video id, start and end in seconds of the video."""
@@ -24,8 +24,8 @@ class LinkTarget:
 
     Attributes:
         kind: Which of the other attributes count.
-        stream_id: The stream of a window.
-        start: Start of a window in Unix seconds.
+        stream_id: The stream of a window, or of a picture that is not one of a video.
+        start: Start of a window, or the moment of a picture of a stream, in Unix seconds.
         end: End of a window in Unix seconds.
         ranges: Ranges of videos; for a whole video one range without an end, for a picture one without length.
         title: Title on the player page. Empty: the name of the stream or video.
@@ -82,12 +82,17 @@ def picture_target(video_id: str, at: float) -> LinkTarget:
     return LinkTarget("picture", ranges=((video_id, at, at),))
 
 
+def stream_picture_target(stream_id: str, at: float) -> LinkTarget:
+    """Return the target of the picture that a stream shows at ``at`` (Unix seconds)."""
+    return LinkTarget("picture", stream_id, at, at)
+
+
 def lifetime(target: LinkTarget, purpose: Purpose, ttl_s: float) -> float | None:
     """Return the seconds a link lasts, or None for as long as its stream or video.
 
     Evidence of alerts is stored as long as its stream, and videos until they are deleted, so their links do not end.
     """
-    return ttl_s if target.kind == "window" and purpose != "webhook" else None
+    return ttl_s if target.stream_id and purpose != "webhook" else None
 
 
 def _micros(seconds: float) -> int | None:

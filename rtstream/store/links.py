@@ -157,13 +157,14 @@ def _plays(video_id: str) -> ColumnElement[bool]:
 def _values(row: NewLink) -> JsonObject:
     target = row.target
     window = target.kind == "window"
+    start = target.ranges[0][1] if target.kind == "picture" and target.ranges else target.start
     return {
         "id": row.id,
         "target_hash": row.target_hash,
         "kind": target.kind,
         "stream_id": target.stream_id or None,
         "video_id": target.video_id or None,
-        "start": target.start if window else target.ranges[0][1] if target.kind == "picture" else None,
+        "start": start if target.kind in ("window", "picture") else None,
         "end": target.end if window else None,
         "ranges": [list(part) for part in target.ranges] if target.kind == "ranges" else None,
         "title": target.title,
@@ -182,8 +183,8 @@ def _link(row: ResultRow) -> Link:
         ranges = ((row.video_id, 0.0, math.inf),)
     elif kind == "ranges":
         ranges = tuple((video_id, start, end) for video_id, start, end in row.ranges)
-    elif kind == "picture":
+    elif kind == "picture" and row.video_id:
         ranges = ((row.video_id, row.start, row.start),)
-    start, end = (row.start or 0.0, row.end or 0.0) if kind == "window" else (0.0, 0.0)
+    start, end = (row.start or 0.0, row.end or row.start or 0.0) if row.stream_id else (0.0, 0.0)
     target = LinkTarget(kind, row.stream_id or "", start, end, ranges, row.title, row.description)
     return Link(row.id, target, row.purpose, row.created_at, row.expires_at, row.revoked_at)

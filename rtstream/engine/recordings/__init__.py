@@ -8,6 +8,7 @@ from rtstream.engine.recordings.links import (
     LinkService,
     LinkUnknown,
     older_version,
+    picture_url,
     player_url,
     stream_url,
 )
@@ -16,6 +17,7 @@ from rtstream.engine.recordings.media_access import MediaAccess
 from rtstream.engine.recordings.playback import PlaybackService, StreamSheet
 from rtstream.engine.recordings.projection import RecordingProjection, ScanResult
 from rtstream.engine.recordings.retention import Retention
+from rtstream.engine.recordings.screen_edges import ScreenEdges
 from rtstream.engine.recordings.videos import VideoService
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "RecordingProjection",
     "Retention",
     "ScanResult",
+    "ScreenEdges",
     "StreamSheet",
     "TimelineMarks",
     "VideoService",
     "older_version",
+    "picture_url",
     "player_url",
     "stream_url",
 ]

@@ -223,7 +223,7 @@ def _shown(link: Link, base_url: str, now: float) -> PlaybackLink:
         state="revoked" if link.revoked_at is not None else "expired" if expired else "valid",
         purpose=link.purpose,
         rtstream_id=target.stream_id or None,
-        start=target.start if window else None,
+        start=target.start if target.stream_id else None,
         end=target.end if window else None,
         ranges=[(video_id, start, end if math.isfinite(end) else None) for video_id, start, end in target.ranges],
         title=target.title,

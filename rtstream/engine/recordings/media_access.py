@@ -137,16 +137,18 @@ class MediaAccess:
         return await self._videos.fragment_audio(await self._spend(link_id), number)
 
     async def picture(self, link_id: str) -> bytes:
-        """Return the picture of a video as JPEG."""
+        """Return the picture of a stream or a video as JPEG."""
         link = await self._links.resolve(link_id)
         await self._limits.spend(link.id, PICTURE)
         if link.target.kind != "picture":
             raise NotFound("This link plays media. Open its player_url or stream_url instead.")
-        return await self._videos.picture(link)
+        return await (self._windows if link.target.stream_id else self._videos).picture(link)
 
     async def download(self, link_id: str) -> Download:
         """Return the window, the video or the range as a file."""
         link = await self._links.resolve(link_id)
+        if link.target.kind == "picture":
+            raise NotFound("This link shows a picture. Open its picture_url instead.")
         await self._limits.spend(link.id, 1.0 if link.target.kind == "video" else DOWNLOAD)
         media = self._windows if link.target.kind == "window" else self._videos
         name = f"{_file_name(await media.title(link)) or 'recording'}.mp4"

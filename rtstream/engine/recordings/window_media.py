@@ -17,6 +17,7 @@ from rtstream.engine.recordings.playback import keys, stored_segment
 from rtstream.engine.recordings.playback_audio import AudioSource, is_converted, playback_init
 from rtstream.engine.recordings.window_edges import WindowEdges, within
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.extract.frames import frame_at
 from rtstream.json_types import JsonObject
 from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording
@@ -34,6 +35,8 @@ AT_ONCE = 2
 """Maximum number of playlists and pages built at once, because the owner's calls need the other database threads."""
 LONG_S = 3600.0
 """Longer windows are read one at a time, because threads that exchange the interpreter lock take longer in total."""
+PICTURE_SIDE = 1280
+"""Longest side of a picture in pixels."""
 AROUND_S = 1.0
 """Audio is stored up to this many seconds before or after the pictures of its time."""
 MEET_S = 0.001
@@ -178,6 +181,22 @@ class WindowMedia:
             raise NotFound(NO_PART)
         file = await self._media.get(f"{window.stream_id}/{found.path}")
         return replace(file, size=found.length, open_range=partial(_shifted, file, found.offset))
+
+    async def picture(self, link: Link) -> bytes:
+        """Return the picture of a link as JPEG. Raises NotFound, Unavailable."""
+        stream_id, at = link.target.stream_id, link.target.start
+
+        def query(conn: Connection) -> tuple[rows.SegmentRow | None, rows.RecordingRow | None]:
+            segment = rows.shown_at(conn, stream_id, at)
+            return segment, None if segment is None else rows.find(conn, stream_id, segment.recording_id)
+
+        segment, recording = await self._db.read(query)
+        if segment is None or recording is None:
+            raise NotFound("The recording of this picture has been deleted.")
+        piece = stored_segment(stream_id, segment)
+        async with self._media.lease([piece.key]) as files:
+            found = await self._extractor.run(frame_at, files, recording.init, [piece], at, PICTURE_SIDE)
+        return found.jpeg
 
     async def flat(self, link: Link) -> ProgressiveFile:
         """Plan the window as an MP4 file.

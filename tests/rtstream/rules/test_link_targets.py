@@ -1,4 +1,4 @@
-"""Targets of links: equal ones have one digest, and only windows for chats and programs end."""
+"""Targets of links: equal ones have one digest, and only those to streams for chats and programs end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rtstream.rules.link_targets import (
     LinkTarget,
     lifetime,
     ranges_target,
+    stream_picture_target,
     video_target,
     window_target,
 )
@@ -24,6 +25,7 @@ WINDOW = window_target("rts-1", 100.0, 200.0, "Door", "An evening")
         window_target("rts-1", 100.000002, 200.0, "Door", "An evening"),
         window_target("rts-1", 100.0, 200.0, "Yard", "An evening"),
         window_target("rts-1", 100.0, 200.0, "Door"),
+        stream_picture_target("rts-1", 100.0),
         video_target("rts-1"),
         ranges_target((("m-1", 100.0, 200.0),), "Door"),
     ],
@@ -49,7 +51,8 @@ def test_long_titles_are_cut() -> None:
     assert len(ranges_target((), "t" * 999).title) == MAX_TITLE
 
 
-def test_only_windows_outside_webhooks_end() -> None:
+def test_only_links_to_streams_outside_webhooks_end() -> None:
+    assert lifetime(stream_picture_target("rts-1", 5.0), "chat", 60.0) == 60.0
     assert lifetime(WINDOW, "chat", 60.0) == lifetime(WINDOW, "sdk", 60.0) == 60.0
     assert lifetime(WINDOW, "webhook", 60.0) is None
     assert lifetime(video_target("m-1"), "chat", 60.0) is None
