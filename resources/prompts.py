@@ -84,17 +84,16 @@ def meeting_notes(
 
 def what_did_i_miss(stream_id: StreamId, since: When = "the last hour", index_id: IndexId = "") -> str:
     """Summarise a time range of a stream."""
-    index = f"the index {_id(index_id)}" if index_id else "each index that get_stream lists"
+    only = f" Of the scenes, only those of the index {_id(index_id)} matter." if index_id else ""
     return _text(
-        f"What happened on the stream {_id(stream_id)} since: {_said(since, 100)}?",
-        "1. Call get_stream for the current time and the recorded ranges. Determine the range, and mention any part "
-        "that is not recorded.",
-        f"2. wait_for_events with streams=['{_id(stream_id)}'], channels=['alerts', 'health'], timeout_s=0, "
-        "max_events=100 and no since returns the newest. Skip entries before the range.",
-        f"3. get_scenes for {index} with start and end, and get_transcript with start and end. Read the next page "
-        "only while has_more is true and the range is not covered.",
+        f"What happened on the stream {_id(stream_id)} since: {_said(since, 100)}?{only}",
+        f"1. what_happened with streams=['{_id(stream_id)}'], start and end returns screens, speech and alerts, "
+        "oldest first, and under quiet the stretches without results with the reason.",
+        "2. While the result has a cursor, call it again with that cursor alone.",
+        "3. Where entries are folded and may matter, call what_happened with a shorter range, or get_transcript for "
+        "the wording.",
         "Stop when the range is covered. Then report the few important events, each with its time, and the most "
-        "important ones with a link from generate_stream. List gaps and skipped windows.",
+        "important ones with their player_url. List the stretches without results and the reasons.",
     )
 
 
@@ -107,9 +106,8 @@ def incident_report(
     return _text(
         f"Write an incident report. Stream: {_id(stream_id)}. Incident: {_said(what)}. When: {_said(when, 100)}.",
         "1. Call get_stream for the current time and the recorded ranges. Determine the range.",
-        f"2. Find the incident: wait_for_events with streams=['{_id(stream_id)}'], channels=['alerts', 'health'], "
-        "timeout_s=0, max_events=100 and no since; get_scenes of each index with start and end; get_transcript with "
-        "start and end. Read the next page only while has_more is true.",
+        f"2. Find the incident: what_happened with streams=['{_id(stream_id)}'], start and end, then with a shorter "
+        "range around it. get_scenes and get_transcript with start and end have the details.",
         "3. look at the important moments, just before, during and just after the incident, with at most ten pictures.",
         "4. generate_stream for one clip from 15 seconds before to 15 seconds after. Report its gaps.",
         "Stop when you have found it or read the whole range. If it is not there, tell me and write no report. "

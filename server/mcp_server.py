@@ -46,8 +46,8 @@ reports events.
 1. Call list_streams, or connect_stream with the user's URL. look returns the current picture.
 2. index_visuals describes a stream continuously. create_alert watches for an event.
 3. wait_for_events follows the streams. Call it again with since=<cursor of the previous result> until the user's
-request is fulfilled. It never waits longer than 50 s. search finds earlier moments, and generate_stream returns a link
-that plays them.
+request is fulfilled. It never waits longer than 50 s. For the past, what_happened returns one timeline of everything
+shown and said. search finds moments, and generate_stream returns a link that plays them.
 4. A long export or transcription returns a job_id. jobs returns its state and result.
 5. update_stream stops and starts a stream. Only delete removes something for good.
 A time is 14:05, -10m, now, start (of the newest recording), ISO 8601 or Unix seconds. In results, each time x is

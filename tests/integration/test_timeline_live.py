@@ -1,0 +1,84 @@
+"""A live meeting with slides and speech, told afterwards as one timeline."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+import numpy as np
+import pytest
+from mcp import Client
+from mcp_types import CallToolResult, ImageContent
+from PIL import Image
+
+from tests.server.mcp_servers import call, connected, serving
+
+if TYPE_CHECKING:
+    from rtstream.testsource import ClipSpec
+
+pytestmark = pytest.mark.anyio
+
+TITLES = ["Slack", "Terminal", "Invoice 4711", "Browser - Bank", "Calendar", "Error 503"]
+SLIDE_S, FPS = 5.0, 30
+SHOWN_S = 45.0
+
+
+async def shown_at(client: Client, stream_id: str, at: float) -> int:
+    """The number of the picture that a stream shows at a moment."""
+    from rtstream.testsource import read_barcode
+
+    result = await client.call_tool("look", {"stream_id": stream_id, "at": f"{at:.4f}", "max_side": 1280})
+    assert isinstance(result, CallToolResult)
+    image = result.content[0]
+    assert isinstance(image, ImageContent), image
+    return read_barcode(np.asarray(Image.open(io.BytesIO(base64.b64decode(image.data))).convert("L")))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_live_meeting_is_told_to_the_picture(clip_of: Callable[[ClipSpec], Path], tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr", reason="reading screen text needs the extra 'local'")
+    pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
+    from rtstream.testsource import ClipSpec, LiveSource, read_barcode
+
+    settings = {"local_vision": True, "segment_s": 1.0}
+    with LiveSource(clip_of(ClipSpec(voice="reading"))) as source:
+        async with serving(tmp_path, **settings) as served, connected(served, "http", "auto") as client:
+            stream = await call(
+                client, "connect_stream", url=source.rtsp_url, name="Meeting", transcribe=True, index_prompt=""
+            )
+            began = time.time()
+            with anyio.fail_after(200):
+                since = None
+                while time.time() - began < SHOWN_S:
+                    given = {} if since is None else {"since": since}
+                    since = (await call(client, "wait_for_events", timeout_s=10, **given))["cursor"]
+                found = await call(client, "what_happened", start="start", max_chars=40_000)
+            stream_id = stream["stream_id"]
+            screens = [entry for entry in found["entries"] if entry["channel"] == "scenes"]
+            titles = [next(title for title in TITLES if title in one["untrusted_text"]) for one in screens]
+            order = [TITLES.index(title) for title in titles]
+            assert len(screens) >= 5
+            assert all((two - one) % 6 in (1, 2) for one, two in pairwise(order)), order
+            exact = [one for one in screens[1:] if "within_s" not in one]
+            assert len(exact) >= len(screens) - 2
+            for one in exact:
+                number = await shown_at(client, stream_id, one["start"] + 0.001)
+                assert number % (SLIDE_S * FPS) == 0, f"picture {number} begins {one}"
+            said = [text["untrusted_text"] for one in found["entries"] for text in one.get("said", ())]
+            said += [one["untrusted_text"] for one in found["entries"] if one["channel"] == "transcript"]
+            assert len(" ".join(said).split()) > 20
+            async with httpx.AsyncClient() as http:
+                for one in screens[:3]:
+                    jpeg = (await http.get(one["picture_url"])).content
+                    number = read_barcode(np.asarray(Image.open(io.BytesIO(jpeg)).convert("L")))
+                    assert TITLES[int(number / FPS / SLIDE_S) % 6] in one["untrusted_text"]
+                    assert (await http.get(one["player_url"])).status_code == 200
+            await call(client, "update_stream", running=False)
