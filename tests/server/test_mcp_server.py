@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,6 +16,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
+from tests.rtstream.engine.recordings.test_exports import add_recording, add_stream
 from tests.server.mcp_servers import USUAL, WAYS, Era, Heard, Served, Transport, call, connected, refusal, subscribed
 
 pytestmark = [
@@ -51,48 +55,68 @@ async def test_tools_work_on_what_the_engine_has(served: Served, transport: Tran
         assert said == "delete_alert is now delete with kind=alert and id=<alert_id>. Call that."
 
 
-NO_SUCH = "There is no "
-DRIVEN: dict[str, tuple[dict[str, Any], str]] = {
-    # tool -> arguments for a stopped stream without recordings, and the refusal if it cannot work on that one
-    "list_streams": ({"status": "stopped", "limit": 1}, ""),
-    "get_stream": ({}, ""),
-    "update_stream": ({"name": "Gate", "running": False}, ""),
-    "connect_stream": ({"url": "gopher://192.0.2.1/x"}, "must begin with one of rtsp://"),
-    "look": ({"at": "-1m"}, "record"),
-    "generate_stream": ({"start": "-10m", "end": "now"}, "record"),
-    "export_stream": ({"start": "-10m", "end": "-5m"}, "record"),
-    "list_videos": ({"name": "x"}, ""),
-    "jobs": ({"limit": 5}, ""),
-    "index_visuals": ({"prompt": "What is there?", "name": "door"}, ""),
-    "index_audio": ({"prompt": "What is said?", "name": "speech"}, ""),
-    "update_index": ({"index_id": "door", "running": False}, ""),
-    "get_scenes": ({"index_id": "door", "start": "-1h", "end": "now"}, ""),
-    "transcribe": ({"running": False}, ""),
-    "get_transcript": ({"start": "14:05", "end": "14:10"}, ""),
-    "create_event": ({"event_prompt": '"OPEN" is on the screen', "label": "open"}, ""),
-    "create_alert": ({"streams": ["Gate"], "event_prompt": "the stream is lost", "label": "lost"}, ""),
-    "list_alerts": ({"streams": ["all"]}, ""),
-    "update_alert": ({"alert_id": "alert-none", "enabled": False}, NO_SUCH),
-    "wait_for_events": ({"streams": ["Gate"], "since": 0, "timeout_s": 0}, ""),
-    "search": ({"query": "anything", "start": "-1h"}, ""),
-    "delete": ({"kind": "stream", "id": "Gate", "confirm": True}, ""),
+DRIVEN: dict[str, dict[str, Any]] = {
+    # tool -> arguments, in which $tool.field is a field of an earlier result
+    "list_streams": {"status": "stopped", "limit": 1},
+    "get_stream": {},
+    "update_stream": {"name": "Gate", "running": False},
+    "look": {"at": "start"},
+    "generate_stream": {"start": "start", "end": "now"},
+    "export_stream": {"start": "start", "end": "now", "name": "Visit"},
+    "jobs": {"limit": 5},
+    "list_videos": {"name": "vis"},
+    "index_visuals": {"prompt": "What is there?", "name": "door"},
+    "index_audio": {"prompt": "What is said?", "name": "speech"},
+    "update_index": {"index_id": "door", "running": False},
+    "get_scenes": {"index_id": "door", "start": "-1h", "end": "now"},
+    "transcribe": {"running": False},
+    "get_transcript": {"start": "14:05", "end": "14:10"},
+    "create_event": {"event_prompt": '"OPEN" is on the screen', "label": "open"},
+    "create_alert": {"streams": ["Gate"], "event_prompt": "the stream is lost", "label": "lost"},
+    "list_alerts": {"streams": ["all"]},
+    "update_alert": {"alert_id": "$create_alert.alert_id", "enabled": False},
+    "wait_for_events": {"streams": ["Gate"], "since": 0, "timeout_s": 0},
+    "search": {"query": "anything", "start": "-1h"},
+    "connect_stream": {"url": "$source", "name": "Yard"},
+    "delete": {"kind": "stream", "id": "Gate", "confirm": True},
 }
 
 
+@pytest.fixture(scope="module")
+def source(clip: Path) -> Iterator[str]:
+    """The URL of a source that all tests of this module share."""
+    from rtstream.testsource import LiveSource
+
+    with LiveSource(clip) as live:
+        yield live.rtsp_url
+
+
 async def test_every_default_tool_works_and_takes_null_for_what_is_left_out(
-    served: Served, transport: Transport, era: Era
+    served: Served, clip: Path, source: str, transport: Transport, era: Era
 ) -> None:
-    await served.add_stream("Front door")
+    await add_stream(served.engine)
+    began = round(time.time()) - 60.0
+    await add_recording(served.engine, clip, 1, began, seconds=6.0)
+    results: dict[str, dict[str, Any]] = {"source": {"": source}}
+
+    def filled(value: Any) -> Any:
+        tool, _, name = value[1:].partition(".") if isinstance(value, str) and value.startswith("$") else ("", "", "")
+        return results[tool][name] if tool else value
+
     async with connected(served, transport, era) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert sorted(DRIVEN) == sorted(tools)
-        for name, (arguments, refused) in DRIVEN.items():
+        for name, arguments in DRIVEN.items():
             nothing = dict.fromkeys(set(tools[name].input_schema["properties"]) - set(arguments))
-            if refused:
-                assert refused in await refusal(client, name, **arguments, **nothing), name
-            else:
-                await call(client, name, **arguments, **nothing)
-        assert (await call(client, "list_streams"))["total"] == 0
+            given = {key: filled(value) for key, value in arguments.items()}
+            results[name] = await call(client, name, **given, **nothing)
+        [left] = (await call(client, "list_streams"))["streams"]
+    assert left["stream_id"] == results["connect_stream"]["stream_id"]
+    assert results["look"]["times"] == [pytest.approx(began, abs=0.1)]
+    assert results["generate_stream"]["covered"] == [[began, began + 6.0]]
+    [video] = results["list_videos"]["videos"]
+    assert video["video_id"] == results["export_stream"]["video_id"]
+    assert video["duration_s"] == pytest.approx(6.0, abs=0.2)
 
 
 async def test_a_failure_is_one_sentence_a_model_can_act_on(served: Served, transport: Transport, era: Era) -> None:
