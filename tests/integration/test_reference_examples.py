@@ -53,11 +53,13 @@ def slides(clip_of: Callable[[ClipSpec], Path]) -> Path:
 
 
 @contextmanager
-def scripted(tmp_path: Path, url: str, reply: Callable[[Call], str] | None) -> Iterator[tuple[Script, Receiver]]:
+def scripted(
+    tmp_path: Path, url: str, reply: Callable[[Call], str] | None, meeting_s: float = MEETING_S
+) -> Iterator[tuple[Script, Receiver]]:
     with ExitStack() as stack:
         service = stack.enter_context(listening(tmp_path / "data", reply))
         receiver = stack.enter_context(receiving())
-        script = Script(service, url, f"{receiver.url}/alerts", {60: 4, 1800: MEETING_S})
+        script = Script(service, url, f"{receiver.url}/alerts", {60: 4, 1800: meeting_s})
         stack.enter_context(script.connected())
         yield script, receiver
 
@@ -158,3 +160,34 @@ def test_the_workflow_says_that_there_are_no_action_items_without_audio(tmp_path
     with meeting(tmp_path, slides, audio=False) as url, scripted(tmp_path, url, None) as (script, _):
         *_, last = script.run(WORKFLOW)
         assert last == "No action items were detected in the recording."
+
+
+LATE_S = 20.0
+
+
+@pytest.mark.long
+def test_the_workflow_finds_what_is_said_on_a_source_whose_audio_begins_late(tmp_path: Path, slides: Path) -> None:
+    meeting_s = LATE_S + 1.5 * MEETING_S
+    with (
+        meeting(tmp_path, slides, audio_after_s=LATE_S) as url,
+        scripted(tmp_path, url, None, meeting_s) as (script, _),
+    ):
+        recorded, exported, clip = script.run(WORKFLOW)
+        # The video begins with the audio, because its format changed there.
+        assert MEETING_S < float(script.variables["export_result"].duration) < meeting_s - LATE_S / 2
+        assert recorded.startswith(f"Recorded stream: {script.service.url}/watch?v=")
+        assert exported.startswith("Exported video: m-")
+        assert clip.startswith(f"Action items clip: {script.service.url}/")
+        assert "action items" in heard(clip.removeprefix("Action items clip: ")).lower()
+
+
+@pytest.mark.long
+def test_every_example_runs_on_a_source_whose_audio_begins_late(tmp_path: Path, slides: Path) -> None:
+    with (
+        meeting(tmp_path, slides, audio_after_s=LATE_S) as url,
+        scripted(tmp_path, url, None) as (script, _),
+    ):
+        printed = run_all_but_the_workflow(script)
+        assert printed["import time"][0].startswith(f"Recorded stream: {script.service.url}/watch?v=")
+        assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
+        check_results(script, with_model=False)
