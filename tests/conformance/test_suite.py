@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from tests.conformance.fixtures import with_fixtures
-from tests.node_packages import NODE, node_packages
+from tests.node_packages import node, node_packages
 from tests.server.mcp_servers import KEY, SCRIPT, serving
 from tools.registry import definitions
 
@@ -27,7 +27,6 @@ pytestmark = [
 Run = Callable[..., Awaitable[str]]
 FOLDER = Path(__file__).parent
 PACKAGES = (
-    NODE,
     "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     "@modelcontextprotocol/inspector@2.12.0",
 )
@@ -46,7 +45,8 @@ async def run(node_modules: Path, tmp_path: Path) -> Run:
     home = tmp_path / "home"
     home.mkdir()
     binaries = node_modules / ".bin"
-    env = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "HOME": str(home), "NO_COLOR": "1"}
+    path = os.pathsep.join([str(node().parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "HOME": str(home), "NO_COLOR": "1"}
 
     async def run(program: str, *arguments: str) -> str:
         command = [str(binaries / program), *arguments]

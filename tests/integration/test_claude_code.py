@@ -16,13 +16,13 @@ import pytest
 from rtstream.store.journal import Filter
 from rtstream.testsource import LiveSource
 from tests.messages_server import Say, ToolUse, messages_server, results_of
-from tests.node_packages import NODE, node_packages
+from tests.node_packages import node, node_packages
 from tests.server.mcp_servers import KEY, SCRIPT, Served
 from tools.registry import toolset
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]  # the first run installs packages
 
-PACKAGES = (NODE, "@anthropic-ai/claude-code@2.1.328")
+PACKAGE = "@anthropic-ai/claude-code@2.1.328"
 PREFIX = "mcp__rtstream__"
 TOOLS = ("connect_stream", "create_alert", "wait_for_events")
 TASK = "Watch the desk, and tell me when its picture changes."
@@ -66,12 +66,11 @@ class Model:
         return ToolUse(PREFIX + "wait_for_events", arguments)
 
 
-def environment(home: Path, node_modules: Path, model_url: str) -> dict[str, str]:
+def environment(home: Path, model_url: str) -> dict[str, str]:
     """Return an environment without anything of the user's own."""
-    path = f"{node_modules / '.bin'}{os.pathsep}{os.environ['PATH']}"
     return {
         **{name: "1" for name in QUIET},
-        "PATH": path,
+        "PATH": os.pathsep.join([str(node().parent), os.environ["PATH"]]),
         "HOME": str(home),
         "CLAUDE_CONFIG_DIR": str(home / "claude"),
         "ANTHROPIC_BASE_URL": model_url,
@@ -86,7 +85,7 @@ def environment(home: Path, node_modules: Path, model_url: str) -> dict[str, str
 async def test_claude_code_connects_a_stream_waits_and_reads_an_alert(
     served: Served, live_source: LiveSource, tmp_path: Path
 ) -> None:
-    modules = node_packages("claude-code", *PACKAGES)
+    modules = node_packages("claude-code", PACKAGE)
     home = tmp_path / "home"
     home.mkdir()
     started_with = {"RTSTREAM_API_URL": served.url, "RTSTREAM_API_KEY": KEY}
@@ -98,7 +97,7 @@ async def test_claude_code_connects_a_stream_waits_and_reads_an_alert(
         command += ["--mcp-config", str(home / "mcp.json"), "--strict-mcp-config", "--model", "claude-sonnet-5-5"]
         command += ["--allowedTools", ",".join(PREFIX + name for name in TOOLS)]
         with anyio.fail_after(RUN_S):
-            env = environment(home, modules, played.url)
+            env = environment(home, played.url)
             ended = await anyio.run_process(command, cwd=home, env=env, stdin=subprocess.DEVNULL, check=False)
     printed = ended.stdout.decode()
     assert ended.returncode == 0, (printed + ended.stderr.decode())[-8000:]
