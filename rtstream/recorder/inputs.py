@@ -64,6 +64,7 @@ class Input:
     format: str | None = None
     io_open: WebInput | None = None
     datagrams: bool = False
+    """Whether datagrams are lost unless they are read at once."""
     bridge: Bridge | None = None
     buffer: StreamBuffer | None = None
     """The newest bytes, of a source that is read here as one stream of bytes."""
@@ -279,7 +280,7 @@ def _push(spec: RecorderSpec, source: SourceUrl) -> Input:
 def _udp(spec: RecorderSpec, source: SourceUrl) -> Input:
     options = {
         "timeout": _microseconds(spec),
-        "fifo_size": "50000",
+        "fifo_size": "50000",  # packets of 188 bytes, 9.4 MB, which a thread of the codec library fills
         "overrun_nonfatal": "1",
         "protocol_whitelist": "udp",
         "format_whitelist": "mpegts",
@@ -291,7 +292,7 @@ def _udp(spec: RecorderSpec, source: SourceUrl) -> Input:
             # An address of this machine. Without it, FFmpeg receives on all addresses.
             query = "&".join(filter(None, (query, f"localaddr={address}")))
     url = f"udp://{_place(address, source.port)}" + (f"?{query}" if query else "")
-    return Input(url, options, "mpegts", datagrams=True)
+    return Input(url, options, "mpegts")
 
 
 def _srt(spec: RecorderSpec, source: SourceUrl) -> Input:

@@ -71,7 +71,7 @@ class Source:
 
     @property
     def buffered(self) -> bool:
-        """Whether the kernel buffers unread data (TCP), so that reads may be bundled."""
+        """Whether the kernel (TCP) or the codec library (UDP) buffers unread data, so that reads may be bundled."""
         bridged = self.input is not None and (self.input.datagrams or self.input.bridge is not None)
         return not self.paced and not self.hls and not bridged and not self.clockless
 
