@@ -122,18 +122,15 @@ async def connect_stream(
     ] = None,
     tracks: Annotated[
         str | None,
-        Field(description="Tracks to read, such as v2,a1 or de or 720p. Default: the best video and the main audio."),
+        Field(description="Such as v2,a1 or de or 720p. Default: the best video and the main audio."),
     ] = None,
-    detect_url: Annotated[
-        str | None, Field(description="Small stream of the same camera: analysed and shown, not recorded.")
-    ] = None,
+    detect_url: Annotated[str | None, Field(description="Sub stream of the camera, to analyse in its place.")] = None,
     collection: CollectionId = None,
 ) -> ConnectedStream:
     """Connect a live video source (camera, broadcast, screen) and start recording it.
 
-    Use this when list_streams does not show the user's URL. Returns the media of the source and the parts that run, or
-    explains why the source could not be opened. A source that is already connected is not connected twice. Call look
-    or index_visuals next.
+    Use this when list_streams does not show the user's URL. Returns its media and the parts that run, or the reason why
+    it cannot be opened. No source is connected twice. Call look or index_visuals next.
     """
     state = live(ctx)
     request = ConnectStream(
@@ -220,7 +217,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
     client = live(ctx).client
     stream = await client.get_stream(await stream_of(ctx, stream_id))
     return StreamResult(
-        **info_fields(stream),
+        **info_fields(stream) | {"url": _sources(stream)},
         tracks=list_tracks(stream),
         packets=packets(stream),
         indexes=[index_state(index) for index in stream.indexes],
@@ -339,6 +336,11 @@ async def _index(ctx: ToolContext, stream: Stream, prompt: str) -> IndexProgress
         ws_connection_id=await state.feed.connection_id(),
     )
     return await state.client.indexes.create(stream.id, request)
+
+
+def _sources(stream: Stream) -> str | None:
+    """The source of a stream, and its sub stream if it has one. One field, because the definitions are bounded."""
+    return note(f"{stream.url} (analysed: {stream.detect_url})" if stream.detect_url else stream.url)
 
 
 def _next_step(stream: Stream, *, indexed: bool) -> str:

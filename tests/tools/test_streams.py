@@ -57,6 +57,13 @@ async def test_a_stream_is_shown_with_its_problems_and_the_packets_of_its_tracks
     assert shown["packets"] == ["video: 90 received, 80 stored, 10 dropped (before_keyframe)"]
 
 
+async def test_a_stream_is_shown_with_its_sub_stream_without_credentials(served: Served, client: Client) -> None:
+    stream_id = await served.add_stream("Front door")
+    await served.engine.db.write(rows.update_stream, stream_id, detect_url="rtsp://admin:s3cret@h/sub")
+    shown = await call(client, "get_stream", stream_id=stream_id)
+    assert shown["url"].endswith(" (analysed: rtsp://h/sub)")
+
+
 async def test_a_limit_is_set_changed_and_removed_by_itself(served: Served, client: Client) -> None:
     stream_id = await served.add_stream()
     [both] = (await call(client, "update_stream", name="Gate", keep_days=2, keep_gb=1.5))["streams"]
