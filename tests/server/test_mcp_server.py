@@ -76,6 +76,7 @@ DRIVEN: dict[str, dict[str, Any]] = {
     "list_alerts": {"streams": ["all"]},
     "update_alert": {"alert_id": "$create_alert.alert_id", "enabled": False},
     "wait_for_events": {"streams": ["Gate"], "since": 0, "timeout_s": 0},
+    "what_happened": {"streams": ["Gate"], "start": "-1h", "end": "now"},
     "search": {"query": "anything", "start": "-1h"},
     "connect_stream": {"url": "$source", "name": "Yard"},
     "delete": {"kind": "stream", "id": "Gate", "confirm": True},

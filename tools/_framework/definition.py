@@ -28,6 +28,9 @@ from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
 from tools._framework.links import with_reach
 
+REMARKS = frozenset({"note", "next", "now", "repeated", "total", "truncated", "timed_out", "width", "height"})
+"""Fields of results that a schema does not list. They are for the model that reads a result, not for its plans."""
+
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[object]])
 
 
@@ -200,10 +203,11 @@ def _concise(schema: Any) -> Any:
 
 
 def _shallow(schema: JsonObject | None) -> JsonObject | None:
-    """Return the schema of a result with the names of its fields only, because a model reads the result itself."""
+    """Return the schema of a result with the names of its main fields only, because a model reads the result itself."""
     if schema is None:
         return None
-    return {"properties": {name: {} for name in schema.get("properties", {})}, "type": "object"}
+    names = [name for name in schema.get("properties", {}) if name not in REMARKS]
+    return {"properties": {name: {} for name in names}, "type": "object"}
 
 
 def _without_repetition(schema: JsonObject) -> JsonObject:
