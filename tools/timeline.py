@@ -58,12 +58,19 @@ class Quiet(BaseModel):
     reason: str
 
 
+class TimelineStream(BaseModel):
+    """A stream of the timeline."""
+
+    stream_id: str
+    name: str
+
+
 class WhatHappened(BaseModel):
     """A page of the timeline, oldest first."""
 
     start: float
     end: float
-    streams: list[str] = Field(description="Ids and names.")
+    streams: Annotated[list[TimelineStream], OBJECTS]
     entries: Annotated[list[Happening], OBJECTS]
     quiet: Annotated[list[Quiet] | None, Field(description="Stretches without results, with the reason.")] = None
     folded: dict[str, int] | None = Field(default=None, description="Folded into the entries, by channel.")
@@ -103,7 +110,7 @@ async def what_happened(
     return WhatHappened(
         start=round(found.start, 3),
         end=round(found.end, 3),
-        streams=[f"{stream_id} {name(known)}" for stream_id, known in found.streams.items()],
+        streams=[TimelineStream(stream_id=stream_id, name=name(known)) for stream_id, known in found.streams.items()],
         entries=[_happening(entry, several=several) for entry in found.entries],
         quiet=[_quiet(one, several=several) for one in found.quiet] or None,
         folded=found.folded or None,

@@ -67,7 +67,7 @@ async def test_an_empty_range_states_why_and_a_bad_one_is_refused(served: Served
     found = await call(client, "what_happened", streams=["Desk"], start="-10m")
     assert found["entries"] == []
     assert "transcribe" in " ".join(one["reason"] for one in found["quiet"])
-    assert found["streams"] == [f"{stream_id} Desk"]
+    assert found["streams"] == [{"stream_id": stream_id, "name": "Desk"}]
     assert "there is none" in await refusal(client, "what_happened", start="start")
     assert "no stream" in await refusal(client, "what_happened", streams=["Nowhere"])
     assert "Unknown cursor" in await refusal(client, "what_happened", cursor="x")
