@@ -77,23 +77,22 @@ class WhatHappened(BaseModel):
     remaining: dict[str, int] | None = Field(default=None, description="On the next pages, by channel.")
     cursor: str | None = None
     note: str | None = None
-    next: str | None = None
 
 
-@tool("Get a timeline of what happened", read_only=True, default=True)
+@tool("Get a timeline", read_only=True, default=True)
 async def what_happened(
     ctx: ToolContext,
-    streams: Annotated[list[str] | None, Field(description="Only these, by id or unique name.")] = None,
-    start: Time = None,
-    end: Time = None,
-    channels: Annotated[list[TimelineChannel] | None, Field(description="Only these.")] = None,
-    cursor: Annotated[str | None, Field(description="cursor of the last result, alone.")] = None,
-    max_chars: Annotated[int, Field(ge=1000, le=100_000)] = MAX_CHARS,
+    streams: list[str] | None = None,
+    start: Annotated[Time, Field(description="Default: an hour ago.")] = None,
+    end: Annotated[Time, Field(description="Default: now.")] = None,
+    channels: list[TimelineChannel] | None = None,
+    cursor: str | None = None,
+    max_chars: int = MAX_CHARS,
 ) -> WhatHappened:
-    """Get everything that was shown, said and alerted, as one timeline, oldest first. By default, the last hour.
+    """Get the screens, speech and alerts of the past as one timeline, oldest first.
 
-    Use this first for the past: to report the last hour, or to find when something was shown and the speech during it.
-    A screen that stays is one entry. Call it again with cursor for more, or with a shorter range for folded entries.
+    Use this first for the past. A screen that stays is one entry. Call it again with only the cursor for more, or with
+    a shorter range for folded entries.
     """
     client = live(ctx).client
     wanted = await streams_of(ctx, streams)
@@ -117,7 +116,6 @@ async def what_happened(
         remaining=found.remaining or None,
         cursor=found.cursor,
         note=joined(times.note if not cursor else None, note(found.note)),
-        next="Call again with cursor for the rest." if found.cursor else None,
     )
 
 
