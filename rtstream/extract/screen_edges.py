@@ -24,6 +24,8 @@ LONG_SIDE = 320
 """Longest side of the pictures that are compared, in pixels."""
 DIFFERENT = 16
 """Grey levels by which a pixel of the two screens differs."""
+HALF_WAY = 0.5
+"""Share of the difference between the two screens by which a picture of the new one may still differ from it."""
 MAX_PICTURES = 900
 HALF_TICK_S = 0.0005
 
@@ -71,11 +73,11 @@ def changed_at(files: LocalFiles, recordings: Sequence[StoredRecording], before:
 
 
 def _is_new(shown: Pixels, old: Pixels, new: Pixels) -> bool:
-    """Return whether pixels are closer to those of the new screen."""
+    """Return whether pixels are those of the new screen rather than of the old one or of a third one between them."""
     import numpy as np
 
     now = shown.astype(np.int16)
-    return float(np.abs(now - new).mean()) < float(np.abs(now - old).mean())
+    return float(np.abs(now - new).mean()) < HALF_WAY * float(np.abs(new - old).mean())
 
 
 def _pictures(files: LocalFiles, recording: StoredRecording, end: float) -> Iterator[tuple[float, Grey]]:
