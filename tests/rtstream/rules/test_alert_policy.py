@@ -134,6 +134,13 @@ def test_quiet_hours_are_read_with_and_without_a_place() -> None:
     assert (utc.start, utc.end, utc.timezone) == (time(12), time(13, 30), "UTC")
 
 
+def test_at_most_twenty_ranges_of_hours_are_read() -> None:
+    entry = {"start": "22:00", "end": "06:00"}
+    assert len(options({"quiet_hours": [entry] * 20}).quiet) == 20
+    with pytest.raises(ValueError, match="at most 20"):
+        options({"quiet_hours": [entry] * 21})
+
+
 @pytest.mark.parametrize("entry", [{"start": "22:00+01:00", "end": "07:00"}, {"start": "22:00", "end": "07:00Z"}])
 def test_quiet_hours_with_an_offset_are_refused(entry: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="must not carry a time zone"):

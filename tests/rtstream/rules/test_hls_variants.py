@@ -71,6 +71,12 @@ def test_one_rendition_is_left(wish: TrackWish, left: list[str], language: str) 
     assert next(track.name for track in found.tracks if track.kind == "audio") == "English, 5.1"
 
 
+def test_renditions_are_numbered_within_their_group() -> None:
+    other = GERMAN.replace('"a"', '"b"')
+    found = choose_variant(master(other, ENGLISH, other, GERMAN, HIGH), TrackWish())
+    assert [(one.id, one.language) for one in found.tracks if one.kind == "audio"] == [("a1", "en"), ("a2", "de")]
+
+
 def test_without_audio_no_rendition_is_left_and_without_video_the_variant_of_audio() -> None:
     text = master(GERMAN, HIGH, SOUND)
     assert named(choose_variant(text, TrackWish(), ["video"]).text) == ["high"]

@@ -40,6 +40,15 @@ def test_a_request_is_read_however_the_bytes_are_cut(cut: int) -> None:
     assert b"Publish.Start" not in output
 
 
+@pytest.mark.parametrize("length", [0, 1528, 1600])
+def test_the_handshake_has_its_length_whatever_the_nonce(length: int) -> None:
+    session = RtmpSession(b"n" * length)
+    session.receive(HANDSHAKE)
+    output = session.take_output()
+    assert len(output) == 1 + 2 * 1536
+    assert output[9:1537] == (b"n" * length).ljust(1528, b"\0")[:1528]
+
+
 def test_another_session_continues_with_the_bytes_that_the_first_received() -> None:
     first, second = RtmpSession(b""), RtmpSession(b"")
     first.receive(opening() + chunks(SET_CHUNK_SIZE, (4096).to_bytes(4, "big"), number=2))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rtstream.rules.text_safety import clean, clean_data, for_terminal, neutralise_data, neutralise_markdown
+from rtstream.rules.text_safety import ELLIPSIS, clean, clean_data, for_terminal, neutralise_data, neutralise_markdown
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,11 @@ def test_a_long_text_is_neutralised_in_linear_time() -> None:
         began = time.monotonic()
         neutralise_markdown(part * 40_000)
         assert time.monotonic() - began < 10
+
+
+def test_data_is_neutralised_as_deep_as_it_is_read() -> None:
+    assert neutralise_data([["a", ["b"]], {"c": {"d": 1}}], depth=2) == [["a", ELLIPSIS], {"c": ELLIPSIS}]
+    assert neutralise_data("a", depth=0) == "a"
 
 
 def test_only_links_of_our_own_stay_links() -> None:

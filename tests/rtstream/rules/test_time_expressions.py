@@ -274,3 +274,16 @@ def test_any_text_is_a_moment_in_the_past_or_one_sentence(text: str) -> None:
             said = refused.message
         assert len(said) < 700
         assert not re.search(r"[\x00-\x1f]", said)
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00+00:00"),
+        (1_700_000_000.0004, "2023-11-14T22:13:20+00:00"),
+        (1_700_000_000.25, "2023-11-14T22:13:20.250+00:00"),
+        (1_700_000_000.9996, "2023-11-14T22:13:21+00:00"),
+    ],
+)
+def test_a_moment_is_shown_to_the_millisecond(at: float, text: str) -> None:
+    assert shown(at, UTC) == text

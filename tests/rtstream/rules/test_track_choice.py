@@ -59,6 +59,8 @@ def test_codes_of_one_language_are_recognised(one: str, other: str, same: bool) 
         (TrackWish(max_height=1080), "v2"),
         (TrackWish(max_height=100), "v1"),
         (TrackWish(video=1), "v1"),
+        (TrackWish(video=3, max_height=100), "v3"),
+        (TrackWish(video=4), "v2"),
         (TrackWish(video=9), "v2"),
     ],
 )
