@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import anyio
 from sqlalchemy import Connection
 
 from rtstream.engine.recordings import LinkService, ScreenEdges, picture_url, player_url
@@ -31,8 +32,8 @@ DEFAULT_S = 3600.0
 MAX_RANGE_S = 31 * 86400.0
 MAX_STREAMS = 100
 MAX_QUIET = 12
-EDGES_S = 4.0
-"""Seconds after which no further change is searched for in the footage."""
+EDGES_S = 10.0
+"""Longest search for changes in the footage, in seconds. The start of a media process may take several."""
 CACHED = 8
 ENTRY_CHARS = 340
 """Characters of an entry besides its texts: times, links and names of fields."""
@@ -188,7 +189,9 @@ class TimelineService:
                 for screen in screens if few else ():
                     if screen.after is None or screen.seen is None or time.monotonic() > deadline:
                         continue
-                    at = await self._edges.changed_at(stream.stream_id, screen.after, screen.seen)
+                    at: float | None = None
+                    with anyio.move_on_after(max(0.0, deadline - time.monotonic())):
+                        at = await self._edges.changed_at(stream.stream_id, screen.after, screen.seen)
                     if at is not None:
                         exact[screen.number] = at
                 set_edges(screens, exact)

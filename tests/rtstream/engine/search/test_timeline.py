@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -207,6 +208,21 @@ async def test_links_play_and_show_the_moments_to_the_picture(engine: Engine, cl
     assert len({link.created_at for link in links.links}) == 1
     again = await engine.timeline.page(HERE, start=START, end=START + 6)
     assert again.entries[1].picture_url == second.picture_url
+
+
+async def test_a_slow_search_for_edges_ends_in_time_and_the_times_are_those_of_windows(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_arguments: object) -> float:
+        await anyio.sleep_forever()
+        return 0.0
+
+    monkeypatch.setattr(engine.timeline._edges, "changed_at", never)
+    monkeypatch.setattr("rtstream.engine.search.timeline.EDGES_S", 0.1)
+    await a_meeting(engine)
+    with anyio.fail_after(5):
+        page = await engine.timeline.page(HERE, start=START, end=START + 240, max_chars=20_000)
+    assert all(entry.within_s > 0 for entry in page.entries if entry.channel == "scenes")
 
 
 async def test_an_empty_hour_is_reported_with_the_reason(engine: Engine) -> None:
