@@ -43,7 +43,7 @@ async def until_shown(client: Client, count: int) -> tuple[dict[str, Any], list[
     since = 0
     with anyio.fail_after(220):
         while True:
-            found = await call(client, "what_happened", start="start", max_chars=40_000)
+            found = await call(client, "what_happened", start="-5m", max_chars=40_000)
             screens = [entry for entry in found["entries"] if entry["channel"] == "scenes"]
             said = [one for entry in found["entries"] for one in (*entry.get("said", ()), entry)]
             if len(screens) >= count and any(one.get("channel", "transcript") == "transcript" for one in said):
