@@ -65,7 +65,10 @@ async def test_a_stream_is_renamed(api: httpx.AsyncClient, add_stream: AddStream
     stream_id = await add_stream("Door")
     assert (await data(await api.patch(f"/rtstream/{stream_id}", json={"name": "Gate"})))["name"] == "Gate"
     refused = await api.patch(f"/rtstream/{stream_id}", json={})
-    assert refused.json()["message"] == "Nothing to update. Send a name, sample_rate, retention, tracks or audio."
+    assert (
+        refused.json()["message"]
+        == "Nothing to update. Send a name, sample_rate, retention, tracks, detect_url or audio."
+    )
 
 
 async def test_the_sample_rate_and_the_audio_of_a_stream_are_changed(

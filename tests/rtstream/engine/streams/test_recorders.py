@@ -63,6 +63,7 @@ def analysed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return sizes
 
 
+@pytest.mark.long
 async def test_the_sub_stream_is_analysed_and_shown_and_the_main_stream_while_it_fails(
     clip: Path, small_clip: Path, analysed: list[tuple[int, int]], tmp_path: Path
 ) -> None:
