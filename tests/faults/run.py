@@ -18,7 +18,7 @@ from tests.faults.frames import Footage, Numbering, compare
 from tests.faults.injection import inject, slowed
 from tests.faults.plan import HARMLESS, Fault, Kind
 from tests.faults.playback import Played
-from tests.faults.rig import CLIP, Rig, wait_until
+from tests.faults.rig import CLIP, START_S, Rig, wait_until
 from tests.integration.recorder_processes import recorder_of
 
 SETTLE_S = 30.0
@@ -95,7 +95,7 @@ def perform(
     stopped_at = time.time()
     for one in rig.streams:
         rig.engine.set_running(one.id, "stop")
-    _wait_for_rows(rig)
+    report.flaws += _wait_for_rows(rig)
     found = {one.id: recordings(rig.data_dir, one.id) for one in rig.streams}
     numbering = Numbering(rig.source.epoch, CLIP.fps, CLIP.fps * CLIP.seconds)
     for one in rig.streams:
@@ -143,18 +143,24 @@ def _wait_for_gaps(rig: Rig) -> None:
     wait_until(analysed, "the analysis of all gaps", BACKFILL_S)
 
 
-def _wait_for_rows(rig: Rig) -> None:
-    """Wait until the rows reflect the whole logs, which they follow."""
+def _wait_for_rows(rig: Rig) -> list[str]:
+    """Wait until the rows reflect the whole logs, which they follow. Returns the differences that are left."""
 
-    def level() -> bool:
+    def differences() -> list[str]:
         with reading(rig.data_dir) as db:
             query = "select stream_id || '/' || id, log_position from recordings"
             applied = dict(db.execute(query).fetchall())
         media = rig.data_dir / "media"
         written = {str(log.parent.relative_to(media)): whole_lines(log) for log in media.glob("*/*/*.log")}
-        return applied == {name: size for name, size in written.items() if size}
+        logs = {name: size for name, size in written.items() if size}
+        names = sorted(name for name in {*applied, *logs} if applied.get(name) != logs.get(name))
+        return [f"{name}: the row has {applied.get(name)} of {logs.get(name)} bytes" for name in names]
 
-    wait_until(level, "the rows of all recordings")
+    try:
+        wait_until(lambda: not differences(), "the rows of all recordings", slowed(START_S))
+    except AssertionError:
+        return differences()
+    return []
 
 
 def _check_analysis(rig: Rig, report: Report, numbering: Numbering, stopped_at: float) -> None:
@@ -182,7 +188,7 @@ def _rebuild(rig: Rig, report: Report, numbering: Numbering) -> None:
     for path in rig.data_dir.glob("rtstream.db*"):
         shutil.move(path, rig.folder / f"before-{path.name}")
     rig.start()
-    _wait_for_rows(rig)
+    report.flaws += [f"rebuilt: {one}" for one in _wait_for_rows(rig)]
     for one in rig.streams:
         report.rebuilt[one.name] = compare(recordings(rig.data_dir, one.id), one.id, numbering, rig.injected)
 

@@ -204,3 +204,11 @@ def test_defaults_and_borders_of_a_batch(values: dict[str, Any] | None, segmente
 def test_a_batch_beyond_a_border_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"batch"):
         config(values)
+
+
+@pytest.mark.parametrize(("value", "until"), [(10, 120.0), (2, 107.0)])
+def test_a_sentence_without_an_end_is_cut_after_as_much_time_again(value: int, until: float) -> None:
+    batches = Batches("time", value, whole_sentences=True)
+    assert batches.add([Word("so", 100.0, 100.5), Word("and", 100.5, until - 1)]) == []
+    assert batches.reach(until - 0.001) == []
+    assert [[one.text for one in batch.words] for batch in batches.reach(until)] == [["so", "and"]]

@@ -49,6 +49,12 @@ def test_the_handshake_has_its_length_whatever_the_nonce(length: int) -> None:
     assert output[9:1537] == (b"n" * length).ljust(1528, b"\0")[:1528]
 
 
+def test_a_request_to_publish_may_name_nothing_but_the_key() -> None:
+    session = RtmpSession(b"")
+    session.receive(HANDSHAKE + command("connect", 1, {"app": "live"}) + command("publish", 5, None, "abc"))
+    assert session.request == PublishRequest("live", "abc")
+
+
 def test_another_session_continues_with_the_bytes_that_the_first_received() -> None:
     first, second = RtmpSession(b""), RtmpSession(b"")
     first.receive(opening() + chunks(SET_CHUNK_SIZE, (4096).to_bytes(4, "big"), number=2))
