@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 import pytest
+from hypothesis import settings
+
+# Other work on the computer may slow a single example down.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 pytest_plugins = ["tests.sources", "tests.fixtures.databases", "tests.fixtures.served"]
 
