@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from mcp import Client
 
-from rtstream.extract.export import VIDEO_FILE
 from rtstream.states import JobState
-from rtstream.store import videos as video_rows
 from tests.modelserver import forget_keys
 from tests.server.mcp_servers import Served, call
+from tests.tools.test_video_transcripts import video
 
-if TYPE_CHECKING:
-    from rtstream.testsource import ClipSpec
+__all__ = ["video"]
 
 pytestmark = pytest.mark.anyio
-
-SECONDS = 20
 
 
 @pytest.fixture
@@ -38,23 +32,6 @@ async def engine_settings(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict
     for writer in held:
         writer.close()
     listening.close()
-
-
-@pytest.fixture
-async def video(served: Served, clip_of: Callable[[ClipSpec], Path]) -> str:
-    """A human voice, which the built-in detection of speech finds."""
-    pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
-    from rtstream.testsource import ClipSpec
-
-    spec = ClipSpec(width=160, height=90, fps=5, gop=10, seconds=SECONDS, bitrate=50_000, voice="reading")
-    folder = served.data_dir / "videos" / "m-1"
-    folder.mkdir(parents=True)
-    shutil.copy(clip_of(spec), folder / VIDEO_FILE)
-    detail = {"key": "k", "size": 1, "covered": [[1000.0, 1000.0 + SECONDS]]}
-    times = {"start": 1000.0, "duration": float(SECONDS), "created_at": 0.0}
-    values = {"id": "m-1", "collection_id": "default", "stream_id": "rts-1", "name": "Reading", "path": "m-1"}
-    await served.engine.db.write(lambda conn: video_rows.insert(conn, **values, **times, detail=detail))
-    return "m-1"
 
 
 async def test_a_transcription_of_a_video_is_cancelled_and_a_paid_embedding_model_is_named(
