@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,11 @@ from tests.server.mcp_servers import SCRIPT
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="recorders end with the engine here")
 
 
+def reasons(stream: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return code and level of each reason in the health of a stream."""
+    return [(each["code"], each["level"]) for each in stream["health"]["reasons"]]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_engine_that_ends_and_comes_back_loses_no_picture(
     live_source: LiveSource, tmp_path: Path, number: signal.Signals
@@ -46,9 +52,9 @@ def test_an_engine_that_ends_and_comes_back_loses_no_picture(
         with program(tmp_path) as second:
             until(lambda: second.recorded(stream_id)[-1][1] > ended + 2, "what was recorded meanwhile is there")
             assert recorder_of(tmp_path, stream_id) == recorder
-            health = second.stream(stream_id)["health"]
-            assert health["state"] == "connected"
-            assert ("engine_restarted", "note") in [(each["code"], each["level"]) for each in health["reasons"]]
+            note = ("engine_restarted", "note")
+            until(lambda: note in reasons(second.stream(stream_id)), "the health tells that the engine was restarted")
+            assert second.stream(stream_id)["health"]["state"] == "connected"
             second.set_running(stream_id, "stop")
             assert not alive(recorder)
             assert gaps(tmp_path, stream_id) == []
