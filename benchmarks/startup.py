@@ -1,7 +1,8 @@
 """Time to the first response of ``rtstream-mcp`` over stdio, beside a bare ``MCPServer``, and the start of the engine.
 
-``python -m benchmarks.startup [--runs 9] [--streams 16]``. The servers over stdio are started alternately, so that a
-busy machine slows both. The engine is started after it, its recorders and their fork server were killed.
+``python -m benchmarks.startup [--runs 9] [--streams 16] [--idle 60]``. The servers over stdio are started alternately,
+so that a busy machine slows both. The engine is started after it, its recorders and their fork server were killed. At
+the end, the CPU time and the memory of an engine without streams are measured.
 """
 
 from __future__ import annotations
@@ -84,6 +85,12 @@ class KilledEngine:
         command = [sys.executable, "-m", "rtstream_mcp", "serve", "--port", "0"]
         self._engine = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    @property
+    def pid(self) -> int:
+        """Id of the process of the engine."""
+        assert self._engine is not None
+        return self._engine.pid
+
     def kill(self) -> None:
         """End all its processes."""
         if self._engine is not None:
@@ -154,12 +161,35 @@ def engine_starts(runs: int, streams: int) -> None:
         )
 
 
+def idle_engine(seconds: float, settle_s: float) -> None:
+    """Print the share of a core and the memory of an engine without streams, and of the processes below it."""
+    from benchmarks.recording import below, cpu, pss
+
+    with tempfile.TemporaryDirectory() as folder:
+        engine = KilledEngine(Path(folder))
+        engine.start()
+        try:
+            engine.call("GET", "/rtstream")
+            time.sleep(settle_s)
+            pids = [engine.pid, *below(engine.pid)]
+            before, began = cpu(pids), time.monotonic()
+            time.sleep(seconds)
+            share = (cpu(pids) - before) / (time.monotonic() - began)
+            memory = sum(map(pss, pids))
+        finally:
+            engine.kill()
+    print(f"\n| Engine without streams, {seconds:g} s | processes | of a core | memory |\n|---|---|---|---|")
+    print(f"| goal: 0.2 %, 80 MB | {len(pids)} | {100 * share:.2f} % | {memory:.0f} MB |")
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--streams", type=int, default=16)
-    options = parse(parser, runs=1, streams=2)
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds without streams that are measured")
+    parser.add_argument("--settle", type=float, default=20.0, help="seconds before that")
+    options = parse(parser, runs=1, streams=2, idle=1.0, settle=0.5)
     runs = options.runs
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
@@ -180,6 +210,7 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |")
     if sys.platform == "linux":
         engine_starts(runs, options.streams)
+        idle_engine(options.idle, options.settle)
 
 
 if __name__ == "__main__":
