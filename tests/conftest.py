@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import settings
 
-# Other work on the computer may slow a single example down.
-settings.register_profile("without a deadline", deadline=None)
-settings.load_profile("without a deadline")
+# Other work on the computer may slow a single example down. Each run tries others, so it need not try many.
+settings.register_profile("quick", deadline=None, max_examples=50)
+settings.load_profile("quick")
 
 pytest_plugins = ["tests.sources", "tests.fixtures.databases", "tests.fixtures.served"]
 

@@ -85,7 +85,7 @@ def test_sound_is_continuous_and_at_its_time(live_source: LiveSource, tmp_path: 
     assert blocks[0].time == pytest.approx(recording.started_at, abs=3.0)
 
 
-@pytest.mark.parametrize("record", [True, False])
+@pytest.mark.parametrize("record", [pytest.param(True, marks=pytest.mark.long), False])
 def test_the_current_picture_needs_no_tap_and_no_recording(
     record: bool, live_source: LiveSource, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def heard_s(client: RecorderClient, recording: RecordingStarted) -> float:
 
 
 @pytest.mark.parametrize("codec", ["aac", "mp3"])
-@pytest.mark.parametrize("offset_s", [0.0, 5000.0], ids=["from zero", "later"])
+@pytest.mark.parametrize("offset_s", [pytest.param(0.0, marks=pytest.mark.long), 5000.0], ids=["from zero", "later"])
 def test_packed_audio_is_recorded_without_a_hole(codec: str, offset_s: float, tmp_path: Path) -> None:
     source = audio_source(packed_audio(codec, offset_s), segment_s=PACKED_S)
     with source.served() as url, recorder(f"{url}/live.m3u8", tmp_path) as client:
@@ -153,7 +153,7 @@ def low_latency(playlist: str) -> str:
     return listed.replace("#EXT-X-TARGETDURATION:1\n", "#EXT-X-TARGETDURATION:1\n" + head) + tail
 
 
-@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+@pytest.mark.parametrize("kind", [pytest.param("mpegts", marks=pytest.mark.long), "fmp4"])
 def test_a_low_latency_playlist_is_recorded_by_its_whole_segments(kind: str, clip: Path, tmp_path: Path) -> None:
     init, segments = hls_segments(clip, tmp_path / "hls", kind, 100.0)
     source = HlsSource(segments, [None] * len(segments), init)

@@ -32,7 +32,9 @@ from tests.rtstream.recorder.recorder_sources import served, silent
 from tests.waiting import eventually_sync
 
 
-@pytest.mark.parametrize("transport", ["http_url", "rtsp_url", pytest.param("rtsp_url?udp", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "transport", ["rtsp_url", *(pytest.param(one, marks=pytest.mark.long) for one in ("http_url", "rtsp_url?udp"))]
+)
 def test_a_stalled_source_is_connected_again_and_the_gap_is_honest(
     transport: str, live_source: LiveSource, tmp_path: Path
 ) -> None:

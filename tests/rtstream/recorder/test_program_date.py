@@ -61,7 +61,7 @@ def bframes_clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
     return clip_of(ClipSpec(width=320, height=180, seconds=6, gop=15, bframes=2, bitrate=300_000, voice="tones"))
 
 
-@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+@pytest.mark.parametrize("kind", ["mpegts", pytest.param("fmp4", marks=pytest.mark.long)])
 @pytest.mark.parametrize("reordered", [False, True], ids=["no-bframes", "bframes"])
 def test_pictures_that_are_published_late_have_the_time_at_which_they_happened(
     kind: str, reordered: bool, clip: Path, bframes_clip: Path, tmp_path: Path

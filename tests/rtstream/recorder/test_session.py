@@ -36,7 +36,13 @@ def bframes_clip(clip_of: Callable[[ClipSpec], Path]) -> Path:
 
 @pytest.mark.parametrize(
     ("transport", "reordered"),
-    [("http_url", False), ("http_url", True), ("rtsp_url", False), ("rtsp_url", True), ("hls_url", False)],
+    [
+        ("http_url", False),
+        ("http_url", True),
+        ("rtsp_url", False),
+        ("rtsp_url", True),
+        pytest.param("hls_url", False, marks=pytest.mark.long),
+    ],
 )
 def test_segments_hold_every_picture_at_the_time_it_happened(
     transport: str, reordered: bool, clip: Path, bframes_clip: Path, tmp_path: Path

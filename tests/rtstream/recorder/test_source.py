@@ -179,7 +179,11 @@ def test_pictures_that_mp4_cannot_hold_are_seen_and_not_recorded(tmp_path: Path)
     assert not client.of(RecordingStarted)
 
 
-@pytest.mark.parametrize("codecs", [("h264", "hevc"), ("hevc", "h264")], ids=["to-hevc", "to-h264"])
+@pytest.mark.parametrize(
+    "codecs",
+    [pytest.param(("h264", "hevc"), marks=pytest.mark.long), ("hevc", "h264")],
+    ids=["to-hevc", "to-h264"],
+)
 def test_a_change_of_codec_is_read_again_at_once_and_no_garbage_is_recorded(
     codecs: tuple[str, str], clip: Path, tmp_path: Path
 ) -> None:

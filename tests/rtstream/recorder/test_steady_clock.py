@@ -91,7 +91,7 @@ def stepped(health: RecorderHealth) -> bool:
     [
         ("rtsp_url", -300.0),
         ("http_url", -3600.0),
-        ("http_url", 28_800.0),
+        pytest.param("http_url", 28_800.0, marks=pytest.mark.long),
         pytest.param("http_url", -300.0, marks=pytest.mark.long),
         pytest.param("rtsp_url", -3600.0, marks=pytest.mark.long),
         pytest.param("rtsp_url", 28_800.0, marks=pytest.mark.long),

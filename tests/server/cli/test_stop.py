@@ -25,7 +25,7 @@ def test_a_folder_on_which_nothing_runs_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SUPPORTED, reason="recorders end with the engine here")
-@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize("crashed", [pytest.param(False, marks=pytest.mark.long), True])
 def test_the_engine_and_its_recorders_end_in_order(live_source: LiveSource, tmp_path: Path, crashed: bool) -> None:
     with nothing_left(tmp_path), program(tmp_path) as running:
         stream_id = running.connect(live_source.http_url)

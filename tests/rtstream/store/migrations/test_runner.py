@@ -182,7 +182,7 @@ def statements(folder: Path) -> int:
     return int(output)
 
 
-@pytest.mark.parametrize("parts", [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("parts", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state_and_the_next_start_succeeds(
     tmp_path: Path, parts: int
 ) -> None:
