@@ -81,8 +81,16 @@ class StreamRecorders:
     async def start(self, spec: m.RecorderSpec, detect_url: str | None = None) -> None:
         """Run a stream, and its sub stream if it has one. Has no effect if it is already running."""
         self._supervisor.start(spec)
-        if not detect_url or spec.stream_id in self._subs:
-            return
+        if detect_url and spec.stream_id not in self._subs:
+            await self._start_sub(spec, detect_url)
+
+    async def replace_sub_stream(self, spec: m.RecorderSpec, detect_url: str | None = None) -> None:
+        """Read another sub stream of a running stream, or none. The main stream is recorded meanwhile."""
+        await self._stop_sub(spec.stream_id)
+        if detect_url and spec.stream_id in self.running:
+            await self._start_sub(spec, detect_url)
+
+    async def _start_sub(self, spec: m.RecorderSpec, detect_url: str) -> None:
         sub = self._subs[spec.stream_id] = SubStream()
         try:
             url = await self._check(detect_url)

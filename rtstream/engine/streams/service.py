@@ -27,6 +27,7 @@ from rtstream.engine.transcripts import TranscriptRunner
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.ipc.sockets import run_folder
 from rtstream.json_types import JsonObject
+from rtstream.messages import RecorderSpec
 from rtstream.models import (
     ConnectStream,
     Health,
@@ -305,7 +306,7 @@ class StreamService:
             tracks: Its preferred tracks; empty for the default. If it runs, it is connected again.
             audio: Whether its audio is read. If it runs, it is connected again.
             sample_rate: Upper bound of the frames per second that are analysed.
-            detect_url: URL of its sub stream; empty for none. If it runs, it is connected again.
+            detect_url: URL of its sub stream; empty for none. The main stream is recorded meanwhile.
 
         Raises:
             InvalidRequest: The name is empty, or the tracks cannot be read.
@@ -336,18 +337,24 @@ class StreamService:
             await self._recorders.stop(stream_id)
             await self._events.recording_ended(stream_id)
             await self._run(row)
+        elif row.detect_url != before.detect_url and stream_id in self._recorders.running:
+            self._health.add(row.id, row.name, *opened_urls(row, self._config))
+            await self._recorders.replace_sub_stream(*await self._recorder_of(row))
         if "name" in values:
             self._health.rename(stream_id, values["name"])
         return await self.get(stream_id)
 
     async def _run(self, row: StreamRow, *, trial: bool = False, living: bool = False) -> None:
-        folder = await self._media.spool(row.id)
         self._health.add(row.id, row.name, *opened_urls(row, self._config), trial=trial)
         if not living:
             await self._health.set(row.id, "connecting", "")
+        await self._recorders.start(*await self._recorder_of(row))
+
+    async def _recorder_of(self, row: StreamRow) -> tuple[RecorderSpec, str | None]:
+        """Return the specification of a stream's recorder, and the URL of its sub stream."""
         _, *detect_url = opened_urls(row, self._config)
-        spec = recorder_spec(row, self._config, folder, self._run_folder)
-        await self._recorders.start(spec, *detect_url)
+        spec = recorder_spec(row, self._config, await self._media.spool(row.id), self._run_folder)
+        return spec, next(iter(detect_url), None)
 
     def _catalogue(self, change: str, stream_id: str, name: str) -> Entry:
         data = {"change": change, "kind": "stream", "id": stream_id, "name": name}
@@ -418,9 +425,9 @@ class StreamService:
         return [self._stream(row, recorded.get(row.id, [])) for row in found], total
 
 
-def _reading(row: StreamRow) -> tuple[str | None, bool, str | None]:
-    """Return the properties of a stream with which its sources are read."""
-    return row.tracks, row.audio, row.detect_url
+def _reading(row: StreamRow) -> tuple[str | None, bool]:
+    """Return the properties of a stream with which its source is read."""
+    return row.tracks, row.audio
 
 
 def _expected(media: MediaInfo | None) -> ExpectedMedia:
