@@ -325,7 +325,7 @@ class Recorder:
             arrival, blocked = self._steady.at(ended), ended - began
             try:
                 with self._processing:
-                    session.process(packet, arrival, blocked)
+                    session.process(packet, arrival, blocked, repeated=watch.is_repeated)
             except FormatChanged as changed:
                 raise watch.following(changed, packet) from None
             wait = session.pause(arrival, blocked)

@@ -85,6 +85,7 @@ class Session:
         self._still_s = FIRST_STILL_S
         self._frozen: tuple[float | None, float] = None, 0.0  # offset and time of the last picture
         self._held: Packet | None = None
+        self._repeated = False
         self._clock, self._dates = self._new_clock(), self._ask_playlist()
         self._clock_moved = False
         self._first_arrival: float | None = None
@@ -136,19 +137,22 @@ class Session:
         self._spec = spec
         self._recordings.adjust(spec)
 
-    def process(self, packet: Packet, arrival: float, blocked_s: float) -> None:
+    def process(self, packet: Packet, arrival: float, blocked_s: float, *, repeated: bool = False) -> None:
         """Process a packet.
 
         Args:
             packet: A packet of the video or audio.
             arrival: Its arrival in seconds on the steady clock.
             blocked_s: Duration of its read in seconds.
+            repeated: Whether an earlier session has processed it, so that it is only recorded.
 
         Raises:
             FormatChanged: The source has to be opened again.
         """
         index = packet.stream_index
-        self._flows[index].received += 1
+        self._repeated = repeated
+        if not repeated:
+            self._flows[index].received += 1
         self._live = False
         if blocked_s > 0.005:
             self._last_idle = time.monotonic()
@@ -202,7 +206,7 @@ class Session:
             self._held = packet
         elif placed is PacketVerdict.DROP:
             self._drop(index, TIMES)
-        elif placed is PacketVerdict.EARLY:
+        elif placed is PacketVerdict.EARLY and not self._repeated:
             self._flows[index].drop("before_video")
 
     def _drop(self, index: int, reason: str) -> None:
@@ -268,7 +272,10 @@ class Session:
             self._sampler.add(packet, at, self._clock.offset, behind)
         elif self._sound is not None:
             self._recordings.note_audio()
-            self._sound.add(packet, self._clock.offset)
+            if self._repeated:
+                self._flows[index].received += 1
+            else:
+                self._sound.add(packet, self._clock.offset)
         if self._spec.record and not self._empty_keyframes:
             self._recordings.add(packet, is_video, placed, at)
 

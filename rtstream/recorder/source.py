@@ -58,6 +58,8 @@ class Source:
     """Unix seconds at which the media that was read before ended."""
     positions: dict[str, int] = field(default_factory=dict)
     """Position of the newest packet of each kind that was processed before the demuxer was opened again."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Packets that were processed from that position on, of which only the first has a position."""
     carried: frozenset[str] = frozenset()
     """Kinds of tracks that were read until the demuxer was opened again, just now."""
     connected_at: float = field(default_factory=time.monotonic)
@@ -192,7 +194,8 @@ def reopen(source: Source, spec: RecorderSpec) -> Source:
     except (SourceFailed, averror.FFmpegError, OSError, ValueError) as exc:
         _close(container, opened)
         raise opened.failure() or explain(exc, spec.stall_timeout_s, source.scheme) from None
-    again.input, again.positions, again.paced = opened, source.positions, source.paced
+    again.input, again.paced = opened, source.paced
+    again.positions, again.counts = source.positions, source.counts
     again.resumes_at, again.connected_at, again.carried = source.resumes_at, source.connected_at, read
     return again
 

@@ -63,7 +63,11 @@ class TrackWatch:
         self.arrivals = {stream.index: time.monotonic() for stream in chosen}
         """Monotonic time of the last packet of each track."""
         self._positions = dict(self._skipped)
+        self._counts = {stream.index: source.counts.get(stream.type, 0) for stream in chosen}
+        self._left: dict[int, int] = {}  # packets to skip from the position on that is skipped
         self._kinds = {stream.index: stream.type for stream in chosen}
+        self.is_repeated = False
+        """Whether the last packet was processed before, and belongs to the recording that begins with other video."""
         self.is_simple = self.buffer is None and not self._unknown
         """Whether nothing has to be done for a packet before ``next_look`` except to note its arrival."""
         self.next_look = 0.0
@@ -77,7 +81,7 @@ class TrackWatch:
             self.buffer.moved = self._moved
 
     def passes_over(self, packet: Packet, now: float) -> bool:
-        """Note a packet at the monotonic time ``now``. Returns whether it was processed before.
+        """Note a packet at the monotonic time ``now``. Returns whether it was processed before, and is not needed.
 
         Raises:
             TracksChanged: The source now sends a track that was not known at opening.
@@ -91,13 +95,9 @@ class TrackWatch:
         if self._joining and packet.is_keyframe and self._kinds[index] == "video":
             raise self._changed(self._joining)
         if self.buffer is not None:
-            position = packet.pos
-            if position is not None and position >= 0:
-                position += self.buffer.base
-                if position > self._positions[index]:
-                    self._positions[index] = position
-                    self._skipped[index] = -1
-            if self._skipped[index] >= 0:
+            self._note(index, packet.pos)
+            self.is_repeated = self._skipped[index] >= 0
+            if self.is_repeated and not (self._kinds[index] == "audio" and "video" in self._kinds.values()):
                 return True
         if now >= self.next_look:
             if now - self.next_look > self._stall_s - 2 * LOOK_S and self._source.silent_s > self._stall_s:
@@ -105,6 +105,21 @@ class TrackWatch:
             self.next_look = now + LOOK_S
             self._look(now)
         return False
+
+    def _note(self, index: int, position: int | None) -> None:
+        """Note the position of a packet. Skipping its track ends behind the last packet that was processed."""
+        if position is not None and position >= 0:
+            position += self.buffer.base if self.buffer is not None else 0
+            if position > self._positions[index]:
+                self._positions[index], self._counts[index], self._skipped[index] = position, 0, -1
+            elif position == self._skipped[index]:
+                self._left[index] = self._counts[index]
+        if self._skipped[index] >= 0 and index in self._left:
+            self._left[index] -= 1
+            if self._left[index] < 0:
+                self._skipped[index] = -1
+        if self._skipped[index] < 0:
+            self._counts[index] += 1
 
     @property
     def patience_s(self) -> float:
@@ -196,7 +211,7 @@ class TrackWatch:
 
     def _note_positions(self) -> None:
         for index, each in self._kinds.items():
-            self._source.positions[each] = self._positions[index]
+            self._source.positions[each], self._source.counts[each] = self._positions[index], self._counts[index]
 
     def _changed(self, kind: str) -> TracksChanged:
         self._note_positions()
