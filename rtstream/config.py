@@ -75,8 +75,9 @@ class EngineConfig(BaseModel):
     listen: str = Field(
         default="",
         description=(
-            "URLs at which publishers such as OBS may send RTMP, comma-separated, for example rtmp://0.0.0.0:1935. "
-            "Each needs the stream key of a stream push://NAME. Empty: none. Linux only."
+            "URLs at which publishers such as OBS may send RTMP or SRT, comma-separated, for example "
+            "rtmp://0.0.0.0:1935,srt://0.0.0.0:9000. Each needs the stream key of a stream push://NAME. Empty: none. "
+            "Linux only; SRT needs ffmpeg."
         ),
     )
     media_folders: str = Field(

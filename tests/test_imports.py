@@ -249,6 +249,7 @@ MAY_TOUCH_FILES = {
     ("rtstream/engine/addresses.py", "Path"): "checks files that users name as sources",
     ("rtstream/engine/addresses.py", "anyio.Path"): "checks files that users name as sources",
     ("rtstream/engine/addresses.py", "is_file"): "checks files that users name as sources",
+    ("rtstream/engine/streams/publishers.py", "shutil.which"): "looks for the ffmpeg program",
     ("rtstream/api/media.py", "Path"): "the files of the player page, which are part of the program",
     ("rtstream/api/media.py", "is_file"): "the files of the player page, which are part of the program",
     ("rtstream/api/media.py", "FileResponse"): "the files of the player page, which are part of the program",

@@ -144,8 +144,8 @@ class Stream(ApiModel):
     publish_urls: list[str] = Field(
         default_factory=list,
         description=(
-            "URLs to which the publisher of a stream push://NAME sends. The last part is its stream key. Present only "
-            "when a single stream is requested."
+            "URLs to which the publisher of a stream push://NAME sends, with its stream key: the last part of an RTMP "
+            "URL, and the streamid of an SRT URL. Present only when a single stream is requested."
         ),
     )
     existing: bool | None = Field(

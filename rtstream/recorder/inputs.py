@@ -270,9 +270,13 @@ def _push(spec: RecorderSpec, source: SourceUrl) -> Input:
         raise SourceFailed("publishers are accepted on Linux only", True)
     publisher = publishers(spec.run_folder, spec.stream_id).wait(spec.open_timeout_s / 2)
     publisher.set_patience(spec.stall_timeout_s)
+    with ExitStack() as opening:
+        opening.callback(publisher.close)
+        publisher.open()
+        opening.pop_all()
     buffer = StreamBuffer(publisher.read)
-    options = {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": "flv,live_flv"}
-    result = Input(buffer, options, "live_flv", buffer=buffer)
+    options = {"protocol_whitelist": NO_PROTOCOL, "format_whitelist": publisher.container}
+    result = Input(buffer, options, publisher.container, buffer=buffer)
     result.resources.callback(publisher.close)
     return result
 
@@ -301,8 +305,12 @@ def _srt(spec: RecorderSpec, source: SourceUrl) -> Input:
         address = dialer_of(spec).addresses(address, source.port)[0]
     url = f"srt://{_place(address, source.port)}" + (f"?{source.query}" if source.query else "")
     bridge = Bridge(url, spec.stall_timeout_s)
-    options = {"protocol_whitelist": "fd", "format_whitelist": "mpegts", "fd": str(bridge.output)}
-    result = Input("fd:", options, "mpegts", bridge=bridge, failure=lambda: SourceFailed(bridge.reason()))
+    options = {"protocol_whitelist": "fd", "format_whitelist": "mpegts"}
+    result = Input("fd:", options, "mpegts", bridge=bridge, failure=bridge.failure)
+    if bridge.in_bytes:
+        result.file = result.buffer = StreamBuffer(bridge.read)
+    else:
+        options["fd"] = str(bridge.output)
     result.resources.callback(bridge.close)
     return result
 

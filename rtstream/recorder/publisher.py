@@ -1,4 +1,4 @@
-"""A connection on which a publisher sends RTMP to this recorder, handed over by the engine that accepted it.
+"""Connections on which a publisher sends to this recorder, handed over by the engine that accepted them.
 
 The recorder owns the connection, so a publisher is not cut when the engine ends.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rtstream.ipc.sockets import listen, publisher_socket, trusted
 from rtstream.recorder.failures import SourceFailed
+from rtstream.recorder.srt_publisher import SrtPublisher
 from rtstream.rules.flv import FLV_HEADER
 from rtstream.rules.rtmp_reader import RtmpError
 from rtstream.rules.rtmp_session import MOST_BEFORE_PUBLISH, RtmpSession
@@ -24,8 +25,6 @@ from rtstream.states import HealthCode
 log = logging.getLogger(__name__)
 
 HAND_OVER_S = 3.0
-SILENT_S = 2.0
-"""Seconds without a byte after which another connection of the same publisher replaces one that is still open."""
 SEND_S = 5.0
 RECEIVE_BYTES = 65536
 NO_PUBLISHER = "no publisher is connected; start it, with the URL and the stream key of this stream"
@@ -33,6 +32,10 @@ NO_PUBLISHER = "no publisher is connected; start it, with the URL and the stream
 
 class Publisher:
     """One connection, read as FLV."""
+
+    container = "live_flv"
+    silent_s = 2.0
+    """Seconds without a byte after which another connection of the same publisher replaces one that is still open."""
 
     def __init__(self, connection: socket.socket, received: bytes) -> None:
         """Take over a connection on which ``received`` has arrived so far. Raises RtmpError and OSError."""
@@ -52,6 +55,9 @@ class Publisher:
         """Tell the publisher to send. Raises OSError."""
         self._session.accept()
         self._respond()
+
+    def open(self) -> None:
+        """Do nothing, because the connection is open."""
 
     def set_patience(self, seconds: float) -> None:
         """Set the time without a byte after which a read fails."""
@@ -100,12 +106,12 @@ class PublisherQueue:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._changed = threading.Condition()
-        self._current: Publisher | None = None
+        self._current: Publisher | SrtPublisher | None = None
         self._is_new = False
         self._thread = threading.Thread(target=self._run, name="publishers", daemon=True)
         self._thread.start()
 
-    def wait(self, seconds: float) -> Publisher:
+    def wait(self, seconds: float) -> Publisher | SrtPublisher:
         """Return a publisher that was not returned before. Raises SourceFailed if none comes in time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_new, seconds):
@@ -142,14 +148,14 @@ class PublisherQueue:
         with self._changed:
             before = self._current
             if before is not None and not before.ended:
-                if self._is_new or time.monotonic() - before.arrived_at < SILENT_S:
+                if self._is_new or time.monotonic() - before.arrived_at < before.silent_s:
                     publisher.close()
                     return False
                 before.end()  # its reader closes it
             try:
-                new = Publisher(publisher, received)
+                new = (SrtPublisher if publisher.type == socket.SOCK_DGRAM else Publisher)(publisher, received)
                 new.begin()
-            except (OSError, RtmpError):
+            except (OSError, ValueError):
                 publisher.close()
                 raise
             self._current, self._is_new = new, True

@@ -11,37 +11,34 @@ from urllib.parse import urlsplit
 from rtstream.errors import InvalidRequest
 
 APPLICATION = "live"
-DEFAULT_PORT = 1935
+DEFAULT_PORTS = {"rtmp": 1935, "srt": 9000}
 KEY_BYTES = 15
 
 
 class ListenAddress(NamedTuple):
-    """An address on which RTMP publishers are accepted."""
+    """An address on which publishers are accepted."""
 
+    scheme: str
     host: str
     port: int
 
 
 def parse_listen(setting: str) -> list[ListenAddress]:
-    """Read the setting ``listen``: URLs such as ``rtmp://0.0.0.0:1935``, separated by commas. Raises InvalidRequest."""
+    """Read the setting ``listen``, URLs such as ``rtmp://0.0.0.0:1935`` separated by commas. Raises InvalidRequest."""
     found = []
     for word in filter(None, (word.strip() for word in setting.split(","))):
         try:
             parts = urlsplit(word)
-            port = DEFAULT_PORT if parts.port is None else parts.port
+            port = DEFAULT_PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
         except ValueError:
             parts, port = urlsplit(""), 0
-        if parts.scheme == "srt":
+        paths = {"rtmp": ("", APPLICATION), "srt": ("",)}.get(parts.scheme, ())
+        if not parts.hostname or parts.query or parts.path.strip("/") not in paths:
             raise InvalidRequest(
-                "RTSTREAM_LISTEN takes rtmp:// URLs. For an SRT sender, connect a source "
-                "srt://0.0.0.0:PORT?mode=listener and allow its port in RTSTREAM_LISTEN_PORTS."
-            )
-        if parts.scheme != "rtmp" or not parts.hostname or parts.path.strip("/") not in ("", APPLICATION):
-            raise InvalidRequest(
-                "RTSTREAM_LISTEN takes URLs such as rtmp://0.0.0.0:1935, separated by commas; "
+                "RTSTREAM_LISTEN takes URLs such as rtmp://0.0.0.0:1935 and srt://0.0.0.0:9000, separated by commas; "
                 f"{word[:50]!r} is none of these."
             )
-        found.append(ListenAddress(parts.hostname, port))
+        found.append(ListenAddress(parts.scheme, parts.hostname, port))
     return found
 
 

@@ -18,8 +18,8 @@ class PublisherAccess(BaseModel):
 
     stream_id: str
     name: str
-    server: str = Field(description="URL without the stream key.")
-    key: str = Field(description="Stream key. Its holder can send to this stream, and do nothing else.")
+    server: str = Field(description="URL. That of RTMP is without the stream key; that of SRT is complete.")
+    key: str = Field(description="Stream key. Its holder can send to this stream, and do nothing else. Empty for SRT.")
 
 
 async def publish(settings: Settings, name: str, *, as_json: bool) -> int:
@@ -43,11 +43,14 @@ async def publish(settings: Settings, name: str, *, as_json: bool) -> int:
         if as_json:
             say_json(access)
         else:
-            say(f"stream  {access.name} ({access.stream_id})", f"server  {access.server}", f"key     {access.key}")
+            key = [f"key     {access.key}"] if access.key else []
+            say(f"stream  {access.name} ({access.stream_id})", f"server  {access.server}", *key)
     return 0
 
 
 def _access(stream_id: str, name: str, url: str) -> PublisherAccess:
+    if url.startswith("srt://"):
+        return PublisherAccess(stream_id=stream_id, name=name, server=url, key="")
     server, _, key = url.rpartition("/")
     if not server or not key:
         raise InvalidRequest("The service returned a URL without a stream key. Update the engine.")

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -131,6 +131,30 @@ def _send(client: Receiver, parts: tuple[tuple[bytes, float], ...], ended: threa
 
 
 @contextmanager
+def sent_to_group(group: str, port: int, data: bytes, seconds: float) -> Iterator[str]:
+    """Send these bytes again and again to a multicast group on loopback, which is joined. Yields the URL."""
+    ended, loopback = threading.Event(), socket.inet_aton("127.0.0.1")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        # Linux delivers the datagrams of a group that any program has joined to every socket that is not bound to one.
+        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + loopback)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+        sender.connect((group, port))
+
+        def run() -> None:
+            while not ended.is_set():
+                _send(_Datagrams(sender), ((data, seconds),), ended)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"udp://{group}:{port}?localaddr=127.0.0.1"
+        ended.set()
+        thread.join(5)
+
+
+@contextmanager
 def sent(*parts: tuple[bytes, float]) -> Iterator[str]:
     """Send these bytes in datagrams, each part spread over its seconds, as soon as a port is open. Yields the URL."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -177,7 +201,8 @@ class _SrtServer:
 
     def __init__(self, url: str) -> None:
         command = ["ffmpeg", "-v", "quiet", "-f", "data", "-raw_packet_size", str(DATAGRAM), "-i", "pipe:0"]
-        self._command = [*command, "-map", "0:d", "-c", "copy", "-f", "data", f"{url}?mode=listener&linger=0"]
+        mark = "&" if "?" in url else "?"
+        self._command = [*command, "-map", "0:d", "-c", "copy", "-f", "data", f"{url}{mark}mode=listener&linger=0"]
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -198,11 +223,11 @@ class _SrtServer:
 
 
 @contextmanager
-def sent_over_srt(*parts: tuple[bytes, float]) -> Iterator[str]:
+def sent_over_srt(*parts: tuple[bytes, float], query: str = "") -> Iterator[str]:
     """Run an SRT server that sends these bytes, each part spread over its seconds. Yields the URL."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
-        url = f"srt://127.0.0.1:{probe.getsockname()[1]}"
+        url = f"srt://127.0.0.1:{probe.getsockname()[1]}{query}"
     ended, server = threading.Event(), _SrtServer(url)
     thread = threading.Thread(target=_send, args=(server, parts, ended), daemon=True)
     thread.start()
@@ -211,6 +236,11 @@ def sent_over_srt(*parts: tuple[bytes, float]) -> Iterator[str]:
     server.process.kill()
     thread.join(5)
     server.close()
+
+
+def sent_over_secret_srt(*parts: tuple[bytes, float]) -> AbstractContextManager[str]:
+    """The same with a passphrase."""
+    return sent_over_srt(*parts, query="?passphrase=correct-horse")
 
 
 @contextmanager

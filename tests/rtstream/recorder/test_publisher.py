@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from rtstream.ipc.sockets import SUPPORTED, connect, listen
-from rtstream.recorder import publisher
 from rtstream.recorder.failures import SourceFailed
-from rtstream.recorder.publisher import PublisherQueue
+from rtstream.recorder.publisher import Publisher, PublisherQueue
 from rtstream.rules.flv import FLV_HEADER, flv_tag
 from tests.rtstream.rules.rtmp_client import VIDEO, chunks, command, opening
 
@@ -81,7 +80,7 @@ def test_a_publisher_that_comes_back_replaces_its_silent_connection(
 ) -> None:
     door.hand_over(opening())
     silent = door.queue.wait(5)
-    monkeypatch.setattr(publisher, "SILENT_S", 0.0)
+    monkeypatch.setattr(Publisher, "silent_s", 0.0)
     silent.read(1000)
     ended = threading.Event()
 

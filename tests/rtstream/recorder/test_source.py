@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ from rtstream.recorder.source import SourceFailed, open_source
 from rtstream.testsource import LiveSource
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, forbidden
 from tests.rtstream.recorder.recorder_client import decoded, recorder
-from tests.rtstream.recorder.recorder_sources import served, served_folder, transport_stream, video_file
+from tests.rtstream.recorder.recorder_sources import (
+    sent_to_group,
+    served,
+    served_folder,
+    transport_stream,
+    video_file,
+)
 
 
 def test_a_file_plays_at_the_pace_of_time_and_ends(clip: Path, tmp_path: Path) -> None:
@@ -244,6 +251,25 @@ def test_mpegts_over_udp_is_recorded(clip: Path, tmp_path: Path) -> None:
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
 
 
+def test_multicast_groups_on_one_port_are_told_apart(clip: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    other = video_file(tmp_path / "other.ts", "mpeg2video", "mp2")
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(sent_to_group("239.255.77.1", port, transport_stream(clip), 6.0))
+            stack.enter_context(sent_to_group("239.255.77.2", port, other.read_bytes(), 2.0))
+        except OSError:
+            pytest.skip("loopback has no multicast")
+        client = stack.enter_context(recorder(url, tmp_path, allow_networks="private,loopback"))
+        client.wait_for(SegmentClosed, 2)
+        client.stop()
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
+    assert {health.media["video_codec"] for health in client.of(RecorderHealth) if health.media} == {"h264"}
+
+
 def test_srt_comes_through_an_ffmpeg_that_speaks_it(clip: Path, tmp_path: Path) -> None:
     ffmpeg = shutil.which("ffmpeg")
     if (
@@ -266,8 +292,20 @@ def test_srt_comes_through_an_ffmpeg_that_speaks_it(clip: Path, tmp_path: Path) 
     assert all((after - before) % 180 == 1 for before, after in pairwise(numbers))
 
 
-def test_srt_without_ffmpeg_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("", "SRT needs the ffmpeg program, and it is not on PATH"),
+        ("#!/bin/sh\necho 'srt://…: Protocol not found' >&2; exit 1", "SRT needs an ffmpeg with SRT support"),
+    ],
+)
+def test_srt_without_an_ffmpeg_that_speaks_it_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    if program:
+        (tmp_path / "ffmpeg").write_text(program)
+        (tmp_path / "ffmpeg").chmod(0o700)
     spec = RecorderSpec(
         "rts-test",
         "srt://127.0.0.1:9?passphrase=secretsecret",
@@ -276,7 +314,7 @@ def test_srt_without_ffmpeg_says_what_is_missing(tmp_path: Path, monkeypatch: py
         str(tmp_path),
         allow_networks="loopback",
     )
-    with pytest.raises(SourceFailed, match="SRT needs the ffmpeg program, and it is not on PATH") as failed:
+    with pytest.raises(SourceFailed, match=reason) as failed:
         open_source(spec)
     assert failed.value.lasting
 

@@ -10,21 +10,24 @@ from rtstream.rules.publisher_keys import ListenAddress, name_of_key, parse_list
 
 def test_addresses_are_read_with_the_usual_port() -> None:
     assert parse_listen("") == []
-    assert parse_listen("rtmp://0.0.0.0, rtmp://[::1]:2000/live") == [
-        ListenAddress("0.0.0.0", 1935),
-        ListenAddress("::1", 2000),
+    assert parse_listen("rtmp://0.0.0.0, rtmp://[::1]:2000/live,srt://0.0.0.0, srt://[::1]:2000/") == [
+        ListenAddress("rtmp", "0.0.0.0", 1935),
+        ListenAddress("rtmp", "::1", 2000),
+        ListenAddress("srt", "0.0.0.0", 9000),
+        ListenAddress("srt", "::1", 2000),
     ]
 
 
-@pytest.mark.parametrize("setting", ["1935", "http://host", "rtmp://", "rtmp://host:99999", "rtmp://host/other"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("1935", "http://host", "rtmp://", "rtmp://host:99999", "rtmp://host/other"),
+        *("srt://", "srt://host/live", "srt://host:9000?mode=listener"),
+    ],
+)
 def test_something_else_is_refused_with_an_example(setting: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"rtmp://0\.0\.0\.0:1935"):
+    with pytest.raises(InvalidRequest, match=r"rtmp://0\.0\.0\.0:1935 and srt://0\.0\.0\.0:9000"):
         parse_listen(setting)
-
-
-def test_srt_is_refused_with_the_way_that_works() -> None:
-    with pytest.raises(InvalidRequest, match="mode=listener"):
-        parse_listen("srt://0.0.0.0:9000")
 
 
 def test_each_name_and_each_secret_have_a_key_of_their_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,11 +22,18 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def accepting(tmp_path: Path) -> AsyncIterator[str]:
+async def accepting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """URL of an engine that accepts publishers."""
     if not SUPPORTED:
         pytest.skip("publishers are accepted on Linux only")
-    config = Settings(data_dir=tmp_path / "data", api_key=KEY, port=0, local_vision=False, listen="rtmp://127.0.0.1:0")
+    monkeypatch.setattr(shutil, "which", lambda _: "/bin/true")
+    config = Settings(
+        data_dir=tmp_path / "data",
+        api_key=KEY,
+        port=0,
+        local_vision=False,
+        listen="rtmp://127.0.0.1:0,srt://127.0.0.1:0",
+    )
     stop, urls = anyio.Event(), list[str]()
     ready = anyio.Event()
 
@@ -53,15 +61,18 @@ async def test_a_publisher_is_shown_its_server_and_its_key(
     monkeypatch.setenv("RTSTREAM_API_KEY", KEY)
     monkeypatch.setenv("RTSTREAM_DATA_DIR", str(tmp_path / "client"))
     assert await run("OBS") == 0
-    stream, server, key = capsys.readouterr().out.splitlines()
+    stream, server, key, same, srt = capsys.readouterr().out.splitlines()
+    assert same == stream
+    assert srt.startswith("server  srt://127.0.0.1:")
+    assert f"?streamid={key.removeprefix('key     ')}&passphrase=" in srt
     assert stream.startswith("stream  OBS (rts-")
     assert server.startswith("server  rtmp://127.0.0.1:")
     assert server.endswith("/live")
     assert await run("obs", "--json") == 0
-    again = json.loads(capsys.readouterr().out)
+    again, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert (f"stream  OBS ({again['stream_id']})", f"key     {again['key']}") == (stream, key)
     assert await run("phone", "--json") == 0
-    other = json.loads(capsys.readouterr().out)
+    other, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert (other["stream_id"] != again["stream_id"], other["key"] != again["key"]) == (True, True)
     assert await run("a/b") == 2
     assert "letters, digits" in capsys.readouterr().err

@@ -1,176 +1,73 @@
-"""Publishers are told apart by their stream keys, and everything else is refused in time."""
+"""Publishers are told where to send, and settings that cannot work are refused."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import anyio.to_thread
 import pytest
-from anyio.abc import SocketStream
 
-from rtstream.engine.streams import publishers
 from rtstream.engine.streams.publishers import Publishers
 from rtstream.errors import InvalidRequest, Unavailable
-from rtstream.ipc.sockets import SUPPORTED, listen, publisher_socket
-from rtstream.recorder.publisher import PublisherQueue
-from tests.rtstream.rules.rtmp_client import HANDSHAKE, opening
+from rtstream.ipc.sockets import SUPPORTED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not SUPPORTED, reason="publishers are accepted on Linux only")]
-NAMES = {"phone": "rts-1", "obs": "rts-2", "drone": "rts-3", "door": "rts-4"}
-Recorders = Callable[[str], PublisherQueue]
 BASE = "http://127.0.0.1:1"
 
 
-class Front:
-    """Publishers that are accepted, and their clients."""
-
-    def __init__(self, checked: Publishers) -> None:
-        self.checked = checked
-        self.clients: list[SocketStream] = []
-
-    def key_of(self, name: str) -> str:
-        return self.checked.urls(name, BASE)[0].rpartition("/")[2]
-
-    async def connected(self, data: bytes) -> SocketStream:
-        client = await anyio.connect_tcp("127.0.0.1", urlsplit(self.checked.urls("obs", BASE)[0]).port or 0)
-        self.clients.append(client)
-        await client.send(data)
-        return client
+async def names() -> dict[str, str]:
+    return {}
 
 
-@asynccontextmanager
-async def accepting(folder: Path) -> AsyncIterator[Front]:
-    async def names() -> dict[str, str]:
-        return NAMES
-
-    checked = Publishers("rtmp://127.0.0.1:0", folder, names)
-    async with anyio.create_task_group() as tasks:
-        checked.start(tasks, "sk-key")
-        front = Front(checked)
-        try:
-            yield front
-        finally:
-            for client in front.clients:
-                await client.aclose()
-        tasks.cancel_scope.cancel()
-
-
-@pytest.fixture
-def recorders(tmp_path: Path) -> Iterator[Recorders]:
-    """Starts the recorder's side of a stream."""
-    with ExitStack() as stack:
-
-        def start(stream_id: str) -> PublisherQueue:
-            queue = PublisherQueue(listen(tmp_path, publisher_socket(stream_id)))
-            stack.callback(queue.close)
-            return queue
-
-        yield start
-
-
-async def received(client: SocketStream, text: bytes = b"") -> bytes:
-    """Everything up to ``text``, or to the end of the connection."""
-    found = b""
-    with anyio.fail_after(10):
-        while not text or text not in found:
-            try:
-                found += await client.receive()
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                break
+def started(setting: str, tasks: anyio.abc.TaskGroup, folder: Path = Path("/x")) -> Publishers:
+    found = Publishers(setting, folder, names)
+    found.start(tasks, "sk-key")
     return found
 
 
-async def test_four_publishers_at_once_reach_the_recorders_of_their_keys(recorders: Recorders, tmp_path: Path) -> None:
-    queues = {name: recorders(stream_id) for name, stream_id in NAMES.items()}
-    async with accepting(tmp_path) as front:
-        clients = [await front.connected(opening(front.key_of(name))) for name in NAMES]
-        for name, client in zip(NAMES, clients, strict=True):
-            assert b"Publish.Start" in await received(client, b"Publish.Start")
-            await client.send(name.encode())
-            await anyio.to_thread.run_sync(queues[name].wait, 5)
+@pytest.fixture
+def ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some program of this name."""
+    monkeypatch.setattr(shutil, "which", lambda _: "/bin/true")
 
 
-@pytest.mark.parametrize("key", ["", "wrong", "a" * 24, "../../x"])
-async def test_a_wrong_key_is_refused_within_a_second(tmp_path: Path, key: str) -> None:
-    async with accepting(tmp_path) as front:
-        with anyio.fail_after(1):
-            client = await front.connected(opening(key))
-            said = await received(client, b"key is unknown")
-            await client.aclose()
-        assert b"NetStream.Publish.BadName" in said
-
-
-async def test_a_second_publisher_on_a_key_is_refused(recorders: Recorders, tmp_path: Path) -> None:
-    recorders("rts-2")
-    async with accepting(tmp_path) as front:
-        first = await front.connected(opening(front.key_of("obs")))
-        await received(first, b"Publish.Start")
-        second = await front.connected(opening(front.key_of("obs")))
-        assert b"Another publisher is sending" in await received(second, b"is sending")
-
-
-async def test_a_recorder_that_is_starting_is_waited_for(recorders: Recorders, tmp_path: Path) -> None:
-    async with accepting(tmp_path) as front:
-        client = await front.connected(opening(front.key_of("obs")))
-        await received(client, b"Connect.Success")
-        recorders("rts-2")
-        assert b"Publish.Start" in await received(client, b"Publish.Start")
-
-
-async def test_a_key_of_a_stream_without_a_recorder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishers, "STARTING_S", 0.2)
-    async with accepting(tmp_path) as front:
-        client = await front.connected(opening(front.key_of("obs")))
-        assert b"recorder of this stream" in await received(client)
-
-
-@pytest.mark.parametrize("data", [b"", b"\x03", HANDSHAKE, b"GET / HTTP/1.1\r\n\r\n"])
-async def test_a_client_that_does_not_publish_is_disconnected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
-) -> None:
-    monkeypatch.setattr(publishers, "PUBLISH_S", 0.3)
-    async with accepting(tmp_path) as front:
-        client = await front.connected(data)
-        assert b"Publish" not in await received(client)
-
-
-async def test_connections_that_do_not_publish_are_limited_per_address(tmp_path: Path) -> None:
-    async with accepting(tmp_path) as front:
-        held = [await front.connected(b"\x03") for _ in range(publishers.MOST_PER_ADDRESS)]
-        assert await received(await front.connected(b"\x03")) == b""
-        await held.pop().aclose()
-        with anyio.fail_after(5):
-            while b"unknown" not in await received(await front.connected(opening("wrong")), b"unknown"):
-                await anyio.lowlevel.checkpoint()
-
-
-async def test_an_address_in_use_and_a_wrong_setting_are_named(tmp_path: Path) -> None:
-    async with accepting(tmp_path) as front:
-        port = urlsplit(front.checked.urls("obs", BASE)[0]).port
-
-        async def names() -> dict[str, str]:
-            return {}
-
-        async with anyio.create_task_group() as tasks:
-            with pytest.raises(Unavailable, match="RTSTREAM_LISTEN"):
-                Publishers(f"rtmp://127.0.0.1:{port}", tmp_path, names).start(tasks, "sk-key")
-        with pytest.raises(InvalidRequest, match="--listen"):
-            Publishers("", tmp_path, names).check()
-        with pytest.raises(InvalidRequest, match="Linux"):
-            Publishers("rtmp://127.0.0.1", None, names)
-
-
-async def test_a_listener_on_all_addresses_is_named_as_the_engine_is() -> None:
-    async def names() -> dict[str, str]:
-        return {}
-
-    checked = Publishers("rtmp://0.0.0.0:0,rtmp://[::]:0", Path("/x"), names)
+async def test_a_listener_on_all_addresses_is_named_as_the_engine_is(ffmpeg: None) -> None:
     async with anyio.create_task_group() as tasks:
-        checked.start(tasks, "sk-key")
-        for url in checked.urls("obs", "https://cams.example:8740/x"):
-            assert url.startswith("rtmp://cams.example:")
+        checked = started("rtmp://0.0.0.0:0,rtmp://[::]:0,srt://0.0.0.0:0,srt://[::]:0", tasks)
+        urls = checked.urls("obs", "https://cams.example:8740/x")
+        assert [url.partition(":/")[0] for url in urls] == ["rtmp", "rtmp", "srt", "srt"]
+        assert {urlsplit(url).hostname for url in urls} == {"cams.example"}
         tasks.cancel_scope.cancel()
+
+
+async def test_an_srt_url_has_the_stream_key_and_a_passphrase(ffmpeg: None) -> None:
+    async with anyio.create_task_group() as tasks:
+        checked = started("rtmp://127.0.0.1:0,srt://127.0.0.1:0", tasks)
+        rtmp, srt = checked.urls("obs", BASE)
+        found = parse_qs(urlsplit(srt).query)
+        assert found["streamid"] == [rtmp.rpartition("/")[2]]
+        assert 10 <= len(found["passphrase"][0]) <= 79
+        assert found["passphrase"] != found["streamid"]
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "srt"])
+async def test_an_address_in_use_is_named(scheme: str, ffmpeg: None) -> None:
+    async with anyio.create_task_group() as tasks:
+        port = urlsplit(started(f"{scheme}://127.0.0.1:0", tasks).urls("obs", BASE)[0]).port
+        with pytest.raises(Unavailable, match=f"port {port}.*RTSTREAM_LISTEN"):
+            started(f"{scheme}://127.0.0.1:{port}", tasks)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_setting_that_cannot_work_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidRequest, match="--listen"):
+        Publishers("", tmp_path, names).check()
+    with pytest.raises(InvalidRequest, match="Linux"):
+        Publishers("rtmp://127.0.0.1", None, names)
+    monkeypatch.setenv("PATH", "")
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(Unavailable, match="ffmpeg"):
+            started("srt://127.0.0.1:0", tasks)
