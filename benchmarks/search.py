@@ -1,9 +1,9 @@
 """Search: how good (a labelled set) and how fast (10 k, 100 k and, with --million, 1 M scenes).
 
-    python -m benchmarks.search --data DATA_DIR [--quality] [--speed] [--million] [--peers]
+    python -m benchmarks.search [--quality] [--speed] [--million] [--peers]
 
-DATA_DIR is a data folder with the embeddings weights (``rtstream-mcp install-embeddings``). Speed runs use made-up
-scenes with words drawn by Zipf's law and clustered random vectors. The real model embeds the queries.
+Speed runs use made-up scenes with words drawn by Zipf's law and clustered random vectors. The built-in model (extra
+``local``) embeds the queries.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import random
-import re
 import statistics
 import tempfile
 import time
@@ -28,14 +27,13 @@ from benchmarks import _options, search_peers
 from rtstream.engine.journal import Journal
 from rtstream.engine.search import SearchService
 from rtstream.perception.embeddings.minilm import weights
-from rtstream.perception.embeddings.providers import LOCAL_NAME, LocalEmbeddings
+from rtstream.perception.embeddings.providers import LocalEmbeddings
 from rtstream.rules.query import parse
 from rtstream.store import indexes as index_rows
 from rtstream.store import search as rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.documents import sign_bits
-from tests.fixtures.small_bert import small_bert
 
 LABELLED = Path(__file__).parent / "data" / "search_labelled.json"
 STREAMS = 20
@@ -45,6 +43,14 @@ QUERIES = 200
 CONCURRENT = 10
 PAUSE_S = 1.0
 """Seconds between two searches of a user who reads the hits."""
+
+
+def built_in() -> LocalEmbeddings:
+    """The model that is used by default."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = weights.find(Path(folder))
+    assert files is not None, "the extra 'local' is not installed"
+    return LocalEmbeddings(files)
 
 
 def add_streams(conn: Connection, count: int) -> None:
@@ -103,13 +109,13 @@ async def settled(search: SearchService) -> None:
 # how good
 
 
-async def quality(data_dir: Path) -> dict[str, Any]:
+async def quality() -> dict[str, Any]:
     """Recall@1, recall@5 and MRR of words only, vectors only, and both."""
     labelled = json.loads(LABELLED.read_text())
     names = [name for name, _ in labelled["scenes"]]
     with tempfile.TemporaryDirectory() as folder:
         db = Database.below(Path(folder))
-        model = LocalEmbeddings(data_dir)
+        model = built_in()
         await db.write(add_streams, STREAMS)
         # Far apart in time, so that nothing is joined.
         await db.write(add_scenes, 0, [value for _, value in labelled["scenes"]])
@@ -166,9 +172,9 @@ class MadeUp:
     The words are those of the model's own vocabulary: made-up ones would fall into many pieces and be slow to embed.
     """
 
-    def __init__(self, data_dir: Path, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
-        vocabulary = (weights.folder(data_dir) / "vocab.txt").read_text(encoding="utf-8").split()
+        vocabulary = weights.VOCABULARY.read_text(encoding="utf-8").split()
         self._words = np.array([word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 3])
         self._random.shuffle(self._words)
         chance = 1 / np.arange(2, len(self._words) + 2)
@@ -194,9 +200,9 @@ class MadeUp:
         return [" ".join(row) for row in self._draw((count, 4))]
 
 
-async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False) -> dict[str, Any]:
+async def speed(count: int, queries: int, *, peers: bool = False) -> dict[str, Any]:
     """Ingestion, sizes, and latencies of ``count`` scenes."""
-    made = MadeUp(data_dir)
+    made = MadeUp()
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         db = Database.below(Path(folder))
@@ -204,11 +210,11 @@ async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False
         for first in range(0, count, 20_000):
             await db.write(add_scenes, first, made.texts(min(20_000, count - first)))
         scenes_size = await size(db)
-        model = LocalEmbeddings(data_dir)
+        model = built_in()
         await model.embed(["warm up"])
         words_s = await ingest(db)
         words_size = await size(db)
-        number = await db.write(rows.model_id, LOCAL_NAME)
+        number = await db.write(rows.model_id, weights.NAME)
         began = time.perf_counter()
         for first in range(0, count, 10_000):
             ids = list(range(first + 1, min(first + 10_000, count) + 1))
@@ -250,9 +256,9 @@ async def speed(data_dir: Path, count: int, queries: int, *, peers: bool = False
         await model.aclose()
         await db.aclose()
     if peers:
-        made = MadeUp(data_dir)
+        made = MadeUp()
         texts, vectors = made.texts(count), made.vectors(count)
-        report["others"] = search_peers.compare(data_dir, texts, vectors, made.queries(queries), CONCURRENT)
+        report["others"] = search_peers.compare(texts, vectors, made.queries(queries), CONCURRENT)
     return report
 
 
@@ -332,39 +338,22 @@ async def recall(search: SearchService, made: MadeUp, db: Database, model: int, 
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="required, except with --tiny")
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--queries", type=int, default=QUERIES, help="different queries of each measurement")
     parser.add_argument("--peers", action="store_true", help="side by side with other search engines")
     given = _options.parse(parser, quality=True, peers=True, queries=20)
-    if given.data is None and not given.tiny:
-        parser.error("--data is missing: name a data folder with the embeddings weights")
-    with tempfile.TemporaryDirectory() as folder:
-        if given.data is None:
-            random_weights(Path(folder))
-            given.data = Path(folder)
-        run(given)
-
-
-def random_weights(data_dir: Path) -> None:
-    """Write a small model of random weights, with the words of the labelled set, where the real one would be."""
-    labelled = json.loads(LABELLED.read_text(encoding="utf-8"))
-    texts = [value for _, value in labelled["scenes"]]
-    words = {word for text in texts for word in re.findall("[a-z]+", text.lower())}
-    folder = weights.folder(data_dir)
-    folder.mkdir(parents=True)
-    small_bert(folder, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(words)], size=384, layers=1)
+    run(given)
 
 
 def run(given: argparse.Namespace) -> None:
     """Run the chosen measurements and print them."""
     if given.quality:
-        print(json.dumps(asyncio.run(quality(given.data)), indent=2))
+        print(json.dumps(asyncio.run(quality()), indent=2))
     sizes = [200] if given.tiny else [10_000, 100_000] if given.speed else []
     for count in sizes + ([1_000_000] if given.million else []):
-        print(json.dumps(asyncio.run(speed(given.data, count, given.queries, peers=given.peers)), indent=2))
+        print(json.dumps(asyncio.run(speed(count, given.queries, peers=given.peers)), indent=2))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def measure(find: Find, queries: Sequence[str], at_once: int) -> str:
     return summary(taken, used)
 
 
-def compare(data_dir: Path, texts: Sequence[str], vectors: Any, queries: Sequence[str], at_once: int) -> dict[str, Any]:
+def compare(texts: Sequence[str], vectors: Any, queries: Sequence[str], at_once: int) -> dict[str, Any]:
     """The times of each program, alone and with ``at_once`` searches."""
     from rtstream.perception.embeddings.minilm import weights
     from rtstream.perception.embeddings.minilm.encoder import Encoder
@@ -130,7 +130,9 @@ def compare(data_dir: Path, texts: Sequence[str], vectors: Any, queries: Sequenc
             report["not compared"] = f"{' and '.join(absent)} not installed: pip install {' '.join(absent)}"
             return report
         words, meaning = tantivy(Path(name), texts), usearch(vectors)
-        encoder = Encoder(weights.folder(data_dir))
+        files = weights.find(Path(name))
+        assert files is not None, "the extra 'local' is not installed"
+        encoder = Encoder(files)
 
         def both(query: str) -> list[int]:
             scores: dict[int, float] = {}
@@ -153,19 +155,12 @@ def main() -> None:
     from benchmarks._options import parse
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a data folder with the embeddings weights; required but for --tiny")
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=search.QUERIES)
     given = parse(parser, scenes=200, queries=20)
-    if given.data is None and not given.tiny:
-        parser.error("--data is missing: name a data folder with the embeddings weights")
-    with tempfile.TemporaryDirectory() as folder:
-        if given.data is None:
-            search.random_weights(Path(folder))
-            given.data = Path(folder)
-        made = search.MadeUp(given.data)
-        texts, vectors, queries = made.texts(given.scenes), made.vectors(given.scenes), made.queries(given.queries)
-        print(json.dumps(compare(given.data, texts, vectors, queries, search.CONCURRENT), indent=2))
+    made = search.MadeUp()
+    texts, vectors, queries = made.texts(given.scenes), made.vectors(given.scenes), made.queries(given.queries)
+    print(json.dumps(compare(texts, vectors, queries, search.CONCURRENT), indent=2))
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ class EngineConfig(BaseModel):
         default="",
         description=(
             "Embeddings model of search, as provider:model, for example 'ollama:nomic-embed-text'. Empty: the built-in "
-            "one once it is installed; 'none': search by words only."
+            "one of the extra local; 'none': search by words only."
         ),
     )
     embedding_base_url: str = Field(

@@ -27,10 +27,11 @@ MODULES = {
     "recordings": "server.cli.recordings",
     "db": "server.cli.database",
     "webhook-secret": "server.cli.webhook_secret",
-    "install-embeddings": "server.cli.embeddings",
 }
 """Commands with a module of their own, imported when they run."""
 COMMANDS = ("serve", *MODULES)
+REMOVED = {"install-embeddings": "Search by meaning needs no command any more. It is part of the extra 'local'."}
+"""Commands of earlier versions that have nothing left to do."""
 
 EPILOG = """\
 Without a command: MCP over stdin and stdout, as a chat client starts it.
@@ -48,8 +49,6 @@ commands:
   db       back up, check and repair the database
   webhook-secret
            print the secret that verifies webhooks
-  install-embeddings
-           download the weights that let search compare meanings
 """
 
 
@@ -73,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve(arguments[1:])
         if command in MODULES:
             return importlib.import_module(MODULES[command]).main(arguments[1:])
+        if command in REMOVED:
+            _warn(f"rtstream-mcp: {REMOVED[command]}")
+            return 0
         _warn(f"rtstream-mcp: unknown command '{command[:50]}'. rtstream-mcp --help lists all commands.")
         return 2
     except KeyboardInterrupt:

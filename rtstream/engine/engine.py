@@ -372,7 +372,7 @@ class Engine:
         await self.links.keep_house()
         await self.model_calls.save()
         if not self.search.by_meaning and (installed := self._embeddings(self._exit)):
-            await self.search.use(installed)  # install-embeddings has been run since
+            await self.search.use(installed)  # a model was put into the data folder since
 
     async def info(self) -> EngineInfo:
         """Return the version, the models in use and the number of streams."""

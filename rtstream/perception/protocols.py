@@ -292,8 +292,13 @@ class EmbeddingProvider(Protocol):
     name: str
     dimensions: int
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a float32 array [len(texts), dimensions] with rows of unit length."""
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        """Return a float32 array [len(texts), dimensions] with rows of unit length.
+
+        Args:
+            texts: The texts.
+            background: Whether no request waits for the vectors, so that all other work comes first.
+        """
         ...
 
     async def aclose(self) -> None:

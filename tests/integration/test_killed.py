@@ -41,6 +41,7 @@ def engine(data_dir: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[byte
         "RTSTREAM_WEBHOOK_ALLOW_NETWORKS": "loopback",
         "RTSTREAM_SEGMENT_S": "0.5",
         "RTSTREAM_LOCAL_VISION": "false",
+        "RTSTREAM_EMBEDDING_MODEL": "none",
     }
     process = subprocess.Popen([SCRIPT, "serve", "--port", "0"], env=env, stderr=subprocess.DEVNULL)
     try:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,7 +139,6 @@ def test_one_video_and_the_collection_are_searched_in_both_forms(conn: Connectio
         video.search(asked, index_type="scene")
 
 
-@pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
 @pytest.mark.long
 def test_what_is_meant_is_found_in_other_words(video: Video) -> None:
     asked = "a wonderful and a terrible period of history"

@@ -48,6 +48,7 @@ def container(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
         "RTSTREAM_SEGMENT_S": "0.5",
         "RTSTREAM_MIN_FREE_GB": "0",
         "RTSTREAM_LOCAL_VISION": "false",
+        "RTSTREAM_EMBEDDING_MODEL": "none",
     }
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", INIT, str(SCRIPT)]
     process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)

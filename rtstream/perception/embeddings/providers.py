@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
-from collections.abc import Sequence
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.minilm.weights import ModelFiles
 from rtstream.perception.protocols import EmbeddingProvider, ProviderError
 
 if TYPE_CHECKING:
@@ -19,53 +25,94 @@ if TYPE_CHECKING:
     from rtstream.perception.embeddings.minilm.encoder import Encoder
     from rtstream.perception.protocols import Vectors
 
-LOCAL_NAME = "local:all-MiniLM-L6-v2"
 OPENAI = "https://api.openai.com/v1"
 MAX_TEXTS = 64
 """Maximum number of texts per call to a server."""
 MAX_CHARACTERS = 8000
 """Longer texts are truncated (models truncate at a few hundred to a few thousand tokens)."""
 TIMEOUT_S = 30.0
+QUERY_THREADS = 2
+LOWEST_PRIORITY = 19
+BACKGROUND_TEXTS = 8
+BACKGROUND_CHARACTERS = 1500
+"""Limits of the texts that are embedded without a pause, about 0.2 s of one core."""
 _MAX_WAIT_S = 86_400.0
 
 
 class LocalEmbeddings:
-    """MiniLM in numpy, for English. It runs in worker threads and never blocks the event loop."""
+    """The built-in model, for English. It runs in threads and never blocks the event loop.
 
-    name = LOCAL_NAME
+    Queries have threads of their own. Documents are embedded in another one, which gets the processor only when live
+    work leaves it free (on Linux, where the priority of a thread can be lowered).
+    """
+
     dimensions = 384
 
-    def __init__(self, data_dir: Path) -> None:
-        self._folder = weights.folder(data_dir)
+    def __init__(self, files: ModelFiles) -> None:
+        self.name = files.name
+        self._files = files
         self._encoder: Encoder | None = None
         self._loading = anyio.Lock()
-        # Two at a time, so that a query does not wait for a batch that is being indexed.
-        self._threads = anyio.CapacityLimiter(2)
+        self._queries = ThreadPoolExecutor(QUERY_THREADS, "query-embeddings")
+        self._documents = ThreadPoolExecutor(1, "document-embeddings", _yield_to_live_work)
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return float32 [len(texts), 384] with rows of unit length.
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        """Return float32 [len(texts), dimensions] with rows of unit length.
 
-        Raises ProviderError if the weights cannot be read.
+        Raises ProviderError if the model cannot be loaded.
         """
+        import numpy as np
+
+        loop = asyncio.get_running_loop()
         async with self._loading:
-            encoder = self._encoder or await anyio.to_thread.run_sync(self._load, limiter=self._threads)
+            encoder = self._encoder or await loop.run_in_executor(self._queries, self._load)
             self._encoder = encoder
         cut = [text[:MAX_CHARACTERS] for text in texts]
-        return await anyio.to_thread.run_sync(encoder.encode, cut, limiter=self._threads)
+        if not background:
+            return await loop.run_in_executor(self._queries, encoder.encode, cut)
+        vectors = np.zeros((len(cut), self.dimensions), np.float32)
+        # In parts, so that a cancellation does not wait for all of them.
+        for part in _parts(cut):
+            vectors[part] = await loop.run_in_executor(self._documents, encoder.encode, [cut[row] for row in part])
+        return vectors
 
     def _load(self) -> Encoder:
         from rtstream.perception.embeddings.minilm.encoder import Encoder
 
         try:
-            return Encoder(self._folder)
-        except (OSError, ValueError, KeyError) as exc:
+            encoder = Encoder(self._files)
+        except (OSError, ValueError, ImportError) as exc:
             raise ProviderError(
-                f"The embedding weights cannot be read ({exc}). Run: rtstream-mcp install-embeddings", permanent=True
+                f"The built-in embeddings model cannot be loaded: {exc}. Install the extra 'local' again.",
+                permanent=True,
             ) from None
+        self.dimensions = encoder.dimensions
+        return encoder
 
     async def aclose(self) -> None:
-        """Release the weights."""
+        """Release the model."""
         self._encoder = None
+        self._queries.shutdown(wait=False, cancel_futures=True)
+        self._documents.shutdown(wait=False, cancel_futures=True)
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the numbers of texts that are embedded together. Texts of similar length share a part."""
+    part: list[int] = []
+    for row in sorted(range(len(texts)), key=lambda row: len(texts[row])):
+        if part and (len(part) == BACKGROUND_TEXTS or (len(part) + 1) * len(texts[row]) > BACKGROUND_CHARACTERS):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+def _yield_to_live_work() -> None:
+    """Lower the priority of the calling thread. Other systems than Linux only have priorities of processes."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
 class ServerEmbeddings:
@@ -80,7 +127,7 @@ class ServerEmbeddings:
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._client: httpx.AsyncClient | None = None
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
         """Return float32 [len(texts), dimensions] with rows of unit length. Raises ProviderError."""
         import numpy as np
 
@@ -134,8 +181,9 @@ class ServerEmbeddings:
 
 
 def local(data_dir: Path) -> EmbeddingProvider | None:
-    """Return the built-in model, or None until ``rtstream-mcp install-embeddings`` has installed its weights."""
-    return LocalEmbeddings(data_dir) if weights.installed(data_dir) else None
+    """Return the built-in model, or None if it is not installed (extra ``local``)."""
+    files = weights.find(data_dir)
+    return LocalEmbeddings(files) if files is not None else None
 
 
 def _refusal(name: str, response: httpx.Response) -> ProviderError:

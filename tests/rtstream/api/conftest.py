@@ -35,7 +35,8 @@ def engine_settings() -> dict[str, Any]:
 @pytest.fixture
 async def engine(tmp_path: Path, engine_settings: dict[str, Any]) -> AsyncIterator[Engine]:
     """An engine without streams."""
-    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, **engine_settings)
+    given = {"local_vision": False, "embedding_model": "none", **engine_settings}
+    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, **given)
     async with Engine(config) as running:
         yield running
 

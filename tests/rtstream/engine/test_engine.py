@@ -28,6 +28,7 @@ LIMIT_S = 45.0
 
 def config(folder: Path, **settings: Any) -> EngineConfig:
     base = {
+        "embedding_model": "none",
         "allow_networks": "loopback",
         "webhook_allow_networks": "loopback",
         "segment_s": 1.0,

@@ -48,7 +48,10 @@ async def prepare(engine):
             event_id=event.event_id, callback_url=f"{url}/{number}", dedupe=False))
 
 async def main():
-    async with Engine(EngineConfig(data_dir=folder, local_vision=False, webhook_allow_networks="loopback")) as engine:
+    config = EngineConfig(
+        data_dir=folder, local_vision=False, embedding_model="none", webhook_allow_networks="loopback"
+    )
+    async with Engine(config) as engine:
         if not await engine.alerts.list_events():
             await prepare(engine)
         number = await engine.db.read(indexes.last_scene_id, "idx")

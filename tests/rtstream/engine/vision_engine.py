@@ -31,6 +31,7 @@ MODELS = (
 async def seeing(folder: Path, server: ModelServer, **settings: Any) -> AsyncIterator[Engine]:
     """An engine that sees with the model server."""
     given: dict[str, Any] = {
+        "embedding_model": "none",
         "allow_networks": "loopback",
         "webhook_allow_networks": "loopback",
         "segment_s": 1.0,

@@ -8,7 +8,8 @@ import pytest
 
 from rtstream.config import EngineConfig
 from rtstream.perception import registry
-from rtstream.perception.embeddings.providers import ServerEmbeddings
+from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
 from rtstream.perception.language.local import LocalLanguage
 from rtstream.perception.language.model import ModelLanguage
 from rtstream.perception.protocols import ProviderError
@@ -60,9 +61,16 @@ def test_another_speech_engine_is_refused_for_good(engine: str) -> None:
     assert refused.value.permanent
 
 
-def test_embeddings_come_from_a_server_the_built_in_model_or_not_at_all(tmp_path: Any) -> None:
+def test_embeddings_come_from_a_server_the_built_in_model_or_not_at_all(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert registry.embeddings(config(embedding_model="none")) is None
-    assert registry.embeddings(config(data_dir=tmp_path)) is None  # the built-in model is not installed
+    built_in = registry.embeddings(config(data_dir=tmp_path))
+    if weights.find(tmp_path) is not None:
+        assert isinstance(built_in, LocalEmbeddings)
+        assert built_in.name == weights.NAME
+    monkeypatch.setattr(weights, "PACKAGE", "a_package_that_is_not_installed")
+    assert registry.embeddings(config(data_dir=tmp_path)) is None
     server = registry.embeddings(config(embedding_model="ollama:nomic-embed-text"))
     assert isinstance(server, ServerEmbeddings)
     with pytest.raises(ProviderError, match="RTSTREAM_EMBEDDING_MODEL"):

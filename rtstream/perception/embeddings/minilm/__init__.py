@@ -1,1 +1,1 @@
-"""Sentence embeddings in plain numpy, the built-in default for search by meaning."""
+"""Sentence embeddings of all-MiniLM-L6-v2 on onnxruntime, the built-in default for search by meaning."""

@@ -1,178 +1,100 @@
-"""A BERT sentence encoder in numpy, which reads a safetensors folder and returns unit vectors.
+"""A BERT sentence encoder on onnxruntime, which returns the mean of its last layer as a unit vector.
 
-It runs any mean-pooled BERT model with this layout (such as MiniLM and E5). The architecture is the post-layer-norm
-transformer of Devlin et al. (BERT, 2018), with mean pooling and unit length as in Reimers and Gurevych (Sentence-BERT,
-2019).
+It runs any BERT model that was exported with the inputs ``input_ids``, ``attention_mask`` and ``token_type_ids``, and
+whose first output is the last layer (float32 [texts, tokens, dimensions]). Mean pooling and unit length follow Reimers
+and Gurevych (Sentence-BERT, 2019).
 """
 
 from __future__ import annotations
 
-import json
-import math
-import mmap
-from collections.abc import Iterator, Sequence
+import contextlib
+import ctypes
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstream.json_types import JsonObject
+from rtstream.perception import telemetry
+from rtstream.perception.embeddings.minilm.weights import ModelFiles, sha256
 from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
+
+if TYPE_CHECKING:  # takes long to load
+    import onnxruntime
 
 Floats = NDArray[np.float32]
 
 TOKENS = 256
 """Maximum length in tokens (about 190 words), as the model was published. Longer texts are truncated."""
-BATCH_TOKENS = 1024
-"""Tokens that pass through the model together. Bounds memory (about 15 MB) and the delay of the next query."""
-ATTENDED_TOKENS = 64
-"""Short texts share an attention step, each attending to itself, because threads pass Python's lock at each step."""
-GELU_ROWS = 32
-"""Tokens whose inner layer is activated at a time, so that the numbers stay in the processor's cache."""
-_TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
-_MAX_HEADER = 10_000_000
+BATCH = 8
+"""Texts per run. Larger batches are not faster on one thread, and a run cannot be interrupted."""
 
 
 class Encoder:
-    """Encodes texts as vectors.
+    """Encodes texts as vectors, on the thread that calls it.
 
     ``encode`` is expensive, so call it in a thread. Several threads may call it at once.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: A file is not the expected one, or not a model of this kind.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._words = WordPiece(folder / "vocab.txt")
-        self._weights = read_safetensors(folder / "model.safetensors")
-        config_file = folder / "config.json"
-        config: JsonObject = json.loads(config_file.read_text()) if config_file.exists() else {}
-        try:
-            positions = len(self._weights["embeddings.position_embeddings.weight"])
-            self.dimensions: int = self._weights["embeddings.word_embeddings.weight"].shape[1]
-        except KeyError as exc:
-            raise ValueError(f"{folder} does not contain a BERT model: {exc.args[0]} is missing.") from None
-        # All small and base models of this family have 12 heads.
-        self._heads = int(config.get("num_attention_heads", 12))
-        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
-        self._limit = min(TOKENS, positions)
-        self._layers = 0
-        while f"encoder.layer.{self._layers}.output.dense.weight" in self._weights:
-            self._layers += 1
+    def __init__(self, files: ModelFiles) -> None:
+        if files.sha256 and sha256(files.model) != files.sha256:
+            raise ValueError(f"{files.model.name} is not the expected file")
+        self._words = WordPiece(files.vocabulary)
+        self._session = _session(files.model)
+        shape = self._session.get_outputs()[0].shape
+        if {entry.name for entry in self._session.get_inputs()} != set(_inputs([[0]])) or len(shape) != 3:
+            raise ValueError(f"{files.model.name} is not a BERT encoder")
+        self.dimensions = int(shape[2])
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return float32 [len(texts), dimensions] with rows of unit length."""
-        tokens = [self._words.encode(text, self._limit) for text in texts]
+        tokens = [self._words.encode(text, TOKENS) for text in texts]
         vectors = np.empty((len(texts), self.dimensions), np.float32)
-        batch: list[int] = []
-        for row in [*sorted(range(len(texts)), key=lambda row: len(tokens[row])), None]:
-            size = sum(len(tokens[other]) for other in batch)
-            if batch and (row is None or size + len(tokens[row]) > BATCH_TOKENS):
-                vectors[batch] = self._forward([tokens[other] for other in batch])
-                batch = []
-            if row is not None:
-                batch.append(row)
+        # Texts of similar length share a run, because all are padded to the longest.
+        rows = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
+        for begin in range(0, len(rows), BATCH):
+            batch = rows[begin : begin + BATCH]
+            vectors[batch] = self._run([tokens[row] for row in batch])
         return vectors
 
-    def _forward(self, batch: list[list[int]]) -> Floats:
-        """Run the model on texts laid end to end, [tokens, dimensions], so that no time is spent on padding."""
-        ends = np.cumsum([len(tokens) for tokens in batch])
-        spans = [slice(end - len(tokens), end) for tokens, end in zip(batch, ends.tolist(), strict=True)]
-        groups = list(_together(spans))
-        weights = self._weights
-        x = weights["embeddings.word_embeddings.weight"][np.concatenate(batch)]
-        x += weights["embeddings.position_embeddings.weight"][np.concatenate([np.arange(len(t)) for t in batch])]
-        x += weights["embeddings.token_type_embeddings.weight"][0]
-        x = self._normalise(x, "embeddings.LayerNorm")
-        for layer in range(self._layers):
-            name = f"encoder.layer.{layer}"
-            x += self._linear(self._attend(x, name, groups), f"{name}.attention.output.dense")
-            x = self._normalise(x, f"{name}.attention.output.LayerNorm")
-            inner = self._linear(x, f"{name}.intermediate.dense")
-            for begin in range(0, len(inner), GELU_ROWS):
-                rows = inner[begin : begin + GELU_ROWS]
-                rows[:] = _gelu(rows)
-            x += self._linear(inner, f"{name}.output.dense")
-            x = self._normalise(x, f"{name}.output.LayerNorm")
-        means = np.stack([x[span].mean(axis=0) for span in spans])
+    def _run(self, batch: Sequence[Sequence[int]]) -> Floats:
+        inputs = _inputs(batch)
+        states = np.asarray(self._session.run(None, inputs)[0], np.float32)
+        mask = inputs["attention_mask"][:, :, None].astype(np.float32)
+        means = (states * mask).sum(axis=1) / mask.sum(axis=1)
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
 
-    def _attend(self, x: Floats, name: str, groups: list[tuple[slice, NDArray[np.bool_]]]) -> Floats:
-        """Compute attention, in which each text attends to itself only."""
-        size = self.dimensions // self._heads
-        query, key, value = (
-            self._linear(x, f"{name}.attention.self.{part}").reshape(-1, self._heads, size).transpose(1, 0, 2)
-            for part in ("query", "key", "value")
-        )
-        out = np.empty_like(x)
-        for span, foreign in groups:
-            scores = query[:, span] @ key[:, span].transpose(0, 2, 1)
-            scores /= np.float32(math.sqrt(size))
-            scores[:, foreign] = -np.inf
-            scores -= scores.max(axis=-1, keepdims=True)
-            np.exp(scores, out=scores)
-            scores /= scores.sum(axis=-1, keepdims=True)
-            out[span] = (scores @ value[:, span]).transpose(1, 0, 2).reshape(-1, self.dimensions)
-        return out
 
-    def _linear(self, x: Floats, name: str) -> Floats:
-        y = x @ self._weights[f"{name}.weight"].T
-        y += self._weights[f"{name}.bias"]
-        return y
-
-    def _normalise(self, x: Floats, name: str) -> Floats:
-        x = x - x.mean(axis=-1, keepdims=True)
-        x /= np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + np.float32(self._epsilon))
-        x *= self._weights[f"{name}.weight"]
-        x += self._weights[f"{name}.bias"]
-        return x
+def _inputs(batch: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
+    """Return texts as padded token numbers, int64 [texts, tokens], with the mask of the real ones."""
+    ids = np.zeros((len(batch), max(map(len, batch))), np.int64)
+    mask = np.zeros_like(ids)
+    for row, tokens in enumerate(batch):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
 
-def _together(spans: list[slice]) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
-    """Yield groups of neighbouring texts.
+def _session(model: Path) -> onnxruntime.InferenceSession:
+    """Return an inference session that works on the calling thread only."""
+    telemetry.disable()
+    import onnxruntime
 
-    Each comes with a mask, bool [tokens, tokens], which is True where two tokens belong to different texts.
-    """
-    first = 0
-    for last, span in enumerate(spans):
-        following = spans[last + 1].stop if last + 1 < len(spans) else math.inf
-        if following - spans[first].start > ATTENDED_TOKENS:
-            text = np.repeat(np.arange(last + 1 - first), [s.stop - s.start for s in spans[first : last + 1]])
-            yield slice(spans[first].start, span.stop), text[:, None] != text
-            first = last + 1
-
-
-def _gelu(x: Floats) -> Floats:
-    """Return x * Phi(x), with erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7: numpy has no erf)."""
-    z = np.abs(x) * np.float32(math.sqrt(0.5))
-    t = 1 / (1 + np.float32(0.3275911) * z)
-    series = np.float32(1.061405429) * t
-    for factor in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        series += np.float32(factor)
-        series *= t
-    erf = 1 - series * np.exp(-z * z)
-    return np.float32(0.5) * x * (1 + np.copysign(erf, x))
-
-
-def read_safetensors(path: Path) -> dict[str, Floats]:
-    """Return the tensors of a safetensors file as float32. Those stored as float32 are mapped from the file.
-
-    Layout: 8 bytes little-endian header length, a JSON header ``{name: {dtype, shape, data_offsets}}``, then the data.
-
-    Raises:
-        ValueError: The file does not follow this layout.
-    """
-    with path.open("rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    length = int.from_bytes(data[:8], "little")
-    if not 2 <= length <= min(len(data) - 8, _MAX_HEADER):
-        raise ValueError(f"{path.name} is not a safetensors file.")
-    tensors: dict[str, Floats] = {}
-    for name, entry in json.loads(data[8 : 8 + length]).items():
-        if name == "__metadata__" or entry["dtype"] not in _TYPES:
-            continue
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        kind = _TYPES[entry["dtype"]]
-        count = math.prod(entry["shape"])
-        if not (8 + length <= begin <= end <= len(data)) or end - begin != count * kind.itemsize:
-            raise ValueError(f"{path.name} is damaged: tensor {name[:80]} lies outside the file.")
-        array = np.frombuffer(data, kind, count, begin).reshape(entry["shape"])
-        tensors[name.removeprefix("bert.")] = np.asarray(array, np.float32)
-    return tensors
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # The arena would keep the memory of the longest batch for good (80 MB).
+    options.enable_cpu_mem_arena = False
+    try:
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # noqa: BLE001 - the kinds of onnxruntime have no base class of their own
+        raise ValueError(f"{model.name} cannot be run: {str(exc)[:200]}") from None
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
+            ctypes.CDLL(None).malloc_trim(0)  # loading leaves 60 MB that glibc would keep
+    return session

@@ -35,7 +35,7 @@ def row(kind: ExtractionType, model_name: str | None) -> IndexRow:
 def test_the_model_of_an_index_decides_what_it_knows(
     tmp_path: Path, kind: ExtractionType, model_name: str | None, settings: dict[str, Any], expected: IndexKind
 ) -> None:
-    config = EngineConfig(data_dir=tmp_path, local_vision=False, model_api_key="k", **settings)
+    config = EngineConfig(data_dir=tmp_path, local_vision=False, embedding_model="none", model_api_key="k", **settings)
     db = Database.below(tmp_path)
     kinds = IndexKinds(ModelCalls(config, db), config)
     assert kinds.kind(row(ExtractionType(kind), model_name)) == expected

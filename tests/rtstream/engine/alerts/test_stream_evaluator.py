@@ -31,7 +31,7 @@ def short_utterances(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Engine]:
-    async with Engine(EngineConfig(data_dir=folder, local_vision=False)) as engine:
+    async with Engine(EngineConfig(data_dir=folder, local_vision=False, embedding_model="none")) as engine:
         yield engine
 
 

@@ -31,7 +31,11 @@ SPEECH = {"engine": ENGINE, "kind": "speech", "detail": {}, "created_at": BEGAN}
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Engine]:
     config = EngineConfig(
-        data_dir=folder, local_vision=False, speech_engine=ENGINE, speech_base_url="http://127.0.0.1:9"
+        data_dir=folder,
+        local_vision=False,
+        embedding_model="none",
+        speech_engine=ENGINE,
+        speech_base_url="http://127.0.0.1:9",
     )
     async with Engine(config) as engine:
         yield engine

@@ -29,7 +29,9 @@ def source(clip_of: Callable[[ClipSpec], Path]) -> Path:
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    config = EngineConfig(data_dir=tmp_path / "data", api_key=KEY, local_vision=False, min_free_gb=0)
+    config = EngineConfig(
+        data_dir=tmp_path / "data", api_key=KEY, local_vision=False, embedding_model="none", min_free_gb=0
+    )
     async with Engine(config) as running:
         yield running
 

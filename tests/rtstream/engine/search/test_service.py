@@ -45,7 +45,7 @@ async def test_what_is_written_is_found_within_a_second(db: Database) -> None:
     )
     assert (hit.kind, hit.start, hit.end, hit.score) == ("visual", 1000.0, 1002.0, 1.0)
     assert result.by == "words"
-    assert "install-embeddings" in result.note
+    assert "Install the extra `local`" in result.note
 
 
 async def test_every_kind_is_found_with_what_leads_to_it(db: Database) -> None:

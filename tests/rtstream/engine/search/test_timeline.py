@@ -37,7 +37,9 @@ SLIDES = [
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    config = EngineConfig(data_dir=tmp_path / "data", api_key="sk-timeline", local_vision=False, min_free_gb=0)
+    config = EngineConfig(
+        data_dir=tmp_path / "data", api_key="sk-timeline", local_vision=False, embedding_model="none", min_free_gb=0
+    )
     async with Engine(config) as running:
         yield running
 

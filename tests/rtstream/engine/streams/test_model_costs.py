@@ -37,7 +37,9 @@ def settings() -> dict[str, Any]:
 async def engine(tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     """An engine with a stopped stream. Nothing listens at the URLs of its models."""
     forget_keys(monkeypatch)
-    config = EngineConfig(data_dir=tmp_path, api_key="sk-key", local_vision=False, min_free_gb=0, **settings)
+    config = EngineConfig(
+        data_dir=tmp_path, api_key="sk-key", local_vision=False, embedding_model="none", min_free_gb=0, **settings
+    )
     async with Engine(config) as engine:
         await add_stream(engine)
         yield engine

@@ -108,7 +108,7 @@ def start(tmp_path: Path, script: Script, clip_of: Callable[[ClipSpec], Path]) -
                     )
                 )
 
-    return lambda: Scripted(EngineConfig(data_dir=tmp_path, local_vision=False, min_free_gb=0))
+    return lambda: Scripted(EngineConfig(data_dir=tmp_path, local_vision=False, embedding_model="none", min_free_gb=0))
 
 
 async def words(engine: Engine) -> list[tuple[str, float]]:

@@ -31,7 +31,9 @@ BEGIN = 1_700_000_000.0
 
 @asynccontextmanager
 async def running(folder: Path, **settings: Any) -> AsyncIterator[Engine]:
-    config = EngineConfig(data_dir=folder, local_vision=False, allow_networks="loopback", **settings)
+    config = EngineConfig(
+        data_dir=folder, local_vision=False, embedding_model="none", allow_networks="loopback", **settings
+    )
     async with Engine(config) as engine:
         yield engine
 

@@ -1,106 +1,99 @@
-"""Embeddings: the numpy encoder against a plain one, its tokenizer, its weights, and models behind a server."""
+"""Embeddings: the built-in model in threads, and models behind a server."""
 
 from __future__ import annotations
 
 import json
-import math
+import os
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rtstream.perception.embeddings import providers as embeddings
 from rtstream.perception.embeddings.minilm import weights
-from rtstream.perception.embeddings.minilm.encoder import read_safetensors
-from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
-from rtstream.perception.embeddings.providers import LocalEmbeddings, ServerEmbeddings
+from rtstream.perception.embeddings.minilm.encoder import Encoder
+from rtstream.perception.embeddings.providers import (
+    BACKGROUND_TEXTS,
+    LOWEST_PRIORITY,
+    LocalEmbeddings,
+    ServerEmbeddings,
+)
 from rtstream.perception.protocols import ProviderError
-from tests.fixtures.small_bert import small_bert
 
-VOCABULARY = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "the",
-    "dog",
-    "##s",
-    "run",
-    "##ning",
-    "cafe",
-    "日",
-    ".",
-    "!",
-    "-",
-    "$",
-]
+needs_model = pytest.mark.skipif(weights.find(Path()) is None, reason="needs the extra 'local'")
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A small BERT of random weights: 2 layers, 24 dimensions, 12 heads, 32 positions."""
-    small_bert(tmp_path, VOCABULARY)
-    return tmp_path
+def priority(thread: str) -> int:
+    """The priority of the thread whose name begins like this, where a larger number means a lower priority."""
+    found, *_ = [one.native_id for one in threading.enumerate() if one.name.startswith(thread)]
+    assert found is not None
+    return os.getpriority(os.PRIO_PROCESS, found)
 
 
-def plain_vector(folder: Path, text: str) -> Any:
-    """The same model written down straight from its paper: one text, double precision, one head after the other."""
-    w = {name: tensor.astype(np.float64) for name, tensor in read_safetensors(folder / "model.safetensors").items()}
-    tokens = WordPiece(folder / "vocab.txt").encode(text, 32)
-
-    def norm(x: Any, name: str) -> Any:
-        rows = [(row - row.mean()) / math.sqrt(row.var() + 1e-12) for row in x]
-        return np.array(rows) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    def linear(x: Any, name: str) -> Any:
-        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-    x = np.array([w["embeddings.word_embeddings.weight"][token] for token in tokens])
-    x = x + w["embeddings.position_embeddings.weight"][: len(tokens)] + w["embeddings.token_type_embeddings.weight"][0]
-    x = norm(x, "embeddings.LayerNorm")
-    for layer in range(2):
-        name = f"encoder.layer.{layer}"
-        q, k, v = (linear(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value"))
-        heads = []
-        for head in range(12):
-            part = slice(2 * head, 2 * head + 2)
-            scores = np.exp(q[:, part] @ k[:, part].T / math.sqrt(2))
-            heads.append(scores / scores.sum(axis=1, keepdims=True) @ v[:, part])
-        x = norm(
-            linear(np.concatenate(heads, axis=1), f"{name}.attention.output.dense") + x,
-            f"{name}.attention.output.LayerNorm",
-        )
-        inner = linear(x, f"{name}.intermediate.dense")
-        inner = inner * np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)(inner)
-        x = norm(linear(inner, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
-    mean = x.mean(axis=0)
-    return mean / np.linalg.norm(mean)
-
-
+@needs_model
 @pytest.mark.anyio
-async def test_unreadable_weights_say_what_to_run(model: Path, tmp_path: Path) -> None:
-    folder = weights.folder(tmp_path / "data")
-    folder.mkdir(parents=True)
-    for name in weights.FILES:
-        (folder / name).write_bytes(b"nothing")
-    provider = embeddings.local(tmp_path / "data")
+async def test_documents_are_embedded_like_queries_in_a_thread_that_yields_to_all_other_work(tmp_path: Path) -> None:
+    provider = embeddings.local(tmp_path)
     assert provider is not None
-    with pytest.raises(ProviderError, match="install-embeddings"):
-        await provider.embed(["dog"])
+    texts = [f"{word} in the snow" for word in ["a dog runs", "a cat", "tracks", "someone"]] * BACKGROUND_TEXTS
+    queries = await provider.embed(texts)
+    documents = await provider.embed(texts, background=True)
+    assert documents == pytest.approx(queries, abs=2e-6)
+    if sys.platform == "linux":
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert (priority("document-embeddings"), priority("query-embeddings")) == (LOWEST_PRIORITY, own)
+    await provider.aclose()
 
 
+@needs_model
 @pytest.mark.anyio
-async def test_the_provider_embeds_in_threads(model: Path, tmp_path: Path) -> None:
-    folder = weights.folder(tmp_path / "data")
-    folder.parent.mkdir(parents=True)
-    folder.symlink_to(model)
-    provider = LocalEmbeddings(tmp_path / "data")
-    assert (await provider.embed(["the dog"]))[0] == pytest.approx(plain_vector(model, "the dog"), abs=2e-6)
+async def test_embedding_documents_can_be_cancelled_between_a_few_of_them(tmp_path: Path) -> None:
+    files = weights.find(tmp_path)
+    assert files is not None
+    provider = LocalEmbeddings(files)
+    begun, embedded = threading.Event(), []
+
+    class Watched(Encoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            embedded.extend(texts)
+            begun.set()
+            return super().encode(texts)
+
+    provider._encoder = Watched(files)
+    with anyio.CancelScope() as scope:
+
+        async def cancel() -> None:
+            await anyio.to_thread.run_sync(begun.wait)
+            scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel)
+            await provider.embed([f"text {number}" for number in range(2000)], background=True)
+    assert scope.cancelled_caught
+    await provider.embed(["the next one"], background=True)
+    assert len(embedded) < 1000
+    await provider.aclose()
+
+
+@needs_model
+@pytest.mark.anyio
+async def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
+    folder = weights.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / weights.MODEL).write_bytes(b"nothing")
+    provider = embeddings.local(tmp_path)
+    assert provider is not None
+    with pytest.raises(ProviderError, match=r"cannot be loaded: .*Install the extra 'local' again"):
+        await provider.embed(["dog"])
     await provider.aclose()
 
 
@@ -176,6 +169,3 @@ async def test_a_server_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(ProviderError, match="cannot be reached"):
         await provider.embed(["a"])
     await provider.aclose()
-
-
-# installing

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rtstream.perception.embeddings.minilm.encoder import Encoder, read_safetensors
-from rtstream.perception.embeddings.providers import LocalEmbeddings
-from tests.fixtures.small_bert import write_safetensors
-from tests.rtstream.perception.embeddings.test_providers import model, plain_vector
+from rtstream.perception.embeddings.minilm import weights
+from rtstream.perception.embeddings.minilm.encoder import Encoder
+from rtstream.perception.embeddings.minilm.weights import ModelFiles
 
-__all__ = ["model"]
-
-
-def test_the_encoder_gives_what_the_plain_model_gives_whatever_shares_its_batch(model: Path) -> None:
-    texts = ["the dogs", "", "running " * 60, "Café!", "the dog runs - the dog", "the"]
-    vectors = Encoder(model).encode(texts)
-    assert vectors.dtype == np.float32
-    assert vectors == pytest.approx(np.array([plain_vector(model, text) for text in texts]), abs=2e-6)
+pytest.importorskip(weights.PACKAGE, reason="needs the extra 'local'")
 
 
-def test_no_text_gives_no_vector(model: Path) -> None:
-    assert Encoder(model).encode([]).shape == (0, 24)
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    found = weights.find(tmp_path_factory.mktemp("data"))
+    assert found is not None
+    return found
 
 
-def test_half_precision_weights_are_read(tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "x.safetensors", {"bert.a": np.array([[1.5, -2.0]], np.float16)})
-    assert read_safetensors(tmp_path / "x.safetensors")["a"].tolist() == [[1.5, -2.0]]
+@pytest.fixture(scope="module")
+def encoder(files: ModelFiles) -> Encoder:
+    return Encoder(files)
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:-300], lambda data: b"\xff" * 16, lambda data: data[:100]])
-def test_a_damaged_file_of_weights_gets_a_sentence(model: Path, spoil: Callable[[bytes], bytes]) -> None:
-    path = model / "model.safetensors"
-    path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
-        Encoder(model)
-
-
-@pytest.mark.anyio
-@pytest.mark.skipif("RTSTREAM_TEST_DATA" not in os.environ, reason="RTSTREAM_TEST_DATA names no folder with weights")
-async def test_the_real_weights_give_the_published_vector() -> None:
-    provider = LocalEmbeddings(Path(os.environ["RTSTREAM_TEST_DATA"]))
-    [vector] = await provider.embed(["This is an example sentence"])
+def test_a_vector_is_the_published_one_but_for_the_rounding_of_the_weights(encoder: Encoder) -> None:
+    [vector] = encoder.encode(["This is an example sentence"])
     # Published with the model all-MiniLM-L6-v2.
-    assert vector[:6] == pytest.approx([0.0676569, 0.0634959, 0.0487131, 0.0793050, 0.0374480, 0.0026528], abs=1e-6)
+    assert vector[:6] == pytest.approx([0.0676569, 0.0634959, 0.0487131, 0.0793050, 0.0374480, 0.0026528], abs=0.003)
+    assert np.linalg.norm(vector) == pytest.approx(1)
+
+
+def test_a_text_has_the_same_vector_whatever_shares_its_batch(encoder: Encoder) -> None:
+    texts = ["the dogs", "", "running " * 400, "Café!", "the dog runs - the dog", *(f"dog {n}" for n in range(4))]
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (len(texts), encoder.dimensions)
+    assert vectors.dtype == np.float32
+    assert vectors == pytest.approx(np.concatenate([encoder.encode([text]) for text in texts]), abs=2e-6)
+
+
+def test_no_text_has_no_vector(encoder: Encoder) -> None:
+    assert encoder.encode([]).shape == (0, 384)
+
+
+def test_a_file_that_is_not_the_known_one_is_not_run(files: ModelFiles, tmp_path: Path) -> None:
+    changed = tmp_path / "model.onnx"
+    changed.write_bytes(files.model.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="not the expected file"):
+        Encoder(replace(files, model=changed))
+
+
+def test_a_damaged_model_is_an_error(files: ModelFiles, tmp_path: Path) -> None:
+    damaged = tmp_path / "model.onnx"
+    damaged.write_bytes(files.model.read_bytes()[:100_000])
+    with pytest.raises(ValueError, match="cannot be run"):
+        Encoder(replace(files, model=damaged, sha256=""))
+
+
+def test_a_model_of_another_kind_is_an_error(files: ModelFiles) -> None:
+    ocr = importlib.util.find_spec("rapidocr")
+    if ocr is None or ocr.origin is None:
+        pytest.skip("another model is in the package of the text reader")
+    another = next(Path(ocr.origin).parent.rglob("*rec*.onnx"))
+    with pytest.raises(ValueError, match="not a BERT encoder"):
+        Encoder(replace(files, model=another, sha256=""))

