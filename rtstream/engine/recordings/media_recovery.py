@@ -44,11 +44,18 @@ class MediaRecovery:
         for folder in recordings:
             files = sorted(key for key in sizes if key.startswith(f"{folder}/") and not key.endswith(LOG_FILE))
             for key in files[-FILES:]:
-                start = max(0, sizes[key] - TAIL_BYTES) // PAGE * PAGE
-                data = await self._media.read(key, start)
-                length = await anyio.to_thread.run_sync(written_length, data)
-                if length < len(data):
-                    log.warning("%s ends at byte %d, because the rest never reached the disk", key, start + length)
-                    await self._media.truncate(key, start + length)
-                    found[key] = start + length
+                try:
+                    found |= await self._cut(key, sizes[key])
+                except OSError as exc:
+                    log.warning("%s cannot be examined after a power cut: %s", key, exc.strerror or exc)
         return found
+
+    async def _cut(self, key: str, size: int) -> dict[str, int]:
+        start = max(0, size - TAIL_BYTES) // PAGE * PAGE
+        data = await self._media.read(key, start)
+        length = await anyio.to_thread.run_sync(written_length, data)
+        if length == len(data):
+            return {}
+        log.warning("%s ends at byte %d, because the rest never reached the disk", key, start + length)
+        await self._media.truncate(key, start + length)
+        return {key: start + length}

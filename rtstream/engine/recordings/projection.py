@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -138,7 +138,7 @@ class RecordingProjection:
         count = 0
         waiting = {joined(log[0], f"{log[1]}/{LOG_FILE}"): log for log in logs}
         while waiting:
-            offsets = {key: await self._position(*log) for key, log in waiting.items()}
+            offsets = await self._offsets(waiting)
             found = await self._media.read_from(offsets, READ_BYTES)
             pieces: list[LogPiece] = []
             for key, raw in found.items():
@@ -155,13 +155,18 @@ class RecordingProjection:
                 count += sum(isinstance(line, SegmentWritten) for line in piece.lines)
         return count
 
-    async def _position(self, stream_id: str, recording_id: str) -> int:
-        """Return how many bytes of a log are applied."""
-        position = self._positions.get((stream_id, recording_id))
-        if position is None:
-            known = await self._db.read(rows.positions, stream_id)
-            position = known.get(recording_id, (0, False))[0]
-        return position
+    async def _offsets(self, logs: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+        """Return how many bytes of each log are applied."""
+        unread = {
+            stream_id for stream_id, recording_id in logs.values() if (stream_id, recording_id) not in self._positions
+        }
+        known = {stream_id: await self._db.read(rows.positions, stream_id) for stream_id in unread}
+        return {
+            key: known[log[0]].get(log[1], (0, False))[0]
+            if (position := self._positions.get(log)) is None
+            else position
+            for key, log in logs.items()
+        }
 
     async def _note_applied(self, piece: LogPiece) -> None:
         await self._delete_removed(piece.stream_id, piece.lines)
@@ -188,17 +193,45 @@ class RecordingProjection:
         self._changed.set()
         sizes = await self._media.list(stream_id)
         known = await self._db.read(rows.positions, stream_id)
-        for recording_id, size in _logs(stream_id, sizes).items():
-            position, closed = known.get(recording_id, (0, False))
-            if not closed or position != size:
-                await self._complete(stream_id, recording_id, sizes, position)
+        await self._enter(stream_id, sizes, known)
         self._unsettled.pop(stream_id, None)
 
-    async def _complete(self, stream_id: str, recording_id: str, sizes: dict[str, int], position: int) -> int:
-        """Apply a log, and finish it first if its recorder has ended. Returns the number of segments applied."""
+    async def _enter(
+        self, stream_id: str, sizes: dict[str, int], known: Mapping[str, tuple[int, bool]], *, finish: bool = True
+    ) -> int:
+        """Apply what the logs of a stream hold beyond its rows. Returns the number of segments.
+
+        Args:
+            stream_id: The stream.
+            sizes: Sizes in bytes of its files.
+            known: Bytes of each log that are applied, and whether its end is among them.
+            finish: Whether logs without an end get one, unless they are still written.
+
+        Raises:
+            OSError: A recording cannot be read. All others are entered.
+        """
+        due: list[tuple[str, str]] = []
+        failure: OSError | None = None
+        for recording_id, size in _logs(stream_id, sizes).items():
+            position, closed = known.get(recording_id, (0, False))
+            if closed and position == size:
+                continue
+            try:
+                if finish:
+                    await self._finish(stream_id, recording_id, sizes, position)
+                due.append((stream_id, recording_id))
+            except OSError as exc:
+                failure = failure or exc
+        count = await self.catch_up(due)
+        if failure is not None:
+            raise failure
+        return count
+
+    async def _finish(self, stream_id: str, recording_id: str, sizes: dict[str, int], position: int) -> None:
+        """Complete a log whose recorder has ended, so that it can be applied from a position on."""
         key = joined(stream_id, f"{recording_id}/{LOG_FILE}")
         if await self._media.is_written(key):  # by a recorder that outlived its engine and will close it
-            return await self.catch_up([(stream_id, recording_id)])
+            return
         raw = await self._media.read(key)
         if not any(isinstance(line, RecordingOpened) for line in decode(raw)[0]):
             raw = await self._rebuild(stream_id, recording_id, sizes, raw)
@@ -208,7 +241,6 @@ class RecordingProjection:
             self._positions.pop((stream_id, recording_id), None)
             await self._db.write(rows.start_over, stream_id, recording_id)
         await self._recovery.finish(stream_id, recording_id, sizes, raw)
-        return await self.catch_up([(stream_id, recording_id)])
 
     async def _rebuild(self, stream_id: str, recording_id: str, sizes: dict[str, int], raw: bytes = b"") -> bytes:
         """Write the log of a recording again, and let it be applied from the beginning. Returns its content."""
@@ -278,52 +310,76 @@ class RecordingProjection:
 
         Args:
             running: Streams whose recorders are running: their logs have no end yet.
+
+        Raises:
+            OSError: A recording cannot be read. All others are entered.
         """
-        streams = found = missing = 0
         known = await self._db.read(rows.known_streams)
         boot = disk.boot_id()
         rebooted = not running and (not boot or await self._db.read(values.get, BOOT_ID) != boot)
+        results: list[ScanResult] = []
+        failure: OSError | None = None
         for stream_id in sorted(known.union(await self._media.folders())):
-            sizes = dict(await self._media.list(stream_id))
-            if rebooted:
-                await self._cut(stream_id, sizes)
-            if stream_id not in running:
-                await self._rebuild_lost(stream_id, sizes)
-            positions = await self._db.read(rows.positions, stream_id)
-            logs = _logs(stream_id, sizes)
-            if stream_id not in known:
-                if not await self._add_stream(stream_id, logs):
-                    continue
-                streams += 1
-            for recording_id, size in logs.items():
-                position, closed = positions.get(recording_id, (0, False))
-                if closed and position == size:
-                    continue
-                if stream_id in running:
-                    found += await self.catch_up([(stream_id, recording_id)])
-                else:
-                    found += await self._complete(stream_id, recording_id, sizes, position)
-            prefix = f"{stream_id}/"
-            files = {key.removeprefix(prefix): size for key, size in (await self._media.list(stream_id)).items()}
-            lost = await self._db.write(rows.remove_missing, stream_id, files)
-            if lost:
-                log.warning("%d recorded segments of %s are missing from the disk", lost, stream_id)
-            missing += lost
+            try:
+                sizes = dict(await self._media.list(stream_id))
+                if rebooted:
+                    await self._cut(stream_id, sizes)
+                finish = stream_id not in running
+                results.append(await self._scan_stream(stream_id, sizes, known=stream_id in known, finish=finish))
+            except OSError as exc:
+                failure = failure or exc
+        if failure is not None:
+            raise failure
         if rebooted and boot:
             await self._db.write(values.put, BOOT_ID, boot)
-        return ScanResult(streams, found, missing)
+        return ScanResult(
+            sum(one.streams for one in results),
+            sum(one.segments for one in results),
+            sum(one.missing for one in results),
+        )
+
+    async def _scan_stream(self, stream_id: str, sizes: dict[str, int], *, known: bool, finish: bool) -> ScanResult:
+        if finish:
+            await self._rebuild_lost(stream_id, sizes)
+        positions = await self._db.read(rows.positions, stream_id)
+        if not known and not await self._add_stream(stream_id, _logs(stream_id, sizes)):
+            return ScanResult(0, 0, 0)
+        found = await self._enter(stream_id, sizes, positions, finish=finish)
+        prefix = f"{stream_id}/"
+        files = {key.removeprefix(prefix): size for key, size in (await self._media.list(stream_id)).items()}
+        lost = await self._db.write(rows.remove_missing, stream_id, files)
+        if lost:
+            log.warning("%d recorded segments of %s are missing from the disk", lost, stream_id)
+        return ScanResult(0 if known else 1, found, lost)
 
     async def _cut(self, stream_id: str, sizes: dict[str, int]) -> None:
         """Cut files whose end was not on the disk when the computer lost its power."""
         positions = await self._db.read(rows.positions, stream_id)
+        closed = {recording_id for recording_id, (_, closed) in positions.items() if closed}
         newest = dict(await self._db.read(rows.newest, stream_id, NEWEST))
+        unknown = await self._read_unknown(stream_id, _logs(stream_id, sizes).keys() - positions.keys())
+        closed |= {opened.recording_id for opened, ended in unknown if ended}
+        latest = sorted(unknown, key=lambda one: one[0].media_start or one[0].started_at)[-NEWEST:]
+        newest |= {opened.recording_id: opened.codecs for opened, ended in unknown if not ended}
+        newest |= {opened.recording_id: opened.codecs for opened, _ in latest}
         wanted = [
             joined(stream_id, recording_id)
             for recording_id in {key.split("/")[1] for key in sizes if key.count("/") == 2}
             if not newest.get(recording_id, "").startswith(ZEROS_ARE_MEDIA)
-            and (recording_id in newest or not positions.get(recording_id, (0, False))[1])
+            and (recording_id in newest or recording_id not in closed)
         ]
         sizes.update(await MediaRecovery(self._media).cut(wanted, sizes))
+
+    async def _read_unknown(self, stream_id: str, recordings: Iterable[str]) -> list[tuple[RecordingOpened, bool]]:
+        """Return the first line of the logs of recordings without a row, and whether each log has its end."""
+        found: list[tuple[RecordingOpened, bool]] = []
+        for recording_id in recordings:
+            with suppress(OSError):  # reported where the recording is entered
+                lines, _ = decode(await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}")))
+                opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
+                if opened is not None:
+                    found.append((opened, any(isinstance(line, RecordingClosed) for line in lines)))
+        return found
 
     async def _rebuild_lost(self, stream_id: str, sizes: dict[str, int]) -> None:
         """Write the logs again that are missing, of recordings with files or with rows that came from a log."""
@@ -337,9 +393,7 @@ class RecordingProjection:
 
     async def _add_stream(self, stream_id: str, logs: dict[str, int]) -> bool:
         for recording_id in logs:
-            lines, _ = decode(await self._media.read(joined(stream_id, f"{recording_id}/{LOG_FILE}"), 0, READ_BYTES))
-            opened = next((line for line in lines if isinstance(line, RecordingOpened)), None)
-            if opened is not None:
+            for opened, _ in await self._read_unknown(stream_id, [recording_id]):
                 await self._db.write(rows.add_found_stream, stream_id, opened)
                 log.warning("stream %s was not in the database, restoring its recordings", stream_id)
                 return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import ANY
 
 import anyio
 import pytest
@@ -19,9 +22,9 @@ from rtstream.engine.recordings import RecordingProjection
 from rtstream.errors import DatabaseUnavailable
 from rtstream.messages import RecordingStarted, SegmentClosed
 from rtstream.mp4.recovery import PAGE
-from rtstream.rules.recording_log import LOG_FILE, RecordingOpened, decode
+from rtstream.rules.recording_log import LOG_FILE, RecordingOpened, decode, encode
 from rtstream.storage.folder import FolderStorage
-from rtstream.store import recording_logs
+from rtstream.store import recording_logs, streams
 from rtstream.store import recordings as recording_rows
 from rtstream.store.database import Database
 from rtstream.store.tables import recordings
@@ -224,6 +227,53 @@ async def test_pages_that_never_reached_the_disk_are_no_media_after_a_reboot(
         async with Engine(config(data)) as engine:
             assert len(await rows_of(engine)) == left
     assert (file.stat().st_size == page) == (left == 2)
+
+
+@pytest.mark.parametrize(("codecs", "left"), [("avc1.640028", 2), ("mp4v.61", 5)])
+async def test_zeros_of_a_codec_are_kept_when_the_database_is_gone_as_well(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], codecs: str, left: int
+) -> None:
+    data, _, segments = recorded
+    (file,) = data.glob(f"media/{STREAM}/*/*.m4s")
+    log = file.with_name(LOG_FILE)
+    lines, _ = decode(log.read_bytes())
+    log.write_bytes(
+        b"".join(encode(replace(one, codecs=codecs) if isinstance(one, RecordingOpened) else one) for one in lines)
+    )
+    with file.open("r+b") as damaged:
+        damaged.seek(-(-segments[2].offset // PAGE) * PAGE)
+        damaged.write(bytes(PAGE))
+    async with Engine(config(data)) as engine:
+        assert len(await rows_of(engine)) == left
+
+
+async def test_a_recording_that_cannot_be_read_keeps_no_other_from_the_database(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, recording, segments = recorded
+    folder = data / "media" / STREAM
+    for name in ("2000-damaged", "2099-damaged"):
+        (folder / name).mkdir()
+        (folder / name / LOG_FILE).write_bytes(b"not read")
+    read = FolderStorage.read
+
+    async def failing(self: FolderStorage, key: str, offset: int = 0, length: int = -1) -> bytes:
+        if "damaged" in key:
+            raise OSError(errno.EIO, "Input/output error")
+        return await read(self, key, offset, length)
+
+    db = Database.below(data)
+    try:
+        await db.write(streams.ensure_default_collection, 1.0)
+        projection = RecordingProjection(db, FolderStorage.create(data / "media"))
+        with monkeypatch.context() as broken:
+            broken.setattr(FolderStorage, "read", failing)
+            with pytest.raises(OSError, match="Input/output"):
+                await projection.scan()
+        assert await db.read(recording_logs.positions, STREAM) == {recording.recording_id: (ANY, True)}
+        assert len(await db.read(recording_rows.oldest_segments, STREAM, 1000)) == len(segments)
+    finally:
+        await db.aclose()
 
 
 async def fail(*_: Any) -> None:
