@@ -161,10 +161,10 @@ def cpu(pids: list[int]) -> float:
     return spent / TICK
 
 
-def pss(pid: int) -> float:
-    """Memory in MB; pages shared with other processes count by their share."""
+def pss(pid: int, kind: str = "Pss") -> float:
+    """Memory in MB; pages shared with other processes count by their share. ``Pss_File`` are those of mapped files."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1000
     return 0.0
 
