@@ -182,7 +182,7 @@ class Engine:
         self.links = LinkService(self.db, self.config.link_ttl_s)
         self._addresses, self.cameras = Addresses(self.config), CameraDiscovery(self.config)
         self.playback = PlaybackService(self.db, self.links, media)
-        self.footage = FootageReader(self.db, media)
+        self.footage = FootageReader(self.db, media, lambda stream_id: self.projection.behind(stream_id))
         edges = ScreenEdges(self.db, media)
         self.timeline = TimelineService(self.db, self.links, edges)
         for reader in (self.playback, self.footage, edges):

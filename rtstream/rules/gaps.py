@@ -97,14 +97,17 @@ def newest_first(gaps: Iterable[G]) -> list[G]:
     return sorted((gap for gap in gaps if gap.end is not None), key=lambda gap: gap.end or 0.0, reverse=True)
 
 
-def settled_until(now: float, newest: tuple[float, bool] | None, start: float) -> float:
+def settled_until(now: float, newest: tuple[float, bool] | None, start: float, *, behind: bool = False) -> float:
     """Return the time up to which no more footage of a stream is added.
 
     Args:
         now: The current time.
         newest: End of the newest recording, and whether it is closed. None if there is no recording.
         start: Start of the footage. In the future, it is complete, because the clock was set back since.
+        behind: Whether footage is known that is not in the database yet.
     """
+    if behind:
+        return -math.inf if newest is None else newest[0]
     if start > now + SET_BACK_S:
         return math.inf
     if newest is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
@@ -28,16 +29,21 @@ WAITING = 8
 
 
 class FootageReader:
-    """Reads footage, one range at a time. In ``media``, the keys of a stream's files begin with its id."""
+    """Reads footage, one range at a time. In ``media``, the keys of a stream's files begin with its id.
 
-    def __init__(self, db: Database, media: Storage) -> None:
+    ``behind(stream_id)`` is true while footage of a stream is known that is not in the database yet.
+    """
+
+    def __init__(self, db: Database, media: Storage, behind: Callable[[str], bool] = lambda _: False) -> None:
         self._db = db
         self._media = media
+        self._behind = behind
         self._extractor = Extractor(PROCESSES, WAITING)
 
     def settled(self, conn: Connection, stream_id: str, start: float) -> float:
         """Return the Unix time up to which nothing more is added to a stream's footage that begins at ``start``."""
-        return settled_until(time.time(), rows.newest_end(conn, stream_id), start)
+        behind = self._behind(stream_id)
+        return settled_until(time.time(), rows.newest_end(conn, stream_id), start, behind=behind)
 
     def recorded(
         self, conn: Connection, stream_id: str, start: float, end: float, after_media: float | None

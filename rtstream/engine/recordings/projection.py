@@ -83,6 +83,9 @@ class RecordingProjection:
         self._positions: dict[tuple[str, str], int] = {}
         self._due: dict[tuple[str, str], None] = {}
         self._unsettled: dict[str, None] = {}
+        self._entering: dict[tuple[str, str], None] = {}
+        self._scanned = False
+        self._unreadable = False  # the last attempt failed because of recorded files, and not of the database
         self._changed = anyio.Event()
         self._turn = anyio.Lock()
 
@@ -90,6 +93,16 @@ class RecordingProjection:
         """Record that the log of a recording has grown."""
         self._due[stream_id, recording_id] = None
         self._changed.set()
+
+    def behind(self, stream_id: str) -> bool:
+        """Return whether footage of a stream is known that is not in the database yet, but will be soon.
+
+        It may be called in any thread. False while files cannot be read, which may last forever.
+        """
+        if self._unreadable:
+            return False
+        due = any(owner == stream_id for owner, _ in (*self._due, *self._entering))
+        return due or stream_id in self._unsettled or not self._scanned
 
     async def run(self) -> None:
         """Follow cues until cancelled. Retries without limit while the database fails."""
@@ -99,22 +112,27 @@ class RecordingProjection:
             if not attempt:
                 await anyio.sleep(GATHER_S)
             self._changed = anyio.Event()
-            due, self._due = self._due, {}
+            due = self._entering = self._due
+            self._due = {}
             try:
                 for stream_id in list(self._unsettled):
                     await self.settle(stream_id)
                 await self.catch_up(due)
             except (DatabaseUnavailable, OSError) as exc:
                 attempt += 1
+                self._unreadable = isinstance(exc, OSError)
                 if attempt == 1:
                     log.warning("recordings cannot be entered into the database at the moment: %s", exc)
                 if isinstance(exc, OSError):
                     failing = f"Recorded files cannot be read or written: {exc.strerror or type(exc).__name__}."
                     await self._report(failing)
                 self._due = due | self._due
+                self._entering = {}
                 self._changed.set()
                 await anyio.sleep(delay(attempt, RETRY_MAX_S, 0.5))
                 continue
+            self._entering = {}
+            self._unreadable = False
             if attempt:
                 log.info("recordings are entered into the database again")
                 await self._report("")
@@ -328,6 +346,7 @@ class RecordingProjection:
                 results.append(await self._scan_stream(stream_id, sizes, known=stream_id in known, finish=finish))
             except OSError as exc:
                 failure = failure or exc
+        self._scanned = True
         if failure is not None:
             raise failure
         if rebooted and boot:

@@ -120,6 +120,13 @@ def test_footage_is_complete_up_to_the_end_of_an_open_recording_but_not_for_ever
     assert gaps.settled_until(now, None, 900.0) == now - gaps.SETTLED_S
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_footage_that_waits_for_the_database_is_not_complete_however_old_it_is(closed: bool) -> None:
+    assert gaps.settled_until(1000.0, (100.0, closed), 900.0, behind=True) == 100.0
+    assert gaps.settled_until(1000.0, (100.0, closed), 1100.0, behind=True) == 100.0
+    assert gaps.settled_until(1000.0, None, 900.0, behind=True) == -math.inf
+
+
 def test_footage_of_the_future_is_complete_because_the_clock_was_set_back() -> None:
     assert gaps.settled_until(1000.0, (999.0, False), 1100.0) == math.inf
     assert gaps.settled_until(1000.0, (999.0, False), 1001.0) == 999.0

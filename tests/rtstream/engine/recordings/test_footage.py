@@ -73,6 +73,19 @@ async def reader(tmp_path: Path, clip: Path) -> AsyncIterator[FootageReader]:
     await db.aclose()
 
 
+async def test_nothing_after_the_newest_row_is_settled_while_footage_waits_for_the_database(
+    reader: FootageReader, tmp_path: Path
+) -> None:
+    db = Database.below(tmp_path)
+    waiting = FootageReader(db, FolderStorage(tmp_path / "media"), behind=lambda stream_id: stream_id == "rts-1")
+    try:
+        assert await db.read(waiting.settled, "rts-1", START) == pytest.approx(START + 18, abs=0.1)
+        assert await db.read(reader.settled, "rts-1", START) > START + 100
+    finally:
+        await waiting.aclose()
+        await db.aclose()
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "interval_s", "wanted"),
     [

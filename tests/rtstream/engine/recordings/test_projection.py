@@ -366,6 +366,42 @@ async def test_what_is_recorded_while_the_database_is_away_is_entered_afterwards
     assert reasons == [""]  # the files did not fail
 
 
+async def test_footage_is_behind_until_its_log_is_entered_unless_files_cannot_be_read(
+    recorded: tuple[Path, RecordingStarted, list[SegmentClosed]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, began, _ = recorded
+    failed, works = anyio.Event(), anyio.Event()
+    read_from = FolderStorage.read_from
+
+    async def failing(self: FolderStorage, offsets: dict[str, int], length: int) -> dict[str, bytes]:
+        if not works.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+        return await read_from(self, offsets, length)
+
+    async def on_failure(reason: str) -> None:
+        failed.set() if reason else entered.set()
+
+    async with Engine(config(data)) as engine, anyio.create_task_group() as tasks:
+        entered = anyio.Event()
+        projection = RecordingProjection(engine.db, FolderStorage(data / "media"), on_failure)
+        assert projection.behind(STREAM)  # it has not looked at the disk yet
+        await projection.scan()
+        assert not projection.behind(STREAM)
+        projection.cue(STREAM, began.recording_id)
+        assert projection.behind(STREAM)
+        assert not projection.behind("rts-other")
+        monkeypatch.setattr(FolderStorage, "read_from", failing)
+        monkeypatch.setattr("rtstream.engine.recordings.projection.RETRY_MAX_S", 0.01)
+        tasks.start_soon(projection.run)
+        with anyio.fail_after(10):
+            await failed.wait()
+            assert not projection.behind(STREAM)
+            works.set()
+            await entered.wait()
+        assert not projection.behind(STREAM)
+        tasks.cancel_scope.cancel()
+
+
 def opened_line(data: Path, recording_id: str) -> RecordingOpened:
     lines, _ = decode((data / "media" / STREAM / recording_id / LOG_FILE).read_bytes())
     assert isinstance(lines[0], RecordingOpened)
