@@ -2,7 +2,8 @@
 
 A quoted phrase alone may be expected on the screen or in the speech. The other words of the prompt decide:
 ``"budget" is said`` and ``someone mentions "budget"`` are about speech, ``"budget" is on the screen`` and ``a sign says
-"budget"`` are about the picture. A prompt without such a word may be decided on any index.
+"budget"`` are about the picture. A prompt without such a word may be decided on any index. The words are those of
+English, of Japanese (see ``japanese``), and the most common ones of German, French and Spanish.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from rtstream.json_types import JsonObject
-from rtstream.rules import event_rules, phrases
+from rtstream.rules import event_rules, japanese, phrases
 from rtstream.rules.detection import Connection, Expression, Phrase, PictureCondition, Rule, Speech
 
 Medium = Literal["video", "audio", "noise", "any"]
@@ -65,6 +66,17 @@ _NOISE = re.compile(
     r"noise|bang|crash|glass|knock(?:s|ing)?|beep(?:s|ing)?|horn|footsteps|thunder)s?\b"
 )
 _AUDIBLE = re.compile(r"\b(?:hear(?:s|d|ing)?|audibl[ey]|sounds?|goes off|rings?|loud|noise)\b")
+
+_SAID_ELSEWHERE = re.compile(
+    r"\b(?:gesagt|sag(?:t|en|te)|erwähn\w+|gesprochen|sprich(?:t|st)|sprechen|gehört|(?:zu )?hören|hörbar|"
+    r"dit(?:es?)?|prononc\w+|mentionn\w+|parl(?:e|ent|é)|enten(?:d|ds|du|dre)|annonc\w+|"
+    r"dice[ns]?|dich[oa]s?|menciona\w*|pronuncia\w*|oye[ns]?|escucha\w*|habla[ns]?)\b"
+)
+_SEEN_ELSEWHERE = re.compile(
+    r"\b(?:bildschirm\w*|zu sehen|sichtbar|(?:an)?gezeigt|zeigt|folien?|geschrieben|schild|fenster|"
+    r"écran|affich\w+|diapo\w*|montr\w+|écrite?s?|fenêtre|"
+    r"pantalla|se ve[n]?|muestra[n]?|diapositiva\w*|escrit[oa]s?|ventana)\b"
+)
 
 NO_SPEECH_HERE = (
     "This event is about something that is said, but a scene index contains only pictures. Use an audio index."
@@ -130,6 +142,8 @@ def _cached(prompt: str, structured: str) -> Medium:
 
 def _in_words(prompt: str) -> Medium:
     rest = _LEAD.sub("", " ".join(phrases.split(prompt)[1].split()), count=1)
+    if japanese.is_japanese(rest):
+        return japanese.medium(rest)
     if _EITHER.search(rest):
         return "any"
     if _NOISE.search(rest) and _AUDIBLE.search(rest) and not _TOLD.search(rest):
@@ -138,7 +152,10 @@ def _in_words(prompt: str) -> Medium:
         return "audio"
     if _SEEN.search(rest):
         return "video"
-    return "audio" if _SAID.search(rest) else "any"
+    if _SAID.search(rest):
+        return "audio"
+    said, seen = _SAID_ELSEWHERE.search(rest), _SEEN_ELSEWHERE.search(rest)
+    return "any" if bool(said) == bool(seen) else "audio" if said else "video"
 
 
 def obstacle(medium: Medium, rule: Rule | None, index: IndexKind) -> str:

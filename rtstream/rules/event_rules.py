@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import get_args
 
 from rtstream.json_types import JsonObject
-from rtstream.rules import expressions, phrases
+from rtstream.rules import expressions, japanese, phrases
 from rtstream.rules.detection import (
     Condition,
     Connection,
@@ -122,6 +122,9 @@ def from_prompt(prompt: str) -> Rule | None:
         if found is not None:
             seconds = float(found.groupdict().get("seconds") or 0)
             return Rule((_measured(kind, seconds),), form=form)
+    measurement = japanese.measurement(prompt)
+    if measurement is not None:
+        return Rule((_measured(measurement.kind, measurement.seconds),), form=measurement.form)
     return phrases.plan(prompt)
 
 

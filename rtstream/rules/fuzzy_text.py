@@ -3,6 +3,7 @@
 It tolerates exactly the errors that text readers make, so that a different word or number does not match:
 
 - Case, accents, spaces, line breaks and punctuation are ignored, but only whole words match ("art" is not in "start").
+- Chinese, Japanese and Thai are written without spaces, so their words are found anywhere, in katakana only as a whole.
 - Phrases of up to four letters or digits must match exactly.
 - O/0, l/1/I, S/5 and B/8 are interchangeable. No other digit may differ, be missing or be added.
 - Each word may contain one misread letter: a look-alike (c/e, u/v, ...) in words of four letters or more. In words of
@@ -31,6 +32,12 @@ _ALIKE = _CLOSE | frozenset(
     ("ao", "ae", "as", "nu", "nr", "mn", "hk", "uy", "lt", "fl", "ft", "rt", "fr", "gy", "pq", "6g", "es", "vw")
 )
 _DIGRAPHS = (("m", "rn"), ("w", "vv"), ("d", "cl"))
+
+_UNSPACED = re.compile(
+    r"(?P<han>[々〆\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f])|(?P<hiragana>[\u3041-\u309f])|"
+    r"(?P<katakana>[\u30a0-\u30ff\u31f0-\u31ff])|(?P<other>[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])"
+)
+"""Scripts in which words are not separated: Han, kana, and those of Thai, Lao, Burmese and Khmer."""
 
 _THOUSANDS = re.compile(r"(?<![\d.,'’])\d{1,3}(?:[.,'’]\d{3})+(?!\d)")
 _JOINT = "."  # a separator inside a number
@@ -164,7 +171,9 @@ def _needles(phrase: str) -> tuple[_Needle, ...]:
         return ()
     word: list[int] = []
     for i, char in enumerate(folded.chars):
-        begins = i > 0 and (folded.edges[i] or char.isdigit() != folded.chars[i - 1].isdigit())
+        before = folded.chars[i - 1]
+        edge = folded.edges[i] and not (_script(char) and _script(char) == _script(before))
+        begins = i > 0 and (edge or char.isdigit() != before.isdigit())
         word.append(word[-1] + begins if word else 0)
     budget = 0 if size < EXACT_BELOW else min(3, max(1, (size + 5) // 10))
     needles = [_needle(folded.chars, word, budget)]
@@ -287,12 +296,22 @@ def _edges(chars: str, gaps: set[int]) -> list[bool]:
         left, right = chars[i - 1], chars[i]
         if edges[i] or _JOINT in (left, right):
             continue
+        if (before := _script(left)) or _script(right):
+            # A word in katakana is one run, because foreign words contain each other: アイ is not in アイテム.
+            edges[i] = before != _script(right) or before != "katakana"
+            continue
         # Letters that touch a number end it, unless they may be misread digits of the number.
         if left.isdigit() and right.isalpha():
             edges[i] = right not in _DIGIT_LIKE
         elif left.isalpha() and right.isdigit():
             edges[i] = left not in _DIGIT_LIKE or (i > 1 and chars[i - 2].isalpha() and i - 1 not in gaps)
     return edges
+
+
+def _script(char: str) -> str | None:
+    """Return the name of a script without spaces, or None for any other character."""
+    found = None if char.isascii() else _UNSPACED.match(char)
+    return None if found is None else found.lastgroup
 
 
 def _lines(text: Folded, start: int, end: int) -> str:

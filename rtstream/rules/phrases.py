@@ -10,7 +10,8 @@ The documented form is a prompt with at least one phrase in quotation marks, str
 Several phrases must all be present, unless they are joined with "or". In a negated or vanishing form, none of them may
 be present. The rest of the prompt is not evaluated, and ``Rule.describe`` informs the user about it. A prompt whose
 other words would change its meaning (counts, durations, conditions, two negations, user actions) yields no rule and
-needs a model.
+needs a model. Prompts may be in English or Japanese (see ``japanese``). In any other language, only a prompt without
+a negation is a rule.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from rtstream.rules import japanese
 from rtstream.rules.detection import Form, Phrase, Rule
 
 MAX_PHRASES = 10
 
-_DOUBLE = re.compile(r'["“”„‟«»＂]([^"“”„‟«»＂]{1,300})["“”‟«»＂]|「([^」]{1,300})」')
+_DOUBLE = re.compile(r'["“”„‟«»＂]([^"“”„‟«»＂]{1,300})["“”‟«»＂]|「([^」]{1,300})」|『([^』]{1,300})』')
 _SINGLE = re.compile(r"(?<!\w)['‘‚‹`]((?:[^'‘’‚‹›`]|(?<=\w)['’](?=\w)){1,300})['’›`](?!\w)")
 _HOLE = "\x00"  # takes the place of a phrase in the rest of the prompt
 
@@ -36,6 +38,12 @@ _OTHER_MEANING = re.compile(
     r"\d|\b(minutes?|seconds?|hours?|times|twice|until|unless|before|after|than|but|while|except|instead|again"
     r"|chang(e|es|ed|ing)|click\w*|press(es|ed)?|taps?|hovers?|drags?|delet(e|es|ed)|select(s|ed)?|typed|typing)\b"
 )
+_NEGATED_ELSEWHERE = re.compile(
+    r"\b(nicht|nie|kein\w*|ohne|fehl(?:t|en)|verschw\w+|pas|ne [^\x00]*plus|n'\w+ plus|sans|aucune?|manque\w*"
+    r"|dispara[iîr]\w*|sin|falta\w*|desaparec\w*|senza|manca\w*|scompar\w*|niet|geen|zonder|verdw\w+|não|sem"
+    r"|нет|не|без|исчез\w*)\b|没|沒|不|消失|无|未|없|않|사라"
+)
+"""Words of languages whose prompts are not read. A negated one must not fire when its phrase is present."""
 
 
 def plan(prompt: str) -> Rule | None:
@@ -45,7 +53,12 @@ def plan(prompt: str) -> Rule | None:
         return None
     if not all(re.search(r"[^\W_]", phrase) for phrase in phrases) or _OTHER_MEANING.search(rest):
         return None
-    join, form = _join(rest), _form(rest)
+    if japanese.is_japanese(rest):
+        join, form = japanese.join(rest.split(_HOLE)[1:-1], rest), japanese.form(rest)
+    elif _NEGATED_ELSEWHERE.search(rest):
+        return None
+    else:
+        join, form = _join(rest), _form(rest)
     if join is None or form is None or (join == "any" and form in ("absent", "disappears")):
         return None  # a negation with "or" could mean none of them or not all of them
     return Rule(tuple(Phrase(phrase) for phrase in phrases), join, form)

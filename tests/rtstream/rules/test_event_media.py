@@ -38,6 +38,9 @@ SCENES, SPEECH = IndexKind(audio=False, measured=True), IndexKind(audio=True)
         "speech starts",
         '"fire alarm" is heard',
         "«Achtung» wird gesagt, that is, someone says it",
+        "jemand sagt „Budget“",
+        "quelqu'un dit « budget »",
+        "alguien menciona «presupuesto»",
     ],
 )
 def test_what_is_said_needs_audio(prompt: str) -> None:
@@ -59,6 +62,9 @@ def test_what_is_said_needs_audio(prompt: str) -> None:
         'a woman in a shirt that says "Staff"',
         "the picture is black",
         "the screen shows an error",
+        "„Rechnung“ ist auf dem Bildschirm zu sehen",
+        "« facture » est affichée",
+        "«factura» se ve en la pantalla",
     ],
 )
 def test_what_is_seen_needs_video(prompt: str) -> None:
@@ -70,6 +76,7 @@ def test_what_is_seen_needs_video(prompt: str) -> None:
     [
         '"Invoice 4711" appears',
         '"Rechnung 4711"',
+        "jemand auf dem Bildschirm sagt „Budget“",
         'tell me when "Invoice" appears',
         '"budget" is said or shown',
         'let me know if "budget" is visible on the screen or someone mentions it and it is heard',

@@ -29,6 +29,7 @@ def decide(rule: Rule, texts: Sequence[str], previously: bool | None = None) -> 
         ("« Facture 4711 » est affichée", rule("Facture 4711")),
         ("»Faktura« vises", rule("Faktura")),
         ("「請求書」 is shown", rule("請求書")),
+        ("『請求書』 is shown", rule("請求書")),
         ("'Invoice 4711' is on the screen", rule("Invoice 4711")),
         ("the text ‘don’t panic’ is shown", rule("don’t panic")),
         ('someone says "it\'s done"', rule("it's done")),
@@ -75,6 +76,10 @@ def test_a_quoted_phrase_makes_a_rule(prompt: str, expected: Rule) -> None:
         'the user clicks "Submit"',
         'the value of "Total" changes',
         '"A1" until "B2" is shown',
+        "„Aufnahme“ ist nicht zu sehen",
+        "« REC » n'est plus affiché",
+        "«Grabando» desaparece de la pantalla",
+        "屏幕上没有“录制”",
         " ".join(f'"phrase {n}"' for n in range(11)),
     ],
 )
