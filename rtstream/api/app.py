@@ -255,7 +255,7 @@ def create_app(
     app.state.prover = identity.Prover(engine.api_key, engine.identity_secret)
     app.state.keys = KeyCheck(engine.api_key)
     app.state.feed = JournalTail(engine.journal)
-    app.state.repeats = RepeatedRequests()
+    app.state.repeats = RepeatedRequests(lambda: engine.db)
     app.state.closing = anyio.Event()
     app.state.websockets = set()
     app.state.stall_timeout_s = stall_timeout_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -10,11 +11,17 @@ from dataclasses import dataclass
 
 import anyio
 from pydantic_core import from_json, to_json
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rtstream.api.envelope import MAX_BODY
-from rtstream.errors import Conflict, InvalidRequest
+from rtstream.errors import Conflict, DatabaseUnavailable, InvalidRequest
+from rtstream.store import responses as rows
+from rtstream.store.database import Database
+from rtstream.store.responses import Place, StoredResponse
+
+log = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
 TTL_S = 600.0
@@ -28,7 +35,7 @@ NOT_COMPARED = ("ws_connection_id",)
 
 @dataclass
 class _Known:
-    """A request. ``response`` is None until it was served, and when it failed."""
+    """A request. ``response`` is None until it was served, and when it failed. ``at`` is on the monotonic clock."""
 
     digest: str
     at: float
@@ -38,11 +45,20 @@ class _Known:
 
 
 class RepeatedRequests:
-    """Serves a POST with an ``Idempotency-Key`` once within ten minutes. The responses are in memory."""
+    """Serves a POST with an ``Idempotency-Key`` once within ten minutes, even if the engine is restarted in between.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    A response is stored after its request was served. If the engine is killed between the two, the repeated request is
+    served again.
+    """
+
+    def __init__(self, db: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
+        """``db`` is called with the first request, because the engine is opened after its API."""
+        self._db = db
         self._clock = clock
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: OrderedDict[Place, _Known] = OrderedDict()
+        self._unneeded: set[Place] = set()  # of stored responses
+        self._loading = anyio.Lock()
+        self._loaded = False
 
     async def serve(self, request: Request, operation: Callable[[Request], Awaitable[Response]]) -> Response:
         """Serve a request, or return the response to an earlier one with the same key, marked ``repeated``.
@@ -62,6 +78,7 @@ class RepeatedRequests:
         if int(announced) > MAX_BODY:
             return await operation(request)  # refuses it
         digest = _digest(await request.body())
+        await self._load()
         place = (request.url.path, key)
         self._trim()
         while (known := self._known.get(place)) is not None:
@@ -76,31 +93,72 @@ class RepeatedRequests:
 
     async def _first(
         self,
-        place: tuple[str, str],
+        place: Place,
         digest: str,
         request: Request,
         operation: Callable[[Request], Awaitable[Response]],
     ) -> Response:
         while len(self._known) >= MAX_KEYS:
-            self._known.popitem(last=False)
+            self._drop(next(iter(self._known)))
         known = self._known[place] = _Known(digest, self._clock(), anyio.Event())
         try:
             response = await operation(request)
             content = bytes(response.body)
             if 200 <= response.status_code < 300 and len(content) <= MAX_RESPONSE:
                 known.response, known.status = _marked(content), response.status_code
+                await self._store(place, known)
             return response
         finally:
             if known.response is None and self._known.get(place) is known:
                 del self._known[place]
             known.done.set()
 
-    def forget(self, object_id: str) -> None:
+    async def forget(self, object_id: str) -> None:
         """Forget the responses that name an object, because it was deleted."""
+        await self._load()
         name = object_id.encode()
-        for place, known in list(self._known.items()):
-            if known.response is not None and name in known.response:
-                del self._known[place]
+        named = [place for place, known in self._known.items() if known.response is not None and name in known.response]
+        for place in named:
+            self._drop(place)
+        if named:
+            await self._write(None)
+
+    async def _load(self) -> None:
+        """Read the responses that an earlier engine stored, once."""
+        async with self._loading:
+            if self._loaded:
+                return
+            now, wall = self._clock(), time.time()
+            for response in await self._db().read(rows.load):
+                age = max(0.0, wall - response.at)  # the clock may have been set back since
+                known = _Known(response.digest, now - age, anyio.Event(), response.content.encode(), response.status)
+                known.done.set()
+                self._known[response.place] = known
+            self._loaded = True
+
+    async def _store(self, place: Place, known: _Known) -> None:
+        assert known.response is not None
+        self._unneeded.discard(place)
+        content = known.response.decode()
+        await self._write(StoredResponse(*place, known.digest, time.time(), known.status, content))
+
+    async def _write(self, added: StoredResponse | None) -> None:
+        """Remove the stored responses that are not needed any more, and store one."""
+        unneeded, self._unneeded = self._unneeded, set()
+
+        def write(conn: Connection) -> None:
+            rows.remove(conn, unneeded)
+            if added is not None:
+                rows.put(conn, added)
+
+        try:
+            await self._db().write(write)
+        except DatabaseUnavailable as exc:  # the request itself has succeeded
+            log.warning("the responses to repeated requests cannot be stored: %s", exc)
+
+    def _drop(self, place: Place) -> None:
+        del self._known[place]
+        self._unneeded.add(place)
 
     def _trim(self) -> None:
         oldest = self._clock() - TTL_S
@@ -108,7 +166,7 @@ class RepeatedRequests:
             place, known = next(iter(self._known.items()))
             if known.at > oldest:
                 return
-            del self._known[place]
+            self._drop(place)
 
 
 def _digest(raw: bytes) -> str:

@@ -104,7 +104,7 @@ class Operations:
         else:
             response = await operation.respond(request)
         if request.method == "DELETE":
-            repeats.forget(request.url.path.rpartition("/")[2])
+            await repeats.forget(request.url.path.rpartition("/")[2])
         if self._is_use:
             engine_of(request).mark_used()
         return response
