@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -11,6 +13,8 @@ from rtstream.client.markdown import quoted
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.models import SearchHit, SearchResults, SearchStreams, VideoHits, VideoShot
+from rtstream.rules.clip_ranges import joined as joined_ranges
+from rtstream.rules.link_targets import ClipRange, is_stream
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import OBJECTS, name, note
@@ -23,7 +27,11 @@ CHANNEL: dict[str, str] = {kind: channel for channel, kind in KIND.items()}
 DEFAULT = "default"
 MAX_LINKED = 10
 """Hits with a link of their own, because each costs a call."""
+MAX_PLAYED_S = 6 * 3600.0
+"""Length in seconds of the link that plays all hits."""
 MAX_VIDEOS = 20
+Found = tuple["Hit", ClipRange]
+"""A hit, and the range that shows it with the sentences around it."""
 
 
 class Hit(BaseModel):
@@ -49,7 +57,7 @@ class Hits(BaseModel):
 
     by: str | None = None
     hits: Annotated[list[Hit], OBJECTS]
-    player_url: str | None = Field(default=None, description="Plays all hits in videos, one after the other.")
+    player_url: str | None = Field(default=None, description="Plays all hits, one after the other.")
     note: str | None = None
     next: str
 
@@ -77,7 +85,7 @@ async def search(
     wanted = await streams_of(ctx, streams)
     times = await window(ctx, start, end, stream=wanted[0] if wanted and len(wanted) == 1 else None)
     where, remark = await _collection(ctx, collection, named=bool(wanted or videos or indexes))
-    found: list[Hit] = []
+    found: list[Found] = []
     results = SearchResults(results=[])
     if videos is None or streams or indexes:
         request = SearchStreams(
@@ -93,20 +101,21 @@ async def search(
             all_collections=where is None or bool(wanted or indexes),
         )
         results = await client.search(request, collection_id=where or DEFAULT)
-        found += [await _hit(client, hit, linked=number < MAX_LINKED) for number, hit in enumerate(results.results)]
+        found += [_hit(hit) for hit in results.results]
     chosen: list[VideoHits] = []
     if videos is not None or not (wanted or indexes or start or end or (channels and "transcript" not in channels)):
         chosen, lacking = await _in_videos(client, query, videos, where, limit, min_score)
         remark = joined(remark, lacking)
         found += [_video_hit(video, shot) for video in chosen for shot in video.docs]
-    found.sort(key=lambda hit: -hit.score)
+    found.sort(key=lambda one: -one[0].score)
     shown = found[:limit]
-    for hit in [one for one in shown if one.video_id is not None][:MAX_LINKED]:
-        hit.player_url = await _compiled(client, chosen, [hit])
+    collections = {video.video_id: video.collection_id for video in chosen}
+    for hit, clip in shown[:MAX_LINKED]:
+        hit.player_url = await _link(client, clip, collections)
     return Hits(
         by=name(results.by) or None,
-        hits=shown,
-        player_url=await _compiled(client, chosen, shown),
+        hits=[hit for hit, _ in shown],
+        player_url=await _compiled(client, [clip for _, clip in shown], collections),
         note=joined(note(results.note), times.note, remark),
         next="Show the links, or call look(stream_id, at) to see a hit." if shown else "No results. Try other words.",
     )
@@ -126,10 +135,10 @@ async def _collection(ctx: ToolContext, collection: str | None, *, named: bool) 
     return DEFAULT, f"Only the default collection was searched. Pass collection for others: {shown}, or all."
 
 
-async def _hit(client: RTStreamClient, hit: SearchHit, *, linked: bool) -> Hit:
+def _hit(hit: SearchHit) -> Found:
     start = hit.start if hit.clip_start is None else hit.clip_start
     end = hit.end if hit.clip_end is None else hit.clip_end
-    return Hit(
+    shown = Hit(
         stream_id=hit.rtstream_id,
         name=name(hit.rtstream_name),
         index_id=hit.scene_index_id or None,
@@ -138,15 +147,17 @@ async def _hit(client: RTStreamClient, hit: SearchHit, *, linked: bool) -> Hit:
         start=round(hit.start, 3),
         end=round(hit.end, 3),
         score=round(hit.score, 3),
-        player_url=await _link(client, hit.rtstream_id, start, end) if linked else None,
         untrusted_text=clean(hit.text, MAX_TEXT),
     )
+    return shown, (hit.rtstream_id, start, max(end, start + 1.0))
 
 
-async def _link(client: RTStreamClient, stream_id: str, start: float, end: float) -> str | None:
+async def _link(client: RTStreamClient, clip: ClipRange, collections: Mapping[str, str]) -> str | None:
     """A link to a clip, or None if nothing was recorded then."""
+    if not is_stream(clip[0]):
+        return await _compiled(client, [clip], collections)
     try:
-        return (await client.generate_stream(stream_id, start, max(end, start + 1.0))).player_url
+        return (await client.generate_stream(*clip)).player_url
     except RTStreamError:
         return None
 
@@ -200,8 +211,10 @@ async def _video_ids(client: RTStreamClient, videos: list[str]) -> list[str]:
     return found
 
 
-def _video_hit(video: VideoHits, shot: VideoShot) -> Hit:
-    return Hit(
+def _video_hit(video: VideoHits, shot: VideoShot) -> Found:
+    start = shot.start if shot.clip_start is None else shot.clip_start
+    end = shot.end if shot.clip_end is None else shot.clip_end
+    hit = Hit(
         video_id=video.video_id,
         name=name(video.title),
         channel="videos",
@@ -211,16 +224,15 @@ def _video_hit(video: VideoHits, shot: VideoShot) -> Hit:
         score=round(shot.score, 3),
         untrusted_text=clean(shot.text, MAX_TEXT),
     )
+    return hit, (video.video_id, start, end)
 
 
-async def _compiled(client: RTStreamClient, videos: list[VideoHits], shown: list[Hit]) -> str | None:
-    """A link that plays the shown hits in videos, or None if there are none."""
-    kept = {(hit.video_id, hit.start, hit.end) for hit in shown if hit.video_id is not None}
-    parts = [
-        one.model_copy(
-            update={"docs": [doc for doc in one.docs if (one.video_id, round(doc.start, 3), round(doc.end, 3)) in kept]}
-        )
-        for one in videos
-    ]
-    parts = [one for one in parts if one.docs]
-    return (await client.videos.compile(parts)).player_url if parts else None
+async def _compiled(client: RTStreamClient, clips: list[ClipRange], collections: Mapping[str, str]) -> str | None:
+    """A link that plays clips, each moment once, or None if nothing was recorded then."""
+    ranges = joined_ranges(clips, MAX_PLAYED_S)
+    videos = [one for one in ranges if not is_stream(one[0])]
+    for some in (ranges, videos):  # a service without our extensions plays videos only
+        if some:
+            with suppress(RTStreamError):
+                return (await client.links.compile(some, collections)).player_url
+    return None

@@ -100,22 +100,23 @@ async def segment_audio(request: Request) -> AudioFragment:
 
 
 async def fragment(request: Request) -> Mp4:
-    """Serve one fragment of ranges of videos."""
-    found = await engine_of(request).media.fragment(request.path_params["link_id"], request.path_params["number"])
+    """Serve one fragment of ranges, by the position of its range and its start in microseconds."""
+    params = request.path_params
+    found = await engine_of(request).media.fragment(params["link_id"], params["place"], params["at"])
     return Response(found, media_type="video/mp4", headers=CACHED)
 
 
 async def fragment_with_aac(request: Request) -> Mp4:
-    """Serve one fragment of videos with AAC in place of audio that browsers do not play."""
+    """Serve one fragment of ranges with AAC in place of audio that browsers do not play."""
     params = request.path_params
-    found = await engine_of(request).media.fragment_with_aac(params["link_id"], params["number"])
+    found = await engine_of(request).media.fragment_with_aac(params["link_id"], params["place"], params["at"])
     return Response(found, media_type="video/mp4")  # not cached, because it is silent if it could not be converted
 
 
 async def fragment_audio(request: Request) -> AudioFragment:
-    """Serve the audio of one fragment of videos alone, as AAC."""
+    """Serve the audio of one fragment of ranges alone, as AAC."""
     params = request.path_params
-    found = await engine_of(request).media.fragment_audio(params["link_id"], params["number"])
+    found = await engine_of(request).media.fragment_audio(params["link_id"], params["place"], params["at"])
     return Response(found, media_type="audio/mp4", headers=CACHED)
 
 

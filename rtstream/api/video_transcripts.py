@@ -193,9 +193,7 @@ async def _with_clips(request: Request, asked: NewSearch, found: list[VideoHits]
     if asked.include_clip:
         shots = [(hits.video_id, doc) for hits in found for doc in hits.docs]
         ranges = [(video_id, doc.start, doc.end) for video_id, doc in shots]
-        for (_, doc), links in zip(
-            shots, await engine_of(request).videos.each_clip(origin(request), ranges), strict=True
-        ):
+        for (_, doc), links in zip(shots, await engine_of(request).clips.each(origin(request), ranges), strict=True):
             doc.stream_url, doc.player_url = links.stream_url, links.player_url
     return found
 

@@ -13,7 +13,7 @@ from rtstream.api.envelope import refusal
 from rtstream.api.jobs import JobBody, job_response
 from rtstream.api.operations import JsonBody
 from rtstream.api.routing import engine_of
-from rtstream.errors import InvalidRequest
+from rtstream.errors import InvalidRequest, NotFound
 from rtstream.models import (
     ClipLinks,
     ExportRequest,
@@ -24,6 +24,7 @@ from rtstream.models import (
     VideoScene,
     VideoSceneIndex,
 )
+from rtstream.rules.link_targets import ClipRange, is_stream
 
 MAX_SECONDS = 7 * 86400.0
 AUDIO = "a-"
@@ -61,10 +62,20 @@ class TimelineQuery(BaseModel):
 
 
 class Shots(BaseModel):
-    """One entry of the body of ``POST compile``."""
+    """One entry of the body of ``POST compile``: ranges of a video in seconds, or of a stream in Unix seconds."""
 
-    video_id: str
+    video_id: str | None = None
+    rtstream_id: str | None = None
     shots: list[tuple[float, float]] = Field(max_length=100)
+
+    def ranges(self) -> list[ClipRange]:
+        """Return the ranges with the id of their stream or video. Raises InvalidRequest, NotFound."""
+        source = self.video_id or self.rtstream_id
+        if not source or (self.video_id and self.rtstream_id):
+            raise InvalidRequest("Each entry needs either video_id or rtstream_id.")
+        if is_stream(source) != bool(self.rtstream_id):
+            raise NotFound(f"There is no {'stream' if self.rtstream_id else 'video'} {source[:80]}.")
+        return [(source, start, end) for start, end in self.shots]
 
 
 class DownloadData(BaseModel):
@@ -160,18 +171,19 @@ async def delete_video(request: Request) -> None:
 
 async def play_ranges(request: Request, body: TimelineQuery) -> Video | ClipLinks:
     """Get links that play parts of a video in sequence."""
-    videos, video_id = engine_of(request).videos, request.path_params["video_id"]
+    engine, video_id = engine_of(request), request.path_params["video_id"]
     if not body.timeline:
-        return await videos.get(origin(request), video_id)
-    return await videos.clips(origin(request), [(video_id, start, end) for start, end in body.timeline])
+        return await engine.videos.get(origin(request), video_id)
+    parts = Shots(video_id=video_id, shots=body.timeline)
+    return await engine.clips.create(origin(request), parts.ranges())
 
 
 async def play_shots(request: Request, body: list[Shots]) -> ClipLinks:
-    """Get links that play parts of several videos in sequence."""
-    clips = [(entry.video_id, start, end) for entry in body for start, end in entry.shots]
+    """Get links that play parts of several videos and recorded streams in sequence."""
+    clips = [one for entry in body for one in entry.ranges()]
     if not clips:
         raise InvalidRequest("The list of shots is empty. Send at least one.")
-    return await engine_of(request).videos.clips(origin(request), clips)
+    return await engine_of(request).clips.create(origin(request), clips)
 
 
 async def get_download_url(request: Request) -> DownloadData:

@@ -1,11 +1,14 @@
-"""Playback links, as typed calls: list and revoke them."""
+"""Playback links, as typed calls: create those of several parts, list and revoke them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_model, path_id
 from rtstream.json_types import JsonObject
-from rtstream.models import LinkPage
+from rtstream.models import ClipLinks, LinkPage
+from rtstream.rules.link_targets import ClipRange, is_stream
 
 
 class LinkCalls:
@@ -13,6 +16,21 @@ class LinkCalls:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    async def compile(self, ranges: Sequence[ClipRange], collections: Mapping[str, str] | None = None) -> ClipLinks:
+        """Return links that play ranges of streams and videos, one after the other.
+
+        Args:
+            ranges: Of videos in seconds of each, of streams in Unix seconds.
+            collections: The collections of videos by their ids, which the hosted service needs.
+        """
+        body: list[JsonObject] = []
+        for source, start, end in ranges:
+            place: JsonObject = {"rtstream_id": source}
+            if not is_stream(source):
+                place = {"video_id": source, "collection_id": (collections or {}).get(source, "default")}
+            body.append({**place, "shots": [(start, end)]})
+        return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
 
     async def list(
         self, stream_id: str | None = None, video_id: str | None = None, *, limit: int = 100, offset: int = 0

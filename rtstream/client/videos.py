@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from rtstream.client.transport import Transport
 from rtstream.client.validation import as_changed, as_model, path_id
 from rtstream.errors import InvalidRequest, RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
-from rtstream.models import ClipLinks, ExportResult, Video, VideoHits, VideoShot, VideoTranscript
+from rtstream.models import ExportResult, Video, VideoHits, VideoTranscript
 
 POLL_S = 1.0
 MAX_EXPORT_S = 3600.0
@@ -146,15 +146,6 @@ class VideoCalls:
             raise
         return [as_model(VideoHits, row) for row in (data or {}).get("results") or []]
 
-    async def compile(self, hits: Sequence[VideoHits]) -> ClipLinks:
-        """Return links that play the clips of these moments, or exactly the moments, one after the other."""
-        body = [
-            {"video_id": one.video_id, "collection_id": one.collection_id, "shots": [_clip(doc)]}
-            for one in hits
-            for doc in one.docs
-        ]
-        return as_model(ClipLinks, await self._transport.data("POST", "/compile", body=body))
-
     async def _outcome(
         self, model: type[Result], response: JsonObject, on_progress: OnProgress | None, wait_s: float
     ) -> JobOutcome[Result]:
@@ -229,10 +220,3 @@ def _job_of(response: JsonObject) -> str:
 
 def _percentage(response: JsonObject) -> float:
     return float((response.get("data") or {}).get("percentage") or 0.0)
-
-
-def _clip(shot: VideoShot) -> list[float]:
-    return [
-        shot.start if shot.clip_start is None else shot.clip_start,
-        shot.end if shot.clip_end is None else shot.clip_end,
-    ]

@@ -42,6 +42,7 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
 from rtstream.engine.recordings import (
+    ClipService,
     DiskBound,
     ExportService,
     FootageReader,
@@ -295,6 +296,7 @@ class Engine:
         config = self.config
         self.jobs = Jobs(tasks, self.db, self.queue, self.journal)
         self.videos = VideoService(self.db, self.journal, self.links, exported)
+        self.clips = ClipService(self.db, self.links)
         room = int(config.min_free_gb * 1e9)
         self.exports = ExportService(self.jobs, self.db, self.journal, media, exported, self.videos, room)
         self.media = MediaAccess(self.db, self.links, media, exported, TimelineMarks(self.db).between)

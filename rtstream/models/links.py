@@ -14,7 +14,7 @@ class PlaybackLink(ApiModel):
 
     id: str
     kind: Literal["window", "video", "ranges", "picture"] = Field(
-        description="window of a stream, whole video, ranges of videos, picture of a stream or a video"
+        description="window of a stream, whole video, ranges of streams and videos, picture of a stream or a video"
     )
     state: Literal["valid", "expired", "revoked"]
     purpose: Literal["chat", "webhook", "sdk", "page"]
@@ -23,7 +23,8 @@ class PlaybackLink(ApiModel):
     end: float | None = Field(None, description="End of a window, Unix seconds.")
     ranges: list[tuple[str, float, float | None]] = Field(
         default_factory=list,
-        description="[video id, start, end] in seconds; the whole video without an end, a picture if both are equal",
+        description="[id, start, end], of a video in seconds, of a stream in Unix seconds; the whole video without an "
+        "end, a picture if both are equal",
     )
     title: str = ""
     created_at: float

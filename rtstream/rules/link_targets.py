@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 LinkKind = Literal["window", "video", "ranges", "picture"]
-"""A window of a stream, a whole video, ranges of videos that play one after the other, or a picture of either."""
+"""A window of a stream, a whole video, ranges that play one after the other, or a picture of a stream or video."""
 Purpose = Literal["chat", "webhook", "sdk", "page"]
-VideoRange = tuple[str, float, float]
-"""Video id, start and end in seconds of the video."""
+ClipRange = tuple[str, float, float]
+"""Id, start and end: of a video in seconds of the video, or of a stream in Unix seconds."""
+
+STREAM = "rts-"
+"""Prefix of ids of streams."""
 
 MAX_TITLE = 120
 MAX_DESCRIPTION = 300
@@ -27,7 +30,8 @@ class LinkTarget:
         stream_id: The stream of a window, or of a picture that is not one of a video.
         start: Start of a window, or the moment of a picture of a stream, in Unix seconds.
         end: End of a window in Unix seconds.
-        ranges: Ranges of videos; for a whole video one range without an end, for a picture one without length.
+        ranges: Ranges of streams and videos; for a whole video one range without an end, for a picture of a video one
+            without length.
         title: Title on the player page. Empty: the name of the stream or video.
         description: Text on the player page.
     """
@@ -36,19 +40,29 @@ class LinkTarget:
     stream_id: str = ""
     start: float = 0.0
     end: float = 0.0
-    ranges: tuple[VideoRange, ...] = ()
+    ranges: tuple[ClipRange, ...] = ()
     title: str = ""
     description: str = ""
 
     @property
     def video_id(self) -> str:
-        """The video of all ranges; empty for a window and for ranges of several videos."""
-        found = {video_id for video_id, _, _ in self.ranges}
-        return found.pop() if len(found) == 1 else ""
+        """The video of all ranges; empty for a window, for ranges of streams and for ranges of several videos."""
+        found = {one for one, _, _ in self.ranges}
+        return found.pop() if len(found) == 1 and not self.plays_streams else ""
+
+    @property
+    def plays_streams(self) -> bool:
+        """Whether recordings of streams are played or shown."""
+        return bool(self.stream_id) or any(is_stream(one) for one, _, _ in self.ranges)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window or of all ranges; 0 for a whole video."""
+        return self.end - self.start + sum(end - start for _, start, end in self.ranges if math.isfinite(end))
 
     def digest(self, purpose: Purpose) -> str:
         """Return a hash that is equal for equal targets, to the microsecond."""
-        ranges = [[video_id, _micros(start), _micros(end)] for video_id, start, end in self.ranges]
+        ranges = [[one, _micros(start), _micros(end)] for one, start, end in self.ranges]
         window = [self.stream_id, _micros(self.start), _micros(self.end)]
         content = json.dumps([self.kind, window, ranges, self.title, self.description, purpose])
         return hashlib.sha256(content.encode()).hexdigest()
@@ -72,8 +86,8 @@ def video_target(video_id: str) -> LinkTarget:
     return LinkTarget("video", ranges=((video_id, 0.0, math.inf),))
 
 
-def ranges_target(ranges: tuple[VideoRange, ...], title: str = "") -> LinkTarget:
-    """Return the target of ranges of videos."""
+def ranges_target(ranges: tuple[ClipRange, ...], title: str = "") -> LinkTarget:
+    """Return the target of ranges of streams and videos."""
     return LinkTarget("ranges", ranges=ranges, title=title[:MAX_TITLE])
 
 
@@ -92,7 +106,12 @@ def lifetime(target: LinkTarget, purpose: Purpose, ttl_s: float) -> float | None
 
     Evidence of alerts is stored as long as its stream, and videos until they are deleted, so their links do not end.
     """
-    return ttl_s if target.stream_id and purpose != "webhook" else None
+    return ttl_s if target.plays_streams and purpose != "webhook" else None
+
+
+def is_stream(source_id: str) -> bool:
+    """Return whether the source of a range is a stream, by its id. Otherwise, it is a video."""
+    return source_id.startswith(STREAM)
 
 
 def _micros(seconds: float) -> int | None:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, String, delete, func, select, update
+from sqlalchemy import Column, ColumnElement, Connection, String, delete, func, select, update
 from sqlalchemy import cast as cast_column
 from sqlalchemy.exc import IntegrityError
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import Slice
-from rtstream.rules.link_targets import LinkKind, LinkTarget, Purpose, VideoRange
+from rtstream.rules.link_targets import ClipRange, LinkKind, LinkTarget, Purpose
 from rtstream.store.rows import Query, ResultRow
-from rtstream.store.tables import links, videos
+from rtstream.store.tables import links, streams, videos
 
 AT_ONCE = 500
 """Values in one condition; databases limit their number."""
@@ -107,16 +107,17 @@ def list_links(conn: Connection, part: Slice, *, stream_id: str | None, video_id
 def revoke(conn: Connection, now: float, *, link_id: str | None, stream_id: str | None, video_id: str | None) -> int:
     """Revoke one link, or all of a stream or video. Returns the number of links that were valid before."""
     query = update(links).where(links.c.revoked_at.is_(None))
-    for column, value in ((links.c.id, link_id), (links.c.stream_id, stream_id)):
-        if value is not None:
-            query = query.where(column == value)
+    if link_id is not None:
+        query = query.where(links.c.id == link_id)
+    if stream_id is not None:
+        query = query.where(_plays(links.c.stream_id, stream_id))
     if video_id is not None:
-        query = query.where(_plays(video_id))
+        query = query.where(_plays(links.c.video_id, video_id))
     return conn.execute(query.values(revoked_at=now, target_hash=None)).rowcount
 
 
 def remove_expired(conn: Connection, now: float, revoked_before: float) -> int:
-    """Delete links that have expired, were revoked long ago, or play ranges of a video that was deleted.
+    """Delete links that have expired, were revoked long ago, or play ranges of a stream or video that was deleted.
 
     Args:
         conn: The connection.
@@ -129,8 +130,8 @@ def remove_expired(conn: Connection, now: float, revoked_before: float) -> int:
     gone = (links.c.expires_at < now) | (links.c.expires_at.is_(None) & (links.c.revoked_at < revoked_before))
     removed = conn.execute(delete(links).where(gone)).rowcount
     several = select(links.c.id, links.c.ranges).where(links.c.kind == "ranges", links.c.video_id.is_(None))
-    known = set(conn.execute(select(videos.c.id)).scalars())
-    dead = [row.id for row in conn.execute(several) if any(video_id not in known for video_id, _, _ in row.ranges)]
+    known = {one for table in (streams, videos) for one in conn.execute(select(table.c.id)).scalars()}
+    dead = [row.id for row in conn.execute(several) if any(one not in known for one, _, _ in row.ranges)]
     for some in _parts(dead):
         removed += conn.execute(delete(links).where(links.c.id.in_(some))).rowcount
     return removed
@@ -142,16 +143,16 @@ def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _chosen(query: Query, stream_id: str | None, video_id: str | None) -> Query:
     if stream_id is not None:
-        query = query.where(links.c.stream_id == stream_id)
+        query = query.where(_plays(links.c.stream_id, stream_id))
     if video_id is not None:
-        query = query.where(_plays(video_id))
+        query = query.where(_plays(links.c.video_id, video_id))
     return query
 
 
-def _plays(video_id: str) -> ColumnElement[bool]:
-    """The condition that a link plays the video or ranges of it, among those of other videos as well."""
-    named = cast_column(links.c.ranges, String).contains(json.dumps(video_id), autoescape=True)
-    return (links.c.video_id == video_id) | (links.c.video_id.is_(None) & named)
+def _plays(column: Column[str], source_id: str) -> ColumnElement[bool]:
+    """The condition that a link plays a stream or video, or ranges of it among those of others."""
+    named = cast_column(links.c.ranges, String).contains(json.dumps(source_id), autoescape=True)
+    return (column == source_id) | (links.c.video_id.is_(None) & named)
 
 
 def _values(row: NewLink) -> JsonObject:
@@ -178,11 +179,11 @@ def _values(row: NewLink) -> JsonObject:
 
 def _link(row: ResultRow) -> Link:
     kind = cast(LinkKind, row.kind)
-    ranges: tuple[VideoRange, ...] = ()
+    ranges: tuple[ClipRange, ...] = ()
     if kind == "video":
         ranges = ((row.video_id, 0.0, math.inf),)
     elif kind == "ranges":
-        ranges = tuple((video_id, start, end) for video_id, start, end in row.ranges)
+        ranges = tuple((one, start, end) for one, start, end in row.ranges)
     elif kind == "picture" and row.video_id:
         ranges = ((row.video_id, row.start, row.start),)
     start, end = (row.start or 0.0, row.end or row.start or 0.0) if row.stream_id else (0.0, 0.0)

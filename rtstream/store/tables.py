@@ -394,15 +394,15 @@ links = Table(
     # SHA-256 of target, titles and purpose, so that the same request yields the same link. Null once a link was
     # revoked or has expired: the next request for its target creates another one.
     Column("target_hash", String),
-    # "window" of a stream, whole "video", "ranges" of videos, "picture" of a stream or a video
+    # "window" of a stream, whole "video", "ranges" of streams and videos, "picture" of a stream or a video
     Column("kind", String, nullable=False),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), index=True),
-    # Of a video, or of all ranges; null for ranges of several videos.
+    # Of a video, or of all ranges; null for ranges of streams or of several videos.
     Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), index=True),
     # Of a window, or of the picture of a stream: Unix seconds. Of the picture of a video: seconds of the video.
     Column("start", Float),
     Column("end", Float),
-    # [[video id, start, end]] in seconds of each video
+    # [[id, start, end]]: of a video in seconds of the video, of a stream in Unix seconds
     Column("ranges", JSON),
     Column("title", String, nullable=False, default=""),
     Column("description", Text, nullable=False, default=""),

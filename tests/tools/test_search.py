@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp import Client
 
+from rtstream.rules.link_targets import LinkOrigin
 from rtstream.store import streams as stream_rows
 from rtstream.store import transcripts as transcript_rows
+from rtstream.store import video_transcripts as video_transcript_rows
+from tests.rtstream.engine.recordings.test_exports import START, STREAM, add_recording, add_stream
 from tests.server.mcp_servers import Served, call, refusal
 
 pytestmark = pytest.mark.anyio
@@ -76,3 +81,35 @@ async def test_a_spoken_hit_is_heard_with_the_sentences_around_it(served: Served
     assert (hit.start, hit.end, hit.clip, hit.medium) == (1004.0, 1007.0, (1000.0, 1011.0), "audio")
     found = await call(client, "search", query="action items", channels=["transcript"])
     assert [(one["channel"], one["medium"]) for one in found["hits"]] == [("transcript", "audio")]
+
+
+async def test_all_hits_on_streams_and_in_videos_play_through_one_link(
+    served: Served, client: Client, clip: Path
+) -> None:
+    await add_stream(served.engine)
+    await add_recording(served.engine, clip, 1, START, seconds=6)
+    started = await served.engine.exports.start(STREAM, "Party", START, START + 6)
+    await started.wait(60)
+    [video] = await served.engine.videos.list(LinkOrigin(served.url))
+    at = {"text": "The action items.", "created_at": time.time()}
+
+    def write(conn: Any) -> None:
+        for start in (START + 1.0, START + 1.5, START + 4.0):  # the first two overlap
+            of_stream = {"stream_id": STREAM, "engine": "local", "kind": "speech", "detail": {}}
+            transcript_rows.add(conn, **of_stream, **at, start=start, end=start + 0.9)
+        sentence = {"start": 2.6, "end": 2.9, "text": at["text"], "words": []}
+        facts = {"engine": "local", "language": None, "sound": True, "created_at": time.time()}
+        assert video_transcript_rows.replace(conn, video.id, [sentence], **facts)
+
+    await served.engine.db.write(write)
+    await searchable(served)
+    found = await call(client, "search", query="action items")
+    assert {hit.get("stream_id") or hit["video_id"] for hit in found["hits"]} == {STREAM, video.id}
+    assert all("/watch?v=" in hit["player_url"] for hit in found["hits"])
+    async with httpx.AsyncClient(base_url=served.url) as http:
+        page = (await http.get(found["player_url"].replace("/watch", "/playback.json"))).json()
+    assert {one["init_url"].rpartition("/")[2] for one in page["fragments"]} == {"rec-1.mp4", f"{video.id}.mp4"}
+    of_stream = [one for one in page["fragments"] if one["init_url"].endswith("rec-1.mp4")]
+    assert len({one["url"] for one in page["fragments"]}) == len(page["fragments"])
+    assert sum(one["duration"] for one in of_stream) <= 6.0, "no moment is played twice"
+    assert (await call(client, "search", query="action items"))["player_url"] == found["player_url"]

@@ -1,5 +1,6 @@
 """Recordings and exported videos, with their playback, links, exports and retention."""
 
+from rtstream.engine.recordings.clips import ClipService
 from rtstream.engine.recordings.disk_bound import DiskBound
 from rtstream.engine.recordings.exports import ExportService
 from rtstream.engine.recordings.footage import FootageReader
@@ -21,6 +22,7 @@ from rtstream.engine.recordings.screen_edges import ScreenEdges
 from rtstream.engine.recordings.videos import VideoService
 
 __all__ = [
+    "ClipService",
     "DiskBound",
     "ExportService",
     "FootageReader",

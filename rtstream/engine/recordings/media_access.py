@@ -11,6 +11,7 @@ from rtstream.engine.recordings.link_limits import DOWNLOAD, PICTURE, LinkLimits
 from rtstream.engine.recordings.links import LinkService
 from rtstream.engine.recordings.marks import marks_within
 from rtstream.engine.recordings.playback_audio import AudioSource, PlaybackAudio
+from rtstream.engine.recordings.ranges_media import RangesMedia
 from rtstream.engine.recordings.video_media import VideoMedia
 from rtstream.engine.recordings.window_media import WindowMedia
 from rtstream.errors import NotFound, RTStreamError
@@ -57,7 +58,8 @@ class MediaAccess:
         self._extractor = Extractor(1, WAITING)
         self._audio = PlaybackAudio()
         self._windows = WindowMedia(db, media, self._extractor)
-        self._videos = VideoMedia(db, videos, self._extractor, self._audio)
+        self._videos = VideoMedia(db, videos, self._extractor)
+        self._ranges = RangesMedia(self._windows, self._videos, self._audio, links.generation)
 
     def open(self, link_id: str) -> AbstractContextManager[None]:
         """Return a context in which a request for a link is open. Entering it raises LinkBusy."""
@@ -70,7 +72,7 @@ class MediaAccess:
     async def manifest(self, link_id: str) -> str:
         """Return the HLS playlist."""
         link = await self._spend(link_id, long=True)
-        return await (self._windows if link.target.kind == "window" else self._videos).manifest(link)
+        return await self._player(link).manifest(link)
 
     async def page(self, link_id: str) -> JsonObject:
         """Return everything that the player page shows: fragments, gaps, and alerts and scenes as marks."""
@@ -79,8 +81,8 @@ class MediaAccess:
         if window.kind == "window":
             marks = await self._marks(window.stream_id, window.start, window.end)
             return await self._windows.page(link, marks_within(marks, [(window.start, window.end)]))
-        page = await self._videos.page(link)
-        if page["clock"] and (stream_id := await self._videos.stream_of(link)):
+        page = await self._ranges.page(link)
+        if page["clock"] and (stream_id := await self._videos.stream_of(window.video_id)):
             # No marks between the ranges, because the link does not permit access to those times.
             page["marks"] = marks_within(await self._marks(stream_id, page["start"], page["end"]), page["covered"])
         return page
@@ -88,7 +90,7 @@ class MediaAccess:
     async def init_segment(self, link_id: str, name: str) -> bytes:
         """Return the init segment of a recording or of a video, by its id."""
         link = await self._spend(link_id)
-        return await (self._windows if link.target.kind == "window" else self._videos).init_segment(link, name)
+        return await self._player(link).init_segment(link, name)
 
     async def segment(self, link_id: str, recording_id: str, at: float) -> StoredFile:
         """Return the segment of a recording at Unix time ``at``, cut to the window."""
@@ -100,7 +102,7 @@ class MediaAccess:
     async def init_with_aac(self, link_id: str, name: str) -> bytes:
         """Return the init segment of a recording or of a video with AAC in place of audio that browsers do not play."""
         link = await self._spend(link_id)
-        return await (self._windows if link.target.kind == "window" else self._videos).init_with_aac(link, name)
+        return await self._player(link).init_with_aac(link, name)
 
     async def segment_with_aac(self, link_id: str, recording_id: str, at: float) -> StoredFile:
         """Return the segment of a recording with AAC in place of its audio, or silence if it cannot be converted."""
@@ -115,7 +117,7 @@ class MediaAccess:
         link = await self._spend(link_id)
         if link.target.kind != "window":
             raise NotFound("This link plays a video.")
-        return link, await self._windows.audio_source(link, recording_id, at)
+        return link, await self._windows.audio_source(link.target, recording_id, at)
 
     async def file(self, link_id: str, video_id: str) -> StoredFile:
         """Return the file of a whole video."""
@@ -124,17 +126,17 @@ class MediaAccess:
             raise NotFound("The media file does not exist, or it has been deleted.")
         return self._revocable(await self._videos.file(link), link)
 
-    async def fragment(self, link_id: str, number: int) -> bytes:
-        """Return a fragment of ranges of videos, by its number."""
-        return await self._videos.fragment(await self._spend(link_id), number)
+    async def fragment(self, link_id: str, place: int, at: int) -> bytes:
+        """Return a fragment of ranges, by the position of its range and its start in microseconds."""
+        return await self._ranges.fragment(await self._spend(link_id), place, at)
 
-    async def fragment_with_aac(self, link_id: str, number: int) -> bytes:
-        """Return a fragment of videos with AAC in place of its audio, or silence if it cannot be converted."""
-        return await self._videos.fragment_with_aac(await self._spend(link_id), number)
+    async def fragment_with_aac(self, link_id: str, place: int, at: int) -> bytes:
+        """Return a fragment of ranges with AAC in place of its audio, or silence if it cannot be converted."""
+        return await self._ranges.fragment_with_aac(await self._spend(link_id), place, at)
 
-    async def fragment_audio(self, link_id: str, number: int) -> bytes:
-        """Return the audio of a fragment of videos as AAC. Raises Unavailable if it cannot be converted."""
-        return await self._videos.fragment_audio(await self._spend(link_id), number)
+    async def fragment_audio(self, link_id: str, place: int, at: int) -> bytes:
+        """Return the audio of a fragment of ranges as AAC. Raises Unavailable if it cannot be converted."""
+        return await self._ranges.fragment_audio(await self._spend(link_id), place, at)
 
     async def picture(self, link_id: str) -> bytes:
         """Return the picture of a stream or a video as JPEG."""
@@ -150,13 +152,13 @@ class MediaAccess:
         if link.target.kind == "picture":
             raise NotFound("This link shows a picture. Open its picture_url instead.")
         await self._limits.spend(link.id, 1.0 if link.target.kind == "video" else DOWNLOAD)
-        media = self._windows if link.target.kind == "window" else self._videos
-        name = f"{_file_name(await media.title(link)) or 'recording'}.mp4"
+        window = link.target.kind == "window"
+        name = f"{_file_name(await self._player(link).title(link)) or 'recording'}.mp4"
         if link.target.kind == "video":
             file = self._revocable(await self._videos.file(link), link)
             return Download(name, file.size, lambda: file.open_range(0, file.size), file)
-        flat = await media.flat(link)
-        stored = self._media if link.target.kind == "window" else self._video_files
+        flat = await (self._windows if window else self._videos).flat(link)
+        stored = self._media if window else self._video_files
         return Download(name, flat.size, lambda: self._until_revoked(_content(stored, flat), link))
 
     async def aclose(self) -> None:
@@ -164,10 +166,13 @@ class MediaAccess:
         await self._extractor.aclose()
         await self._audio.aclose()
 
+    def _player(self, link: Link) -> WindowMedia | RangesMedia:
+        return self._windows if link.target.kind == "window" else self._ranges
+
     async def _spend(self, link_id: str, *, long: bool = False) -> Link:
-        """Resolve a link and count the request. Playlists and pages cost more the longer the window is."""
+        """Resolve a link and count the request. Playlists and pages cost more the longer the window or ranges are."""
         link = await self._links.resolve(link_id)
-        hours = (link.target.end - link.target.start) / 3600
+        hours = link.target.seconds / 3600
         await self._limits.spend(link.id, 1.0 + min(60.0, 2 * hours) if long else 1.0)
         return link
 

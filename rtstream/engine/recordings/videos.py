@@ -1,4 +1,4 @@
-"""Manages exported videos, and the links that play them, whole or in parts."""
+"""Manages exported videos, with their pictures and the links that play them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rtstream.engine.journal import Journal
 from rtstream.engine.recordings.links import LinkService, LinkUnknown, download_url, picture_url, player_url, stream_url
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.export import VIDEO_FILE
-from rtstream.models import ClipLinks, ExportResult, Slice, Video, VideoPicture
+from rtstream.models import ExportResult, Slice, Video, VideoPicture
 from rtstream.rules.link_access import LinkReach, opens_on
-from rtstream.rules.link_targets import LinkOrigin, VideoRange, picture_target, ranges_target, video_target
+from rtstream.rules.link_targets import LinkOrigin, picture_target, video_target
 from rtstream.rules.playlist import gaps_between
 from rtstream.rules.text_safety import clean
 from rtstream.storage import Storage
@@ -23,7 +23,6 @@ from rtstream.store.database import Database
 from rtstream.store.journal import Entry
 from rtstream.store.videos import VideoRow
 
-MAX_CLIPS = 100
 MAX_NAME = 200
 MAX_PICTURES = 1000
 AUDIO = "a-"
@@ -75,35 +74,6 @@ class VideoService:
         self._journal.wake()
         self._links.forget()
         await self._storage.delete_folder(video_id)
-
-    async def clips(self, origin: LinkOrigin, wanted: Sequence[VideoRange], title: str = "") -> ClipLinks:
-        """Create links that play parts of videos in sequence, as (id, start, end) in seconds of each video.
-
-        Raises NotFound for an unknown video, InvalidRequest for impossible parts.
-        """
-        if not 1 <= len(wanted) <= MAX_CLIPS:
-            raise InvalidRequest(f"Pass 1 to {MAX_CLIPS} parts of videos, each as [start, end] in seconds.")
-        cut: list[VideoRange] = []
-        for video_id, start, end in wanted:
-            row = await self._db.read(rows.get, video_id)
-            if not 0 <= start < end:
-                raise InvalidRequest("Each part is [start, end] in seconds of the video, with start before end.")
-            if start >= row.duration:
-                raise InvalidRequest(f"The video {video_id} is only {row.duration:.1f} s long.")
-            cut.append((video_id, round(start, 3), round(min(end, row.duration), 3)))
-        (link_id,) = await self._links.create([ranges_target(tuple(cut), title)], origin.purpose)
-        return ClipLinks(
-            stream_url=stream_url(origin.base_url, link_id), player_url=player_url(origin.base_url, link_id)
-        )
-
-    async def each_clip(self, origin: LinkOrigin, wanted: Sequence[VideoRange]) -> Sequence[ClipLinks]:
-        """Create a link for each part of a video, in one transaction."""
-        targets = [ranges_target(((video_id, round(start, 3), round(end, 3)),)) for video_id, start, end in wanted]
-        links = await self._links.create(targets, origin.purpose)
-        return [
-            ClipLinks(stream_url=stream_url(origin.base_url, one), player_url=player_url(origin.base_url, one))
-            for one in links
-        ]
 
     async def picture(self, origin: LinkOrigin, video_id: str, at: float) -> VideoPicture:
         """Create a link to the picture at ``at`` (seconds of the video). Raises NotFound, InvalidRequest."""

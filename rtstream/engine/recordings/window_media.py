@@ -1,8 +1,8 @@
-"""Serves the playlist, player page, segments and download of a window to the holder of a link."""
+"""Serves the playlist, player page, segments and download of a window, and the sections that ranges of it show."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -15,14 +15,15 @@ from rtstream.engine.recordings.extractor import Extractor
 from rtstream.engine.recordings.links import download_url, stream_url
 from rtstream.engine.recordings.playback import keys, stored_segment
 from rtstream.engine.recordings.playback_audio import AudioSource, is_converted, playback_init
+from rtstream.engine.recordings.sections import Section, SectionPart
 from rtstream.engine.recordings.window_edges import WindowEdges, within
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.extract.frames import frame_at
 from rtstream.json_types import JsonObject
 from rtstream.mp4.progressive import FormatMismatch, ProgressiveFile, plan
 from rtstream.mp4.recordings import StoredRecording
-from rtstream.rules.link_targets import LinkTarget
-from rtstream.rules.playlist import Range, SegmentRow, coverage, playlist
+from rtstream.rules.link_targets import ClipRange, LinkTarget, window_target
+from rtstream.rules.playlist import HOLE_S, Range, SegmentRow, coverage, playlist
 from rtstream.storage import Storage, StoredFile
 from rtstream.store import recordings as rows
 from rtstream.store import streams as stream_rows
@@ -118,7 +119,7 @@ class WindowMedia:
 
     async def title(self, link: Link) -> str:
         """Return the title of the player page. Raises NotFound."""
-        return link.target.title or (await self._db.read(stream_rows.get, link.target.stream_id)).name
+        return link.target.title or await self.name(link.target.stream_id)
 
     async def init_segment(self, link: Link, recording_id: str) -> bytes:
         """Return the init segment of a recording that the window touches. Raises NotFound."""
@@ -139,9 +140,35 @@ class WindowMedia:
         """Return the init segment of a recording with AAC in place of its audio. Raises NotFound."""
         return playback_init(await self.init_segment(link, recording_id))
 
-    async def audio_source(self, link: Link, recording_id: str, at: float) -> AudioSource:
+    @property
+    def storage(self) -> Storage:
+        """The storage of the segments."""
+        return self._media
+
+    async def sections(self, wanted: ClipRange) -> list[Section]:
+        """Return the sections of a window. Raises NotFound if the stream was deleted."""
+        stream_id, start, end = wanted
+        edges = await self._edges.of(stream_id, start, end)
+
+        def query(conn: Connection) -> tuple[list[SegmentRow], dict[str, rows.RecordingRow]]:
+            stream_rows.get(conn, stream_id)
+            found = list(within(rows.each_segment(conn, stream_id, start, end), edges))
+            return found, _recordings(conn, stream_id, {row[2] for row in found})
+
+        found, recordings = await self._db.read(query)
+        return _sections(wanted, found, recordings)
+
+    async def section_audio(self, section: Section, number: int) -> AudioSource:
+        """Return a part of a section, with the footage around it. Raises NotFound."""
+        window = window_target(section.owner, section.start, section.end)
+        return await self.audio_source(window, section.source, section.parts[number].start)
+
+    async def name(self, source_id: str) -> str:
+        """Return the name of a stream. Raises NotFound."""
+        return (await self._db.read(stream_rows.get, source_id)).name
+
+    async def audio_source(self, window: LinkTarget, recording_id: str, at: float) -> AudioSource:
         """Return the segment at Unix time ``at``, cut to the window, with the footage around it. Raises NotFound."""
-        window = link.target
         found = await self._edges.find(window.stream_id, recording_id, at, window.start, window.end)
         if found is None:
             raise NotFound(NO_PART)
@@ -240,6 +267,30 @@ async def _shifted(file: StoredFile, by: int, offset: int, length: int) -> Async
 def _recordings(conn: Connection, stream_id: str, recording_ids: set[str]) -> dict[str, rows.RecordingRow]:
     found = {recording_id: rows.find(conn, stream_id, recording_id) for recording_id in recording_ids}
     return {recording_id: row for recording_id, row in found.items() if row is not None}
+
+
+def _sections(
+    wanted: ClipRange, segments: Sequence[SegmentRow], recordings: Mapping[str, rows.RecordingRow]
+) -> list[Section]:
+    """Split the segments of a window where the recording changes, and at gaps."""
+    stream_id, start, end = wanted
+    runs: list[list[SegmentRow]] = []
+    for row in segments:
+        if row[2] not in recordings:  # deleted meanwhile
+            continue
+        last = runs[-1][-1] if runs else None
+        if last is not None and last[2] == row[2] and abs(row[0] - last[0] - last[1]) < HOLE_S:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    found: list[Section] = []
+    for run in runs:
+        recording, last = recordings[run[0][2]], run[-1]
+        first, until = max(start, run[0][0]), min(end, last[0] + last[1])
+        if first < until:
+            parts = [SectionPart(row[0], row[1], f"{stream_id}/{row[3]}", row[4], row[5]) for row in run]
+            found.append(Section(stream_id, recording.id, recording.init, recording.codecs, first, until, parts))
+    return found
 
 
 def _prefix(conn: Connection, stream_id: str, recording_id: str) -> str:

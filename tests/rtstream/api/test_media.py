@@ -77,7 +77,7 @@ async def test_the_playlist_and_the_init_segment_are_served(
 
 def every_url(link_id: str) -> list[str]:
     media = [f"/m/{link_id or 'x'}/{name}" for name in ("index.m3u8", "video.mp4", "init/rec-1.mp4", SEGMENT)]
-    media += [f"/m/{link_id or 'x'}/{name}" for name in ("fragment/0.m4s", "file/m-1.mp4")]
+    media += [f"/m/{link_id or 'x'}/{name}" for name in ("fragment/0/0.m4s", "file/m-1.mp4")]
     return [*media, f"/playback.json?v={link_id}", f"/watch?v={link_id}", f"/embed?v={link_id}"]
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from rtstream.client import RTStreamClient
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.models import VideoHits, VideoShot
 from rtstream.store import videos as rows
 from rtstream.store.videos import VideoDetail
 from tests.server.mcp_servers import Served
@@ -37,9 +36,7 @@ async def test_a_video_is_listed_renamed_and_deleted(served: Served, client: RTS
 
 async def test_moments_of_videos_play_one_after_the_other(served: Served, client: RTStreamClient) -> None:
     video_id = await add_video(served)
-    shots = [VideoShot(start=start, end=start + 2, text="", score=1.0) for start in (10.0, 30.0)]
-    hits = VideoHits(video_id=video_id, collection_id="default", title="Party", length=60.0, docs=shots)
-    links = await client.videos.compile([hits])
+    links = await client.links.compile([(video_id, 10.0, 12.0), (video_id, 30.0, 32.0)])
     assert links.player_url.startswith(f"{served.url}/watch?v=")
 
 

@@ -43,6 +43,13 @@ def test_the_video_of_a_target_is_known_when_there_is_only_one() -> None:
     assert video_target("m-1").video_id == "m-1"
     assert ranges_target((("m-1", 0.0, 1.0), ("m-1", 5.0, 6.0))).video_id == "m-1"
     assert ranges_target((("m-1", 0.0, 1.0), ("m-2", 0.0, 1.0))).video_id == WINDOW.video_id == ""
+    assert ranges_target((("rts-1", 0.0, 1.0), ("rts-1", 2.0, 3.0))).video_id == ""
+
+
+def test_the_length_of_a_target_is_that_of_its_window_or_of_all_its_ranges() -> None:
+    assert WINDOW.seconds == 100.0
+    assert ranges_target((("m-1", 0.0, 1.0), ("rts-1", 50.0, 53.0))).seconds == 4.0
+    assert video_target("m-1").seconds == stream_picture_target("rts-1", 5.0).seconds == 0.0
 
 
 def test_long_titles_are_cut() -> None:
@@ -56,3 +63,4 @@ def test_only_links_to_streams_outside_webhooks_end() -> None:
     assert lifetime(WINDOW, "chat", 60.0) == lifetime(WINDOW, "sdk", 60.0) == 60.0
     assert lifetime(WINDOW, "webhook", 60.0) is None
     assert lifetime(video_target("m-1"), "chat", 60.0) is None
+    assert lifetime(ranges_target((("m-1", 0.0, 1.0), ("rts-1", 0.0, 1.0))), "chat", 60.0) == 60.0

@@ -51,7 +51,14 @@ async def add(db: Database, target: LinkTarget, expires_at: float | None = None)
 
 @pytest.mark.parametrize(
     "target",
-    [WINDOW, video_target("m-1"), ranges_target((("m-1", 1.0, 2.5), ("m-2", 0.0, 1.0)), "Hits"), ranges_target(())],
+    [
+        WINDOW,
+        video_target("m-1"),
+        ranges_target((("m-1", 1.0, 2.5), ("m-2", 0.0, 1.0)), "Hits"),
+        ranges_target((("rts-1", NOW - 60, NOW), ("m-2", 0.0, 1.0))),
+        ranges_target((("rts-1", NOW - 60, NOW), ("rts-1", NOW - 90, NOW - 80))),
+        ranges_target(()),
+    ],
 )
 async def test_a_link_is_read_as_it_was_written(db: Database, target: LinkTarget) -> None:
     link_id = await add(db, target, NOW + DAY)
@@ -112,6 +119,22 @@ async def test_all_links_that_play_a_video_are_listed_and_revoked_with_it(db: Da
         assert await db.read(listed, near) == set()
     assert await db.write(lambda conn: rows.revoke(conn, NOW, link_id=None, stream_id=None, video_id="m-1")) == 3
     assert [link.revoked_at for other in others if (link := await db.read(rows.get, other))] == [None] * 3
+
+
+async def test_all_links_that_play_a_stream_are_listed_and_revoked_with_it(db: Database) -> None:
+    mixed = ranges_target((("rts-1", NOW - 60, NOW - 50), ("m-1", 0.0, 1.0)))
+    playing = [await add(db, target) for target in (WINDOW, mixed)]
+    other = await add(db, ranges_target((("rts-12", NOW - 60, NOW - 50), ("m-1", 0.0, 1.0))))
+
+    def listed(conn: Connection) -> set[str]:
+        return {link.id for link in rows.list_links(conn, Slice(limit=10), stream_id="rts-1", video_id=None)[0]}
+
+    assert await db.read(listed) == set(playing)
+    assert await db.write(lambda conn: rows.revoke(conn, NOW, link_id=None, stream_id="rts-1", video_id=None)) == 2
+    link = await db.read(rows.get, other)
+    assert link is not None
+    assert link.revoked_at is None
+    assert await db.write(rows.remove_expired, NOW, NOW - 1) == 1, "its stream was deleted"
 
 
 async def test_links_that_have_ended_are_removed(db: Database) -> None:

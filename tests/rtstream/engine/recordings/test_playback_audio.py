@@ -230,6 +230,28 @@ async def test_an_exported_video_keeps_its_audio_and_is_played_with_aac(
         assert ends[0][0] == pytest.approx(ends[0][1], abs=4096)
 
 
+async def test_ranges_of_a_stream_are_played_with_aac(
+    with_stream: Engine, api: httpx.AsyncClient, holder: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    import av
+
+    await add_footage(with_stream, clip_with(tmp_path, "ac3"), "ac3", gops=1)
+    shots = [[START + 3.2, START + 4.8], [START + 0.2, START + 0.8]]
+    made = (await api.post("/compile", json=[{"rtstream_id": STREAM, "shots": shots}])).json()["data"]
+    page = (await holder.get("/playback.json", params=dict(httpx.URL(made["player_url"]).params))).json()
+    urls = [page["fragments"][0]["init_url"], *(fragment["url"] for fragment in page["fragments"])]
+    stored = b"".join([(await holder.get(f"/{url}")).content for url in urls])
+    converted = [await served_bytes(holder, made["stream_url"]), await audio_of(holder, page)]
+    for media in converted:
+        with (
+            av.open(io.BytesIO(stored), "r", format="mp4") as one,
+            av.open(io.BytesIO(media), "r", format="mp4") as other,
+        ):
+            assert other.streams.audio[0].codec_context.name == "aac"
+            ends = [list(container.demux(audio=0))[-2].pts or 0 for container in (one, other)]
+            assert ends[0] == pytest.approx(ends[1], abs=4096)
+
+
 async def test_a_part_that_cannot_be_converted_is_silent_and_delays_no_video(
     with_stream: Engine, holder: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""An exported video plays whole, on the player page, and in parts."""
+"""An exported video plays whole, as HLS and on the player page."""
 
 from __future__ import annotations
 
@@ -44,28 +44,3 @@ async def test_a_video_plays_as_hls_and_on_the_player_page(
     assert page["download_url"].endswith("/video.mp4")
     fragment = page["fragments"][0]
     assert (await api.get(fragment["init_url"])).content == init
-
-
-async def test_parts_of_videos_play_one_after_the_other(engine: Engine, api: httpx.AsyncClient, source: Path) -> None:
-    await add_stream(engine)
-    await add_recording(engine, source, 1, START)
-    first = (await export(api, start=START, end=START + 8))["video_id"]
-    second = (await export(api, start=START + 2, end=START + 6))["video_id"]
-    parts = (await api.post(f"/video/{first}/stream", json={"timeline": [[5, 6], [1, 2]], "length": 8})).json()["data"]
-    manifest = (await api.get(relative(parts["stream_url"]))).text
-    assert manifest.count("#EXTINF") == 2
-    assert manifest.count("#EXT-X-DISCONTINUITY") == 1
-    wanted = [
-        {"video_id": second, "collection_id": "default", "shots": [[0.5, 0.8]]},
-        {"video_id": first, "collection_id": "default", "shots": [[7, 7.5]]},
-    ]
-    compiled = (await api.post("/compile", json=wanted)).json()["data"]
-    page = (await api.get(relative(compiled["player_url"]).replace("/watch", "/playback.json"))).json()
-    assert page["clock"] is False
-    assert page["start"] == pytest.approx(0.0, abs=0.002)
-    assert [f["init_url"].rpartition("/")[2] for f in page["fragments"]] == [f"{second}.mp4", f"{first}.mp4"]
-    assert page["fragments"][1]["start"] == pytest.approx(page["fragments"][0]["start"] + 1.0)
-    for wrong in ([[9, 10]], [[2, 1]], [[-1, 1]]):
-        assert (await api.post(f"/video/{first}/stream", json={"timeline": wrong})).status_code == 400
-    assert (await api.post("/compile", json=[])).status_code == 400
-    assert (await api.post("/compile", json={"inputs": []})).status_code == 400

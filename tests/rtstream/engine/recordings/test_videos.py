@@ -106,7 +106,7 @@ async def test_a_picture_shows_nothing_else_and_ends_with_its_link_or_video(
         "video.mp4",
         f"init/{made['video_id']}.mp4",
         f"file/{made['video_id']}.mp4",
-        "fragment/0.m4s",
+        f"fragment/0/{round(START * 1e6)}.m4s",
     ):
         assert (await holder.get(f"/m/{link_id}/{path}")).status_code == 404, path
     assert (await holder.get("/playback.json", params={"v": link_id})).status_code == 404
