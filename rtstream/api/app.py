@@ -153,9 +153,9 @@ def _videos() -> list[BaseRoute]:
         path("/video/{video_id}/thumbnail", GET=videos.get_thumbnail, POST=videos.take_picture),
         path("/video/{video_id}/thumbnails", GET=videos.list_pictures),
         path("/video/{video_id}/index", GET=videos.list_scenes, POST=video_transcripts.index_video),
-        path("/video/{video_id}/index/scene", GET=videos.list_scene_indexes),
+        path("/video/{video_id}/index/scene", GET=videos.list_scene_indexes, POST=videos.index_scenes),
         path("/video/{video_id}/index/scene/{index_id}", GET=videos.get_scene_index),
-        path("/video/{video_id}/scenes", GET=videos.list_scene_collections),
+        path("/video/{video_id}/scenes", GET=videos.list_scene_collections, POST=videos.extract_scenes),
         path("/video/{video_id}/scenes/{index_id}", GET=videos.get_scene_collection),
         path(
             "/video/{video_id}/transcription",

@@ -14,6 +14,7 @@ from rtstream.api.jobs import JobBody, job_response
 from rtstream.api.operations import JsonBody
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.json_types import JsonValue
 from rtstream.models import (
     ClipLinks,
     ExportRequest,
@@ -100,6 +101,22 @@ class ListVideoScenes(BaseModel):
     """Query of ``GET video/{id}/index``."""
 
     index_type: Literal["scene"] = Field("scene", description="Read the spoken words as the transcript of the video.")
+
+
+class IndexVideoScenes(BaseModel):
+    """Body of ``POST video/{id}/index/scene`` and ``POST video/{id}/scenes``. Other fields have no effect."""
+
+    extraction_type: str | None = Field(None, description="Scenes of videos have a fixed length, whatever is passed.")
+    prompt: str | None = Field(None, description="Only an index with exactly this prompt.")
+    scenes: JsonValue = None
+    callback_url: str | None = None
+    sandbox_id: str | None = None
+
+
+class VideoIndexedData(BaseModel):
+    """Result of ``POST video/{id}/index/scene``."""
+
+    scene_index_id: str
 
 
 class VideoIndexesData(BaseModel):
@@ -222,6 +239,27 @@ async def delete_picture(request: Request) -> None:
 async def list_scenes(request: Request, query: ListVideoScenes) -> list[VideoScene]:
     """List the scenes that the indexes of a stream found in a video of it, oldest first."""
     return await engine_of(request).video_scenes.all(request.path_params["video_id"])
+
+
+async def index_scenes(request: Request, body: IndexVideoScenes) -> VideoIndexedData:
+    """Get the index that has the scenes of a video. Scenes are found in the stream while it is recorded."""
+    return VideoIndexedData(scene_index_id=(await _index(request, body)).scene_index_id)
+
+
+async def extract_scenes(request: Request, body: IndexVideoScenes) -> SceneCollectionData:
+    """Get the scenes of a video by the index that has them, as a scene collection."""
+    index = await _index(request, body)
+    found = await engine_of(request).video_scenes.of_index(request.path_params["video_id"], index.scene_index_id)
+    return SceneCollectionData(scene_collection=found)
+
+
+async def _index(request: Request, asked: IndexVideoScenes) -> VideoSceneIndex:
+    if asked.extraction_type == "transcript":
+        raise NotFound("This engine does not offer audio indexes of videos. Index the audio of the stream instead.")
+    given = [name for name in ("scenes", "callback_url", "sandbox_id") if getattr(asked, name)]
+    if given:
+        raise InvalidRequest(f"{' and '.join(given)} of scenes of videos is not offered. Omit it.")
+    return await engine_of(request).video_scenes.find(request.path_params["video_id"], asked.prompt)
 
 
 async def list_scene_indexes(request: Request) -> VideoIndexesData:

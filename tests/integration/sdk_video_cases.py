@@ -123,6 +123,25 @@ def _(sdk: World) -> None:
     assert [scene["start"] for scene in scenes] == pytest.approx([0, 2, 4, 6], abs=0.05)
 
 
+@offered("Video.index_scenes")
+def _(sdk: World) -> None:
+    assert sdk.video.index_scenes() == INDEX
+    with pytest.raises(InvalidRequestError, match=f"for this prompt.*{sdk.stream.id}"):
+        sdk.video.index_scenes(prompt="Count the parcels")
+    with pytest.raises(InvalidRequestError, match="callback_url"):
+        sdk.video.index_scenes(callback_url="http://127.0.0.1/x")
+
+
+@offered("Video.index_visuals")
+def _(sdk: World) -> None:
+    assert sdk.video.index_visuals(batch_config={"type": "time", "value": 2, "frame_count": 5}) == INDEX
+
+
+@offered("Video.extract_scenes")
+def _(sdk: World) -> None:
+    assert len(sdk.video.extract_scenes().scenes) == 4
+
+
 @offered("Video.list_scene_index")
 def _(sdk: World) -> None:
     [index] = sdk.video.list_scene_index()

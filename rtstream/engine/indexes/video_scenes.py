@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from rtstream.errors import NotFound, TooLarge
+from rtstream.errors import InvalidRequest, NotFound, TooLarge
 from rtstream.models import SceneCollection, VideoScene, VideoSceneIndex
 from rtstream.rules.playlist import Range, position
 from rtstream.states import ExtractionType
@@ -46,6 +46,23 @@ class VideoScenes:
         if len(found) > MAX_SCENES:
             raise _too_many(video_id)
         return sorted(found, key=lambda scene: (scene.start, scene.end))
+
+    async def find(self, video_id: str, prompt: str | None = None) -> VideoSceneIndex:
+        """Return the newest visual index that has scenes of a video, with this prompt if one is passed.
+
+        Raises:
+            InvalidRequest: No index has such scenes. The error names the call that describes the video.
+            NotFound: There is no such video.
+        """
+        found = [one for one in await self.indexes(video_id) if not prompt or one.prompt == prompt]
+        if found:
+            return found[-1]
+        stream_id = (await self._db.read(video_rows.get, video_id)).stream_id
+        way_out = f"Call index_visuals() on the stream {stream_id}." if stream_id else "Its stream was deleted."
+        raise InvalidRequest(
+            f"The video {video_id[:80]} has no scenes{' for this prompt' if prompt else ''}. Scenes of a video are "
+            f"those that the indexes of its stream found in the exported footage. {way_out}"
+        )
 
     async def of_index(self, video_id: str, index_id: str) -> SceneCollection:
         """Return the scenes that one index found in a video, oldest first. Raises NotFound, TooLarge."""

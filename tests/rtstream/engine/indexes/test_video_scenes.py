@@ -9,7 +9,7 @@ import pytest
 
 from rtstream.engine.engine import Engine
 from rtstream.engine.indexes import video_scenes
-from rtstream.errors import NotFound, TooLarge
+from rtstream.errors import InvalidRequest, NotFound, TooLarge
 from rtstream.store import indexes as index_rows
 from rtstream.store import videos as video_rows
 from tests.rtstream.api.conftest import add_stream, engine, engine_settings
@@ -114,3 +114,20 @@ async def test_more_scenes_than_a_response_holds_are_refused(
     await add_scene(engine, stream_id, "two", 1007.0, "seen")
     with pytest.raises(TooLarge, match="get_scenes"):
         await engine.video_scenes.of_index("m-1", "two")
+
+
+async def test_the_newest_index_with_scenes_of_a_video_is_found_by_its_prompt(engine: Engine, add_stream: Any) -> None:
+    stream_id = await add_stream()
+    await add_video(engine, stream_id)
+    with pytest.raises(InvalidRequest, match=rf"has no scenes\. .*index_visuals\(\) on the stream {stream_id}"):
+        await engine.video_scenes.find("m-1")
+    for index_id in ("one", "two", "none"):
+        await add_index(engine, stream_id, index_id)
+    for index_id in ("one", "two"):
+        await add_scene(engine, stream_id, index_id, 1004.0, "at 4")
+    assert (await engine.video_scenes.find("m-1")).scene_index_id == "two"
+    assert (await engine.video_scenes.find("m-1", "?")).scene_index_id == "two"
+    with pytest.raises(InvalidRequest, match="for this prompt"):
+        await engine.video_scenes.find("m-1", "Count the parcels")
+    with pytest.raises(NotFound):
+        await engine.video_scenes.find("m-0")
