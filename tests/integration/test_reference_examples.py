@@ -82,8 +82,11 @@ def run_all_but_the_workflow(script: Script) -> dict[str, list[str]]:
     return printed
 
 
+WITH_AND_WITHOUT_A_MODEL = pytest.mark.parametrize("reply", [None, model], ids=["without a model", "with a model"])
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("reply", [None, model], ids=["without a model", "with a model"])
+@WITH_AND_WITHOUT_A_MODEL
 def test_every_example_of_the_reference_runs_as_it_is_printed(
     tmp_path: Path, slides: Path, reply: Callable[[Call], str] | None
 ) -> None:
@@ -103,16 +106,21 @@ def test_every_example_of_the_reference_runs_as_it_is_printed(
         assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
         assert printed["events = conn.list_events()"] == [f"{variables['event_id']}: slack_opened"]
         assert {index.status for index in stream.list_scene_indexes()} <= {"connected", "stopped"}
-        check_results(script, with_model=reply is not None)
+        check_hearing(script)
+        check_seeing(script, with_model=reply is not None)
         if reply is not None:
             check_alert(script, receiver)
 
 
-def check_results(script: Script, *, with_model: bool) -> None:
-    """Check the messages of the WebSocket, and that prompts for JSON have JSON for an answer."""
+def check_hearing(script: Script) -> None:
+    """Check the messages of the transcript and of the audio indexes on the WebSocket."""
     assert script.message("transcript", lambda message: bool(message["data"]["text"]))["data"]["start"] > 1e9
     audio = script.message("audio_index", lambda message: message["data"]["status"] == "ok")
     assert audio["rtstream_id"] == script.variables["rtstream"].id
+
+
+def check_seeing(script: Script, *, with_model: bool) -> None:
+    """Check the messages of a scene index on the WebSocket, and that prompts for JSON have JSON for an answer."""
     indexes = script.variables["rtstream"].list_scene_indexes()
     [asked] = [index for index in indexes if "app_name" in (index.prompt or "")]
 
@@ -156,21 +164,48 @@ def test_the_workflow_of_the_reference_finds_the_action_items_that_were_spoken(t
 
 
 @pytest.mark.long
-def test_the_workflow_says_that_there_are_no_action_items_without_audio(tmp_path: Path, slides: Path) -> None:
-    with meeting(tmp_path, slides, audio=False) as url, scripted(tmp_path, url, None) as (script, _):
+@WITH_AND_WITHOUT_A_MODEL
+def test_the_workflow_says_that_there_are_no_action_items_without_audio(
+    tmp_path: Path, slides: Path, reply: Callable[[Call], str] | None
+) -> None:
+    with meeting(tmp_path, slides, audio=False) as url, scripted(tmp_path, url, reply) as (script, _):
         *_, last = script.run(WORKFLOW)
         assert last == "No action items were detected in the recording."
+
+
+@pytest.mark.long
+@WITH_AND_WITHOUT_A_MODEL
+def test_every_example_runs_on_a_source_without_audio(
+    tmp_path: Path, slides: Path, reply: Callable[[Call], str] | None
+) -> None:
+    with meeting(tmp_path, slides, audio=False) as url, scripted(tmp_path, url, reply) as (script, receiver):
+        printed = run_all_but_the_workflow(script)
+        check_recorded(script, printed)
+        check_seeing(script, with_model=reply is not None)
+        if reply is not None:
+            check_alert(script, receiver)
+        assert script.variables["transcript"]["segments"] == []
+
+
+def check_recorded(script: Script, printed: dict[str, list[str]]) -> None:
+    """Check what the examples print about the recording and the scenes."""
+    assert printed["import time"][0].startswith(f"Recorded stream: {script.service.url}/watch?v=")
+    assert any(lines[0].startswith("Video ID: m-") for lines in printed.values() if lines)
+    assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
 
 
 LATE_S = 20.0
 
 
 @pytest.mark.long
-def test_the_workflow_finds_what_is_said_on_a_source_whose_audio_begins_late(tmp_path: Path, slides: Path) -> None:
+@WITH_AND_WITHOUT_A_MODEL
+def test_the_workflow_finds_what_is_said_on_a_source_whose_audio_begins_late(
+    tmp_path: Path, slides: Path, reply: Callable[[Call], str] | None
+) -> None:
     meeting_s = LATE_S + 1.5 * MEETING_S
     with (
         meeting(tmp_path, slides, audio_after_s=LATE_S) as url,
-        scripted(tmp_path, url, None, meeting_s) as (script, _),
+        scripted(tmp_path, url, reply, meeting_s) as (script, _),
     ):
         recorded, exported, clip = script.run(WORKFLOW)
         # The video begins with the audio, because its format changed there.
@@ -182,12 +217,17 @@ def test_the_workflow_finds_what_is_said_on_a_source_whose_audio_begins_late(tmp
 
 
 @pytest.mark.long
-def test_every_example_runs_on_a_source_whose_audio_begins_late(tmp_path: Path, slides: Path) -> None:
+@WITH_AND_WITHOUT_A_MODEL
+def test_every_example_runs_on_a_source_whose_audio_begins_late(
+    tmp_path: Path, slides: Path, reply: Callable[[Call], str] | None
+) -> None:
     with (
         meeting(tmp_path, slides, audio_after_s=LATE_S) as url,
-        scripted(tmp_path, url, None) as (script, _),
+        scripted(tmp_path, url, reply) as (script, receiver),
     ):
         printed = run_all_but_the_workflow(script)
-        assert printed["import time"][0].startswith(f"Recorded stream: {script.service.url}/watch?v=")
-        assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
-        check_results(script, with_model=False)
+        check_recorded(script, printed)
+        check_hearing(script)
+        check_seeing(script, with_model=reply is not None)
+        if reply is not None:
+            check_alert(script, receiver)
