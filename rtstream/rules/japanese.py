@@ -73,7 +73,7 @@ _ENDING = r"(?P<ending>[ぁ-ん時場合際]*)"
 
 
 class Measurement(NamedTuple):
-    """What a whole prompt asks to measure: picture states, speech or stream; its form; and seconds, or 0."""
+    """A measurement that a prompt asks for. ``kind`` is a state of the picture, speech or stream; ``seconds`` may be 0."""
 
     kind: str
     form: Form
