@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from rtstream.client.idempotency import idempotency_key
 from rtstream.client.markdown import quoted
-from rtstream.client.messages import MAX_TEXT, UNTRUSTED
+from rtstream.client.messages import MAX_TEXT, UNTRUSTED, news
 from rtstream.errors import InvalidRequest, NotFound
 from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
@@ -27,6 +27,10 @@ MAX_RESULT_CHARS = 40_000
 LEAST_CHARS = 300
 """Minimum length of a scene's text, in characters, however many scenes share a result."""
 MAX_NAMED = 10
+MEASURED = ("cut", "cuts", "motion", "frozen", "still_s", "black", "blank", "colours")
+"""Measurements of a picture that say more than its text."""
+MAX_PAUSE_S = 15.0
+"""Seconds between two scenes with the same description, beyond which they are shown as two."""
 
 IndexId = Annotated[str | None, Field(description="Id or name. Omit it if the stream has one index.")]
 Prompt = Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")]
@@ -103,9 +107,10 @@ class SceneInfo(BaseModel):
     untrusted_data: JsonObject | None = Field(default=None, description="JSON object in the text.")
     data_error: str | None = Field(default=None, description="Reason why the requested object is missing.")
     failure: str | None = Field(default=None, description="Reason why the window was not described.")
-    unchanged: bool | None = Field(
-        default=None, description="The picture had not changed, so the last description is repeated."
-    )
+    windows: int | None = Field(default=None, description="Windows with this description, one after the other.")
+    untrusted_new: list[str] | None = Field(default=None, description="Lines that appeared on the screen.")
+    untrusted_gone: list[str] | None = Field(default=None, description="Lines that vanished from it.")
+    picture: JsonObject | None = Field(default=None, description="Measurements without a model.")
     model: str | None = None
     latency_s: float | None = None
     frame_times: list[float] | None = None
@@ -243,7 +248,7 @@ async def get_scenes(
     page: Annotated[int, Field(ge=1)] = 1,
     page_size: Annotated[int, Field(ge=1, le=100, description="With fewer scenes, texts are longer.")] = 20,
 ) -> SceneList:
-    """Read the scenes of an index of video or speech, newest first.
+    """Read the scenes of an index of video or speech, newest first. Repeats are one scene.
 
     Use this for past scenes. Call wait_for_events for new ones.
     """
@@ -301,24 +306,42 @@ def medium(index: IndexProgress) -> str:
 
 
 def _scenes(found: Sequence[Scene]) -> list[SceneInfo]:
-    """The scenes, with their texts shortened to fit the result."""
-    most = max(LEAST_CHARS, min(MAX_TEXT, MAX_RESULT_CHARS // max(1, len(found))))
-    return [_scene(scene, most) for scene in found]
+    """The scenes, with repeats merged, and with their texts shortened to fit the result."""
+    merged: list[list[Scene]] = []
+    for scene in found:
+        if merged and _repeats(merged[-1][-1], scene):
+            merged[-1].append(scene)
+        else:
+            merged.append([scene])
+    most = max(LEAST_CHARS, min(MAX_TEXT, MAX_RESULT_CHARS // max(1, len(merged))))
+    return [_scene(shown, most) for shown in merged]
 
 
-def _scene(scene: Scene, most: int) -> SceneInfo:
+def _repeats(scene: Scene, earlier: Scene) -> bool:
+    """Whether a scene repeats the description of the one before."""
+    if scene.status == "failed" or (scene.text, scene.data) != (earlier.text, earlier.data):
+        return False
+    return scene.start - earlier.end <= max(MAX_PAUSE_S, 2 * (scene.end - scene.start))
+
+
+def _scene(shown: Sequence[Scene], most: int) -> SceneInfo:
+    """Scenes with the same description, the newest first, as one."""
+    scene, windows = shown[-1], len(shown)
     data, data_error = scene.data, scene.data_error
     if data is not None and len(json.dumps(data, ensure_ascii=False)) > most:
         data, data_error = None, "The object is too large for this result."
     failed = scene.status == "failed"
     return SceneInfo(
         start=round(scene.start, 3),
-        end=round(scene.end, 3),
+        end=round(shown[0].end, 3),
         untrusted_text=None if failed else clean(scene.text, most),
         untrusted_data=clean_data(data, most),
         data_error=note(data_error),
         failure=note(scene.text) if failed else None,
-        unchanged=scene.unchanged or None,
+        windows=windows if windows > 1 else None,
+        untrusted_new=news(scene.new),
+        untrusted_gone=news(scene.gone),
+        picture={key: value for key, value in scene.picture.items() if value and key in MEASURED} or None,
         model=name(scene.model) or None,
         latency_s=scene.latency_s,
         frame_times=scene.frame_times or None,

@@ -20,6 +20,7 @@ from tools._framework.targets import streams_of
 
 BATCH_S = 1.0
 MAX_WAITING = 64
+SAME_SCREEN = " A screen that stays the same is not an event; look shows it."
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens, far below the limits of hosts."""
 
@@ -74,6 +75,8 @@ async def wait_for_events(
         min_confidence=min_confidence,
         # A client that waits for words in the speech does not want to miss an alert.
         all_alerts=channels != ["alerts"],
+        # Text that is there already is what a client that waits for it wants to know.
+        changed=not text,
     )
     wait_s = min(state.wait_default_s if timeout_s is None else timeout_s, state.wait_max_s)
     if state.waiting >= MAX_WAITING:
@@ -94,6 +97,7 @@ async def _wait(
     kept = _within(events, MAX_RESULT_CHARS)
     cut = len(kept) < len(events)
     cursor = kept[-1].seq if cut else page.cursor
+    still = not kept and which.changed and JOURNAL_CHANNEL["scenes"] in which.channels
     return Events(
         events=kept,
         cursor=cursor,
@@ -101,7 +105,7 @@ async def _wait(
         truncated=page.truncated,
         timed_out=not kept,
         now=round(time.time(), 3),
-        next=f"Call again with since={cursor} to continue.",
+        next=f"Call again with since={cursor} to continue.{SAME_SCREEN if still else ''}",
     )
 
 

@@ -113,6 +113,7 @@ def _streams() -> list[BaseRoute]:
         path(stream + "/export", POST=videos.export_stream),
         path(stream + "/frame", GET=streams.get_frame),
         path(stream + "/sheet", GET=streams.get_sheet),
+        path(stream + "/moment", GET=search.find_text),
         path(stream + "/look", POST=streams.look),
         path(stream + "/search", POST=search.search_stream),
         path(stream + "/transcription", GET=transcripts.get_transcript, POST=transcripts.set_transcript_status),

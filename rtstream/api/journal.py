@@ -27,6 +27,7 @@ class ReadJournal(BaseModel):
     text: str = Field("", max_length=1000)
     min_confidence: float | None = Field(None, ge=0, le=1)
     all_alerts: bool = Field(False, description="Alerts are returned whatever their text.")
+    changed: bool = Field(False, description="Scenes that repeat the one before are left out.")
     wait_s: float = Field(0.0, ge=0, le=50)
 
     @field_validator("streams", "channels", "labels", mode="before")
@@ -44,7 +45,15 @@ class HealthBody(BaseModel):
 
 async def read_journal(request: Request, query: ReadJournal) -> JournalPage:
     """Read entries after a cursor. Waits up to ``wait_s`` seconds for the first."""
-    which = Filter(query.streams, query.channels, query.labels, query.text, query.min_confidence, query.all_alerts)
+    which = Filter(
+        query.streams,
+        query.channels,
+        query.labels,
+        query.text,
+        query.min_confidence,
+        query.all_alerts,
+        query.changed,
+    )
     journal = engine_of(request).journal
     page: JournalPage | None = None
     # A wait ends early when the client disconnects or the server closes, instead of lasting up to 50 s.

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
+from rtstream.api.envelope import UnixTime
 from rtstream.api.routing import engine_of
 from rtstream.errors import InvalidRequest
-from rtstream.models import SearchHit, SearchResults, SearchStreams
+from rtstream.models import SearchHit, SearchResults, SearchStreams, ShownMoment
+
+
+class FindText(BaseModel):
+    """Query of ``GET rtstream/{id}/moment``."""
+
+    text: str = Field(min_length=1, max_length=500)
+    moment: Literal["first", "last"] = "first"
+    start: UnixTime | None = Field(None, description="Unix seconds; by default, a day before end.")
+    end: UnixTime | None = Field(None, description="Unix seconds; by default now.")
 
 
 class _Where(TypedDict, total=False):
@@ -25,6 +36,13 @@ async def search_streams(request: Request, body: SearchStreams) -> SearchResults
     """Search all streams of a collection."""
     collection = None if body.all_collections else request.path_params["collection_id"]
     return await _answer(request, body, streams=body.streams, collection=collection)
+
+
+async def find_text(request: Request, query: FindText) -> ShownMoment:
+    """Find the first or last moment of a range at which a text was on the screen, exact to the picture if possible."""
+    return await engine_of(request).text_edges.find(
+        request.path_params["stream_id"], query.text, last=query.moment == "last", start=query.start, end=query.end
+    )
 
 
 def _without_effect(asked: SearchStreams) -> str:

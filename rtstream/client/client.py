@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rtstream.client.alerts import AlertCalls
 from rtstream.client.indexes import IndexCalls
@@ -30,6 +30,7 @@ from rtstream.models import (
     RetentionLimits,
     SearchResults,
     SearchStreams,
+    ShownMoment,
     Stream,
     TimelinePage,
 )
@@ -313,6 +314,19 @@ class RTStreamClient:
             width=int(header.get("x-frame-width", 0)),
             height=int(header.get("x-frame-height", 0)),
         )
+
+    async def find_text(
+        self,
+        stream_id: str,
+        text: str,
+        moment: Literal["first", "last"] = "first",
+        start: float | None = None,
+        end: float | None = None,
+    ) -> ShownMoment:
+        """Return the first or last moment of a range (Unix seconds) at which a text was on the screen."""
+        params = {"text": text, "moment": moment, "start": start, "end": end}
+        path = f"/rtstream/{path_id(stream_id)}/moment"
+        return as_model(ShownMoment, await self._transport.data("GET", path, params=params, timeout_s=LOOK_S))
 
     async def look(self, stream_id: str, request: AskLook) -> LookAnswer:
         """Ask the vision model a question about one moment or a range."""

@@ -21,6 +21,7 @@ class JournalFilter:
         text: Text that entries must contain, ignoring case.
         min_confidence: Lowest confidence (0 to 1) of alerts. Other channels are not affected.
         all_alerts: Whether alerts pass whatever their text.
+        changed: Whether scenes that repeat the one before are left out.
     """
 
     streams: Sequence[str] = ()
@@ -29,6 +30,7 @@ class JournalFilter:
     text: str = ""
     min_confidence: float | None = None
     all_alerts: bool = False
+    changed: bool = False
 
     def query(self) -> JsonObject:
         """Return the filter as query parameters of ``GET rtstream/journal``."""
@@ -43,6 +45,8 @@ class JournalFilter:
             query["min_confidence"] = self.min_confidence
         if self.all_alerts:
             query["all_alerts"] = "true"
+        if self.changed:
+            query["changed"] = "true"
         return query
 
     def passes(self, message: Message) -> bool:
@@ -53,6 +57,8 @@ class JournalFilter:
         if self.channels and message.channel not in self.channels:
             return False
         if self.labels and data.get("label") not in self.labels:
+            return False
+        if self.changed and data.get("unchanged") is True:
             return False
         searched = message.channel != "alert" or not self.all_alerts
         if self.text and searched and self.text.casefold() not in str(data.get("text") or "").casefold():

@@ -55,7 +55,7 @@ from rtstream.engine.recordings import (
     TimelineMarks,
     VideoService,
 )
-from rtstream.engine.search import NO_MODEL, SearchService, TimelineService, VideoSearchService
+from rtstream.engine.search import NO_MODEL, SearchService, TextEdges, TimelineService, VideoSearchService
 from rtstream.engine.streams import (
     CameraDiscovery,
     HealthLog,
@@ -184,9 +184,9 @@ class Engine:
         self._addresses, self.cameras = Addresses(self.config), CameraDiscovery(self.config)
         self.playback = PlaybackService(self.db, self.links, media)
         self.footage = FootageReader(self.db, media, lambda stream_id: self.projection.behind(stream_id))
-        edges = ScreenEdges(self.db, media)
-        self.timeline = TimelineService(self.db, self.links, edges)
-        for reader in (self.playback, self.footage, edges):
+        self._edges = ScreenEdges(self.db, media)
+        self.timeline = TimelineService(self.db, self.links, self._edges)
+        for reader in (self.playback, self.footage, self._edges):
             stack.push_async_callback(reader.aclose)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -252,6 +252,7 @@ class Engine:
         self._recorders = StreamRecorders(self._supervisor, self.health, lambda: self.recorder_events, check)
         self.pictures = StreamPictures(self.db, self.playback, self._recorders, config.max_image_side)
         self.questions = Questions(self.model_calls, self.pictures.frame, self.pictures.sheet)
+        self.text_edges = TextEdges(self.db, self._edges, self.pictures.frame, self.model_calls)
         gaps = GapLog(self.queue)
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._recorders.set_pictures, config.max_image_side)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import TypeVar
 
 import anyio
@@ -80,6 +81,11 @@ class ModelCalls:
         if resolved not in self._visions:
             self._visions[resolved] = registry.vision(resolved, self._config)
         return self._visions[resolved]
+
+    @cached_property
+    def reads_text(self) -> bool:
+        """Whether the built-in vision model reads text on screen."""
+        return registry.screen_text(self._config)
 
     def languages(self, name: str | None) -> LanguageProvider:
         """Return the shared language provider of a model name. Raises ProviderError."""

@@ -92,7 +92,7 @@ class Questions:
         except ProviderError as exc:
             raise Unavailable(str(exc)) from exc
         return LookAnswer(
-            text=clean(answer.text, MAX_TEXT),
+            text=clean(_seen(answer) if free else answer.text, MAX_TEXT),
             model=answer.model,
             times=[round(at, 3) for at in times],
             latency_s=round(time.monotonic() - began, 3),
@@ -107,11 +107,19 @@ class Questions:
         return await self._sheet(stream_id, request.start, request.end, request.count)
 
 
+def _seen(answer: VisionAnswer) -> str:
+    """Return the description by the built-in model, with the colours that it leaves out of a screen with text."""
+    colours = answer.changes.colours
+    if not colours or not answer.lines or answer.data is not None:
+        return answer.text
+    return f"{answer.text}\nMain colours: {', '.join(colours)}."
+
+
 def _sheet_note(sheet: StreamSheet) -> str:
     first, last = (
         datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") for at in (sheet.times[0], sheet.times[-1])
     )
     return (
         f"The picture is a contact sheet of {len(sheet.times)} moments of the stream, from {first} to {last} UTC, "
-        "row by row from the top left. The time of each is drawn into its corner."
+        "row by row from the top left. The time of each is written below it."
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 JPEG_QUALITY = 85
 MAX_SHEET_PICTURES = 64
+GAP = 4
+"""Pixels between the pictures of a row."""
 MANY = 600
 """Packets; more than these are decoded by several threads."""
 _HALF_TICK_S = 0.0005
@@ -75,7 +77,7 @@ def frame_at(
 def contact_sheet(
     files: LocalFiles, recordings: Sequence[StoredRecording], times: Sequence[float], max_side: int
 ) -> ContactSheet:
-    """Return the pictures shown at several times in one image, each with its time (UTC) drawn in.
+    """Return the pictures shown at several times in one image, each above its time (UTC).
 
     Pictures that cannot be decoded are omitted.
 
@@ -88,8 +90,6 @@ def contact_sheet(
     Raises:
         ValueError: No picture can be decoded.
     """
-    from PIL import Image
-
     from rtstream.rules.sample_grid import scaled_size
 
     if not 1 <= len(times) <= MAX_SHEET_PICTURES:
@@ -101,19 +101,38 @@ def contact_sheet(
             time, frame, aspect = _decode(files, _recording_at(recordings, at), at)
         except ValueError:
             continue
-        width, height = scaled_size(frame.width, frame.height, max_side // columns, aspect)
+        side = (max_side - GAP * (columns - 1)) // columns
+        width, height = scaled_size(frame.width, frame.height, side, aspect)
         tiles.append((time, frame.to_image(width=width, height=height)))
     if not tiles:
         raise ValueError("none of the pictures can be decoded")
-    width, height = max(tile.width for _, tile in tiles), max(tile.height for _, tile in tiles)
-    rows = math.ceil(len(tiles) / columns)
-    sheet = Image.new("RGB", (width * min(columns, len(tiles)), height * rows))
-    for index, (time, tile) in enumerate(tiles):
-        _burn_in(tile, time)
-        sheet.paste(tile, (index % columns * width, index // columns * height))
+    sheet = _sheet(tiles, columns)
+    sheet.thumbnail((max_side, max_side))
     encoded = io.BytesIO()
     sheet.save(encoded, "JPEG", quality=JPEG_QUALITY)
     return ContactSheet([time for time, _ in tiles], sheet.width, sheet.height, encoded.getvalue())
+
+
+def _sheet(tiles: Sequence[tuple[float, Image.Image]], columns: int) -> Image.Image:
+    """Return pictures in one image, row by row, each above its time (UTC)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = max(tile.width for _, tile in tiles), max(tile.height for _, tile in tiles)
+    size = max(10, min(height // 14, width // 14))
+    font, label = ImageFont.load_default(size), size + size // 2
+    rows = math.ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", ((width + GAP) * min(columns, len(tiles)) - GAP, (height + label) * rows))
+    draw = ImageDraw.Draw(sheet)
+    for index, (time, tile) in enumerate(tiles):
+        left, top = index % columns * (width + GAP), index // columns * (height + label)
+        sheet.paste(tile, (left, top))
+        stamp = datetime.fromtimestamp(time, UTC)
+        clock = f"{stamp:%H:%M:%S}.{stamp.microsecond // 100_000}"
+        text = f"{stamp:%Y-%m-%d} {clock} UTC"
+        if draw.textlength(text, font=font) > width - 4:
+            text = clock
+        draw.text((left + 4, top + height + label // 2), text, font=font, fill="white", anchor="lm")
+    return sheet
 
 
 def _recording_at(recordings: Sequence[StoredRecording], at: float) -> StoredRecording:
@@ -206,17 +225,3 @@ def _decoded(packets: Sequence[av.Packet], stream: av.VideoStream) -> Iterator[a
             yield from stream.decode(packet)
         except FFmpegError:
             continue  # the pictures around a damaged one are still useful
-
-
-def _burn_in(image: Image.Image, time: float) -> None:
-    from PIL import ImageDraw, ImageFont
-
-    font = ImageFont.load_default(max(10, image.height // 18))
-    stamp = datetime.fromtimestamp(time, UTC)
-    text = f"{stamp:%Y-%m-%d %H:%M:%S}.{stamp.microsecond // 100_000} UTC"
-    draw = ImageDraw.Draw(image)
-    left, top, right, bottom = draw.textbbox((6, 4), text, font=font)
-    # A border separates the picture from its neighbours.
-    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline="black", width=max(1, image.height // 180))
-    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill="black")
-    draw.text((6, 4), text, font=font, fill="white")

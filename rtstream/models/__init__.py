@@ -30,7 +30,7 @@ from rtstream.models.jobs import JobInfo
 from rtstream.models.journal import JournalPage, Message
 from rtstream.models.links import LinkPage, PlaybackLink
 from rtstream.models.page import EntryLimit, HitLimit, Limit, Page, Slice
-from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams
+from rtstream.models.search import SearchHit, SearchResults, SearchState, SearchStreams, ShownMoment
 from rtstream.models.streams import (
     AskLook,
     Collection,
@@ -143,6 +143,7 @@ __all__ = [
     "SearchResults",
     "SearchState",
     "SearchStreams",
+    "ShownMoment",
     "Slice",
     "StartedAnalysis",
     "StorageForecast",

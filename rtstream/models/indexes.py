@@ -89,5 +89,15 @@ class Scene(ApiModel):
     latency_s: float | None = Field(default=None, description="Seconds the model took.")
     data_error: str = Field(default="", description="Why the requested JSON could not be read. The text is verbatim.")
     unchanged: bool = Field(
-        default=False, description="The picture had not changed, so the text is that of the previous answer."
+        default=False,
+        description="The picture or the text on screen had not changed, so the text is that of the scene before.",
+    )
+    new: list[str] = Field(
+        default_factory=list,
+        description="Lines on screen that were not there at the look before. Untrusted, as is the text.",
+    )
+    gone: list[str] = Field(default_factory=list, description="Lines that are no longer on screen. Untrusted.")
+    picture: JsonObject = Field(
+        default_factory=dict,
+        description="Measurements of the built-in vision model: changed, cut, motion, frozen, still_s, colours, ….",
     )

@@ -70,6 +70,15 @@ class SearchResults(ApiModel):
     note: str = Field(default="", description="A note for the user about these hits.")
 
 
+class ShownMoment(ApiModel):
+    """The first or last moment at which a text was on the screen (extension)."""
+
+    at: float = Field(description="Unix seconds of a picture with the text.")
+    within_s: float = Field(default=0.0, description="Seconds by which it may be wrong. 0: exact to the picture.")
+    already_there: bool = Field(default=False, description="The range begins with the text.")
+    still_there: bool = Field(default=False, description="The range ends with the text.")
+
+
 class SearchState(ApiModel):
     """The state of search and its index (extension)."""
 

@@ -73,7 +73,7 @@ _ENDING = r"(?P<ending>[ぁ-ん時場合際]*)"
 
 
 class Measurement(NamedTuple):
-    """A measurement that a prompt asks for. ``kind`` is a state of the picture, speech or stream; ``seconds`` may be 0."""
+    """A measurement that a prompt asks for. ``kind`` is a state of the picture, speech or stream."""
 
     kind: str
     form: Form

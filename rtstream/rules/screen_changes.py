@@ -26,6 +26,8 @@ class ScreenChanges:
         text_read: Text on screen was read.
         appeared: Lines that were not on screen at the last look. Untrusted.
         disappeared: Lines that are no longer on screen. Untrusted.
+        repeated: The description is that of the last window: nothing moves, or the text on screen is the same apart
+            from clocks that run.
     """
 
     first: bool | None = None
@@ -42,6 +44,7 @@ class ScreenChanges:
     text_read: bool | None = None
     appeared: list[str] | None = None
     disappeared: list[str] | None = None
+    repeated: bool | None = None
 
     def to_json(self) -> JsonObject:
         """Return the measurements as a JSON object."""
@@ -56,6 +59,10 @@ class ScreenChanges:
     def measured(self) -> dict[str, bool | int | float]:
         """Return the numbers and the yes-or-no measurements, without texts from the stream."""
         return {name: value for name, value in self.to_json().items() if isinstance(value, bool | int | float)}
+
+    def picture(self) -> JsonObject:
+        """Return the measurements of the picture with the names of its colours, without texts from the stream."""
+        return self.measured() | ({"colours": self.colours} if self.colours else {})
 
 
 _NAMES = tuple(field.name for field in fields(ScreenChanges))

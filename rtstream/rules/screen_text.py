@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +12,7 @@ from itertools import zip_longest
 from rapidfuzz import fuzz
 
 from rtstream.rules.fuzzy_text import find, fold
+from rtstream.rules.screen_clock import CLOCK, ScreenClock, clocks_in
 
 MAX_LINES = 200
 """Lines compared per screen."""
@@ -25,7 +27,6 @@ LEAST_ALIKE = 0.7
 PROSE_ALIKE = 80.0
 """Likeness in percent of two descriptions of the same scene by a model."""
 
-_CLOCK = re.compile(r"(?<![\d:.])(\d{1,3}):(\d{2})(?::(\d{2}))?(?:[.,]\d{1,3})?(?![\d:])")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
 _SHARE = re.compile(r"0[.,]\d+|1[.,]0+")
 _WORDS = re.compile(r"\w+")
@@ -34,14 +35,6 @@ _NUMBER_WORDS = {word: str(number) for number, word in enumerate(_COUNTED, 2)} |
     ("no", "none", "nobody", "zero"), "0"
 )
 """A description that says "one" differs from one that says "a" in words only."""
-
-
-@dataclass(frozen=True)
-class ScreenClock:
-    """A clock or timer on a screen. ``seconds`` is what it shows, ``tick`` the seconds between two of its states."""
-
-    seconds: int
-    tick: int
 
 
 @dataclass(frozen=True)
@@ -81,18 +74,11 @@ def screen_lines(lines: Sequence[str]) -> list[ScreenLine]:
 
 @lru_cache(maxsize=4096)
 def _line(text: str) -> ScreenLine:
-    clocks = tuple(_clock(match) for match in _CLOCK.finditer(text))
-    masked = _CLOCK.sub(" ", text) if clocks else text
+    clocks = clocks_in(text)
+    masked = CLOCK.sub(" ", text) if clocks else text
     key = fold(masked).same.strip()
     size = len(key.replace(" ", ""))
     return ScreenLine(text, f"{key}|{len(clocks)}" if clocks else key, clocks, size)
-
-
-def _clock(match: re.Match[str]) -> ScreenClock:
-    first, second, third = match.groups()
-    if third is None:  # 14:05 and a timer of 14 minutes look alike, so the coarser one counts
-        return ScreenClock(3600 * int(first) + 60 * int(second), 60)
-    return ScreenClock(3600 * int(first) + 60 * int(second) + int(third), 1)
 
 
 def compare(old: Sequence[ScreenLine], new: Sequence[ScreenLine], elapsed_s: float) -> ScreenComparison:
@@ -116,6 +102,43 @@ def compare(old: Sequence[ScreenLine], new: Sequence[ScreenLine], elapsed_s: flo
     same = _size(added) <= CHANGED_SHARE * after and _size(gone) <= MISSED_SHARE * before
     same = same and not any(line is new[0] for line in added)
     return ScreenComparison(same, added if same else [])
+
+
+def difference(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the lines that appeared and those that disappeared between two readings of a screen.
+
+    A line that was merely read slightly differently did neither. All clocks count.
+    """
+    before = Counter(fold(line).same for line in old)
+    after = Counter(fold(line).same for line in new)
+    gone, added = _surplus(old, before - after), _surplus(new, after - before)
+    if gone and added and max(len(gone), len(added)) <= MAX_UNMATCHED:
+        for line in list(added):
+            twin = next((one for one in gone if _read_differently(one, line)), None)
+            if twin is not None:
+                gone.remove(twin)
+                added.remove(line)
+    return added, gone
+
+
+def _surplus(lines: Sequence[str], surplus: Counter[str]) -> list[str]:
+    found: list[str] = []
+    for line in lines:
+        key = fold(line).same
+        if surplus[key] > 0:
+            surplus[key] -= 1
+            found.append(line)
+    return found
+
+
+def _read_differently(one: str, other: str) -> bool:
+    first, second = _line(one), _line(other)
+    return (
+        first.clocks == second.clocks
+        and abs(first.size - second.size) <= 2
+        and fuzz.ratio(first.key, second.key) >= 100 * LEAST_ALIKE
+        and _may_be(one, other)
+    )
 
 
 def kept_share(first: Sequence[ScreenLine], now: Sequence[ScreenLine], elapsed_s: float) -> float:
@@ -195,7 +218,7 @@ def _misread(one: ScreenLine, other: ScreenLine, elapsed_s: float) -> bool:
 @lru_cache(maxsize=4096)
 def _may_be(one: str, other: str) -> bool:
     """Return whether a text reader may have read one of two lines for the other."""
-    first, second = _CLOCK.sub(" ", one), _CLOCK.sub(" ", other)
+    first, second = CLOCK.sub(" ", one), CLOCK.sub(" ", other)
     return find(first, fold(second)) is not None or find(second, fold(first)) is not None
 
 
@@ -205,13 +228,13 @@ def same_description(old: str, new: str) -> bool:
         return True
     if _numbers(old) != _numbers(new):
         return False
-    first, second = (" ".join(_WORDS.findall(_CLOCK.sub(" ", text).casefold())) for text in (old, new))
+    first, second = (" ".join(_WORDS.findall(CLOCK.sub(" ", text).casefold())) for text in (old, new))
     return fuzz.token_sort_ratio(first, second) >= PROSE_ALIKE
 
 
 def _numbers(text: str) -> list[str]:
     """Return the numbers in a text, in digits and in words, without clocks and confidences."""
-    plain = _CLOCK.sub(" ", text)
+    plain = CLOCK.sub(" ", text)
     found = [number for number in _NUMBER.findall(plain) if not _SHARE.fullmatch(number)]
     found += [_NUMBER_WORDS[word] for word in _WORDS.findall(plain.casefold()) if word in _NUMBER_WORDS]
     return sorted(found)

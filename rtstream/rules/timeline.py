@@ -127,6 +127,8 @@ class SceneWindow(NamedTuple):
         unchanged: The picture was that of the window before.
         failed: It could not be described.
         last_frame: Time of its last picture, if known. The text on screen was read from it.
+        laid_out: The description of the built-in model is the text on screen row by row. Earlier versions added
+            other sentences.
     """
 
     id: int
@@ -139,6 +141,7 @@ class SceneWindow(NamedTuple):
     unchanged: bool = False
     failed: bool = False
     last_frame: float | None = None
+    laid_out: bool = False
 
 
 _COLOURS = re.compile(r"Main colours: [^.]+\.")
@@ -268,6 +271,8 @@ def _lines(window: SceneWindow) -> list[ScreenLine]:
 
 def _text(window: SceneWindow) -> str:
     """Return the text of a screen: the lines on it, each once, or the description."""
+    if window.laid_out and not _is_json(window.text):
+        return window.text[:MAX_TEXT]
     lines = list(dict.fromkeys(str(line) for line in json.loads(window.lines))) if window.lines else []
     if lines:
         return " / ".join(lines)[:MAX_TEXT]
@@ -277,6 +282,14 @@ def _text(window: SceneWindow) -> str:
     nothing = "There is no text on screen." if window.read else "Text on screen was not read."
     parts = [_PLAIN.get(window.plain, nothing), colours[0] if colours and window.plain != "black" else ""]
     return " ".join(part for part in parts if part)
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a description is the JSON that a prompt asked for."""
+    try:
+        return text.startswith(("{", "[")) and isinstance(json.loads(text), dict | list)
+    except ValueError:
+        return False
 
 
 class SpeechLane:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from dataclasses import replace
 from rtstream.models import TimelineChannel
 from rtstream.rules.timeline import TimedText, TimelineItem
 
+_LINE_END = re.compile(r"\n| / ")
 MAX_ITEMS = 40
 """Items of a timeline, unless there are more sources than that."""
 MAX_SAID = 500
@@ -161,7 +163,7 @@ def joined(one: TimelineItem, two: TimelineItem) -> TimelineItem:
 
 def _title(item: TimelineItem) -> str:
     """Return the first line of a screen, or the first words of another text."""
-    first = item.text.split(" / ", 1)[0] if item.channel == "scenes" else item.text
+    first = _LINE_END.split(item.text, maxsplit=1)[0] if item.channel == "scenes" else item.text
     return first if len(first) <= MAX_TITLE else first[: MAX_TITLE - 1].rstrip() + "…"
 
 

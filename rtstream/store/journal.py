@@ -50,7 +50,8 @@ _ENTRIES = RowReader(JournalRow, journal)
 class Filter:
     """The entries to read. An empty field does not restrict them.
 
-    With ``all_alerts``, ``text`` does not restrict alerts.
+    With ``all_alerts``, ``text`` does not restrict alerts. With ``changed``, scenes that repeat the one before are left
+    out.
     """
 
     streams: Sequence[str] = ()
@@ -59,6 +60,7 @@ class Filter:
     text: str = ""
     min_confidence: float | None = None
     all_alerts: bool = False
+    changed: bool = False
 
 
 def append(conn: Connection, entry: Entry) -> int:
@@ -114,6 +116,8 @@ def _where(which: Filter) -> list[ColumnElement[bool]]:
         # Only alerts have a confidence, so this does not restrict other channels.
         confidence = journal.c.data["confidence"].as_float()
         conditions.append(or_(journal.c.channel != "alert", confidence >= which.min_confidence))
+    if which.changed:
+        conditions.append(journal.c.data["unchanged"].as_boolean().is_not(True))
     return conditions
 
 

@@ -51,6 +51,7 @@ _SCREEN = (
     scenes.c.detail[("changes", "blank")].as_boolean(),
     scenes.c.detail["unchanged"].as_boolean(),
     scenes.c.detail["frame_times"].as_string(),
+    scenes.c.detail[("changes", "repeated")].as_boolean(),
 )
 """The parts of the detail of a scene that a timeline needs. Lists are JSON texts, which are parsed only if they differ
 from those of the scene before."""
@@ -72,7 +73,7 @@ def _windows(index_id: str, start: float, end: float, until: int, *columns: Colu
 def scene_windows(conn: Connection, index_id: str, start: float, end: float, until: int) -> Iterator[SceneWindow]:
     """Yield the scenes of a visual index that overlap [start, end), oldest first, up to the number ``until``."""
     for row in _rows(conn, _windows(index_id, start, end, until, *_SCREEN)):
-        number, begin, stop, text, described, failure, lines, read, black, blank, unchanged, times = list(row)
+        number, begin, stop, text, described, failure, lines, read, black, blank, unchanged, times, repeated = list(row)
         last = times.rstrip("]").rpartition(",")[2].lstrip("[") if times else ""
         yield SceneWindow(
             id=number,
@@ -85,6 +86,7 @@ def scene_windows(conn: Connection, index_id: str, start: float, end: float, unt
             unchanged=bool(unchanged),
             failed=not described,
             last_frame=float(last) if last else None,
+            laid_out=repeated is not None,
         )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from mcp import Client
+from sqlalchemy import Connection, select, update
 
 from rtstream.models import AnalysisState, IndexProgress
+from rtstream.store.tables import scenes
 from tests.server.mcp_servers import Served, call, refusal
 from tools.indexes import MAX_RESULT_CHARS, index_state
 
@@ -66,6 +68,29 @@ async def test_scenes_are_read_newest_first_and_fit_the_result(served: Served, c
         scene["start"] for scene in (await call(client, "get_scenes", **where, start=1058, end=1059))["scenes"]
     ] == [1058.0]
     assert "milliseconds" in (await refusal(client, "get_scenes", **where, start=1795833900000)).lower()
+
+
+async def test_scenes_with_the_same_text_are_one_with_its_news(served: Served, client: Client) -> None:
+    stream_id = await served.add_stream()
+    texts = ["Agenda", "Invoice 4711", "Invoice 4711", "Invoice 4711", "Agenda"]
+    index_id = await served.add_index(stream_id, *texts)
+    news = {"appeared": ["Invoice 4711"], "disappeared": ["Agenda"], "cut": True, "motion": 0.25, "frozen": False}
+
+    def change(conn: Connection) -> None:
+        row = conn.execute(select(scenes.c.id).where(scenes.c.index_id == index_id).order_by(scenes.c.start)).all()[1]
+        conn.execute(update(scenes).where(scenes.c.id == row.id).values(detail={"changes": news}))
+
+    await served.engine.db.write(change)
+    found = await call(client, "get_scenes", stream_id=stream_id)
+    shown = [(one["untrusted_text"], one["start"], one["end"], one.get("windows")) for one in found["scenes"]]
+    assert shown == [
+        ("Agenda", 1004.0, 1005.0, None),
+        ("Invoice 4711", 1001.0, 1004.0, 3),
+        ("Agenda", 1000.0, 1001.0, None),
+    ]
+    invoice = found["scenes"][1]
+    assert (invoice["untrusted_new"], invoice["untrusted_gone"]) == (["Invoice 4711"], ["Agenda"])
+    assert invoice["picture"] == {"cut": True, "motion": 0.25}
 
 
 def test_a_progress_without_a_cap_or_a_note_leaves_them_out() -> None:

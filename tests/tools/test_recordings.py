@@ -167,7 +167,7 @@ async def test_a_question_is_answered_in_words_and_a_range_is_shown_as_one_pictu
     assert shown.structured_content is not None
     assert len(shown.structured_content["times"]) == 4
     picture = Image.open(io.BytesIO(base64.b64decode(image.data)))
-    assert picture.size == (shown.structured_content["width"], shown.structured_content["height"]) == (640, 360)
+    assert picture.size == (shown.structured_content["width"], shown.structured_content["height"]) == (644, 396)
     asked = await call(client, "look", stream_id=stream_id, start=start, end=end, count=4, question="What happened?")
     assert asked["times"] == shown.structured_content["times"]
     assert asked["untrusted_text"] == "What happened? 1"

@@ -121,6 +121,21 @@ async def test_a_wait_that_ends_without_events_says_so_and_how_to_go_on(served: 
     assert (found["events"], found["timed_out"], found["has_more"], found["truncated"]) == ([], True, False, False)
     assert found["cursor"] == skipped
     assert found["next"] == f"Call again with since={skipped} to continue."
+    still = await call(client, "wait_for_events", since=skipped, channels=["scenes"], timeout_s=0)
+    assert still["next"].startswith(found["next"])
+    assert "look shows it" in still["next"]
+
+
+async def test_a_screen_that_stays_is_no_event_unless_its_text_is_waited_for(served: Served, client: Client) -> None:
+    await served.happen("scene_index", "rts-1", text="Invoice 4711", new=["Invoice 4711"], gone=["Agenda"])
+    await served.happen("scene_index", "rts-1", text="Invoice 4711", unchanged=True)
+    await served.happen("scene_index", "rts-1", text="Agenda")
+    found = await call(client, "wait_for_events", since=0, timeout_s=0)
+    assert [event["untrusted_text"] for event in found["events"]] == ["Invoice 4711", "Agenda"]
+    first = found["events"][0]
+    assert (first["untrusted_new"], first["untrusted_gone"]) == (["Invoice 4711"], ["Agenda"])
+    found = await call(client, "wait_for_events", since=1, text="invoice", timeout_s=0)
+    assert [event["seq"] for event in found["events"]] == [2]
 
 
 @pytest.mark.parametrize("timeout_s", [0, 0.3])

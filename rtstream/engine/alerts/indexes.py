@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -52,21 +51,17 @@ class IndexKinds:
         self._calls = calls
         self._config = config
 
-    @cached_property
-    def _reads_text(self) -> bool:
-        return registry.screen_text(self._config)
-
     @property
     def models(self) -> Models:
         """The models of the engine."""
         language = not self._calls.free(self._calls.language)
-        return Models(self._model(None, audio=False) != registry.LOCAL, language, self._reads_text)
+        return Models(self._model(None, audio=False) != registry.LOCAL, language, self._calls.reads_text)
 
     def kind(self, row: IndexRow) -> IndexKind:
         """Return the properties of an index."""
         audio = row.extraction_type is ExtractionType.TRANSCRIPT
         built_in = not audio and self._model(row.model_name, audio=False) == registry.LOCAL
-        return IndexKind(audio, measured=built_in, reads_text=not built_in or self._reads_text)
+        return IndexKind(audio, measured=built_in, reads_text=not built_in or self._calls.reads_text)
 
     def _model(self, name: str | None, *, audio: bool) -> str:
         try:

@@ -42,6 +42,8 @@ MAX_WAITING = 2
 MAX_TEXT = 20_000
 """Maximum number of characters stored of a model's response."""
 MAX_LINES = 500
+MAX_NEWS = 60
+"""Lines that a journal entry names as new, and as gone. The scene has all of them."""
 SCENE_BYTES = 4000
 """Memory of a scene that waits for the database, besides its text."""
 RESUME_SLACK_S = 0.1
@@ -330,6 +332,7 @@ class IndexRunner:
             changes=answer.changes if job.ask is not None else ScreenChanges(changed=False),
             failure=failure,
             data_error=answer.data_error,
+            unchanged=job.detail.unchanged or bool(answer.changes.repeated),
         )
         values = {
             "index_id": index.id,
@@ -366,6 +369,7 @@ class IndexRunner:
             "model": values["model"],
             "status": values["status"],
             **{key: detail[key] for key in ("failure", "data_error", "unchanged") if detail.get(key)},
+            **_news(detail["changes"]),
         }
         if values["data"] is not None:
             data["data"] = values["data"]
@@ -373,6 +377,12 @@ class IndexRunner:
             data["late"] = True
         entry = Entry(index.channel, data, index.stream_id, index.stream_name, index.id)
         journal_rows.append(conn, entry)
+
+
+def _news(changes: JsonObject) -> JsonObject:
+    """Return the lines that are new on the screen or gone from it, as far as a journal entry holds them."""
+    names = {"new": "appeared", "gone": "disappeared"}
+    return {name: lines[:MAX_NEWS] for name, stored in names.items() if (lines := changes.get(stored))}
 
 
 class _Attempts:

@@ -42,6 +42,10 @@ LOCAL_NOTE = (
     "No vision model is set, so the built-in one describes text on screen, changes, motion and colours. "
     "It does not follow the prompt."
 )
+NO_READER_NOTE = (
+    "No vision model is set, and text on screen cannot be read, so only changes, motion and colours are described. "
+    'Reading requires the extra "local" (pip install "rtstream-mcp[local]").'
+)
 
 
 class IndexService:
@@ -310,7 +314,7 @@ class IndexService:
             model = row.model_name or ""
         audio = row.extraction_type == "transcript"
         refused = self._calls.model_note(row.model_name, of_speech=audio)
-        local = LOCAL_AUDIO_NOTE if audio else LOCAL_NOTE
+        local = LOCAL_AUDIO_NOTE if audio else LOCAL_NOTE if self._calls.reads_text else NO_READER_NOTE
         notes = [refused, local if model == "local" else ""]
         counters = {key: int(value) for key, value in (row.counters or {}).items()}
         return SceneIndex(
@@ -355,6 +359,9 @@ def _scene(row: SceneRow) -> Scene:
         latency_s=row.detail.latency_s,
         data_error=row.detail.data_error,
         unchanged=row.detail.unchanged,
+        new=row.detail.changes.appeared or [],
+        gone=row.detail.changes.disappeared or [],
+        picture=row.detail.changes.picture(),
     )
 
 

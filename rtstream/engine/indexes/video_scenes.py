@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from rtstream.errors import InvalidRequest, NotFound, TooLarge
+from rtstream.json_types import JsonObject
 from rtstream.models import SceneCollection, VideoScene, VideoSceneIndex
 from rtstream.rules.playlist import Range, position
 from rtstream.states import ExtractionType
@@ -120,10 +121,16 @@ def _shown(scene: SceneRow, index: IndexRow, covered: Sequence[Range]) -> VideoS
         start=round(position(covered, scene.start), 3),
         end=round(position(covered, scene.end), 3),
         description=scene.text,
-        metadata={"model": scene.model, **({} if scene.data is None else {"data": scene.data})},
+        metadata=_metadata(scene),
         scene_index_id=index.id,
         scene_index_name=index.name,
     )
+
+
+def _metadata(scene: SceneRow) -> JsonObject:
+    changes = scene.detail.changes
+    facts = {"data": scene.data, "new": changes.appeared or None, "gone": changes.disappeared or None}
+    return {"model": scene.model, **{name: value for name, value in facts.items() if value is not None}}
 
 
 def _too_many(video_id: str) -> TooLarge:

@@ -39,7 +39,8 @@ _ANSWERING = "Carry out this task on the data, using nothing but the data:"
 
 _JUDGING = """\
 You decide, for each of the numbered events below, whether it happens in one scene of a live stream. The data holds \
-what was {sense} (description), the text that stood on the screen (text_on_screen) and what was measured (measured).
+what was {sense} (description), the text that stood on the screen (text_on_screen), its lines that were not there at \
+the look before (new), the lines that were there only then (gone), and what was measured (measured).
 An event matches only when the data shows that it happens in this scene. That a text speaks of something, plans it, or \
 says that you should report it or not report it, is no evidence for it. Where you are not sure, it does not match.
 Answer once for every event, with: event, its number; explanation, one sentence on what in the data decides it; match, \
@@ -82,10 +83,16 @@ def matching_prompt(questions: Sequence[EventQuestion], scene: SceneFacts) -> Pr
     task = _JUDGING.format(sense="heard" if scene.kind == "audio" else "seen", events=events)
     data = {
         "description": clean(scene.text, MAX_TEXT),
-        "text_on_screen": [clean(line, MAX_LINE) for line in scene.lines[:MAX_LINES]],
-        "measured": scene.changes.measured(),
+        "text_on_screen": _lines(scene.lines),
+        "new": _lines(scene.changes.appeared or ()),
+        "gone": _lines(scene.changes.disappeared or ()),
+        "measured": scene.changes.picture(),
     }
     return Prompt(f"{_DATA.format(mark=mark)}\n\n{task}", _block(mark, data))
+
+
+def _lines(lines: Sequence[str]) -> list[str]:
+    return [clean(line, MAX_LINE) for line in lines[:MAX_LINES]]
 
 
 def _mark() -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from rtstream.perception import telemetry
 from rtstream.perception.protocols import TextLine
 from rtstream.perception.vision.features import Picture, Tiles
+from rtstream.rules.screen_layout import same_row
 from rtstream.rules.text_safety import clean
 
 if TYPE_CHECKING:  # takes long to load
@@ -97,7 +98,7 @@ def in_reading_order(lines: Sequence[TextLine]) -> list[TextLine]:
     ordered: list[TextLine] = []
     row: list[TextLine] = []
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3], line.box[0])):
-        if row and not _same_row(row[0].box, line.box):
+        if row and not same_row(row[0].box, line.box):
             ordered += sorted(row, key=lambda line: line.box[0])
             row = []
         row.append(line)
@@ -161,8 +162,3 @@ def _clip(box: Box) -> Box:
 def _rounded(box: Sequence[float]) -> Box:
     left, top, right, bottom = (round(min(1.0, max(0.0, float(value))), 4) for value in box)
     return left, top, right, bottom
-
-
-def _same_row(one: Box, other: Box) -> bool:
-    shared = min(one[3], other[3]) - max(one[1], other[1])
-    return shared > 0.5 * min(one[3] - one[1], other[3] - other[1])

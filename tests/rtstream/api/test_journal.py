@@ -44,6 +44,16 @@ async def test_the_journal_is_read_with_a_cursor_and_filters(engine: Engine, api
         assert (await api.get(f"/rtstream/journal?{bad}")).status_code == 400, bad
 
 
+async def test_scenes_that_repeat_the_one_before_are_left_out_on_request(
+    engine: Engine, api: httpx.AsyncClient
+) -> None:
+    repeats = ({}, {"unchanged": True}, {"unchanged": False})
+    await engine.journal.append(*[Entry("scene_index", {"text": "a page", **one}) for one in repeats], alert(1))
+    found = await data(await api.get("/rtstream/journal?since=0&changed=true"))
+    assert [entry["seq"] for entry in found["entries"]] == [1, 3, 4]
+    assert len((await data(await api.get("/rtstream/journal?since=0")))["entries"]) == 4
+
+
 async def test_a_long_poll_ends_with_the_first_entry(engine: Engine, api: httpx.AsyncClient) -> None:
     answers: list[dict] = []
 

@@ -182,6 +182,9 @@ async def test_a_scene_index_and_its_scenes(
                         "latency_s": None,
                         "data_error": "",
                         "unchanged": False,
+                        "new": [],
+                        "gone": [],
+                        "picture": {},
                     }
                 ],
                 "next_page": False,

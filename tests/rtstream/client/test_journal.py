@@ -32,6 +32,7 @@ def message(channel: str = "alert", stream_id: str = "rts-1", **data: Any) -> Me
         (JournalFilter(text="shut", all_alerts=True), True),
         (JournalFilter(min_confidence=0.7), True),
         (JournalFilter(min_confidence=0.71), False),
+        (JournalFilter(changed=True), True),
     ],
 )
 def test_each_field_restricts(which: JournalFilter, passes: bool) -> None:
@@ -41,6 +42,12 @@ def test_each_field_restricts(which: JournalFilter, passes: bool) -> None:
 def test_a_confidence_restricts_alerts_only() -> None:
     assert JournalFilter(min_confidence=0.9).passes(message("transcript", text="x"))
     assert not JournalFilter(min_confidence=0.1).passes(message("alert"))
+
+
+def test_scenes_that_repeat_the_one_before_can_be_left_out() -> None:
+    assert not JournalFilter(changed=True).passes(message("scene_index", text="x", unchanged=True))
+    assert JournalFilter().passes(message("scene_index", text="x", unchanged=True))
+    assert JournalFilter(changed=True).query() == {"changed": "true"}
 
 
 def test_a_text_restricts_other_channels_where_all_alerts_pass() -> None:

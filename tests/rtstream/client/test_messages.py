@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from rtstream.client.messages import JOURNAL_CHANNEL, LIVE_CHANNELS, MAX_TEXT, live_event
+from rtstream.client.messages import (
+    JOURNAL_CHANNEL,
+    LIVE_CHANNELS,
+    MAX_NEW,
+    MAX_NEW_LINE,
+    MAX_TEXT,
+    live_event,
+)
 from rtstream.models import Message
 
 
@@ -66,6 +73,18 @@ def test_text_of_a_stream_is_cleaned_and_bounded(text: str) -> None:
     assert event.untrusted_text is not None
     assert len(event.untrusted_text) <= MAX_TEXT
     assert "\x1b" not in event.untrusted_text
+
+
+def test_a_scene_lists_the_first_lines_that_are_new_and_gone() -> None:
+    gone = [f"line {number}" for number in range(MAX_NEW + 3)]
+    event = live_event(message("scene_index", text="Invoice", new=["In\u200bvoice", "y" * 500], gone=gone))
+    assert event is not None
+    assert event.untrusted_new == ["Invoice", "y" * (MAX_NEW_LINE - 1) + "…"]
+    assert event.untrusted_gone == [*gone[:MAX_NEW], "… and 3 more"]
+    for nothing in ([], None, "text"):
+        event = live_event(message("scene_index", text="Invoice", new=nothing))
+        assert event is not None
+        assert event.untrusted_new is None
 
 
 def test_values_of_another_type_are_left_out() -> None:

@@ -46,7 +46,7 @@ async def test_a_question_is_answered_about_now_a_moment_or_a_range(
     assert f"a contact sheet of {len(ranged.times)} moments" in vision_server.calls[-1].text
     sheet = await seeing_engine.pictures.sheet(stream.id, start, start + 2, count=4, max_side=640)
     assert sheet.times == pytest.approx([start + 0.25, start + 0.75, start + 1.25, start + 1.75], abs=0.1)
-    assert (sheet.width, sheet.height) == (640, 360)
+    assert (sheet.width, sheet.height) == (640, 392)
 
     blind = await seeing_engine.questions.answer(
         stream.id, AskLook(question="Who?", start=start, end=end, model_name="local")

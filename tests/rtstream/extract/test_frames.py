@@ -18,6 +18,7 @@ import simplejpeg
 from PIL import Image
 
 from rtstream.extract.frames import (
+    GAP,
     ContactSheet,
     ExtractedFrame,
     StoredRecording,
@@ -77,7 +78,9 @@ def test_pixels_that_are_not_square_are_shown_in_their_proportion(
     recording = record(other, tmp_path / "run", start=START)
     frame = frame_at(FILES, recording.init, recording.pieces, START + 1, 2000)
     sheet = contact_sheet(FILES, [recording], [START + 1], 2000)
-    assert (frame.width, frame.height) == (sheet.width, sheet.height) == shown
+    assert (frame.width, frame.height) == shown
+    label = shown[1] // 14 * 3 // 2
+    assert (sheet.width, sheet.height) == (shown[0], shown[1] + label)
 
 
 def test_extraction_runs_in_a_media_process_and_the_caller_needs_no_codec_library(clip: Path, tmp_path: Path) -> None:
@@ -128,13 +131,34 @@ def test_a_contact_sheet_shows_each_moment_with_its_time(clip: Path, tmp_path: P
     times = [START + t for t in (0.5, 2.0, 4.0, 101.0, 103.5)]
     sheet = contact_sheet(FILES, [first, second], times, 960)
     assert sheet.times == pytest.approx(times, abs=1 / FPS)
-    assert (sheet.width, sheet.height) == (960, 360)
     pixels = np.asarray(Image.open(io.BytesIO(sheet.jpeg)))
-    tiles = [pixels[y : y + 180, x : x + 320] for y in (0, 180) for x in (0, 320, 640)]
+    assert pixels.shape == (sheet.height, sheet.width, 3)
+    assert 940 <= sheet.width <= 960
+    width, row = (sheet.width - 2 * GAP) // 3, sheet.height // 2
+    height = width * 9 // 16
+    places = [(x * (width + GAP), y * row) for y in range(2) for x in range(3)]
+    tiles = [pixels[y : y + height, x : x + width] for x, y in places]
     assert [read_barcode(tile) for tile in tiles[:5]] == [15, 60, 120, 30, 105]
     assert tiles[5].max() < 16  # nothing there
-    # The clip has no white on black there itself: the time is written in each picture.
-    assert all(tile[:18, :60].max() > 200 and tile[:18, :6].min() < 30 for tile in tiles[:5])
+    # The times are white on black below the pictures, of which nothing is covered.
+    labels = [pixels[y + height + 2 : y + row - 1, x : x + width] for x, y in places]
+    assert [bool(label.max() > 200 and np.median(label) < 16) for label in labels] == [True] * 5 + [False]
+    for tile, at in zip(tiles[:5], times, strict=False):
+        recording = first if at < START + 50 else second
+        own = Image.open(io.BytesIO(frame_at(FILES, recording.init, recording.pieces, at, 320).jpeg))
+        alone = np.asarray(own.resize((width, height))).astype(int)
+        assert np.abs(alone - tile).mean() < 6
+
+
+def test_the_labels_of_small_pictures_do_not_reach_the_next_one(clip: Path, tmp_path: Path) -> None:
+    recording = record(clip, tmp_path, start=START)
+    sheet = contact_sheet(FILES, [recording], [START + 0.1 * n for n in range(36)], 512)
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.jpeg)).convert("L"))
+    width = (sheet.width - 5 * GAP) // 6
+    assert max(sheet.width, sheet.height) <= 512
+    assert all(
+        pixels[:, x + width + 1 : x + width + GAP - 1].max() < 60 for x in range(0, 5 * (width + GAP), width + GAP)
+    )
 
 
 def test_a_contact_sheet_leaves_out_what_cannot_be_decoded(clip: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from rtstream.errors import InvalidRequest, NotFound
+from rtstream.perception.protocols import TextLine
+from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.store import streams as stream_rows
 from rtstream.store.database import Database
 from rtstream.store.tables import scenes
@@ -216,6 +218,21 @@ async def test_an_unchanged_screen_is_one_document_and_one_hit(db: Database) -> 
         hits = (await search.search("report")).hits
         assert {(hit.start, hit.end) for hit in hits} == {(1000.0, 2404.0), (9000.0, 9002.0)}
         assert len((await search.search("report", start=2000.0, end=2100.0)).hits) == 1
+
+
+async def test_a_page_from_which_a_word_has_vanished_is_not_found_by_it(db: Database) -> None:
+    from rtstream.perception.vision.observer import describe
+
+    pages = [["Invoice 4711", "Amount due: EUR 1,284.50"], ["Calendar", "09:30 Stand-up"]]
+    lines = [[TextLine(one, 0.9, (0.1, 0.1 * n, 0.5, 0.1 * n + 0.05)) for n, one in enumerate(page)] for page in pages]
+    shown = ScreenChanges(text_read=True, appeared=pages[0], disappeared=pages[1])
+    texts = [describe(page, change) for page, change in zip(lines, (shown, shown), strict=True)]
+    await db.write(add_stream, "rts-1", "idx-1")
+    await db.write(add_scenes, "rts-1", "idx-1", *texts)
+    async with searching(db) as search:
+        await settled(search)
+        assert found(await search.search("invoice")) == ["Invoice 4711\nAmount due: EUR 1,284.50"]
+        assert found(await search.search("stand-up calendar")) == ["Calendar\n09:30 Stand-up"]
 
 
 async def test_a_deleted_stream_is_gone_from_search_at_once_and_leaves_nothing_behind(

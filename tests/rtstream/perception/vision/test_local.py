@@ -43,7 +43,7 @@ async def test_a_broken_picture_costs_one_answer(screen: Draw) -> None:
                 await vision.describe(request(b"no picture"))
             with pytest.raises(ProviderError, match="contains no picture"):
                 await vision.describe(request())
-            assert "rtstream-mcp[local]" in (await vision.describe(request(screen([])))).text
+            assert "Text on screen was not read." in (await vision.describe(request(screen([])))).text
     finally:
         await vision.aclose()
 
