@@ -77,6 +77,6 @@ def add_alerts(conn: Connection, *alert_ids: str) -> None:
     add_stream(conn, "rts-1")
     indexes.insert(conn, id="one", stream_id="rts-1", name="one", counters={}, created_at=0.0, **INDEX)
     alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
-    kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
+    kind = {"stream_id": "rts-1", "index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
     for alert_id in alert_ids:
         alerts.insert_alert(conn, id=alert_id, created_at=0.0, judged_scene=0, fired=0, **kind)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from rtstream.client.idempotency import idempotency_key
 from rtstream.errors import InvalidRequest
 from rtstream.json_types import JsonObject
-from rtstream.models import Alert, AlertGroup, CreateAlertGroup, Decision, UpdateAlert
+from rtstream.models import Alert, AlertGroup, CreateAlertGroup, Decision, StartedAnalysis, UpdateAlert
 from rtstream.rules.text_safety import clean
 from rtstream.states import Matching
 from tools._framework.decisions import Episode, episodes, summary
@@ -43,15 +43,16 @@ class Options(BaseModel):
     quiet_hours: list[dict[str, str]] | None = None
     active_hours: list[dict[str, str]] | None = None
     late: str | None = None
+    near_misses: bool | None = None
     pre_s: float | None = None
     post_s: float | None = None
 
 
 # Kept short, because every conversation loads it.
 HOW = (
-    "Any of cooldown_s, consecutive (matching scenes in a row), min_confidence, dedupe (false fires for every "
-    'matching scene), late (skip), quiet_hours and active_hours [{"start": "22:00", "end": "07:00", "timezone": '
-    '"Europe/Berlin"}], pre_s and post_s (seconds of evidence).'
+    "cooldown_s, consecutive (scenes in a row), min_confidence, dedupe (false fires for every match), late (skip), "
+    'near_misses (false for exact speech), quiet_hours and active_hours [{"start": "22:00", "end": "07:00", '
+    '"timezone": "Europe/Berlin"}], pre_s and post_s (seconds of evidence).'
 )
 
 
@@ -129,7 +130,7 @@ class AlertList(BaseModel):
 async def create_alert(
     ctx: ToolContext,
     streams: Annotated[
-        Streams, Field(description="Ids or unique names; ['all'] includes later ones. Omit it for the only stream.")
+        Streams, Field(description="Ids or names; ['all'] includes later ones. Omit it for the only stream.")
     ] = None,
     event_id: Annotated[str | None, Field(description="An existing event, instead of event_prompt.")] = None,
     event_prompt: Annotated[
@@ -184,11 +185,7 @@ def _result(made: AlertGroup, cursor: int) -> AlertResult:
     webhook = receiver(made.callback_url)
     told_by = ["this chat, only while wait_for_events waits"] + ([f"webhook {webhook}"] if webhook else [])
     watched = sorted({alert.rtstream_id for alert in made.alerts})
-    started = [
-        f"{'audio' if one.extraction_type == 'transcript' else 'scene'} index {one.rtstream_index_id} "
-        f"({'created' if one.created else 'started'}) on {one.rtstream_id}"
-        for one in made.started
-    ]
+    started = [_started(one) for one in made.started]
     where = f"streams=['{watched[0]}'], " if len(watched) == 1 and not made.all_streams else ""
     return AlertResult(
         alert_id=made.alert_id,
@@ -205,6 +202,13 @@ def _result(made: AlertGroup, cursor: int) -> AlertResult:
         cursor=cursor,
         next=f"wait_for_events({where}channels=['alerts'], since={cursor}) waits for it.",
     )
+
+
+def _started(one: StartedAnalysis) -> str:
+    if not one.rtstream_index_id:
+        return f"transcript on {one.rtstream_id}"
+    kind = "audio" if one.extraction_type == "transcript" else "scene"
+    return f"{kind} index {one.rtstream_index_id} ({'created' if one.created else 'started'}) on {one.rtstream_id}"
 
 
 @tool("List and explain alerts", read_only=True, default=True)
@@ -333,7 +337,7 @@ def _info(group: AlertGroup) -> AlertInfo:
         status=group.status,
         matching=_matching(group),
         streams=sorted({alert.rtstream_id for alert in alerts}) or None,
-        indexes=sorted({alert.rtstream_index_id for alert in alerts}) or None,
+        indexes=sorted({alert.rtstream_index_id for alert in alerts} - {""}) or None,
         all_streams=group.all_streams or None,
         unwatched=_unwatched(group),
         fired=sum(alert.fired for alert in alerts),

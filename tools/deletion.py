@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 from rtstream.client import RTStreamClient
 from rtstream.client.markdown import quoted
 from rtstream.errors import InvalidRequest, NotFound
-from rtstream.models import Alert, IndexProgress, Stream
+from rtstream.models import Alert, Stream
 from tools._framework.confirmation import listed
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.targets import MAX_LISTED, MAX_NAMED, stream_of
@@ -77,7 +78,7 @@ async def _find(ctx: ToolContext, kind: str, item_id: str, stream_id: str | None
 
 async def _stream(client: RTStreamClient, stream_id: str) -> Deletion:
     stream = await client.get_stream(stream_id)
-    alerts = [alert async for _, _, alert in _alerts(client, [stream])]
+    alerts = [alert async for _, alert in _alerts(client, [stream])]
     parts = listed("index", [one.name or one.rtstream_index_id for one in stream.indexes], "indexes")
     parts += listed("alert", [alert.label for alert in alerts])
     named = f"{quoted(stream.name)} ({stream.id})"
@@ -124,7 +125,7 @@ async def _event(client: RTStreamClient, item_id: str) -> Deletion:
     events = [one for one in await client.alerts.list_events() if item_id in (one.event_id, one.label)]
     event = _only(events, lambda one: one.event_id, item_id, "event", "list_events for all events")
     alerts = _alerts(client, await _streams(client, None))
-    watched = {stream.id: stream.name async for stream, _, one in alerts if one.event_id == event.event_id}
+    watched = {stream.id: stream.name async for stream, one in alerts if one.event_id == event.event_id}
     where = listed("alerts on the stream", [*watched.values()], "alerts on the streams") or ", which has no alerts"
     asked = f"Delete the event {quoted(event.label)} ({event.event_id}){where}, and their logs?"
     return Deletion(event.event_id, asked, lambda: client.alerts.delete_event(event.event_id))
@@ -152,12 +153,15 @@ async def _streams(client: RTStreamClient, stream_id: str | None) -> list[Stream
     return streams
 
 
-async def _alerts(client: RTStreamClient, streams: list[Stream]) -> AsyncIterator[tuple[Stream, IndexProgress, Alert]]:
-    """All alerts on the indexes of streams."""
+async def _alerts(client: RTStreamClient, streams: list[Stream]) -> AsyncIterator[tuple[Stream, Alert]]:
+    """All alerts on streams and on their indexes."""
     for stream in streams:
         for index in stream.indexes:
             for alert in await client.alerts.list_alerts(stream.id, index.rtstream_index_id):
-                yield stream, index, alert
+                yield stream, alert
+        with suppress(NotFound):  # a service without our extensions
+            for alert in await client.alerts.list_alerts(stream.id, ""):
+                yield stream, alert
 
 
 def _only(found: list[Found], id_of: Callable[[Found], str], item_id: str, kind: str, remedy: str) -> Found:

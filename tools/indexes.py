@@ -34,9 +34,7 @@ MAX_PAUSE_S = 15.0
 
 IndexId = Annotated[str | None, Field(description="Id or name. Omit it if the stream has one index.")]
 Prompt = Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")]
-ModelName = Annotated[
-    str | None, Field(description="mini, basic, pro, ultra, provider:model or local; omit for the default.")
-]
+ModelName = Annotated[str | None, Field(description="mini, basic, pro, ultra, provider:model or local.")]
 _ID = re.compile(r"scene-idx-[0-9a-f]{12}")
 
 
@@ -44,7 +42,7 @@ class BatchConfig(BaseModel):
     """Length and frames of the windows."""
 
     type: Literal["time"] = "time"
-    value: float = Field(default=5, ge=0.5, le=3600, description="Length of each described window, seconds.")
+    value: float = Field(default=5, ge=0.5, le=3600, description="Seconds.")
     frame_count: int = Field(default=2, ge=1, le=60, description="Frames per window.")
 
 

@@ -66,7 +66,7 @@ class Hits(BaseModel):
 async def search(
     ctx: ToolContext,
     query: Annotated[str, Field(description='Plain words; "an exact phrase"; pref*.')],
-    streams: Annotated[list[str] | None, Field(description="Only these, by id or unique name.")] = None,
+    streams: Annotated[list[str] | None, Field(description="Only these, by id or name.")] = None,
     videos: Annotated[list[str] | None, Field(description="Only these exported videos, or ['all'].")] = None,
     indexes: Annotated[list[str] | None, Field(description="Only these index_ids.")] = None,
     start: Time = None,

@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
-from rtstream.states import AnalysisState, TranscriptJobStatus
+from rtstream.states import AnalysisState, TranscriptJobStatus, TranscriptState
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.model_costs import list_paid, note_paid, stop_paid
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
+from tools._framework.parameters import Vocabulary, note
 from tools._framework.parameters import name as shown_name
-from tools._framework.parameters import note
 from tools._framework.stream_detail import (
     EngineState,
     StreamInfo,
@@ -72,6 +72,7 @@ class StreamResult(StreamInfo):
     indexes: list[IndexState]
     alerts: list[StreamAlert] | None = Field(default=None, description="Alerts on its indexes.")
     transcript: str | None = Field(default=None, description="State of its transcript.")
+    vocabulary: list[str] | None = Field(default=None, description="Terms that correct its transcripts.")
     keep_days: float | None = None
     keep_gb: float | None = None
     gb_per_day: float | None = Field(default=None, description="Disk space that its recording needs.")
@@ -224,6 +225,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
         alerts=await _alerts(ctx, stream.id),
         transcript=await _transcript(ctx, stream.id),
         paid=await list_paid(ctx, stream.id) or None,
+        vocabulary=[shown_name(term) for term in stream.vocabulary] or None,
         **_limits(stream),
         gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
         links=await _links(ctx, stream.id),
@@ -234,7 +236,7 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
 @tool("Update a stream", read_only=False, idempotent=True, open_world=True, default=True)
 async def update_stream(
     ctx: ToolContext,
-    stream_id: Annotated[str | None, Field(description="Id, unique name, or all; omit for the only stream.")] = None,
+    stream_id: Annotated[str | None, Field(description="Id, name, or all; omit for the only stream.")] = None,
     running: Annotated[bool | None, Field(description="true starts it, false stops it.")] = None,
     paid: Annotated[bool | None, Field(description="false stops what calls a paid model; recording continues.")] = None,
     name: Annotated[str | None, Field(description="New name.")] = None,
@@ -245,15 +247,16 @@ async def update_stream(
         float | None, Field(ge=0, description="Gigabytes of its newest recordings to keep; 0 as above.")
     ] = None,
     tracks: Annotated[str | None, Field(description="As in connect_stream; reconnects.")] = None,
+    vocabulary: Vocabulary = None,
 ) -> UpdatedStreams:
-    """Start or stop a stream, rename it, limit how long its recordings are kept, or read other tracks.
+    """Start or stop a stream, rename it, limit how long its recordings are kept, or change its tracks or vocabulary.
 
     Use this only when the user asks. A stopped stream keeps its recordings, and nothing is detected on it; started
     again, its indexes and alerts resume. Retention removes the oldest recordings first, but no exported videos and
     no evidence of alerts.
     """
-    if all(value is None for value in (running, paid, name, keep_days, keep_gb, tracks)):
-        raise InvalidRequest("Nothing to update. Pass running, paid, name, keep_days, keep_gb or tracks.")
+    if all(value is None for value in (running, paid, name, keep_days, keep_gb, tracks, vocabulary)):
+        raise InvalidRequest("Nothing to update. Pass running, paid, name, keep_days, keep_gb, tracks or vocabulary.")
     if paid:
         raise InvalidRequest(
             "paid can only be false. Start the parts that may cost money with update_index, transcribe or update_alert."
@@ -270,7 +273,7 @@ async def update_stream(
     for each in wanted:
         try:
             stopped = await stop_paid(ctx, each) if paid is False else []
-            stream = await _update(ctx, each, running, name, keep_days, keep_gb, tracks)
+            stream = await _update(ctx, each, running, name, keep_days, keep_gb, tracks, vocabulary)
         except RTStreamError as exc:
             if len(wanted) == 1:
                 raise
@@ -292,10 +295,11 @@ async def _update(
     keep_days: float | None,
     keep_gb: float | None,
     tracks: str | None,
+    vocabulary: list[str] | None,
 ) -> Stream:
     client = live(ctx).client
     stream = None
-    if keep_days is not None or keep_gb is not None or name is not None or tracks is not None:
+    if any(value is not None for value in (keep_days, keep_gb, name, tracks, vocabulary)):
         retention = None
         if keep_days is not None or keep_gb is not None:
             retention = (await client.get_stream(stream_id)).retention
@@ -303,7 +307,9 @@ async def _update(
                 retention.max_age_s = keep_days * 86400 or None
             if keep_gb is not None:
                 retention.max_bytes = round(keep_gb * 1e9) or None
-        stream = await client.update_stream(stream_id, name=name, retention=retention, tracks=tracks)
+        stream = await client.update_stream(
+            stream_id, name=name, retention=retention, tracks=tracks, vocabulary=vocabulary
+        )
     if running is not None:
         stream = await (client.start_stream if running else client.stop_stream)(stream_id)
     return stream or await client.get_stream(stream_id)
@@ -361,7 +367,7 @@ async def _transcript(ctx: ToolContext, stream_id: str) -> str | None:
         found = await live(ctx).client.transcripts.status(stream_id)
     except NotFound:  # a service that has none
         return None
-    if found.status is TranscriptJobStatus.NOT_CONFIGURED:
+    if found.status is TranscriptJobStatus.NOT_CONFIGURED and found.state is TranscriptState.STOPPED:
         return None
     return note(" ".join(part for part in (found.state.value, found.reason, found.note) if part))
 

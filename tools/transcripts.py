@@ -12,7 +12,7 @@ from rtstream.errors import InvalidRequest
 from rtstream.models import TranscriptSegment, VideoWord
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live, tool
-from tools._framework.parameters import OBJECTS, name, note
+from tools._framework.parameters import OBJECTS, Vocabulary, name, note
 from tools._framework.targets import StreamId, stream_of
 from tools._framework.times import Time, joined, moment, window
 
@@ -22,7 +22,7 @@ _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{2}(?:\.\d+)?)")
 
 Engine = Annotated[
     str | None,
-    Field(description="For example assemblyai; omit for the default."),
+    Field(description="Such as assemblyai."),
 ]
 
 
@@ -48,7 +48,10 @@ class Said(BaseModel):
     engine: str | None = Field(default=None, description="Only if it differs from the engine of the result.")
     gap: bool | None = Field(default=None, description="This time was not transcribed.")
     doubtful: bool | None = Field(default=None, description="The engine has low confidence in this text.")
+    confidence: float | None = Field(default=None, description="0 to 1, if the engine reports it.")
+    untrusted_speaker: str | None = Field(default=None, description="The speaker, if the engine tells them apart.")
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
+    untrusted_heard: str | None = Field(default=None, description="The text before a vocabulary corrected it.")
 
 
 class Transcript(BaseModel):
@@ -69,19 +72,23 @@ async def transcribe(
     running: Annotated[bool, Field(description="false stops it.")] = True,
     engine: Engine = None,
     language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
+    vocabulary: Vocabulary = None,
 ) -> TranscriptInfo:
     """Transcribe the speech of a stream from now on, or stop that. Its text is kept.
 
     Use this when the stream has audio and speech matters. The default engine supports English only. After a stop,
-    audio indexes continue. Call wait_for_events with channels=['transcript'], or get_transcript, next.
+    audio indexes and alerts continue. Call wait_for_events with channels=['transcript'], or get_transcript, next.
     """
     stream = await stream_of(ctx, stream_id)
     calls, feed = live(ctx).client.transcripts, live(ctx).feed
     cursor = await feed.cursor() if running else None
     if running:
-        status = await calls.start(stream, engine, language=language, ws_connection_id=await feed.connection_id())
-    elif language is not None:
-        raise InvalidRequest("language belongs to a transcript that runs. Omit it to stop.")
+        connection = await feed.connection_id()
+        status = await calls.start(
+            stream, engine, language=language, vocabulary=vocabulary, ws_connection_id=connection
+        )
+    elif language is not None or vocabulary is not None:
+        raise InvalidRequest("language and vocabulary belong to a transcript that runs. Omit them to stop.")
     else:
         status = await calls.stop(stream, engine)
     return TranscriptInfo(
@@ -205,7 +212,10 @@ def _said(record: TranscriptSegment, main: str) -> Said:
         engine=name(record.engine) if record.engine != main else None,
         gap=True if record.kind == "gap" else None,
         doubtful=True if record.low_confidence else None,
+        confidence=record.confidence,
+        untrusted_speaker=clean(record.speaker, 100) or None,
         untrusted_text=clean(record.text, MAX_TEXT) or None,
+        untrusted_heard=clean(record.heard, MAX_TEXT) or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Events, and alerts on scene indexes (API reference 2.12, 2.13)."""
+"""Events, and alerts on scene indexes (API reference 2.12, 2.13) and on streams themselves (extension)."""
 
 from __future__ import annotations
 
@@ -96,8 +96,9 @@ class RedeliveredData(BaseModel):
 
 
 def _alert(request: Request) -> tuple[str, str, str]:
+    """Return the ids of stream, index and alert. The index is empty for an alert on the stream itself."""
     ids = request.path_params
-    return ids["stream_id"], ids["index_id"], ids["alert_id"]
+    return ids["stream_id"], ids.get("index_id", ""), ids["alert_id"]
 
 
 async def create_event(request: Request, body: CreateEvent) -> Created[Event]:
@@ -134,8 +135,8 @@ async def create_alert(request: Request, body: CreateAlert) -> Created[Alert]:
 
 
 async def list_alerts(request: Request) -> AlertsData:
-    """List the alerts of an index."""
-    stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
+    """List the alerts of an index, or those on the transcript and the connection of the stream."""
+    stream_id, index_id = request.path_params["stream_id"], request.path_params.get("index_id", "")
     return AlertsData(alerts=await engine_of(request).alerts.list_alerts(stream_id, index_id))
 
 
@@ -157,7 +158,7 @@ async def delete_alert(request: Request) -> None:
 
 
 async def list_decisions(request: Request, query: ListDecisions) -> DecisionsData:
-    """List the decision about each scene with its reason, newest first."""
+    """List the decision about each scene or sentence with its reason, newest first."""
     found, more = await engine_of(request).alerts.list_decisions(
         *_alert(request), query, start=query.start, end=query.end
     )

@@ -48,6 +48,7 @@ class UpdateStream(BaseModel):
     audio: bool | None = None
     sample_rate: float | None = Field(None, gt=0, le=240)
     detect_url: str | None = Field(None, max_length=4096)
+    vocabulary: list[str] | None = Field(None, description="Names and terms that correct its transcripts.")
 
 
 class Action(BaseModel):
@@ -113,9 +114,11 @@ async def get_stream(request: Request) -> Stream:
 
 
 async def update_stream(request: Request, body: UpdateStream) -> Stream:
-    """Update the name, sample rate, limits of recordings, preferred tracks, sub stream, or whether audio is read."""
+    """Update the fields of a stream that are sent: its name, limits of recordings, tracks, vocabulary and so on."""
     if not body.model_dump(exclude_none=True):
-        raise InvalidRequest("Nothing to update. Send a name, sample_rate, retention, tracks, detect_url or audio.")
+        raise InvalidRequest(
+            "Nothing to update. Send a name, sample_rate, retention, tracks, detect_url, vocabulary or audio."
+        )
     engine, stream_id = engine_of(request), request.path_params["stream_id"]
     updated = await engine.streams.update(
         stream_id,
@@ -125,6 +128,7 @@ async def update_stream(request: Request, body: UpdateStream) -> Stream:
         audio=body.audio,
         sample_rate=body.sample_rate,
         detect_url=body.detect_url,
+        vocabulary=body.vocabulary,
     )
     if body.sample_rate is not None:
         await engine.indexes.sample_again(stream_id)

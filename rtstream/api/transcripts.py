@@ -24,6 +24,7 @@ class SetTranscriptStatus(BaseModel):
     engine: str | None = EngineName
     ws_connection_id: str | None = None
     language: str | None = Field(None, max_length=20)
+    vocabulary: list[str] | None = None
 
 
 class GetTranscript(Page):
@@ -47,7 +48,11 @@ async def set_transcript_status(request: Request, body: SetTranscriptStatus) -> 
     if body.action == "stop":
         return await transcripts.stop(stream_id, body.engine)
     return await transcripts.start(
-        stream_id, body.engine, language=body.language, ws_connection_id=body.ws_connection_id
+        stream_id,
+        body.engine,
+        language=body.language,
+        vocabulary=body.vocabulary,
+        ws_connection_id=body.ws_connection_id,
     )
 
 

@@ -119,7 +119,7 @@ class AlertCalls:
         return as_model(Alert, {**known, "rtstream_id": stream_id, "rtstream_index_id": index_id, **(data or {})})
 
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
-        """Return all alerts of an index."""
+        """Return all alerts of an index, or with an empty ``index_id`` those on the stream itself."""
         return as_list(Alert, await self._transport.data("GET", _alerts(stream_id, index_id)), "alerts")
 
     async def enable_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
@@ -151,7 +151,7 @@ class AlertCalls:
 
         Args:
             stream_id: The stream.
-            index_id: The index.
+            index_id: The index, or an empty string for an alert on the stream itself.
             alert_id: The alert.
             start: Unix seconds.
             end: Unix seconds.
@@ -179,4 +179,5 @@ class AlertCalls:
 
 
 def _alerts(stream_id: str, index_id: str) -> str:
-    return f"/rtstream/{path_id(stream_id)}/index/{path_id(index_id)}/alert"
+    index = f"/index/{path_id(index_id)}" if index_id else ""  # none: on the stream itself
+    return f"/rtstream/{path_id(stream_id)}{index}/alert"

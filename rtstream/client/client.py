@@ -245,10 +245,11 @@ class RTStreamClient:
         name: str | None = None,
         retention: RetentionLimits | None = None,
         tracks: str | None = None,
+        vocabulary: list[str] | None = None,
     ) -> Stream:
         """Update a stream. Omitted fields stay as they are; ``retention`` replaces all limits of the stream."""
         limits = None if retention is None else retention.model_dump(exclude_none=True)
-        fields = {"name": name, "retention": limits, "tracks": tracks}
+        fields = {"name": name, "retention": limits, "tracks": tracks, "vocabulary": vocabulary}
         body = {key: value for key, value in fields.items() if value is not None}
         data = await self._transport.data("PATCH", f"/rtstream/{path_id(stream_id)}", body=body)
         return as_changed(Stream, data, "health") or await self.get_stream(stream_id)

@@ -18,7 +18,7 @@ class JournalFilter:
         streams: Ids of streams.
         channels: Names of journal channels.
         labels: Labels of alerts and scenes.
-        text: Text that entries must contain, ignoring case.
+        text: Text that entries must contain, ignoring case. Of corrected speech, either text counts.
         min_confidence: Lowest confidence (0 to 1) of alerts. Other channels are not affected.
         all_alerts: Whether alerts pass whatever their text.
         changed: Whether scenes that repeat the one before are left out.
@@ -61,7 +61,8 @@ class JournalFilter:
         if self.changed and data.get("unchanged") is True:
             return False
         searched = message.channel != "alert" or not self.all_alerts
-        if self.text and searched and self.text.casefold() not in str(data.get("text") or "").casefold():
+        texts = f"{data.get('text') or ''}\n{data.get('heard') or ''}".casefold()
+        if self.text and searched and self.text.casefold() not in texts:
             return False
         if self.min_confidence is not None and message.channel == "alert":
             return float(data.get("confidence") or 0.0) >= self.min_confidence

@@ -64,6 +64,8 @@ class LiveEvent(BaseModel):
     percent: float | None = Field(default=None, description="Jobs: 0 to 100.")
     video_id: str | None = Field(default=None, description="Jobs: the video that is transcribed or was exported.")
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
+    untrusted_speaker: str | None = Field(default=None, description="Speech: the speaker, if the engine knows.")
+    untrusted_heard: str | None = Field(default=None, description="Speech: the text before it was corrected.")
 
 
 def live_event(message: Message) -> LiveEvent | None:
@@ -95,6 +97,8 @@ def live_event(message: Message) -> LiveEvent | None:
         untrusted_new=news(data.get("new")),
         untrusted_gone=news(data.get("gone")),
         untrusted_text=clean(str(text), MAX_TEXT) if text and channel != "health" else None,
+        untrusted_speaker=_short(data.get("speaker"), MAX_NAME),
+        untrusted_heard=_short(data.get("heard"), MAX_TEXT),
     )
 
 

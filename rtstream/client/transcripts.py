@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_model, path_id
+from rtstream.json_types import JsonObject
 from rtstream.models import TranscriptPage, TranscriptStatus
 
 
@@ -19,19 +20,26 @@ class TranscriptCalls:
         engine: str | None = None,
         *,
         language: str | None = None,
+        vocabulary: list[str] | None = None,
         ws_connection_id: str | None = None,
     ) -> TranscriptStatus:
-        """Transcribe a stream from now on. Does nothing if it is being transcribed."""
-        return await self._set_status(
-            stream_id, "start", engine=engine, language=language, ws_connection_id=ws_connection_id
-        )
+        """Transcribe a stream from now on. Does nothing if it is being transcribed.
+
+        ``vocabulary`` are names and terms of the stream, which correct its transcripts.
+        """
+        options = {"engine": engine, "language": language, "ws_connection_id": ws_connection_id}
+        return await self._set_status(stream_id, "start", vocabulary=vocabulary, **options)
 
     async def stop(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
         """Stop a transcript. Its text remains."""
         return await self._set_status(stream_id, "stop", engine=engine)
 
-    async def _set_status(self, stream_id: str, action: str, **options: str | None) -> TranscriptStatus:
-        body = {"action": action, **{key: value for key, value in options.items() if value}}
+    async def _set_status(
+        self, stream_id: str, action: str, vocabulary: list[str] | None = None, **options: str | None
+    ) -> TranscriptStatus:
+        body: JsonObject = {"action": action, **{key: value for key, value in options.items() if value}}
+        if vocabulary is not None:
+            body["vocabulary"] = vocabulary
         path = f"/rtstream/{path_id(stream_id)}/transcription"
         # A stop waits until the last words are final.
         data = await self._transport.data("POST", path, body=body, timeout_s=60.0)

@@ -21,6 +21,7 @@ from rtstream.engine.alerts import (
     AlertGroups,
     AlertIndexes,
     AlertService,
+    AlertTranscripts,
     EventMatcher,
     Firings,
     FiringWriter,
@@ -230,13 +231,15 @@ class Engine:
         sender = WebhookSender(check, keys.webhook_secret(self.api_key), config.webhook_timeout_s)
         self.webhooks = WebhookService(tasks, self.db, sender)
         tasks.start_soon(HealthWebhook(config.health_webhook_url, self.db, self.journal, self.health, sender).run)
-        matcher = EventMatcher(self.model_calls.language, self.model_calls.call, config.model_similarity)
+        calls = self.model_calls
+        matcher = EventMatcher(calls.language, calls.call, config.model_similarity, calls.sounds)
         writer = FiringWriter(self.links.evidence(lambda: self.base_url), config.evidence_pre_s, config.evidence_post_s)
         firings = Firings(self.db, self.journal, writer, self.webhooks.wake)
-        self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings)
+        self._speech = speech = AlertTranscripts(self.db, lambda: self.transcripts)
+        self.evaluator = SceneEvaluator(tasks, self.db, self.journal, matcher, firings, speech.engine)
         self._matcher, self._kinds = matcher, IndexKinds(self.model_calls, config)
         self.alerts = AlertService(
-            self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake, self._kinds.kind
+            self.db, matcher, self.evaluator, self.subscriptions, check, self.webhooks.wake, speech, self._kinds.kind
         )
 
     def _open_streams(self, tasks: TaskGroup, media: Storage) -> None:
@@ -268,13 +271,14 @@ class Engine:
             transcribers,
             self.model_calls.speech,
             self.model_calls.speech_note,
+            self.model_calls.sounds,
             config,
             self._supervisor.set_audio,
         )
         self.indexes = IndexService(
             self.db, self.journal, visual, audio, self.transcripts, self.subscriptions, self.model_calls, gaps, backfill
         )
-        for_alerts = AlertIndexes(self.db, self._matcher, self._kinds, self.indexes, self.transcripts)
+        for_alerts = AlertIndexes(self.db, self._matcher, self._kinds, self.indexes, self.transcripts, self._speech)
         self.alert_groups = AlertGroups(self.db, self.journal, self.alerts, for_alerts, self.subscriptions)
         self.recorder_events = RecorderEvents(self.queue, self.health, visual, transcribers, self.projection)
         failures = self.alert_groups.failures.problems
@@ -320,6 +324,7 @@ class Engine:
         await self.evaluator.start()
         await self.indexes.resume()
         await self.transcripts.resume()
+        await self.alerts.settle()
         self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps)
         await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
         await self.alert_groups.start(tasks)
@@ -424,8 +429,7 @@ class Engine:
         await self.transcripts.stop_all(stream_id)
         await self.streams.delete(stream_id)
         self.links.forget()
-        for index in indexes:
-            self.evaluator.scene_stored(index.rtstream_index_id)  # ends the evaluation of its deleted alerts
+        await self.alerts.forget([index.rtstream_index_id for index in indexes])
 
     async def generate_stream(
         self,

@@ -17,6 +17,7 @@ from rtstream.errors import DatabaseUnavailable
 from rtstream.perception import model_policy, registry
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
+from rtstream.rules.sounds import Sounds
 from rtstream.store import values
 from rtstream.store.database import Database
 
@@ -53,6 +54,8 @@ class ModelCalls:
         self.language = self.languages(None)
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day)
         self._index_budgets: dict[str, Budget] = {}
+        self.sounds = Sounds(registry.pronunciations())
+        """Compares words of speech by their sound."""
         self._backoff = wait_exponential_jitter(initial=0.5, max=8.0)
 
     async def load(self) -> None:

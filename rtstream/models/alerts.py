@@ -22,7 +22,7 @@ class Event(CreatedModel):
 
 
 class Alert(ApiModel):
-    """An event watched for on an index (API reference 2.13)."""
+    """An event watched for on an index (API reference 2.13), or on the stream itself."""
 
     alert_id: str
     event_id: str
@@ -32,7 +32,9 @@ class Alert(ApiModel):
     status: AlertStatus = AlertStatus.ENABLED
     # extensions
     rtstream_id: str = ""
-    rtstream_index_id: str = ""
+    rtstream_index_id: str = Field(
+        default="", description="Empty for an alert on the transcript or the connection of the stream."
+    )
     matching: Matching = Matching.NEEDS_MODEL
     note: str = Field(default="", description="A note for the user, for example that this event needs a model.")
     fired: int = 0
@@ -116,6 +118,9 @@ class AlertOptions(ApiModel):
     late: str | None = Field(
         default=None, description='"skip": does not fire on scenes that were looked at later, after a gap.'
     )
+    near_misses: bool | None = Field(
+        default=None, description="Whether words of speech may be heard as words that sound alike."
+    )
     pre_s: float | None = Field(
         default=None, ge=0, le=600, description="Seconds of evidence before the matching scene."
     )
@@ -156,10 +161,10 @@ class UpdateAlert(AlertOptions):
 
 
 class StartedAnalysis(ApiModel):
-    """An index that was created or started for an alert (extension). An audio index also starts the transcript."""
+    """An index or transcript that was created or started for an alert (extension)."""
 
     rtstream_id: str
-    rtstream_index_id: str
+    rtstream_index_id: str = Field(description="Empty for the transcript.")
     extraction_type: ExtractionType
     created: bool = Field(description="Whether it was created. Otherwise, it was stopped before.")
 

@@ -139,6 +139,7 @@ class Stream(ApiModel):
     detect_url: str | None = Field(
         default=None, description="Sub stream that is analysed and shown, without credentials. None: the source itself."
     )
+    vocabulary: list[str] = Field(default_factory=list, description="Names and terms that correct its transcripts.")
     retention: RetentionLimits = Field(default_factory=lambda: RetentionLimits())
     recorded_bytes: int = Field(default=0, description="Disk space used by its recordings, in bytes.")
     publish_urls: list[str] = Field(

@@ -25,6 +25,8 @@ class TranscriptSegment(ApiModel):
         default=False, description="The engine considers this text unreliable (for example, another language)."
     )
     late: bool = Field(default=False, description="It was transcribed later, from the recording.")
+    heard: str = Field(default="", description="The text before the vocabulary or words on the screen corrected it.")
+    speaker: str = Field(default="", description="The speaker, if the engine tells them apart.")
     word_timestamps: list[JsonObject] = Field(default_factory=list)
 
 

@@ -147,6 +147,7 @@ class Utterance:
         confidence: 0 to 1, or None if the engine does not report it.
         low_confidence: Whether the text is unreliable.
         words: ``{"word", "start", "end", "confidence"?, "estimated"?}`` with the same time origin as ``start``.
+        speaker: A name for the speaker, such as ``A``, if the engine tells speakers apart.
     """
 
     start: float
@@ -156,6 +157,7 @@ class Utterance:
     confidence: float | None = None
     low_confidence: bool = False
     words: Sequence[JsonObject] = ()
+    speaker: str = ""
 
 
 class SpeechSession(Protocol):

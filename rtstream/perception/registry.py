@@ -15,12 +15,14 @@ from rtstream.perception.protocols import (
     SpeechProvider,
     VisionProvider,
 )
+from rtstream.perception.speech import pronunciations as speech_dictionary
 from rtstream.perception.speech.assemblyai import AssemblyAI
 from rtstream.perception.speech.local import LocalSpeech
 from rtstream.perception.speech.server import ServerSpeech
 from rtstream.perception.speech.whisper import FasterWhisper, is_folder
 from rtstream.perception.vision.local import LocalVision, can_read_text
 from rtstream.perception.vision.model import ModelVision
+from rtstream.rules.sounds import Dictionary
 
 NO_EMBEDDINGS = "none"
 
@@ -103,3 +105,9 @@ def embeddings(config: EngineConfig) -> EmbeddingProvider | None:
 def screen_text(config: EngineConfig) -> bool:
     """Return whether the built-in provider can read text on screen."""
     return config.local_vision and can_read_text()
+
+
+def pronunciations() -> Dictionary | None:
+    """Return the dictionary of English pronunciations, or None if the built-in speech engine is not installed."""
+    found = speech_dictionary.installed()
+    return None if found is None else found.sounds

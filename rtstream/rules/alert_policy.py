@@ -81,6 +81,7 @@ class PolicyOptions:
         active: Time ranges in which it fires. Without any, it fires at all hours.
         muted_until: Unix seconds until which it does not fire.
         skips_late: Whether the alert does not fire on scenes that were looked at later, after a gap.
+        near_misses: Whether words of speech may be heard as words that sound alike.
     """
 
     cooldown_s: float = 0.0
@@ -91,6 +92,7 @@ class PolicyOptions:
     active: tuple[QuietHours, ...] = ()
     muted_until: float = -math.inf
     skips_late: bool = False
+    near_misses: bool = True
 
     @property
     def never_fires(self) -> bool:
@@ -247,6 +249,9 @@ def options(values: JsonObject) -> PolicyOptions:
     dedupe = values.get("dedupe", True)
     if not isinstance(dedupe, bool):
         raise ValueError("dedupe must be true or false.")
+    near = values.get("near_misses", True)
+    if not isinstance(near, bool):
+        raise ValueError("near_misses must be true or false.")
     late = values.get("late") or "fire"
     if late not in ("fire", "skip"):
         raise ValueError("late must be 'fire' or 'skip'.")
@@ -259,6 +264,7 @@ def options(values: JsonObject) -> PolicyOptions:
         _hours(values, "active_hours"),
         _number(values, "muted_until", -math.inf, 0.0, 1e11),
         skips_late=late == "skip",
+        near_misses=near,
     )
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rtstream.rules import expressions
+from rtstream.rules import expressions, speech_text
 from rtstream.rules import fuzzy_text as misreads
 from rtstream.rules.screen_changes import ScreenChanges
+from rtstream.rules.sounds import Sounds
 from rtstream.rules.text_safety import clean
 from rtstream.states import Outcome
 
@@ -34,13 +35,17 @@ class Facts:
     """The facts known about one moment. A field is None where nothing was measured. Texts are untrusted.
 
     Attributes:
-        texts: Lines in reading order. A phrase may span line breaks.
+        texts: Lines in reading order, of which a phrase may span line breaks. Of speech, ways in which the same
+            sentence is written: corrected and as it was heard.
         before: The lines of the previous look.
         picture: Measurements of the picture.
         speech: Whether there is speech.
         silence_s: Seconds since the last speech.
         connected: Whether the stream is connected.
         reason: Reason why the stream is not connected.
+        spoken: Whether the texts are speech.
+        lead: Speech just before, in which a phrase may begin.
+        sounds: Compares words of speech by their sound. Without it, near misses are not accepted.
     """
 
     texts: Sequence[str] | None = None
@@ -50,6 +55,9 @@ class Facts:
     silence_s: float = 0.0
     connected: bool | None = None
     reason: str = ""
+    spoken: bool = False
+    lead: str = ""
+    sounds: Sounds | None = None
 
 
 def scene_facts(text: str, lines: Sequence[str], changes: ScreenChanges, kind: str = "visual") -> Facts:
@@ -68,7 +76,7 @@ def scene_facts(text: str, lines: Sequence[str], changes: ScreenChanges, kind: s
         texts = None
     else:
         texts = [text]
-    return Facts(texts, _before(lines, changes), changes)
+    return Facts(texts, _before(lines, changes), changes, spoken=kind == "audio")
 
 
 def _before(lines: Sequence[str], changes: ScreenChanges) -> list[str] | None:
@@ -97,7 +105,7 @@ class ConditionResult:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase is among the texts. Single misread letters are tolerated."""
+    """A phrase is among the texts. On screen, single misread letters are tolerated; in speech, what sounds alike."""
 
     text: str
 
@@ -112,6 +120,8 @@ class Phrase:
         """Search for the phrase. Returns None if no text was read."""
         if facts.texts is None:
             return None
+        if facts.spoken and not misreads.is_unspaced(self.text):
+            return self._hear(facts)
         found = misreads.find(self.text, misreads.fold("\n".join(facts.texts)))
         if found is None:
             return ConditionResult(False, ABSENT_CONFIDENCE, f"{self.name} was not found")
@@ -119,6 +129,21 @@ class Phrase:
         return ConditionResult(
             True, found.confidence, f"{self.name} was found in the line: {_quote(found.line)}{letters}"
         )
+
+    def _hear(self, facts: Facts) -> ConditionResult:
+        lead = f"{facts.lead} " if facts.lead else ""
+        texts = facts.texts or ()
+        found = [
+            (match, text)
+            for text in texts
+            if (match := speech_text.find(self.text, lead + text, facts.sounds, after=len(lead))) is not None
+        ]
+        if not found:
+            return ConditionResult(False, ABSENT_CONFIDENCE, f"{self.name} was not found")
+        match, text = min(found, key=lambda one: one[0].distance)
+        said = _quote((lead if match.start < len(lead) else "") + text)
+        alike = f' (heard as "{_quote(match.heard)}", which sounds alike)' if match.distance else ""
+        return ConditionResult(True, match.confidence, f"{self.name} was found in the speech: {said}{alike}")
 
 
 @dataclass(frozen=True)

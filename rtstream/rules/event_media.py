@@ -79,7 +79,8 @@ _SEEN_ELSEWHERE = re.compile(
 )
 
 NO_SPEECH_HERE = (
-    "This event is about something that is said, but a scene index contains only pictures. Use an audio index."
+    "This event is about something that is said, but a scene index contains only pictures. Omit the index, or use an "
+    "audio index."
 )
 NO_PICTURE_HERE = (
     "This event is about something that is seen, but an audio index contains only speech. Use a scene index."
@@ -103,7 +104,7 @@ class IndexKind:
     """The properties of an index that decide which events it can decide.
 
     Attributes:
-        audio: Whether it is an audio index.
+        audio: Whether it is an audio index, or the transcript itself.
         measured: Whether its pictures are measured, which only the built-in vision model does.
         reads_text: Whether text on screen is read, or described by a model.
     """

@@ -314,6 +314,11 @@ def _script(char: str) -> str | None:
     return None if found is None else found.lastgroup
 
 
+def is_unspaced(text: str) -> bool:
+    """Return whether a text has characters of a script in which words are not separated."""
+    return any(_script(char) for char in text)
+
+
 def _lines(text: Folded, start: int, end: int) -> str:
     first, last = text.where[start], text.where[end - 1]
     begin = text.source.rfind("\n", 0, first) + 1

@@ -1,4 +1,7 @@
-"""Chooses the index on which an alert watches for an event, or describes the one that has to be created."""
+"""Chooses the visual index on which an alert watches for an event, or describes the one that has to be created.
+
+An event about something that is said needs no index, and neither does one about the connection of the stream.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 from rtstream.json_types import JsonObject
 from rtstream.rules.detection import Connection, Expression, Phrase, PictureCondition, Rule
-from rtstream.rules.event_media import IndexKind, Medium, obstacle
+from rtstream.rules.event_media import IndexKind, obstacle
 
 LOCAL = "local"
 NAME = "alerts"
@@ -16,7 +19,7 @@ NAME = "alerts"
 
 @dataclass(frozen=True)
 class KnownIndex:
-    """An index of a stream.
+    """A visual index of a stream.
 
     Attributes:
         id: Its id.
@@ -46,33 +49,27 @@ class Models:
     reads_text: bool
 
 
-def choose(medium: Medium, rule: Rule | None, indexes: Sequence[KnownIndex], models: Models) -> KnownIndex | None:
-    """Return the index that suits an event best, or None if there is none.
+def choose(rule: Rule | None, indexes: Sequence[KnownIndex], models: Models) -> KnownIndex | None:
+    """Return the visual index that suits an event best, or None if there is none.
 
     A running index is preferred, and for a rule the built-in model, which reads text exactly.
 
     Args:
-        medium: What the event needs.
-        rule: The rule that decides it, or None if a model does.
-        indexes: The indexes of the stream, oldest first.
+        rule: The rule that decides the event, or None if a model does.
+        indexes: The visual indexes of the stream, oldest first.
         models: The models of the engine.
     """
-    if is_connection(rule):
-        fitting = list(indexes)
-    else:
-        fitting = [index for index in indexes if _suits(medium, rule, index, models)]
     return min(
-        fitting, key=lambda index: (not index.running, rule is not None and not index.kind.measured), default=None
+        (index for index in indexes if _suits(rule, index, models)),
+        key=lambda index: (not index.running, rule is not None and not index.kind.measured),
+        default=None,
     )
 
 
-def _suits(medium: Medium, rule: Rule | None, index: KnownIndex, models: Models) -> bool:
-    if obstacle(medium, rule, index.kind) or index.kind.audio != (medium == "audio"):
-        return False
-    if index.kind.audio:
-        return True
+def _suits(rule: Rule | None, index: KnownIndex, models: Models) -> bool:
     # Without a rule, a description is needed, and the best available one.
-    return index.general and (rule is not None or index.kind.measured != models.vision)
+    useful = index.general and (rule is not None or index.kind.measured != models.vision)
+    return useful and not obstacle("video", rule, index.kind)
 
 
 def is_connection(rule: Rule | None) -> bool:
@@ -80,26 +77,18 @@ def is_connection(rule: Rule | None) -> bool:
     return rule is not None and isinstance(rule.conditions[0], Connection)
 
 
-def new_index(medium: Medium, rule: Rule | None, models: Models) -> JsonObject:
-    """Return the fields of ``CreateIndex`` for an index that can decide an event.
+def new_index(rule: Rule | None, models: Models) -> JsonObject:
+    """Return the fields of ``CreateIndex`` for a visual index that can decide an event.
 
-    Text on screen is read by the built-in model where it can, because that is exact and costs nothing. Speech is
-    searched sentence by sentence, unless each batch would be a call to a paid model.
+    Text on screen is read by the built-in model where it can, because that is exact and costs nothing.
     """
-    if medium == "audio":
-        batch = ("time", 10) if models.language else ("sentence", 1)
-        config = {"segmenter": batch[0], "segmentation_value": batch[1]}
-        return {"extraction_type": "transcript", "extraction_config": config, "name": NAME}
     condition = rule.conditions[0] if rule is not None else None
     read = isinstance(condition, Phrase | Expression) and models.reads_text
-    built_in = read or isinstance(condition, PictureCondition) or is_connection(rule)
     fields: JsonObject = {"extraction_config": {"time": 5, "frame_count": 2}, "name": NAME}
-    return fields | ({"model_name": LOCAL} if built_in else {})
+    return fields | ({"model_name": LOCAL} if read or isinstance(condition, PictureCondition) else {})
 
 
-def kind_of_new(medium: Medium, rule: Rule | None, models: Models) -> IndexKind:
+def kind_of_new(rule: Rule | None, models: Models) -> IndexKind:
     """Return the properties of the index that ``new_index`` describes."""
-    if medium == "audio":
-        return IndexKind(audio=True)
-    built_in = not models.vision or new_index(medium, rule, models).get("model_name") == LOCAL
+    built_in = not models.vision or new_index(rule, models).get("model_name") == LOCAL
     return IndexKind(audio=False, measured=built_in, reads_text=not built_in or models.reads_text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from rtstream.errors import NotFound
 from rtstream.json_types import JsonObject
@@ -115,10 +115,10 @@ def delete_group(conn: Connection, group_id: str) -> list[str]:
     """Delete a group with its alerts.
 
     Returns:
-        The ids of the indexes that the alerts were on.
+        The ids of the indexes that the alerts were on. It is empty for alerts without an index.
     """
     mine = alerts.c.id.in_(_ids_of_alerts(conn, group_id))
-    indexes = list(conn.execute(select(alerts.c.index_id).where(mine).distinct()).scalars())
+    indexes = list(conn.execute(select(func.coalesce(alerts.c.index_id, "")).where(mine).distinct()).scalars())
     conn.execute(delete(alerts).where(mine))
     conn.execute(delete(alert_groups).where(alert_groups.c.id == group_id))
     return indexes

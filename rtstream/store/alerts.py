@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -12,8 +13,8 @@ from rtstream.json_types import JsonObject
 from rtstream.models import Page
 from rtstream.rules.alert_policy import AlertState
 from rtstream.states import AlertStatus, ExtractionType, Outcome
-from rtstream.store.rows import RowReader
-from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes
+from rtstream.store.rows import Query, RowReader
+from rtstream.store.tables import alerts, decisions, events, scene_indexes, scenes, transcript_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """A stored alert with its event, and the stream and kind of its index."""
+    """A stored alert with its event and the kind of its index. Without an index, ``index_id`` is empty."""
 
     id: str
     index_id: str
@@ -48,10 +49,15 @@ class AlertRow:
     of_speech: bool
     """Whether its index is an audio index."""
 
+    @property
+    def of_stream(self) -> bool:
+        """Whether it is on the stream itself: its transcript or its connection."""
+        return not self.index_id
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """A stored decision with the times and the text of its scene, which are None without a scene."""
+    """A stored decision with the times and the text of its scene or speech, which are None without either."""
 
     at: float
     outcome: Outcome
@@ -72,12 +78,23 @@ _ALERTS = RowReader(
     event_prompt=events.c.prompt,
     event_label=events.c.label,
     event_rule=events.c.rule,
-    stream_id=scene_indexes.c.stream_id,
-    of_speech=scene_indexes.c.extraction_type == ExtractionType.TRANSCRIPT,
+    index_id=func.coalesce(alerts.c.index_id, ""),
+    of_speech=func.coalesce(scene_indexes.c.extraction_type == ExtractionType.TRANSCRIPT, False),
 )
 # Decisions about speech of a gap have no scene, but the number of the gap, negative.
 _LATE = scenes.c.gap_id.is_not(None) | (decisions.c.scene_id < 0)
-_DECISIONS = RowReader(DecisionRow, decisions, start=scenes.c.start, end=scenes.c.end, text=scenes.c.text, late=_LATE)
+_SAID = transcript_segments.c
+_BEGAN = func.coalesce(scenes.c.start, _SAID.start)
+_ENDED = func.coalesce(scenes.c.end, _SAID.end)
+_TEXT = func.coalesce(scenes.c.text, _SAID.text)
+_DECISIONS = RowReader(DecisionRow, decisions, start=_BEGAN, end=_ENDED, text=_TEXT, late=_LATE)
+
+
+def _with_moment(query: Query) -> Query:
+    """Join a query of decisions with the scenes and the speech that they are about."""
+    return query.outerjoin(scenes, scenes.c.id == decisions.c.scene_id).outerjoin(
+        transcript_segments, _SAID.id == decisions.c.segment_id
+    )
 
 
 def insert_event(conn: Connection, **values: object) -> None:
@@ -111,7 +128,7 @@ def delete_event(conn: Connection, event_id: str) -> None:
 _WITH_EVENT = (
     _ALERTS.select()
     .join(events, events.c.id == alerts.c.event_id)
-    .join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
+    .outerjoin(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
     .order_by(alerts.c.created_at, alerts.c.id)
 )
 
@@ -130,7 +147,15 @@ def of_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]
     """Return the alerts of a stream, or of all streams if ``stream_id`` is None, oldest first."""
     query = _WITH_EVENT
     if stream_id is not None:
-        query = query.where(scene_indexes.c.stream_id == stream_id)
+        query = query.where(alerts.c.stream_id == stream_id)
+    return _ALERTS.all(conn, query)
+
+
+def without_index(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
+    """Return the alerts on a stream itself, or on all streams if ``stream_id`` is None, oldest first."""
+    query = _WITH_EVENT.where(alerts.c.index_id.is_(None))
+    if stream_id is not None:
+        query = query.where(alerts.c.stream_id == stream_id)
     return _ALERTS.all(conn, query)
 
 
@@ -140,27 +165,32 @@ def of_event(conn: Connection, event_id: str) -> list[AlertRow]:
 
 
 def get_alert(conn: Connection, alert_id: str, index_id: str | None = None) -> AlertRow:
-    """Return an alert, which must be on the index ``index_id`` if that is given. Raises NotFound."""
+    """Return an alert, which must be on the index ``index_id`` if that is given. An empty one stands for no index.
+
+    Raises:
+        NotFound: There is no such alert.
+    """
     query = _WITH_EVENT.where(alerts.c.id == alert_id)
     if index_id is not None:
-        query = query.where(alerts.c.index_id == index_id)
+        query = query.where(alerts.c.index_id == index_id if index_id else alerts.c.index_id.is_(None))
     row = _ALERTS.first(conn, query)
     if row is None:
-        where = "" if index_id is None else " on this index"
+        where = " on this index" if index_id else ""
         raise NotFound(f"There is no alert {alert_id[:80]}{where}. List the alerts to see their ids.")
     return row
 
 
 def fired_between(conn: Connection, alert_ids: Sequence[str], start: float | None, end: float | None) -> dict[str, int]:
     """Return how often alerts fired on moments that overlap [start, end), by id. Alerts that did not are missing."""
-    began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
-    query = select(decisions.c.alert_id, func.count()).outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
+    began, ended = func.coalesce(_BEGAN, decisions.c.at), func.coalesce(_ENDED, decisions.c.at)
+    query = _with_moment(cast("Query", select(decisions.c.alert_id, func.count())))
     query = query.where(decisions.c.alert_id.in_(alert_ids), decisions.c.outcome == Outcome.FIRED)
     if start is not None:
         query = query.where(ended > start)
     if end is not None:
         query = query.where(began < end)
-    return {alert_id: count for alert_id, count in conn.execute(query.group_by(decisions.c.alert_id))}
+    found = [list(row) for row in conn.execute(query.group_by(decisions.c.alert_id))]
+    return {alert_id: count for alert_id, count in found}
 
 
 def update_alert(conn: Connection, alert_id: str, **values: object) -> None:
@@ -169,7 +199,7 @@ def update_alert(conn: Connection, alert_id: str, **values: object) -> None:
 
 
 def set_state(conn: Connection, alert_id: str, state: AlertState, judged_scene: int) -> None:
-    """Set the state of an alert and the number of the newest scene that it has evaluated."""
+    """Set the state of an alert and the number of the newest scene or segment that it has evaluated."""
     update_alert(conn, alert_id, state=state.to_json(), judged_scene=judged_scene)
 
 
@@ -179,7 +209,7 @@ def delete_alert(conn: Connection, alert_id: str) -> None:
 
 
 def unevaluated(conn: Connection, alert_ids: Sequence[str], scene_id: int) -> dict[str, AlertStatus]:
-    """Return the status of the alerts that still exist and have not evaluated a scene, by id.
+    """Return the status of the alerts that still exist and have not evaluated a scene or segment, by id.
 
     With a ``scene_id`` of 0, all existing alerts are returned.
     """
@@ -229,16 +259,12 @@ def trim_decisions(conn: Connection, before: float, limit: int) -> int:
 def list_decisions(
     conn: Connection, alert_id: str, start: float | None, end: float | None, page: Page
 ) -> tuple[list[DecisionRow], bool]:
-    """Return a page of decisions whose scenes overlap [start, end), newest first, and whether more pages follow.
+    """Return a page of decisions whose moments overlap [start, end), newest first, and whether more pages follow.
 
-    If the scene has been deleted or there was none, the time of the decision is used instead.
+    If the scene or the speech has been deleted or there was none, the time of the decision is used instead.
     """
-    began, ended = func.coalesce(scenes.c.start, decisions.c.at), func.coalesce(scenes.c.end, decisions.c.at)
-    query = (
-        _DECISIONS.select()
-        .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
-        .where(decisions.c.alert_id == alert_id)
-    )
+    began, ended = func.coalesce(_BEGAN, decisions.c.at), func.coalesce(_ENDED, decisions.c.at)
+    query = _with_moment(_DECISIONS.select()).where(decisions.c.alert_id == alert_id)
     if start is not None:
         query = query.where(ended > start)
     if end is not None:
@@ -250,4 +276,4 @@ def list_decisions(
 
 def indexes_with_alerts(conn: Connection) -> list[str]:
     """Return the ids of the indexes that have at least one alert."""
-    return list(conn.execute(select(alerts.c.index_id).distinct()).scalars())
+    return list(conn.execute(select(alerts.c.index_id).where(alerts.c.index_id.is_not(None)).distinct()).scalars())

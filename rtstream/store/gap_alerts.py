@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select, update
 
 from rtstream.rules.alert_policy import AlertState
-from rtstream.store import indexes
+from rtstream.store import indexes, transcripts
 from rtstream.store.gaps import GapRow
 from rtstream.store.indexes import SceneRow
-from rtstream.store.tables import alerts, gap_alerts, gaps, scene_indexes, scenes
+from rtstream.store.tables import alerts, gap_alerts, gaps, scenes
 
 LOOK_BACK_S = 3600.0
 """Seconds before a gap in which scenes are expected that are not evaluated yet."""
@@ -50,16 +50,15 @@ def begin(conn: Connection, index_id: str, states: Mapping[str, AlertState], at:
                 insert(conn, gap_id, alert_id, state)
 
 
-def begin_speech(conn: Connection, index_id: str, states: Mapping[str, AlertState], at: float) -> None:
+def begin_speech(conn: Connection, stream_id: str, states: Mapping[str, AlertState], at: float) -> None:
     """Store the states of alerts on speech for the gaps of transcripts that began before ``at``, unless they are.
 
     Args:
         conn: The connection.
-        index_id: Id of the index that the alerts are on. The gaps are those of its stream.
+        stream_id: Id of the stream.
         states: State of each alert, by its id.
         at: Unix seconds.
     """
-    stream_id = select(scene_indexes.c.stream_id).where(scene_indexes.c.id == index_id).scalar_subquery()
     begun = select(gaps.c.id).where(gaps.c.index_id.is_(None), gaps.c.stream_id == stream_id, gaps.c.start <= at)
     for gap_id in list(conn.execute(begun).scalars()):
         for alert_id, state in states.items():
@@ -67,9 +66,8 @@ def begin_speech(conn: Connection, index_id: str, states: Mapping[str, AlertStat
                 insert(conn, gap_id, alert_id, state)
 
 
-def exclude(conn: Connection, index_id: str, alert_id: str) -> None:
-    """Let an alert whose event has changed evaluate no gap that exists."""
-    stream_id = select(scene_indexes.c.stream_id).where(scene_indexes.c.id == index_id).scalar_subquery()
+def exclude(conn: Connection, stream_id: str, index_id: str, alert_id: str) -> None:
+    """Let an alert whose event has changed evaluate no gap that exists. ``index_id`` is empty without an index."""
     of_speech = gaps.c.index_id.is_(None) & (gaps.c.stream_id == stream_id)
     own = select(gaps.c.id).where((gaps.c.index_id == index_id) | of_speech)
     conn.execute(delete(gap_alerts).where(gap_alerts.c.alert_id == alert_id, gap_alerts.c.gap_id.in_(own)))
@@ -110,6 +108,12 @@ def reaches_gap(conn: Connection, index_id: str, judged_scene: int, start: float
         scenes.c.gap_id.is_(None),
     )
     return conn.execute(query.limit(1)).first() is None
+
+
+def speech_reaches_gap(conn: Connection, gap: GapRow, judged_segment: int) -> bool:
+    """Return whether an alert has evaluated all live sentences before a gap of a transcript."""
+    left = transcripts.speech_after(conn, gap.stream_id, gap.engine, judged_segment, 1)
+    return not left or not gap.start - LOOK_BACK_S <= left[0].start < gap.start
 
 
 def next_late_scene(conn: Connection, gap: GapRow, judged_scene: int) -> SceneRow | None:

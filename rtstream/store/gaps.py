@@ -38,6 +38,7 @@ class GapRow:
 
 
 _GAPS = RowReader(GapRow, gaps)
+_OPEN = gaps.c.analysed.is_(False)
 
 
 def insert(
@@ -168,7 +169,7 @@ def add_skipped(
     conn: Connection, stream_id: str, engine: str, start: float, end: float, reason: GapReason, now: float
 ) -> None:
     """Add audio that a transcript skipped to the newest gap of the same reason if it continues that, else add a gap."""
-    where = (*_owner(stream_id, None, engine), gaps.c.reason == reason, gaps.c.end.is_not(None))
+    where = (*_owner(stream_id, None, engine), gaps.c.reason == reason, gaps.c.end.is_not(None), _OPEN)
     found = _GAPS.first(conn, _GAPS.select().where(*where).order_by(gaps.c.id.desc()).limit(1))
     if found is not None and found.end is not None and found.start <= start and abs(start - found.end) <= CUT_S:
         conn.execute(update(gaps).where(gaps.c.id == found.id).values(end=max(end, found.end)))
@@ -177,19 +178,21 @@ def add_skipped(
 
 
 def finish_until(
-    conn: Connection, gap_id: int, end: float | None, before: Callable[[Connection, GapRow], None]
+    conn: Connection, gap_id: int, end: float | None, before: Callable[[Connection, GapRow], bool]
 ) -> None:
     """Remove a gap of a transcript that is done up to ``end``, or store that if it has grown meanwhile.
 
-    ``before`` is called with a gap that is removed.
+    ``before`` is called with a gap that would be removed. If it returns True, alerts still have to evaluate the speech,
+    and the gap stays until then.
     """
     found = get(conn, gap_id)
     if found is not None and found.end is not None and end is not None and found.end > end:
         reach(conn, gap_id, end)
-    else:
-        if found is not None:
-            before(conn, found)
-        remove(conn, [gap_id])
+    elif found is not None:
+        if before(conn, found):
+            finish(conn, gap_id)
+        else:
+            remove(conn, [gap_id])
 
 
 @dataclass(frozen=True)
@@ -247,8 +250,8 @@ def of_index(conn: Connection, index_id: str) -> list[GapRow]:
 
 
 def of_transcript(conn: Connection, stream_id: str, engine: str) -> list[GapRow]:
-    """Return the gaps of a transcript."""
-    return _GAPS.all(conn, _GAPS.select().where(*_owner(stream_id, None, engine)))
+    """Return the gaps of a transcript that are not transcribed yet."""
+    return _GAPS.all(conn, _GAPS.select().where(*_owner(stream_id, None, engine), _OPEN))
 
 
 def all_gaps(conn: Connection) -> list[GapRow]:
@@ -257,13 +260,13 @@ def all_gaps(conn: Connection) -> list[GapRow]:
 
 
 def of_speech(conn: Connection) -> list[GapRow]:
-    """Return the gaps of all transcripts, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id.is_(None)).order_by(gaps.c.start))
+    """Return the gaps of all transcripts that are not transcribed yet, oldest first."""
+    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id.is_(None), _OPEN).order_by(gaps.c.start))
 
 
 def to_analyse(conn: Connection) -> list[GapRow]:
     """Return all gaps that are not analysed yet, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().where(gaps.c.analysed.is_(False)).order_by(gaps.c.start))
+    return _GAPS.all(conn, _GAPS.select().where(_OPEN).order_by(gaps.c.start))
 
 
 def reach(conn: Connection, gap_id: int, at: float) -> None:

@@ -51,6 +51,9 @@ class SceneRow:
     created_at: float
 
 
+LONGEST_WINDOW_S = 600.0
+"""Longest window of a visual index in seconds."""
+
 _INDEXES = RowReader(IndexRow, scene_indexes)
 SCENES = RowReader(SceneRow, scenes)
 """Reads scenes, also in queries of other modules of the store."""
@@ -129,6 +132,18 @@ def scenes_between(conn: Connection, index_id: str, start: float, end: float, li
     query = SCENES.select().where(scenes.c.index_id == index_id, scenes.c.end > start, scenes.c.start < end)
     query = query.where(scenes.c.status == SceneStatus.OK)
     return SCENES.all(conn, query.order_by(scenes.c.start, scenes.c.id).limit(limit))
+
+
+def newest_between(conn: Connection, stream_id: str, start: float, end: float, limit: int) -> list[SceneRow]:
+    """Return the newest scenes of a stream that begin before ``end`` and end after ``start``, newest first."""
+    query = SCENES.select().where(
+        scenes.c.stream_id == stream_id,
+        scenes.c.start < end,
+        scenes.c.start > start - LONGEST_WINDOW_S,
+        scenes.c.end > start,
+        scenes.c.status == SceneStatus.OK,
+    )
+    return SCENES.all(conn, query.order_by(scenes.c.start.desc()).limit(limit))
 
 
 def scenes_after(conn: Connection, index_id: str, scene_id: int, limit: int) -> list[SceneRow]:

@@ -43,6 +43,9 @@ class JournalRow:
     data: JsonObject
 
 
+TEXTS = ("text", "heard")
+"""Fields that are searched for a text: the one that is shown, and speech before it was corrected."""
+
 _ENTRIES = RowReader(JournalRow, journal)
 
 
@@ -110,7 +113,8 @@ def _where(which: Filter) -> list[ColumnElement[bool]]:
         conditions.append(journal.c.data["label"].as_string().in_(which.labels))
     if which.text:
         pattern = "%" + which.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        contains = journal.c.data["text"].as_string().ilike(pattern, escape="\\")
+        texts = (journal.c.data[key].as_string() for key in TEXTS)
+        contains = or_(*(text.ilike(pattern, escape="\\") for text in texts))
         conditions.append(or_(journal.c.channel == "alert", contains) if which.all_alerts else contains)
     if which.min_confidence is not None:
         # Only alerts have a confidence, so this does not restrict other channels.

@@ -103,16 +103,13 @@ def _new_transcripts(conn: Connection, reached: int, limit: int) -> list[Documen
         .order_by(transcript_segments.c.id)
         .limit(limit)
     ).all()
-    return [
-        DocumentSource(
-            row.id,
-            ("transcript", row.stream_id, ""),
-            row.start,
-            row.end,
-            row.text if row.kind == "speech" else "",
-        )
-        for row in rows
-    ]
+    sources: list[DocumentSource] = []
+    for row in rows:
+        heard = (row.detail or {}).get("heard")
+        both = f"{row.text} (heard as: {heard})" if heard else None  # a correction is found by either text
+        text = (both or row.text) if row.kind == "speech" else ""
+        sources.append(DocumentSource(row.id, ("transcript", row.stream_id, ""), row.start, row.end, text, both))
+    return sources
 
 
 def _new_alerts(conn: Connection, reached: int, limit: int) -> list[DocumentSource]:
@@ -122,16 +119,16 @@ def _new_alerts(conn: Connection, reached: int, limit: int) -> list[DocumentSour
             decisions.c.outcome,
             decisions.c.explanation,
             events.c.label,
-            alerts.c.index_id,
-            scene_indexes.c.stream_id,
-            # An alert may outlive its scene, or never had one.
-            func.coalesce(scenes.c.start, decisions.c.at).label("start"),
-            func.coalesce(scenes.c.end, decisions.c.at).label("end"),
+            func.coalesce(alerts.c.index_id, "").label("index_id"),
+            alerts.c.stream_id,
+            # An alert may outlive its scene or sentence, or never had one.
+            func.coalesce(scenes.c.start, transcript_segments.c.start, decisions.c.at).label("start"),
+            func.coalesce(scenes.c.end, transcript_segments.c.end, decisions.c.at).label("end"),
         )
         .join(alerts, alerts.c.id == decisions.c.alert_id)
         .join(events, events.c.id == alerts.c.event_id)
-        .join(scene_indexes, scene_indexes.c.id == alerts.c.index_id)
         .outerjoin(scenes, scenes.c.id == decisions.c.scene_id)
+        .outerjoin(transcript_segments, transcript_segments.c.id == decisions.c.segment_id)
         .where(decisions.c.id > reached)
         .order_by(decisions.c.id)
         .limit(limit)
@@ -315,7 +312,8 @@ LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref"""
 
 _DETAILS = """
 SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name),
-    p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref), s.model, s.data, t.engine, c.alert_id, e.label
+    p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref), s.model, s.data, t.engine, c.alert_id,
+    e.label, c.segment_id
 FROM search_docs d
 JOIN search_places p ON p.id = d.place
 LEFT JOIN streams st ON st.id = p.stream_id
@@ -346,6 +344,8 @@ class Detail:
     index_name: str
     ref: int
     metadata: JsonObject
+    of_sentence: bool = False
+    """Whether it is an alert that fired on a sentence."""
 
 
 def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
@@ -355,13 +355,14 @@ def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
     """
     rows = _raw(conn, _DETAILS, (_numbers(ids),))
     found: dict[int, Detail] = {}
-    for doc, kind, stream_id, stream_name, index_id, index_name, ref, model, data, engine, alert_id, label in rows:
+    for doc, kind, stream_id, stream_name, index_id, index_name, ref, model, data, engine, *alert in rows:
+        alert_id, label, segment_id = alert
         facts = {"model": model, "engine": engine, "alert_id": alert_id, "label": label}
         metadata = {key: value for key, value in facts.items() if value}
         parsed = json.loads(data) if data else None
         if parsed and isinstance(parsed, dict):
             metadata["data"] = parsed
-        found[doc] = Detail(kind, stream_id, stream_name, index_id, index_name, ref, metadata)
+        found[doc] = Detail(kind, stream_id, stream_name, index_id, index_name, ref, metadata, segment_id is not None)
     return found
 
 

@@ -1,8 +1,8 @@
 """The tables of search: documents, their words (FTS5) and vectors, and the triggers that keep them consistent.
 
 The text of a document stays in the row where it was written (scenes, transcript segments). The word index is
-contentless, so no text is stored twice. Only the text of an alert, which combines several rows, is stored with its
-document.
+contentless, so no text is stored twice. Only the text of an alert, which combines several rows, and that of a sentence
+with corrections, which is found with them and without them, are stored with their documents.
 
 This module supports SQLite only. Another database needs a word index of its own behind ``rtstream.store.search``.
 """
@@ -110,7 +110,7 @@ def create(conn: Connection) -> None:
     conn.exec_driver_sql(_WORDS)
     for origin, table, text in (
         (SCENES, "scenes", "old.text"),
-        (TRANSCRIPTS, "transcript_segments", "old.text"),
+        (TRANSCRIPTS, "transcript_segments", "coalesce(text, old.text)"),
         (DECISIONS, "decisions", "text"),
         (SPOKEN, "video_segments", "old.text"),
     ):

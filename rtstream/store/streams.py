@@ -55,6 +55,7 @@ class StreamRow:
     tracks: str | None
     recorded_bytes: int
     detect_url: str | None = None
+    vocabulary: list[str] | None = None
 
 
 _COLLECTIONS = RowReader(CollectionRow, collections)

@@ -40,8 +40,7 @@ streams = Table(
     Column("url", Text, nullable=False),
     Column("collection_id", ForeignKey("collections.id"), nullable=False),
     Column("created_at", Float, nullable=False),
-    # As the client named them. They limit nothing.
-    Column("media_types", JSON, nullable=False),
+    Column("media_types", JSON, nullable=False),  # as the client named them; they limit nothing
     Column("audio", Boolean, nullable=False, default=True),  # whether it is read
     Column("sample_rate", Float, nullable=False),
     Column("store", Boolean, nullable=False),
@@ -52,9 +51,9 @@ streams = Table(
     Column("media", JSON),
     # Limits of this stream, {"max_age_s", "max_bytes"}. For absent ones, those of the engine apply.
     Column("retention", JSON, nullable=False, default=dict),
-    # The tracks that the user prefers, as rules.track_choice reads them.
-    Column("tracks", String),
+    Column("tracks", String),  # that the user prefers, as rules.track_choice reads them
     Column("detect_url", Text),  # of the sub stream, with credentials
+    Column("vocabulary", JSON(none_as_null=True)),  # terms that are said on it
     # Bytes of all its segments, updated with them, because summing millions of rows would take seconds.
     Column("recorded_bytes", Integer, nullable=False, default=0),
 )
@@ -141,8 +140,7 @@ gaps = Table(
     Column("id", Integer, primary_key=True),
     Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
     Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), index=True),
-    # Speech engine of a transcript; empty for the gap of an index.
-    Column("engine", String, nullable=False, default=""),
+    Column("engine", String, nullable=False, default=""),  # of a transcript; empty for the gap of an index
     Column("start", Float, nullable=False),
     # Null until live analysis has begun again.
     Column("end", Float),
@@ -225,13 +223,14 @@ alerts = Table(
     "alerts",
     metadata,
     Column("id", String, primary_key=True),
-    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), index=True),  # null: on the stream itself
     Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
     Column("callback_url", Text),
     Column("status", String, nullable=False),
     Column("options", JSON, nullable=False),
-    # State of the alert (last match, consecutive hits) and the newest scene it has evaluated, so that a restart
-    # neither repeats nor forgets a firing.
+    # State of the alert (last match, consecutive hits) and the newest scene or segment of a transcript that it has
+    # evaluated, so that a restart neither repeats nor forgets a firing.
     Column("state", JSON, nullable=False),
     Column("judged_scene", Integer, nullable=False, default=0),
     Column("fired", Integer, nullable=False, default=0),
@@ -268,6 +267,7 @@ decisions = Table(
     Column("id", Integer, primary_key=True),
     Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("scene_id", Integer, nullable=False),
+    Column("segment_id", Integer),  # of a transcript
     Column("at", Float, nullable=False),
     Column("outcome", String, nullable=False),
     Column("reason", String, nullable=False, default=""),

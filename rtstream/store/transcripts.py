@@ -39,7 +39,14 @@ class TranscriptSegmentRow:
     detail: JsonObject
     created_at: float
 
+    @property
+    def heard(self) -> str:
+        """The text as it was heard, if the vocabulary corrected it, else an empty string."""
+        return self.detail.get("heard") or ""
 
+
+LONGEST_S = 60.0
+"""Longest sentence in seconds."""
 EDGE_S = 0.05
 """Seconds by which neighbouring sentences may overlap."""
 
@@ -131,6 +138,77 @@ def add(conn: Connection, **values: object) -> int:
     """Store a final segment or a gap. Returns its id, which is larger than all earlier ones."""
     key = conn.execute(transcript_segments.insert().values(**values)).inserted_primary_key
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
+
+
+_LATE = func.coalesce(transcript_segments.c.detail["late"].as_boolean(), False)
+
+
+def _of_stream(stream_id: str) -> ColumnElement[bool]:
+    """Return the condition in a form that uses no index, because new rows are found by their ids."""
+    return func.coalesce(transcript_segments.c.stream_id, "") == stream_id
+
+
+def last_segment_id(conn: Connection, stream_id: str) -> int:
+    """Return the id of the newest segment of a stream's transcripts, or 0 if there is none."""
+    query = select(transcript_segments.c.id).where(_of_stream(stream_id)).order_by(transcript_segments.c.id.desc())
+    return conn.execute(query.limit(1)).scalar() or 0
+
+
+def speech_after(
+    conn: Connection, stream_id: str, engine: str, segment_id: int, limit: int
+) -> list[TranscriptSegmentRow]:
+    """Return the live speech of a transcript stored after ``segment_id``, in the order in which it was stored."""
+    query = _SEGMENTS.select().where(
+        _of_stream(stream_id),
+        transcript_segments.c.id > segment_id,
+        transcript_segments.c.engine == engine,
+        transcript_segments.c.kind == SegmentKind.SPEECH,
+        _LATE.is_(False),
+    )
+    return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.id).limit(limit))
+
+
+def late_speech(
+    conn: Connection, stream_id: str, engine: str, start: float, end: float, segment_id: int, limit: int
+) -> list[TranscriptSegmentRow]:
+    """Return the speech in [start, end) that was transcribed later and stored after ``segment_id``, in that order."""
+    query = _SEGMENTS.select().where(
+        _of_stream(stream_id),
+        transcript_segments.c.id > segment_id,
+        transcript_segments.c.engine == engine,
+        transcript_segments.c.kind == SegmentKind.SPEECH,
+        transcript_segments.c.start >= start - EDGE_S,
+        transcript_segments.c.start < end,
+        _LATE.is_(True),
+    )
+    return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.id).limit(limit))
+
+
+def speech_before(conn: Connection, segment: TranscriptSegmentRow, within_s: float) -> TranscriptSegmentRow | None:
+    """Return the sentence that ends at most ``within_s`` seconds before a segment of the same transcript begins."""
+    query = _SEGMENTS.select().where(
+        transcript_segments.c.stream_id == segment.stream_id,
+        transcript_segments.c.engine == segment.engine,
+        transcript_segments.c.kind == SegmentKind.SPEECH,
+        transcript_segments.c.start < segment.start,
+        transcript_segments.c.start >= segment.start - LONGEST_S,
+        transcript_segments.c.end >= segment.start - within_s,
+    )
+    return _SEGMENTS.first(conn, query.order_by(transcript_segments.c.start.desc()).limit(1))
+
+
+def newest_speech(
+    conn: Connection, stream_id: str, start: float | None, end: float | None, limit: int
+) -> list[TranscriptSegmentRow]:
+    """Return the newest speech of a stream that overlaps [start, end), newest first. None does not restrict."""
+    query = _SEGMENTS.select().where(
+        transcript_segments.c.stream_id == stream_id, transcript_segments.c.kind == SegmentKind.SPEECH
+    )
+    if start is not None:
+        query = query.where(transcript_segments.c.end > start)
+    if end is not None:
+        query = query.where(transcript_segments.c.start < end)
+    return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.start.desc()).limit(limit))
 
 
 def speech_between(

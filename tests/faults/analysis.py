@@ -204,7 +204,7 @@ def _near(start: float, end: float, injected: Sequence[Injected]) -> str:
     return near[-1].fault.kind if near else ""
 
 
-OLDER = "the scene is older than the alert"
+OLDER = "it is older than the alert"
 """Reason of decisions on windows of a gap from before the alert."""
 
 

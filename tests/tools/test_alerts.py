@@ -147,7 +147,7 @@ async def test_a_repeated_call_returns_the_first_alert(served: Served, client: C
 @pytest.mark.parametrize(
     ("prompt", "on", "way_out"),
     [
-        ('"action items" is said', "scenes", "Use an audio index"),
+        ('"action items" is said', "scenes", "use an audio index"),
         ("a red car stops at the gate", None, "Set a model"),
         ("a siren is heard", None, "seen or said instead"),
         ('"Paid" is on the screen', {"min_confidence": 1.0}, "min_confidence"),

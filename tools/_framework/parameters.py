@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema
 from rtstream.rules.text_safety import clean
 
 StreamId = Annotated[str, Field(description="rts-…")]
+Vocabulary = Annotated[list[str] | None, Field(description="Terms that correct its transcript.")]
 IndexId = Annotated[str, Field(description="From index_visuals or get_stream.")]
 
 OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})

@@ -14,9 +14,9 @@ from rtstream.models import Stream
 from rtstream.rules.text_safety import clean
 from tools._framework.definition import ToolContext, live
 
-StreamId = Annotated[str | None, Field(description="Id or unique name; omit for the only stream.")]
-CollectionId = Annotated[str | None, Field(description="Id or unique name of a collection.")]
-Streams = Annotated[list[str] | None, Field(description="Ids or unique names; ['all'] includes later ones.")]
+StreamId = Annotated[str | None, Field(description="Id or name; omit for the only stream.")]
+CollectionId = Annotated[str | None, Field(description="Id or name of a collection.")]
+Streams = Annotated[list[str] | None, Field(description="Ids or names; ['all'] includes later ones.")]
 ALL = "all"
 MAX_NAMED = 10
 MAX_LISTED = 1000

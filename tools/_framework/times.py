@@ -19,7 +19,7 @@ def _as_text(value: object) -> object:
 Time = Annotated[
     str | None,
     BeforeValidator(_as_text),
-    Field(description="14:05, -10m, now, start, ISO 8601 or Unix seconds."),
+    Field(description="14:05, -10m, now, start or ISO 8601."),
 ]
 """A parameter for a moment; see ``rtstream.rules.time_expressions``. Numbers are accepted as well."""
 

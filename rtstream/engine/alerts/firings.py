@@ -34,7 +34,7 @@ Links = Callable[[Connection, Sequence[LinkTarget]], list[dict[str, str]]]
 
 @dataclass(frozen=True)
 class EvaluatedMoment:
-    """A moment on which alerts are evaluated: a scene or a journal entry.
+    """A moment on which alerts are evaluated: a scene, sentences of a transcript or a journal entry.
 
     ``start`` and ``end`` are in Unix seconds.
     """
@@ -44,9 +44,16 @@ class EvaluatedMoment:
     scene_id: int = 0
     """Number of the scene, or 0 if the moment is not a scene."""
     entry: JournalEvidence | None = None
-    """The evaluated journal entry, or None if the moment is a scene or a silence."""
+    """The evaluated journal entry, or None if the moment is anything else."""
     gap_id: int = 0
     """The gap of a scene or of speech that was analysed later, else 0."""
+    segment_id: int = 0
+    """Number of the newest segment of the transcript, or 0 for any other moment."""
+
+    @property
+    def number(self) -> int:
+        """Number of the scene or segment, or 0 if the moment is neither."""
+        return self.scene_id or self.segment_id
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,10 @@ class FiringWriter:
         evaluated = [evaluation.alert for evaluation in evaluations if evaluation.alert.id in status]
         if evaluated and not moment.gap_id:
             states = {alert.id: alert.state for alert in evaluated}
-            begin = gap_alerts.begin if moment.scene_id else gap_alerts.begin_speech
-            begin(conn, evaluated[0].index_id, states, moment.start)
+            if moment.scene_id:
+                gap_alerts.begin(conn, evaluated[0].index_id, states, moment.start)
+            else:
+                gap_alerts.begin_speech(conn, evaluated[0].stream_id, states, moment.start)
         decisions: list[JsonObject] = []
         changes: list[JsonObject] = []
         fired: list[tuple[AlertRow, MatchResult, JsonObject]] = []
@@ -100,12 +109,12 @@ class FiringWriter:
             decision, state, fires = _step(moment, evaluation, enabled=status[alert.id] is AlertStatus.ENABLED)
             decisions.append(decision)
             if moment.gap_id:
-                gap_alerts.advance(conn, moment.gap_id, alert.id, state, moment.scene_id, int(fires))
+                gap_alerts.advance(conn, moment.gap_id, alert.id, state, moment.number, int(fires))
             else:
                 changes.append(
                     {
                         "alert_id": alert.id,
-                        "judged_scene": max(alert.judged_scene, moment.scene_id),
+                        "judged_scene": max(alert.judged_scene, moment.number),
                         "state": state.to_json(),
                         "fires": int(fires),
                     }
@@ -121,25 +130,27 @@ class FiringWriter:
     def _unevaluated(conn: Connection, moment: EvaluatedMoment, alerts: Sequence[AlertRow]) -> dict[str, AlertStatus]:
         """Return the status of the alerts that still exist and have not evaluated a moment, by id."""
         if not moment.gap_id:
-            return rows.unevaluated(conn, [alert.id for alert in alerts], moment.scene_id)
+            return rows.unevaluated(conn, [alert.id for alert in alerts], moment.number)
         status = rows.unevaluated(conn, [alert.id for alert in alerts], 0)
-        if not moment.scene_id:  # of speech: evaluated in one transaction with the end of the gap
+        if not moment.number:  # a silence: evaluated in one transaction with the end of the gap
             return status
         states = {alert_id: gap_alerts.get(conn, moment.gap_id, alert_id) for alert_id in status}
         return {
             alert_id: status[alert_id]
             for alert_id, known in states.items()
-            if known is not None and known.state is not None and known.judged_scene < moment.scene_id
+            if known is not None and known.state is not None and known.judged_scene < moment.number
         }
 
     def _fire(
         self, conn: Connection, moment: EvaluatedMoment, fired: list[tuple[AlertRow, MatchResult, JsonObject]]
     ) -> list[str]:
-        index = index_rows.get(conn, fired[0][0].index_id)
-        name = stream_rows.get(conn, index.stream_id).name
+        first = fired[0][0]
+        stream = stream_rows.get(conn, first.stream_id)
+        name = stream.name
+        index_name = (index_rows.get(conn, first.index_id).name or "") if first.index_id else ""
         windows = [
             window_target(
-                index.stream_id,
+                stream.id,
                 moment.start - alert.options.get("pre_s", self._pre_s),
                 moment.end + alert.options.get("post_s", self._post_s),
                 alert.event_label,
@@ -150,14 +161,14 @@ class FiringWriter:
         for (alert, _, _), window in zip(fired, windows, strict=True):
             owners.setdefault((window.start, window.end), alert.id)
         for (start, end), alert_id in owners.items():
-            recording_rows.pin(conn, index.stream_id, start, end, PinKind.ALERT, alert_id)
+            recording_rows.pin(conn, stream.id, start, end, PinKind.ALERT, alert_id)
         now = time.time()
         links = self._links(conn, windows)
         entries = [
             Entry(
                 "alert",
-                _data(moment, alert, result, now, index.name or "") | urls,
-                index.stream_id,
+                _data(moment, alert, result, now, index_name) | urls,
+                stream.id,
                 name,
                 alert.index_id,
                 alert.id,
@@ -170,7 +181,7 @@ class FiringWriter:
         for (alert, result, decision), urls, seq in zip(fired, links, seqs, strict=True):
             decision["seq"] = seq
             if alert.callback_url:
-                about = {"rtstream_id": index.stream_id, "rtstream_name": name, "seq": seq}
+                about = {"rtstream_id": stream.id, "rtstream_name": name, "seq": seq}
                 webhooks.append(_webhook(alert, seq, now, _payload(moment, alert, result, now) | urls | about))
         outbox.insert(conn, *webhooks)
         return [webhook["alert_id"] for webhook in webhooks]
@@ -220,6 +231,7 @@ def _step(moment: EvaluatedMoment, evaluation: Evaluation, *, enabled: bool) -> 
     decision = {
         "alert_id": alert.id,
         "scene_id": moment.scene_id or -moment.gap_id,
+        "segment_id": moment.segment_id or None,
         "at": time.time(),
         "outcome": Outcome.FAILED if enabled and not evaluation.suppressed else Outcome.SUPPRESSED,
         "reason": evaluation.blocked,

@@ -49,13 +49,14 @@ WAIT_S = 3600.0
 class AlertGroups:
     """Creates, lists, updates and deletes alerts on any number of streams.
 
-    An alert on one stream is an alert of an index. An alert on several or all streams is a *group*, which has an alert
-    on an index of each stream. A group on all streams gets one for each stream that is connected later.
+    An alert on one stream is an alert of an index, or of the stream itself if it is about speech or the connection. An
+    alert on several or all streams is a *group*, which has such an alert on each stream. A group on all streams gets
+    one for each stream that is connected later.
 
     Args:
         db: The database.
         journal: Journal that announces new streams.
-        alerts: The alerts on indexes.
+        alerts: The alerts on indexes and on streams themselves.
         indexes: Chooses and starts the indexes of alerts.
         subscriptions: Connects alerts to WebSocket connections.
     """
@@ -144,7 +145,8 @@ class AlertGroups:
         index_id, begun = await self._indexes.ensure(wanted, stream_id)
 
         def insert(conn: Connection) -> AlertRow:
-            return insert_alert(conn, index_id, wanted.event.stored(conn), wanted.callback, wanted.options)
+            event_id = wanted.event.stored(conn)
+            return insert_alert(conn, stream_id, index_id, event_id, wanted.callback, wanted.options)
 
         row = await self._db.write(insert)
         await self._alerts.watch(row, request.ws_connection_id)
@@ -187,7 +189,8 @@ class AlertGroups:
             current = rows.find(conn, group.id)
             if current is None or stream.id not in rows.missing_streams(conn, current):
                 return None
-            row = insert_alert(conn, index_id, current.event_id, current.callback_url, current.options, current.status)
+            made = (current.event_id, current.callback_url, current.options, current.status)
+            row = insert_alert(conn, stream.id, index_id, *made)
             rows.set_stream(conn, current.id, stream.id, row.id)
             return row
 
@@ -260,7 +263,10 @@ class AlertGroups:
             (rows.update_group if group else alert_rows.update_alert)(conn, alert_id, **values)
             return self._get(conn, alert_id)
 
-        return await self._db.write(change)
+        changed = await self._db.write(change)
+        if request.enabled is not None:
+            await self._alerts.settle()
+        return changed
 
     async def delete(self, alert_id: str) -> None:
         """Delete an alert, on one or on several streams, with its decisions and deliveries. Raises NotFound."""
@@ -273,12 +279,11 @@ class AlertGroups:
             return [row.index_id]
 
         async with self._applying:
-            for index_id in await self._db.write(remove):
-                self._alerts.forget(index_id)
+            await self._alerts.forget(await self._db.write(remove))
 
     def _alerts_of(self, conn: Connection, found: Sequence[AlertRow]) -> dict[str, Alert]:
         """Return alerts by their ids, in the given order."""
-        indexes = {index_id: index_rows.get(conn, index_id) for index_id in {row.index_id for row in found}}
+        indexes = {index_id: index_rows.get(conn, index_id) for index_id in {row.index_id for row in found} - {""}}
         return {alert.alert_id: alert for alert in self._alerts.all_shown(conn, found, indexes)}
 
     async def list(

@@ -26,6 +26,7 @@ from rtstream.store.indexes import IndexRow
 from rtstream.store.streams import StreamRow
 
 if TYPE_CHECKING:
+    from rtstream.engine.alerts.transcripts import AlertTranscripts
     from rtstream.engine.indexes import IndexService
     from rtstream.engine.transcripts import TranscriptService
 
@@ -71,7 +72,7 @@ class IndexKinds:
 
 
 class AlertIndexes:
-    """Provides each alert with an index that can decide its event, and with the transcript that it needs.
+    """Provides each alert with an index that can decide its event, or with the transcript.
 
     Args:
         db: The database.
@@ -79,6 +80,7 @@ class AlertIndexes:
         kinds: Reports the properties of indexes.
         indexes: The indexes.
         transcripts: The transcripts.
+        speech: The transcripts that alerts read.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class AlertIndexes:
         kinds: IndexKinds,
         indexes: IndexService,
         transcripts: TranscriptService,
+        speech: AlertTranscripts,
     ) -> None:
         self._db = db
         self._matcher = matcher
         self._kinds = kinds
         self._indexes = indexes
         self._transcripts = transcripts
+        self._speech = speech
 
     @property
     def models(self) -> Models:
@@ -132,34 +136,39 @@ class AlertIndexes:
                 return NO_AUDIO
         elif media and not media.get("video_codec"):
             return NO_VIDEO
-        if choose(wanted.medium, rule, self._known(conn, stream.id), self.models) is not None:
+        if wanted.medium == "audio" or choose(rule, self._known(conn, stream.id), self.models) is not None:
             return ""
-        return obstacle(wanted.medium, rule, kind_of_new(wanted.medium, rule, self.models))
+        return obstacle(wanted.medium, rule, kind_of_new(rule, self.models))
 
     async def ensure(self, wanted: AlertRequest, stream_id: str) -> tuple[str, list[StartedAnalysis]]:
-        """Return the id of an index on which an alert can watch, and the index if it was created or started for that.
+        """Return the id of an index on which an alert can watch, and the analysis that is created or started for it.
+
+        The id is empty for an alert on the stream itself: on its speech or its connection.
 
         Raises:
             InvalidRequest: The stream lacks something, or a model cannot be used.
             NotFound: There is no such stream or index.
         """
         rule = self._matcher.rule(wanted.event.prompt, wanted.event.rule)
+        if wanted.index_id is None and is_connection(rule):
+            return "", []
+        if wanted.index_id is None and wanted.medium == "audio":
+            return "", await self._transcript(stream_id)
 
         def query(conn: Connection) -> str:
             stream_rows.get(conn, stream_id)
             if wanted.index_id is not None:
                 return rows.get(conn, wanted.index_id, stream_id).id
-            found = choose(wanted.medium, rule, self._known(conn, stream_id), self.models)
+            found = choose(rule, self._known(conn, stream_id), self.models)
             return found.id if found else ""
 
         index_id = await self._db.read(query)
-        connection = is_connection(rule)
         created = not index_id
         if created:
-            request = CreateIndex.model_validate(new_index(wanted.medium, rule, self.models))
-            index_id = (await self._indexes.create(stream_id, request, running=not connection)).rtstream_index_id
+            request = CreateIndex.model_validate(new_index(rule, self.models))
+            index_id = (await self._indexes.create(stream_id, request)).rtstream_index_id
         row = await self._db.read(rows.get, index_id, stream_id)
-        if connection:  # health needs no index that runs
+        if is_connection(rule):  # health needs no index that runs
             return index_id, []
         if not created:
             if row.status in (AnalysisState.RUNNING, AnalysisState.PAUSED):
@@ -173,10 +182,18 @@ class AlertIndexes:
         )
         return index_id, [begun]
 
+    async def _transcript(self, stream_id: str) -> list[StartedAnalysis]:
+        """Return the transcript of a stream if it is started for an alert, which it is once the alert is stored."""
+        if await self._speech.is_running(stream_id):
+            return []
+        kind = ExtractionType.TRANSCRIPT
+        return [StartedAnalysis(rtstream_id=stream_id, rtstream_index_id="", extraction_type=kind, created=False)]
+
     def _known(self, conn: Connection, stream_id: str) -> list[KnownIndex]:
         found: list[KnownIndex] = []
         for row in rows.of_stream(conn, stream_id):
             kind = self._kinds.kind(row)
             running = row.status in (AnalysisState.RUNNING, AnalysisState.PAUSED)
-            found.append(KnownIndex(row.id, kind, not (row.prompt or "").strip() or kind.measured, running))
+            if not kind.audio:
+                found.append(KnownIndex(row.id, kind, not (row.prompt or "").strip() or kind.measured, running))
         return found

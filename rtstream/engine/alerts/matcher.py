@@ -1,4 +1,4 @@
-"""Decides which events occur in a scene.
+"""Decides which events occur in a scene or in speech.
 
 An event is decided by a rule if one applies. All other events are decided by a single call of the language model.
 """
@@ -16,6 +16,7 @@ from rtstream.perception.protocols import EventQuestion, LanguageProvider, Provi
 from rtstream.rules import detection, event_rules
 from rtstream.rules.detection import Facts, Observation, Rule
 from rtstream.rules.event_media import IndexKind, medium_of, obstacle
+from rtstream.rules.sounds import Sounds
 from rtstream.rules.text_safety import clean
 from rtstream.states import Matching, Outcome
 from rtstream.store.indexes import SceneRow
@@ -27,6 +28,10 @@ NOT_DECIDED = (
     'Set a model, or put the words to be seen or heard in quotation marks, for example "Invoice 4711" is on the screen.'
 )
 PHRASE_TOLERANCE = "Capital letters, spacing and single misread letters are ignored."
+SPEECH_TOLERANCE = (
+    "Capital letters are ignored, number words are numbers, and words of at least six letters may be heard as words "
+    "that sound alike (near_misses)."
+)
 
 Call = Callable[[LanguageProvider, Callable[[], Awaitable[list[Verdict]]]], Awaitable[list[Verdict]]]
 """Makes one model call within its budget, time limit and retries. Raises ProviderError."""
@@ -40,6 +45,42 @@ class MatchRequest:
     prompt: str
     rule: JsonObject | None = None
     previously: bool | None = None
+    near_misses: bool = True
+    """Whether words of speech may be heard as words that sound alike."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence for events: the facts for rules, and the text for a model."""
+
+    facts: Facts
+    shown: SceneFacts
+
+    @classmethod
+    def of_scene(cls, scene: SceneRow) -> Evidence:
+        """Return the evidence in a stored scene: text read or heard, and for a model also its description."""
+        detail = scene.detail
+        if detail.transcript is not None:
+            shown = SceneFacts(f"{scene.text}\n\nVerbatim:\n{detail.transcript}", kind="audio")
+            return cls(Facts([detail.transcript], spoken=True), shown)
+        changes = detail.changes
+        if detail.unchanged and changes.changed is None:
+            changes = replace(changes, changed=False)
+        return cls(
+            detection.scene_facts(scene.text, detail.lines, changes),
+            SceneFacts(text=scene.text, lines=detail.lines, changes=detail.changes),
+        )
+
+    @classmethod
+    def of_speech(cls, texts: Sequence[str], lead: str = "") -> Evidence:
+        """Return the evidence in a sentence.
+
+        Args:
+            texts: The ways in which it is written. A model is shown the first one.
+            lead: The sentence before, if there was hardly a pause.
+        """
+        shown = f"{lead} {texts[0]}" if lead else texts[0]
+        return cls(Facts(texts, spoken=True, lead=lead), SceneFacts(shown, kind="audio"))
 
 
 @dataclass(frozen=True)
@@ -64,12 +105,20 @@ class EventMatcher:
         language: The language model, or the built-in provider if none is set.
         call: Wrapper of model calls. By default, calls only get a time limit.
         similar: Minimum similarity (0 to 1) of a scene to an event for the model to be asked. 0 shows it all scenes.
+        sounds: Compares words of speech by their sound.
     """
 
-    def __init__(self, language: LanguageProvider, call: Call | None = None, similar: float = 0.0) -> None:
+    def __init__(
+        self,
+        language: LanguageProvider,
+        call: Call | None = None,
+        similar: float = 0.0,
+        sounds: Sounds | None = None,
+    ) -> None:
         self._language = language
         self._call = call or _within_time
         self._similar = similar
+        self._sounds = sounds or Sounds()
 
     @property
     def _has_model(self) -> bool:
@@ -97,15 +146,17 @@ class EventMatcher:
             return Matching.CANNOT_DECIDE, reason
         if rule is not None:
             phrases = isinstance(rule.conditions[0], detection.Phrase)
-            return Matching.RULE, f"{rule.describe()} {PHRASE_TOLERANCE}" if phrases else rule.describe()
+            heard = index.audio if index is not None else medium_of(prompt, given) == "audio"
+            tolerance = SPEECH_TOLERANCE if heard else PHRASE_TOLERANCE
+            return Matching.RULE, f"{rule.describe()} {tolerance}" if phrases else rule.describe()
         return (Matching.MODEL, "") if self._has_model else (Matching.NEEDS_MODEL, NOT_DECIDED)
 
     def match_rule(self, rule: Rule, facts: Facts, previously: bool | None) -> MatchResult:
         """Decide one event by its rule."""
         return _conclude(rule, detection.observe(rule, facts), facts, previously)
 
-    async def match(self, requests: Sequence[MatchRequest], scene: SceneRow) -> list[MatchResult]:
-        """Decide events on a scene with at most one model call.
+    async def match(self, requests: Sequence[MatchRequest], evidence: Evidence) -> list[MatchResult]:
+        """Decide events on a moment with at most one model call.
 
         Returns:
             One result per request, in the same order.
@@ -115,7 +166,7 @@ class EventMatcher:
         """
         rules = [self.rule(request.prompt, request.rule) for request in requests]
         # Spoken phrases are not searched in pictures, nor visible ones in speech, though the same words may be there.
-        kind = IndexKind(audio=scene.detail.transcript is not None, measured=True)
+        kind = IndexKind(audio=evidence.facts.spoken, measured=True)
         lacking = [
             obstacle(medium_of(request.prompt, request.rule), rule, kind)
             for request, rule in zip(requests, rules, strict=True)
@@ -126,9 +177,9 @@ class EventMatcher:
             if rule is None and not reason
         }
         # Several alerts on one event ask the same question about the scene, so the model is asked it only once.
-        verdicts = await self._ask(list(open_questions.values()), _shown(scene)) if open_questions else {}
-        facts = scene_facts(scene)
-        seen: dict[Rule, Observation | None] = {}
+        verdicts = await self._ask(list(open_questions.values()), evidence.shown) if open_questions else {}
+        near = replace(evidence.facts, sounds=self._sounds) if evidence.facts.spoken else evidence.facts
+        seen: dict[tuple[Rule, bool], Observation | None] = {}
         results: list[MatchResult] = []
         for request, rule, reason in zip(requests, rules, lacking, strict=True):
             if reason:
@@ -137,9 +188,10 @@ class EventMatcher:
             if rule is None:
                 results.append(verdicts[request.event_id])
                 continue
-            if rule not in seen:
-                seen[rule] = detection.observe(rule, facts)
-            results.append(_conclude(rule, seen[rule], facts, request.previously))
+            key, facts = (rule, request.near_misses), near if request.near_misses else evidence.facts
+            if key not in seen:
+                seen[key] = detection.observe(rule, facts)
+            results.append(_conclude(rule, seen[key], facts, request.previously))
         return results
 
     async def _ask(self, questions: list[EventQuestion], scene: SceneFacts) -> dict[str, MatchResult]:
@@ -166,25 +218,6 @@ def _conclude(rule: Rule, seen: Observation | None, facts: Facts, previously: bo
     return MatchResult(
         decision.outcome, decision.confidence, clean(decision.explanation, MAX_EXPLANATION), present=decision.present
     )
-
-
-def scene_facts(scene: SceneRow) -> Facts:
-    """Return the facts that a rule evaluates in a scene: text read or heard, but not the description of a model."""
-    detail = scene.detail
-    if detail.transcript is not None:
-        return Facts([detail.transcript])
-    changes = detail.changes
-    if detail.unchanged and changes.changed is None:
-        changes = replace(changes, changed=False)
-    return detection.scene_facts(scene.text, detail.lines, changes)
-
-
-def _shown(scene: SceneRow) -> SceneFacts:
-    """Return the parts of a stored scene that are shown to a model."""
-    detail = scene.detail
-    if detail.transcript is not None:
-        return SceneFacts(f"{scene.text}\n\nVerbatim:\n{detail.transcript}", kind="audio")
-    return SceneFacts(text=scene.text, lines=detail.lines, changes=detail.changes)
 
 
 async def _within_time(_provider: LanguageProvider, ask: Callable[[], Awaitable[list[Verdict]]]) -> list[Verdict]:

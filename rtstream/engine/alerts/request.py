@@ -101,7 +101,7 @@ def limits(wanted: AlertRequest, streams: Sequence[StreamRow], made: AlertGroup,
     else:
         found.append("The picture is looked at every few seconds, so something that is shown briefly may be missed.")
     if wanted.medium == "any" and wanted.index_id is None:
-        found.append("It is looked for in the picture. For speech, write that it is said, or pass an audio index.")
+        found.append("It is looked for in the picture. For speech, write that it is said.")
     if made.unwatched:
         found.append(f"It does not watch {len(made.unwatched)} streams, for the reasons in unwatched.")
     return found

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import anyio
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.concurrency import every, log_failure
+from rtstream.engine.alerts.evaluation import NO_DESCRIPTION, Way, evaluate, way_of
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.gap_evaluator import GapEvaluator
-from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest
+from rtstream.engine.alerts.matcher import EventMatcher, Evidence
+from rtstream.engine.alerts.speech_evaluator import SpeechEvaluator
 from rtstream.engine.alerts.speech_gaps import SpeechGaps
 from rtstream.engine.alerts.stream_evaluator import StreamEvaluator
 from rtstream.engine.journal import Journal
-from rtstream.perception.protocols import ProviderError
-from rtstream.rules import alert_policy
-from rtstream.rules.event_rules import rule_for_event
-from rtstream.states import AlertStatus, SceneStatus
+from rtstream.states import SceneStatus
 from rtstream.store import alerts as rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.alerts import AlertRow
@@ -43,11 +42,6 @@ TRIM_EVERY_S = 600.0
 TRIM_LIMIT = 2000
 TOO_SLOW = "the language model is slower than the scenes, so this scene was skipped"
 
-DISABLED = alert_policy.IN_WORDS["disabled"]
-LATE = alert_policy.IN_WORDS["late"]
-
-Way = Literal["rule", "model"]
-
 
 @dataclass
 class _Lane:
@@ -59,7 +53,7 @@ class _Lane:
 
 
 class SceneEvaluator:
-    """Evaluates alerts on scenes, and starts the evaluator of alerts on streams.
+    """Evaluates alerts on scenes, and starts the evaluators of alerts on streams and on transcripts.
 
     Args:
         tasks: Task group in which the evaluation runs.
@@ -67,6 +61,7 @@ class SceneEvaluator:
         journal: Journal whose entries are evaluated by alerts on streams.
         matcher: Decides events.
         firings: Stores decisions and firings.
+        engine_of: Returns the speech engine whose transcript alerts of a stream read, or an empty string.
     """
 
     def __init__(
@@ -76,6 +71,7 @@ class SceneEvaluator:
         journal: Journal,
         matcher: EventMatcher,
         firings: Firings,
+        engine_of: Callable[[str], str],
     ) -> None:
         self._tasks = tasks
         self._db = db
@@ -83,11 +79,10 @@ class SceneEvaluator:
         self._firings = firings
         self._lanes: dict[tuple[str, Way], _Lane] = {}
         self._stream_evaluator = StreamEvaluator(tasks, db, journal, matcher, firings)
-        self.speech_gaps = SpeechGaps(matcher, firings)
+        self._speech_evaluator = SpeechEvaluator(tasks, db, journal, matcher, firings, engine_of)
+        self._gap_evaluator = GapEvaluator(db, firings, matcher, engine_of)
+        self.speech_gaps = SpeechGaps(matcher, firings, engine_of, self._gap_evaluator.wake)
         """Evaluates alerts on speech over gaps of transcripts."""
-        self._gap_evaluator = GapEvaluator(
-            db, firings, lambda alert: self._way(alert) is not None, self._late_evaluations
-        )
 
     async def start(self) -> None:
         """Resume every index that has alerts, each alert after the newest scene it has evaluated."""
@@ -105,6 +100,11 @@ class SceneEvaluator:
                 self._tasks.start_soon(self._run, lane)
         self.scene_stored(index_id)
         self._stream_evaluator.start()
+
+    def start_stream(self) -> None:
+        """Evaluate the alerts on streams themselves. Call it when one is new or has changed."""
+        self._stream_evaluator.start()
+        self._speech_evaluator.start()
 
     def gap_changed(self) -> None:
         """Evaluate a newly stored late scene, or end a gap."""
@@ -139,7 +139,7 @@ class SceneEvaluator:
 
     def _next(self, conn: Connection, lane: _Lane) -> tuple[list[AlertRow], SceneRow | None, bool]:
         """Return the lane's alerts, the oldest scene that some have not evaluated, and whether too many scenes wait."""
-        alerts = [alert for alert in rows.of_index(conn, lane.index_id) if self._way(alert) == lane.way]
+        alerts = [alert for alert in rows.of_index(conn, lane.index_id) if way_of(self._matcher, alert) == lane.way]
         if not alerts:
             return [], None, False
         since = min(alert.judged_scene for alert in alerts)
@@ -148,49 +148,14 @@ class SceneEvaluator:
             return alerts, None, False
         return alerts, scenes[0], index_rows.more_scenes_than(conn, lane.index_id, scenes[0].id, MAX_BEHIND)
 
-    def _way(self, alert: AlertRow) -> Way | None:
-        """Return how an alert is decided, or None if it is not evaluated on scenes."""
-        rule = rule_for_event(alert.event_prompt, alert.event_rule)
-        if rule is not None and rule.concerns_stream:
-            return None
-        return "model" if self._matcher.asks_model(alert.event_prompt, alert.event_rule) else "rule"
-
     async def _evaluate_scene(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> None:
-        evaluations = await self._evaluations(due, scene, skip=skip)
-        moment = EvaluatedMoment(scene.start, scene.end, scene.id)
-        await self._firings.store(moment, evaluations)
-
-    async def _late_evaluations(self, due: list[AlertRow], scene: SceneRow) -> list[Evaluation]:
-        """Evaluate alerts on a late scene. A model is not asked for alerts that would not fire on it."""
-        skipped = [
-            alert
-            for alert in due
-            if alert_policy.options(alert.options).skips_late
-            and self._matcher.asks_model(alert.event_prompt, alert.event_rule)
-        ]
-        asked = [alert for alert in due if alert not in skipped]
-        evaluations = await self._evaluations(asked, scene, skip=False) if asked else []
-        return evaluations + [Evaluation(alert, None, LATE, suppressed=True) for alert in skipped]
-
-    async def _evaluations(self, due: list[AlertRow], scene: SceneRow, *, skip: bool) -> list[Evaluation]:
         if scene.status is not SceneStatus.OK:
-            return [Evaluation(alert, None, "the scene has no description") for alert in due]
-        if skip:
-            return [Evaluation(alert, None, TOO_SLOW) for alert in due]
-        # Rules are free, so disabled alerts are also evaluated. Their decisions show whether they would have fired.
-        free = [
-            a.status is AlertStatus.ENABLED or not self._matcher.asks_model(a.event_prompt, a.event_rule) for a in due
-        ]
-        asked = [alert for alert, ask in zip(due, free, strict=True) if ask]
-        requests = [MatchRequest(a.event_id, a.event_prompt, a.event_rule, a.state.present) for a in asked]
-        try:
-            results = await self._matcher.match(requests, scene) if requests else []
-        except ProviderError as exc:
-            return [Evaluation(alert, None, str(exc)) for alert in due]
-        evaluations = [Evaluation(alert, result) for alert, result in zip(asked, results, strict=True)]
-        return evaluations + [
-            Evaluation(alert, None, DISABLED) for alert, ask in zip(due, free, strict=True) if not ask
-        ]
+            evaluations = [Evaluation(alert, None, NO_DESCRIPTION) for alert in due]
+        elif skip:
+            evaluations = [Evaluation(alert, None, TOO_SLOW) for alert in due]
+        else:
+            evaluations = await evaluate(self._matcher, due, Evidence.of_scene(scene))
+        await self._firings.store(EvaluatedMoment(scene.start, scene.end, scene.id), evaluations)
 
     async def _trim_decisions(self) -> None:
         """Remove old decisions, except those that fired."""

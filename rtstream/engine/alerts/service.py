@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from rtstream import ids
+from rtstream.engine.alerts.evaluation import NO_DESCRIPTION
 from rtstream.engine.alerts.matcher import EventMatcher, MatchRequest, MatchResult
 from rtstream.engine.alerts.scene_evaluator import SceneEvaluator
 from rtstream.engine.alerts.state import restart
+from rtstream.engine.alerts.transcripts import AlertTranscripts
+from rtstream.engine.alerts.trial import PastMoment, PastMoments
 from rtstream.engine.alerts.validation import (
     check_consecutive,
     checked_label,
@@ -35,17 +38,18 @@ from rtstream.models import (
 )
 from rtstream.perception.protocols import ProviderError
 from rtstream.rules import event_rules
-from rtstream.rules.event_media import IndexKind, medium_of, obstacle
+from rtstream.rules.event_media import IndexKind, medium_of
 from rtstream.rules.redaction import without_login
-from rtstream.states import AlertStatus, DeliveryState, Outcome, SceneStatus
+from rtstream.states import AlertStatus, DeliveryState, Outcome
 from rtstream.store import alerts as rows
 from rtstream.store import deliveries as outbox
 from rtstream.store import indexes as index_rows
 from rtstream.store import streams as stream_rows
 from rtstream.store.alerts import AlertRow, EventRow
 from rtstream.store.database import Database
-from rtstream.store.indexes import IndexRow, SceneRow
+from rtstream.store.indexes import IndexRow
 
+ON_TRANSCRIPT = IndexKind(audio=True)
 MAX_MODEL_TRIALS = 20
 """Maximum number of scenes that a model is asked about when an event is tested."""
 
@@ -60,6 +64,7 @@ class AlertService:
         subscriptions: Connects alerts to WebSocket connections.
         check_webhook: Raises RTStreamError for a webhook URL that is not allowed.
         on_webhooks: Called with the ids of alerts that have a webhook to send.
+        speech: The transcripts that alerts read.
         kind_of: Returns the properties of an index that decide which events it can decide.
     """
 
@@ -71,6 +76,7 @@ class AlertService:
         subscriptions: Subscriptions,
         check_webhook: Callable[[str], Awaitable[object]],
         on_webhooks: Callable[[list[str]], None],
+        speech: AlertTranscripts,
         kind_of: Callable[[IndexRow], IndexKind],
     ) -> None:
         self._db = db
@@ -79,6 +85,7 @@ class AlertService:
         self._subscriptions = subscriptions
         self._check_webhook = check_webhook
         self._on_webhooks = on_webhooks
+        self._speech = speech
         self._kind_of = kind_of
 
     async def create_event(self, request: CreateEvent) -> Event:
@@ -125,12 +132,15 @@ class AlertService:
 
         row, affected = await self._db.write(change)
         for alert in affected:
-            self._evaluator.start_index(alert.index_id)
+            if alert.index_id:
+                self._evaluator.start_index(alert.index_id)
+        await self.settle()
         return self._event(row)
 
     async def delete_event(self, event_id: str) -> None:
         """Delete an event and its alerts. Raises NotFound."""
         await self._db.write(lambda conn: rows.delete_event(conn, rows.get_event(conn, event_id).id))
+        await self.settle()
 
     async def test_event(self, stream_id: str, request: EventTest) -> list[Decision]:
         """Decide an event on past scenes without creating anything.
@@ -152,49 +162,32 @@ class AlertService:
         medium = medium_of(prompt, given)
         limit = min(request.limit, MAX_MODEL_TRIALS) if self._matcher.asks_model(prompt, given) else request.limit
 
-        first = Page(page_size=limit)
-
-        def query(conn: Connection) -> list[SceneRow]:
-            stream_rows.get(conn, stream_id)
-            indexes = [
-                index
-                for index in index_rows.of_stream(conn, stream_id)
-                if not obstacle(medium, rule, IndexKind(index.extraction_type == "transcript", measured=True))
-            ]
-            if request.rtstream_index_id is not None:
-                indexes = [index_rows.get(conn, request.rtstream_index_id, stream_id)]
-            found = [
-                scene
-                for index in indexes
-                for scene in index_rows.scene_page(conn, index.id, request.start, request.end, first)[0]
-            ]
-            return sorted(found, key=lambda scene: -scene.start)[:limit]
-
+        moments = PastMoments(stream_id, request.rtstream_index_id, medium, rule, request.start, request.end, limit)
         decided: list[Decision] = []
-        last: dict[str, bool | None] = {}  # by index, whether the rule found its condition met in the previous scene
-        for scene in reversed(await self._db.read(query)):
-            match_request = MatchRequest("event-test", prompt, given, last.get(scene.index_id))
-            result = await self._try_match(match_request, scene)
-            last[scene.index_id] = result.present
+        last: dict[str, bool | None] = {}  # by source, whether the rule found its condition met in the moment before
+        for moment in await self._db.read(moments.read):
+            match_request = MatchRequest("event-test", prompt, given, last.get(moment.source))
+            result = await self._try_match(match_request, moment)
+            last[moment.source] = result.present
             decided.append(
                 Decision(
                     at=time.time(),
-                    start=scene.start,
-                    end=scene.end,
+                    start=moment.start,
+                    end=moment.end,
                     outcome=result.outcome,
                     reason=result.reason,
                     confidence=None if result.outcome is Outcome.FAILED else result.confidence,
                     explanation=result.explanation,
-                    text=scene.text,
+                    text=moment.text,
                 )
             )
         return decided[::-1]
 
-    async def _try_match(self, match_request: MatchRequest, scene: SceneRow) -> MatchResult:
-        if scene.status is not SceneStatus.OK:
-            return MatchResult(Outcome.FAILED, reason="the scene has no description", present=match_request.previously)
+    async def _try_match(self, match_request: MatchRequest, moment: PastMoment) -> MatchResult:
+        if moment.evidence is None:
+            return MatchResult(Outcome.FAILED, reason=NO_DESCRIPTION, present=match_request.previously)
         try:
-            return (await self._matcher.match([match_request], scene))[0]
+            return (await self._matcher.match([match_request], moment.evidence))[0]
         except ProviderError as exc:
             return MatchResult(Outcome.FAILED, reason=str(exc), present=match_request.previously)
 
@@ -215,7 +208,7 @@ class AlertService:
         def insert(conn: Connection) -> tuple[AlertRow, IndexRow]:
             event, index = rows.get_event(conn, request.event_id), index_rows.get(conn, index_id, stream_id)
             check_consecutive(event_rules.rule_for_event(event.prompt, event.rule), options)
-            return insert_alert(conn, index_id, event.id, callback, options), index
+            return insert_alert(conn, stream_id, index_id, event.id, callback, options), index
 
         row, index = await self._db.write(insert)
         await self.watch(row, request.ws_connection_id)
@@ -231,28 +224,45 @@ class AlertService:
     async def watch(self, row: AlertRow, connection_id: str | None) -> None:
         """Evaluate a new alert from now on, and send its firings to a WebSocket connection."""
         await self._subscriptions.bind(connection_id, "alert", row.id)
-        self._evaluator.start_index(row.index_id)
+        if row.index_id:
+            self._evaluator.start_index(row.index_id)
+        else:
+            await self.settle()
 
-    def forget(self, index_id: str) -> None:
-        """End the evaluation of alerts that were deleted from an index."""
-        self._evaluator.scene_stored(index_id)
+    async def forget(self, index_ids: Sequence[str]) -> None:
+        """End the evaluation of alerts that were deleted from indexes, or from streams themselves."""
+        for index_id in filter(None, index_ids):
+            self._evaluator.scene_stored(index_id)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Start and stop transcripts after a change of the alerts that read them, and evaluate new alerts."""
+        await self._speech.agree()
+        self._evaluator.start_stream()
 
     async def list_alerts(self, stream_id: str, index_id: str) -> list[Alert]:
-        """Return the alerts of an index, oldest first. Raises NotFound."""
+        """Return the alerts of an index, or with an empty ``index_id`` those on the stream itself, oldest first.
+
+        Raises:
+            NotFound: There is no such stream or index.
+        """
 
         def query(conn: Connection) -> list[Alert]:
+            if not index_id:
+                stream_rows.get(conn, stream_id)
+                return self.all_shown(conn, rows.without_index(conn, stream_id), {})
             index = index_rows.get(conn, index_id, stream_id)
             return self.all_shown(conn, rows.of_index(conn, index_id), {index_id: index})
 
         return await self._db.read(query)
 
     def all_shown(self, conn: Connection, found: Sequence[AlertRow], indexes: Mapping[str, IndexRow]) -> list[Alert]:
-        """Return alerts with their deliveries. ``indexes`` has the index of each by its id."""
+        """Return alerts with their deliveries. ``indexes`` has the index of each that has one, by its id."""
         alert_ids = [row.id for row in found]
         sent, errors = outbox.states(conn, alert_ids), outbox.last_errors(conn, alert_ids)
         late = rows.late_firings(conn, alert_ids)
         return [
-            self.shown(row, indexes[row.index_id], sent.get(row.id), errors.get(row.id, ""), late.get(row.id, 0))
+            self.shown(row, indexes.get(row.index_id), sent.get(row.id), errors.get(row.id, ""), late.get(row.id, 0))
             for row in found
         ]
 
@@ -265,18 +275,20 @@ class AlertService:
         return await self._set_status(stream_id, index_id, alert_id, AlertStatus.DISABLED)
 
     async def _set_status(self, stream_id: str, index_id: str, alert_id: str, status: AlertStatus) -> Alert:
-        def change(conn: Connection) -> tuple[AlertRow, IndexRow]:
-            index = index_rows.get(conn, index_id, stream_id)
-            rows.get_alert(conn, alert_id, index_id)
+        def change(conn: Connection) -> tuple[AlertRow, IndexRow | None]:
+            index = _own(conn, stream_id, index_id, alert_id)
             rows.update_alert(conn, alert_id, status=status)
             return rows.get_alert(conn, alert_id), index
 
-        return self.shown(*await self._db.write(change))
+        changed = await self._db.write(change)
+        await self.settle()
+        return self.shown(*changed)
 
     async def delete_alert(self, stream_id: str, index_id: str, alert_id: str) -> None:
         """Delete an alert with its decisions and deliveries. Raises NotFound."""
-        await self._own(stream_id, index_id, alert_id)
+        await self._db.read(_own, stream_id, index_id, alert_id)
         await self._db.write(rows.delete_alert, alert_id)
+        await self.settle()
 
     async def list_decisions(
         self,
@@ -301,7 +313,7 @@ class AlertService:
         Raises:
             NotFound: There is no such alert on that index.
         """
-        await self._own(stream_id, index_id, alert_id)
+        await self._db.read(_own, stream_id, index_id, alert_id)
         found, more = await self._db.read(rows.list_decisions, alert_id, start, end, page)
         return [
             Decision(
@@ -321,7 +333,7 @@ class AlertService:
 
     async def list_deliveries(self, stream_id: str, index_id: str, alert_id: str, limit: int) -> list[Delivery]:
         """Return up to ``limit`` deliveries of an alert with all their attempts, newest first. Raises NotFound."""
-        await self._own(stream_id, index_id, alert_id)
+        await self._db.read(_own, stream_id, index_id, alert_id)
         found = await self._db.read(outbox.of_alert, alert_id, limit)
         return [
             Delivery(
@@ -345,21 +357,12 @@ class AlertService:
         Raises:
             NotFound: There is no such alert or delivery.
         """
-        await self._own(stream_id, index_id, alert_id)
+        await self._db.read(_own, stream_id, index_id, alert_id)
         number = await self._db.write(outbox.retry, alert_id, delivery_id, time.time())
         if delivery_id is not None and not number:
             raise NotFound(f"This alert has no delivery {delivery_id[:80]}. List its deliveries to see their ids.")
         self._on_webhooks([alert_id])
         return number
-
-    async def _own(self, stream_id: str, index_id: str, alert_id: str) -> None:
-        """Check that the alert is on that index of that stream. Raises NotFound."""
-
-        def query(conn: Connection) -> None:
-            index_rows.get(conn, index_id, stream_id)
-            rows.get_alert(conn, alert_id, index_id)
-
-        await self._db.read(query)
 
     def _event(self, row: EventRow) -> Event:
         matching, note = self._matcher.matching(row.prompt, row.rule)
@@ -370,13 +373,14 @@ class AlertService:
     def shown(
         self,
         row: AlertRow,
-        index: IndexRow,
+        index: IndexRow | None,
         sent: dict[str, int] | None = None,
         last_error: str = "",
         late: int = 0,
     ) -> Alert:
         """Return an alert as the API shows it."""
-        matching, note = self._matcher.matching(row.event_prompt, row.event_rule, self._kind_of(index))
+        kind = ON_TRANSCRIPT if index is None else self._kind_of(index)
+        matching, note = self._matcher.matching(row.event_prompt, row.event_rule, kind)
         return Alert(
             alert_id=row.id,
             event_id=row.event_id,
@@ -384,7 +388,7 @@ class AlertService:
             label=row.event_label,
             callback_url=without_login(row.callback_url or "") or None,
             status=row.status,
-            rtstream_id=index.stream_id,
+            rtstream_id=row.stream_id,
             rtstream_index_id=row.index_id,
             matching=matching,
             note=note,
@@ -396,20 +400,34 @@ class AlertService:
         )
 
 
+def _own(conn: Connection, stream_id: str, index_id: str, alert_id: str) -> IndexRow | None:
+    """Return the index of an alert, or None for one on the stream itself, for which ``index_id`` is empty.
+
+    Raises:
+        NotFound: The alert is not on that index of that stream.
+    """
+    index = index_rows.get(conn, index_id, stream_id) if index_id else None
+    if rows.get_alert(conn, alert_id, index_id).stream_id != stream_id:
+        raise NotFound(f"There is no alert {alert_id[:80]} on this stream. List the alerts to see their ids.")
+    return index
+
+
 def insert_alert(
     conn: Connection,
+    stream_id: str,
     index_id: str,
     event_id: str,
     callback: str | None,
     options: JsonObject,
     status: AlertStatus = AlertStatus.ENABLED,
 ) -> AlertRow:
-    """Add an alert, which evaluates scenes from now on."""
+    """Add an alert, which evaluates what follows. ``index_id`` is empty for one on the stream itself."""
     alert_id = ids.alert_id()
     rows.insert_alert(
         conn,
         id=alert_id,
-        index_id=index_id,
+        stream_id=stream_id,
+        index_id=index_id or None,
         event_id=event_id,
         callback_url=callback,
         status=status,

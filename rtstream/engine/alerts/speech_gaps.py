@@ -1,18 +1,20 @@
-"""Evaluates alerts on speech over a gap of a transcript, once the gap is transcribed.
+"""Evaluates alerts on speech as such over a gap of a transcript, once the gap is transcribed.
 
 An alert begins with the state that it had when the gap began, as with late scenes. The decisions and firings are
 written in the transaction that ends the gap, so each gap is evaluated once. Live, silence counts from the end of a gap.
+Alerts on words are evaluated by ``GapEvaluator`` afterwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher
-from rtstream.engine.alerts.state import hears_speech
+from rtstream.engine.alerts.state import hears_speech, reads_transcript
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.rules.gaps import speech_moments
@@ -29,15 +31,34 @@ class SpeechGaps:
     Args:
         matcher: Decides events.
         firings: Stores decisions and firings.
+        engine_of: Returns the speech engine whose transcript alerts of a stream read, or an empty string.
+        on_stored: Called when a gap is done, so that alerts on its words are evaluated.
     """
 
-    def __init__(self, matcher: EventMatcher, firings: Firings) -> None:
+    def __init__(
+        self,
+        matcher: EventMatcher,
+        firings: Firings,
+        engine_of: Callable[[str], str],
+        on_stored: Callable[[], None],
+    ) -> None:
         self._matcher = matcher
         self._firings = firings
+        self._engine_of = engine_of
+        self._on_stored = on_stored
         self._sent: list[str] = []
 
-    def evaluate(self, conn: Connection, gap: GapRow) -> None:
-        """Evaluate the alerts on speech of the gap's stream, in the transaction that removes the gap."""
+    def evaluate(self, conn: Connection, gap: GapRow) -> bool:
+        """Evaluate the alerts on speech of the gap's stream, in the transaction that ends the gap.
+
+        Returns:
+            Whether alerts on words have to evaluate the gap before it is removed.
+        """
+        self._evaluate_speech(conn, gap)
+        read = gap.engine == self._engine_of(gap.stream_id)
+        return read and any(reads_transcript(alert) for alert in rows.without_index(conn, gap.stream_id))
+
+    def _evaluate_speech(self, conn: Connection, gap: GapRow) -> None:
         self._sent = []
         engines = [job.engine for job in transcript_rows.jobs(conn, gap.stream_id)]
         if gap.end is None or gap.engine not in engines[:1]:  # of several transcripts, the oldest one counts
@@ -50,6 +71,7 @@ class SpeechGaps:
     def announce(self) -> None:
         """Announce the firings of the last call of ``evaluate``, after its transaction."""
         self._firings.announce(self._sent)
+        self._on_stored()
 
     def _evaluate(
         self, conn: Connection, gap: GapRow, end: float, alert: AlertRow, rule: Rule, silent_s: float

@@ -15,6 +15,7 @@ from rtstream.store import gap_alerts
 from rtstream.store import indexes as index_rows
 from rtstream.store import journal as journal_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store import transcripts as transcript_rows
 from rtstream.store.alerts import AlertRow
 
 CONNECTED = {"connected": True, "reconnecting": False, "error": False}
@@ -22,11 +23,12 @@ CONNECTED = {"connected": True, "reconnecting": False, "error": False}
 
 
 def restart(conn: Connection, alert_id: str, *, changed: bool = False) -> None:
-    """Reset an alert that is new or whose event has ``changed``, so that it evaluates only scenes from now on."""
+    """Reset an alert that is new or whose event has ``changed``, so that it evaluates only what follows."""
     alert = rows.get_alert(conn, alert_id)
-    rows.set_state(conn, alert_id, _initial(conn, alert), index_rows.last_scene_id(conn, alert.index_id))
+    newest = transcript_rows.last_segment_id if alert.of_stream else index_rows.last_scene_id
+    rows.set_state(conn, alert_id, _initial(conn, alert), newest(conn, alert.index_id or alert.stream_id))
     if changed:  # of a new alert, the gap evaluator knows the age
-        gap_alerts.exclude(conn, alert.index_id, alert_id)
+        gap_alerts.exclude(conn, alert.stream_id, alert.index_id, alert_id)
 
 
 def advanced(state: AlertState, entry: JournalEvidence | None) -> AlertState:
@@ -41,9 +43,16 @@ def concerns_stream(alert: AlertRow) -> bool:
 
 
 def hears_speech(alert: AlertRow) -> bool:
-    """Return whether an alert about speech is on an audio index. On a scene index, it cannot be decided."""
+    """Return whether an alert is about speech as such, and where there is any. A scene index has none."""
     rule = rule_for_event(alert.event_prompt, alert.event_rule)
-    return rule is not None and isinstance(rule.conditions[0], detection.Speech) and alert.of_speech
+    return (
+        rule is not None and isinstance(rule.conditions[0], detection.Speech) and (alert.of_speech or alert.of_stream)
+    )
+
+
+def reads_transcript(alert: AlertRow) -> bool:
+    """Return whether an alert is decided on the sentences of the transcript of its stream."""
+    return alert.of_stream and not concerns_stream(alert)
 
 
 def evaluated(alert: AlertRow) -> int:
@@ -56,7 +65,7 @@ def _initial(conn: Connection, alert: AlertRow) -> AlertState:
     rule = rule_for_event(alert.event_prompt, alert.event_rule)
     if rule is None or not rule.concerns_stream:
         return AlertState()
-    stream = stream_rows.get(conn, index_rows.get(conn, alert.index_id).stream_id)
+    stream = stream_rows.get(conn, alert.stream_id)
     connected = CONNECTED.get(stream.health.get("state", ""))
     of_connection = isinstance(rule.conditions[0], detection.Connection)
     return AlertState(present=connected if of_connection else None, journal=journal_rows.latest(conn))

@@ -28,7 +28,6 @@ from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.store import alerts as rows
 from rtstream.store import gaps as gap_rows
-from rtstream.store import indexes as index_rows
 from rtstream.store.alerts import AlertRow
 from rtstream.store.database import Database
 from rtstream.store.journal import Filter
@@ -120,7 +119,7 @@ class StreamEvaluator:
             if not isinstance(condition, Speech) or not alert.state.present:
                 continue
             spoken = max(alert.state.spoken or 0.0, alert.state.heard_from or 0.0)
-            for start, end in gaps.get(alert.index_id, ()):
+            for start, end in gaps.get(alert.stream_id, ()):
                 if start <= spoken + condition.for_s:  # the gap is evaluated once it is transcribed
                     spoken = max(spoken, now if end is None else end)
             ended = self._heard(alert.id, spoken, now)
@@ -144,15 +143,19 @@ class StreamEvaluator:
         evaluations = [
             Evaluation(alert, self._matcher.match_rule(_rule(alert), facts, alert.state.present)) for alert in alerts
         ]
-        for _, of_index in groupby(evaluations, key=lambda evaluation: evaluation.alert.index_id):
-            await self._firings.store(moment, list(of_index))
+        for _, of_place in groupby(evaluations, key=lambda evaluation: _place(evaluation.alert)):
+            await self._firings.store(moment, list(of_place))
+
+
+def _place(alert: AlertRow) -> tuple[str, str]:
+    return alert.stream_id, alert.index_id
 
 
 def _alerts_on_streams(conn: Connection, stream_id: str | None = None) -> list[AlertRow]:
-    """Return the alerts on streams, sorted by index."""
+    """Return the alerts on streams, sorted by stream and index."""
     found = rows.of_streams(conn, stream_id)
     found = [alert for alert in found if alert.state.journal is not None and _can_fire(alert)]
-    return sorted(found, key=lambda alert: alert.index_id)
+    return sorted(found, key=_place)
 
 
 def _can_fire(alert: AlertRow) -> bool:
@@ -160,11 +163,10 @@ def _can_fire(alert: AlertRow) -> bool:
 
 
 def _speech_gaps(conn: Connection) -> dict[str, list[tuple[float, float | None]]]:
-    """Return start and end of the gaps of transcripts that are not transcribed yet, by the indexes of their streams."""
+    """Return start and end of the gaps of transcripts that are not transcribed yet, by their streams."""
     found: dict[str, list[tuple[float, float | None]]] = {}
     for gap in gap_rows.of_speech(conn):
-        for index in index_rows.of_stream(conn, gap.stream_id):
-            found.setdefault(index.id, []).append((gap.start, gap.end))
+        found.setdefault(gap.stream_id, []).append((gap.start, gap.end))
     return found
 
 

@@ -17,6 +17,7 @@ OPTIONS = (
     "quiet_hours",
     "active_hours",
     "late",
+    "near_misses",
     "pre_s",
     "post_s",
 )

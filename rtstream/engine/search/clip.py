@@ -18,8 +18,8 @@ REACH_S = 15.0
 
 
 def medium_of_hit(conn: Connection, detail: Detail) -> HitMedium:
-    """Return whether a hit was seen or heard. It is empty for an alert whose index was deleted."""
-    if detail.kind in ("transcript", "audio", VIDEO):
+    """Return whether a hit was seen or heard. It is empty for an alert that is on neither."""
+    if detail.kind in ("transcript", "audio", VIDEO) or detail.of_sentence:
         return "audio"
     if detail.kind == "visual":
         return "visual"

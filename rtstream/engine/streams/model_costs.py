@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtstream.engine.alerts import AlertService
+from rtstream.engine.alerts import NEEDED_BY, AlertService
 from rtstream.engine.indexes import IndexService
 from rtstream.engine.transcripts import TranscriptService
 from rtstream.models import AlertStatus, AnalysisState, Matching, PaidPart
@@ -43,6 +43,7 @@ class ModelCosts:
                 parts.append(PaidPart(kind="index", id=index_id, name=index.name or "", model=paid[0]))
             elif is_paid(self._language):
                 parts += await self._list_alerts(stream_id, index_id)
+        parts += await self._list_listening(stream_id)
         engines = await self._transcripts.list_running(stream_id)
         return parts + [PaidPart(kind="transcript", id=one, model=one) for one in engines if is_paid(one)]
 
@@ -54,6 +55,17 @@ class ModelCosts:
             for alert in await self._alerts.list_alerts(stream_id, index_id)
             if alert.status is AlertStatus.ENABLED and alert.matching is Matching.MODEL
         ]
+
+    async def _list_listening(self, stream_id: str) -> list[PaidPart]:
+        """Return the alerts on speech that keep a paid speech engine running, or are decided by a paid model."""
+        speech = self._transcripts.needed_by(stream_id, NEEDED_BY)
+        parts: list[PaidPart] = []
+        for alert in await self._alerts.list_alerts(stream_id, ""):
+            decided = self._language if alert.matching is Matching.MODEL else ""
+            paid = [model for model in (decided, speech) if is_paid(model)]
+            if paid and alert.status is AlertStatus.ENABLED:
+                parts.append(PaidPart(kind="alert", id=alert.alert_id, name=alert.label, model=paid[0]))
+        return parts
 
     async def stop(self, stream_id: str) -> list[PaidPart]:
         """Stop everything of a stream that ``list`` returns, and return it. Recording continues. Raises NotFound."""

@@ -23,7 +23,7 @@ from rtstream.engine.streams.recorder_events import RecorderEvents
 from rtstream.engine.streams.recorder_settings import PUSHED, opened_urls, recorder_spec
 from rtstream.engine.streams.recorders import StreamRecorders
 from rtstream.engine.streams.source_search import SourceSearch, is_same_source
-from rtstream.engine.transcripts import TranscriptRunner
+from rtstream.engine.transcripts import TranscriptRunner, checked_vocabulary
 from rtstream.errors import Conflict, InvalidRequest
 from rtstream.ipc.sockets import run_folder
 from rtstream.json_types import JsonObject
@@ -296,6 +296,7 @@ class StreamService:
         audio: bool | None = None,
         sample_rate: float | None = None,
         detect_url: str | None = None,
+        vocabulary: Sequence[str] | None = None,
     ) -> Stream:
         """Update a stream. Arguments that are None change nothing.
 
@@ -307,9 +308,10 @@ class StreamService:
             audio: Whether its audio is read. If it runs, it is connected again.
             sample_rate: Upper bound of the frames per second that are analysed.
             detect_url: URL of its sub stream; empty for none. The main stream is recorded meanwhile.
+            vocabulary: Names and terms that correct its transcripts from now on.
 
         Raises:
-            InvalidRequest: The name is empty, or the tracks cannot be read.
+            InvalidRequest: The name is empty, or the tracks or the vocabulary cannot be used.
             NotFound: There is no such stream.
         """
         values: JsonObject = {}
@@ -324,6 +326,8 @@ class StreamService:
             values["tracks"] = tracks.strip() or None
         if detect_url is not None:
             values["detect_url"] = await self._sub_stream((await self._db.read(rows.get, stream_id)).url, detect_url)
+        if vocabulary is not None:
+            values["vocabulary"] = checked_vocabulary(vocabulary)
         values |= {key: value for key, value in (("audio", audio), ("sample_rate", sample_rate)) if value is not None}
 
         def write(conn: Connection) -> tuple[StreamRow, StreamRow]:
@@ -388,6 +392,7 @@ class StreamService:
             media=MediaInfo.model_validate(row.media) if row.media else None,
             recorded=ranges,
             tracks=row.tracks,
+            vocabulary=row.vocabulary or [],
             retention=RetentionLimits.model_validate(row.retention or {}),
             recorded_bytes=row.recorded_bytes,
         )

@@ -52,8 +52,8 @@ NOT_RECORDED = "transcription fell behind live, and this part is not in the reco
 class GapListener(Protocol):
     """Consumer of gaps that are transcribed."""
 
-    def evaluate(self, conn: Connection, gap: GapRow) -> None:
-        """Handle a gap in the transaction that removes it. The transaction may be tried again."""
+    def evaluate(self, conn: Connection, gap: GapRow) -> bool:
+        """Handle a gap in the transaction that removes it, which may be tried again. Returns whether it stays."""
         ...
 
     def announce(self) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,6 +18,7 @@ from sqlalchemy import Connection
 from rtstream import messages as m
 from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.journal import Journal
+from rtstream.engine.transcripts.listener import UtteranceListener
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
@@ -50,39 +50,16 @@ SILENT_S = 2.0
 """Seconds without audio after which a session ends. A silent stream still sends audio, but a lost one does not."""
 OVERLOADED = "transcription fell behind live"
 MAX_TEXT = 4000
+_SHOWN = ("confidence", "low_confidence", "words", "reason", "heard", "speaker")
+"""Details of a segment that are also in its journal entry."""
 NOTE_EVERY_S = 5.0
 SETTLED_S = 20.0
 
+Correct = Callable[[str, float, float, str, list[JsonObject]], Awaitable[tuple[str, list[JsonObject], str]]]
+"""Corrects an utterance; see ``VocabularyCorrector.correct``."""
+
 OnPartial = Callable[[Entry], None]
 """Delivers a partial utterance to current listeners. It is not stored."""
-
-
-class UtteranceListener(Protocol):
-    """A consumer of final transcript segments, such as the audio indexes."""
-
-    async def segment_heard(self, stream_id: str, engine: str, record: JsonObject) -> None:
-        """Handle a final segment, which is stored or waits for the database."""
-        ...
-
-    async def clock(self, stream_id: str, engine: str, reached: float) -> None:
-        """Handle that all speech before the Unix time ``reached`` has been transcribed."""
-        ...
-
-    async def transcript_ended(self, stream_id: str, engine: str, *, paused: bool = False) -> None:
-        """Handle the end of a transcript, after which no more segments follow for now.
-
-        If it is only ``paused``, because of a cut in the audio, a failure, or ``SILENT_S`` without audio, segments may
-        follow soon.
-        """
-        ...
-
-    def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
-        """Handle that live audio begins at the Unix time ``at``. Speech before it is transcribed later."""
-        ...
-
-    def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None:
-        """Handle that speech of [start, end) is transcribed later."""
-        ...
 
 
 class TranscriptRunner:
@@ -111,6 +88,8 @@ class TranscriptRunner:
         self._journal = journal
         self._listener = listener
         self._on_partial = on_partial
+        self.correct: Correct | None = None
+        """Corrects final utterances, if it is set."""
         self._max_waiting = int(max_lag_s * BYTES_PER_S)
         self._running: dict[tuple[str, str], RunningTranscript] = {}
         self._skipped: dict[str, float] = {}
@@ -397,11 +376,15 @@ class TranscriptRunner:
             {**word, "start": round(clock.unix(word["start"]), 3), "end": round(clock.unix(word["end"]), 3)}
             for word in utterance.words
         ]
+        heard = ""
+        if self.correct is not None:
+            text, words, heard = await self.correct(transcript.stream_id, start, end, text, words)
         detail = {
             "confidence": utterance.confidence,
             "low_confidence": utterance.low_confidence,
             "words": words,
             "language": transcript.language,
+            **{name: value for name, value in (("heard", heard), ("speaker", utterance.speaker)) if value},
         }
         clock.final_until = end
         await self._store(transcript, "speech", start, end, text, detail)
@@ -427,7 +410,7 @@ class TranscriptRunner:
             "end": end,
             "engine": transcript.engine,
             "kind": kind,
-            **{key: detail[key] for key in ("confidence", "low_confidence", "words", "reason") if detail.get(key)},
+            **{key: detail[key] for key in _SHOWN if detail.get(key)},
         }
         if transcript.gap_id:
             data["late"] = detail["late"] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from anyio.abc import TaskGroup
 from sqlalchemy import Connection
@@ -16,11 +16,14 @@ from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.backfill import GapListener, TranscriptBackfill
 from rtstream.engine.transcripts.runner import TranscriptRunner
 from rtstream.engine.transcripts.state import RunningTranscript
+from rtstream.engine.transcripts.vocabulary import VocabularyCorrector
 from rtstream.errors import InvalidRequest
 from rtstream.models import ConnectStream, Page, TranscriptPage, TranscriptSegment, TranscriptStatus
 from rtstream.perception.model_policy import engine_name
 from rtstream.perception.protocols import ProviderError, SpeechProvider
 from rtstream.rules.audio_choice import AudioSetting, audio_off
+from rtstream.rules.sounds import Sounds
+from rtstream.rules.vocabulary import checked_terms
 from rtstream.states import DesiredState, GapReason, TranscriptJobStatus, TranscriptState
 from rtstream.store import gaps as gap_rows
 from rtstream.store import streams as stream_rows
@@ -46,6 +49,8 @@ class TranscriptService:
         subscriptions: Connects transcripts to WebSocket connections.
         runner: Runs the transcripts.
         speech: Returns the shared provider of an engine name, or raises ProviderError.
+        engine_note: Returns the note for an engine name that is not allowed, or an empty string.
+        sounds: Compares words by their sound, to correct them by a vocabulary.
         config: The engine's settings.
         set_audio: Sets whether the recorder of a stream sends audio.
     """
@@ -57,12 +62,14 @@ class TranscriptService:
         runner: TranscriptRunner,
         speech: Callable[[str], SpeechProvider],
         engine_note: Callable[[str | None], str],
+        sounds: Sounds,
         config: EngineConfig,
         set_audio: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._db = db
         self._subscriptions = subscriptions
         self._runner = runner
+        runner.correct = VocabularyCorrector(db, sounds).correct
         self._needed: dict[tuple[str, str], set[str]] = {}
         self._speech = speech
         self._engine_note = engine_note
@@ -109,7 +116,13 @@ class TranscriptService:
                 await self._run(job.stream_id, job.engine, job.language)
 
     async def start(
-        self, stream_id: str, engine: str | None, *, language: str | None = None, ws_connection_id: str | None = None
+        self,
+        stream_id: str,
+        engine: str | None,
+        *,
+        language: str | None = None,
+        vocabulary: Sequence[str] | None = None,
+        ws_connection_id: str | None = None,
     ) -> TranscriptStatus:
         """Transcribe a stream from now on, unless it is being transcribed in this language.
 
@@ -117,10 +130,11 @@ class TranscriptService:
             stream_id: Id of the stream.
             engine: Name of the speech engine, or None for the one in the settings.
             language: Language code, or None for the one in the settings.
+            vocabulary: Names and terms of the stream from now on; None changes nothing.
             ws_connection_id: WebSocket connection that receives the transcript.
 
         Raises:
-            InvalidRequest: The stream has no audio, or the language, engine or connection id is invalid.
+            InvalidRequest: The stream has no audio, or the language, vocabulary, engine or connection id is invalid.
             NotFound: There is no such stream.
         """
         self.check_audio(await self._db.read(stream_rows.get, stream_id))
@@ -128,6 +142,9 @@ class TranscriptService:
         if language and not _LANGUAGE.fullmatch(language):
             raise InvalidRequest("language must be a code such as 'en', 'de' or 'pt-BR'.")
         name = self.engine(engine, language)
+        if vocabulary is not None:
+            terms = checked_vocabulary(vocabulary)
+            await self._db.write(stream_rows.update_stream, stream_id, vocabulary=terms)
         await self._subscriptions.bind(ws_connection_id, "transcript", stream_id)
         running = self._running(stream_id, name)
         if running is not None and running.language != language:
@@ -137,7 +154,7 @@ class TranscriptService:
         return await self.status(stream_id, engine)
 
     async def stop(self, stream_id: str, engine: str | None) -> TranscriptStatus:
-        """Stop a transcript, unless an audio index needs it. A stopped transcript stays as it is. Raises NotFound."""
+        """Stop a transcript, unless an index or alert needs it. A stopped one stays as it is. Raises NotFound."""
         await self._db.read(stream_rows.get, stream_id)
         name = self._stored_name(engine)
         await self._db.write(rows.stop_job, stream_id, name, time.time())
@@ -155,6 +172,10 @@ class TranscriptService:
 
     def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
         return next((t for t in self._runner.of_stream(stream_id) if t.engine == engine), None)
+
+    def is_running(self, stream_id: str, engine: str) -> bool:
+        """Return whether a transcript runs, for a user, an index or an alert."""
+        return self._running(stream_id, engine) is not None
 
     async def list_running(self, stream_id: str) -> list[str]:
         """Return the engines of the transcripts of a stream that a user started, oldest first."""
@@ -184,13 +205,13 @@ class TranscriptService:
             raise InvalidRequest(reason)
 
     async def need(self, stream_id: str, engine: str, by: str) -> None:
-        """Run a transcript for as long as ``by``, the id of an audio index, needs it."""
+        """Run a transcript for as long as ``by``, an audio index or the alerts of the stream, needs it."""
         self._needed.setdefault((stream_id, engine), set()).add(by)
         job = await self._db.read(rows.job, stream_id, engine)
         await self._run(stream_id, engine, job.language if job else self._language)
 
     async def release(self, stream_id: str, engine: str, by: str = "") -> None:
-        """Release the transcript on behalf of ``by``. It stops when neither the user nor an audio index needs it."""
+        """Release the transcript on behalf of ``by``. It stops when nothing else needs it."""
         needed = self._needed.get((stream_id, engine), set())
         needed.discard(by)
         if not needed:
@@ -308,6 +329,14 @@ class TranscriptService:
         await self._set_audio(stream_id, True)
 
 
+def checked_vocabulary(given: Sequence[str]) -> list[str] | None:
+    """Return the vocabulary of a stream, or None if it is empty. Raises InvalidRequest."""
+    try:
+        return checked_terms(given) or None
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
+
+
 def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
     """Begin a gap behind a transcript that was running when the engine ended. Returns whether there is one."""
     now = time.time()
@@ -338,5 +367,7 @@ def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:
         confidence=detail.get("confidence"),
         low_confidence=bool(detail.get("low_confidence")),
         late=bool(detail.get("late")),
+        heard=row.heard,
+        speaker=detail.get("speaker") or "",
         word_timestamps=detail.get("words") or [],
     )

@@ -202,6 +202,7 @@ class _Session:
             is_final=ended,
             confidence=round(sum(word["confidence"] for word in words) / len(words), 3) if ended else None,
             words=words if ended else (),
+            speaker=clean(str(message.get("speaker_label") or ""), 40),
         )
         held, self._held = self._held, None
         before = [held] if held is not None and held.end <= utterance.start else []

@@ -133,3 +133,11 @@ def test_what_is_found_on_screen_is_more_certain_than_what_is_not_and_neither_is
     assert missing is not None
     assert (found.present, missing.present) == (True, False)
     assert 0.5 < missing.confidence < found.confidence <= 1.0
+
+
+def test_speech_is_searched_by_its_words_and_a_script_without_spaces_by_its_characters() -> None:
+    speech = Facts(["今日の予算は", "we need seven"], spoken=True)
+    for phrase in ("予算", "7"):
+        seen = observe(Rule((Phrase(phrase),)), speech)
+        assert seen is not None
+        assert seen.present

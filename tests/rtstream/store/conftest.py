@@ -40,7 +40,7 @@ def conn() -> Iterator[Connection]:
         for name in ("one", "two"):
             indexes.insert(conn, id=name, stream_id="rts-1", name=name, counters={}, created_at=0.0, **INDEX)
         alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
-        kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
+        kind = {"stream_id": "rts-1", "index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
         for alert_id in ("alert-1", "alert-2"):
             alerts.insert_alert(conn, id=alert_id, created_at=0.0, judged_scene=0, fired=0, **kind)
         yield conn

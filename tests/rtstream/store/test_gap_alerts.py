@@ -69,7 +69,7 @@ def test_live_scenes_before_a_gap_come_first(conn: Connection) -> None:
 def test_a_changed_alert_evaluates_no_gap_that_exists(conn: Connection) -> None:
     first, second = gap(conn, 100.0, 110.0), gap(conn, 200.0, 210.0)
     gap_alerts.insert(conn, first, "alert-1", AlertState())
-    gap_alerts.exclude(conn, "one", "alert-1")
+    gap_alerts.exclude(conn, "rts-1", "one", "alert-1")
     for one in (first, second):
         known = gap_alerts.get(conn, one, "alert-1")
         assert known is not None

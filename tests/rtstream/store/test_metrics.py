@@ -21,7 +21,7 @@ def test_totals_count_webhooks_by_state_and_name_what_has_no_name() -> None:
         streams.insert(conn, id="rts-1", name="Door", created_at=0.0, **common, **STREAM)
         indexes.insert(conn, id="one", stream_id="rts-1", name=None, counters={"done": 3}, created_at=0.0, **INDEX)
         alerts.insert_event(conn, id="event-1", prompt="p", label="l", rule=None, created_at=0.0)
-        kind = {"index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
+        kind = {"stream_id": "rts-1", "index_id": "one", "event_id": "event-1", "status": "enabled", "options": {}}
         alerts.insert_alert(conn, id="alert-1", created_at=0.0, judged_scene=0, fired=0, **kind)
         seq = journal.append(conn, Entry("alert", {}, "rts-1", "Door"))
         sent = {"alert_id": "alert-1", "seq": seq, "url": "http://h", "payload": {}, "attempts": 0, "next_at": 0.0}

@@ -33,7 +33,7 @@ def test_an_alert_tells_what_it_may_miss() -> None:
     assert "shown briefly" in said('"budget" is shown')
     assert "people or objects" in said("a red car stops")
     assert "people or objects" not in said("a red car stops", models=SOME)
-    assert "pass an audio index" in said('"budget" appears')
-    assert "pass an audio index" not in said('"budget" appears', index_id="idx")
+    assert "write that it is said" in said('"budget" appears')
+    assert "write that it is said" not in said('"budget" appears', index_id="idx")
     assert said("the stream is lost") == ""
     assert "2 streams" in said('"budget" is shown', unwatched=2)

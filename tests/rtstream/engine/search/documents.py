@@ -144,6 +144,7 @@ def add_alert(conn: Connection, index_id: str) -> int:
     alert_rows.insert_alert(
         conn,
         id="alert-1",
+        stream_id=index_rows.get(conn, index_id).stream_id,
         index_id=index_id,
         event_id="event-1",
         status="enabled",

@@ -353,12 +353,12 @@ async def test_a_gap_that_grows_while_it_is_transcribed_keeps_its_rest(rig: Rig)
     def write(conn: Connection) -> list[gaps.GapRow]:
         end = rig.start + 5
         gaps.add_skipped(conn, "rts-1", "fake", rig.start + 3, end, GapReason.ENGINE_ENDED, time.time())
-        gaps.finish_until(conn, gap.id, gap.end, lambda *_: None)
+        gaps.finish_until(conn, gap.id, gap.end, lambda *_: False)
         return gaps.all_gaps(conn)
 
     (left,) = await rig.db.write(write)
     assert (left.reached, left.end) == (rig.start + 3, rig.start + 5)
-    await rig.db.write(gaps.finish_until, left.id, left.end, lambda *_: None)
+    await rig.db.write(gaps.finish_until, left.id, left.end, lambda *_: False)
     assert await rig.db.read(gaps.all_gaps) == []
 
 

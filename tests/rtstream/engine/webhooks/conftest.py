@@ -53,12 +53,10 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
             )
         )
         conn.execute(events.insert().values(id="event-1", prompt="p", label="l", created_at=0))
+        place = {"stream_id": "rts-1", "index_id": "idx", "event_id": "event-1"}
         for name in ("alert-a", "alert-b"):
-            conn.execute(
-                alerts.insert().values(
-                    id=name, index_id="idx", event_id="event-1", status="enabled", options={}, state={}, created_at=0
-                )
-            )
+            state = {"status": "enabled", "options": {}, "state": {}, "created_at": 0}
+            conn.execute(alerts.insert().values(id=name, **place, **state))
 
     await db.write(rows)
     yield db
