@@ -16,6 +16,7 @@ from rtstream.client.transport import Endpoint, Locate, Transport
 from rtstream.client.validation import as_changed, as_list, as_model, body_of, path_id
 from rtstream.client.videos import VideoCalls
 from rtstream.errors import InvalidRequest, NotFound, Unavailable
+from rtstream.json_types import JsonObject
 from rtstream.models import (
     AskLook,
     Camera,
@@ -126,7 +127,9 @@ class RTStreamClient:
         """Close the connections."""
         await self._transport.aclose()
 
-    async def _get(self, path: str, *, start: bool = True, **params: object) -> Any:  # Any: as of ``Transport.data``
+    async def _get(
+        self, path: str, params: JsonObject | None = None, *, start: bool = True
+    ) -> Any:  # Any: as of ``Transport.data``
         return await self._transport.data("GET", path, params=params, start=start)
 
     # the engine
@@ -220,7 +223,7 @@ class RTStreamClient:
     ) -> tuple[list[Stream], int]:
         """Return one page of streams, newest first by default, and the total number of matching streams."""
         which = {"status": status, "name": name, "ordering": ordering, "collection_id": collection_id}
-        data = await self._get("/rtstream", start=start, limit=limit, offset=offset, **which)
+        data = await self._get("/rtstream", {"limit": limit, "offset": offset, **which}, start=start)
         streams = as_list(Stream, data, "results")
         count = data.get("count")
         return streams, int(count) if count is not None else (offset or 0) + len(streams)
@@ -377,7 +380,7 @@ class RTStreamClient:
             "cursor": cursor,
             "max_chars": max_chars,
         }
-        return as_model(TimelinePage, await self._get("/rtstream/timeline", **params))
+        return as_model(TimelinePage, await self._get("/rtstream/timeline", params))
 
 
 def _picture_header(answer: httpx.Response) -> httpx.Headers:

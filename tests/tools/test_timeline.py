@@ -26,6 +26,7 @@ async def test_what_happened_is_told_in_one_call(served: Served, client: Client)
         "Hiring",
         "Welcome",
     ]
+    assert (found["start"], found["end"]) == (START, START + 240)
     budget = found["entries"][1]
     assert [one["untrusted_text"] for one in budget["said"]] == ["Sentence 3.", "Sentence 4.", "Sentence 5."]
     assert budget["start_at"].startswith("2023-11-14T")
@@ -66,6 +67,7 @@ async def test_an_empty_range_states_why_and_a_bad_one_is_refused(served: Served
     stream_id = await served.add_stream("Desk")
     found = await call(client, "what_happened", streams=["Desk"], start="-10m")
     assert found["entries"] == []
+    assert found["end"] - found["start"] == pytest.approx(600, abs=5)
     assert "transcribe" in " ".join(one["reason"] for one in found["quiet"])
     assert found["streams"] == [{"stream_id": stream_id, "name": "Desk"}]
     assert "there is none" in await refusal(client, "what_happened", start="start")
