@@ -41,6 +41,9 @@ async def test_a_stream_is_connected_seen_described_and_alerted_on_over_stdio(cl
             assert seen.structured_content is not None
             assert (seen.structured_content["width"], seen.structured_content["height"]) == (640, 360)
             assert abs(seen.structured_content["times"][0] - time.time()) < 5
+            asked = time.time()
+            same = await call(client, "look", stream_id=stream_id, at="now")  # not stored yet
+            assert abs(same["times"][0] - asked) < 5
 
             index = await call(
                 client,

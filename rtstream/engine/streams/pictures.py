@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from rtstream.engine.recordings import PlaybackService, StreamSheet
 from rtstream.engine.streams.recorders import StreamRecorders
-from rtstream.errors import InvalidRequest, RTStreamError
+from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.perception.protocols import Picture
 from rtstream.store import streams as rows
 from rtstream.store.database import Database
 
 MAX_SIDE = 4096
+UNSTORED_S = 10.0
+"""Seconds before now in which the newest segment of a running stream may still be written."""
+AHEAD_S = 2.0
+"""Seconds that the clock of a client may be ahead."""
 
 
 class StreamPictures:
@@ -29,10 +35,17 @@ class StreamPictures:
         self._default_side = default_side
 
     async def frame(self, stream_id: str, at: float | None, max_side: int | None = None) -> Picture:
-        """Return the current picture, or the one at Unix time ``at``, at most ``max_side`` pixels long."""
+        """Return the current picture, or the one at Unix time ``at``, at most ``max_side`` pixels long.
+
+        The last seconds of a running stream are not stored yet. Its current picture stands for them.
+        """
         side = max(16, min(max_side or self._default_side, MAX_SIDE))
         if at is not None:
-            return await self._playback.frame(stream_id, at, side)
+            try:
+                return await self._playback.frame(stream_id, at, side)
+            except NotFound:
+                if stream_id not in self._recorders.running or not -AHEAD_S <= time.time() - at <= UNSTORED_S:
+                    raise
         await self._db.read(rows.get, stream_id)
         try:
             taken = await self._recorders.snapshot(stream_id, side)
