@@ -179,7 +179,7 @@ async def _in_videos(
                 found += await client.videos.search(query, video_id, limit=limit, score_threshold=min_score, clips=True)
             except InvalidRequest as exc:
                 lacking.append(f"{video_id}: {exc.message}")
-        return found, note(" ".join(lacking))
+        return found, _lacking(lacking)
     places = [collection] if collection is not None else [one.id for one in await client.list_collections()]
     hits: list[VideoHits] = []
     notes: list[str] = []
@@ -190,7 +190,14 @@ async def _in_videos(
             )
         except InvalidRequest as exc:  # none of its videos is transcribed
             notes.append(exc.message)
-    return hits, note(" ".join(notes))
+    return hits, _lacking(notes)
+
+
+def _lacking(reasons: list[str]) -> str | None:
+    """Return the note about videos that could not be searched, with a way out among the default tools."""
+    if not any("not transcribed" in reason for reason in reasons):
+        return note(" ".join(reasons))
+    return note(" ".join([*reasons, "The same export_stream call with searchable=true does so as well."]))
 
 
 async def _video_ids(client: RTStreamClient, videos: list[str]) -> list[str]:

@@ -6,15 +6,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from rtstream.errors import InvalidRequest
+from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.models import ExportResult, Video
+from rtstream.rules.model_cost import is_paid
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.job_wait import follow, job_deadline, seconds_until
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
-from tools._framework.parameters import Range, left_out, name, ranges
+from tools._framework.parameters import Range, left_out, name, note, ranges
 from tools._framework.targets import CollectionId, StreamId, collection_of, stream_of
 from tools._framework.times import Time, joined, window
 
+MAX_FREE_S = 3600.0
+"""Longest video in seconds that is transcribed unasked. The built-in engine takes about eight minutes for it."""
 VideoId = Annotated[str, Field(description="From export_stream or list_videos (m-…).")]
 
 
@@ -72,6 +75,9 @@ async def export_stream(
     name: Annotated[str | None, Field(description="Name of the video.")] = None,
     start: Annotated[Time, Field(description="Omit both for the latest recording of a stopped stream.")] = None,
     end: Time = None,
+    searchable: Annotated[
+        bool | None, Field(description="Transcribe it for search. Default: up to an hour, if that is free.")
+    ] = None,
 ) -> ExportedVideo:
     """Export a recording as a permanent MP4 video.
 
@@ -89,11 +95,14 @@ async def export_stream(
         name,
         asked.start,
         asked.end,
+        searchable=bool(searchable),
         wait_s=seconds_until(deadline),
         on_progress=lambda percent: ctx.report_progress(percent, 100, "exporting"),
     )
     if exporting.result is not None:
-        return _exported(exporting.result, stream_id, asked.note)
+        made = _exported(exporting.result, stream_id, asked.note)
+        made.note = joined(made.note, await _transcribed(ctx, exporting.result, searchable))
+        return made
     return ExportedVideo(
         stream_id=stream_id,
         job_id=exporting.job_id,
@@ -101,6 +110,25 @@ async def export_stream(
         note=asked.note,
         next=follow(exporting.job_id or "", "export"),
     )
+
+
+async def _transcribed(ctx: ToolContext, video: ExportResult, searchable: bool | None) -> str | None:
+    """Start the transcription of an exported video, and return a note about it."""
+    client = live(ctx).client
+    if not video.audio:
+        return None
+    if searchable is None:
+        info = await client.info()
+        searchable = info is not None and not is_paid(info.speech) and (video.duration or 0.0) <= MAX_FREE_S
+        if not searchable:
+            return "Its speech cannot be searched. Pass searchable=true to transcribe it." if info is not None else None
+    if not searchable:
+        return None
+    try:
+        begun = await client.videos.begin_transcription(video.video_id)
+    except RTStreamError as exc:
+        return note(f"Its speech cannot be searched: {exc.message}")
+    return f"Its speech is being transcribed for search, as {begun.job_id} of jobs." if begun.job_id else None
 
 
 @tool("List exported videos", read_only=True, default=True, group="videos")

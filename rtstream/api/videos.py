@@ -145,8 +145,10 @@ class SceneCollectionData(BaseModel):
 
 async def export_stream(request: Request, body: ExportRequest) -> Annotated[Response, JsonBody(JobBody[ExportResult])]:
     """Export the latest completed recording of a stream, or a window of it."""
-    exports = engine_of(request).exports
-    started = await exports.start(request.path_params["stream_id"], body.name, body.start, body.end)
+    engine = engine_of(request)
+    started = await engine.exports.start(request.path_params["stream_id"], body.name, body.start, body.end)
+    if body.searchable:
+        engine.video_transcripts.follow(started)
     await started.wait(body.wait_s)
     if started.error is not None:
         return refusal(started.error)

@@ -65,18 +65,21 @@ class VideoCalls:
         start: float | None = None,
         end: float | None = None,
         *,
+        searchable: bool = False,
         wait_s: float = 0.0,
         on_progress: OnProgress | None = None,
     ) -> JobOutcome[ExportResult]:
         """Export as ``export`` does, but return after ``wait_s`` seconds. The export then continues.
 
-        Cancelling the call cancels the export.
+        Cancelling the call cancels the export. If ``searchable``, the video is transcribed afterwards.
         """
-        response = await self._begin(stream_id, name, start, end)
+        response = await self._begin(stream_id, name, start, end, searchable=searchable)
         return await self._outcome(ExportResult, response, on_progress, wait_s)
 
-    async def _begin(self, stream_id: str, name: str | None, start: float | None, end: float | None) -> JsonObject:
-        fields = {"name": name, "start": start, "end": end, "wait_s": 0.0}
+    async def _begin(
+        self, stream_id: str, name: str | None, start: float | None, end: float | None, *, searchable: bool = False
+    ) -> JsonObject:
+        fields = {"name": name, "start": start, "end": end, "wait_s": 0.0, "searchable": searchable or None}
         body = {key: value for key, value in fields.items() if value is not None}
         return await self._transport.envelope("POST", f"/rtstream/{path_id(stream_id)}/export", body=body, timeout_s=60)
 

@@ -250,6 +250,15 @@ class Jobs:
                 job.end(JobState.FAILED, _interrupted())
                 job.report()
 
+    def follow(self, job: Job, next_step: Callable[[Job], Awaitable[None]]) -> None:
+        """Take the next step once a job is done, unless it fails or is cancelled."""
+        self._tasks.start_soon(self._follow, job, next_step)
+
+    async def _follow(self, job: Job, next_step: Callable[[Job], Awaitable[None]]) -> None:
+        await job._ended.wait()
+        if job.state is JobState.DONE:
+            await next_step(job)
+
     async def _carry_out(self, job: Job, work: Work) -> None:
         await job.carry_out(work)
         job.report()

@@ -120,6 +120,7 @@ class ExportRequest(ApiModel):
     )
     end: float | None = None
     wait_s: float = Field(default=25.0, ge=0, le=25, description="Seconds after which the response is 'processing'.")
+    searchable: bool = Field(default=False, description="Transcribe the video in the background once it is exported.")
 
 
 class ExportResult(ApiModel):
@@ -133,6 +134,7 @@ class ExportResult(ApiModel):
     # extensions
     download_url: str | None = None
     file: str = Field(default="", description="Path of the file, for a client on the engine's own machine.")
+    audio: bool = True
     start: float | None = None
     end: float | None = None
     covered: list[tuple[float, float]] = Field(default_factory=list)

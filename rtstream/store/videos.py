@@ -20,22 +20,25 @@ class VideoDetail:
         key: Identifies the recording or the window that was exported.
         size: Bytes of the file.
         covered: The times that the video shows, as ranges in Unix seconds.
+        audio: Whether it has audio. True for videos of earlier versions, which did not store it.
     """
 
     key: str
     size: int
     covered: list[tuple[float, float]]
+    audio: bool = True
 
     def to_json(self) -> JsonObject:
         """Return the detail as a JSON object."""
-        return {"key": self.key, "size": self.size, "covered": [list(part) for part in self.covered]}
+        covered = [list(part) for part in self.covered]
+        return {"key": self.key, "size": self.size, "covered": covered, "audio": self.audio}
 
     @classmethod
     def from_json(cls, stored: JsonObject | None) -> VideoDetail:
         """Restore a detail from ``to_json``. Missing fields are empty."""
         stored = stored or {}
         covered = [(float(start), float(end)) for start, end in stored.get("covered", ())]
-        return cls(stored.get("key", ""), stored.get("size", 0), covered)
+        return cls(stored.get("key", ""), stored.get("size", 0), covered, stored.get("audio", True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from rtstream.api.server import serve
 from rtstream.client import RTStreamClient
 from rtstream.config import EngineConfig
 from rtstream.engine.engine import Engine
+from rtstream.states import JobKind
 from server.mcp_server import create_endpoint
 from tests.rtstream.engine.recordings.test_exports import KEY, START, STREAM, add_recording, add_stream, pictures
 from tools._framework import job_wait
@@ -45,9 +46,20 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+def speech_engine() -> str:
+    return ""
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, speech_engine: str) -> AsyncIterator[Desk]:
     config = EngineConfig(
-        data_dir=tmp_path / "data", api_key=KEY, local_vision=False, embedding_model="none", min_free_gb=0
+        data_dir=tmp_path / "data",
+        api_key=KEY,
+        local_vision=False,
+        embedding_model="none",
+        min_free_gb=0,
+        speech_engine=speech_engine,
+        speech_base_url="http://127.0.0.1:9/v1",
     )
     ready, stop = anyio.Event(), anyio.Event()
     urls: list[str] = []
@@ -101,6 +113,34 @@ async def test_a_model_exports_lists_and_deletes_a_video(desk: Desk, source: Pat
     assert "Guest" in asked
     assert (await desk.call("delete", kind="video", id=made["video_id"], confirm=True))["deleted"]
     assert (await desk.call("list_videos"))["total"] == 0
+
+
+async def test_the_speech_of_an_exported_video_is_found_by_search(desk: Desk, source: Path) -> None:
+    pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
+    await add_stream(desk.engine)
+    await add_recording(desk.engine, source, 1, START)
+    made = await desk.call("export_stream", start=START, end=START + 4)
+    job = desk.engine.video_transcripts.job_of(made["video_id"])
+    assert job is None or job.id in made["note"]
+    if job is not None:
+        await job.wait(60)
+    assert "Not searched" not in (await desk.call("search", query="budget", videos=["all"])).get("note", "")
+    left = await desk.call("export_stream", start=START, end=START + 6, searchable=False)
+    assert "note" not in left
+    assert "searchable=true" in (await desk.call("search", query="budget", videos=[left["video_id"]]))["note"]
+
+
+@pytest.mark.parametrize("speech_engine", ["openai:whisper-1"])
+async def test_a_paid_speech_engine_is_used_only_if_that_is_wanted(desk: Desk, source: Path) -> None:
+    await add_stream(desk.engine)
+    await add_recording(desk.engine, source, 1, START)
+    made = await desk.call("export_stream", start=START, end=START + 4)
+    assert made["note"] == "Its speech cannot be searched. Pass searchable=true to transcribe it."
+    assert {job.subject.kind for job in desk.engine.jobs.list(10)} == {JobKind.EXPORT}
+    again = await desk.call("export_stream", start=START, end=START + 4, searchable=True)
+    assert again["video_id"] == made["video_id"]
+    assert "transcribed for search" in again["note"]
+    assert JobKind.SPOKEN_WORDS in {job.subject.kind for job in desk.engine.jobs.list(10)}
 
 
 async def test_a_long_export_reports_progress_and_ends_with_its_call(desk: Desk, source: Path) -> None:

@@ -200,7 +200,12 @@ class ExportService:
             path=video_id,
             start=covered[0][0],
             duration=index["duration"],
-            detail={"key": asked.key, "size": index["size"], "covered": covered},
+            detail={
+                "key": asked.key,
+                "size": index["size"],
+                "covered": covered,
+                "audio": "soun" in _kinds(asked),
+            },
             created_at=time.time(),
         )
         journal_rows.append(conn, catalogue("added", video_id, asked.name))
@@ -292,6 +297,10 @@ def _formats_differ(segments: Sequence[SegmentRow], recordings: dict[str, Record
 
 
 def _new_id(asked: _Asked) -> str:
+    return ids.video_id() if "vide" in _kinds(asked) else ids.audio_id()
+
+
+def _kinds(asked: _Asked) -> set[str]:
+    """Return the kinds of the tracks: ``vide`` and ``soun``. All recordings of a video have the same format."""
     tracks = read_init(next(iter(asked.recordings.values())).init)
-    pictures = any(track.handler == b"vide" for track in tracks.values())
-    return ids.video_id() if pictures else ids.audio_id()
+    return {track.handler.decode("latin-1") for track in tracks.values()}

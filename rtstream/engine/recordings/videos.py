@@ -50,8 +50,11 @@ class VideoService:
     async def exported(self, origin: LinkOrigin, video_id: str) -> ExportResult:
         """Return a video as the result of an export. Raises NotFound."""
         video = await self.get(origin, video_id)
+        audio = (await self._db.read(rows.get, video_id)).detail.audio
         same = video.model_dump(include={"stream_url", "player_url", "download_url", "file", "name", "covered", "gaps"})
-        return ExportResult(**same, video_id=video.id, duration=video.length, start=video.start, end=video.end)
+        return ExportResult(
+            **same, video_id=video.id, duration=video.length, start=video.start, end=video.end, audio=audio
+        )
 
     async def update(self, origin: LinkOrigin, video_id: str, *, name: str) -> Video:
         """Update the name of a video. Raises NotFound, InvalidRequest."""

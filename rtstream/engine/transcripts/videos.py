@@ -106,6 +106,16 @@ class VideoTranscriptService:
             return self._jobs.finished(video_id, _subject(video), self._show)
         return self._begin(video, (language or "").replace("_", "-") or self._language)
 
+    def follow(self, export: Job) -> None:
+        """Transcribe the video of an export once it is done."""
+        self._jobs.follow(export, self._after)
+
+    async def _after(self, export: Job) -> None:
+        try:
+            await self.start(export.result)
+        except RTStreamError as exc:
+            log.warning("the exported video %s is not transcribed: %s", export.result, exc.message)
+
     async def resume(self) -> None:
         """Continue the transcriptions that the end of the engine interrupted."""
         for unfinished in await self._db.read(rows.wanted):

@@ -20,10 +20,12 @@ from rtstream.engine.engine import Engine
 from rtstream.mp4.fragments import codecs
 from rtstream.store import recordings as recording_rows
 from rtstream.store import streams as stream_rows
+from rtstream.store import video_transcripts
 from rtstream.store.journal import Entry, append
 from rtstream.store.tables import transcript_segments
 from tests.rtstream.engine.recordings.conftest import KEY
 from tests.sources import record
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     pass
@@ -233,3 +235,18 @@ async def test_without_a_window_the_last_minute_is_played(engine: Engine, api: h
     playback = (await api.get(f"/rtstream/{STREAM}/stream")).json()["data"]
     assert playback["end"] - playback["start"] == pytest.approx(60)
     assert playback["covered"] == [[pytest.approx(recent), pytest.approx(recent + 8)]]
+
+
+async def test_a_searchable_video_is_transcribed_once_it_is_exported(
+    engine: Engine, api: httpx.AsyncClient, source: Path
+) -> None:
+    pytest.importorskip("moonshine_voice", reason="hearing needs the extra 'local'")
+    await add_stream(engine)
+    await add_recording(engine, source, 1, START)
+    made = await export(api, start=START, end=START + 2, searchable=True)
+    assert made["audio"] is True
+
+    def transcribed(conn: Any) -> bool:
+        return made["video_id"] in video_transcripts.transcribed(conn)
+
+    await eventually(lambda: engine.db.read(transcribed), limit_s=60, what="the transcript")
