@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,7 @@ from server.tasks import Tasks
 from tools._framework.clock import Clock
 from tools._framework.definition import Live, ToolContext
 from tools._framework.groups import ALL, DEFAULT
+from tools._framework.session import SessionRemarks
 
 NAME = "rtstream"
 TITLE = "RTStream: live video"
@@ -70,6 +71,10 @@ class _Server(MCPServer[Live]):
     notices: tuple[str, ...] = ()
 
     @cached_property
+    def _remarks(self) -> SessionRemarks:
+        return SessionRemarks()
+
+    @cached_property
     def _tools(self) -> dict[str, Tool]:
         from tools.registry import toolset
 
@@ -97,14 +102,16 @@ class _Server(MCPServer[Live]):
         if tool is None:
             raise ToolError(self._not_offered(name))
         result = await tool.run(arguments, context or Context(mcp_server=self), convert_result=True)
-        return self.noticed(result) if isinstance(result, CallToolResult) else result
+        headers = None if context is None else context.headers
+        return self.noticed(result, headers) if isinstance(result, CallToolResult) else result
 
-    def noticed(self, result: CallToolResult) -> CallToolResult:
-        """Add the notices to a result."""
-        if not self.notices:
+    def noticed(self, result: CallToolResult, headers: Mapping[str, str] | None) -> CallToolResult:
+        """Add the notices to the first result of a session."""
+        fresh = self._remarks.fresh(headers, " ".join(self.notices))
+        if fresh is None:
             return result
         # Placed first, because hosts and scripts look for the JSON of the result at the end.
-        notice = TextContent(type="text", text="Tell the user: " + " ".join(self.notices))
+        notice = TextContent(type="text", text=f"Tell the user: {fresh}")
         return result.model_copy(update={"content": [notice, *result.content]})
 
     def _not_offered(self, name: str) -> str:
@@ -195,7 +202,7 @@ def create_endpoint(
         subscriptions=bus,
         cache_hints={"tools/list": LONG, "prompts/list": LONG, "resources/templates/list": LONG},
         log_level="WARNING",
-        extensions=[Tasks(lambda result: mcp.noticed(result))],
+        extensions=[Tasks(lambda result, headers: mcp.noticed(result, headers))],
     )
     mcp.groups, mcp.read_only, mcp.notices = toolsets, read_only, tuple(notices)
     install(mcp, client, feed)
@@ -206,7 +213,7 @@ def create_endpoint(
 
 
 def create_mcp_server(settings: Settings, client: RTStreamClient, notices: Sequence[str] = ()) -> McpEndpoint:
-    """Create the server for the settings. ``notices`` are settings to correct, reported with every result."""
+    """Create the server for the settings. ``notices`` are settings to correct, reported once per session."""
     return create_endpoint(
         client,
         wait_default_s=settings.wait_default_s,

@@ -76,7 +76,7 @@ class Tasks(Extension):
 
     identifier = TASKS
 
-    def __init__(self, finish: Callable[[CallToolResult], CallToolResult]) -> None:
+    def __init__(self, finish: Callable[[CallToolResult, Mapping[str, str] | None], CallToolResult]) -> None:
         self._finish = finish
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -108,7 +108,7 @@ class Tasks(Extension):
         job = await _job(ctx, params)
         task = _task(job)
         if STATUS[job.state] == "completed":
-            result = self._finish(await _result(ctx.lifespan_context, job))
+            result = self._finish(await _result(ctx.lifespan_context, job), _headers(ctx))
             task["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
         return task
 
@@ -136,8 +136,8 @@ def _job_and_note(content: object) -> tuple[str, str]:
 async def _job(ctx: _Request, params: TaskParams) -> JobInfo:
     """Return the job of a task. Raises MCPError as the extension requires it."""
     require_client_extension(ctx, TASKS)
-    headers = getattr(ctx.request, "headers", None)  # none over stdio
-    if isinstance(headers, Mapping) and decode_header_value(headers.get(MCP_NAME_HEADER)) != params.task_id:
+    headers = _headers(ctx)
+    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != params.task_id:
         raise MCPError(HEADER_MISMATCH, "The header Mcp-Name differs from taskId. Send the id of the task in both.")
     try:
         return await ctx.lifespan_context.client.jobs.get(params.task_id)
@@ -145,6 +145,12 @@ async def _job(ctx: _Request, params: TaskParams) -> JobInfo:
         raise MCPError(INVALID_PARAMS, "There is no such task. Tasks are kept for an hour after their end.") from exc
     except RTStreamError as exc:
         raise MCPError(INTERNAL_ERROR, for_chat(exc.message)) from exc
+
+
+def _headers(ctx: _Request) -> Mapping[str, str] | None:
+    """Return the HTTP headers of a request, or None over stdio."""
+    headers = getattr(ctx.request, "headers", None)
+    return headers if isinstance(headers, Mapping) else None
 
 
 def _task(job: JobInfo) -> JsonObject:

@@ -17,7 +17,7 @@ from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.rules.text_safety import clean, clean_data
 from rtstream.states import ExtractionType
-from tools._framework.definition import ToolContext, live, tool
+from tools._framework.definition import ToolContext, live, once, tool
 from tools._framework.parameters import OBJECTS, name, note
 from tools._framework.targets import StreamId, stream_of
 from tools._framework.times import Time, joined, window
@@ -198,7 +198,7 @@ async def _create(ctx: ToolContext, stream_id: str | None, channel: str, fields:
         name=name(index.name or "") or None,
         status=index.state or index.status,
         model=name(index.model) or None,
-        note=_note(index),
+        note=_note(ctx, index),
         repeated=index.repeated or None,
         cursor=cursor,
         next=f"wait_for_events(channels=['{channel}'], since={cursor}) follows it.",
@@ -232,7 +232,7 @@ async def update_index(
         medium=medium(index),
         status=index.state or index.status,
         prompt=clean(index.prompt or "", 500) or None,
-        note=_note(index),
+        note=_note(ctx, index),
     )
 
 
@@ -265,7 +265,7 @@ async def get_scenes(
         scenes=_scenes(listed.scenes),
         has_more=listed.next_page,
         cursor=cursor,
-        note=joined(wanted.note, None if listed.scenes else _note(index)),
+        note=joined(wanted.note, None if listed.scenes else _note(ctx, index)),
     )
 
 
@@ -364,5 +364,6 @@ def index_state(index: IndexProgress) -> IndexState:
     )
 
 
-def _note(index: SceneIndex) -> str | None:
-    return note(" ".join(part for part in (index.status_reason, index.note) if part))
+def _note(ctx: ToolContext, index: SceneIndex) -> str | None:
+    """The reason for the state of an index, and once per session the remark on its model."""
+    return note(" ".join(part for part in (index.status_reason, once(ctx, index.note)) if part))

@@ -13,7 +13,7 @@ from rtstream.errors import InvalidRequest, NotFound, RTStreamError
 from rtstream.json_types import JsonObject
 from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
 from rtstream.states import AnalysisState, TranscriptJobStatus, TranscriptState
-from tools._framework.definition import ToolContext, live, tool
+from tools._framework.definition import ToolContext, live, once, tool
 from tools._framework.model_costs import list_paid, note_paid, stop_paid
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
 from tools._framework.parameters import Vocabulary, note
@@ -26,6 +26,7 @@ from tools._framework.stream_detail import (
     has_problem,
     info_fields,
     media,
+    next_calls,
     packets,
     state_fields,
 )
@@ -166,7 +167,7 @@ async def connect_stream(
         not_started=failed or None,
         index_id=index.rtstream_index_id if index else None,
         cursor=cursor,
-        next=_next_step(stream, indexed=index is not None),
+        next=_next_step(ctx, stream, indexed=index is not None, heard="transcript" in started),
     )
 
 
@@ -349,16 +350,13 @@ def _sources(stream: Stream) -> str | None:
     return note(f"{stream.url} (analysed: {stream.detect_url})" if stream.detect_url else stream.url)
 
 
-def _next_step(stream: Stream, *, indexed: bool) -> str:
-    parts = []
+def _next_step(ctx: ToolContext, stream: Stream, *, indexed: bool, heard: bool) -> str:
+    parts: list[str | None] = []
     if stream.existing:
         parts.append("This source was connected already; name, audio, record, tracks and detect_url were not changed.")
     elif stream.storage is not None:
-        parts.append(note(stream.storage.text))
-    if indexed:
-        parts.append("Follow it with wait_for_events(channels=['scenes'], since=cursor), or call create_alert.")
-    else:
-        parts.append("Call look to see it, or index_visuals to have it described continuously.")
+        parts.append(once(ctx, note(stream.storage.text)))
+    parts += next_calls(stream, indexed=indexed, heard=heard)
     return " ".join(part for part in parts if part)
 
 

@@ -65,7 +65,8 @@ class CreateIndex(ApiModel):
     model_settings: JsonObject | None = Field(
         default=None,
         alias="model_config",
-        description="Extensions: json_schema (an object) and skip_unchanged (a boolean, visual indexes only).",
+        description="Extensions: json_schema (an object) and skip_unchanged (visual indexes only). If it is false, "
+        "every window is described, even if nothing has changed.",
     )
     name: str | None = None
     ws_connection_id: str | None = None

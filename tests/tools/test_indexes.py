@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from mcp import Client
+from mcp_types import TextContent
 from sqlalchemy import Connection, select, update
 
+from rtstream.client import RTStreamClient
 from rtstream.models import AnalysisState, IndexProgress
 from rtstream.store.tables import scenes
-from tests.server.mcp_servers import Served, call, refusal
+from server.mcp_server import create_endpoint
+from tests.server.mcp_servers import KEY, Served, call, refusal
 from tools.indexes import MAX_RESULT_CHARS, index_state
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +36,27 @@ async def test_an_index_is_created_stopped_and_started(served: Served, client: C
     assert "Nothing was changed" in await refusal(client, "update_index")
     wrong = {"type": "time", "value": 0, "frame_count": 1}
     assert "value" in await refusal(client, "index_visuals", prompt="x", batch_config=wrong)
+
+
+async def test_a_remark_on_the_settings_comes_once_per_session_and_a_notice_with_the_first_result(
+    served: Served,
+) -> None:
+    await served.add_stream("Desk")
+
+    async def session() -> None:
+        endpoint = create_endpoint(RTStreamClient(served.url, KEY), notices=["WEBHOOK is called WEBHOOK_URL now."])
+        async with Client(endpoint.mcp) as client:
+            results = [await client.call_tool("index_visuals", {"name": name}) for name in ("one", "two")]
+            texts = [[part.text for part in one.content if isinstance(part, TextContent)] for one in results]  # pyright: ignore
+            assert texts[0][0] == "Tell the user: WEBHOOK is called WEBHOOK_URL now."
+            assert [len(one) for one in texts] == [2, 1]
+            first, second = (json.loads(one[-1]) for one in texts)
+            assert "No vision model is set" in first["note"]
+            assert "note" not in second
+            assert second["next"] == f"wait_for_events(channels=['scenes'], since={second['cursor']}) follows it."
+
+    await session()
+    await session()
 
 
 async def test_the_index_of_a_call_is_found_by_id_or_name_or_is_the_only_one(served: Served, client: Client) -> None:

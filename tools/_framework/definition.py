@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self, TypeVar
 
@@ -27,6 +27,7 @@ from tools._framework.clock import Clock
 from tools._framework.confirmation import AnyContext, Question, confirmed
 from tools._framework.groups import GROUPS
 from tools._framework.links import with_reach
+from tools._framework.session import SessionRemarks
 
 REMARKS = frozenset({"note", "next", "now", "repeated", "total", "truncated", "timed_out", "width", "height"})
 """Fields of results that a schema does not list. They are for the model that reads a result, not for its plans."""
@@ -44,6 +45,7 @@ class Live:
     wait_default_s: float = 20.0
     wait_max_s: float = 50.0
     waiting: int = 0
+    remarks: SessionRemarks = field(default_factory=SessionRemarks)
 
 
 ToolContext = Context[Live, Any]  # Any: the request of whichever transport is used
@@ -52,6 +54,14 @@ ToolContext = Context[Live, Any]  # Any: the request of whichever transport is u
 def live(ctx: ToolContext) -> Live:
     """The shared state of a call."""
     return ctx.request_context.lifespan_context
+
+
+def once(ctx: ToolContext, remark: str | None) -> str | None:
+    """The sentences of a remark that this session has not received yet, or None.
+
+    For remarks on the settings of the engine, on which the user of a chat has no influence.
+    """
+    return live(ctx).remarks.fresh(ctx.headers, remark)
 
 
 class WithContent(BaseModel):

@@ -95,6 +95,28 @@ def media(stream: Stream) -> str | None:
     return name(", ".join(part for part in (video + rate, audio) if part)) or None
 
 
+def next_calls(stream: Stream, *, indexed: bool, heard: bool) -> list[str]:
+    """The calls that fit a stream that was just connected.
+
+    Args:
+        stream: The stream.
+        indexed: Whether an index describes its video.
+        heard: Whether it is transcribed.
+    """
+    found = stream.media
+    seen = found is None or found.video_codec is not None
+    audible = stream.audio and (found is None or found.audio_codec is not None)
+    channels = [channel for channel, runs in (("scenes", indexed), ("transcript", heard)) if runs]
+    calls: list[str] = []
+    if channels:
+        calls.append(f"Follow it with wait_for_events(channels={channels}, since=cursor), or call create_alert.")
+    elif seen:
+        calls.append("Call look to see it, or index_visuals to have it described continuously.")
+    if audible and not heard:
+        calls.append("Call transcribe for its speech." if seen else "It has no video. Call transcribe for its speech.")
+    return calls
+
+
 def tracks(stream: Stream) -> list[str] | None:
     """The tracks of a source that has several of a kind. A ``*`` marks those that are read."""
     found = stream.media.tracks[:MAX_TRACKS] if stream.media is not None else []

@@ -26,14 +26,7 @@ from rtstream.store.streams import StreamRow
 
 if TYPE_CHECKING:  # its libraries are slow to import
     from rtstream.perception.vision.features import Grey
-
-
-@dataclass(frozen=True)
-class DescribedWindow:
-    """The last window described by a model: a grey thumbnail of its last picture, and the answer."""
-
-    thumbnail: Grey
-    answer: VisionAnswer
+    from rtstream.perception.vision.screen_watch import ScreenWatch
 
 
 @dataclass
@@ -45,8 +38,9 @@ class RunningVisualIndex(RunningIndex):
     frame_count: int = 5
     json_schema: JsonObject | None = None
     skip_unchanged: bool = False
-    described: DescribedWindow | None = None
-    """Set only with ``skip_unchanged``."""
+    described: VisionAnswer | None = None
+    """Answer to the last window that was described. Set only with ``skip_unchanged``, as is ``watch``."""
+    watch: ScreenWatch | None = None
     resuming: bool = False
     """Whether a gap before the first window is still open. That window is then a whole one."""
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -178,9 +172,9 @@ async def job_of(index: RunningVisualIndex, window: Window[Picture]) -> WindowJo
     detail = SceneDetail(frame_times=[round(picture.time, 3) for picture in window.pictures])
     last = None
     if index.skip_unchanged:
-        unchanged, last = await anyio.to_thread.run_sync(_compare, index.described, window.pictures)
+        unchanged, last = await anyio.to_thread.run_sync(_compare, index, window.pictures)
         if unchanged and index.described is not None:
-            return WindowJob(window.start, window.end, None, replace(detail, unchanged=True), index.described.answer)
+            return WindowJob(window.start, window.end, None, replace(detail, unchanged=True), index.described)
     return WindowJob(window.start, window.end, _description_call(index, window, last), detail)
 
 
@@ -195,28 +189,29 @@ def _description_call(
 
     async def ask() -> VisionAnswer:
         answer: VisionAnswer = await provider.describe(request)
-        if last is not None:
-            index.described = DescribedWindow(last, answer)
+        if last is not None and index.watch is not None:
+            index.described = answer
+            index.watch.describe(last, window.pictures[-1].time)
         return answer
 
     return ask
 
 
-def _compare(described: DescribedWindow | None, pictures: Sequence[Picture]) -> tuple[bool, Grey | None]:
-    """Return whether all pictures look like the last described window, and the thumbnail of the last picture.
+def _compare(index: RunningVisualIndex, pictures: Sequence[Picture]) -> tuple[bool, Grey | None]:
+    """Return whether pictures show nothing that the last described window did not, and the thumbnail of the last one.
 
     The thumbnail is None if a picture cannot be decoded.
     """
-    from rtstream.perception.vision import features  # here, in a thread, because its libraries are slow to import
+    # Here, in a thread, because their libraries are slow to import.
+    from rtstream.perception.vision import features
+    from rtstream.perception.vision.screen_watch import ScreenWatch
 
     try:
         seen = [features.thumbnail(picture.jpeg) for picture in pictures]
     except features.BadPicture:
         return False, None
-    unchanged = described is not None and not any(
-        features.changed_tiles(described.thumbnail, thumbnail).any() for thumbnail in seen
-    )
-    return unchanged, seen[-1]
+    index.watch = index.watch or ScreenWatch()
+    return index.watch.is_unchanged(seen, pictures[-1].time), seen[-1]
 
 
 def extraction_config(given: JsonObject | None) -> JsonObject:
@@ -250,7 +245,8 @@ def _number(value: JsonValue, name: str) -> float:
 
 def past_of(index: RunningVisualIndex, gap_id: int) -> RunningVisualIndex:
     """Return a copy of a running index that looks at a gap, with a state of its own."""
-    return replace(index, session=f"{index.id} gap {gap_id}", described=None, waiting=deque(), uncounted={})
+    state = {"described": None, "watch": None, "waiting": deque[WindowJob](), "uncounted": {}}
+    return replace(index, session=f"{index.id} gap {gap_id}", **state)
 
 
 def frames_per_window(config: JsonObject, sample_rate: float) -> int:
@@ -273,5 +269,5 @@ def visual_index(row: IndexRow, stream: StreamRow, provider: VisionProvider) -> 
         frame_count=frames_per_window(config, stream.sample_rate),
         json_schema=options.get("json_schema"),
         # The built-in model is always called, because it is free and reads only changed parts again.
-        skip_unchanged=bool(options.get("skip_unchanged")) and not ModelCalls.free(provider),
+        skip_unchanged=options.get("skip_unchanged") is not False and not ModelCalls.free(provider),
     )

@@ -6,7 +6,7 @@ import pytest
 
 from rtstream.models import EngineInfo, Health, HealthReason, MediaInfo, MediaTrack, Stream
 from rtstream.states import HealthCode, HealthLevel, HealthState, StreamStatus
-from tools._framework.stream_detail import engine_state, has_problem, info_fields, media, problems, tracks
+from tools._framework.stream_detail import engine_state, has_problem, info_fields, media, next_calls, problems, tracks
 
 
 def stream(**values: object) -> Stream:
@@ -21,6 +21,43 @@ def test_the_media_of_a_source_is_described() -> None:
     assert tracks(found) == ["* v2 h264 640x360 500 kbit/s"]
     assert media(stream()) is None
     assert tracks(stream()) is None
+
+
+VIDEO, AUDIO = {"video_codec": "h264"}, {"audio_codec": "aac"}
+LOOK = "Call look to see it, or index_visuals to have it described continuously."
+
+
+@pytest.mark.parametrize(
+    ("carried", "values", "runs", "calls"),
+    [
+        (VIDEO | AUDIO, {}, {}, [LOOK, "Call transcribe for its speech."]),
+        (VIDEO, {}, {}, [LOOK]),
+        (VIDEO | AUDIO, {"audio": False}, {}, [LOOK]),
+        (AUDIO, {}, {}, ["It has no video. Call transcribe for its speech."]),
+        (AUDIO, {}, {"heard": True}, ["Follow it with wait_for_events(channels=['transcript'], since=cursor)"]),
+        (VIDEO, {}, {"indexed": True}, ["Follow it with wait_for_events(channels=['scenes'], since=cursor)"]),
+        (
+            VIDEO | AUDIO,
+            {},
+            {"indexed": True, "heard": True},
+            ["Follow it with wait_for_events(channels=['scenes', 'transcript'], since=cursor)"],
+        ),
+        (
+            VIDEO | AUDIO,
+            {},
+            {"heard": True},
+            ["Follow it with wait_for_events(channels=['transcript'], since=cursor)"],
+        ),
+        (None, {}, {}, [LOOK, "Call transcribe for its speech."]),
+    ],
+)
+def test_the_next_calls_fit_the_media_and_what_runs(
+    carried: dict[str, str] | None, values: dict[str, object], runs: dict[str, bool], calls: list[str]
+) -> None:
+    found = stream(media=carried, **values)
+    said = next_calls(found, indexed=runs.get("indexed", False), heard=runs.get("heard", False))
+    assert len(said) == len(calls)
+    assert all(one.startswith(start) for one, start in zip(said, calls, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ async def test_an_unchanged_picture_skips_the_call_says_so_and_repeats_the_answe
     vision_server.reply = lambda call: json.dumps({"red": call.pictures[0].getpixel((160, 90))[0] > 120})  # pyright: ignore
     with LiveSource(still_clip(tmp_path / "still.mp4")) as source:
         stream = await seeing_engine.connect_stream(ConnectStream(url=source.http_url))
-        index = await watch(seeing_engine, stream.id, prompt="JSON", model_config={"skip_unchanged": True})
-        exact = await watch(seeing_engine, stream.id, prompt="JSON")
+        index = await watch(seeing_engine, stream.id, prompt="JSON")
+        exact = await watch(seeing_engine, stream.id, prompt="JSON", model_config={"skip_unchanged": False})
         known = await index_when(seeing_engine, index, lambda index: index.windows_unchanged >= 8)
         scenes = await scenes_when(seeing_engine, index, 1)
         every = await seeing_engine.indexes.get(stream.id, exact.rtstream_index_id)
