@@ -21,10 +21,15 @@ from rtstream.rules.playback_audio import AAC_RATES, FRAME
 STORED_AUDIO = {"aac", "mp3", "mp2", "opus", "flac", "ac3", "eac3", "alac"}
 """Codecs that MP4 supports and the muxer writes."""
 ENCODED_AUDIO = {
-    *("pcm_alaw", "pcm_mulaw", "adpcm_g722", "vorbis"),
+    *("pcm_alaw", "pcm_mulaw", "adpcm_g722", "vorbis", "speex", "nellymoser", "amr_nb", "amr_wb"),
+    *("aac_latm", "dts", "truehd", "mlp", "mp1", "s302m"),
     *("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_u8"),
 }
-"""Codecs that are encoded as AAC. G.726 is not among them, because its bits per sample cannot be passed on."""
+"""Codecs that are encoded as AAC.
+
+Not among them are those whose decoders need the bits or the bytes of a block from outside, which cannot be passed on,
+such as G.726.
+"""
 GAP_S = 0.05  # a larger difference between times and samples means that samples are missing
 BITS_PER_SAMPLE, MOST_BIT_RATE = 4, 64_000  # for each channel
 

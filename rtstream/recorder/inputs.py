@@ -23,6 +23,7 @@ from rtstream.messages import RecorderSpec
 from rtstream.recorder.bridge import Bridge
 from rtstream.recorder.dialer import Dialer
 from rtstream.recorder.failures import SourceFailed, explain
+from rtstream.recorder.picture_parts import PictureParts
 from rtstream.recorder.publisher import publishers
 from rtstream.recorder.relay import TlsRelay
 from rtstream.recorder.rtsp_relay import RtspRelay
@@ -32,6 +33,8 @@ from rtstream.recorder.web_input import WebFile, WebInput
 from rtstream.rules.addresses import parse_allowed
 from rtstream.rules.hls_variants import choose_variant
 from rtstream.rules.rtmp import tc_url
+from rtstream.rules.rtp_payload import LEAST_BYTES as LEAST_RTP
+from rtstream.rules.rtp_payload import RtpPayload, is_rtp
 from rtstream.rules.source_options import (
     LEAST_BEGINNING,
     PROBE_BYTES,
@@ -41,6 +44,7 @@ from rtstream.rules.source_options import (
     parse_ports,
     probing,
     rtsp_transport,
+    sends_pictures,
 )
 from rtstream.rules.source_urls import ANY_ADDRESS, SourceUrl, parse_source
 from rtstream.rules.track_choice import parse_tracks
@@ -63,6 +67,8 @@ class Input:
     options: dict[str, str]
     format: str | None = None
     io_open: WebInput | None = None
+    content_type: str = ""
+    """The content type that an HTTP server states, in lower case."""
     datagrams: bool = False
     """Whether datagrams are lost unless they are read at once."""
     bridge: Bridge | None = None
@@ -127,8 +133,16 @@ def prepare(spec: RecorderSpec, in_bytes: bool = False) -> Input:
             opened.format, opened.options["analyzeduration"] = "flv", RTMP_ANALYSED
         if name == "udp":
             _read_as_bytes(opened, spec, "udp", DATAGRAM_BYTES)
-        if opened.buffer is not None and opened.format is None and invents_times(opened.buffer.peek(LEAST_BEGINNING)):
-            opened.options |= PROBING_PICTURES
+            assert opened.buffer is not None
+            if is_rtp(opened.buffer.peek(LEAST_RTP)):
+                _read_payload(opened, opened.buffer)
+        if opened.buffer is not None and opened.format is None:
+            beginning = opened.buffer.peek(LEAST_BEGINNING)
+            pictures = sends_pictures(beginning, opened.content_type)
+            if pictures or invents_times(beginning):
+                opened.options |= PROBING_PICTURES
+            if pictures:
+                _read_pictures(opened, opened.buffer)
     except BaseException:
         opened.close()
         raise
@@ -166,6 +180,7 @@ def _web(spec: RecorderSpec, source: SourceUrl) -> Input:
     result = Input(source.bare, options, name, opener, failure=lambda: opener.failure)
     result.resources.callback(client.close)
     if isinstance(opener.first, WebFile) and not opener.first.seekable():
+        result.content_type = opener.first.content_type
         opener.first = result.buffer = StreamBuffer(opener.first.read)
     return result
 
@@ -232,6 +247,29 @@ def _read_as_bytes(opened: Input, spec: RecorderSpec, scheme: str, longest: int)
         return bytes(next(packets, b""))
 
     opened.file = opened.buffer = StreamBuffer(read)
+
+
+def _read_payload(opened: Input, buffer: StreamBuffer) -> None:
+    """Pass on the transport stream in the RTP packets of a source."""
+    read, payload = buffer.detach(), RtpPayload()
+
+    def stripped(size: int) -> bytes:
+        while data := read(size):
+            if found := payload.strip(data):
+                return found
+        return b""
+
+    opened.file = opened.buffer = StreamBuffer(stripped)
+
+
+def _read_pictures(opened: Input, buffer: StreamBuffer) -> None:
+    """Pass the JPEG pictures of a source to the codec library as parts of a multipart message without faults."""
+    opened.buffer = StreamBuffer(PictureParts(buffer.detach()).read)
+    opened.format = "mpjpeg"
+    if opened.io_open is not None:
+        opened.io_open.first = opened.buffer
+    else:
+        opened.file = opened.buffer
 
 
 def _tcp(spec: RecorderSpec, source: SourceUrl) -> Input:

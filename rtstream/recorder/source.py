@@ -33,6 +33,9 @@ from rtstream.states import HealthCode
 CLOCKLESS = {"mpjpeg", "mjpeg", "h264", "hevc"}
 """Formats without timestamps."""
 NOT_RECORDABLE = "cannot be stored in MP4, so the {} is analysed but not recorded"
+SPARSE = {"max_ts_probe": "0", "fpsprobesize": "0"}
+"""Options with which the opening waits neither for times nor for the frame rate."""
+LEAST_PROBED = 2048  # bytes; the smallest value that the codec library accepts is 32
 FRAGMENT_S = 12.0  # longest fragment of MP4 that is sent as one stream
 
 
@@ -137,19 +140,13 @@ def open_source(spec: RecorderSpec, *, in_bytes: bool = False) -> Source:
 
 def _open(spec: RecorderSpec, *, in_bytes: bool = False) -> Source:
     scheme = scheme_of(spec.url)
-    try:
-        opened = prepare(spec, in_bytes)
-    except OSError as exc:
-        raise explain(exc, spec.stall_timeout_s, scheme) from None
-    container = None
+    opened, container = _prepared(spec, scheme, in_bytes), None
     until = time.monotonic() + spec.open_timeout_s / 2
     try:
         while True:
             container = None
             try:
-                container = av.open(
-                    opened.file, "r", format=opened.format, options=opened.options, io_open=opened.io_open
-                )
+                opened, container = _container(spec, scheme, opened)
                 source = _described(container, spec, scheme, opened)
             except (SourceFailed, averror.FFmpegError, OSError, ValueError):
                 if time.monotonic() > until or not _other_variant(opened):
@@ -168,7 +165,41 @@ def _open(spec: RecorderSpec, *, in_bytes: bool = False) -> Source:
         _close(container, opened)
         raise opened.failure() or explain(exc, spec.stall_timeout_s, scheme) from None
     source.input = opened
+    if opened.buffer is not None and not source.rereadable:
+        opened.buffer.keep_nothing()
     return source
+
+
+def _prepared(spec: RecorderSpec, scheme: str, in_bytes: bool) -> Input:
+    try:
+        return prepare(spec, in_bytes)
+    except OSError as exc:
+        raise explain(exc, spec.stall_timeout_s, scheme) from None
+
+
+def _container(spec: RecorderSpec, scheme: str, opened: Input) -> tuple[Input, InputContainer]:
+    """Open an input, or another one of the same source. Raises SourceFailed, FFmpegError, OSError or ValueError.
+
+    The codec library examines a number of pictures. If they are seconds apart, it is interrupted, and opened again
+    without waiting for them. Else, the first pictures would have no times.
+    """
+    limit_s = None if scheme == "file" or opened.format == "hls" else spec.open_timeout_s / 2
+    arguments: JsonObject = {"io_open": opened.io_open, "timeout": (limit_s, None)}
+    began = time.monotonic()
+    container = av.open(opened.file, "r", format=opened.format, options=opened.options, **arguments)
+    if limit_s is None or time.monotonic() - began < limit_s:
+        return opened, container
+    form = container.format.name
+    container.close()
+    if opened.buffer is None:
+        opened.close()
+        opened = prepare(spec, scheme.startswith("rtmp"))
+    opened.options |= SPARSE
+    if opened.buffer is not None:
+        opened.buffer.rewind(b"", 0)
+        opened.begin_again("")
+        opened.options["probesize"] = str(max(LEAST_PROBED, opened.buffer.waiting // 2))
+    return opened, av.open(opened.file, "r", format=form, options=opened.options, **arguments)
 
 
 def _variant(opened: Input) -> ChosenVariant:

@@ -31,6 +31,7 @@ class StreamBuffer:
         self._unfed_s, self._read_at, self._fed_end = 0.0, time.monotonic(), 0
         self._patience_s, self._look_s = STARVED_S, FIRST_LOOK_S
         self._verdict: bool | None = None
+        self._keeps = True
         self._watched = False  # whether packets have been read, so that the demuxer is open
         self.base = 0
         """Position of the first byte that the present demuxer has read, less the bytes of its prefix."""
@@ -58,6 +59,15 @@ class StreamBuffer:
         self._at = 0
         return data
 
+    def detach(self) -> Callable[[int], bytes]:
+        """Return a function that reads the bytes that were peeked and all later ones, in place of this buffer."""
+        rest = [self.kept(self._begin, MOST_BYTES)]
+        return lambda size: (rest.pop() if rest else b"") or self._read(size)
+
+    def keep_nothing(self) -> None:
+        """Do not keep bytes that were read, because no other demuxer will read them again."""
+        self._keeps = False
+
     def read(self, size: int) -> bytes:
         """Return at most ``size`` bytes, as soon as there are some; none at the end."""
         if self._prefix:
@@ -77,6 +87,8 @@ class StreamBuffer:
         self._kept.append(data)
         self._at = self._end + min(size, len(data))  # a datagram may be larger
         self._end += len(data)
+        while not self._keeps and self._kept and self._begin + len(self._kept[0]) <= self._at:
+            self._begin += len(self._kept.popleft())
         while self._end - self._begin > MOST_BYTES:
             self._begin += len(self._kept.popleft())
         return data[:size]

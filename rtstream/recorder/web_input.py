@@ -57,6 +57,11 @@ class WebFile:
         self._at += len(data)
         return data
 
+    @property
+    def content_type(self) -> str:
+        """The content type that the server states, in lower case; empty if it states none, or after ``seek``."""
+        return "" if self._resource is None else self._resource.headers.get("content-type", "").lower()
+
     def seekable(self) -> bool:
         """Whether ``seek`` works."""
         return self._seekable

@@ -65,6 +65,13 @@ def invents_times(beginning: bytes) -> bool:
     return beginning.startswith(b"\0\0\1") and beginning[3] not in _PROGRAM_STREAM
 
 
+def sends_pictures(beginning: bytes, content_type: str) -> bool:
+    """Return whether media that begins like this consists of JPEG pictures, one after another."""
+    if content_type.startswith("multipart/") or "jpeg" in content_type:
+        return True
+    return beginning.startswith((b"--", b"\r\n--", b"\xff\xd8\xff"))
+
+
 def probing(scheme: str) -> dict[str, str]:
     """Return the options of the codec library that limit the opening of a source; none for a file."""
     seconds = PROBE_S.get(scheme) or PROBE_S.get(scheme.removesuffix("s"))

@@ -155,8 +155,11 @@ def sent_to_group(group: str, port: int, data: bytes, seconds: float) -> Iterato
 
 
 @contextmanager
-def sent(*parts: tuple[bytes, float]) -> Iterator[str]:
-    """Send these bytes in datagrams, each part spread over its seconds, as soon as a port is open. Yields the URL."""
+def sent(*parts: tuple[bytes, float], rtp: bool = False) -> Iterator[str]:
+    """Send these bytes in datagrams, each part spread over its seconds, as soon as a port is open. Yields the URL.
+
+    ``rtp``: whether the datagrams are RTP packets.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -167,7 +170,7 @@ def sent(*parts: tuple[bytes, float]) -> Iterator[str]:
         def run() -> None:
             while not listens(port) and not ended.wait(0.02):
                 pass
-            _send(_Datagrams(sender), parts, ended)
+            _send(_Datagrams(sender, rtp), parts, ended)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -185,15 +188,19 @@ def listens(port: int) -> bool:
 class _Datagrams:
     """A socket whose ``sendall`` sends seven packets of a transport stream in each datagram."""
 
-    def __init__(self, sender: socket.socket) -> None:
-        self._sender, self._left = sender, b""
+    def __init__(self, sender: socket.socket, rtp: bool = False) -> None:
+        self._sender, self._left, self._rtp, self._number = sender, b"", rtp, 0
 
     def sendall(self, data: bytes) -> None:
         self._left += data
         while len(self._left) >= DATAGRAM:
             with suppress(ConnectionRefusedError):  # nothing listens yet
-                self._sender.send(self._left[:DATAGRAM])
+                self._sender.send(self._head() + self._left[:DATAGRAM])
             self._left = self._left[DATAGRAM:]
+
+    def _head(self) -> bytes:
+        self._number += 1
+        return b"\x80\x21" + self._number.to_bytes(2, "big") + bytes(8) if self._rtp else b""
 
 
 class _SrtServer:

@@ -7,8 +7,9 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from rtstream.messages import (
     SegmentClosed,
 )
 from rtstream.recorder.source import SourceFailed, open_source
-from rtstream.testsource import LiveSource
+from rtstream.testsource import ClipSpec, LiveSource
 from tests.rtstream.recorder.hostile import FORBIDDEN_HOST, ONLY_ALLOWED, forbidden
-from tests.rtstream.recorder.recorder_client import decoded, recorder
+from tests.rtstream.recorder.recorder_client import ALLOWED, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import (
+    sent,
     sent_to_group,
     served,
     served_folder,
@@ -362,3 +364,35 @@ def test_a_source_faster_than_time_is_read_at_the_pace_of_time(clip: Path, tmp_p
     assert reached - 1.5 <= segments[-1].start + segments[-1].duration <= ended + 1.5
     assert began - 2.0 <= segments[0].start + 30 <= connected + 2.0  # the burst it began with
     assert len(client.of(RecordingStarted)) == 1
+
+
+def test_a_transport_stream_in_rtp_packets_is_recorded(clip: Path, tmp_path: Path) -> None:
+    with sent((transport_stream(clip, seconds=3), 3.0), rtp=True) as url, recorder(url, tmp_path) as client:
+        client.wait_for(SegmentClosed, 2)
+        client.stop()
+    numbers = [number for _, number in decoded(client.recorded())]
+    assert len(numbers) > 30
+    assert all(after - before == 1 for before, after in pairwise(numbers))
+
+
+@pytest.mark.parametrize("protocol", ["rtsp", "tcp"])
+def test_pictures_that_are_seconds_apart_are_opened_in_time(
+    clip_of: Callable[[ClipSpec], Path], tmp_path: Path, protocol: str
+) -> None:
+    slow = clip_of(ClipSpec(width=320, height=180, fps=1, seconds=8, gop=2, bitrate=100_000, audio=False))
+    with ExitStack() as stack:
+        if protocol == "rtsp":
+            url = stack.enter_context(LiveSource(slow)).rtsp_url
+        else:
+            url = stack.enter_context(served((transport_stream(slow), 8.0)))
+        spec = RecorderSpec("rts-test", url, ["video"], True, str(tmp_path), open_timeout_s=3.0, **ALLOWED)
+        began = time.monotonic()
+        source = open_source(spec)
+        took = time.monotonic() - began
+        assert source.video is not None
+        packets = source.packets([source.video])
+        times = [packet.dts * packet.time_base for packet in islice(packets, 4) if packet.dts is not None]
+        source.close()
+    assert took < 3.0 + 1.5
+    assert [after - before for before, after in pairwise(times)] == [1] * (len(times) - 1)
+    assert len(times) >= 3

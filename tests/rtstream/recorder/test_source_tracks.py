@@ -322,7 +322,7 @@ def test_a_still_picture_with_audio_is_no_failure(tmp_path: Path) -> None:
 
 @contextmanager
 def camera(per_s: float, jpeg: bytes, ended: threading.Event) -> Iterator[str]:
-    """An MJPEG camera. Returns its URL."""
+    """An MJPEG camera, whose boundary and content type are wrong. Returns its URL."""
 
     class Camera(http.server.BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
@@ -334,8 +334,7 @@ def camera(per_s: float, jpeg: bytes, ended: threading.Event) -> Iterator[str]:
             self.end_headers()
             try:
                 while not ended.wait(1 / per_s):
-                    self.wfile.write(b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg))
-                    self.wfile.write(jpeg + b"\r\n")
+                    self.wfile.write(b"--other\r\nContent-Type: image/jpg\r\n\r\n" + jpeg + b"\n")
             except OSError:
                 pass
 

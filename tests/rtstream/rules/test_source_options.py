@@ -12,6 +12,7 @@ from rtstream.rules.source_options import (
     parse_ports,
     probing,
     rtsp_transport,
+    sends_pictures,
 )
 from rtstream.rules.source_urls import parse_source
 
@@ -129,3 +130,22 @@ def test_opening_a_source_examines_a_few_seconds_of_media(schemes: tuple[str, ..
 def test_the_fewest_bytes_that_are_read_are_enough(beginning: bytes) -> None:
     assert len(beginning) == LEAST_BEGINNING
     assert invents_times(beginning)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "content_type", "pictures"),
+    [
+        (b"--b\r\n", "", True),
+        (b"\r\n--b", "", True),
+        (b"\xff\xd8\xff\xe0", "", True),
+        (b"Hello", "multipart/x-mixed-replace; boundary=b", True),
+        (b"\0\0\0\0", "video/x-motion-jpeg", True),
+        (b"\x47\x40\0", "video/mp2t", False),
+        (b"\0\0\0\1g", "", False),
+        (b"", "", False),
+    ],
+)
+def test_pictures_are_known_by_their_beginning_or_their_type(
+    beginning: bytes, content_type: str, pictures: bool
+) -> None:
+    assert sends_pictures(beginning, content_type) is pictures
