@@ -236,13 +236,13 @@ class RecordingWriter:
             return
         if self._encoder is not None and not is_video:
             self._mux_encoded(self._encoder.encode(packet, base))
-            return
-        packets = (packet,) if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
-        for ready in packets:
-            if ready is not packet:
-                ready.time_base = self._audio_base
-            ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
-            self._muxer.mux_one(ready)
+        else:
+            packets = (packet,) if is_video or self._unwrap_adts is None else self._unwrap_adts.filter(packet)
+            for ready in packets:
+                if ready is not packet:
+                    ready.time_base = self._audio_base
+                ready.dts, ready.pts, ready.stream = dts - base, pts - base, stream
+                self._muxer.mux_one(ready)
         if is_video and packet.is_keyframe:
             self._keyframes.append((dts - base, pts - base))
         if self._sink.fragments and self._clock.offset is not None:

@@ -20,7 +20,7 @@ from rtstream.rules.recording_log import decode as decode_log
 from rtstream.rules.wall_clock import WallClock
 from rtstream.testsource.frames import Painter
 from tests.rtstream.recorder.recorder_client import decoded
-from tests.rtstream.recorder.recorder_sources import video_file
+from tests.rtstream.recorder.recorder_sources import audio_file, video_file
 
 START = 1_800_000_000.0
 
@@ -263,3 +263,12 @@ def test_what_mp4_can_hold_is_recorded_under_its_name(
     assert len(track_scales(recording.payload)) == (1 if audio is None else 2)
     whole = recording.payload + b"".join(bytes_of(segment, tmp_path) for segment in segments_of(sent))
     assert [number for _, number in decoded(whole)] == list(range(60))
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("aac", "ts"), ("pcm_alaw", "wav")])
+def test_audio_alone_is_written_while_it_is_recorded(codec: str, suffix: str, tmp_path: Path) -> None:
+    source = audio_file(tmp_path / f"audio.{suffix}", codec, seconds=5, rate=8000 if codec == "pcm_alaw" else 48000)
+    with av.open(str(source)) as container:
+        packets = sum(1 for packet in container.demux() if packet.size)
+    written = segments_of(record(source, tmp_path, abandon_at=packets - 1))
+    assert sum(segment.duration for segment in written) > 3
