@@ -312,7 +312,7 @@ class Recorder:
                 watch.ended()
                 return
             except (FFmpegError, OSError) as exc:
-                raise source.failed(exc, self.spec.stall_timeout_s) from None
+                raise watch.failed(exc) from None
             finally:
                 self._deadline = math.inf
             if not packet.size:

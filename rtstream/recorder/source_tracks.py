@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+from av.error import PatchWelcomeError
 from av.packet import Packet
 from av.stream import Stream
 
 from rtstream.messages import RecorderSpec
-from rtstream.recorder.failures import FormatChanged
+from rtstream.recorder.failures import FormatChanged, SourceFailed
 from rtstream.recorder.source import Source, reopen
 from rtstream.recorder.source_media import SourceMedia
 from rtstream.recorder.stream_buffer import MOST_BYTES
@@ -138,6 +139,14 @@ class TrackWatch:
             return FormatChanged(f"{changed}, so it is connected again")
         self._note_positions()
         return TracksChanged(str(changed), changed.kind, position + self.buffer.base)
+
+    def failed(self, exc: Exception) -> SourceFailed | FormatChanged:
+        """Return the consequence of a failed read."""
+        if isinstance(
+            exc, PatchWelcomeError
+        ):  # a chained Ogg stream of another format, such as the next song of a radio
+            return FormatChanged("the format of the audio changed, so it is connected again")
+        return self._source.failed(exc, self._stall_s)
 
     def ended(self) -> None:
         """Raise TracksChanged if the source has not ended, but sends no track that is read any more."""

@@ -73,11 +73,11 @@ def video_file(
     return path
 
 
-def audio_file(path: Path, codec: str, seconds: int = 2, rate: int = 48000) -> Path:
+def audio_file(path: Path, codec: str, seconds: int = 2, rate: int = 48000, layout: str = "mono") -> Path:
     """A file of a tone; the end of its name decides the format."""
     with av.open(str(path), "w") as out:
         sound: Any = out.add_stream(codec, rate=rate)
-        sound.layout = "mono"
+        sound.layout = layout
         out.mux(_tone(sound, seconds))
         out.mux(sound.encode())
     return path
@@ -88,7 +88,9 @@ def _tone(sound: Any, seconds: int) -> list[Any]:
     times = np.arange(rate * seconds) / rate
     frame = av.AudioFrame.from_ndarray((8000 * np.sin(2764.6 * times)).astype(np.int16)[None], "s16", "mono")
     frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
-    resampler = av.AudioResampler(sound.codec_context.format.name, "mono", rate, sound.codec_context.frame_size or None)
+    resampler = av.AudioResampler(
+        sound.codec_context.format.name, sound.layout, rate, sound.codec_context.frame_size or None
+    )
     return [packet for part in resampler.resample(frame) for packet in sound.encode(part)]
 
 

@@ -19,6 +19,7 @@ from rtstream.recorder.source import open_source
 from rtstream.recorder.source_tracks import TrackWatch
 from tests.rtstream.recorder.recorder_client import ALLOWED, RecorderClient, decoded, recorder
 from tests.rtstream.recorder.recorder_sources import (
+    audio_file,
     sent,
     sent_over_secret_srt,
     sent_over_srt,
@@ -282,6 +283,16 @@ def test_the_audio_behind_a_long_segment_of_hls_is_recorded(tmp_path: Path) -> N
     assert len(recording.codecs.split(",")) == 2
     with av.open(io.BytesIO(client.recorded(recording)), "r") as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) > 1.5 * 48000
+
+
+def test_a_radio_that_changes_its_channels_is_connected_again_at_once(tmp_path: Path) -> None:
+    songs = [audio_file(tmp_path / f"{layout}.ogg", "libopus", layout=layout) for layout in ("mono", "stereo")]
+    with served(*((song.read_bytes(), 2.0) for song in songs)) as url, recorder(url, tmp_path) as client:
+        health = client.wait_for_state("reconnecting")
+        client.wait_for_state("connected", 2)
+        client.stop()
+    assert (health.code, health.attempts) == ("format_changed", 0)
+    assert health.reason.startswith("the format of the audio changed")
 
 
 @pytest.mark.long
