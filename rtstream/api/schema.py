@@ -137,8 +137,10 @@ def _operation(
     definitions: dict[str, JsonObject],
     names: set[str],
 ) -> JsonObject:
-    shape, word = operation.shape, path.strip("/").partition("/")[0]
-    name = operation.name if operation.name not in names else f"{operation.name}_of_{word.replace('-', '_')}"
+    shape, words = operation.shape, [part for part in path.strip("/").split("/") if not part.startswith("{")]
+    word = words[0]
+    candidates = [operation.name, *(f"{operation.name}_of_{each.replace('-', '_')}" for each in words)]
+    name = next(each for each in candidates if each not in names)
     names.add(name)
     summary, _, detail = operation.doc.partition("\n\n")
     parameters = list(_path_parameters(path))

@@ -67,7 +67,7 @@ async def test_a_stream_is_renamed(api: httpx.AsyncClient, add_stream: AddStream
     refused = await api.patch(f"/rtstream/{stream_id}", json={})
     assert (
         refused.json()["message"]
-        == "Nothing to update. Send a name, sample_rate, retention, tracks, detect_url or audio."
+        == "Nothing to update. Send a name, sample_rate, retention, tracks, detect_url, vocabulary or audio."
     )
 
 
