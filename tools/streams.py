@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-from rtstream.errors import InvalidRequest, NotFound, RTStreamError
+from rtstream.errors import InvalidRequest, RTStreamError
 from rtstream.json_types import JsonObject
-from rtstream.models import ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
+from rtstream.models import AlertGroup, ConnectStream, CreateIndex, IndexProgress, Stream, TranscriptStatus
 from rtstream.states import AnalysisState, TranscriptJobStatus, TranscriptState
 from tools._framework.definition import ToolContext, live, once, tool
-from tools._framework.model_costs import list_paid, note_paid, stop_paid
+from tools._framework.model_costs import in_words, list_paid, note_paid, stop_paid
 from tools._framework.page import Cursor, Limit, next_cursor, offset_of
 from tools._framework.parameters import Vocabulary, note
 from tools._framework.parameters import name as shown_name
@@ -36,7 +35,6 @@ from tools.indexes import IndexState, index_state
 
 Created = TypeVar("Created")
 
-MAX_ALERTS = 50
 DEFAULT_WINDOW = {"time": 5, "frame_count": 2}
 
 
@@ -216,20 +214,20 @@ async def get_stream(ctx: ToolContext, stream_id: StreamId = None) -> StreamResu
 
     Use this when a stream has a problem or before choosing a range. Call generate_stream or look next.
     """
-    client = live(ctx).client
-    stream = await client.get_stream(await stream_of(ctx, stream_id))
+    found = await live(ctx).client.get_stream_detail(await stream_of(ctx, stream_id))
+    stream = found.stream
     return StreamResult(
         **info_fields(stream) | {"url": _sources(stream)},
         tracks=list_tracks(stream),
         packets=packets(stream),
         indexes=[index_state(index) for index in stream.indexes],
-        alerts=await _alerts(ctx, stream.id),
-        transcript=await _transcript(ctx, stream.id),
-        paid=await list_paid(ctx, stream.id) or None,
+        alerts=[_alert(group, stream.id) for group in found.alerts] or None,
+        transcript=_transcript(found.transcript),
+        paid=in_words(found.paid) or None,
         vocabulary=[shown_name(term) for term in stream.vocabulary] or None,
         **_limits(stream),
         gb_per_day=round(stream.storage.gb_per_day, 2) if stream.storage is not None else None,
-        links=await _links(ctx, stream.id),
+        links=found.links,
         now=_now(),
     )
 
@@ -360,36 +358,21 @@ def _next_step(ctx: ToolContext, stream: Stream, *, indexed: bool, heard: bool) 
     return " ".join(part for part in parts if part)
 
 
-async def _transcript(ctx: ToolContext, stream_id: str) -> str | None:
-    try:
-        found = await live(ctx).client.transcripts.status(stream_id)
-    except NotFound:  # a service that has none
+def _transcript(found: TranscriptStatus | None) -> str | None:
+    if found is None:
         return None
     if found.status is TranscriptJobStatus.NOT_CONFIGURED and found.state is TranscriptState.STOPPED:
         return None
     return note(" ".join(part for part in (found.state.value, found.reason, found.note) if part))
 
 
-async def _alerts(ctx: ToolContext, stream_id: str) -> list[StreamAlert] | None:
-    try:
-        groups, _ = await live(ctx).client.alerts.list_alert_groups([stream_id], limit=MAX_ALERTS)
-    except (NotFound, InvalidRequest):  # a service without our extensions
-        return None
-    return [
-        StreamAlert(
-            alert_id=group.alert_id,
-            label=shown_name(group.label),
-            status=group.status,
-            fired=sum(alert.fired for alert in group.alerts if alert.rtstream_id == stream_id),
-        )
-        for group in groups
-    ] or None
-
-
-async def _links(ctx: ToolContext, stream_id: str) -> int | None:
-    with suppress(RTStreamError):  # a service without our extensions
-        return (await live(ctx).client.links.list(stream_id, limit=1)).count
-    return None
+def _alert(group: AlertGroup, stream_id: str) -> StreamAlert:
+    return StreamAlert(
+        alert_id=group.alert_id,
+        label=shown_name(group.label),
+        status=group.status,
+        fired=sum(alert.fired for alert in group.alerts if alert.rtstream_id == stream_id),
+    )
 
 
 def _limits(stream: Stream) -> JsonObject:

@@ -113,6 +113,7 @@ def _streams() -> list[BaseRoute]:
     stream = "/rtstream/{stream_id}"
     return [
         path(stream, GET=streams.get_stream, PATCH=streams.update_stream, DELETE=streams.delete_stream),
+        path(stream + "/detail", GET=streams.get_stream_detail),
         path(stream + "/status", PATCH=streams.set_stream_status),
         path(stream + "/paid", GET=streams.list_paid, PATCH=streams.stop_paid),
         path(stream + "/stream", GET=streams.get_playback),

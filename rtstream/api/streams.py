@@ -25,8 +25,11 @@ from rtstream.models import (
     RetentionLimits,
     Slice,
     Stream,
+    StreamDetail,
     StreamStatus,
 )
+
+MAX_ALERTS = 50
 
 
 class ListStreams(Slice):
@@ -111,6 +114,19 @@ async def connect_stream(request: Request, body: ConnectStream) -> Created[Strea
 async def get_stream(request: Request) -> Stream:
     """Get a stream."""
     return await engine_of(request).streams.get(request.path_params["stream_id"])
+
+
+async def get_stream_detail(request: Request) -> StreamDetail:
+    """Get a stream with its transcript, alerts, paid parts and the number of its links."""
+    engine, stream_id = engine_of(request), request.path_params["stream_id"]
+    alerts, _ = await engine.alert_groups.list(Slice(limit=MAX_ALERTS), [stream_id])
+    return StreamDetail(
+        stream=await engine.streams.get(stream_id),
+        transcript=await engine.transcripts.status(stream_id, None),
+        alerts=alerts,
+        paid=await _costs(request).list(stream_id),
+        links=await engine.links.count(stream_id),
+    )
 
 
 async def update_stream(request: Request, body: UpdateStream) -> Stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ from rtstream.models import (
     SearchStreams,
     ShownMoment,
     Stream,
+    StreamDetail,
     TimelinePage,
 )
 
@@ -209,6 +211,16 @@ class RTStreamClient:
     async def get_stream(self, stream_id: str, *, start: bool = True) -> Stream:
         """Return a stream."""
         return as_model(Stream, await self._get(f"/rtstream/{path_id(stream_id)}", start=start))
+
+    async def get_stream_detail(self, stream_id: str) -> StreamDetail:
+        """Return a stream with everything that belongs to it, in one call."""
+        try:
+            return as_model(StreamDetail, await self._get(f"/rtstream/{path_id(stream_id)}/detail"))
+        except (NotFound, InvalidRequest):  # a service without our extensions, or no such stream
+            found = StreamDetail(stream=await self.get_stream(stream_id))
+            with suppress(NotFound, InvalidRequest):
+                found.transcript = await self.transcripts.status(stream_id)
+            return found
 
     async def list_streams(
         self,

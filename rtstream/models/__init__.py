@@ -45,6 +45,7 @@ from rtstream.models.streams import (
     RetentionLimits,
     StorageForecast,
     Stream,
+    StreamDetail,
     TrackPackets,
 )
 from rtstream.models.timeline import QuietRange, TimelineChannel, TimelineEntry, TimelinePage, TimelineText
@@ -148,6 +149,7 @@ __all__ = [
     "StartedAnalysis",
     "StorageForecast",
     "Stream",
+    "StreamDetail",
     "StreamStatus",
     "TimelineChannel",
     "TimelineEntry",

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from rtstream.models.alerts import AlertGroup
 from rtstream.models.base import ApiModel, MediaType
 from rtstream.models.indexes import IndexProgress
+from rtstream.models.transcripts import TranscriptStatus
 from rtstream.states import HealthCode, HealthLevel, HealthState, StreamStatus
 
 
@@ -192,6 +194,16 @@ class PaidPart(ApiModel):
     name: str = Field(default="", description="Name of the index, or label of the event.")
     rtstream_index_id: str = Field(default="", description="Index of an alert.")
     model: str = Field(description="The model or speech engine, as provider:name.")
+
+
+class StreamDetail(ApiModel):
+    """A stream with everything that belongs to it (extension). The rest is empty for a service without extensions."""
+
+    stream: Stream
+    transcript: TranscriptStatus | None = None
+    alerts: list[AlertGroup] = Field(default_factory=lambda: [], description="The oldest 50.")
+    paid: list[PaidPart] = Field(default_factory=lambda: [])
+    links: int | None = Field(default=None, description="Number of playback links to it.")
 
 
 class Playback(ApiModel):

@@ -104,6 +104,11 @@ def list_links(conn: Connection, part: Slice, *, stream_id: str | None, video_id
     return [_link(row) for row in conn.execute(page)], total
 
 
+def count(conn: Connection, stream_id: str) -> int:
+    """Return the number of links that play a stream."""
+    return conn.execute(_chosen(select(func.count()).select_from(links), stream_id, None)).scalar_one()
+
+
 def revoke(conn: Connection, now: float, *, link_id: str | None, stream_id: str | None, video_id: str | None) -> int:
     """Revoke one link, or all of a stream or video. Returns the number of links that were valid before."""
     query = update(links).where(links.c.revoked_at.is_(None))
@@ -152,7 +157,9 @@ def _chosen(query: Query, stream_id: str | None, video_id: str | None) -> Query:
 def _plays(column: Column[str], source_id: str) -> ColumnElement[bool]:
     """The condition that a link plays a stream or video, or ranges of it among those of others."""
     named = cast_column(links.c.ranges, String).contains(json.dumps(source_id), autoescape=True)
-    return (column == source_id) | (links.c.video_id.is_(None) & named)
+    # Links of several sources name none in the columns. As most links name a stream, the index of streams finds them.
+    several = links.c.stream_id.is_(None) & (func.coalesce(links.c.video_id, "") == "")
+    return (column == source_id) | (several & named)
 
 
 def _values(row: NewLink) -> JsonObject:

@@ -14,12 +14,12 @@ from tools._framework.times import joined
 
 async def list_paid(ctx: ToolContext, stream_id: str) -> list[str]:
     """Return the running parts of a stream that call a paid model."""
-    return _in_words(await live(ctx).client.list_paid(stream_id))
+    return in_words(await live(ctx).client.list_paid(stream_id))
 
 
 async def stop_paid(ctx: ToolContext, stream_id: str) -> list[str]:
     """Stop the parts of a stream that call a paid model, and return them."""
-    return _in_words(await live(ctx).client.stop_paid(stream_id))
+    return in_words(await live(ctx).client.stop_paid(stream_id))
 
 
 async def note_paid(ctx: ToolContext, *, stop_jobs: bool) -> str | None:
@@ -54,5 +54,6 @@ async def _cancel_transcriptions(client: RTStreamClient, info: EngineInfo) -> st
     return f"Cancelled the transcription of {', '.join(cancelled)}. index_spoken_words continues it."
 
 
-def _in_words(parts: Iterable[PaidPart]) -> list[str]:
+def in_words(parts: Iterable[PaidPart]) -> list[str]:
+    """Return parts of streams as texts with their models."""
     return [name(f"{part.kind} {'' if part.kind == 'transcript' else part.id + ' '}({part.model})") for part in parts]

@@ -150,6 +150,10 @@ class LinkService:
         now = time.time()
         return LinkPage(links=[_shown(link, base_url, now) for link in found], count=count)
 
+    async def count(self, stream_id: str) -> int:
+        """Return the number of links that play a stream."""
+        return await self._db.read(rows.count, stream_id)
+
     async def revoke(self, link_id: str) -> None:
         """Revoke a link immediately. Revoking it twice has no further effect. Raises LinkUnknown."""
         if not await self._revoke(link_id=link_id) and await self._db.read(rows.get, link_id) is None:

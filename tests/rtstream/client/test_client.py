@@ -42,6 +42,12 @@ async def test_every_operation_gives_the_objects_of_the_api(served: Served, clie
     await client.alerts.disable_alert(stream_id, index_id, alert.alert_id)
     assert [a.status for a in await client.alerts.list_alerts(stream_id, index_id)] == ["disabled"]
     await client.alerts.enable_alert(stream_id, index_id, alert.alert_id)
+    detail = await client.get_stream_detail(stream_id)
+    assert [index.rtstream_index_id for index in detail.stream.indexes] == [index_id]
+    assert ([group.label for group in detail.alerts], detail.paid, detail.links) == (["invoice"], [], 0)
+    assert detail.transcript is not None
+    with pytest.raises(NotFound, match="no stream"):
+        await client.get_stream_detail("rts-0000000000000000")
     seq = await served.happen("alert", stream_id, label="invoice", text="x")
     assert [message.seq for message in (await client.journal(seq - 1)).entries] == [seq]
 
@@ -55,6 +61,8 @@ async def test_the_hosted_service_is_told_by_what_it_does_not_have(hosted: Hoste
     assert hosted.asked[-1][2] == {"callback_url": None, "event_id": "3c9a1f0e7b5d2468", "ws_connection_id": "wsc-1"}
     scenes = (await client.indexes.list_scenes("rts-1", "7f3a")).scenes
     assert [(scene.text, scene.description) for scene in scenes] == [("An empty porch.", "An empty porch.")]
+    plain = await client.get_stream_detail("rts-1")
+    assert (plain.stream.name, plain.transcript, plain.alerts, plain.links) == ("Door", None, [], None)
     with pytest.raises(NotFound) as refused:
         await client.get_stream("rts-2")
     assert refused.value.message == "Not found: ***"
