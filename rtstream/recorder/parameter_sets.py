@@ -103,6 +103,16 @@ def holds_picture(packet: Packet, codec: str) -> bool:
     return not kinds or any(kind in (1, 5) if codec == "h264" else 16 <= kind <= 21 for kind in kinds)
 
 
+def is_vp9_keyframe(beginning: bytes) -> bool:
+    """Return whether a frame of VP9 with this first byte is a keyframe (VP9 bitstream specification, 6.2)."""
+    first = beginning[0] if beginning else 0
+    if first >> 6 != 2:
+        return False
+    has_reserved_bit = first >> 4 & 3 == 3  # of profile 3
+    shows_another, is_inter = (first >> 2 & 1, first >> 1 & 1) if has_reserved_bit else (first >> 3 & 1, first >> 2 & 1)
+    return not shows_another and not is_inter
+
+
 def known_at_opening(extradata: bytes | None) -> frozenset[bytes]:
     """Return the extradata of a length-prefixed stream, with which later side data is compared.
 

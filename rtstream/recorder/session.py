@@ -158,6 +158,8 @@ class Session:
             self._last_idle = time.monotonic()
         if index == self._audio and self.media.audio_changes(packet) and not self._take_audio(packet):
             return
+        if index == self._video:
+            self.media.mark_keyframe(packet)
         if self._arrivals is not None and (fps := self._arrivals.set(packet)) is not None:
             self.media.measured(fps)
             self.health.publish()

@@ -17,6 +17,7 @@ from rtstream.recorder.audio_encoder import is_recordable
 from rtstream.recorder.failures import FormatChanged
 from rtstream.recorder.parameter_sets import (
     decoder_configuration,
+    is_vp9_keyframe,
     known_at_opening,
     parameter_sets,
     video_format,
@@ -66,6 +67,7 @@ class SourceMedia:
         self._seen = 0  # frames in a row with another header
         track = video or audio
         self._in_ts = track is not None and track.container.format.name == "mpegts"
+        self._marks_vp9 = self.video_codec == "vp9" and track is not None and track.container.format.name == "rtsp"
         self._next_look = 0.0  # monotonic; at the codec of audio without headers
         self._in_flv = audio is not None and "flv" in audio.container.format.name
 
@@ -101,6 +103,11 @@ class SourceMedia:
         if not self.audio_format.rate or not is_recordable(self.audio_codec, self.audio_format.rate):
             audio = None
         return video, audio
+
+    def mark_keyframe(self, packet: Packet) -> None:
+        """Mark a packet of the video as a keyframe where the codec library does not (VP9 over RTSP)."""
+        if self._marks_vp9 and is_vp9_keyframe(bytes(memoryview(packet)[:1])):
+            packet.is_keyframe = True
 
     def video_changed(self, packet: Packet) -> str | None:
         """Compare a keyframe with the description of the video, and update it.

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from av.error import FFmpegError
 
 from rtstream.messages import RecorderHealth, RecordingEnded, RecordingStarted, SegmentClosed
 from rtstream.mp4.fragments import codecs
-from rtstream.recorder.parameter_sets import decoder_configuration
+from rtstream.recorder.parameter_sets import decoder_configuration, is_vp9_keyframe
 from rtstream.recorder.writer import DamagedMedia, RecordingWriter
 from rtstream.rules.wall_clock import WallClock
 from tests.rtstream.recorder.recorder_client import RecorderClient, decoded, recorder
@@ -191,3 +192,27 @@ def test_a_keyframe_without_all_kinds_of_sets_configures_nothing(whole: Path, co
     only = DAMAGES["missing"]
     assert decoder_configuration(av.Packet(_with_damage(bytes(keyframe), codec, only)), codec) == b""
     assert decoder_configuration(av.Packet(b"\0\0\0\5" + bytes(5)), codec) == b""
+
+
+@pytest.mark.parametrize("profile", ["yuv420p", "yuv444p"])
+def test_keyframes_of_vp9_are_known_by_their_first_byte(tmp_path: Path, profile: str) -> None:
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w") as out:
+        video: Any = out.add_stream("libvpx-vp9", rate=10, options={"deadline": "realtime", "cpu-used": "8"})
+        video.width, video.height, video.pix_fmt, video.codec_context.gop_size = 64, 48, profile, 4
+        for number in range(12):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 20, np.uint8))))
+        out.mux(video.encode())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    marks = [is_vp9_keyframe(bytes(packet)[:1]) for packet in packets]
+    assert marks == [packet.is_keyframe for packet in packets]
+    assert marks.count(True) == 3
+    assert not is_vp9_keyframe(b"")
+
+
+def test_keyframes_of_vp9_in_profile_3_have_one_more_bit() -> None:
+    assert is_vp9_keyframe(bytes([0b10_11_0_0_00]))
+    assert not is_vp9_keyframe(bytes([0b10_11_0_0_10]))  # inter
+    assert not is_vp9_keyframe(bytes([0b10_11_0_1_00]))  # shows an existing frame
+    assert not is_vp9_keyframe(bytes([0b01_00_0_0_00]))
