@@ -21,6 +21,13 @@ def test_a_steady_source_has_its_own_rate(rate: float) -> None:
     assert 1 / clock.interval_s == pytest.approx(rate, rel=0.15)
 
 
+def test_the_first_pause_counts_half_because_two_pictures_are_known() -> None:
+    clock = ArrivalClock(interval_s=0.02)
+    clock.place(NOW)
+    clock.place(NOW + 1.0)
+    assert clock.interval_s == pytest.approx(0.51)
+
+
 def test_pictures_that_arrive_together_are_spread() -> None:
     clock, rate, together = ArrivalClock(), 20, 4
     times = [clock.place(NOW + number // together * together / rate) for number in range(400)]

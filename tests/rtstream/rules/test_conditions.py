@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rtstream.errors import InvalidRequest
-from rtstream.rules.conditions import check, holds
+from rtstream.rules.conditions import MAX_DEPTH, check, holds
 
 RECORD = {
     "kind": "visual",
@@ -60,3 +60,13 @@ def test_a_filter_holds_as_documented(condition: Any, expected: bool) -> None:
 def test_a_filter_that_is_not_understood_gets_a_sentence(condition: Any) -> None:
     with pytest.raises(InvalidRequest, match="filter"):
         check(condition)
+
+
+@pytest.mark.parametrize("word", ["and", "not"])
+def test_a_filter_may_be_nested_to_a_limit(word: str) -> None:
+    condition: Any = one("kind", "==", "visual")
+    for _ in range(MAX_DEPTH if word == "not" else MAX_DEPTH // 2):  # a list is a level of its own
+        condition = {word: condition if word == "not" else [condition]}
+    check(condition)
+    with pytest.raises(InvalidRequest, match="nested"):
+        check({"not": condition})

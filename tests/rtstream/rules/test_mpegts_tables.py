@@ -46,6 +46,12 @@ def test_tables_that_are_not_whole_describe_nothing(clip: Path) -> None:
     assert described_tracks(b"") == frozenset()
 
 
+@pytest.mark.parametrize("zeros", [1, 2])
+def test_a_byte_that_only_looks_like_the_beginning_of_a_packet_hides_no_table(clip: Path, zeros: int) -> None:
+    tables, _ = newest_tables(stream(clip, True))
+    assert described_tracks(bytes(zeros) + b"\x47\0" + tables) == {(0x100, H264), (0x101, AAC)}
+
+
 MOVED = {"mpegts_start_pid": "400"}
 OTHER_PROGRAM = MOVED | {"mpegts_pmt_start_pid": "4000", "mpegts_service_id": "7"}
 

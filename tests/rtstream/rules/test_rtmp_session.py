@@ -65,6 +65,14 @@ def test_another_session_continues_with_the_bytes_that_the_first_received() -> N
     assert second.take_tags()[11:3011] == b"x" * 3000
 
 
+def test_bytes_behind_a_chunk_size_are_ignored() -> None:
+    session = RtmpSession(b"")
+    session.receive(opening() + chunks(SET_CHUNK_SIZE, (4096).to_bytes(4, "big") + b"x", number=2))
+    session.accept()
+    session.receive(chunks(VIDEO, b"x" * 3000, size=4096))
+    assert session.take_tags()[11:3011] == b"x" * 3000
+
+
 def test_the_media_comes_out_as_flv(clip: Path) -> None:
     file = io.BytesIO()
     with av.open(str(clip)) as source, av.open(file, "w", format="flv") as sink:

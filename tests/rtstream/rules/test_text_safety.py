@@ -35,6 +35,14 @@ def test_what_a_reader_cannot_see_is_removed(text: str, cleaned: str) -> None:
     assert clean(text, 1000) == cleaned
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0x180B, 0x180F), (0xFE00, 0xFE0D), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF), (0xFDD0, 0xFDEF), (0x1FFFE, 0x1FFFF)],
+)
+def test_a_range_of_invisible_characters_is_removed_to_both_ends(first: int, last: int) -> None:
+    assert clean(f"a{chr(first)}{chr(last)}b", 10) == "ab"
+
+
 def test_long_text_is_cut_with_an_ellipsis() -> None:
     assert clean("abcdef", 6) == "abcdef"
     assert clean("abcdefg", 6) == "abcde…"
