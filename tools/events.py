@@ -20,8 +20,8 @@ from tools.indexes import index_of
 
 EventId = Annotated[str, Field(description="From create_event or list_events.")]
 Prompt = Annotated[
-    str,
-    Field(min_length=1, max_length=4000, description="Condition to detect, as one statement that is true or false."),
+    str | None,
+    Field(max_length=4000, description="Condition to detect, as one statement that is true or false; not with a rule."),
 ]
 Label = Annotated[str, Field(min_length=1, max_length=200, description="Such as person_at_door.")]
 Rule = Annotated[
@@ -70,14 +70,14 @@ class Trial(BaseModel):
 
 
 @tool("Define an event", read_only=False, default=True)
-async def create_event(ctx: ToolContext, event_prompt: Prompt, label: Label, rule: Rule = None) -> EventResult:
+async def create_event(ctx: ToolContext, label: Label, event_prompt: Prompt = None, rule: Rule = None) -> EventResult:
     """Define an event for several alerts. For one alert, create_alert takes the event_prompt itself.
 
     Use this before create_alert. Without a language model, it needs a rule, or a prompt that quotes the text to see
     or hear: "Invoice 4711" is on the screen, "action items" is said. Call create_alert next.
     """
     key = idempotency_key("event", {"event_prompt": event_prompt, "label": label, "rule": rule})
-    event = await live(ctx).client.alerts.create_event(event_prompt, label, rule, key=key)
+    event = await live(ctx).client.alerts.create_event(event_prompt or None, label, rule, key=key)
     fields = event_info(event).model_dump(include=set(EventResult.model_fields))
     return EventResult(**{**fields, "repeated": event.repeated or None})
 
@@ -111,7 +111,7 @@ async def update_event(
 @tool("Test an event", read_only=True)
 async def test_event(
     ctx: ToolContext,
-    event_prompt: Prompt,
+    event_prompt: Prompt = None,
     stream_id: StreamId = None,
     rule: Annotated[JsonObject | None, Field(description="As in create_event.")] = None,
     index_id: Annotated[str | None, Field(description="Only scenes of this index, by id or name.")] = None,
@@ -127,7 +127,7 @@ async def test_event(
     stream = await stream_of(ctx, stream_id)
     index = None if index_id is None else await index_of(ctx, stream, index_id)
     times = await window(ctx, start, end, stream=stream)
-    wanted = {"event_prompt": event_prompt, "rule": rule, "rtstream_index_id": index, "limit": limit}
+    wanted = {"event_prompt": event_prompt or None, "rule": rule, "rtstream_index_id": index, "limit": limit}
     test = EventTest.model_validate(wanted | {"start": times.start, "end": times.end})
     found = await live(ctx).client.alerts.test_event(stream, test)
     matches = [episode for episode in episodes(found) if episode.outcome == "match"]

@@ -101,6 +101,7 @@ class SceneInfo(BaseModel):
 
     start: float
     end: float
+    at: float | None = Field(default=None, description="look(at=…) shows it.")
     untrusted_text: str | None = Field(default=None, description=UNTRUSTED)
     untrusted_data: JsonObject | None = Field(default=None, description="JSON object in the text.")
     data_error: str | None = Field(default=None, description="Reason why the requested object is missing.")
@@ -332,6 +333,7 @@ def _scene(shown: Sequence[Scene], most: int) -> SceneInfo:
     return SceneInfo(
         start=round(scene.start, 3),
         end=round(shown[0].end, 3),
+        at=round(scene.frame_times[-1], 3) if scene.frame_times else None,
         untrusted_text=None if failed else clean(scene.text, most),
         untrusted_data=clean_data(data, most),
         data_error=note(data_error),

@@ -46,6 +46,7 @@ class Hit(BaseModel):
     start: float
     end: float
     score: float
+    at: float | None = Field(default=None, description="look(at=…) shows it.")
     player_url: str | None = Field(
         default=None, description="Plays it, with the sentences around it. Show it to the user."
     )
@@ -117,8 +118,15 @@ async def search(
         hits=[hit for hit, _ in shown],
         player_url=await _compiled(client, [clip for _, clip in shown], collections),
         note=joined(note(results.note), times.note, remark),
-        next="Show the links, or call look(stream_id, at) to see a hit." if shown else "No results. Try other words.",
+        next=_next([hit for hit, _ in shown]),
     )
+
+
+def _next(shown: list[Hit]) -> str:
+    if not shown:
+        return "No results. Try other words."
+    visible = any(hit.at is not None or hit.medium == "visual" for hit in shown)
+    return "Show the links, or call look(stream_id, at) to see a hit." if visible else "Show the links."
 
 
 async def _collection(ctx: ToolContext, collection: str | None, *, named: bool) -> tuple[str | None, str | None]:
@@ -147,6 +155,7 @@ def _hit(hit: SearchHit) -> Found:
         start=round(hit.start, 3),
         end=round(hit.end, 3),
         score=round(hit.score, 3),
+        at=round(seen, 3) if isinstance(seen := hit.metadata.get("seen"), int | float) else None,
         untrusted_text=clean(hit.text, MAX_TEXT),
     )
     return shown, (hit.rtstream_id, start, max(end, start + 1.0))

@@ -35,19 +35,19 @@ class AlertCalls:
         self._transport = transport
 
     async def create_event(
-        self, event_prompt: str, label: str, rule: JsonObject | None = None, *, key: str | None = None
+        self, event_prompt: str | None, label: str, rule: JsonObject | None = None, *, key: str | None = None
     ) -> Event:
         """Create an event.
 
         Args:
-            event_prompt: Description of what to detect.
+            event_prompt: Description of what to detect, or None with a rule.
             label: Short name that appears in alerts.
             rule: Structured rule that decides the event instead of the prompt.
             key: Idempotency key, with which a repeated call returns the first event.
         """
         request = CreateEvent(event_prompt=event_prompt, label=label, rule=rule)
         response = await self._transport.envelope("POST", "/rtstream/event", body=body_of(request), key=key)
-        known = {"event_prompt": event_prompt, "label": label}
+        known = {"event_prompt": event_prompt or "", "label": label}
         return as_model(Event, {**known, **(response.get("data") or {})}).marked(response.get("repeated"))
 
     async def list_events(self) -> list[Event]:

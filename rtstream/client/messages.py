@@ -40,6 +40,7 @@ class LiveEvent(BaseModel):
     stream_name: str = ""
     start: float | None = None
     end: float | None = None
+    at: float | None = Field(default=None, description="Scenes and alerts: look(at=…) shows it.")
     label: str | None = Field(default=None, description="Alerts: the event that matched.")
     confidence: float | None = None
     alert_id: str | None = None
@@ -84,6 +85,7 @@ def live_event(message: Message) -> LiveEvent | None:
         stream_name=clean(message.rtstream_name, MAX_NAME),
         start=_number(data.get("start", data.get("since"))),
         end=_number(data.get("end")),
+        at=_number(data.get("seen")),
         label=_short(data.get("label") or data.get("event_label")),
         confidence=_number(data.get("confidence")),
         alert_id=_short(data.get("alert_id")),

@@ -82,7 +82,7 @@ class Delivery(ApiModel):
 class EventTest(ApiModel):
     """Body of ``POST rtstream/{id}/event/test`` (extension), a dry run on past scenes."""
 
-    event_prompt: str = Field(min_length=1, max_length=4000)
+    event_prompt: str | None = Field(default=None, min_length=1, max_length=4000, description="Optional with a rule.")
     rule: JsonObject | None = None
     rtstream_index_id: str | None = None
     start: float | None = None
@@ -101,7 +101,9 @@ class UpdateEvent(ApiModel):
 class CreateEvent(ApiModel):
     """Body of ``POST rtstream/event``."""
 
-    event_prompt: str = Field(min_length=1, max_length=4000)
+    event_prompt: str | None = Field(
+        default=None, min_length=1, max_length=4000, description="Optional with a rule, because no model reads it."
+    )
     label: str = Field(min_length=1, max_length=200)
     rule: JsonObject | None = Field(default=None, description="Structured rule that decides the event (extension).")
 
@@ -142,7 +144,9 @@ class CreateAlertGroup(AlertOptions):
 
     streams: list[str] = Field(min_length=1, max_length=1000, description='Ids of streams, or "all".')
     event_id: str | None = None
-    event_prompt: str | None = Field(default=None, max_length=4000, description="Instead of event_id.")
+    event_prompt: str | None = Field(
+        default=None, max_length=4000, description="Instead of event_id. Optional with a rule."
+    )
     label: str | None = Field(default=None, max_length=200)
     rule: JsonObject | None = None
     rtstream_index_id: str | None = Field(default=None, description="An index of the only stream.")

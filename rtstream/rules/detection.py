@@ -275,21 +275,35 @@ class Rule:
         """Whether the rule concerns the stream itself rather than the scenes of an index."""
         return isinstance(self.conditions[0], Speech | Connection)
 
+    @property
+    def condition(self) -> str:
+        """The condition in words, such as ``"Invoice 4711" appears``."""
+        first = self.conditions[0]
+        if not isinstance(first, Phrase | Expression):
+            return _sentence(first, self.form)
+        names = f" {'and' if self.join == 'all' else 'or'} ".join(condition.name for condition in self.conditions)
+        return f"{names} {_VERBS[self.form]}"
+
     def describe(self) -> str:
         """Return a sentence or two that tell the user what the rule checks."""
         first = self.conditions[0]
         if isinstance(first, Phrase | Expression):
             kind = "phrase" if isinstance(first, Phrase) else "regular expression"
-            names = f" {'and' if self.join == 'all' else 'or'} ".join(condition.name for condition in self.conditions)
-            return f"Decided by searching for the {kind} only. Matches when {names} {_VERBS[self.form]}."
-        return f"Decided by measurement only. Matches when {_sentence(first, self.form)}."
+            return (
+                f"Decided by searching for the {kind} only. Matches when {self.condition}{_LOOKS.get(self.form, '')}."
+            )
+        return f"Decided by measurement only. Matches when {self.condition}."
 
 
 _VERBS: dict[Form, str] = {
     "present": "is present",
-    "appears": "appears (present now and absent at the previous look)",
+    "appears": "appears",
     "absent": "is missing",
-    "disappears": "disappears (missing now and present at the previous look)",
+    "disappears": "disappears",
+}
+_LOOKS: dict[Form, str] = {
+    "appears": " (present now and absent at the previous look)",
+    "disappears": " (missing now and present at the previous look)",
 }
 
 

@@ -37,6 +37,11 @@ class SceneDetail:
     data_error: str = ""
     parts: list[Range] = field(default_factory=list)
 
+    @property
+    def seen(self) -> float | None:
+        """Unix time of the last picture, from which text on screen was read. None if there was no picture."""
+        return self.frame_times[-1] if self.frame_times else None
+
     def to_json(self) -> JsonObject:
         """Return the detail as a JSON object, without empty fields."""
         optional = {

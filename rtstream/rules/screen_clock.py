@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 CLOCK = re.compile(r"(?<![\d:.])(\d{1,3}):(\d{2})(?::(\d{2}))?(?:[.,]\d{1,3})?(?![\d:])")
+_TO_THE_SECOND = re.compile(r"\d{1,3}:\d{2}(?::\d{2}|(?::\d{2})?[.,]\d{1,3})")
 _WITH_ZONE = r"\s*(?:[ap]\.?\s?m\b\.?|UTC|GMT|Uhr)?"
 _LOOSE = " \t-–—|/·•,;@"
 """Separators that are removed from the ends of a line together with a clock."""
@@ -158,17 +159,17 @@ def _moved(line: PlacedLine, new: Sequence[PlacedLine]) -> bool:
     return bool(alike) and not any(_same_place(one.box, line.box) for one in alike)
 
 
-def with_time_of_day(found: RunningClocks, lines: Sequence[PlacedLine], at: float) -> RunningClocks:
-    """Add the clock of the system, which stands alone near the upper or lower edge and shows the time of the picture.
+def with_edge_clocks(found: RunningClocks, lines: Sequence[PlacedLine], at: float) -> RunningClocks:
+    """Add clocks that stand alone near the upper or lower edge and show seconds, or the time of the picture.
 
-    A clock without seconds cannot be seen running from one look to the next.
+    A clock without seconds cannot be seen running from one look to the next, and no clock can from a single picture.
 
     Args:
         found: The clocks that were seen running.
         lines: The lines of this look.
         at: Unix time of the picture.
     """
-    own = [number for number, line in enumerate(lines) if number not in found.running and _is_time_of_day(line, at)]
+    own = [number for number, line in enumerate(lines) if number not in found.running and _is_edge_clock(line, at)]
     if not own or len(own) > MAX_ALIKE:
         return found
     running = {**found.running, **{number: frozenset({0}) for number in own}}
@@ -182,10 +183,12 @@ def _place(line: PlacedLine, running: frozenset[int]) -> ClockPlace:
     return ClockPlace(clock_words(line.text), line.box, running)
 
 
-def _is_time_of_day(line: PlacedLine, at: float) -> bool:
+def _is_edge_clock(line: PlacedLine, at: float) -> bool:
     clocks = clocks_in(line.text)
     if len(clocks) != 1 or not (line.box[3] <= EDGE or line.box[1] >= 1 - EDGE):
         return False
+    if _TO_THE_SECOND.fullmatch(line.text.strip()):
+        return True
     if not _may_be_date(without_clocks(line.text, {0})):
         return False
     apart = (clocks[0].seconds - at) % ZONE_S

@@ -313,7 +313,8 @@ LEFT JOIN video_segments v ON d.origin = 3 AND v.id = d.ref"""
 _DETAILS = """
 SELECT d.id, p.kind, coalesce(p.stream_id, p.video_id), coalesce(st.name, vi.name),
     p.index_id, coalesce(i.name, ''), coalesce(c.seq, d.ref), s.model, s.data, t.engine, c.alert_id,
-    e.label, c.segment_id
+    e.label, c.segment_id,
+    coalesce(json_extract(s.detail, '$.frame_times[#-1]'), json_extract(x.detail, '$.frame_times[#-1]'))
 FROM search_docs d
 JOIN search_places p ON p.id = d.place
 LEFT JOIN streams st ON st.id = p.stream_id
@@ -322,6 +323,7 @@ LEFT JOIN scene_indexes i ON i.id = p.index_id
 LEFT JOIN scenes s ON d.origin = 0 AND s.id = d.ref
 LEFT JOIN transcript_segments t ON d.origin = 1 AND t.id = d.ref
 LEFT JOIN decisions c ON d.origin = 2 AND c.id = d.ref
+LEFT JOIN scenes x ON x.id = c.scene_id
 LEFT JOIN alerts a ON a.id = c.alert_id
 LEFT JOIN events e ON e.id = a.event_id
 WHERE d.id IN (SELECT value FROM json_each(?))"""
@@ -356,8 +358,8 @@ def details(conn: Connection, ids: Iterable[int]) -> dict[int, Detail]:
     rows = _raw(conn, _DETAILS, (_numbers(ids),))
     found: dict[int, Detail] = {}
     for doc, kind, stream_id, stream_name, index_id, index_name, ref, model, data, engine, *alert in rows:
-        alert_id, label, segment_id = alert
-        facts = {"model": model, "engine": engine, "alert_id": alert_id, "label": label}
+        alert_id, label, segment_id, seen = alert
+        facts = {"model": model, "engine": engine, "alert_id": alert_id, "label": label, "seen": seen}
         metadata = {key: value for key, value in facts.items() if value}
         parsed = json.loads(data) if data else None
         if parsed and isinstance(parsed, dict):

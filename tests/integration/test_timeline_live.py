@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,16 @@ async def test_a_live_meeting_is_told_to_the_picture(clip_of: Callable[[ClipSpec
             exact = [one for one in screens[1:] if "within_s" not in one]
             assert exact
             for one in exact:
-                number = await shown_at(client, stream_id, one["start"] + 0.001)
+                number = await shown_at(client, stream_id, one["start"])
                 assert number % (SLIDE_S * FPS) == 0, f"picture {number} begins {one}"
+                title = TITLES[int(number / FPS / SLIDE_S) % 6]
+                hits = (await call(client, "search", query=f'"{title}"', channels=["scenes"]))["hits"]
+                for at in [hit["at"] for hit in hits]:
+                    assert TITLES[int(await shown_at(client, stream_id, at) / FPS / SLIDE_S) % 6] == title
+            for scene in (await call(client, "get_scenes"))["scenes"]:
+                number = await shown_at(client, stream_id, scene["at"])
+                assert TITLES[int(number / FPS / SLIDE_S) % 6] in scene["untrusted_text"]
+                assert not re.search(r"\d\d:\d\d\.\d", scene["untrusted_text"])  # the running clock
             said = [text["untrusted_text"] for one in found["entries"] for text in one.get("said", ())]
             said += [one["untrusted_text"] for one in found["entries"] if one["channel"] == "transcript"]
             assert len(" ".join(said).split()) > 20

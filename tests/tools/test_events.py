@@ -20,10 +20,18 @@ async def test_an_event_is_defined_and_changed(client: Client) -> None:
     assert (listed["event_id"], listed["prompt"]) == (event["event_id"], "the door opens")
 
 
+async def test_with_a_rule_no_prompt_is_needed_because_no_model_reads_one(client: Client) -> None:
+    event = await call(client, "create_event", label="paid", rule={"text": "Paid", "when": "appears"})
+    assert event["matching"] == "rule"
+    [listed] = (await call(client, "list_events"))["events"]
+    assert (listed["prompt"], listed["rule"]) == ('"Paid" appears', {"text": "Paid", "when": "appears"})
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"event_prompt": "", "label": "x"}, "event_prompt"),
+        ({"label": "x"}, "or pass a rule"),
         ({"event_prompt": "x", "label": ""}, "label"),
         ({"event_prompt": "x", "label": "y", "rule": {"regex": "("}}, "regular expression"),
         ({"event_prompt": "x", "label": "y", "rule": {"sound": "bang"}}, "rule"),

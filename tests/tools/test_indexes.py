@@ -104,7 +104,8 @@ async def test_scenes_with_the_same_text_are_one_with_its_news(served: Served, c
 
     def change(conn: Connection) -> None:
         row = conn.execute(select(scenes.c.id).where(scenes.c.index_id == index_id).order_by(scenes.c.start)).all()[1]
-        conn.execute(update(scenes).where(scenes.c.id == row.id).values(detail={"changes": news}))
+        detail = {"changes": news, "frame_times": [1001.2, 1001.8]}
+        conn.execute(update(scenes).where(scenes.c.id == row.id).values(detail=detail))
 
     await served.engine.db.write(change)
     found = await call(client, "get_scenes", stream_id=stream_id)
@@ -117,6 +118,7 @@ async def test_scenes_with_the_same_text_are_one_with_its_news(served: Served, c
     invoice = found["scenes"][1]
     assert (invoice["untrusted_new"], invoice["untrusted_gone"]) == (["Invoice 4711"], ["Agenda"])
     assert invoice["picture"] == {"cut": True, "motion": 0.25}
+    assert invoice["at"] == 1001.8
 
 
 def test_a_progress_without_a_cap_or_a_note_leaves_them_out() -> None:

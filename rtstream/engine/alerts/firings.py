@@ -49,6 +49,8 @@ class EvaluatedMoment:
     """The gap of a scene or of speech that was analysed later, else 0."""
     segment_id: int = 0
     """Number of the newest segment of the transcript, or 0 for any other moment."""
+    seen: float | None = None
+    """Unix time of the picture of a scene from which its text was read, if there is one."""
 
     @property
     def number(self) -> int:
@@ -282,6 +284,7 @@ def _data(moment: EvaluatedMoment, alert: AlertRow, result: MatchResult, now: fl
         "scene_id": moment.scene_id or None,
         "rtstream_index_id": alert.index_id,
         "index_name": index_name,
+        **({} if moment.seen is None else {"seen": moment.seen}),
         **_late(moment),
     }
 

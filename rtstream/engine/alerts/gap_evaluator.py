@@ -134,7 +134,7 @@ class GapEvaluator:
             return None
         first = min((scene for scene, _ in scenes), key=lambda scene: scene.id)
         evidence = Evidence.of_scene(first) if first.status is SceneStatus.OK else None
-        moment = EvaluatedMoment(first.start, first.end, first.id, gap_id=gap.id)
+        moment = EvaluatedMoment(first.start, first.end, first.id, gap_id=gap.id, seen=first.detail.seen)
         return _LateMoment(moment, evidence, [alert for scene, alert in scenes if scene.id == first.id])
 
     def _late_speech(self, conn: Connection, gap: GapRow, alerts: Sequence[AlertRow]) -> _LateMoment | None:

@@ -112,14 +112,15 @@ class AlertGroups:
         return made.model_copy(update={"started": started, "limits": missed, "cursor": cursor})
 
     async def _read(self, request: CreateAlertGroup) -> AlertRequest:
-        if (request.event_id is None) == (request.event_prompt is None):
+        described = request.event_prompt is not None or (request.rule is not None and request.event_id is None)
+        if (request.event_id is None) != described:
             raise InvalidRequest("Pass either event_id, of an existing event, or event_prompt, for a new one.")
         if request.event_id is not None:
             if request.label is not None or request.rule is not None:
                 raise InvalidRequest("label and rule belong to a new event. Omit them, or pass event_prompt instead.")
             event = EventValues.of(await self._db.read(alert_rows.get_event, request.event_id))
         else:
-            event = EventValues.new(request.event_prompt or "", request.label, request.rule)
+            event = EventValues.new(request.event_prompt, request.label, request.rule)
         options = checked_options(request)
         callback = await self._alerts.checked_callback(request.callback_url)
         check_consecutive(rule_for_event(event.prompt, event.rule), options)

@@ -39,11 +39,12 @@ class EventValues:
         return cls(row.id, row.prompt, row.label, row.rule)
 
     @classmethod
-    def new(cls, prompt: str, label: str | None, rule: JsonObject | None) -> EventValues:
+    def new(cls, prompt: str | None, label: str | None, rule: JsonObject | None) -> EventValues:
         """Return the values of a new event, whose label defaults to the begin of its prompt. Raises InvalidRequest."""
-        prompt = checked_prompt(prompt)
+        rule = checked_rule(rule)
+        prompt = checked_prompt(prompt, rule)
         shortened = prompt if len(prompt) <= MAX_LABEL else f"{prompt[: MAX_LABEL - 1].rstrip()}…"
-        return cls("", prompt, checked_label(shortened if label is None else label), checked_rule(rule))
+        return cls("", prompt, checked_label(shortened if label is None else label), rule)
 
     def stored(self, conn: Connection) -> str:
         """Store the event, unless it is, and return its id. Raises NotFound if it was deleted."""

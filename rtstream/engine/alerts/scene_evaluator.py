@@ -155,7 +155,8 @@ class SceneEvaluator:
             evaluations = [Evaluation(alert, None, TOO_SLOW) for alert in due]
         else:
             evaluations = await evaluate(self._matcher, due, Evidence.of_scene(scene))
-        await self._firings.store(EvaluatedMoment(scene.start, scene.end, scene.id), evaluations)
+        moment = EvaluatedMoment(scene.start, scene.end, scene.id, seen=scene.detail.seen)
+        await self._firings.store(moment, evaluations)
 
     async def _trim_decisions(self) -> None:
         """Remove old decisions, except those that fired."""

@@ -90,11 +90,9 @@ class AlertService:
 
     async def create_event(self, request: CreateEvent) -> Event:
         """Add an event. Raises InvalidRequest."""
-        values = {
-            "prompt": checked_prompt(request.event_prompt),
-            "label": checked_label(request.label),
-            "rule": checked_rule(request.rule),
-        }
+        rule = checked_rule(request.rule)
+        prompt = checked_prompt(request.event_prompt, rule)
+        values = {"prompt": prompt, "label": checked_label(request.label), "rule": rule}
         event_id = ids.event_id()
         await self._db.write(lambda conn: rows.insert_event(conn, id=event_id, **values, created_at=time.time()))
         return self._event(await self._db.read(rows.get_event, event_id))
@@ -152,7 +150,8 @@ class AlertService:
             InvalidRequest: The event is invalid, or is about the stream itself.
             NotFound: There is no such stream or index.
         """
-        prompt, given = checked_prompt(request.event_prompt), checked_rule(request.rule)
+        given = checked_rule(request.rule)
+        prompt = checked_prompt(request.event_prompt, given)
         rule = event_rules.rule_for_event(prompt, given)
         if rule is not None and rule.concerns_stream:
             raise InvalidRequest(

@@ -28,11 +28,20 @@ MOMENTARY = (
 ALWAYS_QUIET = "These quiet_hours cover all hours in which the alert may fire, so it never fires. Shorten them."
 
 
-def checked_prompt(given: str) -> str:
-    """Return the prompt of an event. Raises InvalidRequest."""
-    if not given.strip():
-        raise InvalidRequest("The event has no prompt. Describe what to watch for.")
-    return given.strip()
+def checked_prompt(given: str | None, rule: JsonObject | None = None) -> str:
+    """Return the prompt of an event. Raises InvalidRequest.
+
+    Args:
+        given: The prompt. It may be absent with a rule, because no model reads it then.
+        rule: The structured rule, which must be valid. Without a prompt, its condition in words is returned.
+    """
+    if given is not None and given.strip():
+        return given.strip()
+    if rule is None:
+        raise InvalidRequest("The event has no prompt. Describe what to watch for in event_prompt, or pass a rule.")
+    decided = event_rules.rule_for_event("", rule)
+    assert decided is not None  # the rule is valid
+    return decided.condition
 
 
 def checked_label(given: str) -> str:

@@ -370,6 +370,7 @@ class IndexRunner:
             "status": values["status"],
             **{key: detail[key] for key in ("failure", "data_error", "unchanged") if detail.get(key)},
             **_news(detail["changes"]),
+            **({"seen": times[-1]} if (times := detail.get("frame_times")) else {}),
         }
         if values["data"] is not None:
             data["data"] = values["data"]

@@ -22,7 +22,7 @@ from rtstream.rules.screen_clock import (
     RunningClocks,
     clock_words,
     running_clocks,
-    with_time_of_day,
+    with_edge_clocks,
     without_clocks,
 )
 from rtstream.rules.screen_layout import screen_rows
@@ -149,7 +149,7 @@ class SceneObserver:
                 time, jpeg = pictures[place]
                 earlier = self._reader.read_again(features.decode(jpeg, "BGR"), seen.lines, tiles)
                 found = running_clocks(earlier, seen.lines, seen.time - time, found.places)
-        return with_time_of_day(found, seen.lines, seen.time)
+        return with_edge_clocks(found, seen.lines, seen.time)
 
 
 def _tiles_of(lines: Sequence[TextLine], grey: Grey) -> Tiles:

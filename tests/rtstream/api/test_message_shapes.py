@@ -112,6 +112,7 @@ async def test_the_messages_of_a_live_stream(served: Served, live_source: LiveSo
                 "scene_id": "<integer>",
                 "model": "openai:eye-1",
                 "status": "ok",
+                "seen": "<number>",
             },
             "seq": "<integer>",
         }

@@ -77,8 +77,9 @@ def test_text_of_a_stream_is_cleaned_and_bounded(text: str) -> None:
 
 def test_a_scene_lists_the_first_lines_that_are_new_and_gone() -> None:
     gone = [f"line {number}" for number in range(MAX_NEW + 3)]
-    event = live_event(message("scene_index", text="Invoice", new=["In\u200bvoice", "y" * 500], gone=gone))
+    event = live_event(message("scene_index", text="Invoice", new=["In\u200bvoice", "y" * 500], gone=gone, seen=4.2))
     assert event is not None
+    assert event.at == 4.2
     assert event.untrusted_new == ["Invoice", "y" * (MAX_NEW_LINE - 1) + "…"]
     assert event.untrusted_gone == [*gone[:MAX_NEW], "… and 3 more"]
     for nothing in ([], None, "text"):

@@ -15,7 +15,7 @@ from rtstream.rules.screen_clock import (
     ScreenClock,
     clocks_in,
     running_clocks,
-    with_time_of_day,
+    with_edge_clocks,
     without_clocks,
 )
 
@@ -116,24 +116,28 @@ def test_a_clock_that_was_seen_running_stays_out_between_its_ticks_and_when_it_i
         ("28.11.2026 13:30", (0.9, 0.95, 0.99, 0.99), -60, True),
         ("08:00", (0.9, 0.5, 0.98, 0.54), 0, False),
         ("08:00", (0.9, 0.0, 0.98, 0.04), 300, False),
+        ("14:05:07", (0.9, 0.0, 0.98, 0.04), 0, True),
+        ("00:15.1", (0.9, 0.95, 0.98, 0.99), 0, True),
+        ("14:05:07", (0.9, 0.5, 0.98, 0.54), 0, False),
+        ("14:05:07 started", (0.4, 0.0, 0.6, 0.04), 0, False),
         ("08:00 Stand-up", (0.4, 0.0, 0.6, 0.04), 0, False),
         ("08:00 to 09:00", (0.4, 0.0, 0.6, 0.04), 0, False),
         ("No clock", (0.4, 0.0, 0.6, 0.04), 0, False),
     ],
 )
-def test_the_time_of_day_alone_at_the_edge_of_the_picture_is_a_clock(
+def test_seconds_or_the_time_of_day_alone_at_the_edge_of_the_picture_are_a_clock(
     text: str, box: tuple[float, float, float, float], apart_s: float, found: bool
 ) -> None:
     lines = [Line(text, box), at("Something else", 4)]
-    seen = with_time_of_day(running_clocks([], lines, 0), lines, NOON + apart_s)
+    seen = with_edge_clocks(running_clocks([], lines, 0), lines, NOON + apart_s)
     assert seen.running == ({0: frozenset({0})} if found else {})
     assert len(seen.places) == found
 
 
 def test_several_times_at_the_edge_are_a_list() -> None:
     lines = [Line("08:00", (0.2 * n, 0.0, 0.2 * n + 0.1, 0.04)) for n in range(MAX_ALIKE + 1)]
-    assert not with_time_of_day(running_clocks([], lines, 0), lines, NOON).running
-    assert len(with_time_of_day(running_clocks([], lines[:-1], 0), lines[:-1], NOON).running) == MAX_ALIKE
+    assert not with_edge_clocks(running_clocks([], lines, 0), lines, NOON).running
+    assert len(with_edge_clocks(running_clocks([], lines[:-1], 0), lines[:-1], NOON).running) == MAX_ALIKE
 
 
 @given(st.text("0123456789:/. ab", max_size=40), st.sets(st.integers(0, 3)))

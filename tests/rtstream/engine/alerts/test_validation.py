@@ -6,10 +6,28 @@ from typing import Any
 
 import pytest
 
-from rtstream.engine.alerts.validation import check_consecutive, checked_options, never_fires
+from rtstream.engine.alerts.validation import check_consecutive, checked_options, checked_prompt, never_fires
 from rtstream.errors import InvalidRequest
 from rtstream.models import UpdateAlert
 from rtstream.rules.event_rules import rule_for_event
+
+
+@pytest.mark.parametrize(
+    ("rule", "prompt"),
+    [
+        ({"text": "Paid", "when": "appears"}, '"Paid" appears'),
+        ({"text": ["Paid", "Sent"], "join": "any"}, '"Paid" or "Sent" is present'),
+        ({"regex": "ERR-[0-9]+", "when": "absent"}, "/ERR-[0-9]+/ is missing"),
+        ({"picture": "frozen", "for_s": 30}, "there is a frozen picture that has been still for 30 s"),
+        ({"speech": "stopped", "for_s": 5}, "speech stops (5 s of silence)"),
+        ({"stream": "lost"}, "the stream is lost"),
+    ],
+)
+def test_the_prompt_of_a_rule_is_its_condition_in_words(rule: dict[str, Any], prompt: str) -> None:
+    assert checked_prompt(None, rule) == checked_prompt(" ", rule) == prompt
+    assert checked_prompt(" a parcel ", rule) == "a parcel"
+    with pytest.raises(InvalidRequest, match="or pass a rule"):
+        checked_prompt(None)
 
 
 def test_a_change_keeps_the_other_options() -> None:

@@ -52,7 +52,7 @@ async def test_what_is_written_is_found_within_a_second(db: Database) -> None:
 
 async def test_every_kind_is_found_with_what_leads_to_it(db: Database) -> None:
     await db.write(add_stream, "rts-1", "idx-1", "idx-audio")
-    seen = partial(add_scenes, model="openai:x", data={"people": 1})
+    seen = partial(add_scenes, model="openai:x", data={"people": 1}, detail={"frame_times": [1000.5, 1001.5]})
     await db.write(seen, "rts-1", "idx-1", "courier on the screen")
     await db.write(partial(add_scenes, start=2000.0), "rts-1", "idx-audio", "someone talks of the courier")
     await db.write(add_transcript, "rts-1", "the courier is late", 3000.0)
@@ -65,7 +65,7 @@ async def test_every_kind_is_found_with_what_leads_to_it(db: Database) -> None:
         only = await search.search("courier", kinds=["transcript", "alert"])
         without_scene = await search.search("silence")
     assert set(hits) == {"visual", "audio", "transcript", "alert"}
-    assert hits["visual"].metadata == {"model": "openai:x", "data": {"people": 1}}
+    assert hits["visual"].metadata == {"model": "openai:x", "data": {"people": 1}, "seen": 1001.5}
     assert hits["transcript"].metadata == {"engine": "local"}
     assert hits["transcript"].index_id == ""
     assert hits["alert"].metadata == {"alert_id": "alert-1", "label": "parcel-seen"}
