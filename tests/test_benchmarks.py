@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [path.stem for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))]
 NEEDS_FFMPEG = ("export", "recording")
-SHORT = ("export", "playlist", "search_peers")
+SHORT = ("export", "mishearings", "playlist", "search_peers")
 """Those that take a few seconds. The others start engines and streams, and are measured in ``make test-long``."""
 LIMIT_S = 300
 

@@ -135,9 +135,14 @@ async def create_alert(request: Request, body: CreateAlert) -> Created[Alert]:
 
 
 async def list_alerts(request: Request) -> AlertsData:
-    """List the alerts of an index, or those on the transcript and the connection of the stream."""
-    stream_id, index_id = request.path_params["stream_id"], request.path_params.get("index_id", "")
+    """List the alerts of an index."""
+    stream_id, index_id = request.path_params["stream_id"], request.path_params["index_id"]
     return AlertsData(alerts=await engine_of(request).alerts.list_alerts(stream_id, index_id))
+
+
+async def list_stream_alerts(request: Request) -> AlertsData:
+    """List the alerts on the transcript and the connection of a stream."""
+    return AlertsData(alerts=await engine_of(request).alerts.list_alerts(request.path_params["stream_id"], ""))
 
 
 async def set_alert_status(request: Request, body: SetAlertStatus) -> Alert:
@@ -154,6 +159,11 @@ async def set_alert_status(request: Request, body: SetAlertStatus) -> Alert:
 
 async def delete_alert(request: Request) -> None:
     """Delete an alert with its logs."""
+    await engine_of(request).alerts.delete_alert(*_alert(request))
+
+
+async def delete_stream_alert(request: Request) -> None:
+    """Delete an alert on the transcript or the connection of a stream with its logs."""
     await engine_of(request).alerts.delete_alert(*_alert(request))
 
 

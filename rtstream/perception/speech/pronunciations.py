@@ -45,7 +45,7 @@ class Pronunciations:
         try:
             with self._path.open(encoding="utf-8", errors="replace") as lines:
                 for line in lines:
-                    blocks.setdefault(line[:2], [""]).append(line)
+                    blocks.setdefault(line.partition(" ")[0][:2], [""]).append(line)
         except OSError as exc:
             log.warning("the dictionary of pronunciations cannot be read: %s", exc)
         return {initials: "\n".join(line.rstrip("\n") for line in found) + "\n" for initials, found in blocks.items()}

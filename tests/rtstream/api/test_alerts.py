@@ -54,8 +54,8 @@ async def test_a_wrong_request_is_refused(api: httpx.AsyncClient, request_: dict
 @pytest.mark.parametrize(
     ("prompt", "matching", "way_out"),
     [
-        ('"action items" is said', "cannot_decide", "Use an audio index"),
-        ("speech starts", "cannot_decide", "Use an audio index"),
+        ('"action items" is said', "cannot_decide", "use an audio index"),
+        ("speech starts", "cannot_decide", "use an audio index"),
         ("the stream is lost", "rule", ""),
     ],
 )
