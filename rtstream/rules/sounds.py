@@ -1,7 +1,7 @@
 """Compares words by their sound, as far as English spelling shows it.
 
-The sounds of a word come from a dictionary, or from its spelling by rules. Two words are compared by an edit distance in
-which sounds that are easily confused (p and b, s and sh, all vowels) are near to each other.
+The sounds of a word come from a dictionary, or from its spelling by rules. Two words are compared by an edit distance,
+in which sounds that are easily confused (p and b, s and sh, all vowels) are near to each other.
 """
 
 from __future__ import annotations

@@ -60,6 +60,48 @@ async def test_a_text_does_not_keep_alerts_away_unless_only_alerts_are_wanted(se
     assert await seen(streams=["Door"], channels=["scenes"]) == ["an empty porch"]
 
 
+async def test_the_result_states_what_a_text_kept(served: Served, client: Client) -> None:
+    stream_id = await served.add_stream("Door")
+    await served.happen("alert", stream_id, label="door", confidence=0.9, text="a courier")
+    await served.happen("transcript", stream_id, text="Kubernetes is up", heard="Cuba needs is up")
+
+    async def note(text: str | None, **which: object) -> str | None:
+        return (await call(client, "wait_for_events", since=0, timeout_s=0, text=text, **which)).get("note")
+
+    assert await note("cuba") == (
+        "1 events whose text contains it, ignoring case, and 1 alerts, which are never filtered by text here."
+    )
+    assert "1 alerts whose explanation contains the text" in str(await note("courier", channels=["alerts"]))
+    assert await note(None) is None
+
+
+async def test_events_are_gathered_for_a_while_instead_of_returning_the_first(served: Served, client: Client) -> None:
+    cursor = (await call(client, "wait_for_events", timeout_s=0))["cursor"]
+    found: dict[str, object] = {}
+
+    async def gather() -> None:
+        found.update(await call(client, "wait_for_events", since=cursor, collect_for_s=4))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gather)
+            await waiting(served, 1)
+            first = await served.happen("alert", "rts-1", label="one")
+            # A wait without collect_for_s would return it within a second.
+            await call(client, "wait_for_events", since=first, timeout_s=2)
+            second = await served.happen("alert", "rts-1", label="two")
+    assert [event["seq"] for event in found["events"]] == [first, second]  # pyright: ignore[reportIndexIssue, reportGeneralTypeIssues]
+    assert "either timeout_s" in await refusal(client, "wait_for_events", timeout_s=1, collect_for_s=1)
+
+
+async def test_gathering_ends_when_the_result_is_full(served: Served, client: Client) -> None:
+    for number in range(3):
+        await served.happen("alert", "rts-1", label=f"n{number}")
+    with anyio.fail_after(20):
+        found = await call(client, "wait_for_events", since=0, collect_for_s=50, max_events=2)
+    assert (len(found["events"]), found["has_more"]) == (2, True)
+
+
 async def test_filters_leave_out_the_rest_and_the_cursor_moves_past_it(served: Served, client: Client) -> None:
     one, two = await served.add_stream("One"), await served.add_stream("Two")
     await served.happen("alert", one, label="door", confidence=0.9, text="a courier")
