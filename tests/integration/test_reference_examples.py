@@ -103,7 +103,7 @@ def test_every_example_of_the_reference_runs_as_it_is_printed(
         assert exported["Video ID"].startswith("m-")
         assert exported["Stream URL"].endswith(".m3u8")
         assert 1 < float(exported["Duration"].removesuffix("s")) < 20
-        assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
+        assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0], re.DOTALL)
         assert printed["events = conn.list_events()"] == [f"{variables['event_id']}: slack_opened"]
         assert {index.status for index in stream.list_scene_indexes()} <= {"connected", "stopped"}
         check_hearing(script)
@@ -184,14 +184,14 @@ def test_every_example_runs_on_a_source_without_audio(
         check_seeing(script, with_model=reply is not None)
         if reply is not None:
             check_alert(script, receiver)
-        assert script.variables["transcript"]["segments"] == []
+        assert script.variables["transcript"]["transcription_records"] == []
 
 
 def check_recorded(script: Script, printed: dict[str, list[str]]) -> None:
     """Check what the examples print about the recording and the scenes."""
     assert printed["import time"][0].startswith(f"Recorded stream: {script.service.url}/watch?v=")
     assert any(lines[0].startswith("Video ID: m-") for lines in printed.values() if lines)
-    assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0])
+    assert re.fullmatch(r"\[\d+\.?\d*-\d+\.?\d*\] .+", printed["result = scene_index.get_scenes("][0], re.DOTALL)
 
 
 LATE_S = 20.0
