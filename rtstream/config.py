@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, field_validator
 from rtstream.errors import InvalidRequest
 from rtstream.rules.audio_choice import AudioSetting
 from rtstream.rules.camera_login import parse_logins
+from rtstream.rules.model_cost import parse_prices
 from rtstream.rules.source_urls import parse_webhook
 from rtstream.rules.time_expressions import find_zone
 
@@ -199,6 +200,14 @@ class EngineConfig(BaseModel):
     model_calls_per_day: int | None = Field(
         default=None, ge=1, description="Most calls to models in any 24 hours, over all streams. Unset: no cap."
     )
+    model_prices: str = Field(
+        default="",
+        description=(
+            "Prices of models and speech engines in US dollars, comma-separated: per million input and output tokens "
+            "('openai:gpt-6-luna=0.25/2') or per hour of audio ('openai:whisper-1=0.36/h'). Others are taken from the "
+            "list of the package genai-prices."
+        ),
+    )
     model_similarity: float = Field(
         default=0.0,
         ge=0,
@@ -280,6 +289,12 @@ class EngineConfig(BaseModel):
         except InvalidRequest as exc:
             raise ValueError(exc.message) from None
         return logins
+
+    @field_validator("model_prices")
+    @classmethod
+    def _are_prices(cls, prices: str) -> str:
+        parse_prices(prices)
+        return prices
 
     @field_validator("timezone")
     @classmethod

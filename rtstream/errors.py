@@ -65,6 +65,13 @@ class Conflict(RTStreamError):
     code = "CONFLICT"
 
 
+class ConfirmationNeeded(RTStreamError):
+    """The user has to agree to the cost first. The request is then repeated with ``confirm``."""
+
+    status = 409
+    code = "CONFIRMATION_NEEDED"
+
+
 class TooLarge(RTStreamError):
     """The request or its result exceeds a limit."""
 

@@ -109,6 +109,8 @@ class GapReason(ApiState):
     OVERLOADED = "overloaded"
     DATABASE_UNAVAILABLE = "database_unavailable"
     NOT_RECEIVED = "not_received"
+    CONNECTING = "connecting"
+    REQUESTED = "requested"
 
 
 class SkipReason(ApiState):
@@ -120,6 +122,8 @@ class SkipReason(ApiState):
     TOO_MANY = "too_many"
     STOPPED = "stopped"
     BUDGET_SPENT = "budget_spent"
+    CANCELLED = "cancelled"
+    MODEL_FAILED = "model_failed"
 
 
 class SceneStatus(ApiState):
@@ -202,6 +206,7 @@ class JobKind(ApiState):
 
     EXPORT = "export"
     SPOKEN_WORDS = "spoken_words"
+    BACKFILL = "backfill"
 
 
 class JobState(ApiState):

@@ -131,6 +131,9 @@ def test_rules_import_no_library_that_reads_or_waits() -> None:
             assert not lies_in(name, IO_LIBRARIES), f"{path} imports {name}"
 
 
+TABLES = ("rtstream.store.tables", "rtstream.store.gap_tables", "rtstream.store.search_tables")
+
+
 def test_only_the_store_contains_sql() -> None:
     typing_only = ("sqlalchemy.Connection", "sqlalchemy.Row")
     wrong = [
@@ -139,7 +142,7 @@ def test_only_the_store_contains_sql() -> None:
         for path in modules_of(package)
         if not shown(path).startswith("rtstream/store/")
         for name in imported(path)
-        if lies_in(name, ("sqlalchemy", "sqlite3", "alembic", "rtstream.store.tables", "rtstream.store.search_tables"))
+        if lies_in(name, ("sqlalchemy", "sqlite3", "alembic", *TABLES))
         and name not in typing_only
         and not name.startswith("rtstream.store.search_tables.")
     ]
@@ -248,9 +251,9 @@ FILE_METHODS = (
 MAY_TOUCH_FILES = {
     ("rtstream/engine/engine.py", "Path"): "creates the data folder and the roots of the storages",
     ("rtstream/engine/engine.py", "mkdir"): "creates the data folder",
-    ("rtstream/engine/addresses.py", "Path"): "checks files that users name as sources",
-    ("rtstream/engine/addresses.py", "anyio.Path"): "checks files that users name as sources",
-    ("rtstream/engine/addresses.py", "is_file"): "checks files that users name as sources",
+    ("rtstream/engine/streams/addresses.py", "Path"): "checks files that users name as sources",
+    ("rtstream/engine/streams/addresses.py", "anyio.Path"): "checks files that users name as sources",
+    ("rtstream/engine/streams/addresses.py", "is_file"): "checks files that users name as sources",
     ("rtstream/engine/streams/publishers.py", "shutil.which"): "looks for the ffmpeg program",
     ("rtstream/api/media.py", "Path"): "the files of the player page, which are part of the program",
     ("rtstream/api/media.py", "is_file"): "the files of the player page, which are part of the program",

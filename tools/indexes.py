@@ -17,6 +17,7 @@ from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Scene, SceneIndex
 from rtstream.rules.text_safety import clean, clean_data
 from rtstream.states import ExtractionType
+from tools._framework.costs import cost_question, past
 from tools._framework.definition import ToolContext, live, once, tool
 from tools._framework.parameters import OBJECTS, name, note
 from tools._framework.targets import StreamId, stream_of
@@ -33,7 +34,7 @@ MAX_PAUSE_S = 15.0
 """Seconds between two scenes with the same description, beyond which they are shown as two."""
 
 IndexId = Annotated[str | None, Field(description="Id or name. Omit it if the stream has one index.")]
-Prompt = Annotated[str, Field(max_length=4000, description="Subject, for example: people at the door.")]
+Prompt = Annotated[str, Field(max_length=4000, description="For example: people at the door.")]
 ModelName = Annotated[str | None, Field(description="mini, basic, pro, ultra, provider:model or local.")]
 _ID = re.compile(r"scene-idx-[0-9a-f]{12}")
 
@@ -75,6 +76,7 @@ class IndexResult(BaseModel):
 
     index_id: str
     stream_id: str
+    job_id: str | None = Field(default=None, description="Analysis of the past.")
     name: str | None = None
     status: str
     model: str | None = Field(default=None, description="local: built in, does not follow the prompt.")
@@ -125,7 +127,45 @@ class SceneList(BaseModel):
     note: str | None = None
 
 
-@tool("Describe a stream continuously", read_only=False, default=True)
+Start = Annotated[Time, Field(description="In the past; then it continues live.")]
+End = Annotated[Time, Field(description="End there.")]
+
+
+def _visual(
+    prompt: str,
+    batch_config: BatchConfig,
+    model_name: str | None,
+    name: str | None,
+    json_schema: JsonObject | None,
+    skip_unchanged: bool,
+) -> JsonObject:
+    options = {"json_schema": json_schema, "skip_unchanged": skip_unchanged or None}
+    return {
+        "prompt": prompt or None,
+        "extraction_config": {"time": batch_config.value, "frame_count": batch_config.frame_count},
+        "model_name": model_name,
+        "model_config": {key: value for key, value in options.items() if value is not None},
+        "name": name,
+    }
+
+
+async def _visual_cost(
+    ctx: ToolContext,
+    stream_id: str | None,
+    prompt: str,
+    batch_config: BatchConfig,
+    model_name: str | None,
+    name: str | None,
+    json_schema: JsonObject | None,
+    skip_unchanged: bool,
+    start: str | None,
+    end: str | None,
+) -> str:
+    fields = _visual(prompt, batch_config, model_name, name, json_schema, skip_unchanged)
+    return await cost_question(ctx, stream_id, start, end, request=CreateIndex.model_validate(fields))
+
+
+@tool("Describe a stream continuously", read_only=False, default=True, confirm=_visual_cost)
 async def index_visuals(
     ctx: ToolContext,
     stream_id: StreamId = None,
@@ -137,28 +177,43 @@ async def index_visuals(
         JsonObject | None, Field(description="JSON schema that every description must match.")
     ] = None,
     skip_unchanged: Annotated[bool, Field(description="Repeat the last scene while nothing changes.")] = False,
+    start: Start = None,
+    end: End = None,
 ) -> IndexResult:
     """Describe the video of a stream continuously, one scene per window, until update_index stops it.
 
-    Use this to follow the picture. Reuse an index that get_stream lists if one fits. create_alert starts one itself.
-    Call get_scenes or wait_for_events next.
+    Use this to follow the picture, or with start to describe the recording. Reuse an index that get_stream lists if
+    one fits. create_alert starts one itself. Call get_scenes, wait_for_events or jobs next.
     """
-    options = {"json_schema": json_schema, "skip_unchanged": skip_unchanged or None}
-    return await _create(
-        ctx,
-        stream_id,
-        "scenes",
-        {
-            "prompt": prompt or None,
-            "extraction_config": {"time": batch_config.value, "frame_count": batch_config.frame_count},
-            "model_name": model_name,
-            "model_config": {key: value for key, value in options.items() if value is not None},
-            "name": name,
-        },
-    )
+    fields = _visual(prompt, batch_config, model_name, name, json_schema, skip_unchanged)
+    return await _create(ctx, stream_id, "scenes", fields, start, end)
 
 
-@tool("Describe speech continuously", read_only=False, open_world=True, default=True)
+def _audio(prompt: str, batch_config: BatchOption, model_name: str | None, name: str | None) -> JsonObject:
+    return {
+        "extraction_type": "transcript",
+        "extraction_config": {"segmenter": batch_config.type, "segmentation_value": batch_config.value},
+        "prompt": prompt or None,
+        "model_name": model_name,
+        "name": name,
+    }
+
+
+async def _audio_cost(
+    ctx: ToolContext,
+    stream_id: str | None,
+    prompt: str,
+    batch_config: BatchOption,
+    model_name: str | None,
+    name: str | None,
+    start: str | None,
+    end: str | None,
+) -> str:
+    fields = _audio(prompt, batch_config, model_name, name)
+    return await cost_question(ctx, stream_id, start, end, request=CreateIndex.model_validate(fields))
+
+
+@tool("Describe speech continuously", read_only=False, open_world=True, default=True, confirm=_audio_cost)
 async def index_audio(
     ctx: ToolContext,
     stream_id: StreamId = None,
@@ -166,44 +221,51 @@ async def index_audio(
     batch_config: Annotated[BatchOption, Field(description="Speech per summary.")] = BatchOption(),  # noqa: B008 - never changed
     model_name: ModelName = None,
     name: Annotated[str | None, Field(description="Short name.")] = None,
+    start: Start = None,
+    end: End = None,
 ) -> IndexResult:
     """Summarise the speech of a stream continuously, one scene per batch, until update_index stops it.
 
-    Use this to follow the conversation. It starts the transcript that it needs. Call get_scenes next, or
-    wait_for_events with channels=['audio'].
+    Use this to follow the conversation, or with start to summarise the recording. It starts the transcript that it
+    needs. Call get_scenes next, or wait_for_events with channels=['audio'].
     """
-    return await _create(
-        ctx,
-        stream_id,
-        "audio",
-        {
-            "extraction_type": "transcript",
-            "extraction_config": {"segmenter": batch_config.type, "segmentation_value": batch_config.value},
-            "prompt": prompt or None,
-            "model_name": model_name,
-            "name": name,
-        },
-    )
+    return await _create(ctx, stream_id, "audio", _audio(prompt, batch_config, model_name, name), start, end)
 
 
-async def _create(ctx: ToolContext, stream_id: str | None, channel: str, fields: JsonObject) -> IndexResult:
+async def _create(
+    ctx: ToolContext, stream_id: str | None, channel: str, fields: JsonObject, start: str | None, end: str | None
+) -> IndexResult:
     stream = await stream_of(ctx, stream_id)
+    times = await past(ctx, stream, start, end)
+    if times.start is not None:  # the user has agreed if that was necessary
+        fields |= {"start": times.start, "end": times.end, "confirm": True}
     feed = live(ctx).feed
     key = idempotency_key(f"index {stream}", fields)
     request = CreateIndex.model_validate({**fields, "ws_connection_id": await feed.connection_id()})
     cursor = await feed.cursor()
     index = await live(ctx).client.indexes.create(stream, request, key=key)
+    backfill = index.backfill
+    job_id = backfill.job_id if backfill is not None else None
+    forecast = note(backfill.forecast.text) if backfill is not None else None
     return IndexResult(
         index_id=index.rtstream_index_id,
         stream_id=stream,
+        job_id=job_id,
         name=name(index.name or "") or None,
         status=index.state or index.status,
         model=name(index.model) or None,
-        note=_note(ctx, index),
+        note=joined(f"Index {index.rtstream_index_id}." if job_id else None, forecast, times.note, _note(ctx, index)),
         repeated=index.repeated or None,
         cursor=cursor,
-        next=f"wait_for_events(channels=['{channel}'], since={cursor}) follows it.",
+        next=next_step(channel, cursor, job_id),
     )
+
+
+def next_step(channel: str, cursor: int, job_id: str | None) -> str:
+    """The next step after the start of an analysis, and of the job that analyses the past."""
+    if job_id is None:
+        return f"wait_for_events(channels=['{channel}'], since={cursor}) follows it."
+    return f"wait_for_events(channels=['jobs', '{channel}'], since={cursor}), or jobs(job_id='{job_id}'), follows it."
 
 
 @tool("Update an index", read_only=False, idempotent=True, default=True)
@@ -212,7 +274,7 @@ async def update_index(
     stream_id: StreamId = None,
     index_id: IndexId = None,
     running: Annotated[bool | None, Field(description="false stops it, true starts it again.")] = None,
-    prompt: Annotated[str | None, Field(max_length=4000, description="New prompt, from the next window on.")] = None,
+    prompt: Annotated[str | None, Field(max_length=4000, description="From the next window on.")] = None,
 ) -> UpdatedIndex:
     """Start, stop or re-prompt an index of video or speech. Its scenes are kept.
 

@@ -151,7 +151,7 @@ async def connect_stream(
     started = ["recording"] if stream.store else []
     failed: list[str] = []
     index = None
-    if transcribe and await _tried("transcript", _transcribe(ctx, stream.id), failed):
+    if transcribe and await _tried("transcript", _transcribe(ctx, stream), failed):
         started.append("transcript")
     if index_prompt is not None and (index := await _tried("index", _index(ctx, stream, index_prompt), failed)):
         started.append(f"index {index.rtstream_index_id}")
@@ -323,9 +323,11 @@ async def _tried(kind: str, creation: Awaitable[Created], failed: list[str]) -> 
         return None
 
 
-async def _transcribe(ctx: ToolContext, stream_id: str) -> TranscriptStatus:
+async def _transcribe(ctx: ToolContext, stream: Stream) -> TranscriptStatus:
+    """A transcript that begins with the first sound of a new stream."""
     state = live(ctx)
-    return await state.client.transcripts.start(stream_id, ws_connection_id=await state.feed.connection_id())
+    connection_id, new = await state.feed.connection_id(), not stream.existing or None
+    return await state.client.transcripts.start(stream.id, ws_connection_id=connection_id, from_start=new)
 
 
 async def _index(ctx: ToolContext, stream: Stream, prompt: str) -> IndexProgress:
@@ -339,6 +341,7 @@ async def _index(ctx: ToolContext, stream: Stream, prompt: str) -> IndexProgress
         prompt=prompt or None,
         extraction_config=dict(DEFAULT_WINDOW),
         ws_connection_id=await state.feed.connection_id(),
+        from_start=not stream.existing or None,
     )
     return await state.client.indexes.create(stream.id, request)
 

@@ -9,12 +9,14 @@ from pydantic import BaseModel, Field
 
 from rtstream.client.messages import MAX_TEXT, UNTRUSTED
 from rtstream.errors import InvalidRequest
-from rtstream.models import TranscriptSegment, VideoWord
+from rtstream.models import TranscriptSegment, TranscriptStatus, VideoWord
 from rtstream.rules.text_safety import clean
+from tools._framework.costs import cost_question, past
 from tools._framework.definition import ToolContext, live, tool
 from tools._framework.parameters import OBJECTS, Vocabulary, name, note
 from tools._framework.targets import StreamId, stream_of
 from tools._framework.times import Time, joined, moment, window
+from tools.indexes import End, Start, next_step
 
 MAX_RESULT_CHARS = 40_000
 """About 10,000 tokens, far below the limits of hosts."""
@@ -30,6 +32,7 @@ class TranscriptInfo(BaseModel):
     """State of a transcript."""
 
     stream_id: str
+    job_id: str | None = Field(default=None, description="Transcription of the past.")
     status: str
     engine: str
     language: str | None = None
@@ -65,7 +68,21 @@ class Transcript(BaseModel):
     next: str | None = None
 
 
-@tool("Transcribe a stream", read_only=False, idempotent=True, open_world=True, default=True)
+async def _cost(
+    ctx: ToolContext,
+    stream_id: str | None,
+    running: bool,
+    engine: str | None,
+    language: str | None,
+    start: str | None,
+    end: str | None,
+) -> str:
+    if not running:
+        return ""
+    return await cost_question(ctx, stream_id, start, end, engine=engine, language=language)
+
+
+@tool("Transcribe a stream", read_only=False, idempotent=True, open_world=True, default=True, confirm=_cost)
 async def transcribe(
     ctx: ToolContext,
     stream_id: StreamId = None,
@@ -73,32 +90,50 @@ async def transcribe(
     engine: Engine = None,
     language: Annotated[str | None, Field(description="Spoken language, such as en or de.")] = None,
     vocabulary: Vocabulary = None,
+    start: Start = None,
+    end: End = None,
 ) -> TranscriptInfo:
     """Transcribe the speech of a stream from now on, or stop that. Its text is kept.
 
-    Use this when the stream has audio and speech matters. The default engine supports English only. After a stop,
-    audio indexes and alerts continue. Call wait_for_events with channels=['transcript'], or get_transcript, next.
+    Use this when the stream has audio and speech matters, or with start for the recording. The default engine
+    supports English only. After a stop, audio indexes and alerts continue. Call wait_for_events with
+    channels=['transcript'], or get_transcript, next.
     """
     stream = await stream_of(ctx, stream_id)
     calls, feed = live(ctx).client.transcripts, live(ctx).feed
-    cursor = await feed.cursor() if running else None
-    if running:
-        connection = await feed.connection_id()
-        status = await calls.start(
-            stream, engine, language=language, vocabulary=vocabulary, ws_connection_id=connection
-        )
-    elif language is not None or vocabulary is not None:
-        raise InvalidRequest("language and vocabulary belong to a transcript that runs. Omit them to stop.")
-    else:
-        status = await calls.stop(stream, engine)
+    if not running:
+        if any(value is not None for value in (language, vocabulary, start, end)):
+            raise InvalidRequest(
+                "language, vocabulary, start and end belong to a transcript that runs. Omit them to stop."
+            )
+        return _info(stream, await calls.stop(stream, engine))
+    times = await past(ctx, stream, start, end)
+    cursor = await feed.cursor()
+    status = await calls.start(
+        stream,
+        engine,
+        language=language,
+        vocabulary=vocabulary,
+        ws_connection_id=await feed.connection_id(),
+        start=times.start,
+        end=times.end,
+        confirm=True if times.start is not None else None,  # the user has agreed if that was necessary
+    )
+    backfill = status.backfill
+    info = _info(stream, status)
+    info.job_id = backfill.job_id if backfill is not None else None
+    info.note = joined(note(backfill.forecast.text) if backfill is not None else None, times.note, info.note)
+    info.cursor, info.next = cursor, next_step("transcript", cursor, info.job_id)
+    return info
+
+
+def _info(stream_id: str, status: TranscriptStatus) -> TranscriptInfo:
     return TranscriptInfo(
-        stream_id=stream,
+        stream_id=stream_id,
         status=status.status,
         engine=name(status.engine),
         language=name(status.language or "") or None,
         note=note(" ".join(part for part in (status.reason, status.note) if part)),
-        cursor=cursor,
-        next=f"wait_for_events(channels=['transcript'], since={cursor}) follows it." if running else None,
     )
 
 

@@ -135,6 +135,7 @@ def _indexes() -> list[BaseRoute]:
     index = stream + "/index/{index_id}"
     return [
         path(stream + "/index/scene", GET=indexes.list_indexes, POST=indexes.create_index),
+        path(stream + "/backfill/forecast", POST=indexes.forecast_backfill),
         path(
             stream + "/index/scene/{index_id}",
             GET=indexes.list_scenes,

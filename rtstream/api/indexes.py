@@ -9,7 +9,7 @@ from rtstream.api.envelope import UnixTime
 from rtstream.api.operations import Created
 from rtstream.api.routing import engine_of
 from rtstream.api.streams import Action
-from rtstream.models import CreateIndex, Page, Scene, SceneIndex
+from rtstream.models import BackfillForecast, CreateIndex, ForecastRequest, Page, Scene, SceneIndex
 
 
 class UpdateIndex(BaseModel):
@@ -43,12 +43,20 @@ def _ids(request: Request) -> tuple[str, str]:
 
 
 async def create_index(request: Request, body: CreateIndex) -> Created[SceneIndex]:
-    """Create an index on a stream."""
+    """Create an index on a stream. With ``start``, a range of the past is analysed as well."""
     if body.extraction_type == "time_based":  # as the Node client writes it
         body.extraction_type = "time"
     if body.extraction_config is not None:  # clients send null for fields that the server chooses
         body.extraction_config = {key: value for key, value in body.extraction_config.items() if value is not None}
-    return await engine_of(request).indexes.create(request.path_params["stream_id"], body)
+    engine, stream_id = engine_of(request), request.path_params["stream_id"]
+    if body.start is None and body.end is None:
+        return await engine.indexes.create(stream_id, body)
+    return await engine.backfills.create_index(stream_id, body)
+
+
+async def forecast_backfill(request: Request, body: ForecastRequest) -> BackfillForecast:
+    """Forecast the work of an analysis of the past, and its cost, without starting it."""
+    return await engine_of(request).backfills.forecast(request.path_params["stream_id"], body)
 
 
 async def list_indexes(request: Request) -> SceneIndexesData:

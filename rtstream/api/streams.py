@@ -196,7 +196,9 @@ async def stop_paid(request: Request, body: StopAction) -> PaidData:
 
 def _costs(request: Request) -> ModelCosts:
     engine = engine_of(request)
-    return ModelCosts(engine.indexes, engine.transcripts, engine.alerts, engine.model_calls.language.name)
+    return ModelCosts(
+        engine.indexes, engine.transcripts, engine.alerts, engine.backfills, engine.model_calls.language.name
+    )
 
 
 async def get_playback(request: Request, query: WindowQuery) -> Playback:

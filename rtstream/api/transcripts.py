@@ -11,6 +11,7 @@ from rtstream.api.envelope import UnixTime
 from rtstream.api.feed import JournalTail, item
 from rtstream.api.routing import engine_of
 from rtstream.engine.transcripts import OnPartial
+from rtstream.errors import InvalidRequest
 from rtstream.models import Message, Page, TranscriptPage, TranscriptStatus
 from rtstream.store.journal import Entry, iso
 
@@ -25,6 +26,13 @@ class SetTranscriptStatus(BaseModel):
     ws_connection_id: str | None = None
     language: str | None = Field(None, max_length=20)
     vocabulary: list[str] | None = None
+    # extensions
+    start: UnixTime | None = Field(None, description="Recorded audio from there on is transcribed as well.")
+    end: UnixTime | None = Field(None, description="Nothing after it is transcribed.")
+    confirm: bool = Field(False, description="The user agrees to the expected cost of a paid engine.")
+    from_start: bool = Field(
+        False, description="Begin with the first recorded audio, for a stream that was just connected."
+    )
 
 
 class GetTranscript(Page):
@@ -43,16 +51,29 @@ class OfEngine(BaseModel):
 
 
 async def set_transcript_status(request: Request, body: SetTranscriptStatus) -> TranscriptStatus:
-    """Start or stop a transcript. Repeated calls have no further effect."""
+    """Start or stop a transcript. Repeated calls have no further effect. With ``start``, the past is transcribed."""
     transcripts, stream_id = engine_of(request).transcripts, request.path_params["stream_id"]
     if body.action == "stop":
         return await transcripts.stop(stream_id, body.engine)
+    if body.start is not None or body.end is not None:
+        if body.start is None:
+            raise InvalidRequest("A range of the past needs a start. Pass start as well.")
+        return await engine_of(request).backfills.transcribe(
+            stream_id,
+            body.engine,
+            (body.start, body.end),
+            language=body.language,
+            vocabulary=body.vocabulary,
+            ws_connection_id=body.ws_connection_id,
+            confirm=body.confirm,
+        )
     return await transcripts.start(
         stream_id,
         body.engine,
         language=body.language,
         vocabulary=body.vocabulary,
         ws_connection_id=body.ws_connection_id,
+        from_start=body.from_start,
     )
 
 

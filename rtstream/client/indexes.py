@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rtstream.client.transport import Transport
 from rtstream.client.validation import as_changed, as_model, body_of, path_id
-from rtstream.models import CreateIndex, Scene, SceneIndex
+from rtstream.models import BackfillForecast, CreateIndex, ForecastRequest, Scene, SceneIndex
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class IndexCalls:
         response = await self._transport.envelope("POST", path, body=always | body_of(request), key=key)
         known = {"rtstream_id": stream_id}
         return as_model(SceneIndex, {**known, **(response.get("data") or {})}).marked(response.get("repeated"))
+
+    async def forecast(self, stream_id: str, request: ForecastRequest) -> BackfillForecast:
+        """Return the expected work of an analysis of the past, and its cost, without starting it."""
+        path = f"/rtstream/{path_id(stream_id)}/backfill/forecast"
+        return as_model(BackfillForecast, await self._transport.data("POST", path, body=body_of(request)))
 
     async def list(self, stream_id: str) -> list[SceneIndex]:
         """Return all indexes of a stream."""

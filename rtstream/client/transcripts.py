@@ -22,22 +22,39 @@ class TranscriptCalls:
         language: str | None = None,
         vocabulary: list[str] | None = None,
         ws_connection_id: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        confirm: bool | None = None,
+        from_start: bool | None = None,
     ) -> TranscriptStatus:
-        """Transcribe a stream from now on. Does nothing if it is being transcribed.
+        """Transcribe a stream from now on, or a range of its past. Does nothing if it is being transcribed.
 
-        ``vocabulary`` are names and terms of the stream, which correct its transcripts.
+        Args:
+            stream_id: The stream.
+            engine: The speech engine, or None for the default.
+            language: Language code, or None for the default.
+            vocabulary: Names and terms of the stream, which correct its transcripts.
+            ws_connection_id: WebSocket connection that receives the transcript.
+            start: Unix time from which on recorded audio is transcribed as well.
+            end: Unix time after which nothing is transcribed.
+            confirm: Whether the user agrees to the expected cost.
+            from_start: Whether to begin with the first recorded audio of a stream that was just connected.
         """
         options = {"engine": engine, "language": language, "ws_connection_id": ws_connection_id}
-        return await self._set_status(stream_id, "start", vocabulary=vocabulary, **options)
+        span = {"start": start, "end": end, "confirm": confirm, "from_start": from_start}
+        return await self._set_status(stream_id, "start", vocabulary=vocabulary, **options, **span)
 
     async def stop(self, stream_id: str, engine: str | None = None) -> TranscriptStatus:
         """Stop a transcript. Its text remains."""
         return await self._set_status(stream_id, "stop", engine=engine)
 
     async def _set_status(
-        self, stream_id: str, action: str, vocabulary: list[str] | None = None, **options: str | None
+        self, stream_id: str, action: str, vocabulary: list[str] | None = None, **options: str | float | bool | None
     ) -> TranscriptStatus:
-        body: JsonObject = {"action": action, **{key: value for key, value in options.items() if value}}
+        body: JsonObject = {
+            "action": action,
+            **{key: value for key, value in options.items() if value not in (None, "")},
+        }
         if vocabulary is not None:
             body["vocabulary"] = vocabulary
         path = f"/rtstream/{path_id(stream_id)}/transcription"

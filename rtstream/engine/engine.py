@@ -16,7 +16,6 @@ from anyio.abc import TaskGroup
 from rtstream import __version__, keys
 from rtstream.concurrency import every
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import Addresses
 from rtstream.engine.alerts import (
     AlertGroups,
     AlertIndexes,
@@ -28,6 +27,7 @@ from rtstream.engine.alerts import (
     IndexKinds,
     SceneEvaluator,
 )
+from rtstream.engine.backfill import BackfillService
 from rtstream.engine.collections import Collections
 from rtstream.engine.indexes import (
     AudioIndexes,
@@ -38,7 +38,7 @@ from rtstream.engine.indexes import (
     VideoScenes,
     VisualIndexes,
 )
-from rtstream.engine.jobs import Jobs
+from rtstream.engine.jobs import BackfillStates, Jobs
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.questions import Questions
@@ -58,6 +58,7 @@ from rtstream.engine.recordings import (
 )
 from rtstream.engine.search import NO_MODEL, SearchService, TextEdges, TimelineService, VideoSearchService
 from rtstream.engine.streams import (
+    Addresses,
     CameraDiscovery,
     HealthLog,
     Metrics,
@@ -256,11 +257,11 @@ class Engine:
         self.pictures = StreamPictures(self.db, self.playback, self._recorders, config.max_image_side)
         self.questions = Questions(self.model_calls, self.pictures.frame, self.pictures.sheet)
         self.text_edges = TextEdges(self.db, self._edges, self.pictures.frame, self.model_calls)
-        gaps = GapLog(self.queue)
+        gaps, self._past = GapLog(self.queue), BackfillStates()
         indexing = IndexRunner(tasks, self.queue, gaps, self.journal, self.model_calls, self.evaluator)
         visual = VisualIndexes(indexing, gaps, self._recorders.set_pictures, config.max_image_side)
         audio = AudioIndexes(indexing, gaps)
-        backfill = IndexBackfill(self.db, self.footage, gaps, visual, audio, indexing)
+        backfill = IndexBackfill(self.db, self.footage, gaps, visual, audio, indexing, self._past)
         tasks.start_soon(backfill.run)
         transcribers = TranscriptRunner(
             tasks, self.queue, self.journal, audio, lambda entry: self._on_partial(entry), config.transcript_max_lag_s
@@ -311,6 +312,8 @@ class Engine:
         )
         self.video_search = VideoSearchService(self.db, self.search)
         self.video_scenes = VideoScenes(self.db)
+        services = (self.db, self.jobs, self.footage, self.indexes, self.transcripts, self.subscriptions)
+        self.backfills = BackfillService(*services, self.model_calls.prices, config.max_image_side, self._past)
 
     async def _start(self, tasks: TaskGroup) -> None:
         """Reconcile files and rows, then resume everything that was running when the engine ended."""
@@ -325,11 +328,12 @@ class Engine:
         await self.indexes.resume()
         await self.transcripts.resume()
         await self.alerts.settle()
-        self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps)
+        self.transcripts.analyse_gaps(tasks, self.footage, self.evaluator.speech_gaps, self._past)
         await self.streams.resume(tasks, self.api_key, lambda: self._base_url)
         await self.alert_groups.start(tasks)
         self.search.start(tasks)
         await self.video_transcripts.resume()
+        await self.backfills.resume()
         await self.jobs.recover()
         tasks.start_soon(every, HOUSEKEEPING_S, self._keep_house, "housekeeping failed")
         tasks.start_soon(self.retention.run)
@@ -415,7 +419,7 @@ class Engine:
         await self.subscriptions.bind(request.ws_connection_id, "stream", stream.id)
         if request.enable_transcript:
             try:
-                await self.transcripts.start(stream.id, None)
+                await self.transcripts.start(stream.id, None, from_start=not stream.existing)
             except RTStreamError:
                 if not stream.existing:
                     await self.delete_stream(stream.id)

@@ -20,7 +20,7 @@ from rtstream import ids
 from rtstream.engine.journal import Journal
 from rtstream.errors import Conflict, NotFound, RTStreamError, Unavailable
 from rtstream.json_types import JsonObject
-from rtstream.models import JobInfo
+from rtstream.models import BackfillReport, JobInfo
 from rtstream.rules.link_targets import LinkOrigin
 from rtstream.states import JobKind, JobState
 from rtstream.store import journal as journal_rows
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 MOST_RUNNING = 32
 KEPT = 256
 KEPT_S = 3600.0
+MOST_FAILURES = 5
+"""Consecutive failures of a model, after which a backfill ends, so that it costs nothing in vain."""
 PROGRESS_S = 5.0
 """Shortest time in seconds between two entries about the progress of a job."""
 UNFINISHED = "unfinished_jobs"
@@ -77,6 +79,7 @@ class Job:
     show: Show = _as_it_is
     on_change: Callable[[Job], None] = lambda job: None
     percentage: float = 0.0
+    backfill: BackfillReport | None = None
     state: JobState = JobState.QUEUED
     result: str = ""
     error: RTStreamError | None = None
@@ -128,12 +131,18 @@ class Job:
             percentage=self.percentage,
             name=self.subject.name,
             rtstream_id=self.subject.stream_id or None,
-            video_id=self.subject.video_id or (self.result if self.state is JobState.DONE else "") or None,
+            video_id=self.subject.video_id or self._exported or None,
+            backfill=self.backfill,
             error=self.error.message if self.error else "",
             error_code=self.error.code if self.error else "",
             created_at=self.created_at,
             ended_at=self.ended_at,
         )
+
+    @property
+    def _exported(self) -> str:
+        """Id of the exported video, or an empty string."""
+        return self.result if self.subject.kind is JobKind.EXPORT and self.state is JobState.DONE else ""
 
     async def shown(self, origin: LinkOrigin) -> BaseModel | str:
         """Return the result as the response for a client. Raises NotFound if the result has been deleted since."""
@@ -170,6 +179,35 @@ class Job:
 
 
 Work = Callable[[Job], Awaitable[str]]
+
+
+class BackfillStates:
+    """Obstacles that the analysis of the past meets in a backfill, for the job of the backfill.
+
+    Attributes:
+        failures: The reason of each backfill that cannot continue, by its id.
+        pauses: The reason of each backfill that waits, and the monotonic time at which it continues, by its id.
+    """
+
+    def __init__(self) -> None:
+        self.failures: dict[str, str] = {}
+        self.pauses: dict[str, tuple[str, float]] = {}
+
+    def holds(self, backfill_id: str | None) -> bool:
+        """Return whether a backfill waits or cannot continue."""
+        if backfill_id is None:
+            return False
+        pause = self.pauses.get(backfill_id)
+        return backfill_id in self.failures or (pause is not None and time.monotonic() < pause[1])
+
+    def wait_for_cap(self, backfill_id: str, reason: str, until: float) -> None:
+        """Let a backfill wait until the Unix time at which the cap of model calls allows another one."""
+        self.pauses[backfill_id] = reason, time.monotonic() + max(1.0, until - time.time())
+
+    def forget(self, backfill_id: str) -> None:
+        """Forget a backfill that has ended."""
+        self.failures.pop(backfill_id, None)
+        self.pauses.pop(backfill_id, None)
 
 
 class Jobs:

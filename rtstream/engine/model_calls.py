@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from rtstream.config import EngineConfig
 from rtstream.errors import DatabaseUnavailable
 from rtstream.perception import model_policy, registry
+from rtstream.perception.prices import Prices
 from rtstream.perception.protocols import LanguageProvider, ProviderError, SpeechProvider, VisionProvider
 from rtstream.rules.budget import Budget
 from rtstream.rules.sounds import Sounds
@@ -52,6 +53,7 @@ class ModelCalls:
         self._languages: dict[str, LanguageProvider] = {}
         self._speeches: dict[str, SpeechProvider] = {}
         self.language = self.languages(None)
+        self.prices = Prices(config)
         self._budget = Budget(config.model_calls_per_hour, config.model_calls_per_day)
         self._index_budgets: dict[str, Budget] = {}
         self.sounds = Sounds(registry.pronunciations())

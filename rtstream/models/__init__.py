@@ -22,10 +22,11 @@ from rtstream.models.alerts import (
     UpdateAlert,
     UpdateEvent,
 )
+from rtstream.models.backfill import Backfill, BackfillForecast, BackfillReport
 from rtstream.models.base import ApiModel, Channel, MediaType
 from rtstream.models.camera import Camera, CameraSearch, CameraStream
 from rtstream.models.engine import EngineInfo
-from rtstream.models.indexes import CreateIndex, IndexProgress, Scene, SceneIndex
+from rtstream.models.indexes import CreateIndex, ForecastRequest, IndexProgress, Scene, SceneIndex
 from rtstream.models.jobs import JobInfo
 from rtstream.models.journal import JournalPage, Message
 from rtstream.models.links import LinkPage, PlaybackLink
@@ -88,6 +89,9 @@ __all__ = [
     "AnalysisState",
     "ApiModel",
     "AskLook",
+    "Backfill",
+    "BackfillForecast",
+    "BackfillReport",
     "Camera",
     "CameraSearch",
     "CameraStream",
@@ -109,6 +113,7 @@ __all__ = [
     "EventTest",
     "ExportRequest",
     "ExportResult",
+    "ForecastRequest",
     "Health",
     "HealthCode",
     "HealthLevel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from rtstream.json_types import JsonObject
+from rtstream.models.backfill import Backfill
 from rtstream.models.base import ApiModel, CreatedModel
 from rtstream.states import AnalysisState, ExtractionType, IndexStatus, SceneStatus
 
@@ -32,6 +33,7 @@ class IndexProgress(CreatedModel):
     windows_failed: int = 0
     windows_unchanged: int = Field(default=0, description="Windows without a change, for which no model was called.")
     windows_capped: int = Field(default=0, description="Windows skipped because the cap of model calls was reached.")
+    cost: float | None = Field(default=None, description="Cost so far in US dollars. None: free, or no known price.")
 
     @field_validator("status", mode="before")
     @classmethod
@@ -53,6 +55,7 @@ class SceneIndex(IndexProgress):
     tokens_in: int = 0
     tokens_out: int = 0
     note: str = Field(default="", description="A note for the user about this index.")
+    backfill: Backfill | None = Field(default=None, description="After a request with a range only.")
 
 
 class CreateIndex(ApiModel):
@@ -71,6 +74,29 @@ class CreateIndex(ApiModel):
     name: str | None = None
     ws_connection_id: str | None = None
     sandbox_id: str | None = None
+    # extensions
+    start: float | None = Field(
+        default=None,
+        description=(
+            "Unix seconds. Recorded footage from there on is analysed as well. An index with the same properties is "
+            "continued."
+        ),
+    )
+    end: float | None = Field(default=None, description="Unix seconds. Nothing after it is analysed.")
+    confirm: bool | None = Field(default=None, description="The user agrees to the expected cost of paid models.")
+    from_start: bool | None = Field(
+        default=None, description="Begin with the first recorded picture, for a stream that was just connected."
+    )
+
+
+class ForecastRequest(ApiModel):
+    """Body of ``POST rtstream/{id}/backfill/forecast``."""
+
+    start: float = Field(description="Start of the range in Unix seconds.")
+    end: float | None = Field(default=None, description="End of the range. None: up to now, and from then on live.")
+    index: CreateIndex | None = Field(default=None, description="The index. None: the transcript.")
+    engine: str | None = None
+    language: str | None = None
 
 
 class Scene(ApiModel):

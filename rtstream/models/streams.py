@@ -189,8 +189,8 @@ class ConnectStream(ApiModel):
 class PaidPart(ApiModel):
     """A running part of a stream that calls a model which may cost money (extension)."""
 
-    kind: Literal["index", "transcript", "alert"]
-    id: str = Field(description="Id of the index or alert, or the engine of the transcript.")
+    kind: Literal["index", "transcript", "alert", "backfill"]
+    id: str = Field(description="Id of the index, alert or job, or the engine of the transcript.")
     name: str = Field(default="", description="Name of the index, or label of the event.")
     rtstream_index_id: str = Field(default="", description="Index of an alert.")
     model: str = Field(description="The model or speech engine, as provider:name.")

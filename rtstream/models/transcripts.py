@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from rtstream.json_types import JsonObject
+from rtstream.models.backfill import Backfill
 from rtstream.models.base import ApiModel
 from rtstream.states import SegmentKind, TranscriptJobStatus, TranscriptState
 
@@ -60,3 +61,4 @@ class TranscriptStatus(ApiModel):
     waiting: dict[str, float] = Field(
         default_factory=dict, description="Seconds of recorded audio that are transcribed later, by reason."
     )
+    backfill: Backfill | None = Field(default=None, description="After a request with a range only.")

@@ -82,6 +82,7 @@ class PolicyOptions:
         muted_until: Unix seconds until which it does not fire.
         skips_late: Whether the alert does not fire on scenes that were looked at later, after a gap.
         near_misses: Whether words of speech may be heard as words that sound alike.
+        fires_on_past: Whether the alert also fires in a range of the past whose analysis a user asked for.
     """
 
     cooldown_s: float = 0.0
@@ -93,6 +94,7 @@ class PolicyOptions:
     muted_until: float = -math.inf
     skips_late: bool = False
     near_misses: bool = True
+    fires_on_past: bool = False
 
     @property
     def never_fires(self) -> bool:
@@ -253,8 +255,8 @@ def options(values: JsonObject) -> PolicyOptions:
     if not isinstance(near, bool):
         raise ValueError("near_misses must be true or false.")
     late = values.get("late") or "fire"
-    if late not in ("fire", "skip"):
-        raise ValueError("late must be 'fire' or 'skip'.")
+    if late not in ("fire", "skip", "all"):
+        raise ValueError("late must be 'fire', 'skip' or 'all'.")
     return PolicyOptions(
         cooldown,
         int(consecutive),
@@ -265,6 +267,7 @@ def options(values: JsonObject) -> PolicyOptions:
         _number(values, "muted_until", -math.inf, 0.0, 1e11),
         skips_late=late == "skip",
         near_misses=near,
+        fires_on_past=late == "all",
     )
 
 

@@ -43,7 +43,22 @@ class Ending(Protocol):
         ...
 
 
+class Numbered(Ending, Protocol):
+    """A gap: one of the engine, or a part of a backfill that a user asked for."""
+
+    @property
+    def id(self) -> int:
+        """Its number. Later gaps have larger ones."""
+        ...
+
+    @property
+    def requested(self) -> bool:
+        """Whether a user asked for its analysis."""
+        ...
+
+
 G = TypeVar("G", bound=Ending)
+N = TypeVar("N", bound=Numbered)
 
 
 def gap_start(length: float, created_at: float, looked_from: float | None, looked_until: float | None) -> float:
@@ -95,6 +110,49 @@ def missing_windows(
 def newest_first(gaps: Iterable[G]) -> list[G]:
     """Sort gaps whose end is known. The newest one is analysed first."""
     return sorted((gap for gap in gaps if gap.end is not None), key=lambda gap: gap.end or 0.0, reverse=True)
+
+
+def in_turn(gaps: Iterable[N]) -> list[N]:
+    """Sort gaps whose end is known: those of the engine first, the newest before older ones, then those of backfills.
+
+    Backfills are carried out in the order in which they were requested.
+    """
+    known = [gap for gap in gaps if gap.end is not None]
+    own = newest_first(gap for gap in known if not gap.requested)
+    return own + sorted((gap for gap in known if gap.requested), key=lambda gap: gap.id)
+
+
+def subtract(ranges: Iterable[Range], others: Iterable[Range], least_s: float = 0.0) -> list[Range]:
+    """Return the parts of ``ranges`` that are in none of ``others`` and longer than ``least_s``, oldest first."""
+    taken = sorted(others)
+    found: list[Range] = []
+    for start, end in sorted(ranges):
+        for begin, until in taken:
+            if until <= start or begin >= end:
+                continue
+            if begin - start > least_s:
+                found.append((start, begin))
+            start = until
+        if end - start > least_s:
+            found.append((start, end))
+    return found
+
+
+def runs(numbers: Sequence[int], length: float) -> list[Range]:
+    """Return the ranges of windows, with fewer than ``JOIN_S`` between the windows of each.
+
+    Args:
+        numbers: Numbers of windows, in order.
+        length: Length of the windows in seconds.
+    """
+    found: list[Range] = []
+    for number in numbers:
+        start, end = number * length, (number + 1) * length
+        if found and start - found[-1][1] <= JOIN_S:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def settled_until(now: float, newest: tuple[float, bool] | None, start: float, *, behind: bool = False) -> float:

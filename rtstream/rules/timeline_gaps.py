@@ -25,6 +25,8 @@ GAPS: dict[GapReason, str] = {
     GapReason.OVERLOADED: "the engine was overloaded",
     GapReason.DATABASE_UNAVAILABLE: "the database was unavailable",
     GapReason.NOT_RECEIVED: "the engine did not receive it",
+    GapReason.CONNECTING: "the stream was being connected",
+    GapReason.REQUESTED: "its analysis was requested afterwards",
 }
 SKIPS: dict[SkipReason, str] = {
     SkipReason.NOT_RECORDED: "they were not recorded",
@@ -32,7 +34,9 @@ SKIPS: dict[SkipReason, str] = {
     SkipReason.TOO_OLD: "they were too old",
     SkipReason.TOO_MANY: "there were too many",
     SkipReason.STOPPED: "the index was stopped",
-    SkipReason.BUDGET_SPENT: "the cap of model calls was reached",
+    SkipReason.BUDGET_SPENT: "a limit of model calls or costs was reached",
+    SkipReason.CANCELLED: "the analysis of that time was cancelled",
+    SkipReason.MODEL_FAILED: "the model failed",
 }
 
 

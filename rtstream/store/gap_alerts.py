@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select, update
 
 from rtstream.rules.alert_policy import AlertState
+from rtstream.states import GapReason
 from rtstream.store import indexes, transcripts
+from rtstream.store.gap_tables import gap_alerts, gaps
 from rtstream.store.gaps import GapRow
 from rtstream.store.indexes import SceneRow
-from rtstream.store.tables import alerts, gap_alerts, gaps, scenes
+from rtstream.store.tables import alerts, scenes
 
+_OWN = gaps.c.reason != GapReason.REQUESTED
+"""Gaps of the engine. In those of backfills, no alert has a state before its first late scene."""
 LOOK_BACK_S = 3600.0
 """Seconds before a gap in which scenes are expected that are not evaluated yet."""
 
@@ -40,7 +44,7 @@ def begin(conn: Connection, index_id: str, states: Mapping[str, AlertState], at:
         .where(gap_alerts.c.gap_id == gaps.c.id, gap_alerts.c.alert_id.in_(states))
     )
     lacking = select(gaps.c.id).where(
-        gaps.c.index_id == index_id, gaps.c.start <= at, stored.scalar_subquery() < len(states)
+        gaps.c.index_id == index_id, gaps.c.start <= at, stored.scalar_subquery() < len(states), _OWN
     )
     for gap_id in list(conn.execute(lacking).scalars()):
         known = select(gap_alerts.c.alert_id).where(gap_alerts.c.gap_id == gap_id)
@@ -59,7 +63,7 @@ def begin_speech(conn: Connection, stream_id: str, states: Mapping[str, AlertSta
         states: State of each alert, by its id.
         at: Unix seconds.
     """
-    begun = select(gaps.c.id).where(gaps.c.index_id.is_(None), gaps.c.stream_id == stream_id, gaps.c.start <= at)
+    begun = select(gaps.c.id).where(gaps.c.index_id.is_(None), gaps.c.stream_id == stream_id, gaps.c.start <= at, _OWN)
     for gap_id in list(conn.execute(begun).scalars()):
         for alert_id, state in states.items():
             if get(conn, gap_id, alert_id) is None:

@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, Connection, case, delete, false, func, not
 
 from rtstream.rules.gaps import SET_BACK_S, joins
 from rtstream.rules.speech_clock import CUT_S
-from rtstream.states import GapReason
+from rtstream.states import GapReason, SceneStatus
+from rtstream.store.gap_tables import gaps
 from rtstream.store.recording_clock import around_step, last_step
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import gaps, scene_indexes, scenes
+from rtstream.store.tables import scene_indexes, scenes
 
 LONGEST_BATCH_S = 3600.0
 """Longest scene of an audio index in seconds."""
@@ -35,9 +36,16 @@ class GapRow:
     created_at: float
     after_scene: int | None
     after_media: float | None
+    backfill_id: str | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether a user asked for its analysis. All other gaps are those of the engine."""
+        return self.reason is GapReason.REQUESTED
 
 
-_GAPS = RowReader(GapRow, gaps)
+GAPS = RowReader(GapRow, gaps)
+"""Reads gaps, also in queries of other modules of the store."""
 _OPEN = gaps.c.analysed.is_(False)
 
 
@@ -53,10 +61,12 @@ def insert(
     engine: str = "",
     dropped: int = 0,
     after_media: float | None = None,
+    backfill_id: str | None = None,
 ) -> int:
     """Add a gap. Returns its id.
 
-    By default, ``after_media`` is the last step of the clock, back in time, that is in the footage.
+    By default, ``after_media`` is the last step of the clock, back in time, that is in the footage. In the gap of a
+    backfill, scenes from before and after all steps count.
     """
     values = {
         "stream_id": stream_id,
@@ -69,8 +79,9 @@ def insert(
         "dropped": dropped,
         "analysed": False,
         "created_at": now,
-        "after_scene": _after_scene(conn, index_id),
+        "after_scene": None if backfill_id else _after_scene(conn, index_id),
         "after_media": last_step(conn, stream_id) if after_media is None else after_media,
+        "backfill_id": backfill_id,
     }
     key = conn.execute(gaps.insert().values(**values)).inserted_primary_key
     return int(key[0])  # pyright: ignore[reportOptionalSubscript]
@@ -102,7 +113,7 @@ def begin(
 
 def open_gap(conn: Connection, stream_id: str, index_id: str | None, engine: str = "") -> GapRow | None:
     """Return the gap of an index or a transcript that has not ended, if there is one."""
-    return _GAPS.first(conn, _GAPS.select().where(*_owner(stream_id, index_id, engine), gaps.c.end.is_(None)))
+    return GAPS.first(conn, GAPS.select().where(*_owner(stream_id, index_id, engine), gaps.c.end.is_(None)))
 
 
 def finish_open(conn: Connection, stream_id: str, index_id: str | None, engine: str, end: float) -> None:
@@ -152,13 +163,13 @@ def add_hole(conn: Connection, stream_id: str, index_id: str | None, engine: str
 
 def add_missed_speech(conn: Connection, stream_id: str, index_id: str, start: float, end: float) -> None:
     """Do the same as ``add_hole`` for an audio index, or extend the gap that ends where the speech begins."""
-    query = _GAPS.select().where(
+    query = GAPS.select().where(
         *_owner(stream_id, index_id, ""),
         gaps.c.reason == GapReason.NOT_RECEIVED,
         gaps.c.analysed.is_(False),
         gaps.c.end.is_not(None),
     )
-    found = _GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
+    found = GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
     if found is not None and found.end is not None and found.start <= start <= end and start - found.end <= CUT_S:
         conn.execute(update(gaps).where(gaps.c.id == found.id).values(end=max(end, found.end)))
         return
@@ -170,7 +181,7 @@ def add_skipped(
 ) -> None:
     """Add audio that a transcript skipped to the newest gap of the same reason if it continues that, else add a gap."""
     where = (*_owner(stream_id, None, engine), gaps.c.reason == reason, gaps.c.end.is_not(None), _OPEN)
-    found = _GAPS.first(conn, _GAPS.select().where(*where).order_by(gaps.c.id.desc()).limit(1))
+    found = GAPS.first(conn, GAPS.select().where(*where).order_by(gaps.c.id.desc()).limit(1))
     if found is not None and found.end is not None and found.start <= start and abs(start - found.end) <= CUT_S:
         conn.execute(update(gaps).where(gaps.c.id == found.id).values(end=max(end, found.end)))
         return
@@ -210,13 +221,13 @@ class DroppedWindows:
 def extend(conn: Connection, dropped: DroppedWindows, now: float) -> None:
     """Add windows that were not looked at live to the newest gap of the same reason nearby, else add a gap."""
     stream_id, index_id, start, end = dropped.stream_id, dropped.index_id, dropped.start, dropped.end
-    query = _GAPS.select().where(
+    query = GAPS.select().where(
         *_owner(stream_id, index_id, ""),
         gaps.c.reason == dropped.reason,
         gaps.c.analysed.is_(False),
         gaps.c.end.is_not(None),
     )
-    found = _GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
+    found = GAPS.first(conn, query.order_by(gaps.c.id.desc()).limit(1))
     set_back = found is not None and (found.after_scene or 0) != (_after_scene(conn, index_id) or 0)
     if found is None or found.end is None or set_back or not joins(start, end, (found.start, found.end)):
         insert(
@@ -241,32 +252,33 @@ def extend(conn: Connection, dropped: DroppedWindows, now: float) -> None:
 
 def get(conn: Connection, gap_id: int) -> GapRow | None:
     """Return a gap, or None if it is gone."""
-    return _GAPS.first(conn, _GAPS.select().where(gaps.c.id == gap_id))
+    return GAPS.first(conn, GAPS.select().where(gaps.c.id == gap_id))
 
 
 def of_index(conn: Connection, index_id: str) -> list[GapRow]:
     """Return the gaps of an index, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id == index_id).order_by(gaps.c.start))
+    return GAPS.all(conn, GAPS.select().where(gaps.c.index_id == index_id).order_by(gaps.c.start))
 
 
 def of_transcript(conn: Connection, stream_id: str, engine: str) -> list[GapRow]:
     """Return the gaps of a transcript that are not transcribed yet."""
-    return _GAPS.all(conn, _GAPS.select().where(*_owner(stream_id, None, engine), _OPEN))
+    return GAPS.all(conn, GAPS.select().where(*_owner(stream_id, None, engine), _OPEN))
 
 
 def all_gaps(conn: Connection) -> list[GapRow]:
     """Return all gaps, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().order_by(gaps.c.start))
+    return GAPS.all(conn, GAPS.select().order_by(gaps.c.start))
 
 
 def of_speech(conn: Connection) -> list[GapRow]:
-    """Return the gaps of all transcripts that are not transcribed yet, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().where(gaps.c.index_id.is_(None), _OPEN).order_by(gaps.c.start))
+    """Return the engine's gaps of all transcripts that are not transcribed yet, oldest first."""
+    query = GAPS.select().where(gaps.c.index_id.is_(None), gaps.c.reason != GapReason.REQUESTED, _OPEN)
+    return GAPS.all(conn, query.order_by(gaps.c.start))
 
 
 def to_analyse(conn: Connection) -> list[GapRow]:
     """Return all gaps that are not analysed yet, oldest first."""
-    return _GAPS.all(conn, _GAPS.select().where(_OPEN).order_by(gaps.c.start))
+    return GAPS.all(conn, GAPS.select().where(_OPEN).order_by(gaps.c.start))
 
 
 def reach(conn: Connection, gap_id: int, at: float) -> None:
@@ -316,12 +328,36 @@ def looked_at(conn: Connection, index_id: str, start: float, end: float, after_s
     return list(conn.execute(query).scalars())
 
 
+def described_at(conn: Connection, index_id: str, start: float, end: float) -> list[float]:
+    """Return the starts of the windows in [start, end) that an index has described."""
+    query = select(scenes.c.start).where(
+        scenes.c.index_id == index_id,
+        scenes.c.start >= start - 1e-3,
+        scenes.c.start < end,
+        scenes.c.status == SceneStatus.OK,
+    )
+    return list(conn.execute(query).scalars())
+
+
+def remove_failures(conn: Connection, index_id: str, start: float, end: float) -> None:
+    """Remove the scenes of an index in [start, end) whose description failed. They are described again."""
+    conn.execute(
+        delete(scenes).where(
+            scenes.c.index_id == index_id,
+            scenes.c.start >= start - 1e-3,
+            scenes.c.start < end,
+            scenes.c.status == SceneStatus.FAILED,
+        )
+    )
+
+
 def scene_ranges(
-    conn: Connection, index_id: str, start: float, end: float, after_scene: int | None
+    conn: Connection, index_id: str, start: float, end: float, after_scene: int | None, *, failed: bool = True
 ) -> list[tuple[float, float]]:
     """Return the ranges of the scenes of an index that overlap [start, end), since the scene ``after_scene``.
 
-    A scene that lacks speech between its words has several ranges. They are sorted by their start.
+    A scene that lacks speech between its words has several ranges. They are sorted by their start. Scenes whose summary
+    failed are included with ``failed``.
     """
     query = select(scenes.c.start, scenes.c.end, scenes.c.detail["parts"].label("parts")).where(
         scenes.c.index_id == index_id,
@@ -330,6 +366,8 @@ def scene_ranges(
         scenes.c.end > start,
         scenes.c.id > (after_scene or 0),
     )
+    if not failed:
+        query = query.where(scenes.c.status == SceneStatus.OK)
     found: list[tuple[float, float]] = []
     for row in conn.execute(query):
         found += [(part[0], part[1]) for part in row.parts or [(row.start, row.end)]]

@@ -78,6 +78,16 @@ def get(conn: Connection, index_id: str, stream_id: str | None = None) -> IndexR
     return row
 
 
+def find_same(conn: Connection, stream_id: str, values: JsonObject) -> IndexRow | None:
+    """Return the newest index of a stream with the same properties, or None. Without a name, any name counts."""
+    properties = ("extraction_type", "extraction_config", "prompt", "model_name", "model_config")
+    for row in reversed(of_stream(conn, stream_id)):
+        same = all(getattr(row, name) == values[name] for name in properties)
+        if same and values["name"] in (None, row.name):
+            return row
+    return None
+
+
 def extraction_type(conn: Connection, index_id: str) -> ExtractionType | None:
     """Return the source of an index, or None if there is no such index."""
     found = conn.execute(select(scene_indexes.c.extraction_type).where(scene_indexes.c.id == index_id)).scalar()

@@ -17,6 +17,8 @@ from rtstream.store.tables import recordings
 
 MOST_RECORDINGS = 2000
 """Number of recordings in which steps of the clock are looked for."""
+EVERY_RECORDING = -1.0
+"""In place of a media time: recordings from before and after all steps of the clock."""
 ENTERED_S = 60.0
 """Seconds within which a recording is entered, unless the database is unavailable for longer."""
 
@@ -55,9 +57,12 @@ def without_others(
     Args:
         conn: The connection.
         stream_id: The stream.
-        after_media: Media time of the last recording from before the step. None: there was none.
+        after_media: Media time of the last recording from before the step. None: there was none. With
+            ``EVERY_RECORDING``, all segments are returned.
         found: Segments.
     """
+    if after_media == EVERY_RECORDING:
+        return list(found)
     others: set[str] = set()
     reached, later = -math.inf, False
     for one in reversed(newest_recordings(conn, stream_id)):

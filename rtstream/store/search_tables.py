@@ -12,7 +12,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.engine import Connection
 
-from rtstream.store.tables import metadata
+from rtstream.store.gap_tables import metadata
 
 SCENES, TRANSCRIPTS, DECISIONS, SPOKEN = 0, 1, 2, 3
 """Origins, the tables that documents come from."""

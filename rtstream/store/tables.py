@@ -133,55 +133,6 @@ scenes = Table(
     Index("scenes_by_stream", "stream_id", "start"),
 )
 
-gaps = Table(
-    "gaps",
-    metadata,
-    # A range in which windows of an index, or the speech of a transcript, are still to be analysed.
-    Column("id", Integer, primary_key=True),
-    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
-    Column("index_id", ForeignKey("scene_indexes.id", ondelete="CASCADE"), index=True),
-    Column("engine", String, nullable=False, default=""),  # of a transcript; empty for the gap of an index
-    Column("start", Float, nullable=False),
-    # Null until live analysis has begun again.
-    Column("end", Float),
-    # Everything before it is done.
-    Column("reached", Float, nullable=False),
-    Column("reason", String, nullable=False),
-    # Number of windows that were not looked at live, where it is known.
-    Column("dropped", Integer, nullable=False, default=0),
-    # Whether everything was analysed. Alerts may still have to be evaluated.
-    Column("analysed", Boolean, nullable=False, default=False),
-    Column("created_at", Float, nullable=False),
-    # Only later scenes are of its windows; see ``scene_indexes.after_scene``.
-    Column("after_scene", Integer),
-    # Only recordings with a larger ``media_start`` are in it. Earlier ones are from before the clock was set back.
-    Column("after_media", Float),
-    # The numbers of gaps are in scenes, so they are never used again.
-    sqlite_autoincrement=True,
-)
-
-gap_alerts = Table(
-    "gap_alerts",
-    metadata,
-    # The state of an alert in a gap. It begins with the state that the alert had when the gap began.
-    Column("gap_id", ForeignKey("gaps.id", ondelete="CASCADE"), primary_key=True),
-    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
-    # Null: the alert does not evaluate this gap, because it was created or changed later.
-    Column("state", JSON(none_as_null=True)),
-    Column("judged_scene", Integer, nullable=False, default=0),
-)
-
-transcript_progress = Table(
-    "transcript_progress",
-    metadata,
-    # All speech before ``heard_until`` is in the transcript or in a gap.
-    Column("stream_id", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
-    Column("engine", String, primary_key=True),
-    Column("heard_until", Float, nullable=False),
-    # The last segment at that time. Earlier ones may be from before the clock was set back.
-    Column("after_segment", Integer),
-)
-
 transcript_jobs = Table(
     "transcript_jobs",
     metadata,

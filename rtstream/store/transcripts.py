@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from rtstream.json_types import JsonObject
 from rtstream.models import Page
 from rtstream.states import DesiredState, SegmentKind
+from rtstream.store import gaps, speech_ranges
+from rtstream.store.gap_tables import transcript_progress
 from rtstream.store.rows import RowReader
-from rtstream.store.tables import transcript_jobs, transcript_progress, transcript_segments
+from rtstream.store.tables import transcript_jobs, transcript_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,21 @@ def jobs(conn: Connection, stream_id: str | None = None) -> list[TranscriptJobRo
     return _JOBS.all(conn, query)
 
 
-def note_heard(conn: Connection, stream_id: str, engine: str, until: float) -> None:
-    """Store that all speech before the Unix time ``until`` is transcribed."""
+def note_heard(conn: Connection, stream_id: str, engine: str, begin: float, until: float) -> None:
+    """Store that all speech from the Unix time ``begin`` to ``until`` is transcribed."""
+    speech_ranges.add(conn, stream_id, engine, begin, until)
     where = (transcript_progress.c.stream_id == stream_id, transcript_progress.c.engine == engine)
     last = select(func.max(transcript_segments.c.id)).scalar_subquery()
     values = {"heard_until": until, "after_segment": last}
     if not conn.execute(update(transcript_progress).where(*where).values(values)).rowcount:
         conn.execute(transcript_progress.insert().values(stream_id=stream_id, engine=engine, **values))
+
+
+def note_gap(conn: Connection, gap_id: int, stream_id: str, engine: str, start: float, end: float) -> None:
+    """Store that the gap of a transcript is transcribed up to an utterance, whose gap may have been removed since."""
+    gap = gaps.get(conn, gap_id)
+    speech_ranges.add(conn, stream_id, engine, start if gap is None else min(start, gap.reached), end)
+    gaps.reach(conn, gap_id, end)
 
 
 def forget_heard(conn: Connection, stream_id: str, engine: str) -> None:
@@ -223,6 +233,17 @@ def speech_between(
         transcript_segments.c.end > start,
     )
     return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.start, transcript_segments.c.id))
+
+
+def amount(conn: Connection, stream_id: str, engine: str) -> tuple[float, int]:
+    """Return the seconds of speech in a transcript, and about how many words it has."""
+    of = transcript_segments.c
+    words = func.sum(func.length(of.text) - func.length(func.replace(of.text, " ", "")) + 1)
+    query = select(func.sum(of.end - of.start).label("spoken"), words.label("words")).where(
+        of.stream_id == stream_id, of.engine == engine, of.kind == SegmentKind.SPEECH
+    )
+    row = conn.execute(query).one()
+    return row.spoken or 0.0, row.words or 0
 
 
 def list_segments(

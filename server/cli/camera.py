@@ -145,7 +145,7 @@ def _camera_lines(camera: Camera) -> list[str]:
 
 async def _specified(settings: Settings, url: str) -> RecorderSpec:
     """Check the URL as the engine does. Raises InvalidRequest."""
-    from rtstream.engine.addresses import Addresses
+    from rtstream.engine.streams.addresses import Addresses
     from rtstream.messages import RecorderSpec
 
     checked = await Addresses(settings).source(url)

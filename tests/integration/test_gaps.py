@@ -93,3 +93,31 @@ def test_every_window_around_the_end_of_an_engine_is_looked_at_once(live_source:
                 for taken, cell in zip(scene["frame_times"], cells, strict=True):
                     assert cell - 0.06 < taken < cell + step
             second.end(signal.SIGINT)
+
+
+def test_a_range_of_the_past_is_looked_at_once_although_the_engine_is_killed(
+    live_source: LiveSource, tmp_path: Path
+) -> None:
+    config = {"time": WINDOW_S, "frame_count": FRAMES}
+    with nothing_left(tmp_path):
+        with program(tmp_path) as first:
+            stream_id = first.connect(live_source.http_url)
+            until(lambda: first.recorded_s(stream_id) > 8, "eight seconds are recorded")
+            start, end = first.recorded(stream_id)[0]
+            body = {"extraction_type": "time", "extraction_config": config, "start": start, "end": end}
+            made = first.client.post(f"/rtstream/{stream_id}/index/scene", json=body).json()["data"]
+            index_id, job_id = made["rtstream_index_id"], made["backfill"]["job_id"]
+            until(lambda: len(scenes(first, stream_id, index_id)) >= 3, "three windows are looked at")
+            first.kill()
+        with program(tmp_path) as second:
+            job = until(
+                lambda: (found := second.client.get(f"/jobs/{job_id}").json()["data"])["state"] == "done" and found,
+                "the job is done",
+            )
+            found = scenes(second, stream_id, index_id)
+            assert numbers(found) == list(range(int(start // WINDOW_S), numbers(found)[-1] + 1))
+            assert numbers(found)[-1] == int((end - 0.01) // WINDOW_S)
+            assert job["backfill"]["done"] == len(found)
+            assert job["backfill"]["skipped"] == {}
+            assert sorted(round(one["start"] / WINDOW_S) for one in entries(second, "scene_index")) == numbers(found)
+            second.end(signal.SIGINT)

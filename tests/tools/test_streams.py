@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
+from rtstream.client import RTStreamClient
 from rtstream.messages import RecorderHealth, RecorderStats
+from rtstream.models import Page
 from rtstream.store import streams as rows
-from tests.server.mcp_servers import Served, call, refusal
-
-if TYPE_CHECKING:
-    from rtstream.testsource import LiveSource
+from rtstream.testsource import ClipSpec, LiveSource
+from server.mcp_server import create_endpoint
+from tests.rtstream.perception.speech.test_server import serving as speech_server
+from tests.rtstream.perception.speech.test_server import verbose
+from tests.server.mcp_servers import KEY, Served, call, refusal, serving
+from tests.waiting import eventually
+from tools import streams
 
 pytestmark = pytest.mark.anyio
 
@@ -147,3 +154,35 @@ async def test_a_source_is_connected_once_with_everything_that_was_asked_for(
     shown = await call(client, "get_stream")
     assert [index["index_id"] for index in shown["indexes"]] == [new["index_id"]]
     assert shown["status"] == "stopped"
+
+
+async def test_a_new_stream_is_seen_and_heard_from_its_first_sample_on(
+    tmp_path: Path, clip_of: Callable[[ClipSpec], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "DEFAULT_WINDOW", {"time": 0.5, "frame_count": 1})
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    reading = clip_of(ClipSpec(width=320, height=180, seconds=20, gop=15, bitrate=300_000, voice="reading"))
+    async with speech_server(verbose) as speech:
+        heard_by = {"speech_engine": "openai:whisper-1", "speech_base_url": speech.url}
+        with LiveSource(reading) as source:
+            async with (
+                serving(tmp_path / "data", **heard_by) as served,
+                Client(create_endpoint(RTStreamClient(served.url, KEY)).mcp) as client,
+            ):
+                made = await call(client, "connect_stream", url=source.http_url, transcribe=True, index_prompt="")
+                assert made["started"] == ["recording", "transcript", f"index {made['index_id']}"]
+                shown = await eventually(
+                    lambda: call(client, "get_stream"),
+                    lambda one: one["indexes"][0]["done"] > 8 and not one["indexes"][0]["waiting"],
+                    what="all windows",
+                )
+                listed = served.engine.indexes.list_scenes(made["stream_id"], made["index_id"], Page(page_size=100))
+                starts = [scene.start for scene in (await listed)[0]][::-1]
+                begin = shown["recorded"][0][0]
+                await eventually(
+                    lambda: call(client, "get_transcript"),
+                    lambda found: found["said"] and found["said"][0]["start"] < begin + 1.5,
+                    what="the first words",
+                )
+    assert begin - 0.5 < starts[0] <= begin
+    assert [round(start - starts[0], 3) for start in starts] == [number * 0.5 for number in range(len(starts))]

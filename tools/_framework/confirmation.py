@@ -25,10 +25,11 @@ Question = str | Callable[..., Awaitable[str]]
 """A question about some arguments of a tool, which are the names in a format string or the parameters of a function.
 
 A function is passed the context first. It returns the question with the name of the item to delete, ``quoted``, and
-raises ``rtstream.errors`` if there is no such item. It must return the same question again while the user thinks, so
-it contains nothing that changes by itself, such as the size of a recording.
+raises ``rtstream.errors`` if there is no such item. Without a question, no permission is needed. It must return the
+same question again while the user thinks, so it contains nothing that changes by itself, such as the size of a
+recording.
 """
-Confirm = Annotated[bool, Field(description="True only after the user has agreed to exactly this.")]
+Confirm = Annotated[bool, Field(description="True only after the user agreed to exactly this.")]
 
 
 class Permission(BaseModel):
@@ -52,6 +53,8 @@ def confirmed(fn: Callable[..., Awaitable[object]], question: Question) -> Calla
     async def permission(ctx: AnyContext, confirm: bool, **arguments: object) -> Elicit[Permission] | Permission:
         asked = question.format(**arguments) if isinstance(question, str) else await question(ctx, **arguments)
         asked = for_chat(clean(asked, MAX_QUESTION))
+        if not asked:
+            return Permission(confirm=True)
         if _can_ask(ctx):
             return Elicit(asked, Permission)
         if not confirm:

@@ -7,7 +7,7 @@ content and the same JSON as compact text, because hosts differ in which of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self, TypeVar
@@ -31,6 +31,9 @@ from tools._framework.session import SessionRemarks
 
 REMARKS = frozenset({"note", "next", "now", "repeated", "total", "truncated", "timed_out", "width", "height"})
 """Fields of results that a schema does not list. They are for the model that reads a result, not for its plans."""
+
+MAX_FIELDS = 6
+"""Fields that the schema of a result lists at most."""
 
 ToolFunction = TypeVar("ToolFunction", bound=Callable[..., Awaitable[object]])
 
@@ -114,7 +117,7 @@ def tool(
         default: The tool is among those that every conversation loads. Others are selected by group.
         confirm: Question that the user has to confirm first, with the name of the item to delete: a function of the
             context and some of the tool's parameters, or a format string if the item has no name. Every destructive
-            tool has one, and is given a parameter ``confirm``. See ``tools._framework.confirmation``.
+            tool has one. With it, the tool has a parameter ``confirm``. See ``tools._framework.confirmation``.
     """
 
     def define(fn: ToolFunction) -> ToolFunction:
@@ -126,7 +129,7 @@ def tool(
         )
         family = group or fn.__module__.rpartition(".")[2]
         family = family if family in GROUPS else ""
-        assert bool(confirm) == destructive, f"{fn.__name__}: destructive tools, and only those, need a question"
+        assert confirm or not destructive, f"{fn.__name__}: a destructive tool needs a question"
         _defined.setdefault(fn.__module__, []).append(Definition(fn, title, hints, family, default, confirm))
         return fn
 
@@ -170,7 +173,8 @@ def build(definition: Definition) -> Tool:
     doc = " ".join((fn.__doc__ or "").split())
     built = EngineTool.from_function(fn, title=definition.title, description=doc, annotations=definition.annotations)
     built.parameters = _without_repetition(_portable(_concise(_inlined(built.parameters))))
-    built.fn_metadata.output_schema = _shallow(_concise(_inlined(built.fn_metadata.output_schema)))
+    parameters = built.parameters.get("properties", {})
+    built.fn_metadata.output_schema = _shallow(_concise(_inlined(built.fn_metadata.output_schema)), parameters)
     return built
 
 
@@ -212,11 +216,15 @@ def _concise(schema: Any) -> Any:
     return {key: _concise(value) for key, value in kept.items() if not _goes_without_saying(key, value)}
 
 
-def _shallow(schema: JsonObject | None) -> JsonObject | None:
-    """Return the schema of a result with the names of its main fields only, because a model reads the result itself."""
+def _shallow(schema: JsonObject | None, parameters: Collection[str]) -> JsonObject | None:
+    """Return the schema of a result with the names of its main fields only, because a model reads the result itself.
+
+    Fields that repeat a parameter are left out, except for a cursor. The first fields of a model are its main ones.
+    """
     if schema is None:
         return None
-    names = [name for name in schema.get("properties", {}) if name not in REMARKS]
+    repeated = set(parameters) - {"cursor"}
+    names = [name for name in schema.get("properties", {}) if name not in REMARKS | repeated][:MAX_FIELDS]
     return {"properties": {name: {} for name in names}, "type": "object"}
 
 
@@ -270,7 +278,7 @@ def _goes_without_saying(key: str, value: object) -> bool:
         case "additionalProperties":
             return value is True
         case "default":
-            return value is None or isinstance(value, dict)
+            return value is None or value is False or value == "" or isinstance(value, dict)
     return False
 
 

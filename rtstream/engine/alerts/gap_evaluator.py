@@ -3,6 +3,9 @@
 An alert evaluates a gap with a state of its own. It begins with the state that the alert had at the beginning of the
 gap, and never changes the live one. Decisions, firings and this state are written in one transaction, so each alert
 evaluates each of them once.
+
+In a range whose analysis a user asked for, only alerts that want that are evaluated, each with a new state, even on
+moments that are older than the alert.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher, Evidence
 from rtstream.engine.alerts.speech_evaluator import BATCH_S, MAX_BATCH, spoken_moment
 from rtstream.engine.alerts.state import reads_transcript
+from rtstream.rules import alert_policy
+from rtstream.rules.alert_policy import AlertState
 from rtstream.states import SceneStatus
 from rtstream.store import alerts as alert_rows
 from rtstream.store import gap_alerts as rows
@@ -44,12 +49,13 @@ BEFORE = "it is older than the alert"
 class _LateMoment:
     """A late scene or late sentences, and the alerts that evaluate it, with their state in the gap.
 
-    ``evidence`` is None if a scene could not be described.
+    ``evidence`` is None if a scene could not be described. ``requested``: a user asked for its analysis.
     """
 
     moment: EvaluatedMoment
     evidence: Evidence | None
     alerts: Sequence[AlertRow]
+    requested: bool = False
 
 
 class GapEvaluator:
@@ -121,6 +127,8 @@ class GapEvaluator:
             found = [alert for alert in alert_rows.without_index(conn, gap.stream_id) if reads_transcript(alert)]
         else:
             found = []
+        if gap.requested:
+            found = [alert for alert in found if alert_policy.options(alert.options).fires_on_past]
         return [alert for alert in found if way_of(self._matcher, alert) is not None]
 
     @staticmethod
@@ -135,7 +143,7 @@ class GapEvaluator:
         first = min((scene for scene, _ in scenes), key=lambda scene: scene.id)
         evidence = Evidence.of_scene(first) if first.status is SceneStatus.OK else None
         moment = EvaluatedMoment(first.start, first.end, first.id, gap_id=gap.id, seen=first.detail.seen)
-        return _LateMoment(moment, evidence, [alert for scene, alert in scenes if scene.id == first.id])
+        return _LateMoment(moment, evidence, [alert for scene, alert in scenes if scene.id == first.id], gap.requested)
 
     def _late_speech(self, conn: Connection, gap: GapRow, alerts: Sequence[AlertRow]) -> _LateMoment | None:
         """Return the next sentence for rules, or the next sentences that a model is asked about together."""
@@ -145,7 +153,7 @@ class GapEvaluator:
         first = min((sentences for sentences, _ in found), key=lambda one: (one[0].id, one[-1].id))
         same = [alert for sentences, alert in found if [one.id for one in sentences] == [one.id for one in first]]
         late = spoken_moment(conn, first, same, gap.id)
-        return _LateMoment(late.moment, late.evidence, same)
+        return _LateMoment(late.moment, late.evidence, same, gap.requested)
 
     def _sentences(self, conn: Connection, gap: GapRow, alert: AlertRow) -> list[TranscriptSegmentRow]:
         of_model = way_of(self._matcher, alert) == "model"
@@ -158,18 +166,19 @@ class GapEvaluator:
     def _state(self, conn: Connection, gap: GapRow, alert: AlertRow) -> rows.GapAlert | None:
         """Return the state of an alert in a gap. None if live moments before the gap are not evaluated yet."""
         known = rows.get(conn, gap.id, alert.id)
-        if known is None and _reaches(conn, gap, alert):
+        if known is None and gap.requested:
+            rows.insert(conn, gap.id, alert.id, AlertState())
+            known = rows.get(conn, gap.id, alert.id)
+        elif known is None and _reaches(conn, gap, alert):
             rows.insert(conn, gap.id, alert.id, alert.state)
             known = rows.get(conn, gap.id, alert.id)
         return known
 
     async def _evaluate(self, late: _LateMoment) -> None:
         moment = late.moment
-        # A new alert evaluates only later moments, even in a gap that began before it.
-        due = [alert for alert in late.alerts if alert.created_at < moment.end]
-        evaluations = [
-            Evaluation(alert, None, BEFORE, suppressed=True) for alert in late.alerts if alert.created_at >= moment.end
-        ]
+        # A new alert evaluates only later moments, even in a gap of the engine that began before it.
+        due = [alert for alert in late.alerts if late.requested or alert.created_at < moment.end]
+        evaluations = [Evaluation(alert, None, BEFORE, suppressed=True) for alert in late.alerts if alert not in due]
         if late.evidence is None:
             evaluations += [Evaluation(alert, None, NO_DESCRIPTION) for alert in due]
         elif due:

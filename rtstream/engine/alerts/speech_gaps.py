@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 from rtstream.engine.alerts.firings import EvaluatedMoment, Evaluation, Firings
 from rtstream.engine.alerts.matcher import EventMatcher
 from rtstream.engine.alerts.state import hears_speech, reads_transcript
+from rtstream.rules import alert_policy
+from rtstream.rules.alert_policy import AlertState
 from rtstream.rules.detection import Facts, Rule, Speech
 from rtstream.rules.event_rules import rule_for_event
 from rtstream.rules.gaps import speech_moments
@@ -60,10 +62,12 @@ class SpeechGaps:
 
     def _evaluate_speech(self, conn: Connection, gap: GapRow) -> None:
         self._sent = []
-        engines = [job.engine for job in transcript_rows.jobs(conn, gap.stream_id)]
+        engines = [job.engine for job in transcript_rows.jobs(conn, gap.stream_id)] or [gap.engine]
         if gap.end is None or gap.engine not in engines[:1]:  # of several transcripts, the oldest one counts
             return
         for alert in rows.of_streams(conn, gap.stream_id):
+            if gap.requested and not alert_policy.options(alert.options).fires_on_past:
+                continue
             rule = rule_for_event(alert.event_prompt, alert.event_rule)
             if rule is not None and isinstance(rule.conditions[0], Speech) and hears_speech(alert):
                 self._evaluate(conn, gap, gap.end, alert, rule, rule.conditions[0].for_s)
@@ -77,14 +81,14 @@ class SpeechGaps:
         self, conn: Connection, gap: GapRow, end: float, alert: AlertRow, rule: Rule, silent_s: float
     ) -> None:
         known = gap_alerts.get(conn, gap.id, alert.id)
-        if known is None:  # nothing was evaluated live since the gap began
-            gap_alerts.insert(conn, gap.id, alert.id, alert.state)
+        if known is None:  # nothing was evaluated live since the gap began, or a user asked for its analysis
+            gap_alerts.insert(conn, gap.id, alert.id, AlertState(journal=0) if gap.requested else alert.state)
             known = gap_alerts.get(conn, gap.id, alert.id)
         if known is not None and known.state is not None:
             spoken, speech = transcript_rows.speech_of_gap(conn, gap.stream_id, gap.engine, gap.start, end)
             state = known.state
             for moment in speech_moments(spoken if state.present else None, speech, gap.start, end, silent_s):
-                if moment.end <= alert.created_at:
+                if moment.end <= alert.created_at and not gap.requested:
                     continue
                 silence_s = moment.silence_s
                 facts = Facts(speech=silence_s is None, silence_s=silence_s or 0.0)
@@ -95,6 +99,8 @@ class SpeechGaps:
                 self._sent += self._firings.store_within(conn, at, [evaluation])
                 after = gap_alerts.get(conn, gap.id, alert.id)
                 state = after.state if after is not None and after.state is not None else state
+        if gap.requested:  # the past says nothing about the present silence
+            return
         live = replace(alert.state, heard_from=max(end, alert.state.heard_from or 0.0))
         rows.store_evaluations(
             conn, [{"alert_id": alert.id, "judged_scene": alert.judged_scene, "state": live.to_json(), "fires": 0}]

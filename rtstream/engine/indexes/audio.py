@@ -32,6 +32,10 @@ class RunningAudioIndex(RunningIndex):
     batches: Batches = field(init=False)
     heard: int = 0
     """Number of transcript segments so far."""
+    resuming: bool = False
+    """Whether a gap before the first speech is still open."""
+    live_from: float | None = None
+    """Unix time from which on it heard live speech, or None before that."""
 
     def __post_init__(self) -> None:
         self.batches = Batches(self.segmenter, self.value, whole_sentences=True)
@@ -51,6 +55,7 @@ class AudioIndexes:
         self._runner = runner
         self._gaps = gaps
         self._running: dict[str, RunningAudioIndex] = {}
+        self._past: dict[str, RunningAudioIndex] = {}
 
     async def start(self, index: RunningAudioIndex) -> None:
         """Start an index, or restart it with a changed prompt."""
@@ -66,12 +71,24 @@ class AudioIndexes:
 
     @property
     def idle(self) -> bool:
-        """Whether no audio index is running."""
-        return not self._running
+        """Whether no audio index is running, and none looks at the past."""
+        return not self._running and not self._past
 
     def get(self, index_id: str) -> RunningAudioIndex | None:
         """Return a running audio index, or None if it is not running."""
         return self._running.get(index_id)
+
+    def find(self, index_id: str) -> RunningAudioIndex | None:
+        """Return an index that is running, or that summarises the past only. None if it is neither."""
+        return self._running.get(index_id) or self._past.get(index_id)
+
+    def open_past(self, index: RunningAudioIndex) -> None:
+        """Let an index that is not running summarise the past, until ``close_past``."""
+        self._past[index.id] = index
+
+    def close_past(self, index_id: str) -> None:
+        """End ``open_past``."""
+        self._past.pop(index_id, None)
 
     def of_stream(self, stream_id: str) -> list[RunningAudioIndex]:
         """Return the running audio indexes of a stream."""
@@ -81,12 +98,22 @@ class AudioIndexes:
         """Add a final transcript segment to the batches."""
         words = words_of(record["text"], record["start"], record["end"], record["detail"].get("words") or ())
         for index in self._listening(stream_id, engine):
+            if index.live_from is None:
+                self.resume_at(index, record["start"])
             index.heard += 1
             await self._complete(index, index.batches.add(words))
+
+    def resume_at(self, index: RunningAudioIndex, at: float) -> None:
+        """Begin with the speech after the Unix time ``at``. A gap before it ends there."""
+        index.live_from = at
+        if index.resuming:
+            index.resuming = False
+            self._gaps.end(index.stream_id, index.id, at)
 
     def gap_ended(self, stream_id: str, engine: str, at: float) -> None:
         """End the open gaps, because live speech begins at the Unix time ``at``."""
         for index in self._listening(stream_id, engine):
+            index.live_from, index.resuming = at, False
             self._gaps.end(stream_id, index.id, at)
 
     def speech_missed(self, stream_id: str, engine: str, start: float, end: float) -> None:

@@ -1,7 +1,8 @@
 """Looks at the windows of gaps, one at a time and only while no live window needs the model.
 
-The newest gap is first, and within a gap the oldest window. Which windows are missing follows from the stored scenes
-and the recorded footage, so a restart continues where the last engine was.
+The newest gap of the engine is first, then the gaps of backfills in the order of their requests, and within a gap the
+oldest window. Which windows are missing follows from the stored scenes and the recorded footage, so a restart continues
+where the last engine was.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from rtstream.engine.indexes.audio_backfill import AudioBackfill
 from rtstream.engine.indexes.gaps import GapLog, persist
 from rtstream.engine.indexes.runner import IndexRunner, skipped
 from rtstream.engine.indexes.visual import RunningVisualIndex, VisualIndexes, job_of, past_of
+from rtstream.engine.jobs import MOST_FAILURES, BackfillStates
 from rtstream.engine.model_calls import Capped
 from rtstream.engine.recordings import FootageReader
 from rtstream.errors import DatabaseUnavailable, RTStreamError
 from rtstream.perception.protocols import Picture
-from rtstream.rules.gaps import MAX_AGE_S, has_time, missing_windows, newest_first, too_many
+from rtstream.rules.gaps import MAX_AGE_S, has_time, in_turn, missing_windows, too_many
 from rtstream.rules.windows import Window, Windows
 from rtstream.states import SkipReason
+from rtstream.store import backfills as backfill_rows
 from rtstream.store import gaps as rows
 from rtstream.store import indexes as index_rows
 from rtstream.store.database import Database
@@ -83,6 +86,7 @@ class IndexBackfill:
         visual: The running visual indexes.
         audio: The running audio indexes.
         runner: Looks at windows.
+        states: Obstacles of backfills.
     """
 
     def __init__(
@@ -93,17 +97,18 @@ class IndexBackfill:
         visual: VisualIndexes,
         audio: AudioIndexes,
         runner: IndexRunner,
+        states: BackfillStates,
     ) -> None:
         self._db = db
-        self._speech = AudioBackfill(db, gaps, audio, runner)
+        self._speech = AudioBackfill(db, gaps, audio, runner, states)
         self._footage = footage
         self._gaps = gaps
         self._visual = visual
         self._runner = runner
+        self._states = states
         self._fetched: _Prefetch | None = None
         self._look_s = FIRST_LOOK_S
         self._delayed_at = 0  # number of live windows when a look last delayed one
-        self._began = time.monotonic()
 
     async def run(self) -> None:
         """Analyse gaps until cancelled."""
@@ -125,12 +130,22 @@ class IndexBackfill:
                     await self._gaps.changed.wait()
 
     async def drop(self, row: IndexRow) -> None:
-        """Count the windows in the gaps of an index that is stopped as skipped."""
+        """Count the windows in the engine's gaps of an index that is stopped as skipped."""
         if row.extraction_type != "time":
             await self._speech.drop(row.id)
             return
         for gap in await self._db.read(rows.of_index, row.id):
-            await self._give_up(row.id, float(row.extraction_config["time"]), gap, SkipReason.STOPPED)
+            if not gap.requested:
+                await self._give_up(row.id, float(row.extraction_config["time"]), gap, SkipReason.STOPPED)
+
+    async def drop_requested(self, row: IndexRow, backfill_id: str, reason: SkipReason) -> None:
+        """Count the windows of an index that are left of a backfill as skipped."""
+        if row.extraction_type != "time":
+            await self._speech.drop_requested(row.id, backfill_id, reason)
+            return
+        for gap in await self._db.read(backfill_rows.gaps_of, backfill_id):
+            if gap.index_id == row.id and not gap.analysed:
+                await self._give_up(row.id, float(row.extraction_config["time"]), gap, reason)
 
     async def _step(self) -> float:
         """Take the next step. Returns how long to wait for the one after it in seconds."""
@@ -158,7 +173,8 @@ class IndexBackfill:
         """Skip the oldest gaps of indexes that have too many."""
         by_index: dict[str, list[GapRow]] = {}
         for gap in pending:
-            by_index.setdefault(gap.index_id or "", []).append(gap)
+            if not gap.requested:
+                by_index.setdefault(gap.index_id or "", []).append(gap)
         for index_id, gaps in by_index.items():
             index = self._visual.get(index_id)
             for gap in too_many(gaps):
@@ -172,30 +188,33 @@ class IndexBackfill:
             end = time.time() if gap.end is None else gap.end
             count = len(self._missing(conn, gap, length, gap.reached, end))
             index_rows.count(conn, index_id, **skipped(count, reason))
+            backfill_rows.count(conn, gap.backfill_id, **skipped(count, reason))
             rows.remove(conn, [gap.id])
 
         await persist(self._db, write)
 
     def _end_waiting(self, pending: list[GapRow]) -> None:
-        """End gaps whose streams have not sent a picture since the engine started."""
-        if time.monotonic() - self._began < PATIENCE_S:
-            return
+        """End gaps whose streams have not sent a picture since the engine or the index started."""
+        now = time.monotonic()
         for gap in pending:
             index = self._visual.get(gap.index_id or "")
-            if gap.end is None and index is not None and index.resuming:
+            if gap.end is None and index is not None and index.resuming and now - index.since > PATIENCE_S:
                 self._visual.resume_at(index, time.time())
 
     def _next(self, conn: Connection) -> tuple[list[GapRow], _Step | None]:
-        """Return all gaps of running indexes, and the next step, if one is possible now."""
-        pending = [gap for gap in rows.to_analyse(conn) if gap.index_id and self._visual.get(gap.index_id)]
-        for gap in newest_first(pending):
-            step = self._step_of(conn, gap)
+        """Return all gaps of running indexes and backfills, and the next step, if one is possible now."""
+        pending = [gap for gap in rows.to_analyse(conn) if self._index_of(gap) is not None]
+        for gap in in_turn(pending):
+            step = None if self._states.holds(gap.backfill_id) else self._step_of(conn, gap)
             if step is not None:
                 return pending, step
         return pending, None
 
+    def _index_of(self, gap: GapRow) -> RunningVisualIndex | None:
+        return (self._visual.find if gap.requested else self._visual.get)(gap.index_id or "")
+
     def _step_of(self, conn: Connection, gap: GapRow) -> _Step | None:
-        index = self._visual.get(gap.index_id or "")
+        index = self._index_of(gap)
         assert gap.end is not None
         assert index is not None
         length = index.length
@@ -210,14 +229,18 @@ class IndexBackfill:
 
     def _missing(self, conn: Connection, gap: GapRow, length: float, start: float, end: float) -> list[int]:
         recorded = self._footage.recorded(conn, gap.stream_id, start, end, gap.after_media)
-        known = rows.looked_at(conn, gap.index_id or "", start, end, gap.after_scene)
+        index_id = gap.index_id or ""
+        if gap.requested:
+            known = rows.described_at(conn, index_id, start, end)
+        else:
+            known = rows.looked_at(conn, index_id, start, end, gap.after_scene)
         return missing_windows(start, end, length, known, recorded)
 
     async def _look(self, step: _Step) -> None:
         """Look at the oldest missing window of a gap."""
         gap, index, number = step.gap, step.index, step.missing[0]
         start, end = number * index.length, (number + 1) * index.length
-        if end < time.time() - MAX_AGE_S:
+        if not gap.requested and end < time.time() - MAX_AGE_S:
             old = [one for one in step.missing if (one + 1) * index.length < time.time() - MAX_AGE_S]
             await self._skip(step, len(old), (old[-1] + 1) * index.length, SkipReason.TOO_OLD)
             return
@@ -228,16 +251,19 @@ class IndexBackfill:
             await self._skip(step, 1, end, SkipReason.NOT_DECODABLE)
             return
         if window is None:  # as live, because a window without a picture is not a scene
-            await self._db.write(rows.reach, gap.id, end)
+            await persist(self._db, lambda conn: self._note_empty(conn, gap, end))
             return
         await self._turn()
-        if self._visual.get(index.id) is not index or self._fetched is None:
+        if self._index_of(gap) is not index or self._fetched is None:
             return
-        began = time.monotonic()
+        began, past = time.monotonic(), self._fetched.past
         try:
-            store = await self._runner.look_back(index, await job_of(self._fetched.past, window), gap)
-        except Capped:  # this window is counted
-            await self._db.write(rows.reach, gap.id, end)
+            store = await self._runner.look_back(past, await job_of(past, window), gap)
+        except Capped as exc:
+            if gap.backfill_id is not None:
+                self._states.wait_for_cap(gap.backfill_id, str(exc), exc.until)
+                return
+            await self._db.write(rows.reach, gap.id, end)  # this window is counted
             await self._give_up(index.id, index.length, replace(gap, reached=end), SkipReason.BUDGET_SPENT)
             return
         finally:
@@ -245,6 +271,13 @@ class IndexBackfill:
             self._look_s = max(took_s, (took_s + self._look_s) / 2)
         await persist(self._db, store)
         self._runner.announce_gap()
+        if gap.backfill_id is not None and past.failures >= MOST_FAILURES:
+            self._states.failures[gap.backfill_id] = past.failure
+
+    @staticmethod
+    def _note_empty(conn: Connection, gap: GapRow, end: float) -> None:
+        backfill_rows.count(conn, gap.backfill_id, **skipped(1, SkipReason.NOT_RECORDED))
+        rows.reach(conn, gap.id, end)
 
     async def _window(self, step: _Step) -> Window[Picture] | None:
         """Return the oldest missing window, or None if it has no picture. Raises RTStreamError."""
@@ -300,6 +333,7 @@ class IndexBackfill:
 
         def write(conn: Connection) -> None:
             index_rows.count(conn, step.index.id, **skipped(count, reason))
+            backfill_rows.count(conn, step.gap.backfill_id, **skipped(count, reason))
             rows.skip(conn, step.gap.id, count, until)
 
         await persist(self._db, write)

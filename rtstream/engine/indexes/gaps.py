@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from rtstream.errors import DatabaseUnavailable
 from rtstream.rules.gaps import JOIN_S, gap_start
+from rtstream.rules.sample_grid import grid_cell
 from rtstream.states import GapReason
 from rtstream.store import gaps as rows
 from rtstream.store.database import Database
@@ -51,6 +52,16 @@ class GapLog:
         def write(conn: Connection) -> None:
             start = gap_start(length, row.created_at, row.looked_from, rows.looked_until(conn, row.id))
             rows.begin(conn, row.stream_id, row.id, "", start, GapReason.ENGINE_ENDED, now)
+
+        await self._queue.write_then(write, self.wake)
+
+    async def begin_at(self, row: IndexRow, start: float) -> None:
+        """Begin a gap for the pictures or the speech that were recorded before a new index was started."""
+        length, now = float(row.extraction_config.get("time", INSTANT_S)), time.time()
+        start = grid_cell(start, length) * length
+
+        def write(conn: Connection) -> None:
+            rows.begin(conn, row.stream_id, row.id, "", start, GapReason.CONNECTING, now)
 
         await self._queue.write_then(write, self.wake)
 

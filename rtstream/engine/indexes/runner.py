@@ -29,6 +29,7 @@ from rtstream.rules.scene_detail import SceneDetail
 from rtstream.rules.screen_changes import ScreenChanges
 from rtstream.rules.text_safety import clean
 from rtstream.states import AnalysisState, GapReason, SceneStatus, SkipReason
+from rtstream.store import backfills as backfill_rows
 from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
 from rtstream.store import journal as journal_rows
@@ -96,6 +97,8 @@ class RunningIndex:
     """Start of the last window that arrived while paused, in Unix seconds."""
     failing: bool = False
     """Whether the last window failed. The index then shows the reason."""
+    failures: int = 0
+    """Number of windows of the past that failed since the last one that did not."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     uncounted: dict[str, float] = field(default_factory=dict)
@@ -260,7 +263,7 @@ class IndexRunner:
         await self._queue.write(rows.update_index, index.id, status=status, status_reason=reason)
 
     async def _scene(self, index: RunningIndex, job: WindowJob) -> None:
-        values, counts = await self._answer(index, job)
+        values, counts = await self._answer(index, job, index.id)
         failed = values["status"] is SceneStatus.FAILED
         index.failure = values["detail"].get("failure", "")
         if not failed:
@@ -290,7 +293,7 @@ class IndexRunner:
             self._miss(index, job, GapReason.DATABASE_UNAVAILABLE)
 
     async def look_back(self, index: RunningIndex, job: WindowJob, gap: GapRow) -> Callable[[Connection], None]:
-        """Look at a window of the past.
+        """Look at a window of the past. Calls of models for a backfill have a cap of their own.
 
         Returns:
             The write that stores its scene, unless the window has one, and that the gap is done up to its end.
@@ -298,11 +301,21 @@ class IndexRunner:
         Raises:
             Capped: The cap of model calls is reached.
         """
-        values, counts = await self._answer(index, job)
+        values, counts = await self._answer(index, job, f"{index.id} past" if gap.requested else index.id)
+        index.failure = values["detail"].get("failure", "")
+        index.failures = index.failures + 1 if index.failure else 0
 
         def store(conn: Connection) -> None:
-            if not gap_rows.looked_at(conn, index.id, job.start, job.start + 1e-3, gap.after_scene):
+            start, end = job.start, job.start + 1e-3
+            if gap.requested:
+                known = gap_rows.described_at(conn, index.id, start, end)
+            else:
+                known = gap_rows.looked_at(conn, index.id, start, end, gap.after_scene)
+            if not known:
+                if gap.requested:
+                    gap_rows.remove_failures(conn, index.id, start, job.end)
                 self._store(conn, index, values | {"gap_id": gap.id}, counts | {"late": 1})
+            backfill_rows.count(conn, gap.backfill_id, **counts)
             gap_rows.reach(conn, gap.id, job.end)
 
         return store
@@ -312,16 +325,19 @@ class IndexRunner:
         self._journal.wake()
         self._listener.gap_changed()
 
-    async def _answer(self, index: RunningIndex, job: WindowJob) -> tuple[JsonObject, dict[str, float]]:
-        """Return the columns of the scene of a window, and the counts to add. Raises Capped."""
+    async def _answer(self, index: RunningIndex, job: WindowJob, budget: str) -> tuple[JsonObject, dict[str, float]]:
+        """Return the columns of the scene of a window, and the counts to add. Raises Capped.
+
+        ``budget`` is the name of the cap besides that of the engine.
+        """
         attempts = _Attempts(job)
         failure = ""
         answer = job.answer or VisionAnswer(text="", model=index.provider.name)
         if job.ask is not None:
             try:
-                answer = await self._calls.call(index.provider, attempts, index.id)
+                answer = await self._calls.call(index.provider, attempts, budget)
             except Capped:
-                self._count(index, capped=1, calls=attempts.count)
+                self._count(index, **({"capped": 1} if budget == index.id else {}), calls=attempts.count)
                 raise
             except ProviderError as exc:
                 failure = str(exc)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 from typing import cast
 
+import anyio.to_thread
 from sqlalchemy import Connection
 
 from rtstream import ids
-from rtstream.engine.indexes.audio import AudioIndexes, audio_index
+from rtstream.engine.indexes.audio import AudioIndexes, RunningAudioIndex, audio_index
 from rtstream.engine.indexes.backfill import IndexBackfill
 from rtstream.engine.indexes.gaps import GapLog
-from rtstream.engine.indexes.visual import VisualIndexes, extraction_config, visual_index
+from rtstream.engine.indexes.request import MAX_PROMPT, NewIndex, checked_index
+from rtstream.engine.indexes.visual import RunningVisualIndex, VisualIndexes, visual_index
 from rtstream.engine.journal import Journal
 from rtstream.engine.model_calls import ModelCalls
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts import TranscriptService
 from rtstream.errors import InvalidRequest
-from rtstream.json_types import JsonObject
 from rtstream.models import CreateIndex, IndexProgress, Page, Scene, SceneIndex
-from rtstream.perception.llm.responses import check_schema
 from rtstream.perception.protocols import LanguageProvider, ProviderError, VisionProvider
-from rtstream.rules import batches
-from rtstream.rules.text_safety import clean
+from rtstream.rules.model_cost import is_paid
 from rtstream.states import AnalysisState, SkipReason
 from rtstream.store import gaps as gap_rows
 from rtstream.store import indexes as rows
@@ -34,7 +34,6 @@ from rtstream.store.indexes import IndexRow, SceneRow
 from rtstream.store.journal import Entry
 from rtstream.store.streams import StreamRow
 
-MAX_PROMPT = 20_000
 LOCAL_AUDIO_NOTE = (
     "No language model is set, so each scene is an extract of the transcript. It does not follow the prompt."
 )
@@ -72,6 +71,11 @@ class IndexService:
         self._calls = calls
         self._gaps = gaps
         self._backfill = backfill
+        self._before_stop: Callable[[str], Awaitable[None]] | None = None
+
+    def before_stop(self, call: Callable[[str], Awaitable[None]]) -> None:
+        """Call ``call`` with the id of each index that is stopped or deleted by request, before that."""
+        self._before_stop = call
 
     async def resume(self) -> None:
         """Start the indexes that were running when the engine ended. The windows since then are looked at later."""
@@ -87,7 +91,7 @@ class IndexService:
             resuming = row.status is AnalysisState.RUNNING and stream.store
             if resuming:
                 await self._gaps.begin(row)
-            await self._run(row, stream, resuming=resuming)
+            await self.run(row, stream, resuming=resuming)
 
     async def create(self, stream_id: str, request: CreateIndex, *, running: bool = True) -> SceneIndex:
         """Create an index on a stream and start it.
@@ -101,33 +105,51 @@ class IndexService:
             InvalidRequest: The request is invalid, the stream lacks video or audio, or the model cannot be used.
             NotFound: There is no such stream.
         """
+        new = await self.prepare(stream_id, request)
+        row = await self.add(new, running=running)
+        await self._subscriptions.bind(request.ws_connection_id, "index", row.id)
+        if running and request.from_start and new.stream.store:
+            await self._gaps.begin_at(row, new.stream.created_at)
+            await self.run(row, new.stream, resuming=True)
+        elif running:
+            await self.run(row, new.stream)
+        return self._index(row)
+
+    async def prepare(self, stream_id: str, request: CreateIndex) -> NewIndex:
+        """Check the request for an index. Raises as ``create`` does."""
+        self._subscriptions.check(request.ws_connection_id)
         stream = await self._db.read(stream_rows.get, stream_id)
-        kind = {"time": "time", "time_based": "time", "transcript": "transcript"}.get(request.extraction_type)
-        if kind is None:
-            raise InvalidRequest("extraction_type must be 'time' (pictures) or 'transcript' (speech).")
-        if kind == "transcript":
+        values = checked_index(request)
+        if values["extraction_type"] == "transcript":
             self._transcripts.check_audio(stream)
-        if request.sandbox_id:
-            raise InvalidRequest("Sandboxes are not offered. Omit sandbox_id, and choose a model with model_name.")
-        if request.prompt is not None and len(request.prompt) > MAX_PROMPT:
-            raise InvalidRequest(f"The prompt is longer than {MAX_PROMPT} characters. Shorten it.")
         try:
-            config = (extraction_config if kind == "time" else batches.config)(request.extraction_config)
-            options = _options(request.model_settings or {}, kind)
-            self._provider(kind, request.model_name).ready()
-        except (ValueError, ProviderError) as exc:
+            self._provider(values["extraction_type"], request.model_name).ready()
+        except ProviderError as exc:
             raise InvalidRequest(str(exc)) from exc
-        values: JsonObject = {
+        return NewIndex(stream, values)
+
+    async def add(
+        self,
+        new: NewIndex,
+        *,
+        running: bool,
+        reason: str = "",
+        within: Callable[[Connection, IndexRow], None] | None = None,
+    ) -> IndexRow:
+        """Store an index, which ``run`` starts.
+
+        Args:
+            new: The index.
+            running: Whether it should run.
+            reason: Why it does not run.
+            within: Called with the index in the transaction that stores it.
+        """
+        stream = new.stream
+        values = new.values | {
             "id": ids.index_id(),
-            "stream_id": stream_id,
-            "name": clean(request.name, 200).strip() if request.name else None,
-            "extraction_type": kind,
-            "extraction_config": config,
-            "prompt": request.prompt,
-            "model_name": request.model_name,
-            "model_config": options,
+            "stream_id": stream.id,
             "status": AnalysisState.RUNNING if running else AnalysisState.STOPPED,
-            "status_reason": "",
+            "status_reason": reason,
             "counters": {},
             "created_at": time.time(),
         }
@@ -135,34 +157,36 @@ class IndexService:
         def insert(conn: Connection) -> IndexRow:
             rows.insert(conn, **values)
             data = {"change": "added", "kind": "index", "id": values["id"], "name": values["name"] or ""}
-            entry = Entry("catalogue", data, stream_id=stream_id, stream_name=stream.name, index_id=values["id"])
+            entry = Entry("catalogue", data, stream_id=stream.id, stream_name=stream.name, index_id=values["id"])
             journal_rows.append(conn, entry)
-            return rows.get(conn, values["id"])
+            row = rows.get(conn, values["id"])
+            if within is not None:
+                within(conn, row)
+            return row
 
         row = await self._db.write(insert)
         self._journal.wake()
-        await self._subscriptions.bind(request.ws_connection_id, "index", row.id)
-        if running:
-            await self._run(row, stream)
-        return self._index(row)
+        return row
 
     async def get(self, stream_id: str, index_id: str) -> SceneIndex:
         """Return an index. Raises NotFound."""
         return await self._db.read(lambda conn: self._shown(conn, rows.get(conn, index_id, stream_id)))
 
-    async def start(self, stream_id: str, index_id: str) -> SceneIndex:
-        """Start an index, unless it is running. Raises NotFound."""
+    async def start(self, stream_id: str, index_id: str, *, resuming: bool = False) -> SceneIndex:
+        """Start an index, unless it is running. ``resuming`` is that of ``run``. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
         if row.status in (AnalysisState.STOPPED, AnalysisState.ERROR):
             await self._backfill.drop(row)
             values = {"status": AnalysisState.RUNNING, "status_reason": "", "looked_from": time.time()}
             row = await self._update(index_id, **values)
-            await self._run(row, await self._db.read(stream_rows.get, stream_id))
+            await self.run(row, await self._db.read(stream_rows.get, stream_id), resuming=resuming)
         return self._index(row)
 
     async def stop(self, stream_id: str, index_id: str) -> SceneIndex:
         """Stop an index, unless it is stopped. Raises NotFound."""
         row = await self._db.read(rows.get, index_id, stream_id)
+        if self._before_stop is not None:
+            await self._before_stop(index_id)
         if row.extraction_type == "transcript":  # its batches can be counted while it runs
             await self._backfill.drop(row)
         await self._stop(row)
@@ -178,6 +202,8 @@ class IndexService:
             return rows.get(conn, index_id, stream_id), stream_rows.get(conn, stream_id)
 
         row, stream = await self._db.read(query)
+        if self._before_stop is not None:
+            await self._before_stop(index_id)
         await self._stop(row)
         await self._backfill.drop(row)
 
@@ -206,7 +232,7 @@ class IndexService:
         await self._db.read(rows.get, index_id, stream_id)
         row = await self._update(index_id, prompt=prompt)
         if row.status is not AnalysisState.STOPPED:
-            await self._run(row, await self._db.read(stream_rows.get, stream_id))
+            await self.run(row, await self._db.read(stream_rows.get, stream_id))
         return self._index(row)
 
     async def sample_again(self, stream_id: str) -> None:
@@ -218,7 +244,7 @@ class IndexService:
         stream, found = await self._db.read(query)
         for row in found:
             if self._visual.get(row.id) is not None:
-                await self._run(row, stream)
+                await self.run(row, stream)
 
     async def list_scenes(
         self,
@@ -258,13 +284,22 @@ class IndexService:
 
         return await self._db.write(change)
 
-    async def _run(self, row: IndexRow, stream: StreamRow, *, resuming: bool = False) -> None:
+    async def run(self, row: IndexRow, stream: StreamRow, *, resuming: bool = False) -> None:
+        """Run a stored index, or run it again with its present properties.
+
+        Args:
+            row: The index.
+            stream: Its stream.
+            resuming: Whether it has a gap that ends with the first live window.
+        """
         try:
             provider = self._provider(row.extraction_type, row.model_name)
             engine = self._transcripts.engine(None) if row.extraction_type == "transcript" else ""
         except (ProviderError, InvalidRequest) as exc:
             await self._update(row.id, status=AnalysisState.ERROR, status_reason=str(exc))
             return
+        if is_paid(provider.name):  # reads the list of prices, which takes a while
+            await anyio.to_thread.run_sync(self._calls.prices.of, provider.name)
         if row.status != "running" or row.status_reason:  # left by a pause or failure before a restart
             await self._update(row.id, status=AnalysisState.RUNNING, status_reason="")
         if row.extraction_type == "time":
@@ -273,7 +308,7 @@ class IndexService:
             await self._visual.start(index)
         else:
             audio = audio_index(row, stream.name, cast(LanguageProvider, provider), engine)
-            audio.recorded = True  # its transcript is stored
+            audio.recorded, audio.resuming = True, resuming  # its transcript is stored
             await self._audio.start(audio)
             await self._transcripts.need(row.stream_id, engine, row.id)
 
@@ -285,6 +320,51 @@ class IndexService:
         await self._audio.stop(row.id)
         for engine in engines:
             await self._transcripts.release(row.stream_id, engine, row.id)
+
+    def find_running(self, row: IndexRow) -> RunningVisualIndex | RunningAudioIndex | None:
+        """Return the running index of a stored one, or None if it does not run."""
+        return (self._visual if row.extraction_type == "time" else self._audio).get(row.id)
+
+    def join_live(self, row: IndexRow) -> None:
+        """Let a new open gap of a running index end with its first live window."""
+        index = self.find_running(row)
+        if index is not None and index.live_from is not None:
+            self._gaps.end(row.stream_id, row.id, index.live_from)
+        elif index is not None:
+            index.resuming = True
+
+    def open_past(self, row: IndexRow, stream: StreamRow) -> None:
+        """Let an index that does not run look at the past, until ``close_past``. Raises InvalidRequest."""
+        try:
+            provider = self._provider(row.extraction_type, row.model_name)
+        except ProviderError as exc:
+            raise InvalidRequest(str(exc)) from exc
+        if row.extraction_type == "time":
+            self._visual.open_past(visual_index(row, stream, cast(VisionProvider, provider)))
+        else:
+            engine = self._transcripts.engine(None)
+            self._audio.open_past(audio_index(row, stream.name, cast(LanguageProvider, provider), engine))
+        self._gaps.wake()
+
+    def close_past(self, index_id: str) -> None:
+        """End ``open_past``."""
+        self._visual.close_past(index_id)
+        self._audio.close_past(index_id)
+
+    async def drop_requested(self, row: IndexRow, backfill_id: str, reason: SkipReason) -> None:
+        """Count the windows that are left of a backfill as skipped."""
+        await self._backfill.drop_requested(row, backfill_id, reason)
+
+    def model_named(self, kind: str, name: str | None) -> str:
+        """Return the model that a request names, as ``provider:model``."""
+        return self._provider(kind, name).name
+
+    def model_of(self, row: IndexRow) -> str:
+        """Return the model of an index, as ``provider:model``."""
+        try:
+            return self._provider(row.extraction_type, row.model_name).name
+        except ProviderError:
+            return row.model_name or ""
 
     def _provider(self, kind: str, name: str | None) -> VisionProvider | LanguageProvider:
         return self._calls.vision(name) if kind == "time" else self._calls.languages(name)
@@ -308,10 +388,7 @@ class IndexService:
         return self._index(row).model_copy(update={"windows_waiting": waiting})
 
     def _index(self, row: IndexRow) -> SceneIndex:
-        try:
-            model = self._provider(row.extraction_type, row.model_name).name
-        except ProviderError:
-            model = row.model_name or ""
+        model = self.model_of(row)
         audio = row.extraction_type == "transcript"
         refused = self._calls.model_note(row.model_name, of_speech=audio)
         local = LOCAL_AUDIO_NOTE if audio else LOCAL_NOTE if self._calls.reads_text else NO_READER_NOTE
@@ -339,6 +416,7 @@ class IndexService:
             model_calls=counters.get("calls", 0),
             tokens_in=counters.get("tokens_in", 0),
             tokens_out=counters.get("tokens_out", 0),
+            cost=self._calls.prices.cost(model, counters.get("tokens_in", 0), counters.get("tokens_out", 0)),
             note=" ".join(text for text in notes if text),
         )
 
@@ -363,26 +441,3 @@ def _scene(row: SceneRow) -> Scene:
         gone=row.detail.changes.disappeared or [],
         picture=row.detail.changes.picture(),
     )
-
-
-def _options(given: JsonObject, kind: str) -> JsonObject:
-    """Return the supported options of ``model_config``. Raises ValueError with a message for the user."""
-    options: JsonObject = {}
-    if unknown := sorted(set(given) - {"json_schema", "skip_unchanged"}):
-        raise ValueError(
-            f"model_config has no {clean(', '.join(unknown), 200)} here. It may hold json_schema (an object) and "
-            "skip_unchanged (true or false)."
-        )
-    schema, skip = given.get("json_schema"), given.get("skip_unchanged")
-    if schema is not None:
-        if not isinstance(schema, dict):
-            raise ValueError("json_schema must be a JSON object, the schema of the response.")
-        check_schema(schema)
-        options["json_schema"] = schema
-    if skip is not None:
-        if not isinstance(skip, bool):
-            raise ValueError("skip_unchanged must be true or false.")
-        if kind != "time":
-            raise ValueError("skip_unchanged applies only to visual indexes. Omit it for an audio index.")
-        options["skip_unchanged"] = skip
-    return options

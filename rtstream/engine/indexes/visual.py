@@ -44,6 +44,8 @@ class RunningVisualIndex(RunningIndex):
     resuming: bool = False
     """Whether a gap before the first window is still open. That window is then a whole one."""
     arrivals: Arrivals = field(default_factory=Arrivals)
+    live_from: float | None = None
+    """Start of its first live window in Unix seconds, or None until its first picture."""
     regular: RegularWindows = field(default_factory=RegularWindows)
     session: str = ""
     """Session of the vision provider, if it is not that of the live windows."""
@@ -76,6 +78,7 @@ class VisualIndexes:
         self._set_taps = set_taps
         self.max_side = max_side
         self._running: dict[str, RunningVisualIndex] = {}
+        self._past: dict[str, RunningVisualIndex] = {}
 
     async def start(self, index: RunningVisualIndex) -> None:
         """Start an index, or restart it with a changed prompt."""
@@ -106,11 +109,24 @@ class VisualIndexes:
         """Return a running visual index, or None if it is not running."""
         return self._running.get(index_id)
 
+    def find(self, index_id: str) -> RunningVisualIndex | None:
+        """Return an index that is running, or that looks at the past only. None if it is neither."""
+        return self._running.get(index_id) or self._past.get(index_id)
+
+    def open_past(self, index: RunningVisualIndex) -> None:
+        """Let an index that is not running look at the past, until ``close_past``."""
+        self._past[index.id] = index
+
+    def close_past(self, index_id: str) -> None:
+        """End ``open_past``."""
+        self._past.pop(index_id, None)
+
     def resume_at(self, index: RunningVisualIndex, time: float) -> None:
         """Begin with the first whole window after the Unix time ``time``. The gap before it ends there."""
         index.resuming = False
         number = first_whole_window(time, index.length, index.frame_count)
         index.windows.begin_with(number)
+        index.live_from = number * index.length
         self._gaps.end(index.stream_id, index.id, number * index.length)
 
     async def retap(self, stream_id: str) -> None:
@@ -129,6 +145,8 @@ class VisualIndexes:
             if index is not None and index.stream_id == stream_id:
                 if index.resuming:
                     self.resume_at(index, picture.time)
+                elif index.live_from is None:
+                    index.live_from = grid_cell(picture.time, index.length) * index.length
                 self._note_missing(index, picture.time)
                 await self._complete(index, index.windows.add(picture))
 

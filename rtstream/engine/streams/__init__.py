@@ -1,5 +1,6 @@
 """Streams: connecting, starting and stopping them, their recorders and their health."""
 
+from rtstream.engine.streams.addresses import Addresses
 from rtstream.engine.streams.camera_discovery import CameraDiscovery
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.launcher import (
@@ -20,6 +21,7 @@ from rtstream.engine.streams.storage_health import StorageHealth
 from rtstream.engine.streams.supervisor import Supervisor
 
 __all__ = [
+    "Addresses",
     "CameraDiscovery",
     "HealthLog",
     "Metrics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtstream.engine.alerts import NEEDED_BY, AlertService
+from rtstream.engine.backfill import BackfillService
 from rtstream.engine.indexes import IndexService
 from rtstream.engine.transcripts import TranscriptService
 from rtstream.models import AlertStatus, AnalysisState, Matching, PaidPart
@@ -16,15 +17,22 @@ class ModelCosts:
         indexes: The indexes.
         transcripts: The transcripts.
         alerts: The alerts.
+        backfills: The backfills.
         language: Name of the language model that decides events.
     """
 
     def __init__(
-        self, indexes: IndexService, transcripts: TranscriptService, alerts: AlertService, language: str
+        self,
+        indexes: IndexService,
+        transcripts: TranscriptService,
+        alerts: AlertService,
+        backfills: BackfillService,
+        language: str,
     ) -> None:
         self._indexes = indexes
         self._transcripts = transcripts
         self._alerts = alerts
+        self._backfills = backfills
         self._language = language
 
     async def list(self, stream_id: str) -> list[PaidPart]:
@@ -45,7 +53,8 @@ class ModelCosts:
                 parts += await self._list_alerts(stream_id, index_id)
         parts += await self._list_listening(stream_id)
         engines = await self._transcripts.list_running(stream_id)
-        return parts + [PaidPart(kind="transcript", id=one, model=one) for one in engines if is_paid(one)]
+        parts += [PaidPart(kind="transcript", id=one, model=one) for one in engines if is_paid(one)]
+        return parts + await self._backfills.list_paid(stream_id)
 
     async def _list_alerts(self, stream_id: str, index_id: str) -> list[PaidPart]:
         return [
@@ -70,12 +79,15 @@ class ModelCosts:
     async def stop(self, stream_id: str) -> list[PaidPart]:
         """Stop everything of a stream that ``list`` returns, and return it. Recording continues. Raises NotFound."""
         stopped = await self.list(stream_id)
-        for part in stopped:
+        # Backfills first, because they end with their index.
+        for part in sorted(stopped, key=lambda part: part.kind != "backfill"):
             match part.kind:
                 case "index":
                     await self._indexes.stop(stream_id, part.id)
                 case "transcript":
                     await self._transcripts.stop(stream_id, part.id)
+                case "backfill":
+                    await self._backfills.cancel(part.id)
                 case "alert":
                     await self._alerts.disable_alert(stream_id, part.rtstream_index_id, part.id)
         return stopped

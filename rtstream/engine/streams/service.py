@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from rtstream import ids
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import Addresses
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import DiskBound
+from rtstream.engine.streams.addresses import Addresses
 from rtstream.engine.streams.capacity import Capacity
 from rtstream.engine.streams.health import HealthLog
 from rtstream.engine.streams.publishers import Publishers

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from rtstream.engine.addresses import resolve
+from rtstream.engine.streams.addresses import resolve
 from rtstream.errors import InvalidRequest
 from rtstream.rules.source_identity import SourceIdentity, identity_of, same_host
 from rtstream.rules.source_urls import PUSH, SourceUrl, is_address, parse_source

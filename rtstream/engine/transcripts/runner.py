@@ -19,6 +19,7 @@ from rtstream import messages as m
 from rtstream.concurrency import first_error, log_failure
 from rtstream.engine.journal import Journal
 from rtstream.engine.transcripts.listener import UtteranceListener
+from rtstream.engine.transcripts.segments import segment
 from rtstream.engine.transcripts.state import RunningTranscript
 from rtstream.json_types import JsonObject
 from rtstream.perception.protocols import ProviderError, SpeechSession, Utterance
@@ -29,6 +30,7 @@ from rtstream.rules.text_safety import clean
 from rtstream.states import GapReason, TranscriptState
 from rtstream.store import gaps as gap_rows
 from rtstream.store import journal as journal_rows
+from rtstream.store import speech_ranges
 from rtstream.store import transcripts as rows
 from rtstream.store.journal import Entry
 from rtstream.store.queue import WriteQueue
@@ -92,6 +94,7 @@ class TranscriptRunner:
         """Corrects final utterances, if it is set."""
         self._max_waiting = int(max_lag_s * BYTES_PER_S)
         self._running: dict[tuple[str, str], RunningTranscript] = {}
+        self._past: dict[tuple[str, str], RunningTranscript] = {}
         self._skipped: dict[str, float] = {}
 
     def start(self, transcript: RunningTranscript) -> None:
@@ -117,6 +120,18 @@ class TranscriptRunner:
         """Return the running transcripts of a stream."""
         return [transcript for (owner, _), transcript in self._running.items() if owner == stream_id]
 
+    def find(self, stream_id: str, engine: str) -> RunningTranscript | None:
+        """Return a transcript that is running, or that is of the past only. None if it is neither."""
+        return self._running.get((stream_id, engine)) or self._past.get((stream_id, engine))
+
+    def open_past(self, transcript: RunningTranscript) -> None:
+        """Let the past be transcribed with a transcript that is not running, until ``close_past``."""
+        self._past[transcript.stream_id, transcript.engine] = transcript
+
+    def close_past(self, stream_id: str, engine: str) -> None:
+        """End ``open_past``."""
+        self._past.pop((stream_id, engine), None)
+
     def skipped_s(self, stream_id: str) -> float:
         """Return the seconds of a stream's audio that were not transcribed since the engine started."""
         return self._skipped.get(stream_id, 0.0)
@@ -130,6 +145,7 @@ class TranscriptRunner:
         for transcript in self.of_stream(stream_id):
             if transcript.resuming:
                 self.end_gap(transcript, block.time)
+            transcript.live_from = transcript.live_from or block.time
             hole = transcript.arrivals.add(block.time, block.time + len(block.payload) / BYTES_PER_S)
             if hole is not None and transcript.recorded:
                 self._note_hole(transcript, hole)
@@ -142,7 +158,7 @@ class TranscriptRunner:
 
     def end_gap(self, transcript: RunningTranscript, at: float) -> None:
         """End the open gap of a transcript. Its live audio begins at the Unix time ``at``."""
-        transcript.resuming = False
+        transcript.resuming, transcript.live_from = False, at
         stream_id, engine = transcript.stream_id, transcript.engine
         self._queue.put(lambda conn: gap_rows.finish_open(conn, stream_id, None, engine, at))
         self._listener.gap_ended(stream_id, engine, at)
@@ -178,22 +194,25 @@ class TranscriptRunner:
 
     @property
     def idle(self) -> bool:
-        """Whether no transcript is running."""
-        return not self._running
+        """Whether no transcript is running, and the past of none is transcribed."""
+        return not self._running and not self._past
 
     @property
-    def behind_s(self) -> float:
-        """Seconds of audio that wait in the live transcript that is behind most."""
-        return max((transcript.waiting for transcript in self._running.values()), default=0) / BYTES_PER_S
+    def behind_s(self) -> float | None:
+        """Seconds of audio that wait in the live transcript that is behind most. None if none is running."""
+        return max((transcript.waiting_s for transcript in self._running.values()), default=None)
 
-    def _note_heard(self, transcript: RunningTranscript, until: float) -> None:
-        """Store now and then how far a transcript is complete, so that the next engine knows where a gap begins."""
+    def _note_heard(self, transcript: RunningTranscript, begin: float, until: float) -> None:
+        """Store now and then how far a transcript is complete, so that the next engine knows where a gap begins.
+
+        Its session began at the Unix time ``begin``.
+        """
         grown_s = until - transcript.noted_until
         changed = grown_s >= NOTE_EVERY_S or grown_s < -SET_BACK_S
         if transcript.recorded and not transcript.gap_id and changed:
             transcript.noted_until = until
             stream_id, engine = transcript.stream_id, transcript.engine
-            self._queue.put(lambda conn: rows.note_heard(conn, stream_id, engine, until))
+            self._queue.put(lambda conn: rows.note_heard(conn, stream_id, engine, begin, until))
 
     async def _skip(self, transcript: RunningTranscript) -> None:
         """Drop half of the waiting audio, oldest first, as one gap, because the transcript is too far behind live."""
@@ -315,7 +334,10 @@ class TranscriptRunner:
             if not transcript.gap_id:
                 self._lose(transcript, clock, str(failure))
             raise failure
-        self._note_heard(transcript, clock.reached)
+        self._note_heard(transcript, clock.begin, clock.reached)
+        if transcript.recorded and not transcript.gap_id:
+            owner = transcript.stream_id, transcript.engine
+            self._queue.put(lambda conn: speech_ranges.add(conn, *owner, clock.begin, clock.reached))
 
     def _lose(self, transcript: RunningTranscript, clock: SpeechClock, reason: str) -> None:
         """Count the audio that a broken session did not transcribe as a gap."""
@@ -354,7 +376,7 @@ class TranscriptRunner:
             await session.feed(block.payload)
             # Utterances are shorter than this, so all earlier speech has been transcribed.
             settled = block.time - SETTLED_S
-            self._note_heard(transcript, max(settled, clock.begin, clock.final_until))
+            self._note_heard(transcript, clock.begin, max(settled, clock.begin, clock.final_until))
             if not transcript.gap_id:
                 await self._listener.clock(transcript.stream_id, transcript.engine, settled)
 
@@ -393,34 +415,13 @@ class TranscriptRunner:
         self, transcript: RunningTranscript, kind: str, start: float, end: float, text: str, detail: JsonObject
     ) -> None:
         """Store a final segment or a gap and its journal entry in one transaction."""
-        values = {
-            "stream_id": transcript.stream_id,
-            "engine": transcript.engine,
-            "start": start,
-            "end": end,
-            "text": text,
-            "kind": kind,
-            "detail": detail,
-            "created_at": time.time(),
-        }
-        data = {
-            "text": text,
-            "is_final": True,
-            "start": start,
-            "end": end,
-            "engine": transcript.engine,
-            "kind": kind,
-            **{key: detail[key] for key in _SHOWN if detail.get(key)},
-        }
-        if transcript.gap_id:
-            data["late"] = detail["late"] = True
-        entry = Entry("transcript", data, stream_id=transcript.stream_id, stream_name=transcript.stream_name)
+        values, entry = segment(transcript, kind, start, end, text, detail)
 
         def write(conn: Connection) -> None:
             journal_rows.append(conn, entry)
             rows.add(conn, **values)
             if transcript.gap_id:
-                gap_rows.reach(conn, transcript.gap_id, end)
+                rows.note_gap(conn, transcript.gap_id, transcript.stream_id, transcript.engine, start, end)
 
         size = 2000 + 2 * len(text) + 200 * len(detail.get("words") or ())
         while not await self._queue.write_then(write, self._journal.wake, size):

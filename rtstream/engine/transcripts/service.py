@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import Connection
 
 from rtstream.config import EngineConfig
+from rtstream.engine.jobs import BackfillStates
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.subscriptions import Subscriptions
 from rtstream.engine.transcripts.backfill import GapListener, TranscriptBackfill
@@ -76,10 +77,17 @@ class TranscriptService:
         self._language = config.speech_language or None
         self._record_audio: AudioSetting = config.record_audio
         self._set_audio = set_audio
+        self._before_stop: Callable[[str, str], Awaitable[None]] | None = None
 
-    def analyse_gaps(self, tasks: TaskGroup, footage: FootageReader, listener: GapListener) -> None:
-        """Transcribe the gaps of running transcripts from now on. ``listener`` handles those that are done."""
-        tasks.start_soon(TranscriptBackfill(self._db, footage, self._runner, listener).run)
+    def analyse_gaps(
+        self, tasks: TaskGroup, footage: FootageReader, listener: GapListener, states: BackfillStates
+    ) -> None:
+        """Transcribe the gaps of transcripts from now on. ``listener`` handles those that are done."""
+        tasks.start_soon(TranscriptBackfill(self._db, footage, self._runner, listener, states).run)
+
+    def before_stop(self, call: Callable[[str, str], Awaitable[None]]) -> None:
+        """Call ``call`` with stream and engine of each transcript that is stopped by request, before that."""
+        self._before_stop = call
 
     def engine(self, name: str | None, language: str | None = None) -> str:
         """Return the name of the engine that a requested name stands for.
@@ -123,6 +131,7 @@ class TranscriptService:
         language: str | None = None,
         vocabulary: Sequence[str] | None = None,
         ws_connection_id: str | None = None,
+        from_start: bool = False,
     ) -> TranscriptStatus:
         """Transcribe a stream from now on, unless it is being transcribed in this language.
 
@@ -132,31 +141,43 @@ class TranscriptService:
             language: Language code, or None for the one in the settings.
             vocabulary: Names and terms of the stream from now on; None changes nothing.
             ws_connection_id: WebSocket connection that receives the transcript.
+            from_start: Whether to begin with the first recorded audio, for a stream that was just connected.
 
         Raises:
             InvalidRequest: The stream has no audio, or the language, vocabulary, engine or connection id is invalid.
             NotFound: There is no such stream.
         """
-        self.check_audio(await self._db.read(stream_rows.get, stream_id))
-        language = language or self._language
-        if language and not _LANGUAGE.fullmatch(language):
-            raise InvalidRequest("language must be a code such as 'en', 'de' or 'pt-BR'.")
-        name = self.engine(engine, language)
-        if vocabulary is not None:
-            terms = checked_vocabulary(vocabulary)
-            await self._db.write(stream_rows.update_stream, stream_id, vocabulary=terms)
+        stream = await self._db.read(stream_rows.get, stream_id)
+        name, language = self.checked(stream, engine, language)
+        await self.set_vocabulary(stream_id, vocabulary)
         await self._subscriptions.bind(ws_connection_id, "transcript", stream_id)
         running = self._running(stream_id, name)
         if running is not None and running.language != language:
             await self._runner.stop(stream_id, name)
         await self._db.write(rows.start_job, stream_id, name, language, time.time())
-        await self._run(stream_id, name, language)
+        await self._run(stream_id, name, language, since=stream.created_at if from_start else None)
         return await self.status(stream_id, engine)
+
+    async def set_vocabulary(self, stream_id: str, vocabulary: Sequence[str] | None) -> None:
+        """Set the names and terms of a stream from now on. None changes nothing. Raises InvalidRequest."""
+        if vocabulary is not None:
+            terms = checked_vocabulary(vocabulary)
+            await self._db.write(stream_rows.update_stream, stream_id, vocabulary=terms)
+
+    def checked(self, stream: StreamRow, engine: str | None, language: str | None) -> tuple[str, str | None]:
+        """Return the name of the engine and the language in which a stream is transcribed. Raises InvalidRequest."""
+        self.check_audio(stream)
+        language = language or self._language
+        if language and not _LANGUAGE.fullmatch(language):
+            raise InvalidRequest("language must be a code such as 'en', 'de' or 'pt-BR'.")
+        return self.engine(engine, language), language
 
     async def stop(self, stream_id: str, engine: str | None) -> TranscriptStatus:
         """Stop a transcript, unless an index or alert needs it. A stopped one stays as it is. Raises NotFound."""
         await self._db.read(stream_rows.get, stream_id)
         name = self._stored_name(engine)
+        if self._before_stop is not None:
+            await self._before_stop(stream_id, name)
         await self._db.write(rows.stop_job, stream_id, name, time.time())
         await self.release(stream_id, name)
         return await self.status(stream_id, engine)
@@ -169,6 +190,29 @@ class TranscriptService:
         self._runner.forget(stream_id)
         for key in [key for key in self._needed if key[0] == stream_id]:
             del self._needed[key]
+
+    def find_running(self, stream_id: str, engine: str) -> RunningTranscript | None:
+        """Return a running transcript, or None if it does not run."""
+        return self._running(stream_id, engine)
+
+    def join_live(self, transcript: RunningTranscript) -> None:
+        """Let a new open gap of a running transcript end with its first live audio."""
+        if transcript.live_from is not None:
+            self._runner.end_gap(transcript, transcript.live_from)
+        else:
+            transcript.resuming = True
+
+    def open_past(self, stream: StreamRow, engine: str, language: str | None) -> None:
+        """Let the past of a stream be transcribed without a running transcript. Raises InvalidRequest."""
+        try:
+            provider = self._speech(engine)
+        except ProviderError as exc:
+            raise InvalidRequest(str(exc)) from exc
+        self._runner.open_past(RunningTranscript(stream.id, stream.name, engine, provider, language, recorded=True))
+
+    def close_past(self, stream_id: str, engine: str) -> None:
+        """End ``open_past``."""
+        self._runner.close_past(stream_id, engine)
 
     def _running(self, stream_id: str, engine: str) -> RunningTranscript | None:
         return next((t for t in self._runner.of_stream(stream_id) if t.engine == engine), None)
@@ -224,6 +268,8 @@ class TranscriptService:
         await self._runner.stop(stream_id, engine)
         if transcript is not None:
             for gap in await self._db.read(gap_rows.of_transcript, stream_id, engine):
+                if gap.requested:
+                    continue
                 await self._runner.give_up(transcript, gap.reached, gap.end or time.time(), STOPPED)
         await self._db.write(_forget, stream_id, engine)
         await self._set_audio(stream_id, bool(self._runner.of_stream(stream_id)))
@@ -316,7 +362,7 @@ class TranscriptService:
             page_size=page.page_size,
         )
 
-    async def _run(self, stream_id: str, engine: str, language: str | None) -> None:
+    async def _run(self, stream_id: str, engine: str, language: str | None, since: float | None = None) -> None:
         try:
             provider = self._speech(engine)
         except ProviderError:
@@ -324,7 +370,7 @@ class TranscriptService:
         stream = await self._db.read(stream_rows.get, stream_id)
         if self._running(stream_id, engine) is None:
             transcript = RunningTranscript(stream_id, stream.name, engine, provider, language, recorded=stream.store)
-            transcript.resuming = stream.store and await self._db.write(_resume, stream_id, engine)
+            transcript.resuming = stream.store and await self._db.write(_resume, stream_id, engine, since)
             self._runner.start(transcript)
         await self._set_audio(stream_id, True)
 
@@ -337,8 +383,11 @@ def checked_vocabulary(given: Sequence[str]) -> list[str] | None:
         raise InvalidRequest(str(exc)) from exc
 
 
-def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
-    """Begin a gap behind a transcript that was running when the engine ended. Returns whether there is one."""
+def _resume(conn: Connection, stream_id: str, engine: str, since: float | None) -> bool:
+    """Begin a gap behind a transcript that was running when the engine ended, or from the Unix time ``since`` on.
+
+    Returns whether there is a gap that ends with the first live audio.
+    """
     now = time.time()
     start = rows.heard_until(conn, stream_id, engine)
     if start is not None:
@@ -347,13 +396,16 @@ def _resume(conn: Connection, stream_id: str, engine: str) -> bool:
         ends = [gap.end for gap in gap_rows.of_transcript(conn, stream_id, engine) if gap.end is not None]
         start = max([start, *(end for end in ends if end <= now)])
         gap_rows.begin(conn, stream_id, None, engine, start, GapReason.ENGINE_ENDED, now)
-    return start is not None
+    elif since is not None:
+        gap_rows.begin(conn, stream_id, None, engine, since, GapReason.CONNECTING, now)
+    return gap_rows.open_gap(conn, stream_id, None, engine) is not None
 
 
 def _forget(conn: Connection, stream_id: str, engine: str) -> None:
     """End a transcript by request. Its gaps are not transcribed."""
     rows.forget_heard(conn, stream_id, engine)
-    gap_rows.remove(conn, [gap.id for gap in gap_rows.of_transcript(conn, stream_id, engine)])
+    own = [gap.id for gap in gap_rows.of_transcript(conn, stream_id, engine) if not gap.requested]
+    gap_rows.remove(conn, own)
 
 
 def _segment(row: TranscriptSegmentRow) -> TranscriptSegment:

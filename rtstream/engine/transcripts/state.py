@@ -43,6 +43,8 @@ class RunningTranscript:
     """Whether a gap before the first audio is still open."""
     gap_id: int = 0
     """The gap that is transcribed, or 0 for the live transcript."""
+    live_from: float | None = None
+    """Unix time of its first live audio, or None before that."""
     noted_until: float = 0.0
     audio_at: float = field(default_factory=time.monotonic)
     """Monotonic time of the last audio."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,3 +123,13 @@ class Segmenter:
         for _ in range(count):
             self._buffer.popleft()
             self._buffer_levels.popleft()
+
+
+def speech_share(pieces: Iterable[bytes]) -> float:
+    """Return the share of utterances in pieces of audio, as 16 kHz mono, 16-bit little-endian samples, else 0."""
+    heard = spoken = 0.0
+    for piece in pieces:
+        segmenter = Segmenter()
+        spoken += sum(one.seconds for one in (*segmenter.add(piece), *segmenter.flush()))
+        heard += len(piece) / (2 * RATE)
+    return min(1.0, spoken / heard) if heard else 0.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from rtstream.store import search_tables, tables
+from rtstream.store import gap_tables, search_tables, tables
 
-assert search_tables.search_docs.metadata is tables.metadata  # both modules fill the same metadata
+# All of these modules fill the same metadata.
+assert search_tables.search_docs.metadata is gap_tables.gaps.metadata is tables.metadata
 
 
 def ours(name: str | None, kind: str, _parents: object) -> bool:

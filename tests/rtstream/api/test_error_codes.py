@@ -12,6 +12,7 @@ import pytest
 
 from rtstream.api.app import create_app
 from rtstream.api.schema import error_codes
+from rtstream.engine.backfill import forecast
 from rtstream.engine.engine import Engine
 from rtstream.engine.recordings import link_limits
 from rtstream.errors import DatabaseUnavailable
@@ -55,6 +56,12 @@ def provokes(code: str) -> Callable[[Provoke], Provoke]:
 @provokes("INVALID_REQUEST")
 async def _(place: Place) -> httpx.Response:
     return await place.api.get("/rtstream", params={"limit": "many"})
+
+
+@provokes("CONFIRMATION_NEEDED")
+async def _(place: Place) -> httpx.Response:
+    place.patch.setattr(forecast, "is_paid", lambda name: True)
+    return await place.api.post(f"/rtstream/{place.stream_id}/index/scene", json={"start": 0})
 
 
 @provokes("UNAVAILABLE")

@@ -66,6 +66,7 @@ async def test_jobs_are_listed_and_cancelled(engine: Engine, api: httpx.AsyncCli
             "error": "",
             "error_code": "",
             "created_at": "<unix time>",
+            "backfill": None,
             "ended_at": None,
         }
     )

@@ -154,6 +154,7 @@ async def test_a_scene_index_and_its_scenes(
                 "windows_capped": 0,
                 "rtstream_id": "<stream>",
                 "extraction_type": "time",
+                "cost": None,
                 "extraction_config": {"time": 2, "frame_count": 5},
                 "prompt": "Describe the scene",
                 "model_name": None,
@@ -162,6 +163,7 @@ async def test_a_scene_index_and_its_scenes(
                 "tokens_in": 0,
                 "tokens_out": 0,
                 "note": "<sentence>",
+                "backfill": None,
             },
         }
     )

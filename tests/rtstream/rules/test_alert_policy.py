@@ -123,7 +123,7 @@ def test_an_alert_that_skips_late_scenes_fires_only_on_live_ones() -> None:
     assert step(fires, AlertState(), 1.0, 100.0, late=True)[1:] == (True, "")
     assert options({}) == options({"late": None}) == options({"late": "fire"})
     for wrong in ("later", 1, True, []):
-        with pytest.raises(ValueError, match="late must be 'fire' or 'skip'"):
+        with pytest.raises(ValueError, match="late must be 'fire', 'skip' or 'all'"):
             options({"late": wrong or "no"})
 
 

@@ -80,7 +80,7 @@ def test_a_short_range_without_any_result_is_reported() -> None:
         (
             "scenes",
             {"indexes": [replace(RUNNING, skipped={SkipReason.BUDGET_SPENT: 9, SkipReason.STOPPED: 1})]},
-            "10 windows of the index were left out since it was created, mostly because the cap",
+            "10 windows of the index were left out since it was created, mostly because a limit",
         ),
         ("transcript", {"transcripts": [replace(RUNNING, running=False, stopped_at=3000.0)]}, "transcript is stopped"),
         ("transcript", {}, "No speech was recognised."),

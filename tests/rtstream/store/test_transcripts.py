@@ -30,7 +30,7 @@ def test_a_transcript_is_complete_up_to_the_noted_time_or_its_newest_live_segmen
     assert transcripts.heard_until(conn, "rts-1", "local") is None
     say(conn, 500.0)  # from before the clock was set back
     for until in (10.0, 20.0):
-        transcripts.note_heard(conn, "rts-1", "local", until)
+        transcripts.note_heard(conn, "rts-1", "local", 0.0, until)
     assert transcripts.heard_until(conn, "rts-1", "local") == 20.0
     say(conn, 30.0)
     say(conn, 40.0, late=True)

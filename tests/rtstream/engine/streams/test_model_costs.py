@@ -47,7 +47,9 @@ async def engine(tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.M
 
 @pytest.fixture
 def costs(engine: Engine) -> ModelCosts:
-    return ModelCosts(engine.indexes, engine.transcripts, engine.alerts, engine.model_calls.language.name)
+    return ModelCosts(
+        engine.indexes, engine.transcripts, engine.alerts, engine.backfills, engine.model_calls.language.name
+    )
 
 
 async def add_index(engine: Engine, **wanted: Any) -> str:

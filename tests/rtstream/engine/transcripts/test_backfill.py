@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from rtstream import messages as m
 from rtstream.concurrency import Broadcast
+from rtstream.engine.jobs import BackfillStates
 from rtstream.engine.journal import Journal
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.transcripts import TranscriptRunner, backfill, service
@@ -134,7 +135,7 @@ class Rig:
             runner = TranscriptRunner(tasks, queue, journal, self.listener, lambda entry: None, 10.0)
             provider: Any = self.provider
             runner.start(RunningTranscript("rts-1", "Desk", "fake", provider, None, recorded=True, resuming=True))
-            tasks.start_soon(TranscriptBackfill(self.db, self.footage, runner, self.gap_listener).run)
+            tasks.start_soon(TranscriptBackfill(self.db, self.footage, runner, self.gap_listener, BackfillStates()).run)
             yield runner
             tasks.cancel_scope.cancel()
 
@@ -241,8 +242,8 @@ async def test_the_gap_ends_where_live_audio_begins(rig: Rig) -> None:
 
 async def test_a_gap_begins_behind_an_earlier_one_that_is_not_transcribed_yet(rig: Rig) -> None:
     await rig.gap(2.0, 5.0)
-    await rig.db.write(lambda conn: rows.note_heard(conn, "rts-1", "fake", rig.start + 1))
-    assert await rig.db.write(service._resume, "rts-1", "fake")
+    await rig.db.write(lambda conn: rows.note_heard(conn, "rts-1", "fake", rig.start, rig.start + 1))
+    assert await rig.db.write(service._resume, "rts-1", "fake", None)
     found = await rig.db.read(gaps.of_transcript, "rts-1", "fake")
     assert sorted((gap.start - rig.start, gap.end is None) for gap in found) == [(2.0, False), (5.0, True)]
 
@@ -301,7 +302,7 @@ async def test_progress_from_before_the_clock_was_set_back_says_nothing_about_th
         speech = {"stream_id": "rts-1", "engine": "fake", "text": "t", "kind": "speech", "created_at": 0.0}
         for start in (rig.start, rig.start + 90):
             rows.add(conn, start=start, end=start + 1, detail={}, **speech)
-        rows.note_heard(conn, "rts-1", "fake", rig.start + 10)
+        rows.note_heard(conn, "rts-1", "fake", rig.start, rig.start + 10)
         rows.add(conn, start=rig.start + 11, end=rig.start + 12, detail={}, **speech)
         rows.add(conn, start=rig.start + 50, end=rig.start + 51, detail={"late": True}, **speech)
 
@@ -369,7 +370,7 @@ async def test_a_failing_engine_is_tried_with_gaps_only_if_no_live_audio_shows_w
     async with rig.running() as runner:
         (live,) = runner.of_stream("rts-1")
         live.state, live.audio_at = TranscriptState.ERROR, time.monotonic() - audio_s_ago
-        found = TranscriptBackfill(rig.db, rig.footage, runner, rig.gap_listener)
+        found = TranscriptBackfill(rig.db, rig.footage, runner, rig.gap_listener, BackfillStates())
         await rig.db.write(
             lambda conn: gaps.insert(
                 conn,
@@ -381,8 +382,8 @@ async def test_a_failing_engine_is_tried_with_gaps_only_if_no_live_audio_shows_w
                 now=time.time(),
             )
         )
-        gap, excess = await rig.db.read(found._next)
-        assert (gap is not None, excess) == (tried, [])
+        gap, pending = await rig.db.read(found._next)
+        assert (gap is not None, len(pending)) == (tried, 1)
         if gap is not None:
             rig.provider.failures = 1_000_000
             await found._transcribe(gap)

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from rtstream import ids
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import Addresses
+from rtstream.engine.streams.addresses import Addresses
 from rtstream.engine.webhooks.sender import WebhookSender
 from rtstream.engine.webhooks.service import WebhookService
 from rtstream.rules.delivery import DELAYS_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import Addresses
+from rtstream.engine.streams.addresses import Addresses
 from rtstream.engine.webhooks import WebhookSender
 from rtstream.engine.webhooks.sender import SendResult
 from tests.rtstream.engine.webhooks.receivers import CHECK, SECRET, Receiver

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtstream.perception.speech.segments import MAX_S, Segmenter, SpeechSegment
+from rtstream.perception.speech.segments import MAX_S, Segmenter, SpeechSegment, speech_share
 from tests.rtstream.perception.speech.sounds import RATE, noise, pcm, reading, silence, tone
 
 
@@ -89,3 +89,11 @@ def test_the_pieces_in_which_sound_comes_make_no_difference(sizes: list[int]) ->
             break
     done += segmenter.add(sound[at:]) + segmenter.flush()
     assert done == cut(sound)
+
+
+def test_the_share_of_speech_is_that_of_all_pieces() -> None:
+    voice = reading(10)
+    full = speech_share([pcm(voice)])
+    assert full > 0.7
+    assert speech_share([pcm(voice), pcm(silence(10))]) == pytest.approx(full / 2, abs=0.03)
+    assert speech_share([pcm(silence(5))]) == speech_share([]) == speech_share([b""]) == 0.0

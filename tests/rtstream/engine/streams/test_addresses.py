@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtstream.config import EngineConfig
-from rtstream.engine.addresses import Addresses
+from rtstream.engine.streams.addresses import Addresses
 from rtstream.errors import InvalidRequest
 
 
