@@ -42,6 +42,7 @@ class Past:
             "start": self.start + start,
             "end": None if end is None else self.start + end,
             "confirm": True,
+            "model_config": {"skip_unchanged": False},  # so that each window is a call
         }
         return await self.engine.backfills.create_index(STREAM, CreateIndex.model_validate(fields | wanted))
 

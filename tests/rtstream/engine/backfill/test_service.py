@@ -56,16 +56,22 @@ async def test_windows_that_exist_are_not_described_again(past: Past, vision_ser
 
 
 async def test_nothing_costs_money_before_the_user_agrees(past: Past, vision_server: ModelServer) -> None:
-    with pytest.raises(ConfirmationNeeded, match=r"24 windows .* 24 calls .* \(openai:eye-1\)"):
+    with pytest.raises(ConfirmationNeeded, match=r"24 windows .* takes \d\d calls .* \(openai:eye-1\)"):
         await past.describe(confirm=None)
     assert (vision_server.calls, await past.engine.indexes.list(STREAM)) == ([], [])
 
 
-async def test_the_forecast_is_within_a_fifth_of_the_bill_once_the_model_was_called(past: Past) -> None:
+async def test_the_forecast_is_within_a_fifth_of_the_bill_once_the_model_was_called(
+    past: Past, vision_server: ModelServer
+) -> None:
     first = await past.done(await past.describe(0.0, 4.0))
     assert first.backfill is not None
-    assert first.backfill.cost == pytest.approx(8 * PER_WINDOW)
-    fields = {"prompt": "What is seen?", "extraction_config": {"time": 0.5, "frame_count": 1}}
+    assert first.backfill.cost == pytest.approx(len(vision_server.calls) * PER_WINDOW)
+    fields = {
+        "prompt": "What is seen?",
+        "extraction_config": {"time": 0.5, "frame_count": 1},
+        "model_config": {"skip_unchanged": False},
+    }
     request = ForecastRequest(start=past.start, end=past.start + 30, index=CreateIndex.model_validate(fields))
     forecast = await past.engine.backfills.forecast(STREAM, request)
     assert (forecast.windows, forecast.windows_known, forecast.measured) == (16, 8, True)
