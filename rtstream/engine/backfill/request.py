@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from rtstream.engine.backfill import gaps as parts
 from rtstream.engine.backfill.forecast import ExpectedCalls, Forecasts, PlannedIndex
 from rtstream.engine.backfill.gaps import LiveWork, MissingParts
-from rtstream.engine.backfill.sample import SampledWindows, Samples
+from rtstream.engine.backfill.sample import FootageSamples, SampledWindows
 from rtstream.engine.indexes import IndexService, NewIndex
 from rtstream.engine.recordings import FootageReader
 from rtstream.engine.transcripts import TranscriptService
@@ -80,7 +80,7 @@ class Plans:
         self._indexes = indexes
         self._transcripts = transcripts
         self._forecasts = forecasts
-        self._samples = Samples(footage)
+        self._samples = FootageSamples(footage)
 
     async def _span(self, stream: StreamRow, span: tuple[float, float | None]) -> tuple[float, float | None]:
         """Return a checked range, without an end if that is the present."""

@@ -46,7 +46,7 @@ class SampledWindows:
     max_side: int
 
 
-class Samples:
+class FootageSamples:
     """Looks at samples of footage."""
 
     def __init__(self, footage: FootageReader) -> None:

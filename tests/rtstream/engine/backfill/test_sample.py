@@ -1,4 +1,4 @@
-"""Samples of footage tell how many windows show something new, and how much of the audio is speech."""
+"""Samples of footage show how many windows have something new, and how much of the audio is speech."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from rtstream.engine.backfill.gaps import MissingParts
-from rtstream.engine.backfill.sample import MOST_WINDOWS, STRETCH, SampledWindows, Samples
+from rtstream.engine.backfill.sample import MOST_WINDOWS, STRETCH, FootageSamples, SampledWindows
 from rtstream.errors import NotFound
 from rtstream.extract.footage import AudioBlock
 from rtstream.perception.protocols import Picture
@@ -43,8 +43,8 @@ class Footage:
         raise NotFound("nothing is recorded")
 
 
-def samples(footage: Any) -> Samples:
-    return Samples(footage)
+def samples(footage: Any) -> FootageSamples:
+    return FootageSamples(footage)
 
 
 async def test_few_windows_are_all_looked_at() -> None:
