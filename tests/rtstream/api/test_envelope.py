@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "event_prompt is missing (1 more field is wrong)."),
+        (b"", "label is missing."),
         (b"{", "The request body is not JSON: EOF while parsing an object at line 1 column 1."),
         (b"[]", "The request body must be a JSON object."),
         (b'"text"', "The request body must be a JSON object."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,12 +36,32 @@ def test_rtmp_connects_to_the_address_and_announces_the_name() -> None:
     assert int(opened.options["analyzeduration"]) > 0
 
 
+@contextmanager
+def datagrams_to(port: int) -> Iterator[None]:
+    """Send packets of a transport stream to a port of this computer meanwhile."""
+    ended = threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not ended.wait(0.02):
+                sender.sendto((b"G" + bytes(187)) * 7, ("127.0.0.1", port))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
 def test_datagrams_are_received_on_the_address_of_the_url_only() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    opened = prepare(spec(f"udp://127.0.0.1:{port}", listen_ports="1-65535"))
+    with datagrams_to(port):
+        opened = prepare(spec(f"udp://127.0.0.1:{port}", listen_ports="1-65535"))
     try:
         assert (opened.format, opened.datagrams) == ("mpegts", False)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
