@@ -22,7 +22,7 @@ def parts(data: bytes, size: int) -> PictureParts:
 @pytest.mark.parametrize("size", [11, 1 << 20])
 @pytest.mark.parametrize("between", [b"", b"\r\n--x\r\nContent-Type: image/jpg\r\nX-Time: 1\r\n\r\n", b"\n--\n\n"])
 def test_the_codec_library_reads_each_picture(between: bytes, size: int) -> None:
-    with av.open(parts(between.join(PICTURES), size), format="mpjpeg") as container:
+    with av.open(parts(between.join(PICTURES), size), "r", format="mpjpeg") as container:
         assert [bytes(packet) for packet in container.demux() if packet.size] == PICTURES
 
 

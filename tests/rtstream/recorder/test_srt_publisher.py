@@ -100,7 +100,7 @@ def media(clip: Path, tmp_path: Path) -> Path:
 
 def times(data: bytes) -> list[float]:
     """The seconds between the first picture and each picture."""
-    with av.open(io.BytesIO(data), format="mpegts") as container:
+    with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         found = [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None]
     return [round(at - found[0], 2) for at in found]
 

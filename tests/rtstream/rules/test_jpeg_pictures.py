@@ -14,7 +14,7 @@ from rtstream.rules.jpeg_pictures import LARGEST_PICTURE, JpegPictures
 
 def picture(shade: int, **options: object) -> bytes:
     sink = io.BytesIO()
-    image = Image.effect_noise((40, 30), 80).point(lambda value: (value + shade) % 256)
+    image = Image.effect_noise((40, 30), 80).point([(value + shade) % 256 for value in range(256)])
     image.save(sink, "JPEG", **options)
     return sink.getvalue()
 

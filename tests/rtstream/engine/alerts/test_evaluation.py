@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,11 @@ async def test_a_model_is_asked_about_late_sentences_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     model.reply = answering(lambda prompt: True)
-    settings = {"language_model": "openai:judge-1", "language_base_url": f"{model.url}/v1", "model_api_key": KEY}
+    settings: dict[str, Any] = {
+        "language_model": "openai:judge-1",
+        "language_base_url": f"{model.url}/v1",
+        "model_api_key": KEY,
+    }
     async with speaking(tmp_path, monkeypatch, **settings) as spoken:
         alert = await spoken.watch("someone promises a date", dedupe=False)
         await old(spoken, alert)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,11 @@ async def test_a_model_is_asked_once_about_the_sentences_of_a_while(
 ) -> None:
     monkeypatch.setattr(speech_evaluator, "BATCH_S", 1.0)
     model.reply = answering(lambda prompt: "date" in prompt)
-    settings = {"language_model": "openai:judge-1", "language_base_url": f"{model.url}/v1", "model_api_key": KEY}
+    settings: dict[str, Any] = {
+        "language_model": "openai:judge-1",
+        "language_base_url": f"{model.url}/v1",
+        "model_api_key": KEY,
+    }
     async with speaking(tmp_path, monkeypatch, **settings) as spoken:
         alert = await spoken.watch("someone promises a date")
         await spoken.say("We can deliver it", 1)

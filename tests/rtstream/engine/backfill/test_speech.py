@@ -38,7 +38,8 @@ class Hearing:
 
     async def transcribe(self, start: float = 0.0, end: float = 30.0, **wanted: Any) -> TranscriptStatus:
         span = self.start + start, self.start + end
-        return await self.engine.backfills.transcribe(STREAM, None, span, **({"confirm": True} | wanted))
+        arguments: dict[str, Any] = {"confirm": True} | wanted
+        return await self.engine.backfills.transcribe(STREAM, None, span, **arguments)
 
     async def ended(self, job_id: str | None) -> JobInfo:
         assert job_id is not None

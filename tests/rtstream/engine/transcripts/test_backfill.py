@@ -112,8 +112,9 @@ class GapListener:
         self.ended: list[tuple[float, float | None]] = []
         self.announced = 0
 
-    def evaluate(self, conn: Connection, gap: gaps.GapRow) -> None:
+    def evaluate(self, conn: Connection, gap: gaps.GapRow) -> bool:
         self.ended.append((gap.start, gap.end))
+        return False
 
     def announce(self) -> None:
         self.announced += 1
