@@ -76,8 +76,9 @@ async def test_a_live_meeting_is_told_to_the_picture(clip_of: Callable[[ClipSpec
                 assert number % (SLIDE_S * FPS) == 0, f"picture {number} begins {one}"
                 title = TITLES[int(number / FPS / SLIDE_S) % 6]
                 hits = (await call(client, "search", query=f'"{title}"', channels=["scenes"]))["hits"]
-                for at in [hit["at"] for hit in hits]:
-                    assert TITLES[int(await shown_at(client, stream_id, at) / FPS / SLIDE_S) % 6] == title
+                for hit in hits:  # a title may be named on another slide
+                    shown = TITLES[int(await shown_at(client, stream_id, hit["at"]) / FPS / SLIDE_S) % 6]
+                    assert shown in hit["untrusted_text"]
             for scene in (await call(client, "get_scenes"))["scenes"]:
                 number = await shown_at(client, stream_id, scene["at"])
                 assert TITLES[int(number / FPS / SLIDE_S) % 6] in scene["untrusted_text"]
