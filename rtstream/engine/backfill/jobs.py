@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -13,7 +14,7 @@ from rtstream.engine.backfill.forecast import Forecasts
 from rtstream.engine.indexes import IndexService, persist
 from rtstream.engine.jobs import BackfillStates, Job, Jobs, JobSubject
 from rtstream.engine.transcripts import TranscriptService
-from rtstream.errors import NotFound, RTStreamError, Unavailable
+from rtstream.errors import DatabaseUnavailable, NotFound, RTStreamError, Unavailable
 from rtstream.models import BackfillReport
 from rtstream.rules.model_cost import is_paid
 from rtstream.states import JobKind, JobState, SkipReason
@@ -85,15 +86,8 @@ class BackfillJobs:
         """Follow a backfill until all its gaps are analysed. Returns the id of the index or the stream."""
         try:
             while True:
-                current, found = await self._read(row)
-                self._ensure(current, found.index, stream)
-                await self._report(job, current, found)
-                if progress.is_done(found.gaps):
+                if await self._look(job, row, stream):
                     break
-                if job.state is JobState.QUEUED and progress.has_begun(current, found.gaps):
-                    job.begin()
-                job.progress(progress.percentage(current, found.gaps))
-                self._check(current, job)
                 await anyio.sleep(POLL_S)
             await persist(self._db, lambda conn: rows.end(conn, row.id))
             self._close(row)
@@ -110,6 +104,22 @@ class BackfillJobs:
             await self._give_up(job, row, SkipReason.STOPPED)
             raise
 
+    async def _look(self, job: Job, row: BackfillRow, stream: StreamRow) -> bool:
+        """Report how far a backfill is. Returns whether it is done; False while the database is unavailable."""
+        try:
+            current, found = await self._read(row)
+            self._ensure(current, found.index, stream)
+            await self._report(job, current, found)
+        except DatabaseUnavailable:
+            return False
+        if progress.is_done(found.gaps):
+            return True
+        if job.state is JobState.QUEUED and progress.has_begun(current, found.gaps):
+            job.begin()
+        job.progress(progress.percentage(current, found.gaps))
+        self._check(current, job)
+        return False
+
     async def _read(self, row: BackfillRow) -> tuple[BackfillRow, _Found]:
         def query(conn: Connection) -> tuple[BackfillRow | None, _Found]:
             current = rows.get(conn, row.id)
@@ -123,6 +133,13 @@ class BackfillJobs:
         if current is None:
             raise NotFound("The stream or the index of this backfill was deleted.")
         return current, found
+
+    async def _patiently(self, row: BackfillRow) -> tuple[BackfillRow, _Found]:
+        while True:
+            try:
+                return await self._read(row)
+            except DatabaseUnavailable:
+                await anyio.sleep(POLL_S)
 
     def _ensure(self, row: BackfillRow, index: IndexRow | None, stream: StreamRow) -> None:
         """Let the past be analysed where nothing runs live. Raises InvalidRequest if the model cannot be used."""
@@ -179,16 +196,17 @@ class BackfillJobs:
             )
 
     async def _give_up(self, job: Job, row: BackfillRow, reason: SkipReason) -> None:
-        """Count the rest of a backfill as skipped, and end it."""
+        """Count the rest of a backfill as skipped, and end it, however long the database is unavailable."""
         try:
-            current, found = await self._read(row)
+            _, found = await self._patiently(row)
             if found.index is not None:
                 await self._indexes.drop_requested(found.index, row.id, reason)
             lost = {f"{progress.LEFT_S}{reason}": progress.left_s(found.gaps, speech=True)}
             await persist(self._db, lambda conn: rows.count(conn, row.id, **lost))
             await persist(self._db, lambda conn: rows.remove_gaps(conn, row.id))
-            current, found = await self._read(row)
-            await self._report(job, current, found)
+            current, found = await self._patiently(row)
+            with suppress(DatabaseUnavailable):  # the report of the last look remains
+                await self._report(job, current, found)
             await persist(self._db, lambda conn: rows.end(conn, row.id))
         except NotFound:
             pass  # it was deleted with its stream or index

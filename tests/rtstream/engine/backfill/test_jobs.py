@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
+from sqlalchemy import Connection
 
+from rtstream.errors import DatabaseUnavailable
 from rtstream.models import JobKind, JobState
+from rtstream.store import backfills
 from tests.modelserver import Answer, ModelServer, chat_completion, failure
 from tests.rtstream.engine.backfill.conftest import RECORDED, Past, billed, once, past_of, slow
 from tests.rtstream.engine.recordings.test_exports import STREAM
@@ -54,6 +58,40 @@ async def test_a_cancelled_backfill_keeps_its_results_and_another_request_does_t
     vision_server.reply = billed
     await past.done(await past.describe())
     assert await past.starts(index) == RECORDED
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_database_that_fails_for_a_while_ends_no_backfill(
+    past: Past, vision_server: ModelServer, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    vision_server.reply = slow(0.1)
+    get, failing, failures = backfills.get, False, 0
+
+    def flaky(conn: Connection, backfill_id: str) -> backfills.BackfillRow | None:
+        nonlocal failures
+        if failing:
+            failures += 1
+            raise DatabaseUnavailable("The database is locked.")
+        return get(conn, backfill_id)
+
+    monkeypatch.setattr(backfills, "get", flaky)
+    index = await past.describe()
+    assert index.backfill is not None
+    failing = True
+    await eventually(lambda: failures >= 3, what="failures")
+    job = past.engine.jobs.get(index.backfill.job_id or "")
+    assert job.running
+    async with anyio.create_task_group() as tasks:
+        if cancelled:
+            tasks.start_soon(past.engine.jobs.cancel, job.id)
+            begun = failures
+            await eventually(lambda: failures >= begun + 4, what="a failure to count the rest")
+        failing = False
+    ended = await past.ended(job.id)
+    assert ended.state is (JobState.CANCELLED if cancelled else JobState.DONE)
+    assert ended.backfill is not None
+    counted = ended.backfill.done + sum(ended.backfill.skipped.values())
+    assert counted in ((len(RECORDED), len(RECORDED) - 1) if cancelled else (len(RECORDED),))
 
 
 async def test_an_index_that_is_stopped_ends_its_backfill(past: Past, vision_server: ModelServer) -> None:
