@@ -137,14 +137,12 @@ def _visual(
     model_name: str | None,
     name: str | None,
     json_schema: JsonObject | None,
-    skip_unchanged: bool,
 ) -> JsonObject:
-    options = {"json_schema": json_schema, "skip_unchanged": skip_unchanged or None}
     return {
         "prompt": prompt or None,
         "extraction_config": {"time": batch_config.value, "frame_count": batch_config.frame_count},
         "model_name": model_name,
-        "model_config": {key: value for key, value in options.items() if value is not None},
+        "model_config": {} if json_schema is None else {"json_schema": json_schema},
         "name": name,
     }
 
@@ -157,11 +155,10 @@ async def _visual_cost(
     model_name: str | None,
     name: str | None,
     json_schema: JsonObject | None,
-    skip_unchanged: bool,
     start: str | None,
     end: str | None,
 ) -> str:
-    fields = _visual(prompt, batch_config, model_name, name, json_schema, skip_unchanged)
+    fields = _visual(prompt, batch_config, model_name, name, json_schema)
     return await cost_question(ctx, stream_id, start, end, request=CreateIndex.model_validate(fields))
 
 
@@ -176,7 +173,6 @@ async def index_visuals(
     json_schema: Annotated[
         JsonObject | None, Field(description="JSON schema that every description must match.")
     ] = None,
-    skip_unchanged: Annotated[bool, Field(description="Repeat the last scene while nothing changes.")] = False,
     start: Start = None,
     end: End = None,
 ) -> IndexResult:
@@ -185,7 +181,7 @@ async def index_visuals(
     Use this to follow the picture, or with start to describe the recording. Reuse an index that get_stream lists if
     one fits. create_alert starts one itself. Call get_scenes, wait_for_events or jobs next.
     """
-    fields = _visual(prompt, batch_config, model_name, name, json_schema, skip_unchanged)
+    fields = _visual(prompt, batch_config, model_name, name, json_schema)
     return await _create(ctx, stream_id, "scenes", fields, start, end)
 
 

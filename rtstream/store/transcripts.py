@@ -168,28 +168,26 @@ def speech_after(
     conn: Connection, stream_id: str, engine: str, segment_id: int, limit: int
 ) -> list[TranscriptSegmentRow]:
     """Return the live speech of a transcript stored after ``segment_id``, in the order in which it was stored."""
-    query = _SEGMENTS.select().where(
-        _of_stream(stream_id),
-        transcript_segments.c.id > segment_id,
-        transcript_segments.c.engine == engine,
-        transcript_segments.c.kind == SegmentKind.SPEECH,
-        _LATE.is_(False),
-    )
-    return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.id).limit(limit))
+    return _speech(conn, stream_id, engine, segment_id, limit, _LATE.is_(False))
 
 
 def late_speech(
     conn: Connection, stream_id: str, engine: str, start: float, end: float, segment_id: int, limit: int
 ) -> list[TranscriptSegmentRow]:
     """Return the speech in [start, end) that was transcribed later and stored after ``segment_id``, in that order."""
+    within = transcript_segments.c.start >= start - EDGE_S, transcript_segments.c.start < end
+    return _speech(conn, stream_id, engine, segment_id, limit, _LATE.is_(True), *within)
+
+
+def _speech(
+    conn: Connection, stream_id: str, engine: str, segment_id: int, limit: int, *where: ColumnElement[bool]
+) -> list[TranscriptSegmentRow]:
     query = _SEGMENTS.select().where(
         _of_stream(stream_id),
         transcript_segments.c.id > segment_id,
         transcript_segments.c.engine == engine,
         transcript_segments.c.kind == SegmentKind.SPEECH,
-        transcript_segments.c.start >= start - EDGE_S,
-        transcript_segments.c.start < end,
-        _LATE.is_(True),
+        *where,
     )
     return _SEGMENTS.all(conn, query.order_by(transcript_segments.c.id).limit(limit))
 
