@@ -116,7 +116,8 @@ def test_a_range_of_the_past_is_looked_at_once_although_the_engine_is_killed(
             )
             found = scenes(second, stream_id, index_id)
             assert numbers(found) == list(range(int(start // WINDOW_S), numbers(found)[-1] + 1))
-            assert numbers(found)[-1] == int((end - 0.01) // WINDOW_S)
+            # The last window may have no picture if the recording ends milliseconds after it begins.
+            assert numbers(found)[-1] in (int((end - 0.01) // WINDOW_S), int(end // WINDOW_S))
             assert job["backfill"]["done"] == len(found)
             assert job["backfill"]["skipped"] == {}
             assert sorted(round(one["start"] / WINDOW_S) for one in entries(second, "scene_index")) == numbers(found)

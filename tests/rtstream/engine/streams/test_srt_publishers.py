@@ -107,9 +107,10 @@ async def test_a_second_caller_on_a_key_is_refused_once_the_first_is_known_to_se
     recorders: Recorders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(srt_publishers, "PATIENCE_S", 0.2)
-    recorders("rts-2")
+    queue = recorders("rts-2")
     async with accepting(tmp_path) as front:
         await front.called(front.key_of("obs"))
+        await eventually(lambda: vars(queue)["_is_new"], what="the first caller")
         began = time.monotonic()
         assert await refusal(await front.called(front.key_of("obs"))) == CONFLICT
         assert time.monotonic() - began >= 0.2
